@@ -1,0 +1,93 @@
+"""``python -m benchmarks [CASE ...]``: run cases, print what came of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.cases import CASES
+from benchmarks.harness import Bench, Report
+from benchmarks.pools import start_session
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def main() -> int:
+    """Run what the command line says; 1 where answers differ."""
+    asked = _arguments()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    spark = start_session(asked.cores)
+    bench = Bench(spark, asked.folder, asked.scale, asked.runs, asked.rows)
+    reports = []
+    for name in asked.cases or CASES:
+        reports.append(_run(name, bench))
+        print(f"\n{reports[-1].text()}\n", flush=True)
+    spark.stop()
+    if asked.write:
+        RESULTS.write_text(_document(reports, asked))
+    return 0 if all(report.agreed for report in reports) else 1
+
+
+def _run(name: str, bench: Bench) -> Report:
+    busy, start = machine.busy_share(), time.perf_counter()
+    print(f"{name}: running ({busy:.0%} of the CPUs were busy before)", file=sys.stderr, flush=True)
+    report = CASES[name](bench)
+    report.add(
+        f"{bench.runs} runs of each after a warm-up, in turns; "
+        f"{busy:.0%} of the CPUs were busy with something else just before; "
+        f"the case took {time.perf_counter() - start:.0f} s."
+    )
+    return report
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all")
+    parser.add_argument("--scale", choices=("small", "full"), default="small")
+    parser.add_argument("--rows", type=int, help="rows instead of the case's own number")
+    parser.add_argument("--runs", type=int, default=5, help="timed runs of each (default: 5)")
+    parser.add_argument("--cores", type=int, default=2, help="cores of Spark (default: 2)")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "tf2spark-benchmarks",
+        help="where models and tables are kept between runs",
+    )
+    asked = parser.parse_args()
+    if unknown := set(asked.cases) - set(CASES):
+        parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    return asked
+
+
+def _document(reports: list[Report], asked: argparse.Namespace) -> str:
+    command = ["python -m benchmarks", *asked.cases, f"--scale {asked.scale}"]
+    command += [f"--rows {asked.rows}"] if asked.rows else []
+    command += [f"--runs {asked.runs} --write"]
+    head = [
+        "# Benchmarks",
+        f"Written by `{' '.join(command)}`; see `benchmarks/`. All contenders of a case ran in "
+        f"turns in one Spark session, `local[{asked.cores}]`, on the same Parquet files, each in "
+        "Python workers of its own, writing to Spark's `noop` sink.",
+        machine.description(),
+        _targets(reports),
+    ]
+    return "\n\n".join([*head, *(report.text() for report in reports)]) + "\n"
+
+
+def _targets(reports: list[Report]) -> str:
+    lines = [
+        f"- {report.title.partition(':')[0]}: {what[0].lower()}{what[1:]}: {ratio:.2f} x, "
+        f"{wanted:g} asked{'' if ratio >= wanted else ' (**missed**)'}"
+        for report in reports
+        for what, ratio, wanted in report.targets
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""One file a case. Each has a `run` from a `Bench` to a `Report`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.cases import batches, carriers, dense, memory, peer_settings, sparse, start, strings
+from benchmarks.harness import Bench, Report
+
+CASES: dict[str, Callable[[Bench], Report]] = {
+    "dense": dense.run,
+    "sparse": sparse.run,
+    "strings": strings.run,
+    "start": start.run,
+    "memory": memory.run,
+    "carriers": carriers.run,
+    "batches": batches.run,
+    "peer-settings": peer_settings.run,
+}

@@ -1,0 +1,112 @@
+"""MLlib vectors, 30 non-zeros in 100,000, through a weighted sum of embeddings.
+
+`predict_batch_udf` takes arrays of one fixed length, so it gets ``vector_to_array(features)``, the
+documented way: 100,000 floats a row. Of the two things that it can then do (feed the whole vector
+to the model's signature for that, or look for the non-zeros), the faster is the peer. A third row
+shows a way outside of its documentation, for rows that all have about as many non-zeros: Spark's
+`unwrap_udt` opens the vector, SQL pads its ids and values to one length, and `predict_batch_udf`
+gets two short arrays. Peer and we time different numbers of rows; the ratios are per row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from benchmarks import data, floors, models
+from benchmarks.cases.common import FLOOR, READ, US, bound
+from benchmarks.harness import (
+    Bench,
+    Contender,
+    Report,
+    alternate,
+    answers,
+    compare,
+    ratio,
+    times_table,
+)
+from benchmarks.peers import predict_batch_udf as peer
+from benchmarks.scoring import chosen_carrier, scored
+from benchmarks.stages import stages_table
+
+FEED = {"ids": "features.indices", "values": "features.values"}
+VECTOR = "predict_batch_udf, dense signature"
+NONZERO = "predict_batch_udf, np.nonzero"
+PAIRS = "predict_batch_udf, vectors opened by hand"
+# 64 rows of 100,000 floats are 26 MB; 10,000 would be 4 GB a batch in the JVM and again in Python.
+DENSE_BATCH = {"spark.sql.execution.arrow.maxRecordsPerBatch": "64"}
+
+
+def run(bench: Bench) -> Report:
+    rows = bench.choose_rows(small=50_000, full=1_000_000)
+    few = max(rows // 50, 1_000)
+    report = Report(
+        f"sparse: MLlib vectors, {data.NON_ZEROS} non-zeros in {models.SPARSE_WIDTH:,}, "
+        f"embedding sum; {rows:,} rows ({few:,} for those who densify)"
+    )
+    path = models.path_of(bench.folder, "sparse")
+    df = data.sparse(bench.spark, bench.folder, rows)
+    small = data.sparse(bench.spark, bench.folder, few)
+    keep = ["id"]
+    ours = Contender(US, lambda: scored(path, df, keep, feed=FEED))
+    contenders = [
+        ours,
+        Contender(
+            VECTOR, lambda: _dense(small, peer.vector_udf(path, models.SPARSE_WIDTH)), DENSE_BATCH
+        ),
+        Contender(
+            NONZERO, lambda: _dense(small, peer.nonzero_udf(path, models.SPARSE_WIDTH)), DENSE_BATCH
+        ),
+        Contender(PAIRS, lambda: _pairs(df, path)),
+        Contender(FLOOR, lambda: floors.map_in_arrow(df, keep)),
+        Contender(READ, lambda: df, python=False),
+    ]
+    found = alternate(bench, contenders)
+    counts = {one.name: few if one.conf else rows for one in contenders}
+    report.add(f"id kept (ours by {chosen_carrier(ours.job())})")
+    report.add(times_table(found, counts))
+    best = min((VECTOR, NONZERO), key=lambda name: found[name].median)
+    report.target(f"Faster a row than {best}", 10, *ratio(found[best], found[US], few, rows))
+    by_hand, spread = ratio(found[PAIRS], found[US])
+    report.add(f"Faster a row than {PAIRS}: {by_hand:.2f} x{spread}.")
+    _agree(bench, report, df, small, contenders, few)
+    report.add(bound(found))
+    report.add(stages_table(path, df, min(rows, 200_000), feed=FEED))
+    return report
+
+
+def _dense(df: DataFrame, udf: Any) -> DataFrame:
+    return df.select("id", udf(vector_to_array("features", "float32")).alias("score"))
+
+
+def _pairs(df: DataFrame, path: str) -> DataFrame:
+    vector = F.unwrap_udt("features")
+    ids = _padded(vector["indices"], F.lit(0))
+    values = _padded(vector["values"], F.lit(0.0))
+    udf = peer.pairs_udf(path, data.NON_ZEROS)
+    return df.select("id", udf(ids, values).alias("score"))
+
+
+def _padded(array: Column, value: Column) -> Column:
+    missing = F.lit(data.NON_ZEROS) - F.size(array)
+    return F.concat(array, F.array_repeat(value, missing))
+
+
+def _agree(
+    bench: Bench,
+    report: Report,
+    df: DataFrame,
+    small: DataFrame,
+    contenders: list[Contender],
+    few: int,
+) -> None:
+    """Compare on the smaller table, which those who densify scored, and the larger one by pairs."""
+    path = models.path_of(bench.folder, "sparse")
+    ours = Contender(US, lambda: scored(path, small, ["id"], feed=FEED))
+    chosen = [ours, *(one for one in contenders if one.name in (VECTOR, NONZERO))]
+    compare(report, {one.name: answers(bench, one, by="id", score="score") for one in chosen})
+    whole = [one for one in contenders if one.name in (US, PAIRS)]
+    compare(report, {one.name: answers(bench, one, by="id", score="score") for one in whole})

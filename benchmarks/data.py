@@ -1,0 +1,120 @@
+"""The tables that are scored: Parquet files made once from a fixed seed, the same for everyone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.ml.linalg import VectorUDT
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import LongType, StructField, StructType
+
+from benchmarks.models import SPARSE_WIDTH, WORDS, words
+
+FILES = 8
+NON_ZEROS = 30
+
+Rng = np.random.Generator
+Columns = Callable[[int, Rng], dict[str, pa.Array]]
+
+
+def dense(
+    spark: SparkSession,
+    folder: Path,
+    rows: int,
+    *,
+    width: int = 128,
+    doubles: int = 0,
+    text_chars: int = 0,
+) -> DataFrame:
+    """`id` and `features` (array<float>), with more columns that nobody needs where asked for.
+
+    Args:
+        spark: The session.
+        folder: The benchmark's folder.
+        rows: Rows of the table.
+        width: Floats a row.
+        doubles: Columns of doubles besides.
+        text_chars: The length of a string column `text`, 0 for none.
+    """
+
+    def columns(count: int, rng: Rng) -> dict[str, pa.Array]:
+        made: dict[str, pa.Array] = {"features": _floats(rng, count, width)}
+        for number in range(doubles):
+            made[f"c{number}"] = pa.array(rng.random(count))
+        if text_chars:
+            made["text"] = pa.array([f"{number:x}" * text_chars for number in range(count)]).cast(
+                pa.string()
+            )
+            made["text"] = pa.array([one[:text_chars] for one in made["text"].to_pylist()])
+        return made
+
+    path = _written(folder, f"dense-{width}-{doubles}-{text_chars}-{rows}", rows, columns)
+    return spark.read.parquet(path)
+
+
+def sparse(spark: SparkSession, folder: Path, rows: int) -> DataFrame:
+    """`id` and `features`: MLlib vectors of 100,000, 30 of them not zero (ids in order, as MLlib
+    has them, drawn with replacement, so a few rows have 29)."""
+    path = _written(folder, f"sparse-{SPARSE_WIDTH}-{NON_ZEROS}-{rows}", rows, _vectors)
+    schema = StructType([StructField("id", LongType()), StructField("features", VectorUDT())])
+    return spark.read.schema(schema).parquet(path)
+
+
+def strings(spark: SparkSession, folder: Path, rows: int) -> DataFrame:
+    """`id` and three columns of words, of which one in a hundred is unknown to the model."""
+    path = _written(folder, f"strings-{rows}", rows, _words)
+    return spark.read.parquet(path)
+
+
+def _floats(rng: Rng, rows: int, width: int) -> pa.Array:
+    values = pa.array(rng.standard_normal(rows * width, np.float32))
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
+    return pa.ListArray.from_arrays(offsets, values)
+
+
+def _vectors(rows: int, rng: Rng) -> dict[str, pa.Array]:
+    ids = np.sort(rng.integers(0, SPARSE_WIDTH, (rows, NON_ZEROS), dtype=np.int32), axis=1)
+    first = np.ones_like(ids, bool)
+    first[:, 1:] = ids[:, 1:] != ids[:, :-1]
+    offsets = np.zeros(rows + 1, np.int32)
+    np.cumsum(first.sum(axis=1), out=offsets[1:])
+    values = rng.uniform(0.1, 1.0, int(offsets[-1]))
+    fields = {
+        "type": pa.array(np.zeros(rows, np.int8)),
+        "size": pa.array(np.full(rows, SPARSE_WIDTH, np.int32)),
+        "indices": pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids[first])),
+        "values": pa.ListArray.from_arrays(pa.array(offsets), pa.array(values)),
+    }
+    return {"features": pa.StructArray.from_arrays(list(fields.values()), names=list(fields))}
+
+
+def _words(rows: int, rng: Rng) -> dict[str, pa.Array]:
+    made: dict[str, pa.Array] = {}
+    for column, size in WORDS.items():
+        known = pa.array([*words(column), f"{column}-unknown"])
+        ids = rng.integers(0, size, rows)
+        ids[rng.random(rows) < 0.01] = size
+        made[column] = known.take(pa.array(ids))
+    return made
+
+
+def _written(folder: Path, name: str, rows: int, columns: Columns) -> str:
+    path = folder / "tables" / name
+    if not (path / "_SUCCESS").exists():
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        rng = np.random.default_rng(7)
+        cuts = np.linspace(0, rows, FILES + 1).astype(int)
+        for number, (start, end) in enumerate(pairwise(cuts)):
+            made: dict[str, Any] = {"id": pa.array(np.arange(start, end))}
+            made |= columns(int(end - start), rng)
+            pq.write_table(pa.table(made), path / f"part-{number}.parquet")
+        (path / "_SUCCESS").touch()
+    return str(path)

@@ -1,0 +1,64 @@
+"""What the numbers were taken on: no names of hosts, no paths."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "pyarrow", "numpy", "pandas")
+
+
+def description() -> str:
+    """Return machine and versions as a Markdown list."""
+    return "\n".join([f"- {_machine()}", f"- {_versions()}"])
+
+
+def _machine() -> str:
+    cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    total = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    memory = f"{int(total[1]) / 2**20:.0f} GiB" if total else "unknown memory"
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores of {cpu[1] if cpu else 'an unknown CPU'}, {memory}, {_kernel()}"
+
+
+def _kernel() -> str:
+    return f"{platform.system()} {platform.release().partition('-')[0]}"
+
+
+def _versions() -> str:
+    found = [f"Python {platform.python_version()}", f"Java {_java()}"]
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def _java() -> str:
+    home = os.environ.get("JAVA_HOME")
+    java = f"{home}/bin/java" if home else shutil.which("java") or "java"
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    quoted = re.search(r'"(.+?)"', said.stderr)
+    return quoted[1] if quoted else "unknown"
+
+
+def busy_share(seconds: float = 2.0) -> float:
+    """Return the share of the CPUs that is busy now. Source: proc(5), stat, the line `cpu`."""
+    before, after = _ticks(), (time.sleep(seconds), _ticks())[1]
+    total = sum(after) - sum(before)
+    idle = (after[3] + after[4]) - (before[3] + before[4])
+    return 1 - idle / max(total, 1)
+
+
+def _ticks() -> list[int]:
+    return [int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]

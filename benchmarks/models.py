@@ -1,0 +1,108 @@
+"""The models that are scored, made with TensorFlow once and kept in the benchmark's folder.
+
+TensorFlow runs in a process of its own: here it would be in the way of the measurements.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SPARSE_WIDTH = 100_000
+WORDS = {"country": 200, "device": 5_000, "item": 100_000}
+
+
+def path_of(folder: Path, name: str) -> str:
+    """Return the SavedModel of that name, making it where it isn't there yet."""
+    path = folder / "models" / name
+    if not (path / "saved_model.pb").exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "benchmarks.models", name, str(path)]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        if made.returncode:
+            raise RuntimeError(f"making the model {name} failed:\n{made.stderr}")
+    return str(path)
+
+
+def words(column: str) -> list[str]:
+    """Return the vocabulary of one of the string columns."""
+    return [f"{column}-{number:08d}" for number in range(WORDS[column])]
+
+
+def make_mlp(path: str, width: int) -> None:
+    """`width` floats, 64 ReLU units, one output."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((width,), name="features"), layers.Dense(64, "relu"), layers.Dense(1)]
+    )
+    model.export(path, verbose=False)
+
+
+def make_sparse(path: str) -> None:
+    """A weighted sum of embeddings, then a small MLP; one set of weights, two ways to feed it.
+
+    ``serving_default`` takes ids and values, ``dense`` the whole vector; both give the same score.
+    """
+    import tensorflow as tf
+
+    tf.random.set_seed(1)
+
+    class Model(tf.Module):
+        def __init__(self) -> None:
+            self.table = tf.Variable(tf.random.normal([SPARSE_WIDTH, 16], stddev=0.2))
+            self.hidden = tf.Variable(tf.random.normal([16, 32], stddev=0.2))
+            self.out = tf.Variable(tf.random.normal([32, 1], stddev=0.2))
+
+        def head(self, summed: tf.Tensor) -> dict[str, tf.Tensor]:
+            score = tf.nn.relu(summed @ self.hidden) @ self.out
+            return {"score": tf.squeeze(score, 1)}
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, None], tf.int64, "ids"),
+                tf.TensorSpec([None, None], tf.float32, "values"),
+            ]
+        )
+        def by_ids(self, ids: tf.Tensor, values: tf.Tensor) -> dict[str, tf.Tensor]:
+            rows = tf.gather(self.table, ids)
+            return self.head(tf.reduce_sum(rows * values[:, :, tf.newaxis], axis=1))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, SPARSE_WIDTH], tf.float32, "x")])
+        def by_vector(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+            return self.head(x @ self.table)
+
+    model = Model()
+    signatures = {"serving_default": model.by_ids, "dense": model.by_vector}
+    tf.saved_model.save(model, path, signatures=signatures)
+
+
+def make_strings(path: str) -> None:
+    """Three string columns, each looked up and embedded, then a small MLP."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    inputs, embedded = [], []
+    for column, size in WORDS.items():
+        one = layers.Input((), dtype="string", name=column)
+        ids = layers.StringLookup(vocabulary=words(column))(one)
+        inputs.append(one)
+        embedded.append(layers.Embedding(size + 1, 8)(ids))
+    hidden = layers.Dense(32, "relu")(layers.Concatenate()(embedded))
+    keras.Model(inputs, layers.Dense(1)(hidden)).export(path, verbose=False)
+
+
+def main(name: str, path: str) -> None:
+    """Make one model; "mlp-128" is the MLP that takes 128 floats."""
+    if name.startswith("mlp-"):
+        make_mlp(path, int(name.removeprefix("mlp-")))
+    else:
+        {"sparse": make_sparse, "strings": make_strings}[name](path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

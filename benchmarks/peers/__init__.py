@@ -1,0 +1,1 @@
+"""What people use today, each by its own documentation's way; one file a peer."""

@@ -1,0 +1,99 @@
+"""The Spark session of a run, and a pool of Python workers for each contender."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+_POOL = "TF2SPARK_BENCHMARK_POOL"
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def start_session(cores: int) -> SparkSession:
+    """Start the session that all contenders share."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    paths = [str(_ROOT / "src"), str(_ROOT), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    builder = SparkSession.builder.master(f"local[{cores}]").appName("tf2spark benchmarks")
+    for name, value in {
+        "spark.driver.memory": "6g",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.execution.pyspark.udf.faulthandler.enabled": "true",
+        "spark.task.maxFailures": "1",
+        "spark.sql.session.timeZone": "UTC",
+    }.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+@contextmanager
+def pool(spark: SparkSession, name: str) -> Iterator[None]:
+    """Give the Python functions that are made inside workers of their own.
+
+    Spark reuses a Python worker only for functions with the same environment, so a variable in
+    it keeps contenders apart: none runs in a process where another has imported TensorFlow.
+    """
+    environment = spark.sparkContext.environment
+    before = environment.get(_POOL)
+    environment[_POOL] = name
+    try:
+        yield
+    finally:
+        environment.pop(_POOL)
+        if before is not None:
+            environment[_POOL] = before
+
+
+def worker_memory(spark: SparkSession, name: str) -> list[dict[str, Any]]:
+    """Ask the idle workers of a pool for their memory.
+
+    Returns:
+        For each worker its `pid`, `private_bytes` (USS, from smaps_rollup), `shared_bytes`,
+        whether TensorFlow's library is mapped there (`tensorflow_mapped`) and whether its Python
+        package was imported (`tensorflow_imported`).
+    """
+    cores = spark.sparkContext.defaultParallelism
+    with pool(spark, name):
+        asked = spark.range(cores, numPartitions=cores).mapInArrow(
+            _report_memory,
+            "pid long, private_bytes long, shared_bytes long, "
+            "tensorflow_mapped boolean, tensorflow_imported boolean",
+        )
+        by_pid = {row["pid"]: row.asDict() for row in asked.collect()}
+    return list(by_pid.values())
+
+
+def _report_memory(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for _ in batches:
+        time.sleep(0.5)  # so that the tasks run side by side, each in a worker of its own
+        yield pa.RecordBatch.from_pylist([memory_of_this_process()])
+
+
+def memory_of_this_process() -> dict[str, Any]:
+    """Return what `worker_memory` says of one process. Source: proc(5), smaps_rollup, in kB."""
+    kinds = {"Private": 0, "Shared": 0}
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
+        name, kilobytes = line.split()[:2]
+        kind = name.partition("_")[0]
+        if name.rstrip(":") in {f"{kind}_Clean", f"{kind}_Dirty"} and kind in kinds:
+            kinds[kind] += int(kilobytes) * 1024
+    return {
+        "pid": os.getpid(),
+        "private_bytes": kinds["Private"],
+        "shared_bytes": kinds["Shared"],
+        "tensorflow_mapped": "libtensorflow" in Path("/proc/self/maps").read_text(),
+        "tensorflow_imported": "tensorflow" in sys.modules,
+    }

@@ -1,0 +1,31 @@
+"""Our own contenders, and the carrier of their batches where a case wants to choose it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+from pyspark.sql import DataFrame
+
+import tf2spark
+from tf2spark.spark import score
+
+CARRIERS = ("map_in_arrow", "arrow_udf")
+
+
+def scored(
+    path: str, df: DataFrame, keep: Sequence[str] | None, *, carrier: str | None = None, **how: Any
+) -> DataFrame:
+    """Return `model.score(df)`, by the carrier that is said, or the one that `score` chooses."""
+    model = tf2spark.SavedModel(path)
+    if carrier is None:
+        return model.score(df, keep=keep, **how)
+    with mock.patch.object(score, "choose_carrier", return_value=carrier):
+        return model.score(df, keep=keep, **how)
+
+
+def chosen_carrier(table: DataFrame) -> str:
+    """Tell which carrier a scored table uses, from its physical plan."""
+    text = table._jdf.queryExecution().executedPlan().toString()
+    return "mapInArrow" if "MapInArrow" in text else "arrow_udf"

@@ -1,0 +1,94 @@
+"""Every error that tf2spark raises.
+
+Each is also the builtin that a caller would expect::
+
+    Tf2SparkError (Exception)
+    ├── ModelError (ValueError)                the SavedModel can't be read, or can't be run as it is
+    │   ├── ModelNotFoundError (FileNotFoundError)   there is no SavedModel at that path
+    │   └── UnsafeModelError (PermissionError)       it holds an op that is not allowed
+    ├── ContractError (ValueError)             table and model don't fit: columns, types, shapes, arguments
+    ├── RowError (ValueError)                  a row can't be scored, and the mode is "failfast"
+    ├── RowCountError (RuntimeError)           a partition would have lost or gained rows
+    ├── RunError (RuntimeError)                TensorFlow failed, and no single row is the cause
+    ├── SetupError (RuntimeError)              Java, PySpark or TensorFlow is missing, or too old
+    └── OutputError (OSError)                  an output exists already, or can't be written
+
+Spark passes an error of a worker on as text, so the message alone says everything, and
+`from_text` finds it again in the text of a Spark exception.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class Tf2SparkError(Exception):
+    """The root of all errors that tf2spark raises."""
+
+
+class ModelError(Tf2SparkError, ValueError):
+    """The SavedModel can't be read, or can't be run as it is."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """There is no SavedModel at the path given."""
+
+
+class UnsafeModelError(ModelError, PermissionError):
+    """The model reaches an op that is not on the allow-list."""
+
+
+class ContractError(Tf2SparkError, ValueError):
+    """The table and the model don't fit, or an argument is wrong."""
+
+
+class RowError(Tf2SparkError, ValueError):
+    """A row can't be scored, and the mode is "failfast"."""
+
+
+class RowCountError(Tf2SparkError, RuntimeError):
+    """A partition would have lost or gained rows."""
+
+
+class RunError(Tf2SparkError, RuntimeError):
+    """TensorFlow failed in a way that no single row explains."""
+
+
+class SetupError(Tf2SparkError, RuntimeError):
+    """Something that must be installed or configured is missing, too old or doesn't fit."""
+
+
+class OutputError(Tf2SparkError, OSError):
+    """An output exists already, or can't be written."""
+
+
+_KINDS: dict[str, type[Tf2SparkError]] = {
+    kind.__name__: kind
+    for kind in (
+        ModelError,
+        ModelNotFoundError,
+        UnsafeModelError,
+        ContractError,
+        RowError,
+        RowCountError,
+        RunError,
+        SetupError,
+        OutputError,
+    )
+}
+# The last line of a Python traceback inside a Spark exception; the message runs to the blank
+# line or to the JVM's own stack trace.
+_IN_TEXT = re.compile(
+    r"^\s*(?:pyspark\S*: )?tf2spark\.errors\.(\w+): (.*?)(?=\n\s*\n|\n\s*at \S+\(|\nTraceback|\nJVM stacktrace|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def from_text(text: str) -> Tf2SparkError | None:
+    """Return the tf2spark error that a worker's traceback inside `text` ends with, or None."""
+    found = None
+    for found in _IN_TEXT.finditer(text):
+        pass
+    if found is None or found[1] not in _KINDS:
+        return None
+    return _KINDS[found[1]](found[2].rstrip())

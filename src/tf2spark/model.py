@@ -1,0 +1,223 @@
+"""`SavedModel`: the public face of a model, over the modules that do the work."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tf2spark import safety, savedmodel
+from tf2spark.binding.bind import Options, make_options
+from tf2spark.binding.graph import graph_of
+from tf2spark.binding.request import Request, make_request
+from tf2spark.contract import Contract
+from tf2spark.errors import SetupError
+from tf2spark.plan import ModelRef
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, SparkSession
+
+
+class SavedModel:
+    """A trained model on disk, ready to score tables.
+
+    Reading it takes milliseconds and neither TensorFlow nor Spark; nothing of it is run before
+    rows are scored.
+
+    Args:
+        path: A SavedModel folder, or a base path of integer folders as TF Serving has it.
+        version: Which integer folder; the largest by default.
+        tags: The tags of the MetaGraph; ``serve``, or the only one, by default.
+        allow_ops: Ops that the user vouches for, beyond the allow-list.
+
+    Raises:
+        ModelNotFoundError: There is no SavedModel at `path`.
+        ModelError: It can't be read.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        version: int | None = None,
+        tags: Sequence[str] | None = None,
+        allow_ops: Collection[str] = (),
+    ) -> None:
+        self._loaded = savedmodel.read(os.fspath(path), version=version, tags=tags)
+        self._allow_ops = tuple(allow_ops)
+
+    @property
+    def contract(self) -> Contract:
+        """What the model takes and gives; prints as a table and renders in a notebook."""
+        return self._loaded.contract
+
+    def __repr__(self) -> str:
+        return f"SavedModel({self.contract.path!r})"
+
+    def score(
+        self,
+        table: Any,
+        *,
+        feed: Mapping[str, Any] | None = None,
+        fetch: Any = None,
+        signature: str | None = None,
+        keep: Sequence[str] | None = None,
+        batch_rows: int | None = None,
+        mode: str = "failfast",
+        error_column: str | None = None,
+        reproducible: bool = False,
+    ) -> Any:
+        """Return the table with the model's outputs as columns.
+
+        A Spark DataFrame is scored lazily, on the cluster; a pandas DataFrame, a pyarrow Table or
+        RecordBatch at once, in this process, by the same code.
+
+        Args:
+            table: The rows to score.
+            feed: Input (or tensor ``x:0``) to a column, a list of columns, a number or bool,
+                `literal`, `padded` or `assembled`. Inputs not named here take the column of their
+                own name.
+            fetch: New column to output (or tensor ``y:0``), or a list of outputs; by default all
+                outputs of the signature under their own names.
+            signature: Which signature; ``serving_default``, or the only one, by default.
+            keep: The columns that stay; all by default.
+            batch_rows: The most rows of one run of the model.
+            mode: What happens to rows that can't be scored: "failfast" stops the job,
+                "permissive" gives them null outputs and a reason, "dropmalformed" leaves them out.
+            error_column: Where "permissive" writes the reason; ``_error`` by default.
+            reproducible: Give every run the same number of rows, so that a row's bits don't
+                depend on the rows around it.
+
+        Returns:
+            A table of the kind that came in.
+
+        Raises:
+            ContractError: Table, arguments and model don't fit; nothing has run.
+            UnsafeModelError: The outputs depend on an op that isn't allowed.
+            RowError: A row can't be scored in "failfast" mode (Spark: when the job runs).
+            SetupError: PySpark or TensorFlow is missing.
+        """
+        options = make_options(
+            keep=keep,
+            batch_rows=batch_rows,
+            mode=mode,
+            error_column=error_column,
+            reproducible=reproducible,
+        )
+        request = self._request(signature, feed, fetch)
+        if _is_spark(table):
+            from tf2spark.spark.score import score_dataframe
+
+            return score_dataframe(table, request, options, self._reference(request))
+        from tf2spark.local import score_table
+
+        return score_table(table, request, options, self._reference(request, threads=_cores()))
+
+    def udf(
+        self,
+        *,
+        feed: Mapping[str, Any] | None = None,
+        fetch: Any = None,
+        signature: str | None = None,
+        batch_rows: int | None = None,
+        mode: str = "failfast",
+        error_column: str | None = None,
+    ) -> Callable[..., Column]:
+        """Return a function of columns: ``df.select("id", model.udf()("features"))``.
+
+        It takes the columns that feed the inputs, in the order of the inputs or by name. One
+        output gives a column of its type, several a struct. A column's type becomes known when
+        the query runs, so a mismatch is found in the first batch. "dropmalformed" can't be had
+        here: a column function returns a value for every row.
+
+        Raises:
+            ContractError: An argument names something that the model hasn't.
+            SetupError: PySpark is missing.
+        """
+        request, options = self._column_job(signature, feed, fetch, batch_rows, mode, error_column)
+        _need_pyspark()
+        from tf2spark.spark.udf import make_udf
+
+        return make_udf(request, options, self._reference(request))
+
+    def register(
+        self,
+        spark: SparkSession,
+        name: str,
+        *,
+        feed: Mapping[str, Any] | None = None,
+        fetch: Any = None,
+        signature: str | None = None,
+        batch_rows: int | None = None,
+        mode: str = "failfast",
+        error_column: str | None = None,
+    ) -> None:
+        """Make the model a SQL function: ``SELECT name(features) FROM t``; see `udf`."""
+        request, options = self._column_job(signature, feed, fetch, batch_rows, mode, error_column)
+        _need_pyspark()
+        from tf2spark.spark.udf import register
+
+        register(spark, name, request, options, self._reference(request))
+
+    def _column_job(
+        self,
+        signature: str | None,
+        feed: Mapping[str, Any] | None,
+        fetch: Any,
+        batch_rows: int | None,
+        mode: str,
+        error_column: str | None,
+    ) -> tuple[Request, Options]:
+        options = make_options(
+            keep=(), batch_rows=batch_rows, mode=mode, error_column=error_column, columnwise=True
+        )
+        return self._request(signature, feed, fetch), options
+
+    def _request(
+        self, signature: str | None, feed: Mapping[str, Any] | None, fetch: Any
+    ) -> Request:
+        graph = graph_of(self._loaded)
+        request = make_request(self.contract, graph, signature=signature, feed=feed, fetch=fetch)
+        meta_graph, fetches, feeds = self._loaded.meta_graph, *_tensors(request)
+        safety.check(meta_graph, fetches=fetches, feeds=feeds, allow_ops=self._allow_ops)
+        return request
+
+    def _reference(self, request: Request, *, threads: int = 1) -> ModelRef:
+        fetches, feeds = _tensors(request)
+        return ModelRef(
+            self.contract.path,
+            self.contract.tags,
+            self._digest,
+            threads,
+            safety.retains_strings(self._loaded.meta_graph, fetches, feeds),
+        )
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return savedmodel.digest(self.contract.path)
+
+
+def _tensors(request: Request) -> tuple[list[str], list[str]]:
+    fetches = [tensor for one in request.outputs for tensor in one.spec.tensors]
+    feeds = [tensor for one in request.inputs for tensor in one.spec.tensors]
+    return fetches, feeds
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _is_spark(table: Any) -> bool:
+    # By name, so that a pandas user never pays for importing Spark.
+    return any(kind.__module__.startswith("pyspark.sql") for kind in type(table).__mro__)
+
+
+def _need_pyspark() -> None:
+    try:
+        import pyspark  # noqa: F401
+    except ModuleNotFoundError:
+        raise SetupError(
+            "PySpark is not installed: pip install 'tf2spark[local]' brings it for a laptop, "
+            "a cluster has its own"
+        ) from None

@@ -1,0 +1,142 @@
+"""What a worker needs to score: frozen, serialisable values, all decided on the driver."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pyarrow as pa
+from attrs import frozen
+
+from tf2spark.columns import Part
+from tf2spark.dtypes import DType
+
+Mode = Literal["failfast", "permissive", "dropmalformed"]
+Layout = Literal["list", "vector", "pairs", "map", "image"]
+Form = Literal["dense", "padded", "sparse", "ragged", "constant", "broadcast"]
+
+
+@frozen
+class Source:
+    """Where one column's values lie in a batch, and how they are laid out.
+
+    Attributes:
+        label: The column as the user wrote it, for messages.
+        column: Its index in the batch.
+        fields: The names of the struct fields from the column down to the values.
+        layout: "list" (a scalar, or lists `depth` deep), "vector" (MLlib's), "pairs" (a struct of
+            indices and values), "map" (id to value) or "image" (Spark's image struct).
+        leaf: The type of the innermost values (of the part that is read).
+        depth: Levels of lists above the innermost values; 0 for a scalar.
+        part: Which half of a vector, of pairs or of a map is read; None for the whole.
+    """
+
+    label: str
+    column: int
+    fields: tuple[str, ...]
+    layout: Layout
+    leaf: pa.DataType
+    depth: int = 0
+    part: Part | None = None
+
+
+@frozen
+class InputPlan:
+    """How the columns of a batch become the tensors of one input.
+
+    Attributes:
+        name: The input's name, for messages.
+        tensors: The graph tensors that are fed (several for sparse and ragged inputs).
+        form: "dense" (rectangular), "padded", "sparse", "ragged", "constant" (the same tensor
+            at every run) or "broadcast" (one value for every row of the batch).
+        dtype: The dtype of the values.
+        dims: The dimensions of one row (without the batch), None where one is unknown.
+        sources: The columns, in order.
+        assembled: The sources are joined as vectors (ids offset by the sizes before them).
+        part: Which half of the assembled vector is fed.
+        pad: The value that fills short rows.
+        value: The value of a constant, as nested lists.
+        splits_dtype: The dtype of a ragged input's row splits.
+        ragged_levels: How many levels of a ragged input are ragged.
+    """
+
+    name: str
+    tensors: tuple[str, ...]
+    form: Form
+    dtype: DType
+    dims: tuple[int | None, ...] = ()
+    sources: tuple[Source, ...] = ()
+    assembled: bool = False
+    part: Part | None = None
+    pad: Any = None
+    value: Any = None
+    splits_dtype: DType | None = None
+    ragged_levels: int = 0
+
+
+@frozen
+class OutputPlan:
+    """How a fetched tensor becomes a column.
+
+    Attributes:
+        column: The column's name.
+        name: The output's name, for messages.
+        tensor: The graph tensor that is fetched.
+        dtype: Its dtype.
+        dims: The dimensions of one row, None where one is unknown.
+        arrow: The column's type: a scalar for rows of shape [] and [1], else lists as deep as `dims`.
+    """
+
+    column: str
+    name: str
+    tensor: str
+    dtype: DType
+    dims: tuple[int | None, ...]
+    arrow: pa.DataType
+
+
+@frozen
+class ModelRef:
+    """Which model a worker opens, and how.
+
+    `digest` is the SHA-256 of the model's files: it keys the worker's session.
+    """
+
+    path: str
+    tags: tuple[str, ...]
+    digest: str
+    threads: int = 1
+    copy_strings: bool = False
+
+
+@frozen
+class Plan:
+    """One scoring job, whole.
+
+    Attributes:
+        model: The model to open.
+        inputs: How batches become feeds.
+        outputs: How fetches become columns.
+        keep: Indices of the batch's columns that are passed on, in order.
+        mode: What happens to a row that can't be scored.
+        error_column: The column that tells why, in "permissive" mode.
+        batch_rows: The most rows of one session run.
+        batch_bytes: The most bytes that the feeds of one run may take (a single row may take more).
+        fixed_rows: Every run has exactly so many rows, the last filled up; None where runs vary.
+    """
+
+    model: ModelRef
+    inputs: tuple[InputPlan, ...]
+    outputs: tuple[OutputPlan, ...]
+    keep: tuple[int, ...] = ()
+    mode: Mode = "failfast"
+    error_column: str | None = None
+    batch_rows: int = 4096
+    batch_bytes: int = 64 << 20
+    fixed_rows: int | None = None
+
+    def output_fields(self) -> list[pa.Field]:
+        """Return the columns that scoring adds: the outputs, then the error column."""
+        fields = [pa.field(one.column, one.arrow) for one in self.outputs]
+        if self.error_column is not None:
+            fields.append(pa.field(self.error_column, pa.string()))
+        return fields

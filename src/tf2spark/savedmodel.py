@@ -1,0 +1,164 @@
+"""What a SavedModel holds, read without TensorFlow."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from google.protobuf.message import DecodeError
+
+from tf2spark import savedmodel_files as model_files
+from tf2spark.careful_ops import careful_ops
+from tf2spark.contract import Contract, Shape
+from tf2spark.errors import ModelError
+from tf2spark.reachability import asset_files
+from tf2spark.savedmodel_files import digest
+from tf2spark.savedmodel_proto import SavedModel
+from tf2spark.savedmodel_signatures import shape, signatures
+from tf2spark.savedmodel_tensors import explain_missing, tensor_spec
+
+__all__ = [
+    "LoadedModel",
+    "digest",
+    "explain_missing",
+    "read",
+    "read_contract",
+    "tensor_spec",
+    "variables",
+]
+
+_SERVE = "serve"
+_VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
+
+
+@frozen(eq=False)
+class LoadedModel:
+    """A SavedModel that was read: its contract, and the message of the MetaGraph it describes."""
+
+    contract: Contract
+    meta_graph: Any
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    version: int | None = None,
+    tags: Sequence[str] | None = None,
+) -> LoadedModel:
+    """Read a SavedModel.
+
+    Args:
+        path: The folder of a SavedModel, or a base path of version folders named by integers.
+        version: The version folder to use; the largest number where None.
+        tags: The tags of the MetaGraph to use; where None, the one tagged ``serve`` and nothing
+            else, or the only one.
+
+    Raises:
+        ModelNotFoundError: There is no SavedModel at `path`.
+        ModelError: It can't be read, is not complete, or has no MetaGraph with these tags.
+    """
+    folder, number = model_files.find(path, version)
+    message = _parse(folder / model_files.GRAPH_FILE)
+    meta_graph = _pick(message.meta_graphs, tags, folder)
+    # The loader restores nothing where the model names no restore op: local variables, say.
+    if meta_graph.saver_def.restore_op_name and variables(meta_graph):
+        model_files.check_variables(folder)
+    assets = tuple(sorted(set(asset_files(meta_graph).values())))
+    for asset in assets:
+        if not (folder / "assets" / asset).is_file():
+            raise ModelError(f'"{folder}" is not complete: assets/{asset} is missing')
+    return LoadedModel(_contract(folder, number, message, meta_graph, assets), meta_graph)
+
+
+def read_contract(
+    path: str | os.PathLike[str],
+    version: int | None = None,
+    tags: Sequence[str] | None = None,
+) -> Contract:
+    """Read what a SavedModel takes and gives; arguments and errors are those of `read`."""
+    return read(path, version=version, tags=tags).contract
+
+
+def variables(meta_graph: Any) -> dict[str, Shape]:
+    """Return the shapes of the graph's variables by the name that TensorFlow's errors give them."""
+    return {
+        node.attr["shared_name"].s.decode("utf-8", "replace") or node.name: shape(
+            node.attr["shape"].shape
+        )
+        for node in meta_graph.graph_def.node
+        if node.op in _VARIABLE_OPS
+    }
+
+
+def _parse(path: Path) -> Any:
+    content = path.read_bytes()
+    if not content:
+        raise ModelError(f'"{path}" is empty')
+    broken = f'"{path}" ({len(content):,} bytes) is damaged or cut off; copy the model again'
+    try:
+        message = SavedModel.FromString(content)
+    except DecodeError as error:
+        raise ModelError(broken) from error
+    if not message.meta_graphs:
+        raise ModelError(broken + " (it holds no graph)")
+    return message
+
+
+def _tags(meta_graph: Any) -> tuple[str, ...]:
+    return tuple(sorted(meta_graph.meta_info_def.tags))
+
+
+def _pick(meta_graphs: Iterable[Any], tags: Sequence[str] | None, folder: Path) -> Any:
+    by_tags = {_tags(meta_graph): meta_graph for meta_graph in meta_graphs}
+    if isinstance(tags, str):
+        tags = tags.split(",")
+    if tags is None:
+        wanted = (_SERVE,) if (_SERVE,) in by_tags else next(iter(by_tags))
+        if wanted != (_SERVE,) and len(by_tags) > 1:
+            raise ModelError(
+                f'"{folder}" has several graphs and none is tagged just "{_SERVE}"; '
+                f"choose one with tags=: {_tag_lists(by_tags)}"
+            )
+    else:
+        wanted = tuple(sorted(tags))
+    if wanted not in by_tags:
+        known = {tag for each in by_tags for tag in each}
+        near = [difflib.get_close_matches(tag, known, 1) for tag in wanted if tag not in known]
+        hint = ", ".join(f'"{match[0]}"' for match in near if match)
+        raise ModelError(
+            f'"{folder}" has no graph with the tags {list(wanted)}; it has {_tag_lists(by_tags)}'
+            + (f"; did you mean {hint}?" if hint else "")
+        )
+    return by_tags[wanted]
+
+
+def _tag_lists(tag_sets: Iterable[tuple[str, ...]]) -> str:
+    return ", ".join(str(list(tags)) for tags in tag_sets)
+
+
+def _contract(
+    folder: Path, version: int | None, message: Any, meta_graph: Any, assets: tuple[str, ...]
+) -> Contract:
+    graph = meta_graph.graph_def
+    found = signatures(meta_graph)
+    return Contract(
+        path=str(folder),
+        version=version,
+        tag_sets=tuple(_tags(each) for each in message.meta_graphs),
+        tags=_tags(meta_graph),
+        signatures=found,
+        tensorflow_version=meta_graph.meta_info_def.tensorflow_version,
+        graph_bytes=(folder / model_files.GRAPH_FILE).stat().st_size,
+        variables_bytes=model_files.size_bytes(folder / "variables"),
+        node_count=len(graph.node) + sum(len(each.node_def) for each in graph.library.function),
+        function_count=len(graph.library.function),
+        careful_ops=careful_ops(
+            meta_graph, [name for each in found for spec in each.outputs for name in spec.tensors]
+        ),
+        assets=assets,
+        warmup_requests=model_files.count_warmup_requests(folder),
+    )

