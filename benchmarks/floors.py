@@ -1,11 +1,13 @@
-"""The same jobs with Python functions that do nothing: what is left for a scorer to lose."""
+"""The same jobs with Python functions that do nothing: what is left for a scorer to lose.
+
+They make their nulls without `pa.array`, which imports pandas (0.2 s and 40 MB of a worker).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import FloatType, StructField, StructType
@@ -14,27 +16,29 @@ SCORE = "score"
 
 
 def map_in_arrow(df: DataFrame, keep: Sequence[str]) -> DataFrame:
-    """Send every column through `mapInArrow`; the kept ones and a column of zeros come back."""
+    """Send every column through `mapInArrow`; the kept ones and a column of nulls come back."""
     keep = list(keep)
     fields = [df.schema[name] for name in keep]
 
     def nothing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            zeros = pa.array(np.zeros(batch.num_rows, np.float32))
-            columns = [*(batch.column(name) for name in keep), zeros]
+            columns = [
+                *(batch.column(name) for name in keep),
+                pa.nulls(batch.num_rows, pa.float32()),
+            ]
             yield pa.RecordBatch.from_arrays(columns, names=[*keep, SCORE])
 
     return df.mapInArrow(nothing, StructType([*fields, StructField(SCORE, FloatType())]))
 
 
 def arrow_udf(df: DataFrame, keep: Sequence[str], used: Sequence[str]) -> DataFrame:
-    """Send the columns `used` through an `arrow_udf` that returns zeros; others stay in the JVM."""
+    """Send the columns `used` through an `arrow_udf` that returns nulls; others stay in the JVM."""
     from tf2spark.spark.arrow_udfs import arrow_udf_of
 
     def nothing(arrays: Iterable[Any]) -> Iterator[pa.Array]:
         for one in arrays:
             first = one if isinstance(one, pa.Array) else one[0]
-            yield pa.array(np.zeros(len(first), np.float32))
+            yield pa.nulls(len(first), pa.float32())
 
-    zeros = arrow_udf_of(nothing, FloatType())(*used)
-    return df.withColumn(SCORE, zeros).select(*keep, SCORE)
+    nulls = arrow_udf_of(nothing, FloatType())(*used)
+    return df.withColumn(SCORE, nulls).select(*keep, SCORE)

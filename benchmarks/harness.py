@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -104,7 +105,8 @@ def alternate(bench: Bench, contenders: Sequence[Contender]) -> dict[str, Timed]
     Each writes its whole table to Spark's ``noop`` sink. One untimed run of each comes first: it
     starts the workers, loads the models and warms the JVM.
     """
-    jobs = {one.name: _prepared(bench.spark, one) for one in contenders}
+    pools = {one.name: f"{one.name} {next(_numbers)}" for one in contenders}
+    jobs = {one.name: _prepared(bench.spark, one, pools[one.name]) for one in contenders}
     found = {one.name: Timed(one.name) for one in contenders}
     for one in contenders:
         _seconds(bench.spark, jobs[one.name], one.conf)
@@ -113,12 +115,15 @@ def alternate(bench: Bench, contenders: Sequence[Contender]) -> dict[str, Timed]
         for one in [*contenders[first:], *contenders[:first]]:
             found[one.name].seconds.append(_seconds(bench.spark, jobs[one.name], one.conf))
     for one in filter(lambda one: one.python, contenders):
-        found[one.name].memory = worker_memory(bench.spark, one.name)
+        found[one.name].memory = worker_memory(bench.spark, pools[one.name])
     return found
 
 
-def _prepared(spark: SparkSession, contender: Contender) -> DataFrame:
-    with pool(spark, contender.name):
+_numbers = itertools.count()
+
+
+def _prepared(spark: SparkSession, contender: Contender, in_pool: str) -> DataFrame:
+    with pool(spark, in_pool):
         return contender.job()
 
 
@@ -150,7 +155,7 @@ class settings:
 
 def answers(bench: Bench, contender: Contender, *, by: str, score: str) -> npt.NDArray[Any]:
     """Return the contender's scores in the order of the column `by`."""
-    table = _prepared(bench.spark, contender).select(by, score)
+    table = _prepared(bench.spark, contender, contender.name).select(by, score)
     with settings(bench.spark, contender.conf):
         arrow = table.toArrow()
     order = np.argsort(arrow[by].to_numpy())

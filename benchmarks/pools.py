@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import SparkSession
+
+from benchmarks.inside import report_memory
 
 _POOL = "TF2SPARK_BENCHMARK_POOL"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -63,37 +63,14 @@ def worker_memory(spark: SparkSession, name: str) -> list[dict[str, Any]]:
     Returns:
         For each worker its `pid`, `private_bytes` (USS, from smaps_rollup), `shared_bytes`,
         whether TensorFlow's library is mapped there (`tensorflow_mapped`) and whether its Python
-        package was imported (`tensorflow_imported`).
+        package was imported (`tensorflow_imported`); `pandas_imported` likewise.
     """
     cores = spark.sparkContext.defaultParallelism
     with pool(spark, name):
         asked = spark.range(cores, numPartitions=cores).mapInArrow(
-            _report_memory,
+            report_memory,
             "pid long, private_bytes long, shared_bytes long, "
-            "tensorflow_mapped boolean, tensorflow_imported boolean",
+            "tensorflow_mapped boolean, tensorflow_imported boolean, pandas_imported boolean",
         )
         by_pid = {row["pid"]: row.asDict() for row in asked.collect()}
     return list(by_pid.values())
-
-
-def _report_memory(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for _ in batches:
-        time.sleep(0.5)  # so that the tasks run side by side, each in a worker of its own
-        yield pa.RecordBatch.from_pylist([memory_of_this_process()])
-
-
-def memory_of_this_process() -> dict[str, Any]:
-    """Return what `worker_memory` says of one process. Source: proc(5), smaps_rollup, in kB."""
-    kinds = {"Private": 0, "Shared": 0}
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
-        name, kilobytes = line.split()[:2]
-        kind = name.partition("_")[0]
-        if name.rstrip(":") in {f"{kind}_Clean", f"{kind}_Dirty"} and kind in kinds:
-            kinds[kind] += int(kilobytes) * 1024
-    return {
-        "pid": os.getpid(),
-        "private_bytes": kinds["Private"],
-        "shared_bytes": kinds["Shared"],
-        "tensorflow_mapped": "libtensorflow" in Path("/proc/self/maps").read_text(),
-        "tensorflow_imported": "tensorflow" in sys.modules,
-    }

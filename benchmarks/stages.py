@@ -1,4 +1,4 @@
-"""Timers around the stages of our scorer, in this process, on one thread, without Spark."""
+"""Timers around the stages of our worker's loop, in this process, on one thread, without Spark."""
 
 from __future__ import annotations
 
@@ -13,70 +13,70 @@ from pyspark.sql import DataFrame
 
 import tf2spark
 from benchmarks.harness import markdown_table
+from tf2spark.binding.bind import bind, make_options
+from tf2spark.plan import Plan
 from tf2spark.runtime import scorer
 from tf2spark.runtime.session import CApiSession
+from tf2spark.runtime.worker_session import session_of
+
+STAGES = ("columns to tensors", "TensorFlow's run", "tensors to columns")
 
 
 def stages_table(path: str, df: DataFrame, rows: int, **options: Any) -> str:
-    """Score up to `rows` rows of the table's files here and say where the time went."""
-    found, scored = measure(path, df, rows, **options)
-    head = ["our worker's stages (one thread, no Spark)", "ms a million rows", "share"]
+    """Score up to `rows` rows of the table here and say where the time went."""
+    table = df.limit(rows).toArrow().combine_chunks()
+    batches = table.to_batches(max_chunksize=10_000)  # as many rows as Spark sends at once
+    found = measure(_plan(path, table.schema, **options), batches)
     whole = sum(found.values())
     lines = [
-        [name, f"{seconds / scored * 1e9:,.0f}", f"{seconds / whole:.0%}"]
-        for name, seconds in found.items()
+        [name, f"{seconds / table.num_rows * 1e9:,.0f}", f"{seconds / whole:.0%}"]
+        for name, seconds in [*found.items(), ("together", whole)]
     ]
-    lines.append(["together", f"{whole / scored * 1e9:,.0f}", "100%"])
+    head = ["our worker's stages (one thread, no Spark)", "ms a million rows", "share"]
     return markdown_table(head, lines)
 
 
-def measure(
-    path: str, df: DataFrame, rows: int, *, feed: Any = None, repeats: int = 5, **options: Any
-) -> tuple[dict[str, float], int]:
-    """Return the seconds of each stage of the fastest of `repeats` runs, and the rows scored."""
+def measure(plan: Plan, batches: Sequence[pa.RecordBatch], repeats: int = 7) -> dict[str, float]:
+    """Return the seconds of each stage in the fastest of `repeats` runs over the batches."""
+    timed = [_once(plan, batches) for _ in range(repeats)]
+    return min(timed, key=lambda found: sum(found.values()))
+
+
+def _plan(path: str, schema: pa.Schema, *, feed: Any = None, fetch: Any = None) -> Plan:
     model = tf2spark.SavedModel(path)
-    table = _arrow_of(df, rows)
-    threads = mock.patch("tf2spark.model._cores", return_value=1)
-    best: dict[str, float] = {}
-    with threads:
-        model.score(table, feed=feed, keep=["id"], **options)
-        for _ in range(repeats):
-            found = _once(lambda: model.score(table, feed=feed, keep=["id"], **options))
-            if not best or sum(found.values()) < sum(best.values()):
-                best = found
-    return best, table.num_rows
+    options = make_options(
+        keep=["id"], batch_rows=None, mode="failfast", error_column=None, reproducible=False
+    )
+    request = model._request(None, feed, fetch)
+    return bind(request, schema, options, model._reference(request, threads=1))
 
 
-def _arrow_of(df: DataFrame, rows: int) -> pa.Table:
-    table = df.limit(rows).toArrow()
-    return pa.Table.from_batches(table.combine_chunks().to_batches(max_chunksize=10_000))
-
-
-def _once(score: Callable[[], Any]) -> dict[str, float]:
-    """Time one call of `score` with timers in place of the stages' own functions."""
+def _once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:
+    """Time the loop once, with timers in place of the stages' own functions."""
     clock: Counter[str] = Counter()
     feeder, columner, prepare = scorer.feeder, scorer.columner, CApiSession.prepare
 
     def feed(*given: Any) -> Any:
-        return _timed(clock, "columns to tensors", feeder(*given))
-
-    def column(*given: Any) -> Any:
-        return _timed(clock, "tensors to columns", columner(*given))
+        return _timed(clock, STAGES[0], feeder(*given))
 
     def prepared(self: CApiSession, feeds: Sequence[str], fetches: Sequence[str]) -> Any:
-        return _timed(clock, "TensorFlow's run", prepare(self, feeds, fetches))
+        return _timed(clock, STAGES[1], prepare(self, feeds, fetches))
+
+    def column(*given: Any) -> Any:
+        return _timed(clock, STAGES[2], columner(*given))
 
     with (
         mock.patch.object(scorer, "feeder", feed),
         mock.patch.object(scorer, "columner", column),
         mock.patch.object(CApiSession, "prepare", prepared),
     ):
+        session = session_of(plan.model)
         start = time.perf_counter()
-        score()
+        for _ in scorer.score_batches(plan, session, batches):
+            pass
         whole = time.perf_counter() - start
     rest = whole - sum(clock.values())
-    order = ["columns to tensors", "TensorFlow's run", "tensors to columns"]
-    return {name: clock[name] for name in order} | {"the loop around them": rest}
+    return {name: clock[name] for name in STAGES} | {"the loop around them": rest}
 
 
 def _timed(clock: Counter[str], name: str, function: Callable[..., Any]) -> Callable[..., Any]:

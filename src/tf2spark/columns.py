@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+import numpy as np
 from attrs import evolve, frozen
 
 from tf2spark.errors import ContractError
@@ -65,7 +66,7 @@ class Padded:
     """Rows of different lengths, filled up with `value` to the longest of the batch."""
 
     column: Column | Joined | Assembled
-    value: float | int | str | bool
+    value: float | int | str | bool | bytes
 
     def __str__(self) -> str:
         return f"padded({self.column}, {self.value!r})"
@@ -103,21 +104,29 @@ class Output:
 
 
 def literal(value: Any) -> Constant:
-    """Feed one value to an input for every row: ``feed={"lang": literal("en")}``.
+    """Feed one value to an input for every row.
 
-    A plain number or bool means the same without `literal`; a plain string is a column.
+    ``feed={"lang": literal("en")}``. A plain number or bool means the same without `literal`; a
+    plain string is a column.
     """
     return Constant(value)
 
 
-def padded(column: Any, value: float | int | str | bool) -> Padded:
-    """Fill rows of different lengths up with `value`: ``feed={"ids": padded("ids", 0)}``.
+def padded(column: Any, value: Any) -> Padded:
+    """Fill rows of different lengths up with `value`.
 
-    They are filled to the input's own fixed length, or to the longest row of the batch.
+    ``feed={"ids": padded("ids", 0)}`` fills them to the input's own fixed length, or to the
+    longest row of the batch.
     """
     inside = as_feed(column)
     if isinstance(inside, Padded | Constant):
         raise ContractError(f"padded() takes a column or a list of columns, not {inside}")
+    if isinstance(value, np.bool_ | np.number):
+        value = value.item()
+    if not isinstance(value, bool | int | float | str | bytes):
+        raise ContractError(
+            f'padded() takes one value to fill up with (0, -1.0, ""), not {value!r}'
+        )
     return Padded(inside, value)
 
 
@@ -127,8 +136,8 @@ def assembled(*columns: str) -> Assembled:
     The ids of each are offset by the sizes of those before it; a numeric column counts as a
     vector of size 1. ``assembled("a", "b").indices`` and ``.values`` feed id and value inputs.
     """
-    if not columns:
-        raise ContractError("assembled() needs at least one column: assembled('user', 'item')")
+    if not columns or not all(isinstance(path, str) and path for path in columns):
+        raise ContractError('assembled() takes names of columns: assembled("user", "item")')
     return Assembled(tuple(Column(path) for path in columns))
 
 
@@ -152,25 +161,37 @@ def as_feed(value: Any) -> Feed:
         return value
     if isinstance(value, str):
         return Column(value)
+    if isinstance(value, np.bool_ | np.number):
+        value = value.item()
     if isinstance(value, bool | int | float):
         return Constant(value)
-    if isinstance(value, Sequence) and value and all(isinstance(one, str) for one in value):
+    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
         return Column(value[0]) if len(value) == 1 else Joined(tuple(map(Column, value)))
     raise ContractError(
-        f"{value!r} can't feed an input: write a column name, a list of column names, a number, "
-        'literal("text"), padded(column, value) or assembled("a", "b")'
+        f"{_short(value)} can't feed an input: write a column name, a list of column names, a "
+        'number, literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")'
     )
 
 
 def as_output(value: Any) -> Output:
-    """Turn what a user wrote for one output column into an `Output`."""
+    """Turn what a user wrote for one output column into an `Output`.
+
+    Raises:
+        ContractError: It names no output.
+    """
     if isinstance(value, Output):
         return value
     if isinstance(value, str):
         return Output(value)
     raise ContractError(
-        f"{value!r} is no output: write the name of an output or of a tensor, or binary(name)"
+        f"{_short(value)} is no output: write the name of an output or of a tensor, binary(name) "
+        "or output(name, rank=2)"
     )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def columns_of(feed: Feed) -> tuple[Column, ...]:
@@ -186,6 +207,63 @@ def columns_of(feed: Feed) -> tuple[Column, ...]:
             return ()
 
 
+def normal_feeds(feed: Mapping[str, Any] | None) -> dict[str, Feed] | None:
+    """Turn the `feed` argument of a user into `Feed` values.
+
+    Raises:
+        ContractError: It isn't a mapping of input names to what feeds them.
+    """
+    if feed is None:
+        return None
+    if not (isinstance(feed, Mapping) and all(isinstance(name, str) for name in feed)):
+        raise ContractError(
+            f'feed={_short(feed)}: write which column feeds which input, feed={{"INPUT": "COLUMN"}}'
+        )
+    return {name: as_feed(value) for name, value in feed.items()}
+
+
+def normal_fetches(fetch: Any) -> dict[str, Output] | None:
+    """Turn the `fetch` argument of a user into `Output` values by column.
+
+    A mapping is column to output; a list or a single name keeps the outputs' own names.
+
+    Raises:
+        ContractError: It is none of these, it is empty, or two outputs would share a column.
+    """
+    if fetch is None:
+        return None
+    if isinstance(fetch, str | Output):
+        fetch = [fetch]
+    if isinstance(fetch, list | tuple):
+        return _by_own_names([as_output(value) for value in fetch])
+    if not (isinstance(fetch, Mapping) and all(isinstance(name, str) for name in fetch)):
+        raise ContractError(
+            f"fetch={_short(fetch)}: write a list of outputs, or which output becomes which "
+            'column, fetch={"COLUMN": "OUTPUT"}'
+        )
+    return _not_empty({column: as_output(value) for column, value in fetch.items()})
+
+
+def _by_own_names(outputs: Sequence[Output]) -> dict[str, Output]:
+    """Name each column as its output; as the last part of its node for a raw tensor."""
+    found: dict[str, Output] = {}
+    for one in outputs:
+        column = one.name.partition(":")[0].rpartition("/")[2]
+        if column in found:
+            raise ContractError(
+                f'"{found[column].name}" and "{one.name}" would both become the column "{column}": '
+                'name them, fetch={"COLUMN": "OUTPUT"}'
+            )
+        found[column] = one
+    return _not_empty(found)
+
+
+def _not_empty(fetches: dict[str, Output]) -> dict[str, Output]:
+    if not fetches:
+        raise ContractError("fetch is empty: name at least one output, or leave fetch out")
+    return fetches
+
+
 def parse_feed(options: Sequence[str]) -> dict[str, Feed] | None:
     """Read ``--feed`` options: INPUT=COLUMN[,COLUMN...], INPUT=padded(COLUMN, JSON),
     INPUT=assembled(COLUMN, ...)[.indices|.values] or INPUT:=JSON.
@@ -199,22 +277,24 @@ def parse_feed(options: Sequence[str]) -> dict[str, Feed] | None:
     feeds: dict[str, Feed] = {}
     for option in options:
         # A tensor name holds a colon too ("x:0=col"), so ":=" is looked for as a whole.
-        constant = re.match(r"^([^=]+?):=(.*)$", option, re.DOTALL)
-        plain = re.match(r"^([^=]+)=(.+)$", option, re.DOTALL)
-        if constant:
-            name, feed = constant[1], _parse_constant(option, constant[2])
-        elif plain:
-            name, feed = plain[1], _parse_expression(plain[2].strip())
-        else:
+        found = re.fullmatch(r"([^=]+?)(:?=)(.*)", option, re.DOTALL)
+        name, sign, text = (part.strip() for part in found.groups()) if found else ("", "", "")
+        if not (name and text):
             raise ContractError(
                 f"--feed {option}: write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON"
             )
-        _add(feeds, name.strip(), feed, f"--feed {option}")
+        feed: Feed
+        if sign == ":=":
+            feed = Constant(_json(text, f"--feed {option}: what follows := must be JSON"))
+        else:
+            feed = _parse_expression(text, f"--feed {option}")
+        _add(feeds, name, feed, f"--feed {option}")
     return feeds or None
 
 
 def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
-    """Read ``--fetch`` options: COLUMN=OUTPUT or COLUMN=binary(OUTPUT).
+    """Read ``--fetch`` options: COLUMN=OUTPUT, COLUMN=binary(OUTPUT) or
+    COLUMN=output(OUTPUT, rank=N).
 
     Returns:
         Column names to outputs, or None where there is no option (all outputs).
@@ -224,13 +304,23 @@ def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
     """
     fetches: dict[str, Output] = {}
     for option in options:
-        column, equals, name = option.partition("=")
-        if not (equals and column.strip() and name.strip()):
-            raise ContractError(f"--fetch {option}: write COLUMN=OUTPUT or COLUMN=binary(OUTPUT)")
-        call = re.fullmatch(r"binary\((.+)\)", name.strip())
-        target = Output(call[1].strip(), binary=True) if call else Output(name.strip())
-        _add(fetches, column.strip(), target, f"--fetch {option}")
+        column, _, text = (part.strip() for part in option.partition("="))
+        target = _parse_output(text)
+        if not column or target is None:
+            raise ContractError(
+                f"--fetch {option}: write COLUMN=OUTPUT, COLUMN=binary(OUTPUT) or "
+                "COLUMN=output(OUTPUT, rank=2)"
+            )
+        _add(fetches, column, target, f"--fetch {option}")
     return fetches or None
+
+
+def _parse_output(text: str) -> Output | None:
+    if found := re.fullmatch(r"binary\(\s*([^(),]+?)\s*\)", text):
+        return Output(found[1], binary=True)
+    if found := re.fullmatch(r"output\(\s*([^(),]+?)\s*,\s*rank\s*=\s*(\d+)\s*\)", text):
+        return Output(found[1], int(found[2]))
+    return Output(text) if text and "(" not in text else None
 
 
 def _add(found: dict[str, Any], name: str, value: Any, option: str) -> None:
@@ -239,45 +329,47 @@ def _add(found: dict[str, Any], name: str, value: Any, option: str) -> None:
     found[name] = value
 
 
-def _parse_constant(option: str, text: str) -> Constant:
+def _json(text: str, otherwise: str) -> Any:
     try:
-        return Constant(json.loads(text))
+        return json.loads(text)
     except ValueError as error:
-        raise ContractError(
-            f"--feed {option}: what follows := must be JSON (1.0, true, \"text\"): {error}"
-        ) from None
+        raise ContractError(f'{otherwise} (1.0, true, "text"): {error}') from None
 
 
-def _parse_expression(text: str) -> Feed:
-    call = re.fullmatch(r"padded\((.*),\s*([^,]+)\)", text, re.DOTALL)
-    if call:
-        return padded(_parse_expression(call[1].strip()), _parse_constant(text, call[2]).value)
-    call = re.fullmatch(r"assembled\(([^()]*)\)(?:\.(indices|values))?", text)
-    if call:
-        joined = assembled(*(part.strip() for part in call[1].split(",") if part.strip()))
-        return evolve(joined, part=call[2])
-    return as_feed([part.strip() for part in text.split(",") if part.strip()])
+def _parse_expression(text: str, option: str) -> Feed:
+    if text.startswith("padded("):
+        return _parse_padded(text, option)
+    if text.startswith("assembled("):
+        found = re.fullmatch(r"assembled\(([^()]*)\)(?:\.(indices|values))?", text)
+        paths = _names(found[1]) if found else []
+        if found is None or not paths:
+            raise ContractError(
+                f"{option}: write assembled(COLUMN, COLUMN), followed by .indices or .values where "
+                "one half is meant"
+            )
+        return evolve(assembled(*paths), part=cast("Part | None", found[2]))
+    if not (paths := _names(text)):
+        raise ContractError(f"{option}: write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON")
+    return as_feed(paths)
 
 
-def normal_feeds(feed: Mapping[str, Any] | None) -> dict[str, Feed] | None:
-    """Turn the `feed` argument of a user into `Feed` values."""
-    return None if feed is None else {name: as_feed(value) for name, value in feed.items()}
-
-
-def normal_fetches(fetch: Any) -> dict[str, Output] | None:
-    """Turn the `fetch` argument of a user into `Output` values by column.
-
-    A mapping is column to output; a list or a single name keeps the outputs' own names.
+def _parse_padded(text: str, option: str) -> Padded:
+    """Read ``padded(COLUMN[,COLUMN...], JSON)``: the value starts after the first comma that
+    leaves whole JSON, since both halves may hold commas.
     """
-    if fetch is None:
-        return None
-    if isinstance(fetch, str | Output):
-        fetch = [fetch]
-    if not isinstance(fetch, Mapping):
-        named = [as_output(value) for value in fetch]
-        fetch = {one.name.partition(":")[0].rpartition("/")[2]: one for one in named}
-        if len(fetch) < len(named):
-            raise ContractError("two outputs would have one column name: fetch={column: output}")
-    if not fetch:
-        raise ContractError("fetch is empty: name at least one output, or leave fetch out")
-    return {column: as_output(value) for column, value in fetch.items()}
+    inside = text.removeprefix("padded(").removesuffix(")")
+    commas = [at for at, char in enumerate(inside) if char == ","] if text.endswith(")") else []
+    for comma in commas:
+        try:
+            value = json.loads(inside[comma + 1 :])
+        except ValueError:
+            continue
+        column = _parse_expression(inside[:comma].strip(), option)
+        if isinstance(column, Padded) or not isinstance(value, bool | int | float | str):
+            break
+        return padded(column, value)
+    raise ContractError(f'{option}: write padded(COLUMN, VALUE), VALUE as JSON (0, -1.0, "")')
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -88,6 +88,16 @@ class Contract:
     assets: tuple[str, ...] = ()
     warmup_requests: int = 0
 
+    def __str__(self) -> str:
+        from tf2spark.report.contract import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from tf2spark.report.contract import as_html
+
+        return as_html(self)
+
 
 def shape_text(shape: Shape) -> str:
     """Write a shape as people read it: ``[None, 3]``, or ``unknown_rank``."""

@@ -12,7 +12,6 @@ from tf2spark.binding.bind import Options, make_options
 from tf2spark.binding.graph import graph_of
 from tf2spark.binding.request import Request, make_request
 from tf2spark.contract import Contract
-from tf2spark.errors import SetupError
 from tf2spark.plan import ModelRef
 
 if TYPE_CHECKING:
@@ -200,7 +199,9 @@ class SavedModel:
 
 def _tensors(request: Request) -> tuple[list[str], list[str]]:
     fetches = [tensor for one in request.outputs for tensor in one.spec.tensors]
-    feeds = [tensor for one in request.inputs for tensor in one.spec.tensors]
+    # What lies above an input that may stay unfed can run, and is checked too.
+    inputs = [one.spec for one in request.inputs if not one.optional]
+    feeds = [tensor for spec in inputs for tensor in spec.tensors]
     return fetches, feeds
 
 
@@ -214,10 +215,6 @@ def _is_spark(table: Any) -> bool:
 
 
 def _need_pyspark() -> None:
-    try:
-        import pyspark  # noqa: F401
-    except ModuleNotFoundError:
-        raise SetupError(
-            "PySpark is not installed: pip install 'tf2spark[local]' brings it for a laptop, "
-            "a cluster has its own"
-        ) from None
+    from tf2spark.spark.session import need_pyspark
+
+    need_pyspark()

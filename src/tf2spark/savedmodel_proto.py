@@ -256,7 +256,7 @@ def _entry_name(field_name: str) -> str:
 
 def _build_pool() -> descriptor_pool.DescriptorPool:
     file = descriptor_pb2.FileDescriptorProto(
-        name="tf2spark/savedmodel.proto", package=_PACKAGE, syntax="proto3"
+        name="tf2spark/savedmodel.proto", package=_PACKAGE, syntax="proto2"
     )
     for paragraph in _TABLE.strip().split("\n\n"):
         name, *fields = paragraph.split("\n")

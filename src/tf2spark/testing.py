@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from attrs import define, field
 
 from tf2spark.runtime.tensor import Strings, Tensor
@@ -37,3 +40,25 @@ class FakeSession:
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
+
+
+def fed_strings(tensor: Tensor) -> list[bytes]:
+    """Return the values of a string tensor that was fed, in row-major order."""
+    words = tensor.data.reshape(-1).view(np.uint64).reshape(-1, 3).tolist()
+    # The "large" form holds the pointer last, after a capacity.
+    places = [(first >> 2, last if first & 3 == 1 else second) for first, second, last in words]
+    return [ctypes.string_at(address, size) if size else b"" for size, address in places]
+
+
+def fetched_strings(values: Sequence[str | bytes], shape: tuple[int, ...] | None = None) -> Strings:
+    """Make a string tensor as a session fetches it; its shape is [n] where none is given.
+
+    Raises:
+        ValueError: The shape has not as many places as there are values.
+    """
+    raw = [value.encode() if isinstance(value, str) else value for value in values]
+    shape = (len(raw),) if shape is None else shape
+    if math.prod(shape) != len(raw):
+        raise ValueError(f"{len(raw)} values don't fill the shape {list(shape)}")
+    offsets = np.cumsum([0, *map(len, raw)], dtype=np.int64)
+    return Strings(shape, offsets, np.frombuffer(b"".join(raw), np.uint8))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast, get_args
+from numbers import Integral
+from typing import Any, cast, get_args
 
 import pyarrow as pa
 from attrs import frozen
 
 from tf2spark.binding.inputs import plan_input
-from tf2spark.binding.messages import did_you_mean
+from tf2spark.binding.messages import did_you_mean, output_text
 from tf2spark.binding.outputs import plan_output
 from tf2spark.binding.request import Request, unmatched
+from tf2spark.contract import TensorSpec
 from tf2spark.errors import ContractError
 from tf2spark.plan import InputPlan, Mode, ModelRef, OutputPlan, Plan
 
@@ -64,14 +66,33 @@ def make_options(
         )
     if error_column is not None and mode != "permissive":
         raise ContractError(f'error_column needs mode="permissive", the mode is "{mode}"')
+    if error_column is not None and not (isinstance(error_column, str) and error_column):
+        raise ContractError(f"error_column={error_column!r}: write the name of a new column")
     if mode == "permissive" and error_column is None:
         error_column = ERROR_COLUMN
-    if batch_rows is not None and (isinstance(batch_rows, bool) or int(batch_rows) < 1):
+    return Options(
+        _checked_keep(keep), _checked_rows(batch_rows), cast(Mode, mode), error_column, reproducible
+    )
+
+
+def _checked_rows(batch_rows: Any) -> int | None:
+    if batch_rows is None:
+        return None
+    if isinstance(batch_rows, bool) or not isinstance(batch_rows, Integral) or batch_rows < 1:
         raise ContractError(f"batch_rows={batch_rows!r}: write a whole number from 1")
-    if isinstance(keep, str):
-        keep = [keep]
-    kept = None if keep is None else tuple(keep)
-    return Options(kept, batch_rows, cast(Mode, mode), error_column, reproducible)
+    return int(batch_rows)
+
+
+def _checked_keep(keep: Any) -> tuple[str, ...] | None:
+    if keep is None:
+        return None
+    kept = (keep,) if isinstance(keep, str) else tuple(keep)
+    for name in kept:
+        if not isinstance(name, str):
+            raise ContractError(f'keep={keep!r}: write names of columns, keep=["id"]')
+        if kept.count(name) > 1:
+            raise ContractError(f'keep names "{name}" twice')
+    return kept
 
 
 def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
@@ -88,15 +109,19 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
     """
     if problem := unmatched(request, schema.names):
         raise ContractError(problem)
-    inputs = tuple(plan_input(one.spec, one.feed, schema) for one in request.inputs)
+    # Where there is no column for an optional input, the model's default stands.
+    fed = [one for one in request.inputs if not one.optional or one.spec.name in schema.names]
+    inputs = tuple(plan_input(one.spec, one.feed, schema) for one in fed)
     outputs = tuple(
         plan_output(one.column, one.spec, binary=one.output.binary) for one in request.outputs
     )
     keep = _kept(schema, options.keep)
     _refuse_same_names([schema.names[index] for index in keep], outputs, options)
-    fixed = _fixed_rows(request, inputs)
+    batch_rows = _batch_rows(inputs, options.batch_rows)
+    fixed = _fixed_rows([one.spec for one in fed], inputs)
+    _refuse_fixed_outputs(request, fixed)
     if fixed is None and options.reproducible:
-        fixed = options.batch_rows or BATCH_ROWS
+        fixed = batch_rows
     return Plan(
         model,
         inputs,
@@ -104,7 +129,7 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
         keep,
         options.mode,
         options.error_column,
-        _batch_rows(inputs, options.batch_rows),
+        batch_rows,
         BATCH_BYTES,
         fixed,
     )
@@ -113,42 +138,60 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
 def _kept(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[int, ...]:
     if keep is None:
         return tuple(range(len(schema)))
-    indices = []
     for name in keep:
-        if schema.names.count(name) != 1:
+        if name not in schema.names:
             near = did_you_mean(name, schema.names, label="column")
-            raise ContractError(f'keep: the table has no single column "{name}"; {near}')
-        indices.append(schema.names.index(name))
-    return tuple(indices)
+            raise ContractError(f'keep: the table has no column "{name}"; {near}')
+        if (count := schema.names.count(name)) > 1:
+            raise ContractError(f'keep: the table has {count} columns "{name}"; rename all but one')
+    return tuple(schema.names.index(name) for name in keep)
 
 
-def _refuse_same_names(
-    kept: list[str], outputs: tuple[OutputPlan, ...], options: Options
-) -> None:
-    taken = {name.casefold() for name in kept}
+def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], options: Options) -> None:
+    """Refuse new columns of a name that is taken already; Spark's names ignore case."""
+    taken = {name.casefold(): f'the table\'s column "{name}"' for name in kept}
     for one in outputs:
-        if one.column.casefold() in taken:
+        if owner := taken.get(one.column.casefold()):
+            others = {f"{one.column}_out": one.name} | {
+                other.column: other.name for other in outputs if other is not one
+            }
+            named = ", ".join(f'"{column}": "{name}"' for column, name in others.items())
             raise ContractError(
-                f'the table has a column "{one.column}" already, as output "{one.name}" is named: '
-                f'fetch={{"{one.column}_out": "{one.name}"}} gives it another name'
+                f'output "{one.name}" would become the column "{one.column}", which is the name of '
+                f"{owner}: fetch={{{named}}} gives it another, keep=[...] leaves columns out"
             )
-        taken.add(one.column.casefold())
+        taken[one.column.casefold()] = f'output "{one.name}"'
     if options.error_column is not None and options.error_column.casefold() in taken:
         raise ContractError(
-            f'there is a column "{options.error_column}" already: error_column="..." names another'
+            f'the error column "{options.error_column}" has the name of '
+            f'{taken[options.error_column.casefold()]}: error_column="..." gives it another'
         )
 
 
-def _fixed_rows(request: Request, inputs: tuple[InputPlan, ...]) -> int | None:
+def _fixed_rows(specs: list[TensorSpec], inputs: tuple[InputPlan, ...]) -> int | None:
+    """Return the batch dimension that the inputs fed from columns are fixed to, if any is."""
     sizes = {
-        one.spec.name: one.spec.shape[0]
-        for one, plan in zip(request.inputs, inputs, strict=True)
-        if one.spec.shape and one.spec.shape[0] is not None and plan.form == "dense"
+        spec.name: spec.shape[0]
+        for spec, plan in zip(specs, inputs, strict=True)
+        if spec.shape and spec.shape[0] is not None and plan.sources
     }
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f'"{name}" {size}' for name, size in sizes.items())
-        raise ContractError(f"the inputs have batch dimensions that differ: {listed}")
+        raise ContractError(
+            f"the inputs' batch dimensions are fixed and differ ({listed}): no batch of rows fits "
+            "them all, export the model with batch dimensions of None"
+        )
     return next(iter(sizes.values()), None)
+
+
+def _refuse_fixed_outputs(request: Request, fixed: int | None) -> None:
+    for one in request.outputs:
+        rows = one.spec.shape[0] if one.spec.shape else None
+        if rows is not None and rows != fixed:
+            raise ContractError(
+                f"{output_text(one.spec)} has {rows} entries whatever the rows of the table; leave "
+                "it out by naming the outputs you want: fetch=[...]"
+            )
 
 
 def _batch_rows(inputs: tuple[InputPlan, ...], asked: int | None) -> int:

@@ -1,4 +1,4 @@
-"""Which column types can feed which dtypes.
+"""Which column types can feed which dtypes, and the cast that mends what can't.
 
 A float into any float rounds, an integer into a float converts, an integer into a narrower
 integer is checked value by value in the worker; nothing else changes its kind.
@@ -12,30 +12,23 @@ from tf2spark.binding.messages import type_text
 from tf2spark.dtypes import DType
 
 
-def cast_problem(leaf: pa.DataType, dtype: DType, column: str) -> str | None:
-    """Say why values of type `leaf` can't feed a tensor of `dtype`, and what to write; or None."""
-    if pa.types.is_null(leaf) or _fits(leaf, dtype):
-        return None
-    got, name, to = type_text(leaf), column.partition(".")[0], spark_name(dtype)
-    if to is None:
-        return f"{dtype} tensors can't be fed from a column"
-    if pa.types.is_boolean(leaf) and dtype.name == "string":
-        to = "string"
-    return (
-        f"its values are {got} and the input takes {dtype}; cast them first: "
-        f'df.withColumn("{name}", df["{name}"].cast("{to}"))'
-    )
+def fits(leaf: pa.DataType, dtype: DType) -> bool:
+    """Say whether values of type `leaf` can feed a tensor of `dtype`.
 
-
-def _fits(leaf: pa.DataType, dtype: DType) -> bool:
+    A column of nothing but nulls fits everything that can be fed: each of its rows is refused.
+    """
     types = pa.types
+    if spark_name(dtype) is None:
+        return False
+    if types.is_null(leaf):
+        return True
     if dtype.name == "string":
         return is_text(leaf)
     if dtype.name == "bool":
         return bool(types.is_boolean(leaf))
     if dtype.is_floating:
         return bool(types.is_integer(leaf) or types.is_floating(leaf))
-    return bool(types.is_integer(leaf) and dtype.is_integer)
+    return bool(types.is_integer(leaf))
 
 
 def is_text(leaf: pa.DataType) -> bool:
@@ -59,3 +52,36 @@ def spark_name(dtype: DType) -> str | None:
     if dtype.is_integer:
         return "bigint" if dtype.name in ("int64", "uint32", "uint64") else "int"
     return None
+
+
+def cast_text(column: str, leaf: pa.DataType, depth: int, dtype: DType) -> str | None:
+    """Return the PySpark expression that makes a column of `leaf` feed a `dtype`.
+
+    Args:
+        column: An expression for the column: ``df["x"]``.
+        leaf: The type of its values.
+        depth: Levels of arrays around them.
+        dtype: What the input takes.
+
+    Returns:
+        The expression, or None where Spark has no cast between the two.
+    """
+    types, to = pa.types, spark_name(dtype)
+    if to is None or (to == "boolean" and (types.is_temporal(leaf) or is_text_bytes(leaf))):
+        return None
+    if types.is_date(leaf) and to != "string":
+        # Spark casts no date to a number: days since 1970 are what a model is trained on.
+        return f"F.unix_date({column})" if depth == 0 else f"F.transform({column}, F.unix_date)"
+    steps = [to]
+    if types.is_timestamp(leaf) and to != "string":
+        # Seconds since 1970 outgrow an int in 2038.
+        steps = ["bigint" if to == "int" else to]
+        steps = steps if leaf.tz else ["timestamp", *steps]
+    if is_text_bytes(leaf) and to != "string":
+        steps = ["string", to]
+    return column + "".join(f'.cast("{"array<" * depth}{one}{">" * depth}")' for one in steps)
+
+
+def is_text_bytes(leaf: pa.DataType) -> bool:
+    """Say whether values of this type are bytes, which Spark casts to strings only."""
+    return is_text(leaf) and "binary" in type_text(leaf)

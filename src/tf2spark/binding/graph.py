@@ -2,44 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 from tf2spark.binding.messages import did_you_mean
-from tf2spark.binding.request import Graph
+from tf2spark.binding.request import Graph, Unfed
 from tf2spark.contract import TensorSpec
 from tf2spark.dtypes import from_code
 from tf2spark.errors import ContractError
-from tf2spark.reachability import node_name, tensor_name, user_run, walk
+from tf2spark.reachability import node_name, tensor_name
 from tf2spark.runtime.session import graph_tensor_info
 from tf2spark.savedmodel_signatures import shape
+
+_DEFAULT = "PlaceholderWithDefault"
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
 def graph_of(loaded: Any) -> Graph:
     """Return the look-ups for a SavedModel that was read."""
+    nodes = {node.name: node for node in loaded.meta_graph.graph_def.node}
 
+    @cache
     def find(name: str) -> TensorSpec:
-        return _find(loaded.meta_graph, name)
+        return _find(loaded.meta_graph, nodes, name)
 
-    def needed(fetches: Sequence[str], feeds: Sequence[str]) -> Sequence[str]:
-        run = user_run(loaded.meta_graph, fetches, feeds)
-        reached = (node for node, scope in walk(loaded.meta_graph, [run]) if len(scope.path) == 1)
-        return list(dict.fromkeys(f"{node.name}:0" for node in reached if node.op == "Placeholder"))
+    def unfed(fetches: Collection[str], feeds: Collection[str], inputs: Collection[str]) -> Unfed:
+        return _unfed(nodes, fetches, feeds, inputs)
 
-    return Graph(find, needed)
+    return Graph(find, unfed)
 
 
-def _find(meta_graph: Any, name: str) -> TensorSpec:
+def _find(meta_graph: Any, nodes: dict[str, Any], name: str) -> TensorSpec:
     """Return the spec of a raw tensor: its placeholder tells, or TensorFlow's shape inference."""
-    node = next((one for one in meta_graph.graph_def.node if one.name == node_name(name)), None)
-    if node is not None and node.op in ("Placeholder", "PlaceholderWithDefault"):
-        dtype = from_code(node.attr["dtype"].type)
-        return TensorSpec(name, dtype, shape(node.attr["shape"].shape), (tensor_name(name),))
+    node = nodes.get(name.partition(":")[0])
     if node is None:
-        names = [one.name + ":0" for one in meta_graph.graph_def.node]
-        near = did_you_mean(name, names, label="tensor")
-        raise ContractError(f'the graph has no tensor "{name}"; {near}')
+        raise ContractError(f'the graph has no tensor "{name}"; {_near(meta_graph, nodes, name)}')
+    if node.op in {*_PLACEHOLDERS, _DEFAULT} and name == f"{node.name}:0":
+        # Left out where it is the default, an unknown rank.
+        known = shape(node.attr["shape"].shape) if "shape" in node.attr else None
+        return TensorSpec(name, from_code(node.attr["dtype"].type), known, (name,))
     found = graph_tensor_info(meta_graph.graph_def.SerializeToString(), [name])[name]
     if found is None:
-        raise ContractError(f'the graph has no tensor "{name}": "{node.name}" has fewer outputs')
-    return TensorSpec(name, *found, (tensor_name(name),))
+        raise ContractError(
+            f'the graph has no tensor "{name}": node "{node.name}" ({node.op}) has no such output'
+        )
+    return TensorSpec(name, *found, (name,))
+
+
+def _near(meta_graph: Any, nodes: dict[str, Any], name: str) -> str:
+    wanted = name.partition(":")[0]
+    for function in meta_graph.graph_def.library.function:
+        if any(
+            node.name == wanted or node.name.endswith(f"/{wanted}") for node in function.node_def
+        ):
+            return (
+                f'"{wanted}" is inside the function "{function.signature.name}", whose tensors '
+                "can't be fed or fetched from outside: export the model with that tensor as an "
+                "output of a signature"
+            )
+    return did_you_mean(name, [f"{one}:0" for one in nodes], label="tensor")
+
+
+def _unfed(
+    nodes: dict[str, Any], fetches: Collection[str], feeds: Collection[str], inputs: Collection[str]
+) -> Unfed:
+    fed, known = set(map(tensor_name, feeds)), set(map(tensor_name, inputs))
+    required, optional, done = set(), set(), set()
+    todo = list(fetches)
+    while todo:
+        name = todo.pop()
+        node = nodes.get(node_name(name))
+        if node is None:
+            continue
+        # A control edge from a placeholder is satisfied by feeding it, as any other edge is.
+        control = name.startswith("^")
+        tensor = tensor_name(node.name if control else name)
+        if tensor in fed and not (control and node.op not in _PLACEHOLDERS):
+            continue
+        if node.op in _PLACEHOLDERS or (tensor in known and not control and node.op != _DEFAULT):
+            required.add(tensor)
+            continue
+        if tensor in known and not control:
+            optional.add(tensor)
+        if node.name not in done:
+            done.add(node.name)
+            todo.extend(node.input)
+    return Unfed(frozenset(required), frozenset(optional))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-import numpy as np
 import pyarrow as pa
 
-from tf2spark.binding.fits import cast_problem
+from tf2spark.binding.constants import check_pad, example, plan_constant
+from tf2spark.binding.fits import cast_text, fits, spark_name
 from tf2spark.binding.messages import input_text, type_text
-from tf2spark.binding.sources import resolve
+from tf2spark.binding.shapes import (
+    Dims,
+    Fed,
+    check_padded,
+    check_side_by_side,
+    check_single,
+    own_dims,
+)
+from tf2spark.binding.sources import resolve, type_of
 from tf2spark.columns import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.contract import TensorSpec
+from tf2spark.dtypes import DType
 from tf2spark.errors import ContractError
-from tf2spark.plan import InputPlan, Source
-
-Dims = tuple[int | None, ...]
+from tf2spark.plan import Form, InputPlan, Source
 
 
 def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
@@ -26,236 +30,203 @@ def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
         ContractError: Column and input don't fit; the message says what to write instead.
     """
     if isinstance(feed, Constant):
-        return _constant(spec, feed)
+        return plan_constant(spec, feed)
     text = input_text(spec)
     if spec.shape == ():
         raise ContractError(
-            f'{text} is one value for the whole batch and takes a constant, not column "{feed}": '
-            f'feed={{"{spec.name}": 1.0}}'
+            f"{text} is one value for the whole batch and takes a constant, not column "
+            f'"{feed}": feed={{"{spec.name}": {example(spec)}}}'
         )
-    sources = tuple(resolve(column, schema, text) for column in columns_of(feed))
-    for source in sources:
-        _refuse_type(spec, source, schema)
-    inside, pad = (feed.column, feed.value) if isinstance(feed, Padded) else (feed, None)
-    if isinstance(inside, Assembled):
-        _refuse_unassemblable(text, sources, inside)
-    if spec.kind == "sparse":
-        return _sparse(spec, inside, sources)
-    if spec.kind == "ragged":
-        return _ragged(spec, inside, sources)
-    return _dense(spec, inside, sources, padded=isinstance(feed, Padded), pad=pad)
-
-
-def _refuse_type(spec: TensorSpec, source: Source, schema: pa.Schema) -> None:
-    if pa.types.is_struct(source.leaf):
-        got = type_text(source.leaf)
-        raise ContractError(
-            f'{input_text(spec)} can\'t take column "{source.label}": it is {got}; '
-            f'name one of its fields: "{source.label}.{source.leaf.field(0).name}"'
-        )
-    if problem := cast_problem(source.leaf, spec.dtype, source.label):
-        got = type_text(schema.field(source.column).type)
-        raise ContractError(
-            f'{input_text(spec)} can\'t take column "{source.label}" ({got}): {problem}'
-        )
-
-
-def _refuse_unassemblable(text: str, sources: tuple[Source, ...], feed: Assembled) -> None:
-    for source in sources:
-        scalar = source.layout == "list" and source.depth == 0
-        if source.part or not (scalar or source.layout == "vector"):
-            raise ContractError(
-                f'{text}: {feed} takes vectors and numbers, "{source.label}" is neither'
-            )
-
-
-def _constant(spec: TensorSpec, feed: Constant) -> InputPlan:
-    """A constant of the input's own shape is fed as it is; one of a row's shape for every row."""
-    text = input_text(spec)
-    if spec.kind != "dense":
-        raise ContractError(f"{text} can't take a constant: feed a column")
-    shape = _constant_shape(text, spec, feed.value)
-    if spec.shape is None or _matches(shape, spec.shape):
-        form = "constant"
-    elif spec.shape[0] is None and (_matches(shape, spec.shape[1:]) or shape == ()):
-        form = "broadcast"
+    fed = tuple(_fed(resolve(column, schema, text), schema) for column in columns_of(feed))
+    inside = feed.column if isinstance(feed, Padded) else feed
+    if isinstance(inside, Assembled) and inside.part == "indices":
+        _refuse_ids(spec, inside)
     else:
-        raise ContractError(f"{text} can't take {feed}: its shape is {list(shape)}")
-    value = feed.value
-    if form == "broadcast" and shape == () and len(spec.shape or ()) > 1:
-        dims = (spec.shape or ())[1:]
-        if any(size is None for size in dims):
-            raise ContractError(f"{text} can't take {feed}: write nested lists of its shape")
-        value = np.full([size or 0 for size in dims], value).tolist()
-    return InputPlan(spec.name, spec.tensors, form, spec.dtype, value=value)  # type: ignore[arg-type]
+        for one in fed:
+            _refuse_type(spec, one)
+    if isinstance(inside, Assembled):
+        _refuse_unassemblable(text, fed, inside)
+    if spec.kind == "dense":
+        return _dense(spec, inside, fed, feed if isinstance(feed, Padded) else None)
+    if isinstance(feed, Padded):
+        raise ContractError(f'{text} takes rows of any length: feed={{"{spec.name}": "{inside}"}}')
+    return _sparse(spec, inside, fed) if spec.kind == "sparse" else _ragged(spec, inside, fed[0])
 
 
-def _constant_shape(text: str, spec: TensorSpec, value: Any) -> tuple[int, ...]:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ContractError(f"{text} can't take literal({value!r}): it isn't rectangular") from None
-    fits = {
-        "string": array.dtype.kind in "US",
-        "bool": array.dtype.kind == "b",
-    }.get(spec.dtype.name)
-    if fits is None:
-        fits = array.dtype.kind in ("iuf" if spec.dtype.is_floating else "iu")
-        if fits and spec.dtype.is_integer and array.size and spec.dtype.numpy is not None:
-            info = np.iinfo(spec.dtype.numpy)
-            fits = bool(array.min() >= info.min and array.max() <= info.max)
-    if not fits:
-        raise ContractError(f"{text} can't take literal({value!r}): it is no {spec.dtype}")
-    return array.shape
+def _fed(source: Source, schema: pa.Schema) -> Fed:
+    path = (schema.field(source.column).name, *source.fields)
+    return Fed(source, type_of(source, schema), path)
 
 
-def _matches(shape: tuple[int, ...], want: Dims) -> bool:
-    return len(shape) == len(want) and all(
-        size in (None, got) for size, got in zip(want, shape, strict=True)
+def _refuse_type(spec: TensorSpec, fed: Fed) -> None:
+    problem = _type_problem(spec, fed)
+    if problem is not None:
+        raise ContractError(
+            f'{input_text(spec)} can\'t take column "{fed.source.label}" ({type_text(fed.kind)}): '
+            + problem
+        )
+
+
+def _type_problem(spec: TensorSpec, fed: Fed) -> str | None:
+    source, leaf = fed.source, fed.source.leaf
+    if spark_name(spec.dtype) is None:
+        return f"nothing can feed {spec.dtype} tensors"
+    if source.layout == "map" and not pa.types.is_integer(fed.kind.key_type):
+        # The worker reads the keys as ids even where only the values are fed.
+        return (
+            f"its keys are {type_text(fed.kind.key_type)} and ids are integers; "
+            f"F.map_keys({fed.expression()}) and F.map_values({fed.expression()}) are lists"
+        )
+    if pa.types.is_struct(leaf):
+        return _field_to_name(fed)
+    if pa.types.is_nested(leaf):
+        return f"its values are {type_text(leaf)}, which no tensor holds"
+    if fits(leaf, spec.dtype):
+        return None
+    if source.layout == "image":
+        return f'an image is numbers; its bytes are "{source.label}.data"'
+    if source.part in ("indices", "size"):
+        what = "indices are integers" if source.part == "indices" else "size is an integer"
+        return f"its {what} and the input takes {spec.dtype}"
+    cast = _cast(spec, fed)
+    return f"its values are {type_text(leaf)} and the input takes {spec.dtype}" + (
+        f"; cast them first: {cast}" if cast else ""
     )
 
 
-def _sparse(spec: TensorSpec, feed: Feed, sources: tuple[Source, ...]) -> InputPlan:
+def _field_to_name(fed: Fed) -> str:
+    source = fed.source
+    names = [field.name for field in source.leaf]
+    if not names:
+        return "a struct without fields holds nothing"
+    if source.depth:
+        select = fed.expression(names[0])
+        return f'select one of its fields first: df.withColumn("{names[0]}", {select})'
+    shown = " or ".join(f'"{source.label}.{name}"' for name in names[:4])
+    return f"name one of its fields: {shown}" + (" or ..." if len(names) > 4 else "")
+
+
+def _cast(spec: TensorSpec, fed: Fed) -> str | None:
+    """Return the PySpark that makes a column of the right values, and the feed for it."""
+    made = _converted(fed, spec.dtype)
+    if made is None:
+        return None
+    name = "_".join(fed.path)
+    call = f'df.withColumn("{name}", {made})'
+    return call if len(fed.path) == 1 else f'{call}, feed={{"{spec.name}": "{name}"}}'
+
+
+def _converted(fed: Fed, dtype: DType) -> str | None:
+    column, to = fed.expression(), spark_name(dtype)
+    match fed.source.layout:
+        case "vector":
+            return f'vector_to_array({column}).cast("array<{to}>")'
+        case "map":
+            return f'F.transform_values({column}, lambda _, value: value.cast("{to}"))'
+        case "pairs":
+            values = f'{fed.expression("values")}.cast("array<{to}>")'
+            return f'{column}.withField("values", {values})'
+        case _:
+            return cast_text(column, fed.source.leaf, fed.source.depth, dtype)
+
+
+def _refuse_ids(spec: TensorSpec, feed: Assembled) -> None:
+    if not fits(pa.int64(), spec.dtype):
+        raise ContractError(
+            f"{input_text(spec)} can't take {feed}: its indices are integers and the input takes "
+            f"{spec.dtype}"
+        )
+
+
+def _refuse_unassemblable(text: str, fed: tuple[Fed, ...], feed: Assembled) -> None:
+    for one in fed:
+        source = one.source
+        number = source.layout == "list" and source.depth == 0 and _is_number(source.leaf)
+        if source.part or not (number or source.layout == "vector"):
+            raise ContractError(
+                f'{text}: {feed} takes vectors and numbers, "{source.label}" is {one}'
+            )
+
+
+def _is_number(leaf: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(leaf) or pa.types.is_floating(leaf) or pa.types.is_null(leaf))
+
+
+def _sparse(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...]) -> InputPlan:
     text = input_text(spec)
     if isinstance(feed, Joined):
-        raise ContractError(f"{text} takes one column; assembled({', '.join(map(str, feed.columns))}"
-                            ") joins vectors")  # fmt: skip
+        raise ContractError(
+            f"{text} takes one column: "
+            f"assembled({', '.join(f'{one.path!r}' for one in feed.columns)}) joins vectors"
+        )
+    if isinstance(feed, Assembled) and feed.part:
+        raise ContractError(f"{text} takes the whole vector: leave .{feed.part} out of {feed}")
     if spec.shape is not None and len(spec.shape) != 2:
-        raise ContractError(f"{text}: only sparse inputs of rank 2 (batch, size) can be fed")
-    for source in sources:
-        if source.part or source.layout == "image" or source.depth > 1 or _lone_scalar(feed, source):
+        raise ContractError(f"{text}: only sparse inputs of rank 2, [batch, size], can be fed")
+    for one in fed:
+        lone_number = isinstance(feed, Column) and one.depth == 0
+        if one.source.part or one.depth > 1 or lone_number:
             raise ContractError(
-                f'{text} takes a vector, a map, a struct of indices and values or a list; '
-                f'"{source.label}" is none of them'
+                f"{text} takes a vector, a map, a struct of indices and values or a list; "
+                f'"{one.source.label}" is {one}'
             )
     dims = (None,) if spec.shape is None else spec.shape[1:]
-    assembled = isinstance(feed, Assembled)
-    return InputPlan(spec.name, spec.tensors, "sparse", spec.dtype, dims, sources, assembled)
+    return InputPlan(
+        spec.name,
+        spec.tensors,
+        "sparse",
+        spec.dtype,
+        dims,
+        tuple(one.source for one in fed),
+        isinstance(feed, Assembled),
+    )
 
 
-def _lone_scalar(feed: Feed, source: Source) -> bool:
-    return isinstance(feed, Column) and source.layout == "list" and source.depth == 0
-
-
-def _ragged(spec: TensorSpec, feed: Feed, sources: tuple[Source, ...]) -> InputPlan:
+def _ragged(spec: TensorSpec, feed: Feed, fed: Fed) -> InputPlan:
     text, levels = input_text(spec), len(spec.tensors) - 1
-    source = sources[0]
-    depth = source.depth if source.layout == "list" else 0
+    depth = fed.depth if fed.source.layout == "list" else 0
     want = None if spec.shape is None else len(spec.shape) - 1
-    if not isinstance(feed, Column) or source.part or depth < levels or want not in (None, depth):
-        shape = "array<" * (want or levels) + "..." + ">" * (want or levels)
+    if not isinstance(feed, Column) or depth < levels or want not in (None, depth):
+        deep = want or levels
+        got = f'"{feed}" is {fed}' if isinstance(feed, Column) else f"not {feed}"
         raise ContractError(
-            f'{text} takes one column of type {shape}, "{feed}" is {_layout_text(source)}'
+            f"{text} takes one column of type {'array<' * deep}{spark_name(spec.dtype)}"
+            f"{'>' * deep}, {got}"
         )
-    dims: Dims = (None,) * depth if spec.shape is None else spec.shape[1:]
     return InputPlan(
         spec.name,
         spec.tensors,
         "ragged",
         spec.dtype,
-        dims,
-        sources,
+        (None,) * depth if spec.shape is None else spec.shape[1:],
+        (fed.source,),
         splits_dtype=spec.splits_dtype,
         ragged_levels=levels,
     )
 
 
-def _dense(
-    spec: TensorSpec, feed: Feed, sources: tuple[Source, ...], *, padded: bool, pad: Any
-) -> InputPlan:
-    text = input_text(spec)
-    dims = _own_dims(feed, sources) if spec.shape is None else spec.shape[1:]
-    part = feed.part if isinstance(feed, Assembled) else None
-    parts = part in ("indices", "values") or any(s.part in ("indices", "values") for s in sources)
-    if padded or parts:
-        _check_paddable(text, feed, sources, dims)
-        _check_pad(text, spec, pad)
+def _dense(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...], padding: Padded | None) -> InputPlan:
+    text, part = input_text(spec), feed.part if isinstance(feed, Assembled) else None
+    single = isinstance(feed, Column)
+    dims: Dims = own_dims(fed, single=single) if spec.shape is None else spec.shape[1:]
+    form: Form = "dense"
+    if padding or {part, *(one.source.part for one in fed)} & {"indices", "values"}:
         form = "padded"
+        check_padded(text, feed, fed, dims)
+        if padding:
+            check_pad(spec, padding.value)
+    elif single:
+        check_single(text, fed[0], dims)
     else:
-        form = "dense"
-        _check_dims(text, feed, sources, dims)
+        check_side_by_side(text, feed, fed, dims)
     return InputPlan(
         spec.name,
         spec.tensors,
-        form,  # type: ignore[arg-type]
+        form,
         spec.dtype,
         dims,
-        sources,
+        tuple(one.source for one in fed),
         isinstance(feed, Assembled),
         part,
-        pad,
+        padding.value if padding else None,
     )
-
-
-def _own_dims(feed: Feed, sources: tuple[Source, ...]) -> Dims:
-    """Return the dimensions that the columns have themselves, for an input of unknown rank."""
-    if not isinstance(feed, Column) or sources[0].layout not in ("list", "image"):
-        return (None,)
-    return (None,) * (3 if sources[0].layout == "image" else sources[0].depth)
-
-
-def _check_paddable(text: str, feed: Feed, sources: tuple[Source, ...], dims: Dims) -> None:
-    unknown = sum(size is None for size in dims)
-    if not dims or unknown > 1 or (unknown and math.prod(d or 1 for d in dims) != 1):
-        raise ContractError(f"{text} takes no list of ids or values: {feed} is one")
-    for source in sources:
-        if source.layout == "image" or source.depth > 1:
-            raise ContractError(f'{text}: "{source.label}" is {_layout_text(source)}, padding takes '
-                                "lists of one level")  # fmt: skip
-
-
-def _check_pad(text: str, spec: TensorSpec, pad: Any) -> None:
-    if pad is not None:
-        try:
-            _constant_shape(text, spec, pad)
-        except ContractError:
-            raise ContractError(f"{text} can't be padded with {pad!r}: not {spec.dtype}") from None
-
-
-def _check_dims(text: str, feed: Feed, sources: tuple[Source, ...], dims: Dims) -> None:
-    if isinstance(feed, Column):
-        _check_one(text, sources[0], dims)
-        return
-    if not dims:
-        raise ContractError(f"{text} takes one value a row, {feed} gives several")
-    for source in sources:
-        flat = source.layout != "image" and source.depth <= 1
-        if source.layout in ("map", "pairs") and not source.part:
-            raise ContractError(f'{text}: "{source.label}" doesn\'t tell its size, so nothing can '
-                                "stand beside it")  # fmt: skip
-        if not flat and source.depth != len(dims):
-            raise ContractError(f'{text}: "{source.label}" is {_layout_text(source)}')
-
-
-def _check_one(text: str, source: Source, dims: Dims) -> None:
-    depth = {"list": source.depth, "image": 3}.get(source.layout, 1)
-    if source.part == "size":
-        depth = 0
-    if source.layout in ("map", "pairs") and source.part is None and None in dims:
-        raise ContractError(
-            f'{text}: "{source.label}" doesn\'t tell its size, and neither does the input: '
-            f'feed "{source.label}.indices" and "{source.label}.values" to two inputs, or a vector'
-        )
-    scalar_fits = depth == 0 and all(size in (1, None) for size in dims)
-    flat_fits = depth == 1 and len(dims) > 1 and None not in dims
-    if depth != len(dims) and not (scalar_fits or flat_fits):
-        values = {0: "one value", 1: "a list"}.get(len(dims), f"lists nested {len(dims)} deep")
-        mend = ""
-        if depth > len(dims) == 0:
-            mend = f'; an element alone: df["{source.label}"][0]'
-        raise ContractError(
-            f'{text} takes {values} a row, column "{source.label}" is {_layout_text(source)}{mend}'
-        )
-
-
-def _layout_text(source: Source) -> str:
-    if source.layout == "vector":
-        return "a vector" if source.part is None else f"the {source.part} of a vector"
-    if source.layout != "list":
-        return {"pairs": "a struct of indices and values", "map": "a map"}.get(
-            source.layout, "an image"
-        )
-    kind = type_text(source.leaf)
-    return "array<" * source.depth + kind + ">" * source.depth
-
-

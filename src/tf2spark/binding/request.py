@@ -6,24 +6,41 @@ types become known; `bind` makes a plan of it once they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
-from tf2spark.binding.messages import did_you_mean, input_text, output_text
+from tf2spark.binding.constants import example
+from tf2spark.binding.messages import (
+    did_you_mean,
+    input_text,
+    listed,
+    near_names,
+    output_text,
+)
 from tf2spark.columns import Column, Feed, Output, normal_feeds, normal_fetches
 from tf2spark.contract import Contract, Signature, TensorSpec
 from tf2spark.errors import ContractError
 
+_NO_SIGNATURE = "the model has no signature"
+
 
 @frozen
 class FedInput:
-    """One input and what feeds it; `by_name` where nobody said so and the names must match."""
+    """One input and what feeds it.
+
+    Attributes:
+        spec: The input.
+        feed: What feeds it.
+        by_name: Nobody named a feed: it takes the column of its own name.
+        optional: Where there is no such column, the model's own default stands.
+    """
 
     spec: TensorSpec
     feed: Feed
     by_name: bool = False
+    optional: bool = False
 
 
 @frozen
@@ -44,17 +61,31 @@ class Request:
 
 
 @frozen
+class Unfed:
+    """Tensors that fetched ones depend on and that nothing feeds yet.
+
+    Attributes:
+        required: Those without a value: placeholders, and inputs of the signature.
+        optional: Those that the model has a default for.
+    """
+
+    required: frozenset[str]
+    optional: frozenset[str] = frozenset()
+
+
+@frozen
 class Graph:
     """What a request needs to know of the graph beyond its signatures.
 
     Attributes:
         find: Returns the spec of a raw tensor name, or raises `ContractError`.
-        needed: Given fetched and fed tensor names, returns the placeholders that the fetched
-            tensors depend on and that nothing feeds, as tensor names.
+        unfed: Given the names of the fetched tensors, of the fed ones and of all that the
+            signature's inputs feed, returns which of the latter, and which placeholders, the
+            fetched ones depend on.
     """
 
     find: Callable[[str], TensorSpec]
-    needed: Callable[[Sequence[str], Sequence[str]], Sequence[str]]
+    unfed: Callable[[Collection[str], Collection[str], Collection[str]], Unfed]
 
 
 def choose_signature(contract: Contract, name: str | None) -> Signature | None:
@@ -72,8 +103,10 @@ def choose_signature(contract: Contract, name: str | None) -> Signature | None:
     if "serving_default" in by_name:
         return by_name["serving_default"]
     if len(by_name) > 1:
-        names = ", ".join(f'"{one}"' for one in by_name)
-        raise ContractError(f"the model has several signatures, choose one: signature= {names}")
+        raise ContractError(
+            f"the model has several signatures ({listed(by_name)}) and none is "
+            f'"serving_default"; choose one: signature="{min(by_name)}"'
+        )
     return next(iter(by_name.values()), None)
 
 
@@ -98,37 +131,47 @@ def make_request(
     Raises:
         ContractError: An argument names something that the model hasn't, or an input lacks a feed.
     """
-    feeds, fetches = normal_feeds(feed), normal_fetches(fetch)
-    raw_only = _raw_only(feeds, fetches)
-    chosen = None if raw_only and signature is None and len(contract.signatures) != 1 else (
-        choose_signature(contract, signature)
-    )  # fmt: skip
-    outputs = _outputs(chosen, graph, fetches)
-    named = _named_feeds(chosen, graph, feeds or {})
-    inputs = named + _inputs_by_name(chosen, graph, named, outputs)
-    return Request(tuple(inputs), tuple(outputs))
+    feeds, fetches = normal_feeds(feed) or {}, normal_fetches(fetch)
+    chosen = _chosen(contract, signature, feeds, fetches)
+    outputs = _outputs(contract, chosen, graph, fetches)
+    named = _named_inputs(contract, chosen, graph, feeds)
+    unnamed = _unnamed_inputs(chosen, graph, named, outputs)
+    return Request((*named, *unnamed), tuple(outputs))
 
 
-def _raw_only(feeds: Mapping[str, Feed] | None, fetches: Mapping[str, Output] | None) -> bool:
-    if not feeds or not fetches:
-        return False
-    return all(":" in one for one in [*feeds, *(output.name for output in fetches.values())])
+def _chosen(
+    contract: Contract,
+    name: str | None,
+    feeds: Mapping[str, Feed],
+    fetches: Mapping[str, Output] | None,
+) -> Signature | None:
+    """Choose the signature; where only raw tensors are named, none need be meant."""
+    try:
+        return choose_signature(contract, name)
+    except ContractError:
+        raw = [*feeds, *(output.name for output in (fetches or {}).values())]
+        if name is None and feeds and fetches and all(":" in one for one in raw):
+            return None
+        raise
 
 
 def _outputs(
-    chosen: Signature | None, graph: Graph, fetches: dict[str, Output] | None
+    contract: Contract,
+    chosen: Signature | None,
+    graph: Graph,
+    fetches: Mapping[str, Output] | None,
 ) -> list[FetchedOutput]:
     known = {one.name: one for one in chosen.outputs} if chosen else {}
     if fetches is None:
         if not known:
+            what = f'the signature "{chosen.name}" has no output' if chosen else _NO_SIGNATURE
             raise ContractError(
-                "the model has no signature: name tensors, as in "
-                'feed={"x:0": "features"}, fetch={"score": "output:0"}'
+                f'{what}: name tensors, as in feed={{"x:0": "COLUMN"}}, fetch={{"score": "y:0"}}'
             )
         fetches = {name: Output(name) for name in known}
     outputs = []
     for column, output in fetches.items():
-        spec = known.get(output.name) or _raw(graph, output.name, known, "output")
+        spec = known.get(output.name) or _raw(contract, chosen, graph, output.name, "output")
         outputs.append(FetchedOutput(column, _with_rank(spec, output), output))
     return outputs
 
@@ -137,72 +180,107 @@ def _with_rank(spec: TensorSpec, output: Output) -> TensorSpec:
     if output.rank is None:
         return spec
     if spec.shape is not None and len(spec.shape) != output.rank:
-        raise ContractError(f"{output_text(spec)} has not rank {output.rank}")
+        raise ContractError(
+            f"{output_text(spec)} has rank {len(spec.shape)}, not {output.rank}: leave rank= out"
+        )
     return evolve(spec, shape=spec.shape or (None,) * output.rank)
 
 
-def _raw(graph: Graph, name: str, known: Mapping[str, TensorSpec], label: str) -> TensorSpec:
-    if ":" not in name:
-        near = did_you_mean(name, known, label=label)
-        raise ContractError(
-            f'the signature has no {label} "{name}"; {near} '
-            f'(a tensor of the graph is written with its number, "{name}:0")'
-        )
-    return graph.find(name)
+def _raw(
+    contract: Contract, chosen: Signature | None, graph: Graph, name: str, label: str
+) -> TensorSpec:
+    if ":" in name:
+        return graph.find(name)
+    tensor = f'(a tensor of the graph is written with its number, "{name}:0")'
+    if chosen is None:
+        raise ContractError(f'{_NO_SIGNATURE} and so no {label} "{name}" {tensor}')
+    for other in contract.signatures:
+        if name in (one.name for one in _specs(other, label)):
+            raise ContractError(
+                f'the signature "{chosen.name}" has no {label} "{name}", "{other.name}" has: '
+                f'signature="{other.name}"'
+            )
+    near = did_you_mean(name, (one.name for one in _specs(chosen, label)), label=label)
+    raise ContractError(f'the signature "{chosen.name}" has no {label} "{name}"; {near} {tensor}')
 
 
-def _named_feeds(
-    chosen: Signature | None, graph: Graph, feeds: Mapping[str, Feed]
+def _specs(signature: Signature, label: str) -> tuple[TensorSpec, ...]:
+    return signature.inputs if label == "input" else signature.outputs
+
+
+def _named_inputs(
+    contract: Contract, chosen: Signature | None, graph: Graph, feeds: Mapping[str, Feed]
 ) -> list[FedInput]:
     known = {one.name: one for one in chosen.inputs} if chosen else {}
-    fed = [
-        FedInput(known.get(name) or _raw(graph, name, known, "input"), one)
+    named = [
+        FedInput(known.get(name) or _raw(contract, chosen, graph, name, "input"), one)
         for name, one in feeds.items()
     ]
     seen: dict[str, str] = {}
-    for one in fed:
+    for one in named:
         for tensor in one.spec.tensors:
             if tensor in seen:
-                raise ContractError(f'"{seen[tensor]}" and "{one.spec.name}" both feed {tensor}')
+                raise ContractError(
+                    f'feed: "{seen[tensor]}" and "{one.spec.name}" are the same tensor, '
+                    f'"{tensor}"; name one of them'
+                )
             seen[tensor] = one.spec.name
-    return fed
+    return named
 
 
-def _inputs_by_name(
-    chosen: Signature | None, graph: Graph, fed: list[FedInput], outputs: list[FetchedOutput]
+def _unnamed_inputs(
+    chosen: Signature | None, graph: Graph, named: list[FedInput], outputs: list[FetchedOutput]
 ) -> list[FedInput]:
     """Return the inputs that the outputs need and nobody named: columns of their name feed them."""
-    tensors = [tensor for one in fed for tensor in one.spec.tensors]
-    fetched = [tensor for one in outputs for tensor in one.spec.tensors]
-    needed = set(graph.needed(fetched, tensors))
+    fed = {tensor for one in named for tensor in one.spec.tensors}
+    # An input that shares a tensor with a named one (a part of a sparse input, say) is left to it.
+    specs = [spec for spec in (chosen.inputs if chosen else ()) if fed.isdisjoint(spec.tensors)]
+    unfed = graph.unfed(
+        [tensor for one in outputs for tensor in one.spec.tensors],
+        fed,
+        [tensor for spec in specs for tensor in spec.tensors],
+    )
+    required, optional = set(unfed.required), set(unfed.optional)
     found = []
-    for spec in chosen.inputs if chosen else ():
-        if needed.intersection(spec.tensors):
-            needed.difference_update(spec.tensors)
+    for spec in specs:
+        tensors = set(spec.tensors)
+        if tensors & required:
             found.append(FedInput(spec, Column(spec.name), by_name=True))
-    if needed:
-        missing = ", ".join(sorted(needed))
-        wanted = ", ".join(one.column for one in outputs)
+        elif tensors & optional and spec.shape != ():
+            # A column can't feed a single value, so its default always stands.
+            found.append(FedInput(spec, Column(spec.name), by_name=True, optional=True))
+        required -= tensors
+        optional -= tensors
+    if required:
+        wanted = ", ".join(f'"{one.spec.name}"' for one in outputs)
         raise ContractError(
-            f"{wanted} can't be computed without a feed for {missing}: add "
-            f'feed={{"{min(needed)}": "COLUMN"}}'
+            f"{wanted} can't be computed without {listed(sorted(required))}: "
+            f'feed={{"{min(required)}": "COLUMN"}}, or a constant'
         )
     return found
 
 
 def unmatched(request: Request, names: Sequence[str]) -> str | None:
     """Say which inputs have no column of their name, with the feed to write; None if all have."""
-    lost = [one for one in request.inputs if one.by_name and one.spec.name not in names]
+    lost = [
+        one.spec
+        for one in request.inputs
+        if one.by_name and not one.optional and one.spec.name not in names
+    ]
     if not lost:
         return None
-    mend = ", ".join(f'"{one.spec.name}": {_guess(one.spec.name, names)}' for one in lost)
-    listed = "; ".join(input_text(one.spec) for one in lost)
-    return (
-        f"no column is named as {listed}; the table has "
-        f"{', '.join(map(repr, names)) or 'no columns'}: say which feeds it, feed={{{mend}}}"
-    )
+    guesses = {spec.name: _guess(spec, names) for spec in lost}
+    feeds = ", ".join(f'"{name}": {guess}' for name, guess in guesses.items())
+    what = "say what feeds it" if len(lost) == 1 else "say what feeds them"
+    mend = f"{what}: feed={{{feeds}}}"
+    if all(near_names(spec.name, names) for spec in lost):
+        mend = f"did you mean feed={{{feeds}}}?"
+    columns = f"its columns are {listed(names)}" if names else "it has no columns"
+    inputs = " and ".join(input_text(spec) for spec in lost)
+    return f"the table has no column named as {inputs}; {columns}; {mend}"
 
 
-def _guess(name: str, names: Sequence[str]) -> str:
-    near = did_you_mean(name, names, label="column")
-    return near.split('"')[1].join('""') if near.startswith("did you mean") else '"COLUMN"'
+def _guess(spec: TensorSpec, names: Sequence[str]) -> str:
+    if near := near_names(spec.name, names):
+        return f'"{near[0]}"'
+    return example(spec) if spec.shape == () else '"COLUMN"'

@@ -7,6 +7,7 @@ joining and padding treat strings as they treat numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,24 +15,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import frozen
 
+from tf2spark.dtypes import DType
 from tf2spark.plan import Source
 from tf2spark.runtime.strings import views
+from tf2spark.runtime.tensor import Tensor
 
 VIEW = np.dtype("V24")
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Feeder = Callable[[pa.RecordBatch], tuple[Tensor, ...]]
 
 
-class RowsRefused(Exception):  # noqa: N818 - a signal of the worker loop, not an error for users
-    """Some rows of a batch can't become tensors: their numbers, and why for each."""
+class RowsRefused(Exception):
+    """Some rows of a batch can't become tensors: their numbers, rising, and why for each.
+
+    A signal to the worker's loop, not an error for users; so are the two below.
+    """
 
     def __init__(self, rows: Ints, reasons: list[str]) -> None:
-        super().__init__(f"{len(rows)} rows")
+        super().__init__(f"{len(rows)} rows: {reasons[0]}")
         self.rows = rows
         self.reasons = reasons
 
 
-class RowsUneven(Exception):  # noqa: N818 - a signal of the worker loop, not an error for users
+class RowsUneven(Exception):
     """Rows have different shapes: rows of equal `keys` can be run together."""
 
     def __init__(self, keys: Ints) -> None:
@@ -39,12 +47,8 @@ class RowsUneven(Exception):  # noqa: N818 - a signal of the worker loop, not an
         self.keys = keys
 
 
-def refuse(mask: npt.NDArray[np.bool_], reason: str | Callable[[int], str]) -> None:
-    """Raise `RowsRefused` for the rows where `mask` is true, if there is one."""
-    if mask.any():
-        rows = np.flatnonzero(mask)
-        say = (lambda _: reason) if isinstance(reason, str) else reason
-        raise RowsRefused(rows, [say(int(row)) for row in rows])
+class RowsTooLarge(Exception):
+    """The tensors for these rows would be larger than a run may take: use fewer rows."""
 
 
 @frozen(eq=False)
@@ -65,18 +69,88 @@ class Rows:
         return first if (self.lengths == first).all() else None
 
 
+def refuse(mask: Mask, reason: str | Callable[[int], str]) -> None:
+    """Raise `RowsRefused` for the rows where `mask` is true, if there is one."""
+    if mask.any():
+        rows = np.flatnonzero(mask)
+        say = (lambda _: reason) if isinstance(reason, str) else reason
+        raise RowsRefused(rows, [say(int(row)) for row in rows])
+
+
+def refuse_values(bad: Mask, lengths: Ints, reason: Callable[[int, int], str]) -> None:
+    """Raise `RowsRefused` for the rows that hold a value where `bad` is true, if there is one.
+
+    `reason` is told each such row and where its first bad value stands among the flat values.
+    """
+    if bad.any():
+        places = np.flatnonzero(bad)
+        rows, first = np.unique(row_ids_of(lengths)[places], return_index=True)
+        said = zip(rows.tolist(), places[first].tolist(), strict=True)
+        raise RowsRefused(rows, [reason(row, place) for row, place in said])
+
+
+def refuse_nulls(array: pa.Array, lengths: Ints, label: str) -> None:
+    """Refuse the rows with a null among their values."""
+    if array.null_count:
+        refuse_values(nulls_of(array), lengths, lambda row, _: f'column "{label}" holds a null')
+
+
+def check_bytes(values: int, value_bytes: int, rows: int, limit_bytes: int | None) -> None:
+    """Raise `RowsTooLarge` where a tensor passes the limit and fewer rows would make it smaller."""
+    if limit_bytes is not None and rows > 1 and values * value_bytes > limit_bytes:
+        raise RowsTooLarge
+
+
+def starts_of(lengths: Ints) -> Ints:
+    """Return where each row starts in the flat values."""
+    return np.cumsum(lengths) - lengths
+
+
+def positions_of(lengths: Ints) -> Ints:
+    """Return each flat value's position within its row: lengths [2, 3] give [0, 1, 0, 1, 2]."""
+    return np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(starts_of(lengths), lengths)
+
+
+def row_ids_of(lengths: Ints) -> Ints:
+    """Return each flat value's row: lengths [2, 3] give [0, 0, 1, 1, 1]."""
+    return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+
+
+def join(parts: list[Rows]) -> Rows:
+    """Put rows side by side: row i is row i of each part, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    owners = [part.owner for part in parts]
+    lengths = sum((part.lengths for part in parts[1:]), parts[0].lengths)
+    widths = [part.uniform for part in parts]
+    if None not in widths:
+        tables = [part.values.reshape(len(lengths), part.uniform or 0) for part in parts]
+        return Rows(lengths, np.concatenate(tables, axis=1).reshape(-1), owners)
+    values = np.empty(int(lengths.sum()), parts[0].values.dtype)
+    start = starts_of(lengths)
+    for part in parts:
+        values[positions_of(part.lengths) + np.repeat(start, part.lengths)] = part.values
+        start = start + part.lengths
+    return Rows(lengths, values, owners)
+
+
+def tensor(dtype: DType, values: Array, shape: tuple[int, ...], owner: object = None) -> Tensor:
+    """Wrap flat values as a tensor of that shape."""
+    return Tensor(dtype, shape, np.ascontiguousarray(values), owner)
+
+
 def column_of(source: Source) -> Callable[[pa.RecordBatch], pa.Array]:
     """Choose, once, how the array of `source` is taken from a batch; null rows are refused."""
     index, fields = source.column, source.fields
     reason = f'column "{source.label}" is null'
 
     def take(batch: pa.RecordBatch) -> pa.Array:
-        array = batch.column(index)
+        array = plain(batch.column(index))
         for name in fields:
-            array = pc.struct_field(array, name)
-        array = plain(array)
+            # By number, since a name that begins with a dot would be read as a path.
+            array = plain(pc.struct_field(array, [array.type.get_field_index(name)]))
         if array.null_count:
-            refuse(array.is_null().to_numpy(zero_copy_only=False), reason)
+            refuse(nulls_of(array), reason)
         return array
 
     return take
@@ -86,64 +160,61 @@ def plain(array: pa.Array) -> pa.Array:
     """Return the array without a dictionary, extension type or string view around its values."""
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
-    if pa.types.is_dictionary(array.type):
+    types, kind = pa.types, array.type
+    if types.is_dictionary(kind):
         array = array.dictionary_decode()
-    if pa.types.is_string_view(array.type):
-        array = array.cast(pa.large_string())
-    if pa.types.is_binary_view(array.type):
-        array = array.cast(pa.large_binary())
-    if pa.types.is_null(array.type):
-        array = array.cast(pa.int32())
-    return array
+        kind = array.type
+    if types.is_string_view(kind):
+        return array.cast(pa.large_string())
+    if types.is_binary_view(kind):
+        return array.cast(pa.large_binary())
+    return array.cast(pa.int32()) if types.is_null(kind) else array
 
 
-def child_of(array: pa.Array) -> tuple[Ints | int, pa.Array]:
-    """Open one list level without nulls: the lengths (one number where fixed) and the children."""
+def nulls_of(array: pa.Array) -> Mask:
+    """Return which values of an array are null."""
+    mask: Mask = array.is_null().to_numpy(zero_copy_only=False)
+    return mask
+
+
+def child_of(array: pa.Array) -> tuple[Ints, pa.Array]:
+    """Open one list level without nulls: the lengths and the children, those of a slice only."""
     if pa.types.is_fixed_size_list(array.type):
-        return array.type.list_size, plain(array.flatten())
-    offsets = array.offsets.to_numpy()
+        return np.full(len(array), array.type.list_size, np.int64), plain(array.flatten())
+    offsets = offsets_of(array)
+    lengths = np.diff(offsets).astype(np.int64, copy=False)
     start, end = int(offsets[0]), int(offsets[-1])
-    return np.diff(offsets).astype(np.int64, copy=False), plain(array.values.slice(start, end - start))
+    return lengths, plain(array.values.slice(start, end - start))
+
+
+def offsets_of(array: pa.Array) -> npt.NDArray[np.integer[Any]]:
+    """Return the offsets [n + 1] of an array of lists, maps, strings or binary."""
+    # An empty array may come without offsets: its one offset is then not there to be read.
+    where = array.buffers()[1] if len(array) else None
+    if where is None:
+        return np.zeros(1, np.int32)
+    types, kind = pa.types, array.type
+    large = types.is_large_list(kind) or types.is_large_string(kind) or types.is_large_binary(kind)
+    width = np.dtype(np.int64 if large else np.int32)
+    return np.frombuffer(where, width, len(array) + 1, array.offset * width.itemsize)
 
 
 def numbers_or_views(leaf: pa.Array) -> tuple[Array, object]:
     """Return the values of a leaf array without nulls, and what must stay alive for them."""
-    if _is_bytes(leaf.type):
-        return _string_views(leaf), leaf
-    if pa.types.is_boolean(leaf.type):
-        return leaf.to_numpy(zero_copy_only=False), None
-    return leaf.to_numpy(), None
+    types, kind = pa.types, leaf.type
+    if types.is_fixed_size_binary(kind):
+        offsets = np.arange(leaf.offset, leaf.offset + len(leaf) + 1) * kind.byte_width
+        return _views(offsets, leaf.buffers()[1]), leaf
+    if types.is_primitive(kind):
+        return leaf.to_numpy(zero_copy_only=not types.is_boolean(kind)), None
+    return _views(offsets_of(leaf), leaf.buffers()[2]), leaf
 
 
-def _is_bytes(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_string(kind)
-        or types.is_binary(kind)
-        or types.is_large_string(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-    )
+def _views(offsets: npt.NDArray[np.integer[Any]], data: pa.Buffer | None) -> Array:
+    return views(offsets, 0 if data is None else data.address).reshape(-1).view(VIEW)
 
 
-def _string_views(leaf: pa.Array) -> Array:
-    if pa.types.is_fixed_size_binary(leaf.type):
-        width = leaf.type.byte_width
-        offsets = np.arange(leaf.offset, leaf.offset + len(leaf) + 1, dtype=np.int64) * width
-        data = leaf.buffers()[1]
-    else:
-        wide = pa.types.is_large_string(leaf.type) or pa.types.is_large_binary(leaf.type)
-        _, where, data = leaf.buffers()
-        kind = np.dtype(np.int64 if wide else np.int32)
-        offsets = (
-            np.zeros(1, kind)
-            if where is None or where.size == 0
-            else np.frombuffer(where, kind, len(leaf) + 1, leaf.offset * kind.itemsize)
-        )
-    address = 0 if data is None else data.address
-    return views(offsets, address).reshape(-1).view(VIEW)
-
-
-def view_of(text: str | bytes) -> tuple[Array, object]:
-    """Return one string as a `VIEW` scalar array of shape [1], and its owner."""
-    return numbers_or_views(pa.array([text if isinstance(text, bytes) else text.encode()]))
+def views_of(texts: list[str | bytes]) -> tuple[Array, object]:
+    """Return strings as `VIEW` values, and what must stay alive for them."""
+    flat = [text if isinstance(text, bytes) else text.encode() for text in texts]
+    return numbers_or_views(pa.array(flat, pa.binary()))

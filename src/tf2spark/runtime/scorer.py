@@ -11,18 +11,40 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from tf2spark.errors import RowCountError, RowError, RunError
-from tf2spark.plan import Plan
-from tf2spark.runtime.arrow_to_tensors import RowsTooLarge, feeder
-from tf2spark.runtime.batching import filled_up, groups, row_slices
+from tf2spark.plan import InputPlan, Plan
+from tf2spark.runtime.arrow_to_tensors import copied_strings, feeder
+from tf2spark.runtime.batching import filled_up, groups, halves, picked, row_slices
 from tf2spark.runtime.capi import TensorFlowFailure
-from tf2spark.runtime.rows import Ints, RowsRefused, RowsUneven
+from tf2spark.runtime.rows import (
+    Feeder,
+    Ints,
+    RowsRefused,
+    RowsTooLarge,
+    RowsUneven,
+    check_bytes,
+)
 from tf2spark.runtime.session import Session
+from tf2spark.runtime.tensor import Tensor
 from tf2spark.runtime.tensors_to_arrow import columner
 
 Piece = tuple[Ints, list[pa.Array]]
+Runner = Callable[[pa.RecordBatch], list[pa.Array]]
+
+
+@define
+class Scored:
+    """The outputs of one batch, and why some of its rows have none.
+
+    Attributes:
+        columns: One array an output, as long as the batch, null where a row has a reason.
+        reasons: Row number to the reason why it can't be scored.
+    """
+
+    columns: list[pa.Array]
+    reasons: dict[int, str] = Factory(dict)
 
 
 def score_batches(
@@ -47,31 +69,11 @@ def score_batches(
         RowCountError: Rows were lost or gained.
     """
     score = batch_scorer(plan, session)
-    rows_in = rows_out = rows_dropped = 0
+    rows_before = 0
     for batch in batches:
-        scored = score(batch, rows_in, place)
-        out = _with_kept(plan, batch, scored)
-        rows_in += batch.num_rows
-        rows_out += out.num_rows
-        rows_dropped += len(scored.reasons) if plan.mode == "dropmalformed" else 0
-        yield out
-    if rows_out + rows_dropped != rows_in:
-        raise RowCountError(
-            f"{rows_in} rows came in{place}, {rows_out} went out and {rows_dropped} were dropped"
-        )
-
-
-@define
-class Scored:
-    """The outputs of one batch, and why some of its rows have none.
-
-    Attributes:
-        columns: One array an output, as long as the batch, null where a row has a reason.
-        reasons: Row number to the reason why it can't be scored.
-    """
-
-    columns: list[pa.Array]
-    reasons: dict[int, str] = Factory(dict)
+        scored = score(batch, rows_before, place)
+        rows_before += batch.num_rows
+        yield _with_kept(plan, batch, scored)
 
 
 def batch_scorer(plan: Plan, session: Session) -> Callable[[pa.RecordBatch, int, str], Scored]:
@@ -79,94 +81,147 @@ def batch_scorer(plan: Plan, session: Session) -> Callable[[pa.RecordBatch, int,
 
     Its arguments are the batch, the number of rows that came before it and the place for messages.
     """
-    run = _runner(plan, session)
+    used, narrow = _narrowed(plan)
+    run = _runner(narrow, session)
     kinds = [one.arrow for one in plan.outputs]
+    failfast = plan.mode == "failfast"
 
     def score(batch: pa.RecordBatch, rows_before: int, place: str) -> Scored:
         pieces: list[Piece] = []
         reasons: dict[int, str] = {}
-        for start, rows in row_slices(batch, plan):
+        fed = batch.select(used)
+        for start, rows in row_slices(fed, narrow):
             numbers = np.arange(start, start + rows)
-            _score_rows(run, batch.slice(start, rows), numbers, pieces, reasons)
-            if reasons and plan.mode == "failfast":
+            _score_rows(run, fed.slice(start, rows), numbers, pieces, reasons, failfast)
+            if failfast and reasons:
                 row = min(reasons)
                 raise RowError(_failure(batch, row, rows_before + row, place, reasons[row]))
+        _check_count(pieces, reasons, batch.num_rows, place)
         return Scored(_in_row_order(pieces, kinds, batch.num_rows), reasons)
 
     return score
 
 
-def _runner(plan: Plan, session: Session) -> Callable[[pa.RecordBatch], list[pa.Array]]:
+def _narrowed(plan: Plan) -> tuple[list[int], Plan]:
+    """Return the columns that are fed, and the plan for a batch of these alone.
+
+    So that rows that are run apart are picked from what the model sees, not from all that is kept.
+    """
+    # A batch without a column would have no rows either.
+    used = sorted({source.column for one in plan.inputs for source in one.sources}) or [0]
+    inputs = tuple(
+        evolve(one, sources=tuple(evolve(s, column=used.index(s.column)) for s in one.sources))
+        for one in plan.inputs
+    )
+    return used, evolve(plan, inputs=inputs)
+
+
+def _runner(plan: Plan, session: Session) -> Runner:
     """Return the function that feeds a slice, runs the model and returns the output columns."""
-    feeds = [feeder(one, plan.batch_bytes) for one in plan.inputs]
+    feed = _feeds(plan)
     columns = [columner(one) for one in plan.outputs]
     call = session.prepare(
         [name for one in plan.inputs for name in one.tensors], [one.tensor for one in plan.outputs]
     )
-    fixed = plan.fixed_rows
 
     def run(batch: pa.RecordBatch) -> list[pa.Array]:
-        rows = batch.num_rows
-        if fixed is not None:
-            batch = filled_up(batch, fixed)
-        fetched = call([tensor for feed in feeds for tensor in feed(batch)])
-        made = [
-            column(tensor, batch.num_rows) for column, tensor in zip(columns, fetched, strict=True)
-        ]
-        return made if batch.num_rows == rows else [column.slice(0, rows) for column in made]
+        whole = filled_up(batch, plan.fixed_rows or batch.num_rows)
+        fetched = zip(columns, call(feed(whole)), strict=True)
+        made = [column(tensor, whole.num_rows) for column, tensor in fetched]
+        return [column.slice(0, batch.num_rows) for column in made] if whole is not batch else made
 
     return run
 
 
+def _feeds(plan: Plan) -> Callable[[pa.RecordBatch], list[Tensor]]:
+    """Return the function that makes all feeds of a run, or raises `RowsTooLarge`."""
+    # Runs of a fixed size can't be made smaller.
+    limit_bytes = None if plan.fixed_rows else plan.batch_bytes
+    feeders = [(_feeder(plan, one, limit_bytes), one.form != "constant") for one in plan.inputs]
+
+    def feed(batch: pa.RecordBatch) -> list[Tensor]:
+        tensors: list[Tensor] = []
+        fed_bytes = 0
+        for one, grows in feeders:
+            made = one(batch)
+            tensors += made
+            fed_bytes += sum(tensor.data.nbytes for tensor in made) if grows else 0
+        check_bytes(fed_bytes, 1, batch.num_rows, limit_bytes)
+        return tensors
+
+    return feed
+
+
+def _feeder(plan: Plan, one: InputPlan, limit_bytes: int | None) -> Feeder:
+    feed = feeder(one, limit_bytes)
+    if one.dtype.numpy is not None or not plan.model.copy_strings:
+        return feed
+    return lambda batch: tuple(
+        copied_strings(tensor) if tensor.dtype is one.dtype else tensor for tensor in feed(batch)
+    )
+
+
 def _score_rows(
-    run: Callable[[pa.RecordBatch], list[pa.Array]],
+    run: Runner,
     batch: pa.RecordBatch,
     numbers: Ints,
     pieces: list[Piece],
     reasons: dict[int, str],
+    failfast: bool,
 ) -> None:
     """Score rows together; where that fails, split them until each is scored or has a reason.
 
     `numbers` are the rows' numbers in the whole batch, under which pieces and reasons are filed.
     """
+    rows = batch.num_rows
     try:
         pieces.append((numbers, run(batch)))
         return
     except RowsRefused as refused:
-        parts = _without(refused, batch.num_rows, numbers, reasons)
+        parts = [_without(refused, numbers, reasons)]
     except RowsUneven as uneven:
-        parts = groups(uneven.keys)
+        # A batch that was filled up has keys beyond its end.
+        parts = groups(uneven.keys[:rows])
     except RowsTooLarge:
-        parts = _halves(batch.num_rows)
+        parts = halves(rows)
     except TensorFlowFailure as failure:
         if not failure.row_caused:
             raise
-        if batch.num_rows == 1:
+        if rows == 1:
             reasons[int(numbers[0])] = f"TensorFlow refused it: {failure.message}"
             return
-        parts = _halves(batch.num_rows)
+        parts = halves(rows)
     for part in parts:
+        if failfast and reasons:
+            return
         if len(part):
-            _score_rows(run, batch.take(part), numbers[part], pieces, reasons)
+            _score_rows(run, picked(batch, part), numbers[part], pieces, reasons, failfast)
 
 
-def _without(refused: RowsRefused, rows: int, numbers: Ints, reasons: dict[int, str]) -> list[Ints]:
+def _without(refused: RowsRefused, numbers: Ints, reasons: dict[int, str]) -> Ints:
+    """File the reasons and return the rows that are left."""
     # A batch that was filled up repeats its last row: a number beyond the end means that one.
-    for row, reason in zip(refused.rows, refused.reasons, strict=True):
-        reasons.setdefault(int(numbers[min(row, rows - 1)]), reason)
-    return [np.setdiff1d(np.arange(rows), np.minimum(refused.rows, rows - 1))]
+    rows = np.minimum(refused.rows, len(numbers) - 1)
+    for row, reason in zip(rows, refused.reasons, strict=True):
+        reasons.setdefault(int(numbers[row]), reason)
+    return np.setdiff1d(np.arange(len(numbers)), rows)
 
 
-def _halves(rows: int) -> list[Ints]:
-    return np.array_split(np.arange(rows), 2)
+def _check_count(pieces: list[Piece], reasons: dict[int, str], rows: int, place: str) -> None:
+    scored = sum(len(numbers) for numbers, _ in pieces)
+    if scored + len(reasons) != rows:
+        raise RowCountError(
+            f"{rows} rows came in{place}, {scored} were scored and {len(reasons)} can't be: "
+            "this is a fault in tf2spark, please report it"
+        )
 
 
 def _in_row_order(pieces: list[Piece], kinds: list[pa.DataType], rows: int) -> list[pa.Array]:
     """Put the pieces together, null where no piece has the row."""
     if not pieces:
         return [pa.nulls(rows, kind) for kind in kinds]
-    numbers = np.concatenate([piece[0] for piece in pieces])
-    whole = [_concat([piece[1][i] for piece in pieces]) for i in range(len(kinds))]
+    numbers = np.concatenate([numbers for numbers, _ in pieces])
+    whole = [_concat([columns[i] for _, columns in pieces]) for i in range(len(kinds))]
     if len(numbers) == rows and (np.diff(numbers) > 0).all():
         return whole
     where = np.full(rows, -1)
@@ -180,7 +235,10 @@ def _concat(arrays: list[pa.Array]) -> pa.Array:
     try:
         return pa.concat_arrays(arrays)
     except pa.ArrowInvalid as error:
-        raise RunError(f"the strings of one batch are over 2 GiB: lower batch_rows ({error})") from None
+        raise RunError(
+            f"an output of one batch of the table is over 2 GiB ({error}): score smaller batches "
+            "(in Spark: spark.sql.execution.arrow.maxRecordsPerBatch)"
+        ) from None
 
 
 def _with_kept(plan: Plan, batch: pa.RecordBatch, scored: Scored) -> pa.RecordBatch:
@@ -190,8 +248,7 @@ def _with_kept(plan: Plan, batch: pa.RecordBatch, scored: Scored) -> pa.RecordBa
         columns.append(error_column(scored, batch.num_rows))
     out = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
     if plan.mode == "dropmalformed" and scored.reasons:
-        good = np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons))
-        out = out.take(good)
+        out = out.take(np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons)))
     return out
 
 
@@ -213,12 +270,12 @@ def _failure(batch: pa.RecordBatch, row: int, number: int, place: str, reason: s
 
 def _shown(batch: pa.RecordBatch, row: int) -> str:
     """Show a few plain values of a row, so that a person finds it again."""
-    plain = [
+    shown = [
         f"{field.name}={_short(batch.column(index)[row].as_py())}"
         for index, field in enumerate(batch.schema)
         if pa.types.is_integer(field.type) or pa.types.is_string(field.type)
     ]
-    return f" ({', '.join(plain[:4])})" if plain else ""
+    return f" ({', '.join(shown[:4])})" if shown else ""
 
 
 def _short(value: Any) -> str:

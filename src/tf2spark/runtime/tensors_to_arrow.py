@@ -21,6 +21,8 @@ from tf2spark.runtime.rows import Array, refuse
 from tf2spark.runtime.tensor import Strings, Tensor
 
 Columner = Callable[[Tensor | Strings, int], pa.Array]
+# Spark's lists and strings have 32-bit offsets.
+_MOST = int(np.iinfo(np.int32).max)
 
 
 def columner(plan: OutputPlan) -> Columner:
@@ -29,62 +31,60 @@ def columner(plan: OutputPlan) -> Columner:
     The function raises `RunError` where the tensor has not one entry a row or not the shape that
     was declared, and `RowsRefused` where a string isn't UTF-8 and the column is ``string``.
     """
-    leaf = _leaf_type(plan.arrow)
+    lists = _list_types(plan.arrow)
+    leaf = lists[-1].value_type if lists else plan.arrow
     convert = _strings(plan, leaf) if plan.dtype.numpy is None else _numbers(plan, leaf)
 
     def column(tensor: Tensor | Strings, rows: int) -> pa.Array:
-        shape = _checked_shape(plan, tensor.shape, rows)
-        return _nested(convert(tensor, rows), shape, plan.arrow, rows)
+        _check_shape(plan, tensor.shape, rows)
+        values = convert(tensor, rows)
+        if len(values) > _MOST:
+            raise RunError(f'output "{plan.name}" holds over 2**31 values: lower batch_rows')
+        return _nested(values, tensor.shape, lists)
 
     return column
 
 
-def _leaf_type(kind: pa.DataType) -> pa.DataType:
-    while pa.types.is_list(kind):
-        kind = kind.value_type
-    return kind
+def _list_types(kind: pa.DataType) -> list[pa.DataType]:
+    """Return the list types that a type is nested in, outermost first."""
+    return [kind, *_list_types(kind.value_type)] if pa.types.is_list(kind) else []
 
 
-def _checked_shape(plan: OutputPlan, shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
-    """Return the dimensions of a row, or raise where they are not what the plan says."""
-    fits = len(shape) == len(plan.dims) + 1 and shape[0] == rows
-    if fits and all(want in (None, got) for want, got in zip(plan.dims, shape[1:], strict=True)):
-        return shape[1:]
-    want = shape_text((rows, *plan.dims))
-    raise RunError(
-        f'output "{plan.name}" came as {shape_text(shape)} for {rows} rows, expected {want}: '
-        "every output that becomes a column must have one entry a row; "
-        "leave it out by naming the others in fetch={...}"
-    )
+def _check_shape(plan: OutputPlan, shape: tuple[int, ...], rows: int) -> None:
+    """Raise where the dimensions are not what the plan says."""
+    wants = (rows, *plan.dims)
+    if len(shape) != len(wants) or any(
+        want not in (None, got) for want, got in zip(wants, shape, strict=True)
+    ):
+        raise RunError(
+            f'output "{plan.name}" came as {shape_text(shape)} for {rows} rows, expected '
+            f"{shape_text(wants)}: every output that becomes a column must have one entry a row; "
+            "leave it out by naming the others in fetch={...}"
+        )
 
 
-def _nested(values: pa.Array, shape: tuple[int, ...], kind: pa.DataType, rows: int) -> pa.Array:
+def _nested(values: pa.Array, shape: tuple[int, ...], lists: list[pa.DataType]) -> pa.Array:
     """Wrap flat values in one list level a dimension, innermost first."""
-    kinds = []
-    while pa.types.is_list(kind):
-        kinds.append(kind)
-        kind = kind.value_type
-    for level in reversed(range(len(kinds))):
-        count, size = rows * math.prod(shape[:level]), shape[level]
-        offsets = pa.array(np.arange(count + 1, dtype=np.int64) * size, pa.int32())
-        values = pa.ListArray.from_arrays(offsets, values, type=kinds[level])
+    for level in reversed(range(len(lists))):
+        count, size = math.prod(shape[: level + 1]), shape[level + 1]
+        offsets = pa.array(np.arange(count + 1, dtype=np.int32) * np.int32(size))
+        values = pa.ListArray.from_arrays(offsets, values, type=lists[level])
     return values
 
 
 def _numbers(plan: OutputPlan, leaf: pa.DataType) -> Columner:
-    widen = plan.dtype.name == "bfloat16"
-    to = None if pa.types.is_boolean(leaf) or pa.types.is_decimal(leaf) else leaf.to_pandas_dtype()
+    if pa.types.is_decimal(leaf):
+        return lambda tensor, rows: _decimals(_flat(tensor), leaf)
+    if pa.types.is_boolean(leaf):
+        return lambda tensor, rows: pa.array(_flat(tensor))
+    if plan.dtype.name == "bfloat16":
+        return lambda tensor, rows: pa.array(from_bfloat16(_flat(tensor)), leaf)
+    to = leaf.to_pandas_dtype()
+    return lambda tensor, rows: pa.array(_flat(tensor).astype(to, copy=False), leaf)
 
-    def convert(tensor: Tensor | Strings, rows: int) -> pa.Array:
-        assert isinstance(tensor, Tensor)
-        values: Array = tensor.data.reshape(-1)
-        if widen:
-            values = from_bfloat16(values)
-        if to is None:
-            return _decimals(values, leaf) if pa.types.is_decimal(leaf) else pa.array(values)
-        return pa.array(values.astype(to, copy=False), leaf)
 
-    return convert
+def _flat(tensor: Tensor | Strings) -> Array:
+    return tensor.data.reshape(-1)
 
 
 def _decimals(values: Array, leaf: pa.DataType) -> pa.Array:
@@ -99,13 +99,10 @@ def _strings(plan: OutputPlan, leaf: pa.DataType) -> Columner:
 
     def convert(tensor: Tensor | Strings, rows: int) -> pa.Array:
         assert isinstance(tensor, Strings)
-        if len(tensor.data) > np.iinfo(np.int32).max:
+        if len(tensor.data) > _MOST:
             raise RunError(f'output "{plan.name}" holds over 2 GiB of strings: lower batch_rows')
-        offsets = pa.py_buffer(tensor.offsets.astype(np.int32))
-        count = len(tensor.offsets) - 1
-        raw = pa.Array.from_buffers(
-            pa.binary(), count, [None, offsets, pa.py_buffer(np.ascontiguousarray(tensor.data))]
-        )
+        buffers = [None, pa.py_buffer(tensor.offsets.astype(np.int32)), pa.py_buffer(tensor.data)]
+        raw = pa.Array.from_buffers(pa.binary(), len(tensor.offsets) - 1, buffers)
         return _as_text(raw, plan, rows) if text else raw
 
     return convert
@@ -115,9 +112,9 @@ def _as_text(raw: pa.Array, plan: OutputPlan, rows: int) -> pa.Array:
     try:
         return pc.cast(raw, pa.string())
     except pa.ArrowInvalid:
-        bad = np.array([not _is_utf8(value.as_py()) for value in raw]).reshape(rows, -1)
+        bad = np.array([not _is_utf8(value.as_py()) for value in raw])
         refuse(
-            bad.any(axis=1),
+            np.asarray(bad.reshape(rows, -1).any(axis=1)),
             f'output "{plan.name}" is not UTF-8 text: fetch={{"{plan.column}": '
             f'tf2spark.binary("{plan.name}")}} takes it as it is',
         )
@@ -130,10 +127,3 @@ def _is_utf8(value: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def empty_column(plan: OutputPlan) -> pa.Array:
-    """Return the column of an output for no rows at all."""
-    return pa.array([], plan.arrow)
-
-

@@ -14,16 +14,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import evolve, frozen
 
+from tf2spark.dtypes import DType
 from tf2spark.plan import Source
+from tf2spark.runtime.casts import converter
 from tf2spark.runtime.rows import (
     Array,
     Ints,
+    Mask,
     Rows,
     child_of,
     column_of,
+    join,
+    nulls_of,
     numbers_or_views,
+    offsets_of,
     plain,
+    positions_of,
     refuse,
+    refuse_nulls,
+    refuse_values,
+    row_ids_of,
+    starts_of,
 )
 
 
@@ -32,7 +43,7 @@ class Vectors:
     """Sparse rows: row i has the next ``lengths[i]`` of `indices` (int64) and `values`.
 
     `indices` is None where all rows are dense: each has 0, 1, 2, ... up to its length.
-    `sizes` are the widths of the rows, None where the data doesn't say (maps, bare pairs).
+    `sizes` are the widths of the rows, None where the data doesn't say (maps, bare pairs, lists).
     """
 
     lengths: Ints
@@ -42,13 +53,26 @@ class Vectors:
     owner: object = None
 
 
-def vectors_reader(source: Source) -> Callable[[pa.RecordBatch], Vectors]:
-    """Choose, once, how `source` is read as sparse rows."""
-    take = column_of(source)
+VectorsReader = Callable[[pa.RecordBatch], Vectors]
+
+
+def vectors_reader(source: Source, dtype: DType | None) -> VectorsReader:
+    """Choose, once, how a vector, pairs, a map or a scalar is read as sparse rows.
+
+    Args:
+        source: The column.
+        dtype: What its values become; None leaves them as they are, where only indices are read.
+    """
+    take, label = column_of(source), source.label
     read = {"vector": _mllib, "pairs": _pairs, "map": _map, "list": _scalar}[source.layout]
+    convert = None if dtype is None else converter(source.leaf, dtype, label)
 
     def vectors(batch: pa.RecordBatch) -> Vectors:
-        return _checked(read(take(batch), source.label), source.label)
+        found = read(take(batch), label)
+        _refuse_outside(found, label)
+        if convert is None:
+            return found
+        return evolve(found, values=convert(found.values, found.lengths))
 
     return vectors
 
@@ -58,160 +82,162 @@ def indices_of(found: Vectors) -> Ints:
     return positions_of(found.lengths) if found.indices is None else found.indices
 
 
-def starts_of(lengths: Ints) -> Ints:
-    """Return where each row starts in the flat values."""
-    return np.cumsum(lengths) - lengths
-
-
-def positions_of(lengths: Ints) -> Ints:
-    """Return each flat value's position within its row: lengths [2, 3] give [0, 1, 0, 1, 2]."""
-    return np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(starts_of(lengths), lengths)
-
-
-def row_ids_of(lengths: Ints) -> Ints:
-    """Return each flat value's row: lengths [2, 3] give [0, 0, 1, 1, 1]."""
-    return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
-
-
 def _mllib(array: pa.StructArray, label: str) -> Vectors:
-    dense = array.field("type").to_numpy(zero_copy_only=False) == 1
-    lengths, value_leaf = _open(array, "values", label)
-    values, owner = numbers_or_views(value_leaf)
-    if not dense.any():
-        index_lengths, index_leaf = _open(array, "indices", label)
-        refuse(index_lengths != lengths, _unequal(label))
-        sizes = array.field("size").to_numpy().astype(np.int64)
-        return Vectors(lengths, _int64(index_leaf), values, sizes, owner)
-    if dense.all():
+    kinds = array.field("type")
+    refuse(nulls_of(kinds), f'column "{label}" has null for type')
+    sparse: Mask = kinds.to_numpy() != 1
+    lengths, leaf = _list_field(array, "values", label)
+    values, owner = numbers_or_views(leaf)
+    if not sparse.any():
         return Vectors(lengths, None, values, lengths, owner)
-    sizes = pc.fill_null(array.field("size"), 0).to_numpy().astype(np.int64)
+    sizes = np.where(sparse, _sizes(array, sparse, label), lengths)
+    ids = _sparse_indices(array, sparse, lengths, label)
+    if sparse.all():
+        return Vectors(lengths, ids, values, sizes, owner)
     indices = positions_of(lengths)
-    sparse = array.filter(pa.array(~dense))
-    index_lengths, index_leaf = _open(sparse, "indices", label)
-    bad = np.zeros(len(array), bool)
-    bad[~dense] = index_lengths != lengths[~dense]
-    refuse(bad, _unequal(label))
-    indices[np.repeat(~dense, lengths)] = _int64(index_leaf)
-    return Vectors(lengths, indices, values, np.where(dense, lengths, sizes), owner)
+    indices[np.repeat(sparse, lengths)] = ids
+    return Vectors(lengths, indices, values, sizes, owner)
+
+
+def _sparse_indices(array: pa.StructArray, sparse: Mask, value_lengths: Ints, label: str) -> Ints:
+    """Return the indices of the sparse rows alone; those of dense rows are null or mean nothing."""
+    lists = plain(array.field("indices"))
+    if lists.null_count:
+        refuse(nulls_of(lists) & sparse, f'column "{label}" has null for indices')
+    if not sparse.all():
+        lists = lists.filter(pa.array(sparse))
+    lengths = np.zeros(len(array), np.int64)
+    lengths[sparse], leaf = child_of(lists)
+    refuse_nulls(leaf, lengths, label)
+    refuse(sparse & (lengths != value_lengths), _unequal(lengths, value_lengths, label))
+    return _int64(leaf)
 
 
 def _pairs(array: pa.StructArray, label: str) -> Vectors:
-    names = [array.type.field(i).name for i in range(array.type.num_fields)]
-    lengths, value_leaf = _open(array, "values", label)
-    index_lengths, index_leaf = _open(array, "indices", label)
-    refuse(index_lengths != lengths, _unequal(label))
-    values, owner = numbers_or_views(value_leaf)
-    sizes = array.field("size").to_numpy().astype(np.int64) if "size" in names else None
-    return _in_order(Vectors(lengths, _int64(index_leaf), values, sizes, owner))
+    everywhere = np.ones(len(array), bool)
+    lengths, leaf = _list_field(array, "values", label)
+    indices = _sparse_indices(array, everywhere, lengths, label)
+    has_size = array.type.get_field_index("size") >= 0
+    sizes = _sizes(array, everywhere, label) if has_size else None
+    values, owner = numbers_or_views(leaf)
+    return Vectors(lengths, indices, values, sizes, owner)
 
 
 def _map(array: pa.MapArray, label: str) -> Vectors:
-    offsets = array.offsets.to_numpy()
+    offsets = offsets_of(array)
     start, end = int(offsets[0]), int(offsets[-1])
     lengths = np.diff(offsets).astype(np.int64)
     items = plain(array.items.slice(start, end - start))
-    _no_nulls(items, lengths, label)
+    refuse_nulls(items, lengths, label)
     values, owner = numbers_or_views(items)
     keys = _int64(plain(array.keys.slice(start, end - start)))
-    return _in_order(Vectors(lengths, keys, values, None, owner))
+    return Vectors(lengths, keys, values, None, owner)
 
 
 def _scalar(array: pa.Array, label: str) -> Vectors:
     values, owner = numbers_or_views(array)
     ones = np.ones(len(array), np.int64)
-    return Vectors(ones, np.zeros(len(array), np.int64), values, ones, owner)
+    return Vectors(ones, None, values, ones, owner)
 
 
-def _open(array: pa.StructArray, name: str, label: str) -> tuple[Ints, pa.Array]:
-    child = plain(array.field(name))
-    if child.null_count:
-        refuse(
-            child.is_null().to_numpy(zero_copy_only=False), f'column "{label}" has null for {name}'
-        )
-    lengths, leaf = child_of(child)
-    if isinstance(lengths, int):
-        lengths = np.full(len(array), lengths, np.int64)
-    _no_nulls(leaf, lengths, label)
+def _list_field(array: pa.StructArray, name: str, label: str) -> tuple[Ints, pa.Array]:
+    lists = plain(array.field(name))
+    if lists.null_count:
+        refuse(nulls_of(lists), f'column "{label}" has null for {name}')
+    lengths, leaf = child_of(lists)
+    refuse_nulls(leaf, lengths, label)
     return lengths, leaf
 
 
-def _no_nulls(leaf: pa.Array, lengths: Ints, label: str) -> None:
-    if leaf.null_count:
-        bad = np.zeros(len(lengths), bool)
-        bad[row_ids_of(lengths)[leaf.is_null().to_numpy(zero_copy_only=False)]] = True
-        refuse(bad, f'column "{label}" holds a null')
+def _sizes(array: pa.StructArray, needed: Mask, label: str) -> Ints:
+    sizes = array.field("size")
+    if sizes.null_count:
+        refuse(nulls_of(sizes) & needed, f'column "{label}" has null for size')
+        sizes = pc.fill_null(sizes, 0)
+    return _int64(sizes)
 
 
 def _int64(leaf: pa.Array) -> Ints:
-    return leaf.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    return np.asarray(leaf.to_numpy()).astype(np.int64, copy=False)
 
 
-def _unequal(label: str) -> str:
-    return f'column "{label}" has not as many indices as values'
+def _unequal(indices: Ints, values: Ints, label: str) -> Callable[[int], str]:
+    return lambda row: f'column "{label}" has {indices[row]} indices and {values[row]} values'
 
 
-def _in_order(found: Vectors) -> Vectors:
+def _refuse_outside(found: Vectors, label: str) -> None:
+    """Refuse rows with an index below 0 or beyond their size."""
+    ids, sizes = found.indices, found.sizes
+    if ids is None or not len(ids):
+        return
+    # Two reductions settle the usual case; only a batch that fails them looks at every index.
+    if ids.min() >= 0 and (sizes is None or ids.max() < sizes.min()):
+        return
+    bad = ids < 0
+    if sizes is not None:
+        bad |= ids >= np.repeat(sizes, found.lengths)
+
+    def reason(row: int, place: int) -> str:
+        outside = "below 0" if ids[place] < 0 or sizes is None else f"outside of its {sizes[row]}"
+        return f'column "{label}" has the index {ids[place]}, which is {outside}'
+
+    refuse_values(bad, found.lengths, reason)
+
+
+def in_order(found: Vectors) -> Vectors:
     """Sort each row by index: maps come in any order, and sparse kernels want theirs sorted."""
-    indices, rows = indices_of(found), row_ids_of(found.lengths)
-    step = np.diff(indices)
-    if len(step) == 0 or ((step > 0) | (np.diff(rows) > 0)).all():
+    if found.indices is None:
+        return found
+    indices, rows = found.indices, row_ids_of(found.lengths)
+    if ((np.diff(indices) > 0) | (np.diff(rows) > 0)).all():
         return found
     order = np.lexsort((indices, rows))
     return evolve(found, indices=indices[order], values=found.values[order])
 
 
-def _checked(found: Vectors, label: str) -> Vectors:
-    """Refuse rows with an index below 0 or beyond their size."""
-    if found.indices is None or not len(found.indices):
-        return found
-    bad = found.indices < 0
-    if found.sizes is not None:
-        # Two reductions settle the usual case; only a batch that fails them looks at every index.
-        if found.indices.min() >= 0 and found.indices.max() < found.sizes.min():
-            return found
-        bad |= found.indices >= np.repeat(found.sizes, found.lengths)
-    if bad.any():
-        rows = np.zeros(len(found.lengths), bool)
-        rows[row_ids_of(found.lengths)[bad]] = True
-        refuse(rows, f'column "{label}" has an index outside of its size')
-    return found
+def refuse_twice(found: Vectors, label: str) -> None:
+    """Refuse rows that have an index twice: a dense row can't hold both values."""
+    ordered = in_order(found)
+    if (ids := ordered.indices) is not None:
+        rows = row_ids_of(found.lengths)
+        twice = np.concatenate([[False], (np.diff(ids) == 0) & (np.diff(rows) == 0)])
+        refuse_values(
+            twice[: len(ids)],
+            found.lengths,
+            lambda _, place: f'column "{label}" has the index {ids[place]} twice',
+        )
 
 
-def assembled(parts: list[Vectors], labels: list[str]) -> Vectors:
-    """Join vectors row by row, ids offset by the sizes before them (MLlib's VectorAssembler)."""
-    shift = np.zeros(len(parts[0].lengths), np.int64)
-    moved = []
-    for part, label in zip(parts, labels, strict=True):
-        if part.sizes is None:
-            raise AssertionError(f"binding lets no sizeless column into assembled(): {label}")
-        moved.append(Rows(part.lengths, indices_of(part) + np.repeat(shift, part.lengths)))
-        shift = shift + part.sizes
+def assembled(parts: list[Vectors]) -> Vectors:
+    """Join vectors row by row, ids offset by the sizes before them.
+
+    As MLlib's ``VectorAssembler`` does, but zeros that a part spells out stay in the result.
+    """
     joined = join([Rows(part.lengths, part.values, part.owner) for part in parts])
-    ids = join(moved)
-    indices = ids.values.astype(np.int64, copy=False)
-    return Vectors(joined.lengths, indices, joined.values, shift, joined.owner)
+    sizes = [sizes_of(part) for part in parts]
+    shifts = [sum(sizes[:place], np.zeros_like(sizes[0])) for place in range(len(parts))]
+    indices = None
+    if any(part.indices is not None for part in parts):
+        moved = [
+            Rows(part.lengths, indices_of(part) + np.repeat(shift, part.lengths))
+            for part, shift in zip(parts, shifts, strict=True)
+        ]
+        indices = join(moved).values
+    return Vectors(joined.lengths, indices, joined.values, sum(sizes[1:], sizes[0]), joined.owner)
 
 
-def join(parts: list[Rows]) -> Rows:
-    """Put rows side by side: row i is row i of each part, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    lengths = sum((part.lengths for part in parts[1:]), parts[0].lengths)
-    values = np.empty(int(lengths.sum()), np.result_type(*(part.values for part in parts)))
-    start = starts_of(lengths)
-    for part in parts:
-        values[positions_of(part.lengths) + np.repeat(start, part.lengths)] = part.values
-        start = start + part.lengths
-    return Rows(lengths, values, [part.owner for part in parts])
-
-
-def densified(found: Vectors, cast: Callable[[Array], Array]) -> Rows:
+def densified(found: Vectors) -> Rows:
     """Write sparse rows out in full: row i is ``sizes[i]`` long, zero where nothing is said."""
-    if found.sizes is None:
-        raise AssertionError("binding lets no sizeless column into a dense input")
     if found.indices is None:
-        return Rows(found.sizes, cast(found.values), found.owner)
-    values = cast(found.values)
-    full = np.zeros(int(found.sizes.sum()), values.dtype)
-    full[found.indices + np.repeat(starts_of(found.sizes), found.lengths)] = values
-    return Rows(found.sizes, full)
+        return Rows(found.lengths, found.values, found.owner)
+    sizes = sizes_of(found)
+    full = np.zeros(int(sizes.sum()), found.values.dtype)
+    full[found.indices + np.repeat(starts_of(sizes), found.lengths)] = found.values
+    return Rows(sizes, full, found.owner)
+
+
+def sizes_of(found: Vectors) -> Ints:
+    """Return the widths of rows that have some."""
+    if found.sizes is None:
+        raise AssertionError("binding lets a map or bare pairs only where the input has a size")
+    return found.sizes

@@ -14,6 +14,4 @@ def session_of(model: ModelRef) -> CApiSession:
         SetupError: TensorFlow is missing here.
     """
     key = f"{model.digest} {','.join(model.tags)} {model.threads}"
-    return cached_session(
-        key, lambda: open_session(model.path, model.tags, threads=model.threads)
-    )
+    return cached_session(key, lambda: open_session(model.path, model.tags, threads=model.threads))

@@ -21,7 +21,7 @@ def check_worker_memory(spark: SparkSession) -> None:
     Raises:
         SetupError: It is set, and smaller.
     """
-    limit = spark.conf.get("spark.executor.pyspark.memory", "") or ""
+    limit = _limit_of(spark)
     mebibytes = memory_mib(limit)
     if mebibytes is not None and mebibytes < _NEEDED_MIB:
         raise SetupError(
@@ -29,6 +29,10 @@ def check_worker_memory(spark: SparkSession) -> None:
             f"{mebibytes:,.0f} MiB, and TensorFlow needs {_NEEDED_MIB:,} MiB of it: set "
             "spark.executor.pyspark.memory=2g or more, or leave it unset"
         )
+
+
+def _limit_of(spark: SparkSession) -> str:
+    return spark.conf.get("spark.executor.pyspark.memory", "") or ""
 
 
 def memory_mib(text: str) -> float | None:

@@ -11,7 +11,14 @@ from typing import Literal
 from attrs import evolve
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    MapType,
+    StructField,
+    StructType,
+    UserDefinedType,
+)
 
 from tf2spark.binding.bind import Options, bind
 from tf2spark.binding.request import Request
@@ -68,11 +75,26 @@ def used_columns(plan: Plan) -> list[int]:
 def choose_carrier(schema: StructType, plan: Plan) -> Carrier:
     """Choose how the batches travel; the benchmark `carriers` holds the measurements behind it."""
     used = used_columns(plan)
-    if not _has_arrow_udf() or not used or plan.mode == "dropmalformed":
+    twins = len(set(schema.names)) < len(schema.names)
+    if not _has_arrow_udf() or not used or twins or plan.mode == "dropmalformed":
         return "map_in_arrow"
     if not can_reach_python(StructType([schema.fields[index] for index in plan.keep])):
         return "arrow_udf"
+    if any(_holds_udt(schema.fields[index].dataType) for index in {*plan.keep, *used}):
+        return "map_in_arrow"
     return "arrow_udf" if plan.keep else "map_in_arrow"
+
+
+def _holds_udt(kind: DataType) -> bool:
+    """Say whether MLlib's vectors, or others of their like, are in a type.
+
+    Spark 4.3.0 fails to run an Arrow UDF straight on a Parquet scan that holds one
+    ("UNSUPPORTED_DATATYPE"), whether the UDF reads it or not.
+    """
+    inside = [one.dataType for one in kind] if isinstance(kind, StructType) else []
+    inside += [kind.elementType] if isinstance(kind, ArrayType) else []
+    inside += [kind.keyType, kind.valueType] if isinstance(kind, MapType) else []
+    return isinstance(kind, UserDefinedType) or any(map(_holds_udt, inside))
 
 
 def _has_arrow_udf() -> bool:
@@ -86,7 +108,9 @@ def _by_map_in_arrow(df: DataFrame, request: Request, options: Options, plan: Pl
         df = df.select(*(column(df.columns[index]) for index in needed))
         plan = bind(request, arrow_schema(df.schema), evolve(options, keep=kept), plan.model)
     fields = [df.schema.fields[index] for index in plan.keep] + output_fields(plan)
-    return df.mapInArrow(partition_scorer(plan), StructType(fields))
+    # mapInArrow looks its columns up by name, and trips over dots and over equal names.
+    numbered = df.toDF(*(f"c{index}" for index in range(len(df.columns))))
+    return numbered.mapInArrow(partition_scorer(plan, tuple(df.columns)), StructType(fields))
 
 
 def _by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:

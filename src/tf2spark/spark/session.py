@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tf2spark.errors import SetupError
+from tf2spark.errors import ContractError, SetupError
 from tf2spark.spark.java import MINIMUM, ensure_java
 
 if TYPE_CHECKING:
@@ -47,18 +47,34 @@ def get_or_create(
         quiet: Keep Spark's own log off stderr; errors that end the job are raised anyway.
 
     Raises:
+        ContractError: Spark knows no such master.
         SetupError: PySpark or Java is missing, too old, or doesn't start.
     """
-    spark_session = _pyspark()
+    spark_session = need_pyspark()
     active: SparkSession | None = spark_session.getActiveSession()
     if active is not None:
         return active
     settings = dict(conf or {})
     master = master or settings.pop("spark.master", None) or configured_master() or "local[*]"
     settings.pop("spark.master", None)
+    _check_master(master)
     settings = _defaults(master) | settings
     _prepare_environment(master)
     return _start(spark_session, master, app_name, settings, quiet)
+
+
+@contextmanager
+def running(
+    master: str | None = None, conf: Mapping[str, str] | None = None, *, quiet: bool = True
+) -> Iterator[SparkSession]:
+    """Yield a session as `get_or_create` returns it, and stop it if it was started here."""
+    was_active = need_pyspark().getActiveSession() is not None
+    session = get_or_create(master, conf, quiet=quiet)
+    try:
+        yield session
+    finally:
+        if not was_active:
+            session.stop()
 
 
 def configured_master() -> str | None:
@@ -92,7 +108,20 @@ def minimum_java(pyspark_version: str) -> int:
     return 8 if pyspark_version.startswith("3.") else MINIMUM
 
 
-def _pyspark() -> type[SparkSession]:
+def _check_master(master: str) -> None:
+    if not re.match(r"(local(\[.+\]|-cluster\[.+\])?|yarn)$|(spark|k8s)://.+", master):
+        raise ContractError(
+            f'--master {master}: Spark knows "local[2]", "local[*]", "spark://HOST:PORT", "yarn" '
+            'and "k8s://HOST:PORT"'
+        )
+
+
+def need_pyspark() -> type[SparkSession]:
+    """Import PySpark.
+
+    Raises:
+        SetupError: It isn't installed.
+    """
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:
@@ -146,7 +175,9 @@ def _start(
 def _why_not_started(master: str, error: Exception) -> str:
     if "stopped SparkContext" in str(error):
         return f"Spark's master {master} doesn't answer, or turned the application away"
-    said = re.search(r"^Caused by: [\w.$]+: (.+)$|: [\w.$]+(?:Exception|Error): (.+)$", str(error), re.M)
+    said = re.search(
+        r"^Caused by: [\w.$]+: (.+)$|: [\w.$]+(?:Exception|Error): (.+)$", str(error), re.M
+    )
     reason = next((one for one in said.groups() if one), "") if said else str(error).split("\n")[0]
     return f"Spark doesn't start with master {master}: {reason.strip()}"
 
@@ -158,7 +189,7 @@ def _start_quiet_context(master: str, app_name: str, settings: Mapping[str, str]
     conf = SparkConf(loadDefaults=False).setMaster(master).setAppName(app_name)
     conf.setAll(list(settings.items()))
     with _stderr_filter() as descriptor, _own_logging():
-        gateway = launch_gateway(conf, popen_kwargs={"stderr": descriptor})
+        gateway = launch_gateway(conf, popen_kwargs={"stderr": descriptor})  # type: ignore[no-untyped-call]
     # The context reads spark-defaults.conf and the like itself, in the JVM that now runs.
     SparkContext._ensure_initialized(gateway=gateway)
     full = SparkConf(_jvm=SparkContext._jvm).setMaster(master).setAppName(app_name)
@@ -183,7 +214,7 @@ def _own_logging() -> Iterator[None]:
 
 @contextmanager
 def _stderr_filter() -> Iterator[int]:
-    """Yield a descriptor for a child's stderr; what is written there, less chatter, is passed on."""
+    """Yield a descriptor for a child's stderr; what comes there is passed on, less the chatter."""
     reading, writing = os.pipe()
     threading.Thread(target=_pass_on, args=(reading,), daemon=True).start()
     try:

@@ -26,7 +26,8 @@ from tf2spark.spark.worker import late_column_scorer
 
 def argument_names(request: Request) -> tuple[str, ...]:
     """Return the columns that the inputs read, in the order of the inputs: a udf's arguments."""
-    paths = [one.path for fed in request.inputs for one in columns_of(fed.feed)]
+    needed = [fed for fed in request.inputs if not fed.optional]
+    paths = [one.path for fed in needed for one in columns_of(fed.feed)]
     heads = [path.partition(".")[0] for path in paths]
     return tuple(dict.fromkeys(heads))
 

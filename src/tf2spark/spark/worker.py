@@ -17,11 +17,12 @@ Batches = Iterator[pa.RecordBatch]
 Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
 
 
-def partition_scorer(plan: Plan) -> Callable[[Batches], Batches]:
-    """Return the function for `DataFrame.mapInArrow`."""
+def partition_scorer(plan: Plan, names: tuple[str, ...]) -> Callable[[Batches], Batches]:
+    """Return the function for `DataFrame.mapInArrow`; `names` are the columns' own names."""
 
     def score_partition(batches: Batches) -> Batches:
-        yield from score_batches(plan, session_of(plan.model), batches, place=_place())
+        named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
+        yield from score_batches(plan, session_of(plan.model), named, place=_place())
 
     return score_partition
 

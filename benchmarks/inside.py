@@ -1,0 +1,60 @@
+"""What runs inside Spark's Python workers to watch them. Imports next to nothing, so as not to
+change what it watches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+def report_memory(batches: Iterable[Any]) -> Iterator[Any]:
+    """For `mapInArrow`: one row on the memory of this process for each batch."""
+    import pyarrow as pa
+
+    for _ in batches:
+        time.sleep(0.5)  # so that the tasks run side by side, each in a worker of its own
+        found = (
+            memory_of_this_process()
+        )  # before Arrow makes anything of Python's, importing pandas
+        yield pa.RecordBatch.from_pylist([found])
+
+
+def memory_of_this_process() -> dict[str, Any]:
+    """Return what `pools.worker_memory` says of a process.
+
+    Source: proc(5), smaps_rollup, in kB.
+    """
+    kinds = {"Private": 0, "Shared": 0}
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
+        name, kilobytes = line.split()[:2]
+        kind = name.partition("_")[0]
+        if name.rstrip(":") in {f"{kind}_Clean", f"{kind}_Dirty"} and kind in kinds:
+            kinds[kind] += int(kilobytes) * 1024
+    return {
+        "pid": os.getpid(),
+        "private_bytes": kinds["Private"],
+        "shared_bytes": kinds["Shared"],
+        "tensorflow_mapped": "libtensorflow" in Path("/proc/self/maps").read_text(),
+        "tensorflow_imported": "tensorflow" in sys.modules,
+        "pandas_imported": "pandas" in sys.modules,
+    }
+
+
+def seconds_alive() -> float:
+    """Return the age of this process, to 10 ms. Source: proc(5), stat, field 22 in clock ticks."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+
+
+def mark_first(file: str, marks: dict[str, float]) -> None:
+    """Write the marks down when the first batch has been scored."""
+    if "scored" not in marks:
+        marks["scored"] = seconds_alive()
+        Path(file).write_text(json.dumps(marks))

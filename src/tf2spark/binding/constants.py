@@ -1,0 +1,154 @@
+"""Constants, and the values that short rows are filled up with, held against an input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tf2spark.binding.messages import input_text
+from tf2spark.columns import Constant
+from tf2spark.contract import Shape, TensorSpec, shape_text
+from tf2spark.dtypes import DType
+from tf2spark.errors import ContractError
+from tf2spark.plan import Form, InputPlan
+
+
+def plan_constant(spec: TensorSpec, feed: Constant) -> InputPlan:
+    """Settle how a constant feeds an input.
+
+    One of the input's own shape is fed as it is, one of a row's shape for every row, and a single
+    value fills the rows of any input whose dimensions are known.
+
+    Raises:
+        ContractError: Its dtype or shape isn't the input's.
+    """
+    text = input_text(spec)
+    if spec.kind != "dense":
+        raise ContractError(
+            f'{text} can\'t take a constant, write a column: feed={{"{spec.name}": "COLUMN"}}'
+        )
+    array = _checked(text, spec.dtype, feed.value)
+    if spec.shape is None or _matches(array.shape, spec.shape):
+        return _plan(spec, "constant", _as_given(feed.value))
+    dims = spec.shape[1:]
+    if not spec.shape or not (array.shape == () or _matches(array.shape, dims)):
+        shapes = dict.fromkeys([shape_text(spec.shape), shape_text(dims), "[]"])
+        raise ContractError(
+            f"{text} can't take a constant of shape {shape_text(array.shape)}: write one of shape "
+            + (" or ".join(shapes) if spec.shape else "[]")
+        )
+    row: Any = _as_given(feed.value)
+    if array.shape == ():
+        for size in reversed(_known(text, dims)):
+            row = [row] * size
+    if spec.shape[0] is not None:
+        return _plan(spec, "constant", [row] * spec.shape[0])
+    return _plan(spec, "broadcast", row)
+
+
+def _plan(spec: TensorSpec, form: Form, value: Any) -> InputPlan:
+    return InputPlan(spec.name, spec.tensors, form, spec.dtype, value=value)
+
+
+def _as_given(value: Any) -> Any:
+    # Plain Python values travel and compare; text is left alone, as NumPy cuts zeros off its end.
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def check_pad(spec: TensorSpec, pad: Any) -> None:
+    """Make sure that `pad` can stand beside an input's values.
+
+    Raises:
+        ContractError: It is of another dtype.
+    """
+    text = input_text(spec)
+    try:
+        _checked(text, spec.dtype, pad)
+    except ContractError:
+        raise ContractError(
+            f"{text} can't be padded with {pad!r}: it takes {_taken(spec.dtype)}"
+        ) from None
+
+
+def example(spec: TensorSpec) -> str:
+    """Return a constant that an input would take, as a user writes it."""
+    if spec.dtype.name == "string":
+        return 'tf2spark.literal("text")'
+    if spec.dtype.name == "bool":
+        return "True"
+    return "1" if spec.dtype.is_integer else "1.0"
+
+
+def _known(text: str, dims: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Return a row's dimensions, or refuse where a single value can't tell how many it fills."""
+    if None in dims:
+        raise ContractError(
+            f"{text} can't take a single value, as its width isn't known: write literal([...]) "
+            "with the values of one row"
+        )
+    return tuple(size for size in dims if size is not None)
+
+
+def _checked(text: str, dtype: DType, value: Any) -> npt.NDArray[Any]:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ContractError(f"{text} can't take {value!r}: its lists differ in length") from None
+    if not _is_of(array, dtype):
+        raise ContractError(f"{text} can't take {_short(value)}: it takes {_taken(dtype)}")
+    return array
+
+
+def _is_of(array: npt.NDArray[Any], dtype: DType) -> bool:
+    kind, target = array.dtype.kind, dtype.numpy
+    if dtype.name == "string":
+        return kind in "US"
+    if target is None:
+        return False
+    if dtype.name == "bool":
+        return kind == "b"
+    if dtype.is_floating:
+        return kind in "iuf" and _within_float(array, dtype)
+    if kind not in "iu":
+        return False
+    low, high = _limits(dtype)
+    return array.size == 0 or (int(array.min()) >= low and int(array.max()) <= high)
+
+
+def _within_float(array: npt.NDArray[Any], dtype: DType) -> bool:
+    # bfloat16 ends where float32 does, give or take a rounding.
+    target = np.dtype(np.float32) if dtype.name == "bfloat16" else dtype.numpy
+    with np.errstate(over="ignore"):
+        return bool((np.isfinite(array) <= np.isfinite(array.astype(target))).all())
+
+
+def _limits(dtype: DType) -> tuple[int, int]:
+    assert dtype.numpy is not None
+    info = np.iinfo(dtype.numpy.str)
+    return int(info.min), int(info.max)
+
+
+def _taken(dtype: DType) -> str:
+    if dtype.name == "string":
+        return "text"
+    if dtype.name == "bool":
+        return "True or False"
+    if dtype.is_floating:
+        return f"numbers that {dtype} can hold"
+    if dtype.is_integer:
+        low, high = _limits(dtype)
+        return f"whole numbers from {low} to {high}"
+    return f"{dtype}, which nothing can feed"
+
+
+def _matches(shape: tuple[int, ...], want: Shape) -> bool:
+    return want is not None and len(shape) == len(want) and all(
+        size in (None, got) for size, got in zip(want, shape, strict=True)
+    )  # fmt: skip
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

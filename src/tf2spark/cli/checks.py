@@ -1,0 +1,149 @@
+"""What `tf2spark doctor` looks at on this machine, one function a thing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from attrs import frozen
+
+from tf2spark.errors import SetupError
+
+Status = Literal["ok", "warning", "missing"]
+NEWEST_SPARK = (4, 3)
+
+
+@frozen
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What it is.
+        status: "ok", "warning" (works, or works in part) or "missing" (scoring can't work).
+        found: What is there.
+        advice: What to do, where it isn't "ok".
+    """
+
+    name: str
+    status: Status
+    found: str
+    advice: str = ""
+
+
+def on_this_machine() -> Iterator[Finding]:
+    """Look at Python, its packages, Java and TensorFlow, without starting Spark."""
+    yield Finding("Python", "ok", f"{platform.python_version()} ({sys.executable})")
+    for name in ("tf2spark", "pyarrow", "numpy", "protobuf"):
+        yield _package(name, f"pip install {name}")
+    yield pyspark()
+    yield pandas(version_of("pandas"), version_of("pyspark"))
+    yield java()
+    yield tensorflow()
+    yield from spark_home(os.environ.get("SPARK_HOME"), version_of("pyspark"))
+
+
+def version_of(package: str) -> str | None:
+    """Return the installed version of a package, or None where it isn't installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _package(name: str, install: str) -> Finding:
+    version = version_of(name)
+    if version is None:
+        return Finding(name, "missing", "not installed", install)
+    return Finding(name, "ok", version)
+
+
+def pyspark() -> Finding:
+    """Look at PySpark's version: 3.5 to 4.3 are tested."""
+    version = version_of("pyspark")
+    if version is None:
+        advice = "pip install 'tf2spark[local]', or use the Python that the cluster's PySpark is in"
+        return Finding("PySpark", "missing", "not installed", advice)
+    return judge_pyspark(version)
+
+
+def judge_pyspark(version: str) -> Finding:
+    """Say whether this release of PySpark will do."""
+    if _release(version) < (3, 5):
+        return Finding("PySpark", "missing", version, "tf2spark needs PySpark 3.5 or later")
+    if _release(version) > NEWEST_SPARK:
+        newest = ".".join(map(str, NEWEST_SPARK))
+        return Finding("PySpark", "warning", version, f"tested up to {newest}; it may well work")
+    return Finding("PySpark", "ok", version)
+
+
+def pandas(version: str | None, spark: str | None) -> Finding:
+    """Look at pandas, which PySpark asks for before it runs any Arrow function."""
+    if version is None:
+        found, advice = (
+            "not installed",
+            "pip install 'pandas>=2.2,<3': PySpark's mapInArrow asks for it",
+        )
+        return Finding("pandas", "missing" if spark else "warning", found, advice)
+    if spark and _release(version) >= (3, 0):
+        advice = f"PySpark {spark} does not fully support pandas 3: pip install 'pandas>=2.2,<3'"
+        return Finding("pandas", "warning", version, advice)
+    return Finding("pandas", "ok", version)
+
+
+def java() -> Finding:
+    """Look for the Java that Spark would run on."""
+    from tf2spark.spark.java import check_version, find_java
+    from tf2spark.spark.session import minimum_java
+
+    try:
+        found = find_java()
+        check_version(found, minimum_java(version_of("pyspark") or "4"))
+    except SetupError as error:
+        what, _, advice = str(error).partition(". ")
+        return Finding("Java", "missing", what, advice)
+    return Finding("Java", "ok", f"{found.version} (from {found.source}: {found.home})")
+
+
+def tensorflow() -> Finding:
+    """Load TensorFlow's library as a worker would, without its Python package."""
+    from tf2spark.runtime import capi
+
+    try:
+        return Finding("TensorFlow", "ok", f"{capi.version()} ({capi.library_path()})")
+    except SetupError as error:
+        what, _, advice = str(error).partition(". ")
+        return Finding("TensorFlow", "missing", what, advice)
+
+
+def spark_home(home: str | None, pyspark_version: str | None) -> Iterator[Finding]:
+    """Compare the Spark that SPARK_HOME points to with the installed PySpark."""
+    if not home:
+        return
+    version = _spark_version(Path(home))
+    if version is None:
+        yield Finding("SPARK_HOME", "warning", f"{home}: no Spark there", "unset SPARK_HOME")
+    elif pyspark_version is not None and version != pyspark_version:
+        advice = f"unset SPARK_HOME, or pip install pyspark=={version}"
+        found = f"Spark {version} in {home}, but PySpark is {pyspark_version}"
+        yield Finding("SPARK_HOME", "missing", found, advice)
+    else:
+        yield Finding("SPARK_HOME", "ok", f"Spark {version} in {home}")
+
+
+def _spark_version(home: Path) -> str | None:
+    for jar in home.glob("jars/spark-core_*.jar"):
+        found = re.search(r"spark-core_[\d.]+-(.+)\.jar$", jar.name)
+        if found:
+            return found[1]
+    return None
+
+
+def _release(version: str) -> tuple[int, int]:
+    numbers = [int(one) for one in re.findall(r"\d+", version)[:2]]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)

@@ -1,0 +1,128 @@
+"""`tf2spark doctor`: what is missing on this machine or cluster, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from tf2spark.cli.checks import Finding, on_this_machine, version_of
+from tf2spark.cli.failures import explain
+from tf2spark.cli.options import pairs, spark_options
+from tf2spark.errors import SetupError
+
+if TYPE_CHECKING:
+    from tf2spark.spark.executors import WorkerPython
+
+_COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
+
+
+@click.command()
+@spark_options
+@click.option("--no-spark", is_flag=True, help="Look at this machine only, start no Spark.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.pass_context
+def doctor(
+    context: click.Context, master: str | None, conf: tuple[str, ...], no_spark: bool, as_json: bool
+) -> int:
+    r"""Say what is missing on this machine or cluster, and what to do about it.
+
+    It looks at this machine, then runs a tiny Spark job that looks at every executor's Python.
+
+    \b
+    Exit status: 0 where nothing is missing (warnings may be), 1 where something is.
+
+    \b
+    Examples:
+      tf2spark doctor
+      tf2spark doctor --master spark://head:7077 --conf spark.executor.memory=4g
+      tf2spark doctor --json
+    """
+    settings = pairs("--conf", conf)
+    findings = list(on_this_machine())
+    if not no_spark:
+        findings += _on_spark(findings, master, settings, bool((context.obj or {}).get("debug")))
+    click.echo(_as_json(findings) if as_json else _as_text(findings))
+    return int(any(one.status == "missing" for one in findings))
+
+
+def _on_spark(
+    before: Sequence[Finding], master: str | None, settings: Mapping[str, str], debug: bool
+) -> list[Finding]:
+    lacking = [one.name for one in before if one.status == "missing"]
+    if {"PySpark", "Java", "SPARK_HOME"} & set(lacking):
+        return [Finding("Spark job", "missing", "not tried", f"first mend: {', '.join(lacking)}")]
+    try:
+        return list(_job(master, settings, debug))
+    except Exception as error:
+        _, message = explain(error)
+        return [Finding("Spark job", "missing", "failed", message)]
+
+
+def _job(master: str | None, settings: Mapping[str, str], debug: bool) -> Iterator[Finding]:
+    from tf2spark.spark.executors import look_at_workers
+    from tf2spark.spark.limits import check_worker_memory
+    from tf2spark.spark.session import running
+
+    with running(master, settings, quiet=not debug) as spark:
+        yield Finding("Spark", "ok", f"{spark.version} on {spark.sparkContext.master}")
+        try:
+            check_worker_memory(spark)
+        except SetupError as error:
+            what, _, advice = str(error).rpartition(": ")
+            yield Finding("memory", "missing", what, advice)
+        for worker in look_at_workers(spark):
+            yield from judge_worker(worker)
+
+
+def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
+    """Say whether an executor's Python has what scoring needs."""
+    packages = dict(worker.packages)
+    name = f"worker on {worker.host}"
+    has = ", ".join(f"{one} {version}" for one, version in worker.packages if version)
+    found = f"Python {worker.python} ({worker.executable}): {has or 'no package that is needed'}"
+    lacks = [one for one in ("tf2spark", "pyarrow", "numpy", "pandas") if not packages[one]]
+    if not worker.library:
+        lacks.append("tensorflow-cpu")
+    if lacks:
+        # An executor takes its Python from PYSPARK_PYTHON, or python3 on its PATH.
+        advice = (
+            f"install into {worker.executable} there: pip install {' '.join(lacks)}; or name "
+            "another Python with --conf spark.pyspark.python=PATH"
+        )
+        yield Finding(name, "missing", found, advice)
+    elif packages["tf2spark"] != version_of("tf2spark"):
+        advice = f"this machine has tf2spark {version_of('tf2spark')}: install the same version"
+        yield Finding(name, "warning", found, advice)
+    else:
+        yield Finding(name, "ok", found)
+
+
+def _as_text(findings: Sequence[Finding]) -> str:
+    width = max(len(one.name) for one in findings)
+    lines = []
+    for one in findings:
+        status = click.style(one.status.ljust(8), fg=_COLOURS[one.status])
+        lines.append(f"{status} {one.name.ljust(width)}  {one.found}")
+        if one.advice:
+            lines.append(f"{' ' * (width + 11)}→ {one.advice}")
+    return "\n".join([*lines, "", _summary(findings)])
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    missing = sum(one.status == "missing" for one in findings)
+    warnings = sum(one.status == "warning" for one in findings)
+    if missing:
+        return f"{missing} to mend before tf2spark can score here"
+    return f"ready to score ({warnings} warnings)" if warnings else "ready to score"
+
+
+def _as_json(findings: Sequence[Finding]) -> str:
+    listed = [
+        {"name": one.name, "status": one.status, "found": one.found, "advice": one.advice or None}
+        for one in findings
+    ]
+    ready = not any(one.status == "missing" for one in findings)
+    return json.dumps({"ready": ready, "findings": listed}, indent=2)

@@ -1,0 +1,66 @@
+"""The command `tf2spark`: its subcommands, and how errors become messages and exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+import tf2spark
+from tf2spark.cli.demo import demo
+from tf2spark.cli.doctor import doctor
+from tf2spark.cli.failures import report_failure
+from tf2spark.cli.inspect import inspect
+from tf2spark.cli.score import score
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(tf2spark.__version__, prog_name="tf2spark")
+@click.option("--debug", is_flag=True, help="Show tracebacks and Spark's own log.")
+@click.pass_context
+def commands(context: click.Context, debug: bool) -> None:
+    r"""Score tables with TensorFlow SavedModels on Apache Spark.
+
+    \b
+    Exit status:
+      0  done
+      2  the arguments, the model or the data are wrong: the message says what to write instead
+      1  anything else
+    """
+    context.obj = {"debug": debug}
+
+
+for _command in (inspect, score, doctor, demo):
+    commands.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit status."""
+    # An option of the group, but people write it at the end as well.
+    debug = "--debug" in arguments
+    arguments = ["--debug"] * debug + [one for one in arguments if one != "--debug"]
+    try:
+        status: Any = commands.main(arguments, prog_name="tf2spark", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        return report_failure(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from tf2spark.errors import ContractError
+
+Command = Callable[..., Any]
+
+
+def model_options(command: Command) -> Command:
+    """Add the options that choose a MetaGraph of a model."""
+    for decorate in (
+        click.option(
+            "--tags", metavar="TAG,TAG", help="The tags of the MetaGraph.  [default: serve]"
+        ),
+        click.option(
+            "--version", type=int, metavar="N", help="The version folder.  [default: the largest]"
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def spark_options(command: Command) -> Command:
+    """Add the options that choose where Spark runs and how."""
+    for decorate in (
+        click.option(
+            "--conf", multiple=True, metavar="KEY=VALUE", help="A Spark setting; can be repeated."
+        ),
+        click.option(
+            "--master",
+            metavar="URL",
+            help="Spark's master.  [default: Spark's own configuration, or local[*]]",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def pairs(option: str, values: Sequence[str]) -> dict[str, str]:
+    """Read repeated KEY=VALUE options.
+
+    Raises:
+        ContractError: One of them has no ``=``.
+    """
+    found: dict[str, str] = {}
+    for value in values:
+        key, equals, rest = value.partition("=")
+        if not (key and equals):
+            raise ContractError(f"{option} {value}: write {option} KEY=VALUE")
+        found[key] = rest
+    return found

@@ -1,0 +1,160 @@
+"""What the demo shows: how good the model is, a few users with their films, and where things are."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_USERS = 3
+_BEST, _WORST = 4, 2
+_BAR_CELLS = 40
+Floats = npt.NDArray[np.float64]
+
+
+def show_scores(console: Console, scored: pa.Table, train: pa.Table, seed: int) -> None:
+    """Print the errors of the model and of simpler guesses, some users' films, and its misses.
+
+    Args:
+        console: Where to write.
+        scored: The held-out ratings (columns as in `data.Ratings`) with a column `predicted`.
+        train: The ratings that the model was trained on.
+        seed: Chooses the users.
+    """
+    console.print()
+    console.print(errors_table(scored, train))
+    console.print()
+    console.print(users_table(scored, seed))
+    if line := furthest_off(scored):
+        console.print(f"\n{line}", markup=False)
+    console.print()
+
+
+def show_files(console: Console, folder: Path) -> None:
+    """Print what lies in `folder`, and the commands that go on from there."""
+    where = shlex.quote(str(folder))
+    files = {
+        "model/1": "the SavedModel",
+        "ratings.parquet": "the ratings it had not seen",
+        "scored.parquet": "the same with predictions",
+    }
+    console.print(Text.assemble(("Files", "bold"), f" in {folder}"), soft_wrap=True)
+    for name, what in files.items():
+        console.print(f"  [cyan]{name:<16}[/] {what}")
+    console.print("\n[bold]Now you[/]")
+    for command in next_commands(where):
+        console.print(f"  {command}", style="cyan", markup=False, soft_wrap=True)
+    console.print()
+
+
+def next_commands(where: str) -> list[str]:
+    """Return shell commands on the demo's files; `where` is their folder, quoted for a shell."""
+    return [
+        f"tf2spark inspect {where}/model",
+        f"tf2spark score {where}/model --input {where}/ratings.parquet \\\n"
+        f"      --output {where}/scored-again.parquet --keep user,title --overwrite",
+    ]
+
+
+def errors_table(scored: pa.Table, train: pa.Table) -> Table:
+    """Compare the model with two guesses that need no model, by root mean square error."""
+    stars = _floats(scored["rating"])
+    mean = _floats(train["rating"]).mean()
+    errors = {
+        "one guess for all": rmse(np.full_like(stars, mean), stars),
+        "each film's mean": rmse(film_means(train, scored["film"]), stars),
+        "the model": rmse(_floats(scored["predicted"]), stars),
+    }
+    table = Table.grid(padding=(0, 2))
+    table.title = Text.from_markup("[bold]Root mean square error[/], in stars: less is better")
+    table.title_justify = "left"
+    for name, error in errors.items():
+        style = "bold green" if name == "the model" else ""
+        bar = "━" * round(_BAR_CELLS * error / max(errors.values()))
+        table.add_row(f"  {name}", f"{error:.2f}", bar, style=style)
+    return table
+
+
+def rmse(guessed: Floats, stars: Floats) -> float:
+    """Return the root of the mean square error."""
+    return float(np.sqrt(np.mean((guessed - stars) ** 2)))
+
+
+def film_means(train: pa.Table, films: pa.ChunkedArray) -> Floats:
+    """Return the mean training rating of each of `films`; of all, for one that has none."""
+    means = train.group_by("film").aggregate([("rating", "mean")])
+    found = means["rating_mean"].take(pc.index_in(films, means["film"]))
+    return _floats(found.fill_null(_floats(train["rating"]).mean()))
+
+
+def users_table(scored: pa.Table, seed: int) -> Table:
+    """Show a few users with the films that the model thinks them to like best and least."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title_justify="left")
+    table.title = Text(f"Films that {_USERS} users rated, in the order the model puts them", "bold")
+    table.add_column(min_width=52, max_width=64, no_wrap=True, overflow="ellipsis")
+    table.add_column("Year", style="dim")
+    table.add_column("Predicted", justify="right")
+    table.add_column("Rated")
+    for user in choose_users(scored, seed):
+        rows = scored.filter(pc.equal(scored["user"], user)).sort_by([("predicted", "descending")])
+        table.add_row(Text(_person(rows.slice(0, 1).to_pylist()[0]), "bold"))
+        for line in _film_lines(rows.to_pylist()):
+            table.add_row(*line)
+    return table
+
+
+def choose_users(scored: pa.Table, seed: int) -> list[int]:
+    """Choose by lot, of the users who have enough films to show; of all, where none have."""
+    counts = scored.group_by("user").aggregate([("film", "count")]).sort_by("user")
+    enough = counts.filter(pc.greater(counts["film_count"], _BEST + _WORST))
+    users = (enough if len(enough) >= _USERS else counts)["user"].to_numpy()
+    drawn = np.random.default_rng(seed).choice(users, min(_USERS, len(users)), replace=False)
+    return [int(user) for user in drawn]
+
+
+def furthest_off(scored: pa.Table, at_least: int = 10) -> str:
+    """Name the films whose ratings the model misses by most; "" where none has enough ratings."""
+    error = np.abs(_floats(scored["predicted"]) - _floats(scored["rating"]))
+    films = scored.append_column("error", pa.array(error)).group_by(["film", "title", "year"])
+    means = films.aggregate([("error", "mean"), ("error", "count")])
+    means = means.filter(pc.greater_equal(means["error_count"], at_least))
+    worst = means.sort_by([("error_mean", "descending"), ("film", "ascending")]).slice(0, 3)
+    named = [f"{one['title']} ({one['error_mean']:.1f})" for one in worst.to_pylist()]
+    return f"Furthest off, in stars: {', '.join(named)}" if named else ""
+
+
+def _film_lines(films: list[dict[str, Any]]) -> Iterator[tuple[Text | str, ...]]:
+    left_out = len(films) - _BEST - _WORST
+    for index, film in enumerate(films):
+        if index < _BEST or index >= len(films) - _WORST:
+            yield _film_line(film)
+        elif index == _BEST:
+            yield (Text(f"  ... {left_out} more", "dim"),)
+
+
+def _film_line(film: dict[str, Any]) -> tuple[Text | str, ...]:
+    off = abs(film["predicted"] - film["rating"])
+    style = "green" if off < 0.75 else "yellow" if off < 1.5 else "red"
+    stars = round(film["rating"])
+    predicted = Text(f"{film['predicted']:.1f}", style)
+    # As Text, which takes a title for what it is; in a string, [square brackets] are markup.
+    return Text(f"  {film['title']}"), str(film["year"]), predicted, "★" * stars + "☆" * (5 - stars)
+
+
+def _person(row: dict[str, Any]) -> str:
+    gender = {"M": "man", "F": "woman"}.get(row["gender"], row["gender"])
+    occupation = "" if row["occupation"] in ("none", "other") else f", {row['occupation']}"
+    return f"User {row['user']}: {gender} of {row['age']}{occupation}"
+
+
+def _floats(column: pa.ChunkedArray) -> Floats:
+    return np.asarray(column.to_numpy(), np.float64)

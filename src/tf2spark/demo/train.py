@@ -1,0 +1,173 @@
+"""The demo's model: a small Keras network that predicts how many stars a user gives a film.
+
+This is the one module of tf2spark that imports TensorFlow's Python, and only when it trains.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tf2spark.errors import SetupError
+
+EPOCHS = 6
+_BATCH_ROWS = 512
+_WIDTH = 16
+# The columns that the model takes, with the dtype of its input; a table may have wider ones.
+_INPUTS = {
+    "user": "int32",
+    "film": "int32",
+    "age": "float32",
+    "gender": "string",
+    "occupation": "string",
+    "genres": "string",
+    "year": "float32",
+}
+# Ids count from 1; one that no training row has still needs its place.
+_IDS = {"user": 943 + 1, "film": 1682 + 1}
+
+
+def need_tensorflow() -> None:
+    """Raise a SetupError where TensorFlow isn't installed; takes no time where it is."""
+    if importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("keras") is None:
+        raise SetupError(
+            "the demo trains a model, and TensorFlow is not installed: "
+            "pip install 'tf2spark[local]'"
+        )
+
+
+def train(
+    ratings: pa.Table,
+    *,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> Any:
+    """Train the model on `ratings` (columns as in `data.Ratings`) and return it, a Keras model.
+
+    Args:
+        ratings: The rows to learn from.
+        epochs: How often to go through them.
+        seed: Of the weights and of the order of the rows.
+        on_epoch: Called with the number of each epoch that is done, from 1.
+    """
+    keras, tf = _import_keras()
+    keras.utils.set_random_seed(seed)
+    model = _build(keras, ratings)
+    steps = epochs * -(-len(ratings) // _BATCH_ROWS)
+    rate = keras.optimizers.schedules.CosineDecay(4e-3, steps, alpha=0.02)
+    model.compile(keras.optimizers.Adam(rate), "mse")
+    rows = _batches(tf, ratings, seed)
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1))
+    model.fit(rows, epochs=epochs, shuffle=False, verbose=0, callbacks=[told])
+    return model
+
+
+def export(model: Any, folder: Path) -> None:
+    """Write a Keras model as a SavedModel into `folder`."""
+    with _silence():
+        model.export(str(folder), verbose=False)
+
+
+def _batches(tf: Any, ratings: pa.Table, seed: int) -> Any:
+    columns = {
+        name: ratings[name].to_numpy().astype(_numpy(kind)) for name, kind in _INPUTS.items()
+    }
+    tensors = {name: tf.constant(column) for name, column in columns.items()}
+    stars = tf.constant(ratings["rating"].to_numpy())
+    # Row numbers are shuffled, and a batch's rows taken at once: row by row is several times slower.
+    numbers = tf.data.Dataset.range(len(ratings)).shuffle(len(ratings), seed=seed)
+    return (
+        numbers.batch(_BATCH_ROWS)
+        .map(
+            lambda rows: (
+                {name: tf.gather(one, rows) for name, one in tensors.items()},
+                tf.gather(stars, rows),
+            )
+        )
+        .prefetch(2)
+    )
+
+
+def _build(keras: Any, ratings: pa.Table) -> Any:
+    """Add up a mean, what user and film are known for, their match, and what a network makes of all.
+
+    The first three are a biased matrix factorisation (Koren, Bell and Volinsky, "Matrix
+    Factorization Techniques for Recommender Systems", 2009, equation 3).
+    """
+    layers = keras.layers
+    inputs = {name: keras.Input((), dtype=kind, name=name) for name, kind in _INPUTS.items()}
+
+    def looked_up(name: str, width: int) -> Any:
+        small = keras.regularizers.L2(1e-3)
+        return layers.Embedding(_IDS[name], width, embeddings_regularizer=small)(inputs[name])
+
+    def words(name: str) -> Any:
+        known = pc.unique(ratings[name]).to_pylist()
+        lookup = layers.StringLookup(vocabulary=sorted(known), output_mode="one_hot")
+        return lookup(layers.Reshape((1,))(inputs[name]))
+
+    def number(name: str) -> Any:
+        values = ratings[name].to_numpy()
+        normal = layers.Normalization(mean=values.mean(), variance=max(values.var(), 1.0))
+        return normal(layers.Reshape((1,))(inputs[name]))
+
+    user, film = looked_up("user", _WIDTH), looked_up("film", _WIDTH)
+    match = layers.Dot(1)([user, film])
+    known = [user, film, words("gender"), words("occupation"), _genres(layers, ratings, inputs)]
+    hidden = layers.Concatenate()([*known, number("age"), number("year")])
+    for width in (64, 32):
+        hidden = layers.Dropout(0.2)(layers.Dense(width, "relu")(hidden))
+    mean = keras.initializers.Constant(ratings["rating"].to_numpy().mean())
+    rest = layers.Dense(1, bias_initializer=mean)(hidden)
+    stars = layers.Add()([looked_up("user", 1), looked_up("film", 1), match, rest])
+    return keras.Model(inputs, {"predicted": stars})
+
+
+def _genres(layers: Any, ratings: pa.Table, inputs: dict[str, Any]) -> Any:
+    """Turn ``"Drama War"`` into a one for each genre that is named."""
+    known = {word for words in pc.unique(ratings["genres"]).to_pylist() for word in words.split()}
+    return layers.TextVectorization(
+        standardize=None, split="whitespace", output_mode="multi_hot", vocabulary=sorted(known)
+    )(inputs["genres"])
+
+
+def _numpy(kind: str) -> Any:
+    return np.dtype(object if kind == "string" else kind)
+
+
+def _import_keras() -> tuple[Any, Any]:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silence():
+        import keras
+        import tensorflow as tf
+    return keras, tf
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what C++ code writes to stderr back, and show it after all where an error comes of it."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

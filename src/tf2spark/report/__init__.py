@@ -1,0 +1,1 @@
+"""What people read: contracts as text, JSON and HTML."""

@@ -1,0 +1,43 @@
+"""Padded inputs: rows of any length filled up to the input's length, or to the longest row's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from tf2spark.plan import InputPlan
+from tf2spark.runtime.constant_tensors import constant_tensor
+from tf2spark.runtime.dense import filled_in
+from tf2spark.runtime.flat_rows import product_of, refuse_too_long, rows_reader
+from tf2spark.runtime.rows import Array, Feeder, Rows, check_bytes, tensor
+from tf2spark.runtime.tensor import Tensor
+
+
+def padded_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
+    """Choose how rows of different lengths become one rectangular tensor."""
+    read, width = rows_reader(plan, limit_bytes), product_of(plan.dims)
+    empty = "" if plan.dtype.numpy is None else 0
+    fill = constant_tensor(plan.dtype, [empty if plan.pad is None else plan.pad])
+
+    def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
+        rows = read(batch)
+        if width is not None:
+            refuse_too_long(rows.lengths, width, plan)
+        # One slot at least, so that no model sees a dimension of 0 for a batch of empty rows.
+        wide = width if width is not None else max(1, int(rows.lengths.max(initial=0)))
+        check_bytes(batch.num_rows * wide, rows.values.itemsize, batch.num_rows, limit_bytes)
+        shape = (batch.num_rows, *filled_in(plan.dims, wide))
+        return (tensor(plan.dtype, filled_up(rows, wide, fill.data), shape, (rows.owner, fill)),)
+
+    return feed
+
+
+def filled_up(rows: Rows, width: int, fill: Array) -> Array:
+    """Return `width` values a row: its own, then the one of `fill`."""
+    if (rows.lengths == width).all():
+        return rows.values
+    full = np.empty((len(rows.lengths), width), rows.values.dtype)
+    own = np.arange(width) < rows.lengths[:, None]
+    full[own] = rows.values
+    full[~own] = fill[0]
+    return full.reshape(-1)

@@ -1,0 +1,37 @@
+"""Count the rows that pass through a job, without a second pass."""
+
+from __future__ import annotations
+
+from attrs import frozen
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+
+@frozen
+class Counter:
+    """A table whose rows are counted while its one action runs.
+
+    Attributes:
+        table: The table to use in place of the one that is counted.
+    """
+
+    table: DataFrame
+    _observation: Observation
+
+    @classmethod
+    def of(cls, table: DataFrame, column: str | None = None) -> Counter:
+        """Count the rows of `table`, and those where `column` is not null."""
+        counts = [F.count(F.lit(1)).alias("rows")]
+        if column is not None:
+            quoted = "`" + column.replace("`", "``") + "`"
+            counts.append(F.count(F.col(quoted)).alias("not_null"))
+        observation = Observation()
+        return cls(table.observe(observation, *counts), observation)
+
+    def rows(self) -> int:
+        """Return the number of rows; waits until the action has ended."""
+        return int(self._observation.get["rows"])
+
+    def not_null(self) -> int:
+        """Return the number of rows where the column is not null."""
+        return int(self._observation.get["not_null"])

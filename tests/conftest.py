@@ -1,0 +1,34 @@
+"""One Spark for all tests: local, without its web page, and every failure at the first try."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tf2spark.spark.java import ensure_java
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+os.environ["PYSPARK_PYTHON"] = sys.executable
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """A local Spark with two slots."""
+    ensure_java()
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("tf2spark tests")
+        .config("spark.ui.enabled", "false")
+        .config("spark.task.maxFailures", "1")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled", "false")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()

@@ -1,0 +1,45 @@
+"""Scores batch after batch and prints the process's memory, first and last, in KiB.
+
+Run as ``python leak_job.py MODEL TABLE FEED BATCHES``; FEED is JSON of input to column.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+import tf2spark
+from tf2spark.binding.bind import bind, make_options
+from tf2spark.runtime.scorer import score_batches
+from tf2spark.runtime.worker_session import session_of
+
+
+def resident_kib() -> int:
+    """Return the private memory of this process."""
+    text = Path("/proc/self/smaps_rollup").read_text()
+    lines = [line.split() for line in text.splitlines() if line.startswith("Private_")]
+    return sum(int(words[1]) for words in lines)
+
+
+def main(model_path: str, table: str, feed: str, batches: int) -> None:
+    model = tf2spark.SavedModel(model_path)
+    batch = pq.read_table(table).combine_chunks().to_batches()[0]
+    request = model._request(None, json.loads(feed) or None, None)
+    options = make_options(mode="permissive", error_column="_error")
+    reference = model._reference(request)
+    plan = bind(request, batch.schema, options, reference)
+    rows, early = 0, 0
+    scored = score_batches(plan, session_of(reference), itertools.repeat(batch, batches))
+    for number, out in enumerate(scored, 1):
+        rows += out.num_rows
+        if number == batches // 20:
+            early = resident_kib()
+    print(json.dumps({"rows": rows, "early_kib": early, "late_kib": resident_kib()}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -1,0 +1,79 @@
+"""How TF1 graphs and TF2 functions are written, in one line a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+tf1 = tf.compat.v1
+
+
+@contextmanager
+def graph_session() -> Iterator[Any]:
+    """Open an empty TF1 graph with a session on it; weights made in it are the same each time."""
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        tf1.set_random_seed(1)
+        yield session
+
+
+def save_graph(
+    session: Any,
+    path: Path,
+    inputs: Mapping[str, Any] | None = None,
+    outputs: Mapping[str, Any] | None = None,
+    *,
+    signature: str = "serving_default",
+    main_op: Any = None,
+    tag_sets: Sequence[Sequence[str]] = (("serve",),),
+) -> None:
+    """Initialise the graph and save it as TF1 programs did, with a signature where one is given."""
+    session.run([tf1.global_variables_initializer(), tf1.tables_initializer()])
+    signatures = {} if inputs is None else {signature: _signature(inputs, outputs or {})}
+    builder = tf1.saved_model.Builder(str(path))
+    first, *others = tag_sets
+    builder.add_meta_graph_and_variables(
+        session,
+        list(first),
+        signatures,
+        assets_collection=tf1.get_collection(tf1.GraphKeys.ASSET_FILEPATHS),
+        main_op=main_op,
+    )
+    for tags in others:
+        builder.add_meta_graph(list(tags), signatures)
+    builder.save()
+
+
+def _signature(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
+    info = tf1.saved_model.build_tensor_info
+    return tf1.saved_model.build_signature_def(
+        {key: info(tensor) for key, tensor in inputs.items()},
+        {key: info(tensor) for key, tensor in outputs.items()},
+        tf1.saved_model.signature_constants.PREDICT_METHOD_NAME,
+    )
+
+
+def save_function(
+    path: Path, function: Any, *specs: Any, keep: Mapping[str, Any] | None = None
+) -> None:
+    """Save a TF2 function as ``serving_default``; `keep` are the variables and tables it uses."""
+    traced = tf.function(function, input_signature=list(specs))
+    save_module(path, {"serving_default": traced}, keep)
+
+
+def save_module(
+    path: Path, signatures: Mapping[str, Any], keep: Mapping[str, Any] | None = None
+) -> None:
+    """Save several TF2 functions as the signatures of one module."""
+    module = tf.Module()
+    for name, value in {**(keep or {}), **signatures}.items():
+        setattr(module, name, value)
+    tf.saved_model.save(module, str(path), signatures=dict(signatures))
+
+
+def weights(*shape: int, seed: int) -> Any:
+    """Return a TF2 variable of random values."""
+    return tf.Variable(tf.random.stateless_normal(shape, [seed, 7]))
