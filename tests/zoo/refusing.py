@@ -76,7 +76,7 @@ def examples_table(rows: int) -> pa.Table:
         example = tf.train.Example()
         example.features.feature["x"].float_list.value.extend(values)
         written[row] = example.SerializeToString(deterministic=True)
-    return table(examples=pa.array(spoiled(written, b"\xff no example"), pa.binary()))
+    return table(examples=pa.array(spoiled(written, b"no example"), pa.binary()))
 
 
 def make_narrow(path: Path) -> None:

@@ -1,0 +1,71 @@
+"""The calls that docs/ shows, made with the real signatures and the real argument checks."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tf2spark
+from tf2spark.binding.bind import make_options
+from tf2spark.columns import normal_feeds, normal_fetches, parse_feed, parse_fetch
+
+_DOCS = Path(__file__).parent.parent / "docs"
+_PAGES = ["feeding.md", "rows.md", "clusters.md"]
+_OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible"}
+
+
+class CheckedModel:
+    """Checks arguments as `SavedModel` does, and runs nothing."""
+
+    def score(self, *arguments: Any, **named: Any) -> None:
+        self._check(tf2spark.SavedModel.score, arguments, named)
+
+    def udf(self, **named: Any) -> Any:
+        self._check(tf2spark.SavedModel.udf, (), named)
+        return lambda *columns: None
+
+    def register(self, *arguments: Any, **named: Any) -> None:
+        self._check(tf2spark.SavedModel.register, arguments, named)
+
+    def _check(self, method: Any, arguments: Any, named: dict[str, Any]) -> None:
+        inspect.signature(method).bind(self, *arguments, **named)
+        normal_feeds(named.get("feed"))
+        normal_fetches(named.get("fetch"))
+        make_options(**{key: value for key, value in named.items() if key in _OPTIONS})
+
+
+class Frame:
+    """Stands for a DataFrame in the docs."""
+
+    def select(self, *columns: Any) -> None:
+        """Take any columns."""
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_calls_in_the_docs_are_right(page: str) -> None:
+    """Every Python block of a page runs, and every argument passes the driver's checks."""
+    blocks = re.findall(r"```python\n(.*?)```", (_DOCS / page).read_text(), re.DOTALL)
+    assert blocks
+    names = {"model": CheckedModel(), "df": Frame(), "spark": None, "tf2spark": tf2spark}
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+
+
+def test_command_line_means_what_python_means() -> None:
+    """Each row of the command-line table says the same thing twice."""
+    text = (_DOCS / "feeding.md").read_text()
+    rows = re.findall(r"^\| `(feed|fetch)=(\{.*?\})` \| `--(feed|fetch) (.*?)`", text, re.MULTILINE)
+    assert len(rows) == 8
+    for keyword, value, option, written in rows:
+        assert keyword == option
+        python = eval(value, {**vars(tf2spark)})
+        argument = shlex.split(written)
+        if keyword == "feed":
+            assert parse_feed(argument) == normal_feeds(python)
+        else:
+            assert parse_fetch(argument) == normal_fetches(python)
