@@ -14,6 +14,7 @@ import numpy.typing as npt
 from attrs import Factory, define, frozen
 from pyspark.sql import DataFrame, SparkSession
 
+from benchmarks.machine import cpu_seconds_of_tree
 from benchmarks.pools import pool, worker_memory
 
 Scale = Literal["small", "full"]
@@ -51,20 +52,24 @@ class Contender:
             of Python workers, so that nobody runs in a process that another has warmed or filled.
         conf: Settings of the session while it is timed.
         python: Whether it runs in Python workers, so that their memory can be asked for.
+        pool: Workers that it shares with others of this name; workers of its own where None.
     """
 
     name: str
     job: Callable[[], DataFrame]
     conf: Mapping[str, str] = Factory(dict)
     python: bool = True
+    pool: str | None = None
 
 
 @define
 class Timed:
-    """What was measured of a contender: a time in seconds a run, and its workers' memory."""
+    """What was measured of a contender: for each run its time and the CPU time that Spark and
+    Python took, in seconds; and its workers' memory."""
 
     name: str
     seconds: list[float] = Factory(list)
+    core_seconds: list[float] = Factory(list)
     memory: list[dict[str, Any]] = Factory(list)
 
     @property
@@ -105,7 +110,7 @@ def alternate(bench: Bench, contenders: Sequence[Contender]) -> dict[str, Timed]
     Each writes its whole table to Spark's ``noop`` sink. One untimed run of each comes first: it
     starts the workers, loads the models and warms the JVM.
     """
-    pools = {one.name: f"{one.name} {next(_numbers)}" for one in contenders}
+    pools = {one.name: one.pool or f"{one.name} {next(_numbers)}" for one in contenders}
     jobs = {one.name: _prepared(bench.spark, one, pools[one.name]) for one in contenders}
     found = {one.name: Timed(one.name) for one in contenders}
     for one in contenders:
@@ -113,7 +118,9 @@ def alternate(bench: Bench, contenders: Sequence[Contender]) -> dict[str, Timed]
     for turn in range(bench.runs):
         first = turn % len(contenders)
         for one in [*contenders[first:], *contenders[:first]]:
-            found[one.name].seconds.append(_seconds(bench.spark, jobs[one.name], one.conf))
+            seconds, core_seconds = _seconds(bench.spark, jobs[one.name], one.conf)
+            found[one.name].seconds.append(seconds)
+            found[one.name].core_seconds.append(core_seconds)
     for one in filter(lambda one: one.python, contenders):
         found[one.name].memory = worker_memory(bench.spark, pools[one.name])
     return found
@@ -127,11 +134,11 @@ def _prepared(spark: SparkSession, contender: Contender, in_pool: str) -> DataFr
         return contender.job()
 
 
-def _seconds(spark: SparkSession, table: DataFrame, conf: Mapping[str, str]) -> float:
+def _seconds(spark: SparkSession, table: DataFrame, conf: Mapping[str, str]) -> tuple[float, float]:
     with settings(spark, conf):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), cpu_seconds_of_tree()
         table.write.format("noop").mode("overwrite").save()
-        return time.perf_counter() - start
+        return time.perf_counter() - start, cpu_seconds_of_tree() - cpu
 
 
 class settings:
@@ -196,10 +203,19 @@ def times_table(found: Mapping[str, Timed], rows: Mapping[str, int] | int) -> st
                 f"{min(one.seconds):.2f} to {max(one.seconds):.2f}",
                 f"{count:,}",
                 f"{count / one.median:,.0f}",
+                f"{statistics.median(one.core_seconds) / count * 1e6:.2f}",
                 f"{one.private_mb:.0f}" if one.memory else "-",
             ]
         )
-    head = ["", "median s", "range s", "rows", "rows/s", "private MB of a worker"]
+    head = [
+        "",
+        "median s",
+        "range s",
+        "rows",
+        "rows/s",
+        "core-seconds a million",
+        "private MB of a worker",
+    ]
     return markdown_table(head, lines)
 
 
@@ -207,7 +223,9 @@ def ratio(slow: Timed, fast: Timed, slow_rows: int = 1, fast_rows: int = 1) -> t
     """Return the ratio of the median times a row, and its spread from round to round as text."""
     scale = fast_rows / slow_rows
     pairs = [a / b * scale for a, b in zip(slow.seconds, fast.seconds, strict=True)]
-    return slow.median / fast.median * scale, f", {min(pairs):.2f} to {max(pairs):.2f} by round"
+    cpu = statistics.median(slow.core_seconds) / statistics.median(fast.core_seconds) * scale
+    spread = f", {min(pairs):.2f} to {max(pairs):.2f} by round, {cpu:.2f} in core-seconds"
+    return slow.median / fast.median * scale, spread
 
 
 def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

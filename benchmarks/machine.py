@@ -60,5 +60,24 @@ def busy_share(seconds: float = 2.0) -> float:
     return 1 - idle / max(total, 1)
 
 
+def cpu_seconds_of_tree() -> float:
+    """Return the CPU time of this process, the JVM and the Python workers so far, in seconds.
+
+    Children that ended are in their parents' account. Source: proc(5), stat, fields 14 to 17.
+    """
+    parents, ticks = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        pid = int(stat.parent.name)
+        parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+    ours = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    return sum(ticks[pid] for pid in ours if pid in ticks) / os.sysconf("SC_CLK_TCK")
+
+
 def _ticks() -> list[int]:
     return [int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from attrs import evolve
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tf2spark.dtypes import FLOAT32, DType
@@ -17,6 +18,10 @@ from tf2spark.runtime.batching import groups, picked
 from tf2spark.runtime.rows import RowsRefused, RowsUneven
 from tf2spark.runtime.tensor import Tensor
 from tf2spark.testing import fed_strings
+
+# The first example of a test pays for what is imported and compiled by then.
+settings.register_profile("tf2spark", deadline=None)
+settings.load_profile("tf2spark")
 
 VECTOR = pa.struct(
     [
@@ -78,8 +83,7 @@ def in_struct(array: pa.Array, nulls: list[bool]) -> pa.Array:
 
 def sliced(array: pa.Array) -> pa.Array:
     """Return the same values as a slice from the middle of a longer array."""
-    around = pa.concat_arrays([array, array]) if len(array) else array
-    return around.slice(len(array), len(array)) if len(array) else array
+    return pa.concat_arrays([array, array]).slice(len(array), len(array))
 
 
 def laid_out(array: pa.Array, way: str) -> tuple[pa.RecordBatch, tuple[str, ...]]:

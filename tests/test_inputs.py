@@ -360,6 +360,17 @@ def test_what_a_ragged_input_cant_take(spec: TensorSpec, feed: Any, message: str
     assert message_of(spec, feed).partition(") ")[2] == message
 
 
-def test_column_of_nulls_is_planned() -> None:
+@pytest.mark.parametrize(
+    ("spec", "feed"),
+    [
+        (unknown_rank(STRING), "nothing"),
+        (dense(FLOAT32, N, 8), "nothing"),
+        (dense(FLOAT32, N, N), ["fs", "nothing"]),
+        (sparse(), "nothing"),
+        (ragged(N, N), "nothing"),
+    ],
+)
+def test_column_of_nulls_is_planned(spec: TensorSpec, feed: Any) -> None:
     """A column of nothing but nulls fits any input: the mode decides about its rows."""
-    assert plan_input(unknown_rank(STRING), Column("nothing"), SCHEMA).sources[0].leaf == pa.null()
+    plan = plan_input(spec, as_feed(feed), SCHEMA)
+    assert [(one.label, one.leaf) for one in plan.sources] == [("nothing", pa.null())]

@@ -27,6 +27,7 @@ _HANDLE_TYPES = {"Const": "dtype", "ParseTensor": "out_type"}
 _RESTORES = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
 # The first byte of each field that a serialised GraphDef can begin with.
 _GRAPH_STARTS = (b"\x0a", b"\x12", b"\x18", b"\x22")
+_C_STRINGS = frozenset({"StringLower", "StringUpper"})
 # A table, queue or variable that an op fills outlives the run, and so do strings it was given.
 _KEEPERS = re.compile(
     "Assign|AssignVariableOp|InitializeTable(V2)?|LookupTable(Insert|Import)(V2)?"
@@ -66,13 +67,22 @@ def check(
 
 
 def retains_strings(meta_graph: Any, fetches: Iterable[str], feeds: Iterable[str] = ()) -> bool:
-    """Tell whether scoring could keep fed strings beyond the run (in a table, queue or variable).
+    """Tell whether fed strings must be copies: views of them would be read beyond run or end.
 
-    Such a model must be fed copies: a view's bytes are gone after the run.
+    Beyond the run by ops that keep them (in a table, queue or variable), as the bytes of a view
+    are gone by then; beyond their end by kernels that look for a zero byte after them.
     """
     run = user_run(meta_graph, fetches, feeds)
     nodes = (node for node, _ in walk(meta_graph, [run]))
-    return any(_KEEPERS.fullmatch(node.op) and _has_strings(node) for node in nodes)
+    return any(
+        (_KEEPERS.fullmatch(node.op) and _has_strings(node)) or _reads_c_strings(node)
+        for node in nodes
+    )
+
+
+def _reads_c_strings(node: Any) -> bool:
+    # With an encoding, string_upper_op.cc and string_lower_op.cc read from c_str() to a zero byte.
+    return node.op in _C_STRINGS and "encoding" in node.attr and bool(node.attr["encoding"].s)
 
 
 def _has_strings(node: Any) -> bool:

@@ -124,11 +124,10 @@ def _dense(values: list[float]) -> dict[str, Any]:
 
 
 def pairs_of(data: pa.Table, column: str) -> Pairs:
-    """Return the ids and values of each row of a vector or map column, ids ascending."""
+    """Return the ids and values of each row of a vector or map column, as they come."""
     rows = []
     for value in data[column].to_pylist():
         if isinstance(value, list):
-            value = sorted(value)
             rows.append(([key for key, _ in value], [item for _, item in value]))
         else:
             ids = value["indices"]
@@ -162,12 +161,15 @@ def written_out(pairs: Pairs, size: int) -> Array:
 
 
 def coo(pairs: Pairs, size: int, dtype: Any = np.float32) -> tuple[Array, Array, Array]:
-    """Return a SparseTensor's indices, values and dense shape."""
-    where = [[row, i] for row, (ids, _) in enumerate(pairs) for i in ids]
-    values = [value for _, row_values in pairs for value in row_values]
+    """Return a SparseTensor's indices, values and dense shape, in the order that kernels want."""
+    entries = [
+        (row, i, value)
+        for row, pair in enumerate(pairs)
+        for i, value in sorted(zip(*pair, strict=True))
+    ]
     return (
-        np.array(where, np.int64).reshape(-1, 2),
-        np.array(values, dtype),
+        np.array([entry[:2] for entry in entries], np.int64).reshape(-1, 2),
+        np.array([entry[2] for entry in entries], dtype),
         np.array([len(pairs), size], np.int64),
     )
 

@@ -44,6 +44,9 @@ def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
     else:
         for one in fed:
             _refuse_type(spec, one)
+    if nothing := [one.source for one in fed if pa.types.is_null(one.kind)]:
+        # A column of nothing but nulls has no shape either: each of its rows is refused.
+        return InputPlan(spec.name, spec.tensors, "dense", spec.dtype, (), tuple(nothing[:1]))
     if isinstance(inside, Assembled):
         _refuse_unassemblable(text, fed, inside)
     if spec.kind == "dense":

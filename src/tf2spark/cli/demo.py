@@ -25,7 +25,7 @@ import click
     help="Chooses the ratings held out, the model's weights and the users shown.",
 )
 def demo(out: Path, seed: int) -> None:
-    r"""Train a small model on real data, score it on Spark, show the result.
+    """Train a small model on real data, score it on Spark, show the result.
 
     The data is MovieLens 100k: 943 people, 1,682 films, 100,000 ratings of one to five stars. A
     Keras model learns from nine tenths of them, is exported as a SavedModel, and a Spark on this

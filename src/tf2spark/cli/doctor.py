@@ -27,7 +27,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 def doctor(
     context: click.Context, master: str | None, conf: tuple[str, ...], no_spark: bool, as_json: bool
 ) -> int:
-    r"""Say what is missing on this machine or cluster, and what to do about it.
+    """Say what is missing on this machine or cluster, and what to do about it.
 
     It looks at this machine, then runs a tiny Spark job that looks at every executor's Python.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import click
 
@@ -21,7 +22,7 @@ _FILES_OF_USERS = re.compile(
 def report_failure(error: Exception) -> int:
     """Say on stderr what went wrong, in one message, and return the exit status."""
     status, message = explain(error)
-    click.echo(f"Error: {message}", err=True)
+    click.echo(f"Error: {as_options(message)}", err=True)
     return status
 
 
@@ -36,6 +37,30 @@ def explain(error: Exception) -> tuple[int, str]:
     if of_files:
         return 2, _without_state(of_files[2])
     return 1, f"{type(error).__name__}: {_first_line(error)} (--debug shows more)"
+
+
+_VALUE = r'"[^"]*"|\w+\([^()]*\)(?:\.\w+)?|\[[^\[\]]*\]|[\w.+-]+'
+_MAPPING = re.compile(rf'\b(feed|fetch)=\{{((?:"[^"]+": (?:{_VALUE})(?:, )?)+)\}}')
+
+
+def as_options(message: str) -> str:
+    """Write the Python arguments that a message advises as options of the command line."""
+    message = _MAPPING.sub(_mapping_options, message)
+    message = re.sub(r'\b(signature|mode)="([^"]+)"', r"--\1 \2", message)
+    return re.sub(r"\bbatch_rows=(\d+)", r"--batch-rows \1", message)
+
+
+def _mapping_options(found: re.Match[str]) -> str:
+    entries = re.findall(rf'"([^"]+)": ({_VALUE})', found[2])
+    return " ".join(f"--{found[1]} {_entry(name, value)}" for name, value in entries)
+
+
+def _entry(name: str, value: str) -> str:
+    is_constant = not re.match(r'["\[]|\w+\(', value)
+    text = value.lower() if is_constant else value.replace('"', "").strip("[]").replace(", ", ",")
+    if "(" in text:
+        text = text.replace(",", ", ")
+    return shlex.quote(f"{name}{':' * is_constant}={text}")
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ from tf2spark.cli.options import model_options
 def inspect(
     model: str, signature: str | None, version: int | None, tags: str | None, as_json: bool
 ) -> None:
-    r"""Print what MODEL takes and gives, without loading TensorFlow.
+    """Print what MODEL takes and gives, without loading TensorFlow.
 
     MODEL is a SavedModel folder, or a base path of integer folders as TF Serving has it.
 

@@ -20,7 +20,7 @@ from tf2spark.cli.score import score
 @click.option("--debug", is_flag=True, help="Show tracebacks and Spark's own log.")
 @click.pass_context
 def commands(context: click.Context, debug: bool) -> None:
-    r"""Score tables with TensorFlow SavedModels on Apache Spark.
+    """Score tables with TensorFlow SavedModels on Apache Spark.
 
     \b
     Exit status:

@@ -108,16 +108,16 @@ class Counts:
 @spark_options
 @click.pass_context
 def score(context: click.Context, /, **given: Any) -> None:
-    r"""Score a table with MODEL: the same table comes out, with the model's outputs as columns.
+    """Score a table with MODEL: the same table comes out, with the model's outputs as columns.
 
     \b
     Examples:
       tf2spark score models/ctr --input impressions --output scored
       tf2spark score models/ctr --input in.csv --input-format csv --output out --keep id,ts
-      tf2spark score models/ctr --input in --output out --overwrite --mode permissive \
-        --feed 'ids=padded(features.indices, 0)' --feed 'vals=padded(features.values, 0.0)' \
+      tf2spark score models/ctr --input in --output out --overwrite --mode permissive \\
+        --feed 'ids=padded(features.indices, 0)' --feed 'vals=padded(features.values, 0.0)' \\
         --feed keep_prob:=1.0 --fetch score=output_0
-      tf2spark score hdfs-model --input hdfs:///in --output hdfs:///out --master yarn \
+      tf2spark score /shared/ctr --input hdfs:///in --output hdfs:///out --master yarn \\
         --conf spark.executor.instances=8
 
     \b

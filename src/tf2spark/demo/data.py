@@ -51,9 +51,9 @@ def find_folder(package: str = "recbole") -> Path:
         if (folder / "ml-100k.inter").is_file():
             return folder
     raise SetupError(
-        f"the demo's data, MovieLens 100k, is not here: it comes with the package {package} (2 MB), "
-        f"which {'has no such files in this version' if spec else 'is not installed'}; "
-        "pip install --no-deps recbole"
+        f"the demo's data, MovieLens 100k, comes with the package {package} (2 MB), which "
+        f"{'has no such files in this version' if spec else 'is not installed'}: "
+        "pip install --no-deps recbole==1.2.1"
     )
 
 

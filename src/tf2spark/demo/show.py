@@ -1,4 +1,4 @@
-"""What the demo shows: how good the model is, a few users with their films, and where things are."""
+"""What the demo shows: how good the model is, some users with their films, and its files."""
 
 from __future__ import annotations
 
@@ -99,12 +99,14 @@ def film_means(train: pa.Table, films: pa.ChunkedArray) -> Floats:
 def users_table(scored: pa.Table, seed: int) -> Table:
     """Show a few users with the films that the model thinks them to like best and least."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title_justify="left")
-    table.title = Text(f"Films that {_USERS} users rated, in the order the model puts them", "bold")
+    table.title = Text("Films that some users rated, in the order the model puts them", "bold")
     table.add_column(min_width=52, max_width=64, no_wrap=True, overflow="ellipsis")
     table.add_column("Year", style="dim")
     table.add_column("Predicted", justify="right")
     table.add_column("Rated")
-    for user in choose_users(scored, seed):
+    for number, user in enumerate(choose_users(scored, seed)):
+        if number:
+            table.add_row()
         rows = scored.filter(pc.equal(scored["user"], user)).sort_by([("predicted", "descending")])
         table.add_row(Text(_person(rows.slice(0, 1).to_pylist()[0]), "bold"))
         for line in _film_lines(rows.to_pylist()):
@@ -127,7 +129,7 @@ def furthest_off(scored: pa.Table, at_least: int = 10) -> str:
     films = scored.append_column("error", pa.array(error)).group_by(["film", "title", "year"])
     means = films.aggregate([("error", "mean"), ("error", "count")])
     means = means.filter(pc.greater_equal(means["error_count"], at_least))
-    worst = means.sort_by([("error_mean", "descending"), ("film", "ascending")]).slice(0, 3)
+    worst = means.sort_by([("error_mean", "descending"), ("film", "ascending")]).slice(0, 2)
     named = [f"{one['title']} ({one['error_mean']:.1f})" for one in worst.to_pylist()]
     return f"Furthest off, in stars: {', '.join(named)}" if named else ""
 

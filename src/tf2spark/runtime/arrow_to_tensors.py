@@ -8,6 +8,9 @@ row that can't become a tensor is named by `RowsRefused`, never fed as something
 
 from __future__ import annotations
 
+import ctypes
+from typing import Any
+
 import numpy as np
 from attrs import evolve
 
@@ -16,7 +19,7 @@ from tf2spark.runtime.constant_tensors import broadcast_feeder, constant_feeder
 from tf2spark.runtime.dense import dense_feeder
 from tf2spark.runtime.padded import padded_feeder
 from tf2spark.runtime.ragged import ragged_feeder
-from tf2spark.runtime.rows import Feeder
+from tf2spark.runtime.rows import Array, Feeder, Ints
 from tf2spark.runtime.sparse import sparse_feeder
 from tf2spark.runtime.tensor import Tensor
 
@@ -49,16 +52,33 @@ def feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
 
 
 def copied_strings(fed: Tensor) -> Tensor:
-    """Return a tensor of strings that kernels copy, bytes and all, for graphs that keep them.
+    """Return a string tensor whose values are copies, each with a zero byte after it.
 
-    A kernel that takes a string out of a fed tensor copies a view as it is, pointer and all, and
-    the Arrow buffer that it points to is gone after the run. The "large" form (1 in the lowest two
-    bits, then capacity and pointer; ``TF_TString_Assign`` in ``tsl/platform/ctstring_internal.h``)
-    is copied in depth. Nothing frees the fed ones: TensorFlow doesn't own a fed tensor's memory.
+    For two kinds of graphs that views don't serve. A kernel that takes a string out of a fed tensor
+    to keep it copies a view as it is, pointer and all, and the Arrow buffer that it points to is
+    gone after the run; the "large" form (1 in the lowest two bits, then capacity and pointer;
+    ``TF_TString_Assign`` in ``tsl/platform/ctstring_internal.h``) is copied in depth. And a kernel
+    that reads a C string (``string_upper_op.cc``) reads a view on to the next zero byte. Nothing
+    frees the fed strings: TensorFlow doesn't own a fed tensor's memory.
     """
     views = fed.data.view(np.uint64).reshape(-1, 3)
+    lengths = (views[:, 0] >> np.uint64(2)).astype(np.int64)
+    places = np.cumsum(lengths + 1) - lengths - 1
+    data = np.zeros(int(lengths.sum()) + len(lengths), np.uint8)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    inside = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    if len(rows):
+        data[places[rows] + inside] = _bytes_at(views[:, 1].astype(np.int64)[rows] + inside)
     large = np.empty_like(views)
-    large[:, 1] = views[:, 0] >> np.uint64(2)
-    large[:, 0] = (large[:, 1] << np.uint64(2)) | np.uint64(1)
-    large[:, 2] = views[:, 1]
-    return evolve(fed, data=large)
+    large[:, 0] = (lengths.astype(np.uint64) << np.uint64(2)) | np.uint64(1)
+    large[:, 1] = lengths
+    large[:, 2] = data.ctypes.data + places
+    return evolve(fed, data=large, owner=data)
+
+
+def _bytes_at(addresses: Ints) -> Array:
+    """Return the bytes at these addresses, which must be those of living buffers."""
+    low, high = int(addresses.min()), int(addresses.max())
+    # One array over all that lies between; only the bytes at the addresses are touched.
+    memory: Any = (ctypes.c_uint8 * (high - low + 1)).from_address(low)
+    return np.frombuffer(memory, np.uint8)[addresses - low]

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import tf2spark
+from tf2spark import errors
+from tf2spark.cli.failures import as_options, explain
+from tf2spark.cli.main import commands, run
+
+
+class AnalysisException(Exception):
+    """Stands for pyspark's own: it is recognised by its name and module."""
+
+    __module__ = "pyspark.errors.exceptions.captured"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.ContractError("x"), 2),
+        (errors.ModelNotFoundError("x"), 2),
+        (errors.UnsafeModelError("x"), 2),
+        (errors.RowError("x"), 2),
+        (errors.OutputError("x"), 2),
+        (errors.SetupError("x"), 1),
+        (errors.RunError("x"), 1),
+        (errors.RowCountError("x"), 1),
+        (ZeroDivisionError("x"), 1),
+        (AnalysisException("x"), 2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_exit_status_says_whose_fault_it_is(error: Exception, status: int) -> None:
+    """Arguments, model and data that are wrong end with 2, all else with 1."""
+    assert explain(error)[0] == status
+
+
+def test_error_of_a_worker_is_found_in_sparks_text() -> None:
+    """A row error that Spark wraps in its own exception keeps its message and its status."""
+    text = "Job aborted\nTraceback (most recent call last):\ntf2spark.errors.RowError: row 3: null"
+    assert explain(RuntimeError(text)) == (2, "row 3: null")
+
+
+def test_message_of_spark_loses_its_codes() -> None:
+    """Of Spark's message only the first line stays, without error class and SQL state."""
+    error = AnalysisException("[PATH_NOT_FOUND] Path does not exist: a. SQLSTATE: 42K03\n\tat x")
+    assert explain(error) == (2, "Path does not exist: a.")
+
+
+def test_file_that_cannot_be_read_is_the_datas_fault() -> None:
+    """A broken input file, found while the job runs, ends with 2."""
+    error = RuntimeError("Job aborted.\n[FAILED_READ_FILE.NO_HINT] Error reading file a.parquet.")
+    assert explain(error) == (2, "Error reading file a.parquet.")
+
+
+def test_unknown_error_names_its_class_and_the_way_to_see_more() -> None:
+    """What nobody foresaw is one line that points to --debug."""
+    assert explain(KeyError("k")) == (1, "KeyError: 'k' (--debug shows more)")
+
+
+@pytest.mark.parametrize(
+    ("python", "options"),
+    [
+        ('feed={"a": "COLUMN", "b": "c"}', "--feed a=COLUMN --feed b=c"),
+        ('feed={"ids": padded("x.indices", 0)}', "--feed 'ids=padded(x.indices, 0)'"),
+        ('feed={"x": ["a", "b"]}', "--feed x=a,b"),
+        ('feed={"keep_prob": 1.0}', "--feed keep_prob:=1.0"),
+        ('feed={"training": False}', "--feed training:=false"),
+        ('fetch={"score": "y:0"}', "--fetch score=y:0"),
+        ('signature="other"', "--signature other"),
+        ("batch_rows=4", "--batch-rows 4"),
+    ],
+)
+def test_advice_is_written_as_options(python: str, options: str) -> None:
+    """A message that says what to write in Python says it in options on the command line."""
+    assert as_options(f"wrong: write {python}!") == f"wrong: write {options}!"
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version prints the version and ends with 0."""
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"tf2spark, version {tf2spark.__version__}\n"
+
+
+@pytest.mark.parametrize("name", sorted(commands.commands))
+def test_help_has_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of every command shows how it is called."""
+    assert run([name, "--help"]) == 0
+    assert f"Examples:\n    tf2spark {name}" in capsys.readouterr().out
+
+
+def test_wrong_usage_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """An option that doesn't exist is named, on stderr."""
+    assert run(["inspect", "model", "--jsn"]) == 2
+    assert "No such option --jsn" in capsys.readouterr().err.replace("'", "")
+
+
+def test_error_is_one_message_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error prints its message to stderr, nothing to stdout, and no traceback."""
+    assert run(["inspect", "no-such-model"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith('Error: there is no SavedModel at "no-such-model"')
+    assert "Traceback" not in printed.err
+
+
+def test_debug_shows_the_traceback() -> None:
+    """With --debug, before or after the command, the exception itself comes out."""
+    with pytest.raises(errors.ModelNotFoundError):
+        run(["inspect", "no-such-model", "--debug"])
+
+
+def test_python_dash_m_is_the_command() -> None:
+    """`python -m tf2spark` works where no script was installed."""
+    command = [sys.executable, "-m", "tf2spark", "inspect", "no-such-model"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: there is no SavedModel")

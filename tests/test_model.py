@@ -1,0 +1,285 @@
+"""The public face: one call from a folder and a table to scores, and its errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+import tf2spark
+from tf2spark import literal, output
+from tf2spark.errors import ContractError, ModelError, ModelNotFoundError
+from tiny_models import save_function_model, save_graph_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models")
+    save_graph_model(path / "graph" / "1")
+    save_graph_model(path / "graph" / "12")
+    save_function_model(path / "function")
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> tf2spark.SavedModel:
+    """The TF1 graph: ``score`` is ``2 * sum(x) * scale``, and `scale` is 1 where nothing feeds it."""
+    return tf2spark.SavedModel(folder / "graph")
+
+
+TABLE = pa.table({"x": [[1.0, 2.0], [3.0, 4.0]], "ids": [2, 0]})
+
+
+def scored(model: tf2spark.SavedModel, table: Any = TABLE, **arguments: Any) -> dict[str, Any]:
+    found: dict[str, Any] = model.score(table, keep=[], **arguments).to_pydict()
+    return found
+
+
+def message_of(model: tf2spark.SavedModel, table: Any = TABLE, **arguments: Any) -> str:
+    with pytest.raises(ContractError) as refused:
+        model.score(table, **arguments)
+    return str(refused.value)
+
+
+def test_a_model_says_what_it_is(model: tf2spark.SavedModel, folder: Path) -> None:
+    """The contract names the version folder that was chosen, and the model shows its path."""
+    assert model.contract.version == 12
+    assert repr(model) == f"SavedModel('{folder / 'graph' / '12'}')"
+    assert tf2spark.SavedModel(str(folder / "graph"), version=1).contract.version == 1
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    """What isn't there is said before any table is looked at."""
+    with pytest.raises(ModelNotFoundError):
+        tf2spark.SavedModel(tmp_path)
+
+
+def test_tags_that_the_model_hasnt(folder: Path) -> None:
+    """Tags choose the MetaGraph, and wrong ones are refused."""
+    with pytest.raises(ModelError, match="has no graph with the tags"):
+        tf2spark.SavedModel(folder / "function", tags=["train"])
+
+
+def test_columns_are_matched_by_name(model: tf2spark.SavedModel) -> None:
+    """A table whose columns are named as the inputs needs no more said; all columns stay."""
+    out = model.score(TABLE)
+    assert out.column_names == ["x", "ids", "hidden", "score"]
+    assert out["score"].to_pylist() == [6.0, 14.0]
+    assert out["hidden"].to_pylist() == [[2.0, 4.0], [6.0, 8.0]]
+
+
+def test_a_default_stands_until_a_column_has_its_name(model: tf2spark.SavedModel) -> None:
+    """An input with a default is fed by a column of its name, or by whatever is named."""
+    fed = TABLE.append_column("scale", pa.array([10.0, 100.0]))
+    assert scored(model, fetch=["score"]) == {"score": [6.0, 14.0]}
+    assert scored(model, fed, fetch=["score"]) == {"score": [60.0, 1400.0]}
+    assert scored(model, feed={"scale": "ids"}, fetch=["score"]) == {"score": [12.0, 0.0]}
+    assert scored(model, feed={"scale": 0.5}, fetch=["score"]) == {"score": [3.0, 7.0]}
+
+
+def test_a_default_of_a_single_value_passes_columns_by(model: tf2spark.SavedModel) -> None:
+    """No column can feed it, so one of its name is no mistake."""
+    fed = TABLE.append_column("rate", pa.array(["a", "b"]))
+    assert scored(model, fed, fetch=["score"]) == {"score": [6.0, 14.0]}
+
+
+def test_signatures_are_chosen_by_name(model: tf2spark.SavedModel) -> None:
+    """Each signature has inputs and outputs of its own."""
+    assert scored(model, signature="picked") == {"picked": [3.0, 1.0]}
+    assert scored(model, signature="kept", feed={"keep_prob": 0.5}) == {
+        "kept": [[0.5, 1.0], [1.5, 2.0]]
+    }
+
+
+def test_inputs_that_outputs_dont_need_go_unfed(model: tf2spark.SavedModel) -> None:
+    """A table without ``ids`` is enough for an output that doesn't depend on it."""
+    table = TABLE.select(["x"])
+    assert scored(model, table, signature="both", fetch=["score"]) == {"score": [6.0, 14.0]}
+
+
+def test_an_input_may_be_any_tensor_of_the_graph(model: tf2spark.SavedModel) -> None:
+    """A signature's input inside the graph is fed there, and what is above it isn't needed."""
+    table = pa.table({"h": TABLE["x"]})
+    assert scored(model, table, signature="from_hidden") == {"total": [3.0, 7.0]}
+
+
+def test_raw_tensors_are_fed_and_fetched(model: tf2spark.SavedModel) -> None:
+    """Names with numbers reach into the graph, beside a signature or without one."""
+    assert scored(model, feed={"layer/hidden:0": "x"}, fetch={"p": "score:0"}) == {"p": [3.0, 7.0]}
+    assert scored(model, feed={"ids:0": "ids"}, fetch=["picked:0"]) == {"picked": [3.0, 1.0]}
+    assert scored(model, fetch={"left": "halves:0"}) == {"left": [1.0, 3.0]}
+
+
+def test_a_fed_tensor_may_be_fetched(model: tf2spark.SavedModel) -> None:
+    """What goes in can come out again."""
+    assert scored(model, fetch={"again": "x:0"}) == {"again": [[1.0, 2.0], [3.0, 4.0]]}
+
+
+def test_constants_feed_inputs(folder: Path) -> None:
+    """A literal fills every row."""
+    function = tf2spark.SavedModel(folder / "function")
+    feed = {"words": literal("ß"), "times": 3}
+    assert scored(function, feed=feed, fetch=["upper", "times"]) == {
+        "upper": ["SS", "SS"],
+        "times": [6, 6],
+    }
+
+
+def test_outputs_of_unknown_rank_are_told(model: tf2spark.SavedModel) -> None:
+    """`output(name, rank=2)` makes a column of lists of what the graph knows nothing of."""
+    arguments: Any = {"feed": {"any:0": "x"}, "signature": "odd"}
+    assert scored(model, fetch={"p": output("any", rank=2)}, **arguments) == {
+        "p": [[1.0, 2.0], [3.0, 4.0]]
+    }
+    assert message_of(model, fetch={"p": "any"}, **arguments) == (
+        'output "any" (float32 unknown_rank): the graph doesn\'t tell its rank, and a column needs '
+        'a type: fetch={"p": tf2spark.output("any", rank=1)} for one value a row, rank=2 for a list'
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"feed": {"x": "xs"}},
+            'input "x" (float32 [None, 2]): the table has no column "xs"; did you mean "x"?',
+        ),
+        (
+            {"signature": "kept"},
+            'the table has no column named as input "keep_prob" (float32 []); its columns are "x", '
+            '"ids"; say what feeds it: feed={"keep_prob": 1.0}',
+        ),
+        (
+            {"feed": {"y": "x"}},
+            'the signature "serving_default" has no input "y"; the inputs are "rate", "scale", "x" '
+            '(a tensor of the graph is written with its number, "y:0")',
+        ),
+        (
+            {"feed": {"ids": "ids"}},
+            'the signature "serving_default" has no input "ids", "both" has: signature="both"',
+        ),
+        (
+            {"fetch": ["scores"]},
+            'the signature "serving_default" has no output "scores"; did you mean "score"? (a '
+            'tensor of the graph is written with its number, "scores:0")',
+        ),
+        (
+            {"fetch": {"p": "keep_prob:0"}},
+            '"keep_prob:0" can\'t be computed without "keep_prob:0": '
+            'feed={"keep_prob:0": "COLUMN"}, or a constant',
+        ),
+        (
+            {"feed": {"keep_prob:0": 1.0}, "fetch": {"p": "keep_prob:0"}},
+            'output "keep_prob:0" (float32 []) is one value a batch, not one a row; leave it out '
+            "by naming the outputs you want: fetch=[...]",
+        ),
+        (
+            {"signature": "odd", "fetch": ["weights"]},
+            'output "weights" (float32 [3]) has 3 entries whatever the rows of the table; leave it '
+            "out by naming the outputs you want: fetch=[...]",
+        ),
+        (
+            {"feed": {"x": "x", "x:0": "x"}},
+            'feed: "x" and "x:0" are the same tensor, "x:0"; name one of them',
+        ),
+        (
+            {"fetch": {"ids": "score"}},
+            'output "score" would become the column "ids", which is the name of the table\'s '
+            'column "ids": fetch={"ids_out": "score"} gives it another, keep=[...] leaves columns '
+            "out",
+        ),
+        ({"mode": "drop"}, "mode='drop': did you mean \"dropmalformed\"?"),
+        ({"batch_rows": 0}, "batch_rows=0: write a whole number from 1"),
+    ],
+)
+def test_mistakes_are_found_before_anything_runs(
+    model: tf2spark.SavedModel, arguments: dict[str, Any], message: str
+) -> None:
+    """One message names what is wrong and what to write."""
+    assert message_of(model, **arguments) == message
+
+
+def test_mistakes_of_spark_tables_are_found_on_the_driver(
+    model: tf2spark.SavedModel, spark: SparkSession
+) -> None:
+    """The same message comes for a DataFrame, and no job has been started for it."""
+    df = spark.createDataFrame([("a",)], "x string")
+    with pytest.raises(ContractError) as refused:
+        model.score(df)
+    assert str(refused.value) == (
+        'input "x" (float32 [None, 2]) can\'t take column "x" (string): its values are string and '
+        'the input takes float32; cast them first: df.withColumn("x", df["x"].cast("float"))'
+    )
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow", "batch", "spark"])
+def test_a_table_comes_back_as_its_kind(
+    model: tf2spark.SavedModel, spark: SparkSession, kind: str
+) -> None:
+    """Whatever is scored, by whichever way, has the same scores."""
+    columns = {"x": [[1.0, 2.0], [3.0, 4.0]], "id": ["a", "b"]}
+    table: Any = {
+        "pandas": lambda: pd.DataFrame(columns),
+        "arrow": lambda: pa.table(columns),
+        "batch": lambda: pa.record_batch(columns),
+        "spark": lambda: spark.createDataFrame(
+            list(zip(*columns.values(), strict=True)), "x array<float>, id string"
+        ),
+    }[kind]()
+    out = model.score(table, keep=["id"], fetch=["score"])
+    assert isinstance(out, type(table))
+    arrow: Any = {
+        "pandas": lambda: pa.Table.from_pandas(out),
+        "arrow": lambda: out,
+        "batch": lambda: pa.table(out),
+        "spark": lambda: pa.Table.from_pylist([row.asDict() for row in out.collect()]),
+    }[kind]()
+    assert sorted(arrow.to_pylist(), key=lambda row: row["id"]) == [
+        {"id": "a", "score": 6.0},
+        {"id": "b", "score": 14.0},
+    ]
+
+
+def test_udf_takes_the_columns_that_have_no_default(
+    model: tf2spark.SavedModel, spark: SparkSession
+) -> None:
+    """An input that the model has a default for is no argument of the column function."""
+    df = spark.createDataFrame([([1.0, 2.0],)], "x array<float>")
+    assert df.select(model.udf(fetch=["score"])("x")).first()[0] == 6.0  # type: ignore[index]
+
+
+def test_udf_cant_drop_rows(model: tf2spark.SavedModel) -> None:
+    """The arguments of a column function are checked when it is made."""
+    with pytest.raises(ContractError, match='mode="dropmalformed" can\'t drop one'):
+        model.udf(mode="dropmalformed")
+    with pytest.raises(ContractError, match=r'the model has no signature "nope"; the signatures'):
+        model.udf(signature="nope")
+
+
+def test_one_folder_is_opened_once(folder: Path) -> None:
+    """Two objects of one model share the session, whatever is asked of them."""
+    from tf2spark.runtime import session
+
+    first, second = (tf2spark.SavedModel(folder / "function") for _ in range(2))
+    feed = {"words": literal("a"), "times": 1}
+    scored(first, feed=feed, fetch=["total"])
+    before = len(session._sessions)
+    scored(second, feed=feed, fetch=["times"])
+    assert len(session._sessions) == before
+
+
+def test_import_is_light() -> None:
+    """``import tf2spark`` brings in neither pyspark nor TensorFlow nor pandas."""
+    code = (
+        "import sys, tf2spark; "
+        "print([name for name in ('pyspark', 'tensorflow', 'keras', 'pandas', 'click', 'rich') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
