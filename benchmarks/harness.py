@@ -77,6 +77,11 @@ class Timed:
         return statistics.median(self.seconds)
 
     @property
+    def cores(self) -> float:
+        """The median of the CPU time of a run, in core-seconds."""
+        return statistics.median(self.core_seconds)
+
+    @property
     def private_mb(self) -> float:
         """The largest private memory (USS) of its workers after the runs, in MB."""
         return max((one["private_bytes"] for one in self.memory), default=float("nan")) / 1e6
@@ -118,11 +123,13 @@ def alternate(bench: Bench, contenders: Sequence[Contender]) -> dict[str, Timed]
     for turn in range(bench.runs):
         first = turn % len(contenders)
         for one in [*contenders[first:], *contenders[:first]]:
+            timed = found[one.name]
             seconds, core_seconds = _seconds(bench.spark, jobs[one.name], one.conf)
-            found[one.name].seconds.append(seconds)
-            found[one.name].core_seconds.append(core_seconds)
-    for one in filter(lambda one: one.python, contenders):
-        found[one.name].memory = worker_memory(bench.spark, pools[one.name])
+            timed.seconds.append(seconds)
+            timed.core_seconds.append(core_seconds)
+            # At once: Spark ends workers that were idle for a minute.
+            if one.python and turn == bench.runs - 1:
+                timed.memory = worker_memory(bench.spark, pools[one.name])
     return found
 
 
@@ -203,7 +210,7 @@ def times_table(found: Mapping[str, Timed], rows: Mapping[str, int] | int) -> st
                 f"{min(one.seconds):.2f} to {max(one.seconds):.2f}",
                 f"{count:,}",
                 f"{count / one.median:,.0f}",
-                f"{statistics.median(one.core_seconds) / count * 1e6:.2f}",
+                f"{one.cores / count * 1e6:.2f}",
                 f"{one.private_mb:.0f}" if one.memory else "-",
             ]
         )
@@ -223,7 +230,7 @@ def ratio(slow: Timed, fast: Timed, slow_rows: int = 1, fast_rows: int = 1) -> t
     """Return the ratio of the median times a row, and its spread from round to round as text."""
     scale = fast_rows / slow_rows
     pairs = [a / b * scale for a, b in zip(slow.seconds, fast.seconds, strict=True)]
-    cpu = statistics.median(slow.core_seconds) / statistics.median(fast.core_seconds) * scale
+    cpu = slow.cores / fast.cores * scale
     spread = f", {min(pairs):.2f} to {max(pairs):.2f} by round, {cpu:.2f} in core-seconds"
     return slow.median / fast.median * scale, spread
 

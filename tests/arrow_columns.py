@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from attrs import evolve
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from tf2spark.dtypes import FLOAT32, DType
@@ -18,10 +17,6 @@ from tf2spark.runtime.batching import groups, picked
 from tf2spark.runtime.rows import RowsRefused, RowsUneven
 from tf2spark.runtime.tensor import Tensor
 from tf2spark.testing import fed_strings
-
-# The first example of a test pays for what is imported and compiled by then.
-settings.register_profile("tf2spark", deadline=None)
-settings.load_profile("tf2spark")
 
 VECTOR = pa.struct(
     [

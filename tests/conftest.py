@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 
 from tf2spark.spark.java import ensure_java
@@ -14,6 +15,10 @@ from tf2spark.spark.java import ensure_java
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["PYSPARK_PYTHON"] = sys.executable
+
+# The first example of a test pays for what is imported and compiled by then.
+settings.register_profile("tf2spark", deadline=None)
+settings.load_profile("tf2spark")
 
 
 @pytest.fixture(scope="session")

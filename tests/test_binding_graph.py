@@ -110,6 +110,8 @@ def test_tensors_inside_functions_are_said_to_be(function: LoadedModel) -> None:
         (["layer/hidden:0"], [], ["x:0", "scale:0", "ids:0"], {"x:0"}, set()),
         (["score:0"], ["layer/hidden:0"], ["x:0"], set(), set()),
         (["score:0"], [], ["layer/hidden:0"], {"layer/hidden:0"}, set()),
+        (["score:0"], ["x:0"], ["layer/hidden:0"], set(), {"layer/hidden:0"}),
+        (["picked:0"], ["ids:0"], ["weights:0"], set(), {"weights:0"}),
         (["layer/hidden:0"], ["layer/hidden:0"], ["x:0"], set(), set()),
         (["x:0"], [], [], {"x:0"}, set()),
         (["score:0", "picked:0"], [], [], {"x:0", "ids:0"}, set()),

@@ -72,7 +72,9 @@ class TestRunDemo:
         assert "the model " in text
         assert text.count("User ") == 3
         assert "★" in text
-        assert max(map(len, text.splitlines())) <= 100
+        # The commands that follow are as long as the path, and never broken.
+        results, _, _ = text.partition("Files in")
+        assert max(map(len, results.splitlines())) <= 100
 
     def test_commands_it_prints_can_be_run(
         self, shown: tuple[Path, str], capsys: pytest.CaptureFixture[str]
@@ -264,9 +266,8 @@ class TestTrain:
         """Words on stderr are dropped where all goes well, and shown where it doesn't."""
         with _silence():
             os.write(2, b"chatter")
-        with pytest.raises(ImportError), _silence():
-            os.write(2, b"the reason")
-            raise ImportError
+        with pytest.raises(ImportError):
+            fail_aloud()
         assert capfd.readouterr().err == "the reason"
 
 
@@ -281,15 +282,30 @@ def test_help_imports_neither_spark_nor_tensorflow() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def fail_aloud() -> None:
+    """Fail as a native library does that can't be loaded."""
+    with _silence():
+        os.write(2, b"the reason")
+        raise ImportError
+
+
 def write_tables(folder: Path, items: list[str]) -> None:
     """Write RecBole's three files: two users, the films given, and four ratings."""
+    header = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"
     tables = {
-        "inter": ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-        + ["2\t9\t3\t881", "1\t5\t1\t882", "1\t4\t5\t883", "1\t9\t2\t884"],
-        "item": ["item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq"]
-        + items,
-        "user": ["user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token"]
-        + ["1\t20\tF\tartist\t0", "2\t60\tM\tother\tV3N4P"],
+        "inter": [
+            "user_id:token\titem_id:token\trating:float\ttimestamp:float",
+            "2\t9\t3\t881",
+            "1\t5\t1\t882",
+            "1\t4\t5\t883",
+            "1\t9\t2\t884",
+        ],
+        "item": [header, *items],
+        "user": [
+            "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token",
+            "1\t20\tF\tartist\t0",
+            "2\t60\tM\tother\tV3N4P",
+        ],
     }
     for name, lines in tables.items():
         (folder / f"ml-100k.{name}").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> tf2spark.SavedModel:
-    """The TF1 graph: ``score`` is ``2 * sum(x) * scale``, and `scale` is 1 where nothing feeds it."""
+    """The TF1 graph: ``score`` is ``2 * sum(x) * scale``, where `scale` is 1 unless it is fed."""
     return tf2spark.SavedModel(folder / "graph")
 
 
@@ -194,7 +194,7 @@ def test_outputs_of_unknown_rank_are_told(model: tf2spark.SavedModel) -> None:
             'column "ids": fetch={"ids_out": "score"} gives it another, keep=[...] leaves columns '
             "out",
         ),
-        ({"mode": "drop"}, "mode='drop': did you mean \"dropmalformed\"?"),
+        ({"mode": "dropmalform"}, "mode='dropmalform': did you mean \"dropmalformed\"?"),
         ({"batch_rows": 0}, "batch_rows=0: write a whole number from 1"),
     ],
 )
@@ -235,7 +235,7 @@ def test_a_table_comes_back_as_its_kind(
     out = model.score(table, keep=["id"], fetch=["score"])
     assert isinstance(out, type(table))
     arrow: Any = {
-        "pandas": lambda: pa.Table.from_pandas(out),
+        "pandas": lambda: pa.Table.from_pandas(out, preserve_index=False),
         "arrow": lambda: out,
         "batch": lambda: pa.table(out),
         "spark": lambda: pa.Table.from_pylist([row.asDict() for row in out.collect()]),

@@ -72,7 +72,9 @@ def test_wrong_lengths_are_refused_with_both_numbers() -> None:
     assert refused([[[1, 2], [3, 4]], [[1, 2], [3, 4, 5]]], DEEP, (2, 2)) == {
         1: 'column "x" has 3 values, input "in" takes 2'
     }
-    assert wrong_length('column "x"', 0, 2, "in") == 'column "x" has 0 values, input "in" takes 2'
+    assert (
+        wrong_length('column "x" has', 0, 2, "in") == 'column "x" has 0 values, input "in" takes 2'
+    )
 
 
 def test_rows_that_are_rectangular_in_themselves_run_apart() -> None:

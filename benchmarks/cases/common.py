@@ -12,16 +12,16 @@ FLOOR, COLUMN_FLOOR = "nothing, by mapInArrow", "nothing, by arrow_udf"
 
 
 def bound(found: Mapping[str, Timed]) -> str:
-    """Say what our time consists of, and how far it lies over the floors."""
-    us, read = found[US].median, found[READ].median
-    lower = min(
-        (one for one in (FLOOR, COLUMN_FLOOR) if one in found), key=lambda n: found[n].median
-    )
-    carried = found[lower].median - read
+    """Say what our CPU time consists of, and how far we lie over the floors."""
+    us, read = found[US].cores, found[READ].cores
+    floors = [one for one in (FLOOR, COLUMN_FLOOR) if one in found]
+    lower = min(floors, key=lambda name: found[name].cores)
+    carried = found[lower].cores - read
     ours = us - read - carried
     over, spread = ratio(found[US], found[FLOOR])
     return (
-        f"Our {us:.2f} s: {read / us:.0%} Spark reading the columns, {carried / us:.0%} carrying "
-        f"them to Python and back (what {lower} takes over reading), {ours / us:.0%} ours "
-        f"and TensorFlow's. Over the mapInArrow that does nothing: {over:.2f} x{spread}."
+        f"Of our {us:.1f} core-seconds, Spark's reading takes {read / us:.0%}, carrying the rows "
+        f"to Python and back {carried / us:.0%} (what {lower} takes beyond reading), and "
+        f"{ours / us:.0%} are ours and TensorFlow's. Over the mapInArrow that does nothing: "
+        f"{over:.2f} x{spread}."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any
 
@@ -68,24 +68,38 @@ def _unfed(
     nodes: dict[str, Any], fetches: Collection[str], feeds: Collection[str], inputs: Collection[str]
 ) -> Unfed:
     fed, known = set(map(tensor_name, feeds)), set(map(tensor_name, inputs))
-    required, optional, done = set(), set(), set()
-    todo = list(fetches)
+    required: set[str] = set()
+    optional: set[str] = set()
+    for tensor, node in _above(nodes, fetches, fed, known):
+        if node.op in _PLACEHOLDERS:
+            required.add(tensor)
+        elif tensor in known:
+            # An input inside the graph is like one with a default where it can be computed.
+            above = _above(nodes, node.input, fed, set())
+            needs = any(each.op in _PLACEHOLDERS for _, each in above)
+            (required if needs and node.op != _DEFAULT else optional).add(tensor)
+    return Unfed(frozenset(required), frozenset(optional))
+
+
+def _above(
+    nodes: dict[str, Any], names: Collection[str], fed: set[str], stops: set[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the tensors that these depend on, with their nodes; nothing above `fed` or `stops`.
+
+    A default is computed from what is above it, so that a placeholder with one doesn't stop.
+    """
+    todo, done = list(names), set()
     while todo:
         name = todo.pop()
         node = nodes.get(node_name(name))
         if node is None:
             continue
         # A control edge from a placeholder is satisfied by feeding it, as any other edge is.
-        control = name.startswith("^")
-        tensor = tensor_name(node.name if control else name)
-        if tensor in fed and not (control and node.op not in _PLACEHOLDERS):
+        control = name.startswith("^") and node.op not in _PLACEHOLDERS
+        tensor = f"^{node.name}" if control else tensor_name(name.lstrip("^"))
+        if tensor in done or tensor in fed:
             continue
-        if node.op in _PLACEHOLDERS or (tensor in known and not control and node.op != _DEFAULT):
-            required.add(tensor)
-            continue
-        if tensor in known and not control:
-            optional.add(tensor)
-        if node.name not in done:
-            done.add(node.name)
+        done.add(tensor)
+        yield tensor, node
+        if tensor not in stops or node.op == _DEFAULT:
             todo.extend(node.input)
-    return Unfed(frozenset(required), frozenset(optional))

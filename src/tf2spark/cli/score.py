@@ -38,7 +38,7 @@ class Counts:
     read: int | None = None
 
 
-@click.command()
+@click.command(short_help="Score a table: it comes out with the model's outputs as columns.")
 @click.argument("model", metavar="MODEL")
 @click.option("--input", "input_path", required=True, metavar="PATH", help="The table to score.")
 @click.option("--output", "output_path", required=True, metavar="PATH", help="Where it goes.")

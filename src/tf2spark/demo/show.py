@@ -18,6 +18,7 @@ from rich.text import Text
 _USERS = 3
 _BEST, _WORST = 4, 2
 _BAR_CELLS = 40
+_OTHER_COLUMNS_CELLS = 26
 Floats = npt.NDArray[np.float64]
 
 
@@ -33,7 +34,7 @@ def show_scores(console: Console, scored: pa.Table, train: pa.Table, seed: int) 
     console.print()
     console.print(errors_table(scored, train))
     console.print()
-    console.print(users_table(scored, seed))
+    console.print(users_table(scored, seed, console.width))
     if line := furthest_off(scored):
         console.print(f"\n{line}", markup=False)
     console.print()
@@ -96,11 +97,18 @@ def film_means(train: pa.Table, films: pa.ChunkedArray) -> Floats:
     return _floats(found.fill_null(_floats(train["rating"]).mean()))
 
 
-def users_table(scored: pa.Table, seed: int) -> Table:
-    """Show a few users with the films that the model thinks them to like best and least."""
+def users_table(scored: pa.Table, seed: int, width: int = 100) -> Table:
+    """Show a few users with the films that the model thinks them to like best and least.
+
+    Args:
+        scored: The rows, with a column `predicted`.
+        seed: Chooses the users.
+        width: Of the terminal, in cells; titles that don't fit are cut.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title_justify="left")
     table.title = Text("Films that some users rated, in the order the model puts them", "bold")
-    table.add_column(min_width=52, max_width=64, no_wrap=True, overflow="ellipsis")
+    titles = max(20, min(64, width - _OTHER_COLUMNS_CELLS))
+    table.add_column(width=titles, no_wrap=True, overflow="ellipsis")
     table.add_column("Year", style="dim")
     table.add_column("Predicted", justify="right")
     table.add_column("Rated")

@@ -9,7 +9,6 @@ row that can't become a tensor is named by `RowsRefused`, never fed as something
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import numpy as np
 from attrs import evolve
@@ -19,7 +18,7 @@ from tf2spark.runtime.constant_tensors import broadcast_feeder, constant_feeder
 from tf2spark.runtime.dense import dense_feeder
 from tf2spark.runtime.padded import padded_feeder
 from tf2spark.runtime.ragged import ragged_feeder
-from tf2spark.runtime.rows import Array, Feeder, Ints
+from tf2spark.runtime.rows import Feeder
 from tf2spark.runtime.sparse import sparse_feeder
 from tf2spark.runtime.tensor import Tensor
 
@@ -63,22 +62,11 @@ def copied_strings(fed: Tensor) -> Tensor:
     """
     views = fed.data.view(np.uint64).reshape(-1, 3)
     lengths = (views[:, 0] >> np.uint64(2)).astype(np.int64)
-    places = np.cumsum(lengths + 1) - lengths - 1
-    data = np.zeros(int(lengths.sum()) + len(lengths), np.uint8)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    inside = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    if len(rows):
-        data[places[rows] + inside] = _bytes_at(views[:, 1].astype(np.int64)[rows] + inside)
+    each = zip(views[:, 1].tolist(), lengths.tolist(), strict=True)
+    texts = [ctypes.string_at(address, size) for address, size in each]
+    data = np.frombuffer(b"\0".join([*texts, b""]), np.uint8)
     large = np.empty_like(views)
     large[:, 0] = (lengths.astype(np.uint64) << np.uint64(2)) | np.uint64(1)
     large[:, 1] = lengths
-    large[:, 2] = data.ctypes.data + places
+    large[:, 2] = data.ctypes.data + np.cumsum(lengths + 1) - lengths - 1
     return evolve(fed, data=large, owner=data)
-
-
-def _bytes_at(addresses: Ints) -> Array:
-    """Return the bytes at these addresses, which must be those of living buffers."""
-    low, high = int(addresses.min()), int(addresses.max())
-    # One array over all that lies between; only the bytes at the addresses are touched.
-    memory: Any = (ctypes.c_uint8 * (high - low + 1)).from_address(low)
-    return np.frombuffer(memory, np.uint8)[addresses - low]

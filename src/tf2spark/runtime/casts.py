@@ -17,8 +17,8 @@ from tf2spark.dtypes import DType
 from tf2spark.runtime.rows import VIEW, Array, Ints, Mask, refuse_values
 
 Check = Callable[[Array], Mask | None]
-Converter = Callable[[Array, Ints], Array]
-"""Flat values and the lengths of their rows to values of the tensor's dtype."""
+Converter = Callable[[Array, Ints | int], Array]
+"""Flat values and the lengths of their rows (or the one that all have) to values of the tensor's dtype."""
 
 
 def converter(leaf: pa.DataType, dtype: DType, label: str) -> Converter:
@@ -30,7 +30,7 @@ def converter(leaf: pa.DataType, dtype: DType, label: str) -> Converter:
     if check is None:
         return lambda values, lengths: cast(values)
 
-    def convert(values: Array, lengths: Ints) -> Array:
+    def convert(values: Array, lengths: Ints | int) -> Array:
         bad = check(values)
         if bad is not None:
             refuse_values(

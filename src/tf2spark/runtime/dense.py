@@ -20,7 +20,7 @@ from tf2spark.runtime.tensor import Tensor
 
 def dense_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
     """Choose how the columns of a dense input become its one tensor."""
-    if len(plan.sources) > 1 and not all(map(_is_flat, plan.sources)):
+    if len(plan.sources) > 1 and not plan.assembled and _rectangular(plan):
         return _side_by_side(plan)
     if len(plan.sources) > 1 or plan.assembled:
         read = _flat_reader(plan, limit_bytes)
@@ -35,8 +35,11 @@ def dense_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
     return feed
 
 
-def _is_flat(source: Source) -> bool:
-    return source.layout != "image" and source.depth <= 1
+def _rectangular(plan: InputPlan) -> bool:
+    """Whether all columns are images or lists as deep as the input, or all are scalars."""
+    depths = {3 if source.layout == "image" else source.depth for source in plan.sources}
+    scalars = all(source.layout == "list" and not source.depth for source in plan.sources)
+    return max(depths) > 1 or (scalars and len(plan.dims) == 1)
 
 
 def _reader(plan: InputPlan, source: Source, dims: Dims, limit_bytes: int | None) -> Reader:
@@ -68,7 +71,7 @@ def filled_in(dims: Dims, width: int) -> tuple[int, ...]:
 
 
 def _side_by_side(plan: InputPlan) -> Feeder:
-    """Put nested lists side by side along their first dimension."""
+    """Put scalars, or nested lists, side by side along their first dimension."""
     # Only the sum of the parts is known, not each part's own length.
     dims = (None, *plan.dims[1:])
     readers = [_reader(plan, source, dims, None) for source in plan.sources]

@@ -89,7 +89,7 @@ def _part_reader(
     read: VectorsReader, source: Source, plan: InputPlan, limit_bytes: int | None
 ) -> RowsReader:
     """Choose how one half of sparse rows is read, or the whole written out in full."""
-    label = labels_of(plan) if plan.assembled else source.label
+    label = ", ".join(each.label for each in plan.sources) if plan.assembled else source.label
     match plan.part or source.part:
         case "values":
             return lambda batch: _values(read(batch))
@@ -152,24 +152,23 @@ def refuse_wrong_size(found: Vectors, want: int, plan: InputPlan) -> None:
             ids >= want,
             found.lengths,
             lambda _, place: (
-                f"{columns_text(plan)} has the id {ids[place]}, "
-                f'input "{plan.name}" takes ids below {want}'
+                f'{_have(plan)} the id {ids[place]}, input "{plan.name}" takes ids below {want}'
             ),
         )
 
 
 def refuse_wrong_lengths(lengths: Ints, want: int, plan: InputPlan) -> None:
     """Refuse the rows that have not as many values as the input takes."""
-    columns, name = columns_text(plan), plan.name
-    refuse(lengths != want, lambda row: wrong_length(columns, int(lengths[row]), want, name))
+    have, name = _have(plan), plan.name
+    refuse(lengths != want, lambda row: wrong_length(have, int(lengths[row]), want, name))
 
 
 def refuse_too_long(lengths: Ints, most: int, plan: InputPlan) -> None:
     """Refuse the rows that have more values than the input takes."""
-    columns, name = columns_text(plan), plan.name
+    have, name = _have(plan), plan.name
     refuse(
         lengths > most,
-        lambda row: f'{columns} has {lengths[row]} values, input "{name}" takes at most {most}',
+        lambda row: f'{have} {lengths[row]} values, input "{name}" takes at most {most}',
     )
 
 
@@ -179,12 +178,12 @@ def product_of(dims: tuple[int | None, ...]) -> int | None:
     return math.prod(known) if len(known) == len(dims) else None
 
 
-def labels_of(plan: InputPlan) -> str:
-    """Name the columns of an input: ``a``, or ``a, b``."""
-    return ", ".join(source.label for source in plan.sources)
-
-
 def columns_text(plan: InputPlan) -> str:
-    """Name the columns of an input in a message: ``column "a"``, or ``columns "a, b" together``."""
-    labels = labels_of(plan)
-    return f'column "{labels}"' if len(plan.sources) == 1 else f'columns "{labels}" together'
+    """Name the columns of an input in a message: ``column "a"``, or ``columns "a", "b"``."""
+    names = ", ".join(f'"{source.label}"' for source in plan.sources)
+    return f"column {names}" if len(plan.sources) == 1 else f"columns {names}"
+
+
+def _have(plan: InputPlan) -> str:
+    text = columns_text(plan)
+    return f"{text} has" if len(plan.sources) == 1 else f"{text} together have"

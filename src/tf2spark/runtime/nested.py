@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pyarrow as pa
 
 from tf2spark.dtypes import DType
@@ -49,10 +48,9 @@ def nested_reader(source: Source, dtype: DType, dims: Dims, name: str) -> Reader
             lengths, array = child_of(array)
             size = _size_of_level(lengths.reshape(rows, per_row), want, label, name)
             sizes, per_row = (*sizes, size), per_row * size
-            if array.null_count:
-                refuse_nulls(array, np.full(rows, per_row), label)
+            refuse_nulls(array, per_row, label)
         values, owner = numbers_or_views(array)
-        return convert(values, np.full(rows, per_row)), sizes, owner
+        return convert(values, per_row), sizes, owner
 
     return read
 
@@ -62,7 +60,7 @@ def _scalar_reader(source: Source, dtype: DType, dims: tuple[int, ...]) -> Reade
 
     def read(batch: pa.RecordBatch) -> tuple[Array, tuple[int, ...], object]:
         values, owner = numbers_or_views(take(batch))
-        return convert(values, np.ones(len(values), np.int64)), dims, owner
+        return convert(values, 1), dims, owner
 
     return read
 
@@ -74,13 +72,13 @@ def _size_of_level(table: Ints, want: int | None, label: str, name: str) -> int:
     """
     if not table.size:
         return want or 0
+    have = f'column "{label}" has'
     if want is not None:
-        if (table != want).any():
-            bad = table != want
-            odd = table[np.arange(len(table)), bad.argmax(axis=1)]
-            refuse(
-                bad.any(axis=1), lambda row: wrong_length(f'column "{label}"', odd[row], want, name)
-            )
+        bad = table != want
+        refuse(
+            bad.any(axis=1),
+            lambda row: wrong_length(have, int(table[row][bad[row]][0]), want, name),
+        )
         return want
     first = table[:, 0]
     if table.shape[1] > 1:
@@ -91,7 +89,7 @@ def _size_of_level(table: Ints, want: int | None, label: str, name: str) -> int:
     return int(first[0])
 
 
-def wrong_length(columns: str, got: int, want: int, name: str) -> str:
-    """Say that a row has not as many values as the input takes."""
+def wrong_length(have: str, got: int, want: int, name: str) -> str:
+    """Say that a row has not as many values as the input takes; `have`: ``column "x" has``."""
     values = "1 value" if got == 1 else f"{got} values"
-    return f'{columns} has {values}, input "{name}" takes {want}'
+    return f'{have} {values}, input "{name}" takes {want}'

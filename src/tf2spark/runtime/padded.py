@@ -36,8 +36,6 @@ def filled_up(rows: Rows, width: int, fill: Array) -> Array:
     """Return `width` values a row: its own, then the one of `fill`."""
     if (rows.lengths == width).all():
         return rows.values
-    full = np.empty((len(rows.lengths), width), rows.values.dtype)
-    own = np.arange(width) < rows.lengths[:, None]
-    full[own] = rows.values
-    full[~own] = fill[0]
+    full = np.full((len(rows.lengths), width), fill[0], rows.values.dtype)
+    full[np.arange(width) < rows.lengths[:, None]] = rows.values
     return full.reshape(-1)

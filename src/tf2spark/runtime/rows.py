@@ -77,19 +77,23 @@ def refuse(mask: Mask, reason: str | Callable[[int], str]) -> None:
         raise RowsRefused(rows, [say(int(row)) for row in rows])
 
 
-def refuse_values(bad: Mask, lengths: Ints, reason: Callable[[int, int], str]) -> None:
+def refuse_values(bad: Mask, lengths: Ints | int, reason: Callable[[int, int], str]) -> None:
     """Raise `RowsRefused` for the rows that hold a value where `bad` is true, if there is one.
 
-    `reason` is told each such row and where its first bad value stands among the flat values.
+    `lengths` are how many values each row has, or the one number that all have. `reason` is told
+    each such row and where its first bad value stands among the flat values.
     """
     if bad.any():
         places = np.flatnonzero(bad)
-        rows, first = np.unique(row_ids_of(lengths)[places], return_index=True)
+        even = isinstance(lengths, int)
+        rows, first = np.unique(
+            places // lengths if even else row_ids_of(lengths)[places], return_index=True
+        )
         said = zip(rows.tolist(), places[first].tolist(), strict=True)
         raise RowsRefused(rows, [reason(row, place) for row, place in said])
 
 
-def refuse_nulls(array: pa.Array, lengths: Ints, label: str) -> None:
+def refuse_nulls(array: pa.Array, lengths: Ints | int, label: str) -> None:
     """Refuse the rows with a null among their values."""
     if array.null_count:
         refuse_values(nulls_of(array), lengths, lambda row, _: f'column "{label}" holds a null')
@@ -121,11 +125,15 @@ def join(parts: list[Rows]) -> Rows:
     if len(parts) == 1:
         return parts[0]
     owners = [part.owner for part in parts]
-    lengths = sum((part.lengths for part in parts[1:]), parts[0].lengths)
-    widths = [part.uniform for part in parts]
-    if None not in widths:
-        tables = [part.values.reshape(len(lengths), part.uniform or 0) for part in parts]
+    count = len(parts[0].lengths)
+    widths = [width for part in parts if (width := part.uniform) is not None]
+    if len(widths) == len(parts):
+        tables = [
+            part.values.reshape(count, width) for part, width in zip(parts, widths, strict=True)
+        ]
+        lengths = np.full(count, sum(widths), np.int64)
         return Rows(lengths, np.concatenate(tables, axis=1).reshape(-1), owners)
+    lengths = sum((part.lengths for part in parts[1:]), parts[0].lengths)
     values = np.empty(int(lengths.sum()), parts[0].values.dtype)
     start = starts_of(lengths)
     for part in parts:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import evolve, frozen
@@ -37,17 +38,20 @@ from tf2spark.runtime.rows import (
     starts_of,
 )
 
+Ids = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+
 
 @frozen(eq=False)
 class Vectors:
-    """Sparse rows: row i has the next ``lengths[i]`` of `indices` (int64) and `values`.
+    """Sparse rows: row i has the next ``lengths[i]`` of `indices` and `values`.
 
-    `indices` is None where all rows are dense: each has 0, 1, 2, ... up to its length.
+    `indices` (int32 or int64) is None where all rows are dense: each has 0, 1, 2, ... up to its
+    length.
     `sizes` are the widths of the rows, None where the data doesn't say (maps, bare pairs, lists).
     """
 
     lengths: Ints
-    indices: Ints | None
+    indices: Ids | None
     values: Array
     sizes: Ints | None
     owner: object = None
@@ -77,7 +81,7 @@ def vectors_reader(source: Source, dtype: DType | None) -> VectorsReader:
     return vectors
 
 
-def indices_of(found: Vectors) -> Ints:
+def indices_of(found: Vectors) -> Ids:
     """Return the indices, written out for dense rows too."""
     return positions_of(found.lengths) if found.indices is None else found.indices
 
@@ -99,7 +103,7 @@ def _mllib(array: pa.StructArray, label: str) -> Vectors:
     return Vectors(lengths, indices, values, sizes, owner)
 
 
-def _sparse_indices(array: pa.StructArray, sparse: Mask, value_lengths: Ints, label: str) -> Ints:
+def _sparse_indices(array: pa.StructArray, sparse: Mask, value_lengths: Ints, label: str) -> Ids:
     """Return the indices of the sparse rows alone; those of dense rows are null or mean nothing."""
     lists = plain(array.field("indices"))
     if lists.null_count:
@@ -110,7 +114,7 @@ def _sparse_indices(array: pa.StructArray, sparse: Mask, value_lengths: Ints, la
     lengths[sparse], leaf = child_of(lists)
     refuse_nulls(leaf, lengths, label)
     refuse(sparse & (lengths != value_lengths), _unequal(lengths, value_lengths, label))
-    return _int64(leaf)
+    return _ids(leaf)
 
 
 def _pairs(array: pa.StructArray, label: str) -> Vectors:
@@ -130,7 +134,7 @@ def _map(array: pa.MapArray, label: str) -> Vectors:
     items = plain(array.items.slice(start, end - start))
     refuse_nulls(items, lengths, label)
     values, owner = numbers_or_views(items)
-    keys = _int64(plain(array.keys.slice(start, end - start)))
+    keys = _ids(plain(array.keys.slice(start, end - start)))
     return Vectors(lengths, keys, values, None, owner)
 
 
@@ -154,11 +158,13 @@ def _sizes(array: pa.StructArray, needed: Mask, label: str) -> Ints:
     if sizes.null_count:
         refuse(nulls_of(sizes) & needed, f'column "{label}" has null for size')
         sizes = pc.fill_null(sizes, 0)
-    return _int64(sizes)
+    return np.asarray(sizes.to_numpy()).astype(np.int64)
 
 
-def _int64(leaf: pa.Array) -> Ints:
-    return np.asarray(leaf.to_numpy()).astype(np.int64, copy=False)
+def _ids(leaf: pa.Array) -> Ids:
+    # MLlib's are int32, which is as good to look at and only half as many bytes.
+    ids = np.asarray(leaf.to_numpy())
+    return ids if ids.dtype == np.int32 else ids.astype(np.int64, copy=False)
 
 
 def _unequal(indices: Ints, values: Ints, label: str) -> Callable[[int], str]:

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tf2spark.errors import ContractError
+from tf2spark.spark.session import (
+    _CHATTER,
+    _stderr_filter,
+    configured_master,
+    get_or_create,
+    minimum_java,
+    running,
+)
+
+
+def test_running_session_is_used_and_kept(spark: SparkSession) -> None:
+    """Where a session runs it is taken as it is, and outlives the `with`."""
+    with running("local[7]") as session:
+        assert session is spark
+    assert spark.range(3).count() == 3
+
+
+def program(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that may start a Spark of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={key: value for key, value in os.environ.items() if key != "SPARK_LOCAL_IP"}
+        | environment,
+        check=False,
+    )
+
+
+def test_starts_quietly_with_defaults_that_settings_win_over() -> None:
+    """A local session has no web page, this Python in its workers, the settings given, no noise."""
+    done = program(
+        """
+        import os, sys
+        from tf2spark.spark.session import running
+        with running("local[1]", {"spark.driver.memory": "700m"}) as spark:
+            conf = spark.sparkContext.getConf()
+            print(spark.sparkContext.master, conf.get("spark.driver.memory"))
+            print(spark.sparkContext.uiWebUrl, os.environ["SPARK_LOCAL_IP"])
+            workers = spark.sparkContext.parallelize([0], 1).map(lambda _: sys.executable)
+            print(workers.collect() == [sys.executable])
+            print("in SPARK_SUBMIT_OPTS" if "SPARK_SUBMIT_OPTS" in os.environ else "clean")
+        print(SparkSession.getActiveSession() if "SparkSession" in globals() else "stopped")
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [
+        *("local[1]", "700m", "None", "127.0.0.1", "True", "clean", "stopped")
+    ]
+    assert done.stderr == ""
+
+
+def test_master_is_sparks_own_choice_where_none_is_given(tmp_path: Path) -> None:
+    """What spark-defaults.conf says is used before local[*]."""
+    (tmp_path / "spark-defaults.conf").write_text("spark.master   local[1]\nspark.app.name x\n")
+    text = "from tf2spark.spark.session import configured_master; print(configured_master())"
+    assert program(text, SPARK_CONF_DIR=str(tmp_path)).stdout == "local[1]\n"
+    assert program(text, SPARK_CONF_DIR=str(tmp_path / "no")).stdout == "None\n"
+
+
+def test_master_of_submit_arguments_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PYSPARK_SUBMIT_ARGS names a master as well."""
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--master yarn pyspark-shell")
+    assert configured_master() == "yarn"
+
+
+@pytest.mark.parametrize("master", ["http://head:7077", "localhost", "local[]", "spark://"])
+def test_unknown_master_is_refused(master: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A master that Spark would not know is named before a JVM is started."""
+    monkeypatch.setattr(SparkSession, "getActiveSession", classmethod(lambda _: None))
+    with pytest.raises(ContractError) as raised:
+        get_or_create(master)
+    assert str(raised.value) == (
+        f'--master {master}: Spark knows "local[2]", "local[*]", "spark://HOST:PORT", "yarn" '
+        'and "k8s://HOST:PORT"'
+    )
+
+
+def test_missing_pyspark_is_one_message() -> None:
+    """Without PySpark the message says how to get it."""
+    done = program(
+        """
+        import sys
+        sys.modules["pyspark"] = None
+        from tf2spark.spark.session import need_pyspark
+        need_pyspark()
+        """
+    )
+    assert done.stderr.splitlines()[-1].startswith(
+        "tf2spark.errors.SetupError: PySpark can't be imported ("
+    )
+    assert "pip install 'tf2spark[local]'" in done.stderr
+
+
+def test_older_spark_runs_on_older_java() -> None:
+    """Spark 3 runs from Java 8, Spark 4 from Java 17."""
+    assert (minimum_java("3.5.9"), minimum_java("4.3.0")) == (8, 17)
+
+
+def test_chatter_is_kept_from_stderr_and_all_else_is_passed_on(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Only lines that nobody can act on are dropped."""
+    with _stderr_filter() as descriptor:
+        child = "import sys; sys.stderr.write('WARNING: Using incubator modules: x\\nreal\\n')"
+        subprocess.run([sys.executable, "-c", child], stderr=descriptor, check=True)
+    printed = ""
+    while "real" not in printed:
+        printed += capfd.readouterr().err
+    assert printed == "real\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "dropped"),
+    [
+        (b"WARNING: Using incubator modules: jdk.incubator.vector", True),
+        (b"I0000 00:00:1.1 3778 port.cc:153] oneDNN custom operations are on. You may", True),
+        (b"2026-11-23 22:34:23.155 I port.cc:153] oneDNN custom operations are on.", True),
+        (b"E0000 00:00:1.1 3778 file.cc:1] something failed", False),
+        (b"Traceback (most recent call last):", False),
+    ],
+)
+def test_chatter_is_told_from_news(line: bytes, dropped: bool) -> None:
+    """Notices of a start are chatter, errors never are."""
+    assert bool(_CHATTER.match(line)) is dropped

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tf2spark.dtypes import FLOAT32, STRING
+from tf2spark.runtime.rows import numbers_or_views, tensor
+from tf2spark.runtime.session import TensorFlowFailure
+from tf2spark.runtime.tensor import Tensor
+from tf2spark.testing import FakeSession, fed_strings, fetched_strings
+
+
+def floats(*values: float) -> Tensor:
+    return tensor(FLOAT32, np.array(values, np.float32), (len(values),))
+
+
+def test_the_fake_session_runs_a_function_by_names() -> None:
+    """Feeds arrive under their names, fetches leave in the order asked for, runs are counted."""
+    session = FakeSession(
+        lambda fed: {"double:0": floats(*(fed["x:0"].data * 2)), "x:0": fed["x:0"]}
+    )
+    run = session.prepare(["x:0"], ["x:0", "double:0"])
+    same, double = run([floats(1, 2)])
+    assert isinstance(same, Tensor)
+    assert isinstance(double, Tensor)
+    assert same.data.tolist() == [1, 2]
+    assert double.data.tolist() == [2, 4]
+    run([floats(1, 2, 3)])
+    assert session.runs == [2, 3]
+    session.close()
+
+
+def test_the_fake_session_fails_as_its_model_does() -> None:
+    """What the function raises is what a run raises."""
+
+    def model(fed: dict[str, Tensor]) -> dict[str, Tensor]:
+        raise TensorFlowFailure(3, "indices[0] = 9 is not in [0, 3)")
+
+    with pytest.raises(TensorFlowFailure, match="is not in"):
+        FakeSession(model).prepare([], ["y:0"])([])
+
+
+def test_fed_strings_are_read_back() -> None:
+    """Views onto an Arrow array give its values, empty and long ones too."""
+    views, owner = numbers_or_views(pa.array(["", "a", "b" * 100]))
+    assert fed_strings(tensor(STRING, views, (3,), owner)) == [b"", b"a", b"b" * 100]
+
+
+def test_fetched_strings_have_offsets_from_zero() -> None:
+    """Text is encoded, and a shape that the values don't fill is refused."""
+    made = fetched_strings(["ż", b"\xff", ""], (3, 1))
+    assert made.shape == (3, 1)
+    assert made.offsets.tolist() == [0, 2, 3, 3]
+    assert made.data.tobytes() == "ż".encode() + b"\xff"
+    assert fetched_strings([]).shape == (0,)
+    with pytest.raises(ValueError, match=r"2 values don't fill the shape \[3\]"):
+        fetched_strings(["a", "b"], (3,))
