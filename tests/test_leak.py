@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from zoo import case, path_of
 
 _JOB = Path(__file__).parent / "services" / "leak_job.py"

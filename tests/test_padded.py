@@ -80,6 +80,14 @@ def test_pairs_keep_the_order_that_they_came_in() -> None:
     assert [fed(one, column(rows, PAIRS)) for one in pair] == [[[[9, 2]]], [[[0.5, 0.25]]]]
 
 
+def test_maps_are_sorted_since_they_have_no_order() -> None:
+    """The same map feeds the same ids and values, whatever order its entries came in."""
+    kind = pa.map_(pa.int64(), pa.float32())
+    for row in ([(9, 0.5), (2, 0.25)], [(2, 0.25), (9, 0.5)]):
+        pair = [padded(source(kind, part=part)) for part in ("indices", "values")]
+        assert [fed(one, column([row], kind)) for one in pair] == [[[[2, 9]]], [[[0.25, 0.5]]]]
+
+
 def test_lists_of_several_columns_are_joined_then_padded() -> None:
     """User fields, then item fields, as DeepFM takes them."""
     batch = batch_of(pa.array([[1], [2, 3]], INTS), pa.array([[7, 8], []], INTS))

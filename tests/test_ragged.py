@@ -107,8 +107,11 @@ def test_inner_lists_of_a_wrong_length_are_refused() -> None:
 def test_rows_of_different_inner_sizes_run_apart() -> None:
     """Which row comes first doesn't decide which rows are good; empty rows go with the first."""
     with pytest.raises(RowsUneven) as caught:
-        fed(ragged(DEEP, 1, (None, None)), batch_of(pa.array([[[1]], [[1, 2]], [], [[3]]], DEEP)))
-    assert caught.value.keys.tolist() == [1, 2, 1, 1]
+        fed(
+            ragged(DEEP, 1, (None, None)),
+            batch_of(pa.array([[[1]], [], [[1, 2]], [], [[3]]], DEEP)),
+        )
+    assert caught.value.keys.tolist() == [1, 1, 2, 1, 1]
 
 
 def test_list_rows_are_rows_of_any_length() -> None:

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from frames import frame
 from pyspark.ml.linalg import Vectors
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from zoo import case, path_of
 
 import tf2spark
+from frames import frame
 from tf2spark import errors
 from tf2spark.binding.bind import make_options
 from tf2spark.plan import Plan
 from tf2spark.spark.score import Carrier, choose_carrier, score_dataframe, task_cpus
+from zoo import case, path_of
 
 CARRIERS: list[Carrier] = ["map_in_arrow", "arrow_udf"]
 _ROWS = 100
@@ -297,3 +297,12 @@ def test_streams_are_scored(
     out = spark.read.parquet(str(tmp_path / "out"))
     assert scores_by_id(out) == pytest.approx(scores_by_id(mlp.score(frame(spark, table))))
     assert np.isfinite(list(scores_by_id(out).values())).all()
+
+
+def test_columns_that_python_cannot_have_cannot_feed(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
+) -> None:
+    """A column of a type that Spark can't send to Python is refused as a feed, before the job."""
+    df = frame(spark, table).withColumn("span", F.expr("make_interval(1, 2)"))
+    with pytest.raises(errors.ContractError, match='"span"'):
+        mlp.score(df, feed={"features": "span"})

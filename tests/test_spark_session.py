@@ -15,7 +15,7 @@ from tf2spark.spark.session import (
     _stderr_filter,
     configured_master,
     get_or_create,
-    minimum_java,
+    java_range,
     running,
 )
 
@@ -106,8 +106,8 @@ def test_missing_pyspark_is_one_message() -> None:
 
 
 def test_older_spark_runs_on_older_java() -> None:
-    """Spark 3 runs from Java 8, Spark 4 from Java 17."""
-    assert (minimum_java("3.5.9"), minimum_java("4.3.0")) == (8, 17)
+    """Spark 3 runs on Java 8 to 17, Spark 4 from 17 on."""
+    assert (java_range("3.5.9"), java_range("4.3.0")) == ((8, 17), (17, None))
 
 
 def test_chatter_is_kept_from_stderr_and_all_else_is_passed_on(

@@ -4,13 +4,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from frames import frame
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from zoo import case, path_of
 
 import tf2spark
+from frames import frame
 from tf2spark import errors
+from zoo import case, path_of
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from attrs import frozen
 from tf2spark.dtypes import DType
 
 Shape = tuple[int | None, ...] | None
-"""Dimensions of a tensor, None where one is unknown; None for the whole where the rank is unknown."""
+"""Dimensions of a tensor, None where one is unknown; None for all where the rank is unknown."""
 
 Kind = Literal["dense", "sparse", "ragged"]
 

@@ -97,6 +97,6 @@ BY_CODE: dict[int, DType] = {
 
 
 def from_code(code: int) -> DType:
-    """Return the dtype with this number in ``types.proto``; a TF1 reference type is its base type."""
+    """Return the dtype with this number in ``types.proto``; a TF1 reference type gives its base."""
     code = code % 100
     return BY_CODE.get(code) or _dtype(f"dtype {code}", code, None, None)

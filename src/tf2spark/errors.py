@@ -3,10 +3,10 @@
 Each is also the builtin that a caller would expect::
 
     Tf2SparkError (Exception)
-    ├── ModelError (ValueError)                the SavedModel can't be read, or can't be run as it is
+    ├── ModelError (ValueError)                the SavedModel can't be read, or not run as it is
     │   ├── ModelNotFoundError (FileNotFoundError)   there is no SavedModel at that path
     │   └── UnsafeModelError (PermissionError)       it holds an op that is not allowed
-    ├── ContractError (ValueError)             table and model don't fit: columns, types, shapes, arguments
+    ├── ContractError (ValueError)             table and model don't fit, or an argument is wrong
     ├── RowError (ValueError)                  a row can't be scored, and the mode is "failfast"
     ├── RowCountError (RuntimeError)           a partition would have lost or gained rows
     ├── RunError (RuntimeError)                TensorFlow failed, and no single row is the cause
@@ -79,16 +79,15 @@ _KINDS: dict[str, type[Tf2SparkError]] = {
 # The last line of a Python traceback inside a Spark exception; the message runs to the blank
 # line or to the JVM's own stack trace.
 _IN_TEXT = re.compile(
-    r"^\s*(?:pyspark\S*: )?tf2spark\.errors\.(\w+): (.*?)(?=\n\s*\n|\n\s*at \S+\(|\nTraceback|\nJVM stacktrace|\Z)",
+    r"^\s*(?:pyspark\S*: )?tf2spark\.errors\.(\w+): (.*?)"
+    r"(?=\n\s*\n|\n\s*at \S+\(|\nTraceback|\nJVM stacktrace|\Z)",
     re.DOTALL | re.MULTILINE,
 )
 
 
 def from_text(text: str) -> Tf2SparkError | None:
     """Return the tf2spark error that a worker's traceback inside `text` ends with, or None."""
-    found = None
-    for found in _IN_TEXT.finditer(text):
-        pass
-    if found is None or found[1] not in _KINDS:
+    found = list(_IN_TEXT.finditer(text))
+    if not found or found[-1][1] not in _KINDS:
         return None
-    return _KINDS[found[1]](found[2].rstrip())
+    return _KINDS[found[-1][1]](found[-1][2].rstrip())

@@ -83,7 +83,7 @@ class OutputPlan:
         tensor: The graph tensor that is fetched.
         dtype: Its dtype.
         dims: The dimensions of one row, None where one is unknown.
-        arrow: The column's type: a scalar for rows of shape [] and [1], else lists as deep as `dims`.
+        arrow: The column's type: a scalar for rows of shape [] and [1], else lists deep as `dims`.
     """
 
     column: str

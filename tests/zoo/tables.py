@@ -124,10 +124,11 @@ def _dense(values: list[float]) -> dict[str, Any]:
 
 
 def pairs_of(data: pa.Table, column: str) -> Pairs:
-    """Return the ids and values of each row of a vector or map column, as they come."""
+    """Return the ids and values of each row, those of a map by rising id."""
     rows = []
     for value in data[column].to_pylist():
         if isinstance(value, list):
+            value = sorted(value)
             rows.append(([key for key, _ in value], [item for _, item in value]))
         else:
             ids = value["indices"]

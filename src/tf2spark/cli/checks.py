@@ -99,11 +99,11 @@ def pandas(version: str | None, spark: str | None) -> Finding:
 def java() -> Finding:
     """Look for the Java that Spark would run on."""
     from tf2spark.spark.java import check_version, find_java
-    from tf2spark.spark.session import minimum_java
+    from tf2spark.spark.session import java_range
 
     try:
         found = find_java()
-        check_version(found, minimum_java(version_of("pyspark") or "4"))
+        check_version(found, *java_range(version_of("pyspark") or "4"))
     except SetupError as error:
         what, _, advice = str(error).partition(". ")
         return Finding("Java", "missing", what, advice)

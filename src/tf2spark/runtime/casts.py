@@ -18,7 +18,7 @@ from tf2spark.runtime.rows import VIEW, Array, Ints, Mask, refuse_values
 
 Check = Callable[[Array], Mask | None]
 Converter = Callable[[Array, Ints | int], Array]
-"""Flat values and the lengths of their rows (or the one that all have) to values of the tensor's dtype."""
+"""Flat values, and the lengths of their rows or the one that all have, to values of the dtype."""
 
 
 def converter(leaf: pa.DataType, dtype: DType, label: str) -> Converter:

@@ -85,10 +85,8 @@ def refuse_values(bad: Mask, lengths: Ints | int, reason: Callable[[int, int], s
     """
     if bad.any():
         places = np.flatnonzero(bad)
-        even = isinstance(lengths, int)
-        rows, first = np.unique(
-            places // lengths if even else row_ids_of(lengths)[places], return_index=True
-        )
+        row_of = places // lengths if isinstance(lengths, int) else row_ids_of(lengths)[places]
+        rows, first = np.unique(row_of, return_index=True)
         said = zip(rows.tolist(), places[first].tolist(), strict=True)
         raise RowsRefused(rows, [reason(row, place) for row, place in said])
 

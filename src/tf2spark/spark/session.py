@@ -103,9 +103,13 @@ def is_local(master: str) -> bool:
     return master.startswith("local")
 
 
-def minimum_java(pyspark_version: str) -> int:
-    """Return the oldest Java that a release of Spark runs on."""
-    return 8 if pyspark_version.startswith("3.") else MINIMUM
+def java_range(pyspark_version: str) -> tuple[int, int | None]:
+    """Return the oldest Java that a release of Spark runs on, and the newest where there is one.
+
+    Seen with PySpark 3.5.9 on Java 21: the Arrow inside fails with "sun.misc.Unsafe or
+    java.nio.DirectByteBuffer.<init>(long, int) not available".
+    """
+    return (8, 17) if pyspark_version.startswith("3.") else (MINIMUM, None)
 
 
 def _check_master(master: str) -> None:
@@ -142,7 +146,7 @@ def _defaults(master: str) -> dict[str, str]:
 
 def _prepare_environment(master: str) -> None:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        ensure_java(minimum_java(importlib.metadata.version("pyspark")))
+        ensure_java(*java_range(importlib.metadata.version("pyspark")))
     if is_local(master):
         # Elsewhere the executors have a Python of their own, which only the user knows.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -17,12 +17,21 @@ Batches = Iterator[pa.RecordBatch]
 Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
 
 
+def numbers(count: int) -> list[str]:
+    """Return the names under which columns travel through `mapInArrow`: c0, c1, ..."""
+    return [f"c{index}" for index in range(count)]
+
+
 def partition_scorer(plan: Plan, names: tuple[str, ...]) -> Callable[[Batches], Batches]:
-    """Return the function for `DataFrame.mapInArrow`; `names` are the columns' own names."""
+    """Return the function for `DataFrame.mapInArrow`, whose columns are numbered both ways.
+
+    `names` are the own names of the columns that come in.
+    """
 
     def score_partition(batches: Batches) -> Batches:
         named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
-        yield from score_batches(plan, session_of(plan.model), named, place=_place())
+        for scored in score_batches(plan, session_of(plan.model), named, place=_place()):
+            yield pa.RecordBatch.from_arrays(scored.columns, names=numbers(scored.num_columns))
 
     return score_partition
 
