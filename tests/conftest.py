@@ -6,15 +6,27 @@ import os
 import sys
 from collections.abc import Iterator
 
+import pyspark
 import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
+from tf2spark.errors import SetupError
 from tf2spark.spark.java import ensure_java
+from tf2spark.spark.session import java_range
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["PYSPARK_PYTHON"] = sys.executable
+
+# Here, so that the processes that tests start find it as well.
+try:
+    ensure_java(*java_range(pyspark.__version__))
+except SetupError as error:
+    if not pyspark.__version__.startswith("3."):
+        raise
+    # On a machine without an older Java the smoke tests on the older Spark can't run.
+    pytest.exit(f"nothing is tested on PySpark {pyspark.__version__}: {error}", returncode=0)
 
 # The first example of a test pays for what is imported and compiled by then.
 settings.register_profile("tf2spark", deadline=None)
@@ -24,7 +36,6 @@ settings.load_profile("tf2spark")
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A local Spark with two slots."""
-    ensure_java()
     session = (
         SparkSession.builder.master("local[2]")
         .appName("tf2spark tests")
