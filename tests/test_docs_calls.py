@@ -12,7 +12,8 @@ import pytest
 
 import tf2spark
 from tf2spark.binding.bind import make_options
-from tf2spark.columns import normal_feeds, normal_fetches, parse_feed, parse_fetch
+from tf2spark.columns import normal_feeds, normal_fetches
+from tf2spark.columns_text import parse_feed, parse_fetch
 
 _DOCS = Path(__file__).parent.parent / "docs"
 _PAGES = ["feeding.md", "rows.md", "clusters.md"]

@@ -148,7 +148,7 @@ def score(context: click.Context, /, **given: Any) -> None:
 
 
 def _score_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    from tf2spark.columns import parse_feed, parse_fetch
+    from tf2spark.columns_text import parse_feed, parse_fetch
 
     keep = given["keep"]
     return {
