@@ -9,7 +9,7 @@ HAS_JAVA := { "$${JAVA_HOME:-/nowhere}/bin/java" -version || java -version; } >/
 export SPARK_LOCAL_IP := 127.0.0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types unit test-spark35 format docs clean
+.PHONY: help setup demo test check lint types unit test-spark35 bench format docs clean
 
 help:  ## Print this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ $(SPARK35)/.setup-done: pyproject.toml constraints.txt | $(VENV)/.setup-done
 	@$(SPARK35)/bin/python -m pip install -q -c $(SPARK35)/constraints.txt setuptools \
 		'pyspark==3.5.9' pandas tensorflow-cpu hypothesis pytest pytest-timeout -e .
 	@touch $@
+
+bench: setup  ## Us and the peers in turns: make bench CASES="dense strings" SCALE=small|full
+	@PYTHONPATH=. $(BIN)/python -m benchmarks $(CASES) --scale $(or $(SCALE),small)
 
 format: setup  ## Write the code in the project's format
 	@$(BIN)/ruff check --fix-only -q .

@@ -6,10 +6,10 @@ functions below; `columns_text` reads the same from the command line.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 from attrs import evolve, frozen
 
 from tf2spark.errors import ContractError
@@ -119,7 +119,7 @@ def padded(column: Any, value: Any) -> Padded:
     inside = as_feed(column)
     if isinstance(inside, Padded | Constant):
         raise ContractError(f"padded() takes a column or a list of columns, not {inside}")
-    if isinstance(value, np.bool_ | np.number):
+    if _is_numpy_scalar(value):
         value = value.item()
     if not isinstance(value, bool | int | float | str | bytes):
         raise ContractError(
@@ -159,7 +159,7 @@ def as_feed(value: Any) -> Feed:
         return value
     if isinstance(value, str):
         return Column(value)
-    if isinstance(value, np.bool_ | np.number):
+    if _is_numpy_scalar(value):
         value = value.item()
     if isinstance(value, bool | int | float):
         return Constant(value)
@@ -185,6 +185,12 @@ def as_output(value: Any) -> Output:
         f"{_short(value)} is no output: write the name of an output or of a tensor, binary(name) "
         "or output(name, rank=2)"
     )
+
+
+def _is_numpy_scalar(value: Any) -> bool:
+    # Who has such a value has imported NumPy; nobody else needs it here.
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.bool_ | numpy.number)
 
 
 def _short(value: Any) -> str:

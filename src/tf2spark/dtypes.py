@@ -5,9 +5,13 @@ Source of the numbers: ``tensorflow/core/framework/types.proto``.
 
 from __future__ import annotations
 
-import numpy as np
-import pyarrow as pa
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
 from attrs import frozen
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @frozen
@@ -21,8 +25,16 @@ class DType:
 
     name: str
     code: int
-    numpy: np.dtype[np.generic] | None
-    arrow: pa.DataType | None
+    _numpy_name: str | None
+    _arrow_name: str | None
+
+    @property
+    def numpy(self) -> np.dtype[np.generic] | None:
+        return None if self._numpy_name is None else _numpy_dtype(self._numpy_name)
+
+    @property
+    def arrow(self) -> Any:
+        return None if self._arrow_name is None else _arrow_type(self._arrow_name)
 
     @property
     def is_integer(self) -> bool:
@@ -39,24 +51,35 @@ class DType:
         return self.name
 
 
-def _dtype(name: str, code: int, numpy: str | None, arrow: pa.DataType | None) -> DType:
-    return DType(name, code, None if numpy is None else np.dtype(numpy), arrow)
+# NumPy and Arrow are imported when a column is at stake: reading a model needs neither.
+@cache
+def _numpy_dtype(name: str) -> np.dtype[np.generic]:
+    import numpy as np
+
+    return np.dtype(name)
 
 
-FLOAT32 = _dtype("float32", 1, "f4", pa.float32())
-FLOAT64 = _dtype("float64", 2, "f8", pa.float64())
-INT32 = _dtype("int32", 3, "i4", pa.int32())
-UINT8 = _dtype("uint8", 4, "u1", pa.int16())
-INT16 = _dtype("int16", 5, "i2", pa.int16())
-INT8 = _dtype("int8", 6, "i1", pa.int8())
-STRING = _dtype("string", 7, None, pa.string())
-INT64 = _dtype("int64", 9, "i8", pa.int64())
-BOOL = _dtype("bool", 10, "?", pa.bool_())
-BFLOAT16 = _dtype("bfloat16", 14, "u2", pa.float32())
-UINT16 = _dtype("uint16", 17, "u2", pa.int32())
-HALF = _dtype("half", 19, "f2", pa.float32())
-UINT32 = _dtype("uint32", 22, "u4", pa.int64())
-UINT64 = _dtype("uint64", 23, "u8", pa.decimal128(20, 0))
+@cache
+def _arrow_type(name: str) -> Any:
+    import pyarrow as pa
+
+    return pa.decimal128(20, 0) if name == "decimal" else pa.type_for_alias(name)
+
+
+FLOAT32 = DType("float32", 1, "f4", "float32")
+FLOAT64 = DType("float64", 2, "f8", "float64")
+INT32 = DType("int32", 3, "i4", "int32")
+UINT8 = DType("uint8", 4, "u1", "int16")
+INT16 = DType("int16", 5, "i2", "int16")
+INT8 = DType("int8", 6, "i1", "int8")
+STRING = DType("string", 7, None, "string")
+INT64 = DType("int64", 9, "i8", "int64")
+BOOL = DType("bool", 10, "?", "bool")
+BFLOAT16 = DType("bfloat16", 14, "u2", "float32")
+UINT16 = DType("uint16", 17, "u2", "int32")
+HALF = DType("half", 19, "f2", "float32")
+UINT32 = DType("uint32", 22, "u4", "int64")
+UINT64 = DType("uint64", 23, "u8", "decimal")
 
 _NO_COLUMN = {
     8: "complex64",
@@ -91,7 +114,7 @@ BY_CODE: dict[int, DType] = {
         HALF,
         UINT32,
         UINT64,
-        *(_dtype(name, code, None, None) for code, name in _NO_COLUMN.items()),
+        *(DType(name, code, None, None) for code, name in _NO_COLUMN.items()),
     )
 }
 
@@ -99,4 +122,4 @@ BY_CODE: dict[int, DType] = {
 def from_code(code: int) -> DType:
     """Return the dtype with this number in ``types.proto``; a TF1 reference type gives its base."""
     code = code % 100
-    return BY_CODE.get(code) or _dtype(f"dtype {code}", code, None, None)
+    return BY_CODE.get(code) or DType(f"dtype {code}", code, None, None)

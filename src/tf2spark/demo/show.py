@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,9 +61,11 @@ def show_files(console: Console, folder: Path) -> None:
 
 def next_commands(where: str) -> list[str]:
     """Return shell commands on the demo's files; `where` is their folder, quoted for a shell."""
+    # After `make demo` the command lies in an environment that isn't on the PATH.
+    command = "tf2spark" if shutil.which("tf2spark") else shlex.quote(sys.argv[0])
     return [
-        f"tf2spark inspect {where}/model",
-        f"tf2spark score {where}/model --input {where}/ratings.parquet \\\n"
+        f"{command} inspect {where}/model",
+        f"{command} score {where}/model --input {where}/ratings.parquet \\\n"
         f"      --output {where}/scored-again.parquet --keep user,title --overwrite",
     ]
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from attrs import frozen
 
 from tf2spark.dtypes import DType
@@ -153,13 +152,21 @@ def column_of(source: Source) -> Callable[[pa.RecordBatch], pa.Array]:
     def take(batch: pa.RecordBatch) -> pa.Array:
         array = plain(batch.column(index))
         for name in fields:
-            # By number, since a name that begins with a dot would be read as a path.
-            array = plain(pc.struct_field(array, [array.type.get_field_index(name)]))
+            array = plain(_field_of(array, name))
         if array.null_count:
             refuse(nulls_of(array), reason)
         return array
 
     return take
+
+
+def _field_of(array: pa.StructArray, name: str) -> pa.Array:
+    """Return a field of a struct, null where the struct is."""
+    # Here, because most jobs need none of it and it is slow to import.
+    import pyarrow.compute as pc
+
+    # By number, since a name that begins with a dot would be read as a path.
+    return pc.struct_field(array, [array.type.get_field_index(name)])
 
 
 def plain(array: pa.Array) -> pa.Array:

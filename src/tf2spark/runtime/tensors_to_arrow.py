@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tf2spark.contract import shape_text
 from tf2spark.errors import RunError
@@ -102,17 +101,19 @@ def _strings(plan: OutputPlan, leaf: pa.DataType) -> Columner:
         if len(tensor.data) > _MOST:
             raise RunError(f'output "{plan.name}" holds over 2 GiB of strings: lower batch_rows')
         buffers = [None, pa.py_buffer(tensor.offsets.astype(np.int32)), pa.py_buffer(tensor.data)]
-        raw = pa.Array.from_buffers(pa.binary(), len(tensor.offsets) - 1, buffers)
-        return _as_text(raw, plan, rows) if text else raw
+        values = pa.Array.from_buffers(leaf, len(tensor.offsets) - 1, buffers)
+        if text:
+            _refuse_other_than_utf8(values, plan, rows)
+        return values
 
     return convert
 
 
-def _as_text(raw: pa.Array, plan: OutputPlan, rows: int) -> pa.Array:
+def _refuse_other_than_utf8(values: pa.Array, plan: OutputPlan, rows: int) -> None:
     try:
-        return pc.cast(raw, pa.string())
+        values.validate(full=True)
     except pa.ArrowInvalid:
-        bad = np.array([not _is_utf8(value.as_py()) for value in raw])
+        bad = np.array([not _is_utf8(value.as_py()) for value in values.cast(pa.binary())])
         refuse(
             np.asarray(bad.reshape(rows, -1).any(axis=1)),
             f'output "{plan.name}" is not UTF-8 text: fetch={{"{plan.column}": '

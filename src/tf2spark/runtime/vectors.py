@@ -12,7 +12,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from attrs import evolve, frozen
 
 from tf2spark.dtypes import DType
@@ -158,7 +157,7 @@ def _sizes(array: pa.StructArray, needed: Mask, label: str) -> Ints:
     sizes = array.field("size")
     if sizes.null_count:
         refuse(nulls_of(sizes) & needed, f'column "{label}" has null for size')
-        sizes = pc.fill_null(sizes, 0)
+        sizes = sizes.fill_null(0)
     return np.asarray(sizes.to_numpy()).astype(np.int64)
 
 

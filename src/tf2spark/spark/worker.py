@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tf2spark.binding.bind import Options, bind
-from tf2spark.binding.request import Request
 from tf2spark.plan import ModelRef, Plan
 from tf2spark.runtime.scorer import batch_scorer, error_column, score_batches
 from tf2spark.runtime.session import Session
 from tf2spark.runtime.worker_session import session_of
+
+if TYPE_CHECKING:
+    from tf2spark.binding.bind import Options
+    from tf2spark.binding.request import Request
 
 Batches = Iterator[pa.RecordBatch]
 Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
@@ -51,6 +54,8 @@ def late_column_scorer(
     """Return the function for a `udf`, which learns its columns' types from its first batch."""
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        from tf2spark.binding.bind import bind
+
         session, plan = None, None
         for batch in _as_batches(arrays, names):
             if plan is None or session is None:
