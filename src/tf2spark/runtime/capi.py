@@ -189,8 +189,7 @@ def _load() -> ctypes.CDLL:
     path = library_path()
     try:
         with _quiet():
-            # With RTLD_GLOBAL its BoringSSL takes the place of the OpenSSL of Python's _hashlib.
-            loaded = ctypes.CDLL(path, mode=ctypes.RTLD_LOCAL)
+            loaded = ctypes.CDLL(path, handle=_open_lazily(path))
         for name, (result, arguments) in _FUNCTIONS.items():
             function = getattr(loaded, name)
             function.restype, function.argtypes = result, arguments
@@ -200,6 +199,21 @@ def _load() -> ctypes.CDLL:
             "2.13 or later; spark.executor.pyspark.memory, if set, must leave it 2 GB"
         ) from error
     return loaded
+
+
+def _open_lazily(path: str) -> int:
+    """Open a library whose functions are bound at their first call, and return its handle.
+
+    Binding all of TensorFlow's 150,000 calls at once, as ctypes does, takes twice as long. With
+    RTLD_GLOBAL its BoringSSL would take the place of the OpenSSL of Python's _hashlib.
+    """
+    system = ctypes.CDLL(None)
+    system.dlopen.restype, system.dlopen.argtypes = c_void_p, (c_char_p, c_int)
+    system.dlerror.restype = c_char_p
+    handle: int | None = system.dlopen(os.fsencode(path), os.RTLD_LAZY | os.RTLD_LOCAL)
+    if handle is None:
+        raise OSError((system.dlerror() or b"unknown reason").decode(errors="replace"))
+    return handle
 
 
 @contextmanager
