@@ -26,9 +26,10 @@ def main() -> int:
     for name in asked.cases or CASES:
         reports.append(_run(name, bench))
         print(f"\n{reports[-1].text()}\n", flush=True)
+        if asked.write:
+            # After each case, so that an interrupted run keeps what it has measured.
+            RESULTS.write_text(_document(reports, asked))
     spark.stop()
-    if asked.write:
-        RESULTS.write_text(_document(reports, asked))
     return 0 if all(report.agreed for report in reports) else 1
 
 

@@ -11,8 +11,6 @@ from pyspark.sql import DataFrame
 import tf2spark
 from tf2spark.spark import score
 
-CARRIERS = ("map_in_arrow", "arrow_udf")
-
 
 def scored(
     path: str, df: DataFrame, keep: Sequence[str] | None, *, carrier: str | None = None, **how: Any
