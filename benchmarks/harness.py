@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -130,6 +131,8 @@ def alternate(bench: Bench, contenders: Sequence[Contender]) -> dict[str, Timed]
             # At once: Spark ends workers that were idle for a minute.
             if one.python and turn == bench.runs - 1:
                 timed.memory = worker_memory(bench.spark, pools[one.name])
+    for timed in found.values():
+        print(f"  {timed.name}: {timed.median:.2f} s, {timed.cores:.2f} core-s", file=sys.stderr)
     return found
 
 
