@@ -53,7 +53,9 @@ def _with_kept(
     found = alternate(bench, contenders)
     report.add(f"### {' and '.join(keep)} kept (ours by {chosen_carrier(ours.job())})")
     report.add(times_table(found, df.count()))
-    report.target(f"Faster than {PEER}", 1.4, *ratio(found[PEER], found[US]))
+    report.target(
+        f"Faster than {PEER}, {' and '.join(keep)} kept", 1.4, *ratio(found[PEER], found[US])
+    )
     compare(
         report, {one.name: answers(bench, one, by="id", score="score") for one in contenders[:2]}
     )

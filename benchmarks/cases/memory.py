@@ -17,9 +17,7 @@ WIDTH = 128
 
 def run(bench: Bench) -> Report:
     rows = bench.choose_rows(small=100_000, full=500_000)
-    report = Report(
-        f"memory: private memory of a worker after scoring {rows:,} rows, each run twice"
-    )
+    report = Report(f"memory: private memory of a worker after scoring {rows:,} rows, twice")
     for what, contenders in (("dense", _dense(bench, rows)), ("strings", _strings(bench, rows))):
         found = alternate(_twice(bench), contenders)
         report.add(f"### {what}")
@@ -28,7 +26,7 @@ def run(bench: Bench) -> Report:
             assert all(one["tensorflow_mapped"] for one in found[name].memory), name
             assert all(one["tensorflow_imported"] is imported for one in found[name].memory), name
         smaller = found[PEER].private_mb / found[US].private_mb
-        report.target(f"Smaller than {PEER}", 1.5, smaller)
+        report.target(f"Smaller than {PEER}, {what}", 1.5, smaller)
         empty = found[FLOOR].private_mb
         report.add(
             f"{empty:.0f} of our {found[US].private_mb:.0f} MB are what a worker takes that does "

@@ -20,7 +20,7 @@ from benchmarks.stages import stages_table
 
 
 def run(bench: Bench) -> Report:
-    rows = bench.choose_rows(small=100_000, full=1_000_000)
+    rows = bench.choose_rows(small=100_000, full=3_000_000)
     sizes = ", ".join(f"{size:,}" for size in models.WORDS.values())
     report = Report(f"strings: three columns, vocabularies of {sizes} words, {rows:,} rows")
     df = data.strings(bench.spark, bench.folder, rows)

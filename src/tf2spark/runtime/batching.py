@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tf2spark.plan import InputPlan, Plan
+from tf2spark.runtime.arrow_arrays import places
 from tf2spark.runtime.rows import Ints
 
 
@@ -48,14 +49,14 @@ def filled_up(batch: pa.RecordBatch, rows: int) -> pa.RecordBatch:
     """
     if batch.num_rows == rows:
         return batch
-    return batch.take(np.minimum(np.arange(rows), batch.num_rows - 1))
+    return batch.take(places(np.minimum(np.arange(rows), batch.num_rows - 1)))
 
 
 def picked(batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
     """Return the rows with these rising numbers, without a copy where they follow each other."""
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
         return batch.slice(int(rows[0]), len(rows))
-    return batch.take(rows)
+    return batch.take(places(rows))
 
 
 def halves(rows: int) -> list[Ints]:

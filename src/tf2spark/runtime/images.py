@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tf2spark.dtypes import DType
 from tf2spark.plan import Source
+from tf2spark.runtime.arrow_arrays import values_of
 from tf2spark.runtime.casts import cast_to
 from tf2spark.runtime.nested import Dims, Reader
 from tf2spark.runtime.rows import (
@@ -47,7 +48,7 @@ def _field(array: pa.StructArray, key: str, label: str) -> Ints:
     field = array.field(key)
     if field.null_count:
         refuse(nulls_of(field), f'column "{label}" is an image that has null for {key}')
-    return np.asarray(field.to_numpy()).astype(np.int64)
+    return values_of(field).astype(np.int64)
 
 
 def _pixels(array: pa.StructArray, label: str) -> tuple[Array, Ints]:

@@ -16,6 +16,7 @@ from attrs import frozen
 
 from tf2spark.dtypes import DType
 from tf2spark.plan import Source
+from tf2spark.runtime.arrow_arrays import values_of
 from tf2spark.runtime.strings import views
 from tf2spark.runtime.tensor import Tensor
 
@@ -186,7 +187,7 @@ def plain(array: pa.Array) -> pa.Array:
 
 def nulls_of(array: pa.Array) -> Mask:
     """Return which values of an array are null."""
-    mask: Mask = array.is_null().to_numpy(zero_copy_only=False)
+    mask: Mask = values_of(array.is_null())
     return mask
 
 
@@ -219,7 +220,7 @@ def numbers_or_views(leaf: pa.Array) -> tuple[Array, object]:
         offsets = np.arange(leaf.offset, leaf.offset + len(leaf) + 1) * kind.byte_width
         return _views(offsets, leaf.buffers()[1]), leaf
     if types.is_primitive(kind):
-        return leaf.to_numpy(zero_copy_only=not types.is_boolean(kind)), None
+        return values_of(leaf), None
     return _views(offsets_of(leaf), leaf.buffers()[2]), leaf
 
 
@@ -230,4 +231,6 @@ def _views(offsets: npt.NDArray[np.integer[Any]], data: pa.Buffer | None) -> Arr
 def views_of(texts: list[str | bytes]) -> tuple[Array, object]:
     """Return strings as `VIEW` values, and what must stay alive for them."""
     flat = [text if isinstance(text, bytes) else text.encode() for text in texts]
-    return numbers_or_views(pa.array(flat, pa.binary()))
+    offsets = np.cumsum([0, *map(len, flat)], dtype=np.int64)
+    data = pa.py_buffer(b"".join(flat))
+    return _views(offsets, data), data

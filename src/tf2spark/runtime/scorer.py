@@ -15,6 +15,7 @@ from attrs import Factory, define, evolve
 
 from tf2spark.errors import RowCountError, RowError, RunError
 from tf2spark.plan import InputPlan, Plan
+from tf2spark.runtime.arrow_arrays import places
 from tf2spark.runtime.arrow_to_tensors import copied_strings, feeder
 from tf2spark.runtime.batching import filled_up, groups, halves, picked, row_slices
 from tf2spark.runtime.capi import TensorFlowFailure
@@ -226,7 +227,7 @@ def _in_row_order(pieces: list[Piece], kinds: list[pa.DataType], rows: int) -> l
         return whole
     where = np.full(rows, -1)
     where[numbers] = np.arange(len(numbers))
-    return [column.take(pa.array(where, mask=where < 0)) for column in whole]
+    return [column.take(places(where)) for column in whole]
 
 
 def _concat(arrays: list[pa.Array]) -> pa.Array:
@@ -248,7 +249,7 @@ def _with_kept(plan: Plan, batch: pa.RecordBatch, scored: Scored) -> pa.RecordBa
         columns.append(error_column(scored, batch.num_rows))
     out = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
     if plan.mode == "dropmalformed" and scored.reasons:
-        out = out.take(np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons)))
+        out = out.take(places(np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons))))
     return out
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from tf2spark.contract import shape_text
 from tf2spark.errors import RunError
 from tf2spark.plan import OutputPlan
+from tf2spark.runtime.arrow_arrays import booleans, numbers
 from tf2spark.runtime.casts import from_bfloat16
 from tf2spark.runtime.rows import Array, refuse
 from tf2spark.runtime.tensor import Strings, Tensor
@@ -66,7 +67,7 @@ def _nested(values: pa.Array, shape: tuple[int, ...], lists: list[pa.DataType]) 
     """Wrap flat values in one list level a dimension, innermost first."""
     for level in reversed(range(len(lists))):
         count, size = math.prod(shape[: level + 1]), shape[level + 1]
-        offsets = pa.array(np.arange(count + 1, dtype=np.int32) * np.int32(size))
+        offsets = numbers(np.arange(count + 1, dtype=np.int32) * np.int32(size), pa.int32())
         values = pa.ListArray.from_arrays(offsets, values, type=lists[level])
     return values
 
@@ -75,11 +76,11 @@ def _numbers(plan: OutputPlan, leaf: pa.DataType) -> Columner:
     if pa.types.is_decimal(leaf):
         return lambda tensor, rows: _decimals(_flat(tensor), leaf)
     if pa.types.is_boolean(leaf):
-        return lambda tensor, rows: pa.array(_flat(tensor))
+        return lambda tensor, rows: booleans(_flat(tensor))
     if plan.dtype.name == "bfloat16":
-        return lambda tensor, rows: pa.array(from_bfloat16(_flat(tensor)), leaf)
+        return lambda tensor, rows: numbers(from_bfloat16(_flat(tensor)), leaf)
     to = leaf.to_pandas_dtype()
-    return lambda tensor, rows: pa.array(_flat(tensor).astype(to, copy=False), leaf)
+    return lambda tensor, rows: numbers(_flat(tensor).astype(to, copy=False), leaf)
 
 
 def _flat(tensor: Tensor | Strings) -> Array:

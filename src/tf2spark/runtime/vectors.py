@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 
 from tf2spark.dtypes import DType
 from tf2spark.plan import Source
+from tf2spark.runtime.arrow_arrays import booleans, values_of
 from tf2spark.runtime.casts import converter
 from tf2spark.runtime.rows import (
     Array,
@@ -88,7 +89,7 @@ def indices_of(found: Vectors) -> Ids:
 def _mllib(array: pa.StructArray, label: str) -> Vectors:
     kinds = array.field("type")
     refuse(nulls_of(kinds), f'column "{label}" has null for type')
-    sparse: Mask = kinds.to_numpy() != 1
+    sparse: Mask = values_of(kinds) != 1
     lengths, leaf = _list_field(array, "values", label)
     values, owner = numbers_or_views(leaf)
     if not sparse.any():
@@ -108,7 +109,7 @@ def _sparse_indices(array: pa.StructArray, sparse: Mask, value_lengths: Ints, la
     if lists.null_count:
         refuse(nulls_of(lists) & sparse, f'column "{label}" has null for indices')
     if not sparse.all():
-        lists = lists.filter(pa.array(sparse))
+        lists = lists.filter(booleans(sparse))
     lengths = np.zeros(len(array), np.int64)
     lengths[sparse], leaf = child_of(lists)
     refuse_nulls(leaf, lengths, label)
@@ -157,13 +158,12 @@ def _sizes(array: pa.StructArray, needed: Mask, label: str) -> Ints:
     sizes = array.field("size")
     if sizes.null_count:
         refuse(nulls_of(sizes) & needed, f'column "{label}" has null for size')
-        sizes = sizes.fill_null(0)
-    return np.asarray(sizes.to_numpy()).astype(np.int64)
+    return values_of(sizes).astype(np.int64)
 
 
 def _ids(leaf: pa.Array) -> Ids:
     # MLlib's are int32, which is as good to look at and only half as many bytes.
-    ids = np.asarray(leaf.to_numpy())
+    ids = values_of(leaf)
     return ids if ids.dtype == np.int32 else ids.astype(np.int64, copy=False)
 
 
