@@ -22,13 +22,13 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) can't make virtual environments (on Debian: apt install python3-venv)"; exit 1; }
 	@echo "setup: installing into $(VENV) (about 2 minutes the first time)"
-	@# Gone for a moment: pip would complain of what recbole needs to run, which we don't want.
-	@$(BIN)/python -m pip uninstall -qqq -y recbole
+	@# Gone for a moment: pip would complain of what they need to run, which we don't want.
+	@$(BIN)/python -m pip uninstall -qqq -y recbole tf-keras
 	@java=''; $(HAS_JAVA) || java=',java'; \
 		echo "setup: Java $$(test -z "$$java" && echo 'of this machine' || echo 'from PyPI')"; \
 		$(BIN)/python -m pip install -q -c constraints.txt -e ".[local,test$$java]"
-	@# It holds MovieLens 100k, the demo's data.
-	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps recbole
+	@# MovieLens 100k, the demo's data; Keras 2, which would bring the other TensorFlow.
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps recbole tf-keras
 	@touch $@
 
 demo: setup  ## Train a small model on MovieLens 100k, score it on a local Spark, show the result

@@ -26,13 +26,14 @@ output "y" has a dtype that Spark hasn't).
 
 from __future__ import annotations
 
-from zoo import apart, dtypes, keras_models, modules, refusing, sparse, tf1
+from zoo import apart, dtypes, keras2_models, keras_models, modules, refusing, sparse, tf1
 from zoo.apart import APART, UNSAFE
 from zoo.case import Case
 from zoo.running import expected_of, path_of, run_tensorflow
 
 ALL = [
     *keras_models.CASES,
+    *keras2_models.CASES,
     *modules.CASES,
     *tf1.CASES,
     *dtypes.CASES,
