@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import pyspark
@@ -16,6 +17,9 @@ from tf2spark.spark.java import ensure_java
 from tf2spark.spark.session import java_range
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The host's cache of models, for this run only; workers inherit it.
+_cache = tempfile.TemporaryDirectory(prefix="tf2spark-cache-")
+os.environ["TF2SPARK_CACHE"] = _cache.name
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["PYSPARK_PYTHON"] = sys.executable
 

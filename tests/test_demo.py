@@ -17,9 +17,10 @@ from rich.console import Console
 
 from tf2spark import SavedModel
 from tf2spark.cli.main import run
+from tf2spark.compile.quiet import silence
 from tf2spark.demo import data, show
 from tf2spark.demo.run import check_folder, make_folder, run_demo
-from tf2spark.demo.train import _silence, need_tensorflow
+from tf2spark.demo.train import need_tensorflow
 from tf2spark.errors import OutputError, SetupError
 
 _ROWS = 3_000
@@ -265,7 +266,7 @@ class TestTrain:
 
     def test_silence_keeps_what_explains_an_error(self, capfd: pytest.CaptureFixture[str]) -> None:
         """Words on stderr are dropped where all goes well, and shown where it doesn't."""
-        with _silence():
+        with silence():
             os.write(2, b"chatter")
         with pytest.raises(ImportError):
             fail_aloud()
@@ -285,7 +286,7 @@ def test_help_imports_neither_spark_nor_tensorflow() -> None:
 
 def fail_aloud() -> None:
     """Fail as a native library does that can't be loaded."""
-    with _silence():
+    with silence():
         os.write(2, b"the reason")
         raise ImportError
 

@@ -57,7 +57,7 @@ def test_commands_of_the_readme_run(folder: Path) -> None:
     """The commands work on what the Python before them has written."""
     lines = blocks("console").replace("\\\n", " ").splitlines()
     shown = [line.removeprefix("$ ") for line in lines if line.startswith("$ tf2spark ")]
-    assert len(shown) == 3
+    assert len(shown) == 4
     done = run(["bash", "-e", "-c", "\n".join(shown)], folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 rows, " in done.stdout

@@ -6,6 +6,7 @@ import inspect
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tf2spark.columns import normal_feeds, normal_fetches
 from tf2spark.columns_text import parse_feed, parse_fetch
 
 _DOCS = Path(__file__).parent.parent / "docs"
-_PAGES = ["feeding.md", "rows.md", "clusters.md"]
+_PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md"]
 _OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible"}
 
 
@@ -32,6 +33,10 @@ class CheckedModel:
 
     def register(self, *arguments: Any, **named: Any) -> None:
         self._check(tf2spark.SavedModel.register, arguments, named)
+
+    def compile(self, *arguments: Any, **named: Any) -> CheckedModel:
+        self._check(tf2spark.SavedModel.compile, arguments, named)
+        return self
 
     def _check(self, method: Any, arguments: Any, named: dict[str, Any]) -> None:
         inspect.signature(method).bind(self, *arguments, **named)
@@ -52,7 +57,9 @@ def test_calls_in_the_docs_are_right(page: str) -> None:
     """Every Python block of a page runs, and every argument passes the driver's checks."""
     blocks = re.findall(r"```python\n(.*?)```", (_DOCS / page).read_text(), re.DOTALL)
     assert blocks
-    names = {"model": CheckedModel(), "df": Frame(), "spark": None, "tf2spark": tf2spark}
+    shown = SimpleNamespace(**{name: getattr(tf2spark, name) for name in tf2spark.__all__})
+    shown.SavedModel = lambda path: CheckedModel()
+    names = {"model": CheckedModel(), "df": Frame(), "spark": None, "tf2spark": shown}
     for block in blocks:
         exec(compile(block, page, "exec"), names)
 

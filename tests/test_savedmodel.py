@@ -336,7 +336,7 @@ def test_the_largest_version_is_used(copy: Callable[[str], Path]) -> None:
 
 def test_a_version_of_a_plain_model_is_an_error(models: Path) -> None:
     """A version says nothing where the path is a SavedModel itself."""
-    with pytest.raises(ModelError, match="is a SavedModel itself; leave version out"):
+    with pytest.raises(ModelError, match="is a model itself; leave version out"):
         savedmodel.read(models / "keras", version=1)
 
 

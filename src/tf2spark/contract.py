@@ -7,6 +7,7 @@ from typing import Literal
 from attrs import frozen
 
 from tf2spark.dtypes import DType
+from tf2spark.manifest import Manifest
 
 Shape = tuple[int | None, ...] | None
 """Dimensions of a tensor, None where one is unknown; None for all where the rank is unknown."""
@@ -59,19 +60,20 @@ class Contract:
     """What a SavedModel takes and gives, and what a reader should know of it.
 
     Attributes:
-        path: The folder that holds ``saved_model.pb``.
+        path: The folder that holds ``saved_model.pb``, or the package.
         version: The number of the version folder, where the path given was a base path.
         tag_sets: The tags of every MetaGraph in the file.
         tags: The tags of the MetaGraph that is described here.
         signatures: Its signatures, sorted by name.
         tensorflow_version: The TensorFlow that wrote it ("" where it doesn't say).
         graph_bytes: Size of ``saved_model.pb``.
-        variables_bytes: Size of the files under ``variables/``.
+        variables_bytes: Size of the files under ``variables/``, of a package's weights too.
         node_count: Nodes of the graph, function bodies included.
         function_count: Functions in its library.
         careful_ops: Ops a reader should know of, with the reason for each.
         assets: Paths of the asset files below ``assets/``.
         warmup_requests: Requests in ``assets.extra/tf_serving_warmup_requests``, up to 1,000.
+        package: What the package says of itself; None for a plain SavedModel.
     """
 
     path: str
@@ -87,6 +89,7 @@ class Contract:
     careful_ops: tuple[tuple[str, str], ...] = ()
     assets: tuple[str, ...] = ()
     warmup_requests: int = 0
+    package: Manifest | None = None
 
     def __str__(self) -> str:
         from tf2spark.report.contract import as_text

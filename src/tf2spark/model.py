@@ -5,13 +5,17 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
 
 from tf2spark import safety, savedmodel
 from tf2spark.binding.bind import Options, make_options
 from tf2spark.binding.graph import graph_of
 from tf2spark.binding.request import Request, make_request
 from tf2spark.contract import Contract
+from tf2spark.errors import ModelError, SetupError
 from tf2spark.plan import ModelRef
 
 if TYPE_CHECKING:
@@ -113,6 +117,53 @@ class SavedModel:
 
         return score_table(table, request, options, self._reference(request, threads=_cores()))
 
+    def compile(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        signature: str | None = None,
+        feed: Mapping[str, Any] | None = None,
+        fetch: Any = None,
+        sample: Any = None,
+        tolerance: float | None = None,
+        overwrite: bool = False,
+    ) -> SavedModel:
+        """Write the model as a package, and return that: checked, complete and faster to open.
+
+        Functions are inlined, variables become constants, tensors of 16 MiB and more become files
+        that all workers of a host share. The result is held against the original; a model that
+        can't be compiled is packed as it is, and `contract.package` says why. This is the one
+        thing that needs TensorFlow's Python package.
+
+        Args:
+            path: Where the package goes.
+            signature: Which signature is compiled; as in `score`.
+            feed: Numbers and bools become part of the graph (``keep_prob``), a raw tensor
+                ``x:0`` becomes an input named as its column. All else is given when scoring.
+            fetch: New output to output (or tensor ``y:0``); all of the signature by default.
+            sample: Rows (pandas, pyarrow) that both models are run on; the model's own warmup
+                requests, or inputs made from the contract, where there are none.
+            tolerance: How far numbers may be apart, absolutely or relative to their size,
+                whichever is more; 1e-5 by default.
+            overwrite: Replace a package that is there.
+
+        Raises:
+            ContractError: Arguments and model don't fit.
+            ModelError: The compiled model gives other results, or the model is a package already.
+            OutputError: The package can't be written.
+            SetupError: TensorFlow is missing.
+        """
+        if self.contract.package is not None:
+            raise ModelError(f'"{self.contract.path}" is a package already')
+        request = self._request(signature, feed, fetch)
+        compiler = _compiler()
+        options = compiler.CompileOptions(sample=_as_arrow(sample), overwrite=overwrite)
+        if tolerance is not None:
+            options = evolve(options, tolerance=tolerance)
+        target = Path(os.path.abspath(os.path.expanduser(os.fspath(path))))
+        compiler.compile_to(target, self._loaded, request, signature, options)
+        return SavedModel(target, allow_ops=self._allow_ops)
+
     def udf(
         self,
         *,
@@ -184,17 +235,21 @@ class SavedModel:
 
     def _reference(self, request: Request, *, threads: int = 1) -> ModelRef:
         fetches, feeds = _tensors(request)
+        package = self.contract.package
         return ModelRef(
             self.contract.path,
             self.contract.tags,
             self._digest,
             threads,
             safety.retains_strings(self._loaded.meta_graph, fetches, feeds),
+            files=package.files if package else (),
+            weights=package.weights if package else (),
         )
 
     @functools.cached_property
     def _digest(self) -> str:
-        return savedmodel.digest(self.contract.path)
+        package = self.contract.package
+        return package.digest if package else savedmodel.digest(self.contract.path)
 
 
 def _tensors(request: Request) -> tuple[list[str], list[str]]:
@@ -212,6 +267,35 @@ def _cores() -> int:
 def _is_spark(table: Any) -> bool:
     # By name, so that a pandas user never pays for importing Spark.
     return any(kind.__module__.startswith("pyspark.sql") for kind in type(table).__mro__)
+
+
+def _as_arrow(sample: Any) -> Any:
+    """Return a sample as a pyarrow Table."""
+    if sample is None:
+        return None
+    import pyarrow as pa
+
+    if isinstance(sample, pa.RecordBatch):
+        return pa.Table.from_batches([sample])
+    return sample if isinstance(sample, pa.Table) else pa.Table.from_pandas(sample)
+
+
+def _compiler() -> Any:
+    """Import the compiler, which needs TensorFlow's Python package.
+
+    Raises:
+        SetupError: It isn't installed.
+    """
+    try:
+        from tf2spark.compile import compiler
+    except ImportError as error:
+        if not (error.name or "").startswith("tensorflow"):
+            raise
+        raise SetupError(
+            f"TensorFlow can't be imported ({error}), and compiling needs its Python package: pip "
+            "install tensorflow-cpu (or tensorflow). Scoring a package doesn't"
+        ) from None
+    return compiler
 
 
 def _need_pyspark() -> None:

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from tf2spark.columns import Part
 from tf2spark.dtypes import DType
+from tf2spark.manifest import FileEntry, Weight
 
 Mode = Literal["failfast", "permissive", "dropmalformed"]
 Layout = Literal["list", "vector", "pairs", "map", "image"]
@@ -98,7 +99,16 @@ class OutputPlan:
 class ModelRef:
     """Which model a worker opens, and how.
 
-    `digest` is the SHA-256 of the model's files: it keys the worker's session.
+    Attributes:
+        path: The folder of a SavedModel that the worker sees, or of a package.
+        tags: The tags of its MetaGraph.
+        digest: The SHA-256 over its files: it keys the worker's session and the host's cache.
+        threads: CPUs that a session may use.
+        copy_strings: Strings must be fed as copies; see `safety.retains_strings`.
+        files: The files to unpack into the host's cache; empty where `path` is opened in place.
+        weights: The tensors that are mapped from files and fed at every run.
+        shipped: The files came with the job, not from `path`.
+        cache: The folder of the host's cache; None for its usual place.
     """
 
     path: str
@@ -106,6 +116,10 @@ class ModelRef:
     digest: str
     threads: int = 1
     copy_strings: bool = False
+    files: tuple[FileEntry, ...] = ()
+    weights: tuple[Weight, ...] = ()
+    shipped: bool = False
+    cache: str | None = None
 
 
 @frozen

@@ -15,6 +15,8 @@ from tf2spark import savedmodel_files as model_files
 from tf2spark.careful_ops import careful_ops
 from tf2spark.contract import Contract, Shape
 from tf2spark.errors import ModelError
+from tf2spark.manifest import Manifest
+from tf2spark.package import is_package, read_file, read_manifest
 from tf2spark.reachability import asset_files
 from tf2spark.savedmodel_files import digest
 from tf2spark.savedmodel_proto import SavedModel
@@ -27,6 +29,7 @@ __all__ = [
     "explain_missing",
     "read",
     "read_contract",
+    "read_package",
     "tensor_spec",
     "variables",
 ]
@@ -37,10 +40,24 @@ _VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 
 @frozen(eq=False)
 class LoadedModel:
-    """A SavedModel that was read: its contract, and the message of the MetaGraph it describes."""
+    """A SavedModel that was read: its contract, and the message of the MetaGraph it describes.
+
+    `weights` are the tensors that the runtime feeds by itself, from the files of a package.
+    """
 
     contract: Contract
     meta_graph: Any
+    weights: tuple[str, ...] = ()
+
+
+@frozen
+class _Files:
+    """What is known of a model's files."""
+
+    graph_bytes: int
+    variables_bytes: int
+    assets: tuple[str, ...]
+    warmup_requests: int
 
 
 def read(
@@ -49,10 +66,11 @@ def read(
     version: int | None = None,
     tags: Sequence[str] | None = None,
 ) -> LoadedModel:
-    """Read a SavedModel.
+    """Read a SavedModel, or one in a package.
 
     Args:
-        path: The folder of a SavedModel, or a base path of version folders named by integers.
+        path: The folder of a SavedModel or a package, or a base path of version folders named by
+            integers.
         version: The version folder to use; the largest number where None.
         tags: The tags of the MetaGraph to use; where None, the one tagged ``serve`` and nothing
             else, or the only one.
@@ -62,7 +80,10 @@ def read(
         ModelError: It can't be read, is not complete, or has no MetaGraph with these tags.
     """
     folder, number = model_files.find(path, version)
-    message = _parse(folder / model_files.GRAPH_FILE)
+    if is_package(folder):
+        return _read_local_package(folder, number, tags)
+    path = folder / model_files.GRAPH_FILE
+    message = _parse(path.read_bytes(), str(path))
     meta_graph = _pick(message.meta_graphs, tags, folder)
     # The loader restores nothing where the model names no restore op: local variables, say.
     if meta_graph.saver_def.restore_op_name and variables(meta_graph):
@@ -71,7 +92,49 @@ def read(
     for asset in assets:
         if not (folder / "assets" / asset).is_file():
             raise ModelError(f'"{folder}" is not complete: assets/{asset} is missing')
-    return LoadedModel(_contract(folder, number, message, meta_graph, assets), meta_graph)
+    found = _Files(
+        path.stat().st_size,
+        model_files.size_bytes(folder / "variables"),
+        assets,
+        model_files.count_warmup_requests(folder),
+    )
+    return LoadedModel(_contract(str(folder), number, message, meta_graph, found), meta_graph)
+
+
+def _read_local_package(
+    folder: Path, version: int | None, tags: Sequence[str] | None
+) -> LoadedModel:
+    manifest = read_manifest(folder)
+    wanted = tags.split(",") if isinstance(tags, str) else tags
+    if wanted is not None and tuple(sorted(wanted)) != tuple(sorted(manifest.tags)):
+        raise ModelError(
+            f'"{folder}" is a package of the graph with the tags {list(manifest.tags)}, not '
+            f"{list(wanted)}"
+        )
+    return read_package(
+        str(folder), manifest, read_file(folder, manifest, model_files.GRAPH_FILE), version
+    )
+
+
+def read_package(
+    path: str, manifest: Manifest, graph: bytes, version: int | None = None
+) -> LoadedModel:
+    """Read the model in a package: its manifest, and the content of its ``saved_model.pb``.
+
+    Raises:
+        ModelError: The graph can't be read.
+    """
+    message = _parse(graph, path)
+    meta_graph = _pick(message.meta_graphs, manifest.tags, Path(path))
+    sizes = {one.path: one.size_bytes for one in manifest.files}
+    found = _Files(
+        len(graph),
+        sum(size for name, size in sizes.items() if name.startswith(("variables/", "weights/"))),
+        tuple(sorted(set(asset_files(meta_graph).values()))),
+        0,
+    )
+    contract = _contract(path, version, message, meta_graph, found, manifest)
+    return LoadedModel(contract, meta_graph, tuple(one.tensor for one in manifest.weights))
 
 
 def read_contract(
@@ -94,8 +157,7 @@ def variables(meta_graph: Any) -> dict[str, Shape]:
     }
 
 
-def _parse(path: Path) -> Any:
-    content = path.read_bytes()
+def _parse(content: bytes, path: str) -> Any:
     if not content:
         raise ModelError(f'"{path}" is empty')
     broken = f'"{path}" ({len(content):,} bytes) is damaged or cut off; copy the model again'
@@ -141,24 +203,30 @@ def _tag_lists(tag_sets: Iterable[tuple[str, ...]]) -> str:
 
 
 def _contract(
-    folder: Path, version: int | None, message: Any, meta_graph: Any, assets: tuple[str, ...]
+    path: str,
+    version: int | None,
+    message: Any,
+    meta_graph: Any,
+    files: _Files,
+    package: Manifest | None = None,
 ) -> Contract:
     graph = meta_graph.graph_def
     found = signatures(meta_graph)
     return Contract(
-        path=str(folder),
+        path=path,
         version=version,
         tag_sets=tuple(_tags(each) for each in message.meta_graphs),
         tags=_tags(meta_graph),
         signatures=found,
         tensorflow_version=meta_graph.meta_info_def.tensorflow_version,
-        graph_bytes=(folder / model_files.GRAPH_FILE).stat().st_size,
-        variables_bytes=model_files.size_bytes(folder / "variables"),
+        graph_bytes=files.graph_bytes,
+        variables_bytes=files.variables_bytes,
         node_count=len(graph.node) + sum(len(each.node_def) for each in graph.library.function),
         function_count=len(graph.library.function),
         careful_ops=careful_ops(
             meta_graph, [name for each in found for spec in each.outputs for name in spec.tensors]
         ),
-        assets=assets,
-        warmup_requests=model_files.count_warmup_requests(folder),
+        assets=files.assets,
+        warmup_requests=files.warmup_requests,
+        package=package,
     )

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tf2spark.errors import ModelError, ModelNotFoundError
+from tf2spark.package import is_package
 
 GRAPH_FILE = "saved_model.pb"
 MAX_WARMUP_REQUESTS = 1000
@@ -24,10 +25,10 @@ _DIGESTS: dict[tuple[str, tuple[tuple[str, int, int], ...]], str] = {}
 
 
 def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path, int | None]:
-    """Find the folder that holds ``saved_model.pb``.
+    """Find the folder that holds ``saved_model.pb``, or a package.
 
     Args:
-        path: A SavedModel, or a folder of version folders named by integers.
+        path: A SavedModel, a package, or a folder of version folders named by integers.
         version: The version to use; the largest where None.
 
     Returns:
@@ -43,15 +44,19 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
     if not folder.is_dir():
         whole = f'; give its folder, "{folder.parent}"' if folder.name == GRAPH_FILE else ""
         raise ModelNotFoundError(f'a SavedModel is a folder, and "{path}" is a file{whole}')
-    if (folder / GRAPH_FILE).is_file():
+    if _is_model(folder):
         if version is not None:
             raise ModelError(
-                f'version={version} was given, but "{path}" is a SavedModel itself; '
+                f'version={version} was given, but "{path}" is a model itself; '
                 "leave version out, or give the folder that holds the version folders"
             )
         return folder, None
     _check_other_forms(folder)
     return _find_version(folder, version)
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / GRAPH_FILE).is_file() or is_package(folder)
 
 
 def _local(path: str) -> Path:
@@ -95,7 +100,7 @@ def _find_version(base: Path, version: int | None) -> tuple[Path, int]:
         there = ", ".join(map(str, sorted(versions)))
         raise ModelNotFoundError(f'"{base}" has no version {chosen}; it has {there}')
     folder = versions[chosen]
-    if not (folder / GRAPH_FILE).is_file():
+    if not _is_model(folder):
         _check_other_forms(folder)
         hint = "the largest number there; " if version is None else ""
         raise ModelError(

@@ -28,7 +28,7 @@ def graph_of(loaded: Any) -> Graph:
         return _find(loaded.meta_graph, nodes, name)
 
     def unfed(fetches: Collection[str], feeds: Collection[str], inputs: Collection[str]) -> Unfed:
-        return _unfed(nodes, fetches, feeds, inputs)
+        return _unfed(nodes, fetches, {*feeds, *loaded.weights}, inputs)
 
     return Graph(find, unfed)
 

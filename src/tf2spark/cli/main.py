@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import tf2spark
+from tf2spark.cli.compile import compile_
 from tf2spark.cli.demo import demo
 from tf2spark.cli.doctor import doctor
 from tf2spark.cli.failures import report_failure
@@ -31,7 +32,7 @@ def commands(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for _command in (inspect, score, doctor, demo):
+for _command in (inspect, compile_, score, doctor, demo):
     commands.add_command(_command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -40,6 +40,18 @@ def spark_options(command: Command) -> Command:
     ):
         command = decorate(command)
     return command
+
+
+def opened(given: Mapping[str, Any]) -> Any:
+    """Open the model that a command was given, by the options of `model_options`."""
+    import tf2spark
+
+    return tf2spark.SavedModel(
+        given["model"],
+        version=given["version"],
+        tags=given["tags"].split(",") if given["tags"] else None,
+        allow_ops=given["allow_op"],
+    )
 
 
 def pairs(option: str, values: Sequence[str]) -> dict[str, str]:

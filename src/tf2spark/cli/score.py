@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
-from tf2spark.cli.options import model_options, pairs, spark_options
+from tf2spark.cli.options import model_options, opened, pairs, spark_options
 from tf2spark.errors import ContractError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def score(context: click.Context, /, **given: Any) -> None:
     )
     settings = pairs("--conf", given["conf"])
     arguments = _score_arguments(given)
-    model = _opened(given)
+    model = opened(given)
     debug = bool((context.obj or {}).get("debug"))
     _run(model, source, target, arguments, settings, given["master"], given["overwrite"], debug)
 
@@ -160,17 +160,6 @@ def _score_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         "mode": given["mode"],
         "error_column": given["error_column"],
     }
-
-
-def _opened(given: Mapping[str, Any]) -> Any:
-    import tf2spark
-
-    return tf2spark.SavedModel(
-        given["model"],
-        version=given["version"],
-        tags=given["tags"].split(",") if given["tags"] else None,
-        allow_ops=given["allow_op"],
-    )
 
 
 def _run(

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tf2spark.compile.quiet import silence
 from tf2spark.errors import SetupError
 
 EPOCHS = 6
@@ -75,7 +73,7 @@ def train(
 
 def export(model: Any, folder: Path) -> None:
     """Write a Keras model as a SavedModel into `folder`."""
-    with _silence():
+    with silence():
         model.export(str(folder), verbose=False)
 
 
@@ -144,25 +142,7 @@ def _numpy(kind: str) -> Any:
 def _import_keras() -> tuple[Any, Any]:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silence():
+    with silence():
         import keras
         import tensorflow as tf
     return keras, tf
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Hold back what C++ code writes to stderr, and show it only where an error comes of it."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(saved, held.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tf2spark.contract import Contract, Signature, TensorSpec, shape_text
+from tf2spark.manifest import Manifest, as_dict
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -19,7 +20,7 @@ def as_text(contract: Contract, signature: str | None = None) -> str:
         signature: Only this signature; all of them by default.
     """
     head = [
-        ("SavedModel", contract.path),
+        ("package" if contract.package else "SavedModel", contract.path),
         *((f"  {name}", value) for name, value in _facts(contract)),
     ]
     lines = _aligned(head)
@@ -46,13 +47,15 @@ def as_json(contract: Contract, signature: str | None = None) -> dict[str, Any]:
         "careful_ops": [{"op": op, "why": why} for op, why in contract.careful_ops],
         "assets": list(contract.assets),
         "warmup_requests": contract.warmup_requests,
+        "package": None if contract.package is None else as_dict(contract.package),
         "signatures": {one.name: _signature_json(one) for one in _chosen(contract, signature)},
     }
 
 
 def as_html(contract: Contract) -> str:
     """Write a contract as a piece of HTML, for notebooks."""
-    facts = [("SavedModel", contract.path), *_facts(contract)]
+    kind = "package" if contract.package else "SavedModel"
+    facts = [(kind, contract.path), *_facts(contract)]
     parts = [_html_table(None, facts)]
     for one in _chosen(contract, None):
         header = ("", "name", "dtype", "shape", "tensor")
@@ -75,6 +78,7 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
     others = [tags for tags in contract.tag_sets if tags != contract.tags]
     facts = [
         ("version", "" if contract.version is None else str(contract.version)),
+        *(_package_facts(contract.package) if contract.package else ()),
         ("written by", contract.tensorflow_version and f"TensorFlow {contract.tensorflow_version}"),
         ("tags", _tags_text(contract.tags)),
         ("other tags", "; ".join(map(_tags_text, others))),
@@ -88,6 +92,29 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
         ),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _package_facts(package: Manifest) -> Iterator[tuple[str, str]]:
+    yield "made from", package.source
+    if package.why_as_it_was is not None:
+        yield "compiled", f"no, it is packed as it was: {package.why_as_it_was}"
+    else:
+        yield "compiled", f'signature "{package.signature}", by TensorFlow {package.tensorflow}'
+        yield "verified", verified_text(package)
+    mapped_bytes = sum(one.size_bytes for one in package.files if one.path.startswith("weights/"))
+    if package.weights:
+        yield "mapped", f"{len(package.weights)} tensors, {size_text(mapped_bytes)} shared a host"
+    yield "digest", package.digest
+
+
+def verified_text(package: Manifest) -> str:
+    """Say how a compiled model was held against the original."""
+    found = package.verified
+    if found is None:
+        return f"no: {package.not_verified}"
+    worst = max((apart for _, apart in found.differences), default=0.0)
+    apart = f"at most {worst:.1e} apart" if worst else "equal to the bit"
+    return f"{found.rows} rows, {found.inputs}: {apart} (tolerance {found.tolerance:g})"
 
 
 def _tags_text(tags: Sequence[str]) -> str:

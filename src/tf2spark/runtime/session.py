@@ -49,6 +49,20 @@ class CApiSession:
         self._path = path
         self._graph = graph_pointer
         self._session: int | None = session_pointer
+        # Tensors that every run is fed: where, and the TF_Tensor.
+        self._always: list[tuple[TFOutput, int]] = []
+
+    def feed_always(self, name: str, tensor: Tensor) -> None:
+        """Feed a tensor at every run that is prepared from now on.
+
+        TensorFlow reads it where it lies. It stays alive as long as the session.
+
+        Raises:
+            ModelError: The graph has no tensor of that name.
+        """
+        self._usable()
+        at = graph.output(self._graph, name)
+        self._always.append((at, new_tensor(capi.library(), tensor)))
 
     def tensor_info(self, name: str) -> tuple[DType, Shape]:
         """Return the dtype and the shape, as far as it is known, of a tensor of the graph.
@@ -95,9 +109,12 @@ class CApiSession:
     def _executor(
         self, inputs: list[TFOutput], outputs: list[TFOutput]
     ) -> Callable[..., list[Tensor | Strings]]:
-        lib, n_in, n_out = capi.library(), len(inputs), len(outputs)
-        feeds, fetches = (TFOutput * n_in)(*inputs), (TFOutput * n_out)(*outputs)
+        always = [pointer for _, pointer in self._always]
+        lib, n_in, n_out = capi.library(), len(inputs) + len(always), len(outputs)
+        feeds = (TFOutput * n_in)(*inputs, *(at for at, _ in self._always))
+        fetches = (TFOutput * n_out)(*outputs)
         feed_pointers, fetch_pointers = c_void_p * n_in, c_void_p * n_out
+        n_own = len(inputs)
 
         def execute(
             tensors: Sequence[Tensor], sources: list[int | None], dtypes: list[DType]
@@ -108,6 +125,7 @@ class CApiSession:
             try:
                 for place, tensor in enumerate(tensors):
                     given[place] = new_tensor(lib, tensor)
+                given[n_own:] = always
                 if n_out:
                     lib.TF_SessionRun(
                         *(session, None, feeds, given, n_in, fetches, taken, n_out),
@@ -124,7 +142,7 @@ class CApiSession:
                     for pointer, dtype in zip(pointers, dtypes, strict=True)
                 ]
             finally:
-                for pointer in (*taken, *given):
+                for pointer in (*taken, *given[:n_own]):
                     if pointer:
                         lib.TF_DeleteTensor(pointer)
                 lib.TF_DeleteStatus(state)
@@ -141,6 +159,8 @@ class CApiSession:
             lib.TF_CloseSession(pointer, state)
         with status() as state:
             lib.TF_DeleteSession(pointer, state)
+        for _, tensor in self._always:
+            lib.TF_DeleteTensor(tensor)
         lib.TF_DeleteGraph(self._graph)
 
     def _usable(self) -> int:

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tf2spark.host_cache import cached_folder
+from tf2spark.package import Locate, located_in
 from tf2spark.plan import ModelRef
 from tf2spark.runtime.session import CApiSession, cached_session, open_session
+from tf2spark.runtime.weights import mapped_tensor
 
 
-def session_of(model: ModelRef) -> CApiSession:
+def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
     """Return this process's session for a model, keyed by the content of its files.
+
+    Args:
+        model: Which one.
+        locate: Where files that came with the job lie on this host.
 
     Raises:
         ModelError: The model can't be loaded.
-        SetupError: TensorFlow is missing here.
+        SetupError: TensorFlow is missing here, or the host's cache can't be used.
     """
     key = f"{model.digest} {','.join(model.tags)} {model.threads}"
-    return cached_session(key, lambda: open_session(model.path, model.tags, threads=model.threads))
+    return cached_session(key, lambda: _open(model, locate))
+
+
+def _open(model: ModelRef, locate: Locate | None) -> CApiSession:
+    folder = Path(model.path)
+    if model.files:
+        locate = locate or located_in(folder)
+        folder = cached_folder(model.digest, model.files, locate, root=model.cache)
+    session = open_session(str(folder), model.tags, threads=model.threads)
+    for weight in model.weights:
+        session.feed_always(weight.tensor, mapped_tensor(weight, folder))
+    return session

@@ -1,0 +1,1 @@
+"""A SavedModel compiled ahead of time: the one place that imports TensorFlow's Python."""

@@ -1,0 +1,77 @@
+"""Rows that the user gave as feeds: bound and converted as `score` does it."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from attrs import evolve
+
+from tf2spark.binding.bind import Options, bind
+from tf2spark.binding.request import Request
+from tf2spark.columns import Constant
+from tf2spark.compile.inputs import Feeds
+from tf2spark.dtypes import STRING
+from tf2spark.errors import ContractError, RowError
+from tf2spark.plan import ModelRef
+from tf2spark.runtime.arrow_to_tensors import feeder
+from tf2spark.runtime.batching import filled_up
+from tf2spark.runtime.rows import Feeder, RowsRefused, RowsUneven
+from tf2spark.runtime.tensor import Tensor
+
+_MOST_ROWS = 256
+_MOST_SINGLE_ROWS = 16
+
+
+def sample_feeds(sample: Any, request: Request) -> list[Feeds]:
+    """Return the feeds of a pyarrow Table's first rows: together, and the first one alone.
+
+    Rows of different shapes, which can't be run together, come one by one.
+
+    Raises:
+        ContractError: The table has no rows, or doesn't fit the model.
+        RowError: A row can't be fed.
+    """
+    if not sample.num_rows:
+        raise ContractError("sample= has no rows")
+    inputs = tuple(one for one in request.inputs if not isinstance(one.feed, Constant))
+    plan = bind(
+        evolve(request, inputs=inputs), sample.schema, Options(), ModelRef("", (), "sample")
+    )
+    feeders = [(one.tensors, feeder(one, None)) for one in plan.inputs]
+    whole = sample.slice(0, _MOST_ROWS).combine_chunks().to_batches()[0]
+    if plan.fixed_rows:
+        batch = filled_up(whole.slice(0, plan.fixed_rows), plan.fixed_rows)
+        return [_feeds(feeders, batch)]
+    try:
+        return [_feeds(feeders, one) for one in (whole, whole.slice(0, 1))]
+    except RowsUneven:
+        rows = range(min(whole.num_rows, _MOST_SINGLE_ROWS))
+        return [_feeds(feeders, whole.slice(row, 1)) for row in rows]
+
+
+def _feeds(feeders: Sequence[tuple[tuple[str, ...], Feeder]], batch: pa.RecordBatch) -> Feeds:
+    feeds: Feeds = {}
+    try:
+        for tensors, feed in feeders:
+            feeds |= dict(zip(tensors, map(_as_array, feed(batch)), strict=True))
+    except RowsRefused as refused:
+        raise RowError(
+            f"row {int(refused.rows[0]):,} of the sample can't be scored: {refused.reasons[0]}"
+        ) from None
+    return feeds
+
+
+def _as_array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    if tensor.dtype is not STRING:
+        kind = tf.as_dtype(tensor.dtype.code).as_numpy_dtype
+        return np.asarray(np.array(tensor.data).view(kind).reshape(tensor.shape))
+    # A view is: size << 2 | 3, address (`runtime.strings`).
+    views = np.frombuffer(tensor.data.tobytes(), np.uint64).reshape(-1, 3)
+    flat = np.empty(len(views), object)
+    flat[:] = [ctypes.string_at(int(at), int(size) >> 2) for size, at, _ in views]
+    return flat.reshape(tensor.shape)

@@ -1,0 +1,276 @@
+"""`SavedModel.compile`: a package scores as TensorFlow scores the original."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+from pyspark.sql import SparkSession
+
+import tf2spark
+from frames import frame
+from test_parity import assert_same
+from tf2spark.compile import compiler
+from tf2spark.compile.compiler import CompileOptions
+from tf2spark.errors import ContractError, ModelError, OutputError, RowError
+from tf2spark.manifest import Manifest
+from tiny_models import save_graph_model
+from zoo import ALL, Case, case, expected_of, path_of
+from zoo.saving import save_function
+
+_ROWS = 23
+# TensorFlow multiplies a sparse tensor with a constant in another order than with a variable.
+_ROUNDED = {"keras_sparse_exported": 1e-5}
+
+
+def package_of(model: tf2spark.SavedModel) -> Manifest:
+    assert model.contract.package is not None
+    return model.contract.package
+
+
+def compiled(case: Case, path: Path) -> tf2spark.SavedModel:
+    """Compile a case's model, and make sure that it was compiled and verified."""
+    model = tf2spark.SavedModel(path_of(case))
+    signature = case.kwargs.get("signature")
+    package = model.compile(
+        path, signature=signature, feed=case.feed, fetch=case.fetch, sample=case.table(5)
+    )
+    found = package_of(package)
+    assert found.why_as_it_was is None
+    assert found.verified is not None
+    assert not any(one.path.startswith("variables/") for one in found.files)
+    return package
+
+
+def feed_left(case: Case, package: tf2spark.SavedModel) -> dict[str, Any]:
+    """Return the feeds of what is an input still: constants and raw tensors are compiled in."""
+    (signature,) = package.contract.signatures
+    inputs = {one.name for one in signature.inputs}
+    return {name: value for name, value in (case.feed or {}).items() if name in inputs}
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_a_package_scores_as_the_original(case: Case, tmp_path: Path) -> None:
+    """Every model of the zoo compiles, and its package gives TensorFlow's own results."""
+    package = compiled(case, tmp_path / "p")
+    table = case.table(_ROWS)
+    arguments = {name: value for name, value in case.kwargs.items() if name != "signature"}
+    out = package.score(table, feed=feed_left(case, package), keep=[], **arguments)
+    if case.name in _ROUNDED:
+        for name, want in expected_of(case, table).items():
+            got = np.array(out[name].to_pylist()).reshape(want.shape)
+            np.testing.assert_allclose(got, want, rtol=_ROUNDED[case.name])
+    else:
+        assert_same(out, expected_of(case, table))
+
+
+@pytest.mark.parametrize("name", ["keras_mlp", "keras_lookups", "keras_lstm"])
+def test_a_package_scores_on_spark(spark: SparkSession, name: str, tmp_path: Path) -> None:
+    """Workers score a package as they score a SavedModel."""
+    one = case(name)
+    package = compiled(one, tmp_path / "p")
+    table = one.table(_ROWS)
+    out = package.score(frame(spark, table), feed=feed_left(one, package), keep=[])
+    assert_same(out.toArrow(), expected_of(one, table))
+
+
+@pytest.fixture(scope="module")
+def embedding(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with 1 MB of embedding and a small dense layer."""
+    path = tmp_path_factory.mktemp("embedding") / "model"
+    ids = keras.Input((4,), dtype="int64", name="ids")
+    vectors = keras.layers.Embedding(16384, 16)(ids)
+    keras.Model(ids, keras.layers.Dense(1)(keras.layers.Flatten()(vectors))).export(
+        str(path), verbose=False
+    )
+    return path
+
+
+def test_large_tensors_are_mapped_from_files(
+    embedding: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors over the threshold leave the graph, and the scores stay the same to the bit."""
+    monkeypatch.setattr(
+        compiler, "CompileOptions", lambda **given: CompileOptions(threshold_bytes=1 << 20, **given)
+    )
+    model = tf2spark.SavedModel(embedding)
+    package = model.compile(tmp_path / "p")
+    found = package_of(package)
+    assert [one.shape for one in found.weights] == [(16384, 16)]
+    assert package.contract.graph_bytes < 100_000
+    assert package.contract.variables_bytes == 16384 * 16 * 4
+    rows = pa.table({"ids": [[1, 2, 3, 16383], [0, 0, 5, 6]]})
+    assert package.score(rows).equals(model.score(rows))
+    assert "1 tensors, 1.0 MiB shared a host" in str(package.contract)
+
+
+def test_constants_become_part_of_the_graph(tmp_path: Path) -> None:
+    """An input that is fed a number is none any more."""
+    save_graph_model(tmp_path / "model")
+    model = tf2spark.SavedModel(tmp_path / "model")
+    package = model.compile(tmp_path / "p", signature="kept", feed={"keep_prob": 0.5})
+    (signature,) = package.contract.signatures
+    assert [one.name for one in signature.inputs] == ["x"]
+    out = package.score(pd.DataFrame({"x": [[2.0, 4.0]]}), keep=[])
+    assert out["kept"][0].tolist() == [1.0, 2.0]
+
+
+def test_raw_tensors_become_inputs_and_outputs(tmp_path: Path) -> None:
+    """A tensor inside the graph is fed by a column's name, and fetched by a new one."""
+    save_graph_model(tmp_path / "model")
+    model = tf2spark.SavedModel(tmp_path / "model")
+    package = model.compile(
+        tmp_path / "p", feed={"layer/hidden:0": "h"}, fetch={"total": "score:0"}
+    )
+    (signature,) = package.contract.signatures
+    assert {one.name for one in signature.inputs} >= {"h"}
+    assert [one.name for one in signature.outputs] == ["total"]
+    out = package.score(pd.DataFrame({"h": [[1.0, 2.0]]}), keep=[])
+    assert out["total"].tolist() == [3.0]
+
+
+def test_a_constant_for_every_row_is_left_to_score(tmp_path: Path) -> None:
+    """A value that would have to be repeated a row can't be compiled in."""
+    save_graph_model(tmp_path / "model")
+    model = tf2spark.SavedModel(tmp_path / "model")
+    with pytest.raises(ContractError, match='input "scale" has a value for every row'):
+        model.compile(tmp_path / "p", feed={"scale": 2.0})
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_model_that_assigns_is_packed_as_it_is(tmp_path: Path) -> None:
+    """What can't be frozen stays a SavedModel, and the manifest says why."""
+    model = tf2spark.SavedModel(path_of(case("counter")))
+    package = model.compile(tmp_path / "p")
+    found = package_of(package)
+    assert found.why_as_it_was is not None
+    assert "it assigns to a variable (AssignAddVariableOp" in found.why_as_it_was
+    assert {one.path for one in found.files} >= {"saved_model.pb", "variables/variables.index"}
+    first, second = (package.score(pa.table({"x": [1.0]}), keep=[])["y"][0].as_py() for _ in "ab")
+    assert second == first + 1
+    assert "no, it is packed as it was: it assigns" in str(package.contract)
+
+
+def test_a_random_model_is_packed_as_it_is(tmp_path: Path) -> None:
+    """Results that change from run to run can't be verified."""
+
+    def call(x: Any) -> Any:
+        return {"y": x + tf.random.uniform(tf.shape(x))}
+
+    save_function(tmp_path / "model", call, tf.TensorSpec([None], tf.float32, "x"))
+    package = tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "p")
+    why = package_of(package).why_as_it_was
+    assert why == 'its output "y" differs from run to run, so that nothing can be verified'
+
+
+def test_variables_that_the_restore_op_leaves_are_filled(tmp_path: Path) -> None:
+    """What only TensorFlow's object loader restores is compiled through that loader."""
+    network = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Dense(1, name="top")])
+    tf.saved_model.save(network, str(tmp_path / "model"))
+    model = tf2spark.SavedModel(tmp_path / "model")
+    rows = pa.table({"inputs": pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))})
+    with pytest.raises(ModelError, match="has no value"):
+        model.score(rows)
+    package = model.compile(tmp_path / "p")
+    assert package_of(package).verified is not None
+    wants = network.predict(np.array(rows["inputs"].to_pylist(), np.float32), verbose=0)[:, 0]
+    (output,) = package.contract.signatures[0].outputs
+    assert package.score(rows, keep=[])[output.name].to_pylist() == wants.tolist()
+
+
+def test_warmup_requests_verify(tmp_path: Path) -> None:
+    """The requests that the model brings are what both models are run on."""
+    from tf2spark.compile.inputs import WARMUP_FILE, _message_classes
+
+    def call(x: Any) -> Any:
+        return {"y": x * 2.0}
+
+    save_function(tmp_path / "model", call, tf.TensorSpec([None], tf.float32, "x"))
+    file = tmp_path / "model" / WARMUP_FILE
+    file.parent.mkdir()
+    log = _message_classes()["PredictionLog"]()
+    entry = log.predict_log.request.inputs.add(key="x")
+    entry.value = tf.make_tensor_proto([1.0, 2.0, 3.0]).SerializeToString()
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        writer.write(log.SerializeToString())
+    found = package_of(tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "p"))
+    assert found.verified is not None
+    assert (found.verified.inputs, found.verified.rows) == ("warmup requests", 3)
+
+
+def test_inputs_that_cant_be_made_are_said(tmp_path: Path) -> None:
+    """A model that refuses every made input is compiled, and the manifest says so."""
+    model = tf2spark.SavedModel(path_of(case("tf_examples")))
+    found = package_of(model.compile(tmp_path / "p"))
+    assert found.verified is None
+    assert found.not_verified is not None
+    assert found.not_verified.startswith(
+        "TensorFlow refuses inputs that are made from the contract"
+    )
+    assert "give rows with sample=" in found.not_verified
+
+
+def test_a_difference_beyond_the_tolerance_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A compiled model that computes something else is never written."""
+    original = compiler.build
+
+    def broken(*given: Any) -> Any:
+        built = original(*given)
+        path = given[3] / "saved_model.pb"
+        content = path.read_bytes()
+        assert np.float32(2.0).tobytes() in content
+        path.write_bytes(content.replace(np.float32(2.0).tobytes(), np.float32(2.5).tobytes()))
+        return built
+
+    save_graph_model(tmp_path / "model")
+    monkeypatch.setattr(compiler, "build", broken)
+    model = tf2spark.SavedModel(tmp_path / "model")
+    with pytest.raises(ModelError, match=r"of the compiled model is .* more than the tolerance"):
+        model.compile(tmp_path / "p", signature="both")
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_sample_that_doesnt_fit_is_named(tmp_path: Path) -> None:
+    """The sample is bound as any table is; a row that can't be fed is named."""
+    model = tf2spark.SavedModel(path_of(case("keras_mlp")))
+    with pytest.raises(ContractError, match="has no column named as"):
+        model.compile(tmp_path / "p", sample=pd.DataFrame({"other": [1.0]}))
+    rows = pa.table({"features": [[1.0] * 8, None]})
+    with pytest.raises(RowError, match="row 1 of the sample can't be scored"):
+        model.compile(tmp_path / "p", sample=rows)
+    with pytest.raises(ContractError, match="sample= has no rows"):
+        model.compile(tmp_path / "p", sample=rows.slice(0, 0))
+
+
+def test_a_package_is_not_compiled_again(tmp_path: Path) -> None:
+    """Compiling a package says that it is one."""
+    model = tf2spark.SavedModel(path_of(case("keras_mlp")))
+    package = model.compile(tmp_path / "p")
+    with pytest.raises(ModelError, match="is a package already"):
+        package.compile(tmp_path / "q")
+    with pytest.raises(OutputError, match="exists already"):
+        model.compile(tmp_path / "p")
+
+
+def test_a_version_folder_can_be_a_package(tmp_path: Path) -> None:
+    """A base path of version folders holds packages as well as SavedModels."""
+    model = tf2spark.SavedModel(path_of(case("keras_mlp")))
+    model.compile(tmp_path / "ctr" / "7")
+    opened = tf2spark.SavedModel(tmp_path / "ctr")
+    assert opened.contract.version == 7
+    assert opened.contract.package is not None
+
+
+def test_the_same_model_has_the_same_digest(tmp_path: Path) -> None:
+    """Compiling twice gives the same bytes."""
+    model = tf2spark.SavedModel(path_of(case("keras_lookups")))
+    packages = [package_of(model.compile(tmp_path / name)) for name in "ab"]
+    assert packages[0].digest == packages[1].digest
