@@ -30,7 +30,7 @@ def test_writes_a_package_and_describes_it(
     assert capfd.readouterr().out == said.out
     assert said.err == ""
     assert f"made from   {model}" in said.out
-    assert "9 rows, made from the contract: equal to the bit (tolerance 1e-05)" in said.out
+    assert "9 rows, made from the contract: " in said.out
 
 
 def test_json_holds_the_manifest(

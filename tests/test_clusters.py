@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +13,58 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from attrs import frozen
 
+from services.lean_python import lean_python
 from services.standalone import standalone
 from zoo import case, path_of
 
 _JOB = Path(__file__).parent / "services" / "cluster_job.py"
+_SHIPPING_JOB = Path(__file__).parent / "services" / "shipping_job.py"
 _ROWS = 40_000
 
 
+@frozen
+class Cluster:
+    """A cluster that runs: its master, and a folder for the test's files."""
+
+    master: str
+    folder: Path
+
+
 @pytest.fixture(scope="module", params=["local-cluster[2,1,900]", "standalone"])
-def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Run the cluster job on each kind of cluster."""
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Every kind of cluster; another one is one more parameter."""
     folder = tmp_path_factory.mktemp("cluster")
-    if request.param == "standalone":
-        with standalone(folder) as master:
-            return run_job(master, folder)
-    return run_job(request.param, folder)
-
-
-def run_job(master: str, folder: Path) -> Any:
-    """Score a table of many partitions on `master` and return what the driver reported."""
     one = case("mlp_128")
     table = one.table(_ROWS).append_column("id", pa.array(np.arange(_ROWS)))
     pq.write_table(table, folder / "table.parquet", row_group_size=_ROWS // 8)
+    if request.param == "standalone":
+        with standalone(folder) as master:
+            yield Cluster(master, folder)
+    else:
+        yield Cluster(request.param, folder)
+
+
+@pytest.fixture(scope="module")
+def report(cluster: Cluster) -> Any:
+    """Score with a model on a path that the workers see, one of them killed."""
+    return run_job(_JOB, cluster)
+
+
+@pytest.fixture(scope="module")
+def shipped(cluster: Cluster) -> Any:
+    """Score where executors have neither the model's folder nor tf2spark."""
+    return run_job(_SHIPPING_JOB, cluster, str(lean_python(cluster.folder / "lean")))
+
+
+def run_job(job: Path, cluster: Cluster, *more: str) -> Any:
+    """Score a table of many partitions and return what the driver reported."""
+    model, table = str(path_of(case("mlp_128"))), str(cluster.folder / "table.parquet")
     done = subprocess.run(
-        [sys.executable, str(_JOB), master, str(path_of(one)), str(folder / "table.parquet")],
+        [sys.executable, str(job), cluster.master, model, table, *more],
         capture_output=True,
         text=True,
         timeout=300,
@@ -67,3 +96,17 @@ class TestCluster:
         """After scoring, a worker has TensorFlow's library mapped and no module of its Python."""
         assert "libtensorflow mapped" in report["modules"]
         assert not any("tensorflow," in one or "." in one for one in report["modules"])
+
+    @pytest.mark.parametrize("job", ["savedmodel", "package", "by_map_in_arrow"])
+    def test_models_are_shipped(self, shipped: dict[str, Any], job: str) -> None:
+        """A model whose folder is gone when the job starts scores as in one process."""
+        assert shipped[job] is True
+
+    def test_a_udf_ships_its_model(self, shipped: dict[str, Any]) -> None:
+        """A column function brings its model along, too."""
+        assert shipped["rows_by_udf"] == _ROWS
+
+    def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
+        """Executors that lack tf2spark and attrs get both from the job."""
+        (found,) = shipped["came_from"]
+        assert re.findall(r"tf2spark-[\w.]+-\w{16}\.zip/(\w+)/", found) == ["tf2spark", "needs"]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import tf2spark.shipped_needs  # noqa: F401 - first: what follows needs it
 from tf2spark.columns import assembled, binary, literal, output, padded
 
 if TYPE_CHECKING:

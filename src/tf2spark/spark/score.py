@@ -26,6 +26,7 @@ from tf2spark.binding.request import Request
 from tf2spark.plan import ModelRef, Plan
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.limits import check_worker_memory
+from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
 from tf2spark.spark.worker import column_scorer, numbers, partition_scorer
 
@@ -57,7 +58,9 @@ def score_dataframe(
     """
     check_worker_memory(df.sparkSession)
     model = evolve(model, threads=task_cpus(df.sparkSession))
+    # Bound before anything is sent: a mismatch costs nothing.
     plan = bind(request, arrow_schema(df.schema), options, model)
+    plan = evolve(plan, model=ship(df.sparkSession, model))
     carrier = carrier or choose_carrier(df.schema, plan)
     if carrier == "arrow_udf":
         return _by_arrow_udf(df, plan)

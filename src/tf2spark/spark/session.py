@@ -103,6 +103,11 @@ def is_local(master: str) -> bool:
     return master.startswith("local")
 
 
+def runs_here(master: str) -> bool:
+    """Say whether tasks run in this very process tree; ``local-cluster`` has executors apart."""
+    return is_local(master) and not master.startswith("local-cluster")
+
+
 def java_range(pyspark_version: str) -> tuple[int, int | None]:
     """Return the oldest Java that a release of Spark runs on, and the newest where there is one.
 

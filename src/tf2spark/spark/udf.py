@@ -20,6 +20,7 @@ from tf2spark.plan import ModelRef
 from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
 from tf2spark.spark.limits import check_worker_memory
 from tf2spark.spark.score import column, task_cpus
+from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type
 from tf2spark.spark.worker import late_column_scorer
 
@@ -66,7 +67,7 @@ def _function(request: Request, options: Options, model: ModelRef, names: tuple[
     spark = SparkSession.getActiveSession()
     if spark is not None:
         check_worker_memory(spark)
-        model = evolve(model, threads=task_cpus(spark))
+        model = ship(spark, evolve(model, threads=task_cpus(spark)))
     scorer = late_column_scorer(request, options, model, names, single)
     if hasattr(F, "arrow_udf"):
         return arrow_udf_of(scorer, returns)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from tf2spark.manifest import FileEntry
 from tf2spark.plan import ModelRef, Plan
 from tf2spark.runtime.scorer import batch_scorer, error_column, score_batches
-from tf2spark.runtime.session import Session
+from tf2spark.runtime.session import CApiSession, Session
 from tf2spark.runtime.worker_session import session_of
 
 if TYPE_CHECKING:
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
 
 Batches = Iterator[pa.RecordBatch]
 Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
+
+
+def _session(model: ModelRef) -> CApiSession:
+    return session_of(model, _shipped if model.shipped else None)
+
+
+def _shipped(entry: FileEntry) -> Path:
+    from pyspark import SparkFiles
+
+    return Path(SparkFiles.get(entry.stored))
 
 
 def numbers(count: int) -> list[str]:
@@ -33,7 +45,7 @@ def partition_scorer(plan: Plan, names: tuple[str, ...]) -> Callable[[Batches], 
 
     def score_partition(batches: Batches) -> Batches:
         named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
-        for scored in score_batches(plan, session_of(plan.model), named, place=_place()):
+        for scored in score_batches(plan, _session(plan.model), named, place=_place()):
             yield pa.RecordBatch.from_arrays(scored.columns, names=numbers(scored.num_columns))
 
     return score_partition
@@ -43,7 +55,7 @@ def column_scorer(plan: Plan, names: tuple[str, ...]) -> Columns:
     """Return the function for an `arrow_udf`: arrays in, one struct array of the outputs out."""
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
-        yield from struct_arrays(plan, session_of(plan.model), _as_batches(arrays, names))
+        yield from struct_arrays(plan, _session(plan.model), _as_batches(arrays, names))
 
     return score_columns
 
@@ -59,7 +71,7 @@ def late_column_scorer(
         session, plan = None, None
         for batch in _as_batches(arrays, names):
             if plan is None or session is None:
-                plan, session = bind(request, batch.schema, options, model), session_of(model)
+                plan, session = bind(request, batch.schema, options, model), _session(model)
             for struct in struct_arrays(plan, session, iter([batch])):
                 yield struct.field(0) if single else struct
 

@@ -1,0 +1,119 @@
+"""The model's files, and tf2spark itself, on their way to the executors.
+
+Every file travels under a name that begins with the SHA-256 of its content, one by one: Spark
+fetches a single file to a temporary name and renames it, where a folder that breaks off stays
+partial for ever (``Utils.fetchFile``), and equal names are equal bytes. The worker checks them
+once more when it unpacks them into the host's cache.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import shutil
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import attr
+import attrs
+from attrs import evolve
+from pyspark.sql import SparkSession
+
+from tf2spark.manifest import FileEntry
+from tf2spark.package import entries_of, located_in
+from tf2spark.plan import ModelRef
+from tf2spark.shipped_needs import FOLDER
+from tf2spark.spark.session import runs_here
+
+CACHE_SETTING = "spark.tf2spark.cache.dir"
+_OWN = Path(__file__).parent.parent
+_sent: set[tuple[str, str]] = set()
+_lock = threading.Lock()
+
+
+def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
+    """Send a model to the executors of a session, once a session, and say where it is there.
+
+    A local master runs on this machine, where the model lies already: nothing is sent.
+    """
+    model = evolve(model, cache=spark.conf.get(CACHE_SETTING, None))
+    if not _is_remote(spark) and runs_here(str(spark.sparkContext.master)):
+        return model
+    files = model.files or entries_of(Path(model.path))
+    locate = located_in(Path(model.path)) if model.files else _in_place(Path(model.path))
+    with _lock:
+        _send_once(spark, str(own_zip()), pyfile=True)
+        for entry in files:
+            _send_once(spark, str(_staged(entry, locate(entry))))
+    return evolve(model, files=files, shipped=True)
+
+
+def _in_place(folder: Path) -> Any:
+    return lambda entry: folder / entry.path
+
+
+def _is_remote(spark: SparkSession) -> bool:
+    """Say whether this is a Spark Connect session, whose server is anywhere."""
+    return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
+def _session_id(spark: Any) -> str:
+    return str(spark.session_id if _is_remote(spark) else spark.sparkContext.applicationId)
+
+
+def _send_once(spark: SparkSession, path: str, *, pyfile: bool = False) -> None:
+    session = _session_id(spark)
+    if (session, path) in _sent:
+        return
+    if _is_remote(spark):
+        spark.addArtifacts(path, pyfile=pyfile, file=not pyfile)
+    elif pyfile:
+        spark.sparkContext.addPyFile(path)
+    else:
+        spark.sparkContext.addFile(path)
+    _sent.add((session, path))
+
+
+@functools.cache
+def _staging() -> Path:
+    """Return this process's folder for files on their way; executors that start later need them."""
+    folder = tempfile.mkdtemp(prefix="tf2spark-shipping-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _staged(entry: FileEntry, source: Path) -> Path:
+    """Return a copy that stays what it is when the source is overwritten."""
+    target = _staging() / entry.stored
+    if not target.exists():
+        partial = target.with_name(f".{target.name}")
+        shutil.copyfile(source, partial)
+        partial.rename(target)
+    return target
+
+
+@functools.cache
+def own_zip() -> Path:
+    """Return tf2spark as a zip that Python imports from, named after its content."""
+    members = sorted(_members())
+    digest = hashlib.sha256()
+    for name, path in members:
+        digest.update(f"{name}\0".encode() + path.read_bytes())
+    target = _staging() / f"tf2spark-{version('tf2spark')}-{digest.hexdigest()[:16]}.zip"
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in members:
+            archive.write(path, name)
+    return target
+
+
+def _members() -> Iterator[tuple[str, Path]]:
+    needs = (Path(str(package.__file__)).parent for package in (attr, attrs))
+    for folder, prefix in ((_OWN, ""), *((one, FOLDER) for one in needs)):
+        for path in folder.rglob("*.py"):
+            yield str(Path(prefix) / folder.name / path.relative_to(folder)), path

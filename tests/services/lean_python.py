@@ -1,0 +1,26 @@
+"""A Python as an executor has it: TensorFlow's library, NumPy, Arrow; no tf2spark, no attrs."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+_LACKING = ("tf2spark", "__editable__", "_tf2spark", "attr", "attrs", "keras", "protobuf")
+
+
+def lean_python(folder: Path) -> Path:
+    """Write a command that runs this Python with the site-packages that an executor has."""
+    import pyarrow
+
+    packages = folder / "packages"
+    packages.mkdir(parents=True)
+    for one in Path(pyarrow.__file__).parent.parent.iterdir():
+        if not one.name.startswith(_LACKING):
+            (packages / one.name).symlink_to(one)
+    command = folder / "python"
+    command.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{packages}:$PYTHONPATH" exec "{sys.executable}" -S "$@"\n'
+    )
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    return command

@@ -1,0 +1,87 @@
+"""A driver program: scores where executors have neither the model's folder nor tf2spark.
+
+Run as ``python shipping_job.py MASTER MODEL TABLE PYTHON [KEY=VALUE ...]``: MODEL is copied, opened
+and removed again before anything is scored; PYTHON is the workers'. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+
+import tf2spark
+
+
+def session(master: str, settings: dict[str, str]) -> SparkSession:
+    builder = SparkSession.builder.master(master).appName("tf2spark shipping test")
+    for key, value in {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.executor.memory": "600m",
+        "spark.cores.max": "2",
+        "spark.sql.files.maxPartitionBytes": "400k",
+        **settings,
+    }.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def where_it_came_from(spark: SparkSession) -> list[str]:
+    """Return where the workers found tf2spark and attrs."""
+
+    def look(batches: Any) -> Any:
+        import attrs
+        import pyarrow as pa
+
+        import tf2spark
+
+        for batch in batches:
+            found = f"{tf2spark.__file__} {attrs.__file__}"
+            yield pa.RecordBatch.from_pydict({"m": [found] * batch.num_rows})
+
+    rows = spark.range(200).repartition(2).mapInArrow(look, "m string").distinct().collect()
+    return sorted({row.m for row in rows})
+
+
+def same(scored: DataFrame, wants: Any) -> bool:
+    return bool(scored.toArrow().sort_by("id").to_pydict() == wants.to_pydict())
+
+
+def main(master: str, model_path: str, table: str, python: str, *settings: str) -> None:
+    os.environ["PYSPARK_PYTHON"] = python
+    spark = session(master, dict(one.split("=", 1) for one in settings))
+    folder = Path(tempfile.mkdtemp(prefix="tf2spark-original-"))
+    shutil.copytree(model_path, folder / "model")
+    model = tf2spark.SavedModel(folder / "model")
+    rows = pq.read_table(table)
+    wants = model.score(rows, keep=["id"], reproducible=True).sort_by("id")
+    package = model.compile(folder / "package")
+    wants_of_package = package.score(rows, keep=["id"], reproducible=True).sort_by("id")
+    frame = spark.read.parquet(table)
+    jobs = {
+        "savedmodel": (model.score(frame, keep=["id"], reproducible=True), wants),
+        "package": (package.score(frame, keep=["id"], reproducible=True), wants_of_package),
+        "by_map_in_arrow": (
+            model.score(frame, keep=["id"], mode="dropmalformed", reproducible=True),
+            wants,
+        ),
+    }
+    scored_by_udf = frame.select("id", package.udf()("features").alias("output_0"))
+    shutil.rmtree(folder)
+    report: dict[str, Any] = {name: same(*job) for name, job in jobs.items()}
+    report["rows_by_udf"] = scored_by_udf.where("output_0 is not null").count()
+    report["came_from"] = where_it_came_from(spark)
+    spark.stop()
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
