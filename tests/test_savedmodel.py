@@ -364,7 +364,7 @@ def test_a_path_without_a_model_says_so(tmp_path: Path, models: Path) -> None:
         ModelNotFoundError, match=r'"[^"]*pb" is a file; give its folder, ".*keras"'
     ):
         savedmodel.read(models / "keras" / "saved_model.pb")
-    with pytest.raises(ModelError, match="from hdfs:// is not supported in this version; copy it"):
+    with pytest.raises(ModelError, match="is on hdfs://, which is read through a Spark session"):
         savedmodel.read("hdfs:///models/ctr")
     (tmp_path / "saved_model.pbtxt").write_text("")
     with pytest.raises(ModelError, match="the text form, which is not supported"):

@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 
 from tf2spark.errors import OutputError
 from tf2spark.spark import storage
-from tf2spark.spark.storage import check_local_path, exists, local_path, write
+from tf2spark.spark.hadoop import exists
+from tf2spark.spark.storage import check_local_path, local_path, write
 
 
 def failing(spark: SparkSession) -> DataFrame:
@@ -69,14 +70,14 @@ def test_failed_rename_puts_the_old_table_back(
 ) -> None:
     """Where the new table can't be moved into place, the old one returns there."""
     write(spark.range(10), str(tmp_path / "out"))
-    rename = storage._rename
+    rename = storage.rename
 
     def refuse_the_new(spark: SparkSession, source: str, target: str) -> None:
         if ".tf2spark-" in source:
             raise OutputError("no")
         rename(spark, source, target)
 
-    monkeypatch.setattr(storage, "_rename", refuse_the_new)
+    monkeypatch.setattr(storage, "rename", refuse_the_new)
     with pytest.raises(OutputError, match="no"):
         write(spark.range(3), str(tmp_path / "out"), overwrite=True)
     assert spark.read.parquet(str(tmp_path / "out")).count() == 10

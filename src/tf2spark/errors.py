@@ -11,6 +11,7 @@ Each is also the builtin that a caller would expect::
     ├── RowCountError (RuntimeError)           a partition would have lost or gained rows
     ├── RunError (RuntimeError)                TensorFlow failed, and no single row is the cause
     ├── SetupError (RuntimeError)              Java, PySpark or TensorFlow is missing, or too old
+    ├── StorageError (OSError)                 a file system or object store refuses, or is away
     └── OutputError (OSError)                  an output exists already, or can't be written
 
 Spark passes an error of a worker on as text, so the message alone says everything, and
@@ -58,6 +59,10 @@ class SetupError(Tf2SparkError, RuntimeError):
     """Something that must be installed or configured is missing, too old or doesn't fit."""
 
 
+class StorageError(Tf2SparkError, OSError):
+    """A file system or an object store can't be reached, or refuses."""
+
+
 class OutputError(Tf2SparkError, OSError):
     """An output exists already, or can't be written."""
 
@@ -73,6 +78,7 @@ _KINDS: dict[str, type[Tf2SparkError]] = {
         RowCountError,
         RunError,
         SetupError,
+        StorageError,
         OutputError,
     )
 }

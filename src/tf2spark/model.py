@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -16,6 +15,7 @@ from tf2spark.binding.graph import graph_of
 from tf2spark.binding.request import Request, make_request
 from tf2spark.contract import Contract
 from tf2spark.errors import ModelError, SetupError
+from tf2spark.places import need_pyspark, on_this_machine, read, written
 from tf2spark.plan import ModelRef
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 
 class SavedModel:
-    """A trained model on disk, ready to score tables.
+    """A trained model, ready to score tables.
 
     Reading it takes milliseconds and neither TensorFlow nor Spark; nothing of it is run before
-    rows are scored.
+    rows are scored. What lies on HDFS or object storage is read through the active Spark session,
+    with its settings and keys.
 
     Args:
-        path: A SavedModel folder, or a base path of integer folders as TF Serving has it.
+        path: A SavedModel folder or a package, or a base path of integer folders as TF Serving has
+            it: on this machine, or a URI that Hadoop knows (``hdfs://``, ``s3a://``, ``oss://``).
         version: Which integer folder; the largest by default.
         tags: The tags of the MetaGraph; ``serve``, or the only one, by default.
         allow_ops: Ops that the user vouches for, beyond the allow-list.
@@ -47,7 +49,7 @@ class SavedModel:
         tags: Sequence[str] | None = None,
         allow_ops: Collection[str] = (),
     ) -> None:
-        self._loaded = savedmodel.read(os.fspath(path), version=version, tags=tags)
+        self._loaded, self._place = read(os.fspath(path), version, tags)
         self._allow_ops = tuple(allow_ops)
 
     @property
@@ -115,7 +117,8 @@ class SavedModel:
             return score_dataframe(table, request, options, self._reference(request))
         from tf2spark.local import score_table
 
-        return score_table(table, request, options, self._reference(request, threads=_cores()))
+        reference = self._reference(request, threads=_cores())
+        return score_table(table, request, options, on_this_machine(reference))
 
     def compile(
         self,
@@ -160,8 +163,9 @@ class SavedModel:
         options = compiler.CompileOptions(sample=_as_arrow(sample), overwrite=overwrite)
         if tolerance is not None:
             options = evolve(options, tolerance=tolerance)
-        target = Path(os.path.abspath(os.path.expanduser(os.fspath(path))))
-        compiler.compile_to(target, self._loaded, request, signature, options)
+        target = os.fspath(path)
+        with written(target, overwrite=overwrite) as folder:
+            compiler.compile_to(folder, self._place, self._loaded, request, signature, options)
         return SavedModel(target, allow_ops=self._allow_ops)
 
     def udf(
@@ -186,7 +190,7 @@ class SavedModel:
             SetupError: PySpark is missing.
         """
         request, options = self._column_job(signature, feed, fetch, batch_rows, mode, error_column)
-        _need_pyspark()
+        need_pyspark()
         from tf2spark.spark.udf import make_udf
 
         return make_udf(request, options, self._reference(request))
@@ -205,7 +209,7 @@ class SavedModel:
     ) -> None:
         """Make the model a SQL function: ``SELECT name(features) FROM t``; see `udf`."""
         request, options = self._column_job(signature, feed, fetch, batch_rows, mode, error_column)
-        _need_pyspark()
+        need_pyspark()
         from tf2spark.spark.udf import register
 
         register(spark, name, request, options, self._reference(request))
@@ -237,7 +241,7 @@ class SavedModel:
         fetches, feeds = _tensors(request)
         package = self.contract.package
         return ModelRef(
-            self.contract.path,
+            self._place,
             self.contract.tags,
             self._digest,
             threads,
@@ -249,7 +253,7 @@ class SavedModel:
     @functools.cached_property
     def _digest(self) -> str:
         package = self.contract.package
-        return package.digest if package else savedmodel.digest(self.contract.path)
+        return package.digest if package else savedmodel.digest(self._place)
 
 
 def _tensors(request: Request) -> tuple[list[str], list[str]]:
@@ -296,9 +300,3 @@ def _compiler() -> Any:
             "install tensorflow-cpu (or tensorflow). Scoring a package doesn't"
         ) from None
     return compiler
-
-
-def _need_pyspark() -> None:
-    from tf2spark.spark.session import need_pyspark
-
-    need_pyspark()

@@ -65,8 +65,8 @@ def _local(path: str) -> Path:
         path = "/" + path[len("file:") :].lstrip("/")
     elif scheme:
         raise ModelError(
-            f'"{path}": reading a model from {scheme[1]}:// is not supported in this version; '
-            "copy it to a folder that the driver and the workers can see, and give that"
+            f'"{path}" is on {scheme[1]}://, which is read through a Spark session: open it with '
+            "tf2spark.SavedModel while one is active"
         )
     return Path(os.path.abspath(os.path.expanduser(path)))
 

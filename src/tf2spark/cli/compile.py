@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tf2spark.cli.options import model_options, opened
+from tf2spark.cli.options import model_options, opened, session_for, spark_options
 from tf2spark.errors import ContractError
 
 
@@ -49,6 +49,7 @@ from tf2spark.errors import ContractError
     "--allow-op", multiple=True, metavar="OP", help="An op that you vouch for; can be repeated."
 )
 @model_options
+@spark_options
 def compile_(**given: Any) -> None:
     """Write MODEL to PACKAGE: a folder that holds all of it, each file under its SHA-256.
 
@@ -60,17 +61,18 @@ def compile_(**given: Any) -> None:
     Examples:
       tf2spark compile models/ctr ctr.tf2spark
       tf2spark compile models/ctr ctr.tf2spark --feed keep_prob:=1.0 --sample rows.parquet
+      tf2spark compile models/ctr hdfs:///models/ctr.tf2spark
       tf2spark inspect ctr.tf2spark
     """
     from tf2spark.columns_text import parse_feed, parse_fetch
     from tf2spark.compile.quiet import silence
     from tf2spark.report.contract import as_text
 
-    model, sample = opened(given), _rows(given["sample"])
+    sample = _rows(given["sample"])
     feed, fetch = parse_feed(given["feed"]), parse_fetch(given["fetch"])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with silence():
-        package = model.compile(
+    with session_for(given, given["model"], given["package"]), silence():
+        package = opened(given).compile(
             given["package"],
             signature=given["signature"],
             feed=feed,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -52,6 +53,21 @@ def opened(given: Mapping[str, Any]) -> Any:
         tags=given["tags"].split(",") if given["tags"] else None,
         allow_ops=given["allow_op"],
     )
+
+
+@contextmanager
+def session_for(given: Mapping[str, Any], *paths: str, debug: bool = False) -> Iterator[None]:
+    """Run a Spark session where one of these paths is on a file system that needs it."""
+    from tf2spark.places import is_uri, need_pyspark
+
+    if not any(map(is_uri, paths)):
+        yield
+        return
+    need_pyspark()
+    from tf2spark.spark.session import running
+
+    with running(given["master"], pairs("--conf", given["conf"]), quiet=not debug):
+        yield
 
 
 def pairs(option: str, values: Sequence[str]) -> dict[str, str]:

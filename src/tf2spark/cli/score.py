@@ -142,9 +142,12 @@ def score(context: click.Context, /, **given: Any) -> None:
     )
     settings = pairs("--conf", given["conf"])
     arguments = _score_arguments(given)
-    model = opened(given)
+    from tf2spark.places import is_uri
+
+    # What lies on this machine is opened before Spark is: its faults are known at once.
+    model = None if is_uri(given["model"]) else opened(given)
     debug = bool((context.obj or {}).get("debug"))
-    _run(model, source, target, arguments, settings, given["master"], given["overwrite"], debug)
+    _run(given, model, source, target, arguments, settings, debug)
 
 
 def _score_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,13 +166,12 @@ def _score_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run(
+    given: Mapping[str, Any],
     model: Any,
     source: Table,
     target: Table,
     arguments: Mapping[str, Any],
     settings: Mapping[str, str],
-    master: str | None,
-    overwrite: bool,
     debug: bool,
 ) -> None:
     from tf2spark.spark.session import need_pyspark, running
@@ -177,9 +179,11 @@ def _run(
     need_pyspark()
     from tf2spark.spark.storage import check_free, check_local_path
 
+    overwrite = given["overwrite"]
     check_local_path(target.path, overwrite=overwrite)
     _check_input(source.path)
-    with running(master, settings, quiet=not debug) as spark:
+    with running(given["master"], settings, quiet=not debug) as spark:
+        model = model or opened(given)
         check_free(spark, target.path, overwrite=overwrite)
         table = spark.read.format(source.format).options(**source.options).load(source.path)
         started = time.monotonic()

@@ -47,6 +47,7 @@ class CompileOptions:
 
 def compile_to(
     target: Path,
+    place: str,
     loaded: LoadedModel,
     request: Request,
     signature: str | None,
@@ -56,6 +57,7 @@ def compile_to(
 
     Args:
         target: Where it goes.
+        place: The folder that has the model's files.
         loaded: The model, a plain SavedModel.
         request: Its inputs and outputs. Constants become part of the graph, tensors that were
             named raw become inputs and outputs of the signature.
@@ -68,16 +70,18 @@ def compile_to(
         OutputError: The package can't be written.
     """
     check_free(target, overwrite=options.overwrite)
-    source = Path(loaded.contract.path)
+    source = Path(place)
     name = _signature_name(loaded, signature)
     call = _call(name, request)
     with tempfile.TemporaryDirectory(prefix="tf2spark-compile-") as folder:
         tree = Path(folder)
-        manifest = _described(loaded)
+        manifest = _described(loaded, source)
         try:
             with originals.loaded(source, loaded.contract.tags, name) as original:
                 built = build(original, call, source, tree, options.threshold_bytes)
-                verified, why = _verified(original, loaded, call, built, tree, request, options)
+                verified, why = _verified(
+                    original, source, loaded, call, built, tree, request, options
+                )
         except NotCompilable as reason:
             tree = source
             manifest = evolve(manifest, why_as_it_was=str(reason))
@@ -141,13 +145,13 @@ def _output(one: FetchedOutput) -> TensorSpec:
     return evolve(one.spec, name=one.column)
 
 
-def _described(loaded: LoadedModel) -> Manifest:
+def _described(loaded: LoadedModel, source: Path) -> Manifest:
     contract = loaded.contract
     return Manifest(
         files=(),
         tags=contract.tags,
         source=contract.path,
-        source_digest=savedmodel.digest(contract.path),
+        source_digest=savedmodel.digest(source),
         tensorflow=tf.__version__,
         tf2spark=importlib.metadata.version("tf2spark"),
     )
@@ -155,6 +159,7 @@ def _described(loaded: LoadedModel) -> Manifest:
 
 def _verified(
     original: originals.Original,
+    source: Path,
     loaded: LoadedModel,
     call: Call,
     built: Built,
@@ -164,7 +169,6 @@ def _verified(
 ) -> tuple[Verified | None, str | None]:
     """Hold the compiled model against the original, or say why it can't be."""
     signature, constants = call.signature, dict(call.constants)
-    source = Path(loaded.contract.path)
     try:
         if options.sample is not None:
             feeds, what = sample_feeds(options.sample, request), "sample"

@@ -8,11 +8,8 @@ once more when it unpacks them into the host's cache.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
-import shutil
-import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -25,11 +22,13 @@ import attrs
 from attrs import evolve
 from pyspark.sql import SparkSession
 
-from tf2spark.manifest import FileEntry
-from tf2spark.package import entries_of, located_in
+from tf2spark.manifest import FILES, FileEntry
+from tf2spark.package import entries_of
 from tf2spark.plan import ModelRef
 from tf2spark.shipped_needs import FOLDER
+from tf2spark.spark.hadoop import scheme_of
 from tf2spark.spark.session import runs_here
+from tf2spark.spark.staging import staged_copy, staging_folder
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
 _OWN = Path(__file__).parent.parent
@@ -40,22 +39,29 @@ _lock = threading.Lock()
 def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
     """Send a model to the executors of a session, once a session, and say where it is there.
 
-    A local master runs on this machine, where the model lies already: nothing is sent.
+    A local master runs on this machine, where the model lies already: nothing is sent. The
+    executors fetch a package on HDFS or object storage from there, all else from the driver.
     """
     model = evolve(model, cache=spark.conf.get(CACHE_SETTING, None))
-    if not _is_remote(spark) and runs_here(str(spark.sparkContext.master)):
+    here = not _is_remote(spark) and runs_here(str(spark.sparkContext.master))
+    if here and scheme_of(model.path) is None:
         return model
     files = model.files or entries_of(Path(model.path))
-    locate = located_in(Path(model.path)) if model.files else _in_place(Path(model.path))
     with _lock:
-        _send_once(spark, str(own_zip()), pyfile=True)
+        if not here:
+            _send_once(spark, str(own_zip()), pyfile=True)
         for entry in files:
-            _send_once(spark, str(_staged(entry, locate(entry))))
+            _send_once(spark, _source(model, entry))
     return evolve(model, files=files, shipped=True)
 
 
-def _in_place(folder: Path) -> Any:
-    return lambda entry: folder / entry.path
+def _source(model: ModelRef, entry: FileEntry) -> str:
+    """Return where executors fetch a file: the storage, or a copy that this process keeps."""
+    if scheme_of(model.path) is not None:
+        return f"{model.path}/{FILES}/{entry.stored}"
+    folder = Path(model.path)
+    located = folder / FILES / entry.stored if model.files else folder / entry.path
+    return str(staged_copy(entry, located))
 
 
 def _is_remote(spark: SparkSession) -> bool:
@@ -81,31 +87,13 @@ def _send_once(spark: SparkSession, path: str, *, pyfile: bool = False) -> None:
 
 
 @functools.cache
-def _staging() -> Path:
-    """Return this process's folder for files on their way; executors that start later need them."""
-    folder = tempfile.mkdtemp(prefix="tf2spark-shipping-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
-
-
-def _staged(entry: FileEntry, source: Path) -> Path:
-    """Return a copy that stays what it is when the source is overwritten."""
-    target = _staging() / entry.stored
-    if not target.exists():
-        partial = target.with_name(f".{target.name}")
-        shutil.copyfile(source, partial)
-        partial.rename(target)
-    return target
-
-
-@functools.cache
 def own_zip() -> Path:
     """Return tf2spark as a zip that Python imports from, named after its content."""
     members = sorted(_members())
     digest = hashlib.sha256()
     for name, path in members:
         digest.update(f"{name}\0".encode() + path.read_bytes())
-    target = _staging() / f"tf2spark-{version('tf2spark')}-{digest.hexdigest()[:16]}.zip"
+    target = staging_folder() / f"tf2spark-{version('tf2spark')}-{digest.hexdigest()[:16]}.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in members:
             archive.write(path, name)

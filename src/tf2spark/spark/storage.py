@@ -11,13 +11,13 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pyspark.sql import DataFrame, SparkSession
 
 from tf2spark.errors import OutputError
+from tf2spark.spark.hadoop import delete, exists, rename, resolve
 
 # The formats whose table is a folder of plain files. Others (delta, iceberg, jdbc, noop) have
 # commits of their own and are left to them.
@@ -52,7 +52,7 @@ def write(
     finally:
         # After a success there is nothing left to delete; a failure must not hide behind another.
         with contextlib.suppress(Exception):
-            _delete(spark, staged)
+            delete(spark, staged)
 
 
 def check_local_path(path: str, *, overwrite: bool) -> None:
@@ -88,24 +88,9 @@ def check_free(spark: SparkSession, path: str, *, overwrite: bool) -> None:
         raise OutputError(_EXISTS.format(path=path))
 
 
-def exists(spark: SparkSession, path: str) -> bool:
-    """Say whether a file or folder is there, on whatever file system `path` names."""
-    file_system, hadoop_path = _resolve(spark, path)
-    return bool(file_system.exists(hadoop_path))
-
-
-def _resolve(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    """Return Hadoop's FileSystem and Path, the path absolute."""
-    jvm: Any = spark._jvm
-    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
-    configuration = spark._jsparkSession.sessionState().newHadoopConf()
-    file_system = hadoop_path.getFileSystem(configuration)
-    return file_system, file_system.makeQualified(hadoop_path)
-
-
 def _beside(spark: SparkSession, path: str, purpose: str) -> str:
     """Name a new hidden sibling; readers of the parent folder pass hidden names by."""
-    _, target = _resolve(spark, path)
+    _, target = resolve(spark, path)
     hidden = f".{target.getName()}.{purpose}-{uuid.uuid4().hex[:12]}"
     return str(spark._jvm.org.apache.hadoop.fs.Path(target.getParent(), hidden).toString())  # type: ignore[union-attr]
 
@@ -113,24 +98,12 @@ def _beside(spark: SparkSession, path: str, purpose: str) -> str:
 def _move_into_place(spark: SparkSession, staged: str, path: str) -> None:
     old = _beside(spark, path, "old") if exists(spark, path) else None
     if old is not None:
-        _rename(spark, path, old)
+        rename(spark, path, old)
     try:
-        _rename(spark, staged, path)
+        rename(spark, staged, path)
     except Exception:
         if old is not None:
-            _rename(spark, old, path)
+            rename(spark, old, path)
         raise
     if old is not None:
-        _delete(spark, old)
-
-
-def _rename(spark: SparkSession, source: str, target: str) -> None:
-    file_system, from_path = _resolve(spark, source)
-    _, to_path = _resolve(spark, target)
-    if not file_system.rename(from_path, to_path):
-        raise OutputError(f"can't rename {source} to {target}")
-
-
-def _delete(spark: SparkSession, path: str) -> None:
-    file_system, hadoop_path = _resolve(spark, path)
-    file_system.delete(hadoop_path, True)
+        delete(spark, old)

@@ -1,0 +1,202 @@
+"""Files on whatever Hadoop's FileSystem API reaches, with the session's own configuration.
+
+Failures become one message that says what to add: the jar's coordinate, or the setting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from pyspark.sql import SparkSession
+
+from tf2spark.errors import ModelNotFoundError, SetupError, StorageError
+
+# Which artifact has the file system of a scheme; the version is the cluster's Hadoop's.
+_ARTIFACTS = {
+    "s3a": "org.apache.hadoop:hadoop-aws",
+    "oss": "org.apache.hadoop:hadoop-aliyun",
+    "abfs": "org.apache.hadoop:hadoop-azure",
+    "abfss": "org.apache.hadoop:hadoop-azure",
+    "gs": "com.google.cloud.bigdataoss:gcs-connector",
+}
+_KEYS = {
+    "s3a": "spark.hadoop.fs.s3a.access.key, spark.hadoop.fs.s3a.secret.key and "
+    "spark.hadoop.fs.s3a.endpoint",
+    "oss": "spark.hadoop.fs.oss.accessKeyId, spark.hadoop.fs.oss.accessKeySecret and "
+    "spark.hadoop.fs.oss.endpoint",
+}
+OBJECT_STORES = frozenset({"s3a", "oss", "gs", "abfs", "abfss", "wasb", "wasbs", "cosn", "obs"})
+"""Schemes on which a rename copies, and a file appears once it is complete."""
+
+
+@frozen
+class RemoteFile:
+    """A file below a folder: its relative path, size and time of change."""
+
+    path: str
+    size_bytes: int
+    changed: int
+
+
+def scheme_of(path: str) -> str | None:
+    """Return the scheme of a URI, ``s3a`` for ``s3``; None for a path of this machine."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", path)
+    scheme = found[1].lower() if found else None
+    return None if scheme in (None, "file") else ("s3a" if scheme in ("s3", "s3n") else scheme)
+
+
+def as_hadoop(path: str) -> str:
+    """Return a URI as Hadoop knows it: ``s3://`` is ``s3a://`` there."""
+    return re.sub(r"^s3n?:/", "s3a:/", path, flags=re.IGNORECASE).rstrip("/")
+
+
+def resolve(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """Return Hadoop's FileSystem and Path, the path absolute."""
+    jvm: Any = spark._jvm
+    hadoop_path = jvm.org.apache.hadoop.fs.Path(as_hadoop(path))
+    configuration = spark._jsparkSession.sessionState().newHadoopConf()
+    file_system = hadoop_path.getFileSystem(configuration)
+    return file_system, file_system.makeQualified(hadoop_path)
+
+
+def exists(spark: SparkSession, path: str) -> bool:
+    """Say whether a file or folder is there, on whatever file system `path` names."""
+    with explained(spark, path):
+        file_system, hadoop_path = resolve(spark, path)
+        return bool(file_system.exists(hadoop_path))
+
+
+def folders(spark: SparkSession, path: str) -> list[str]:
+    """Return the names of the folders in a folder."""
+    with explained(spark, path):
+        file_system, hadoop_path = resolve(spark, path)
+        listed = file_system.listStatus(hadoop_path)
+        return sorted(one.getPath().getName() for one in listed if one.isDirectory())
+
+
+def files(spark: SparkSession, path: str) -> list[RemoteFile]:
+    """Return every file below a folder, sorted by path.
+
+    Raises:
+        ModelNotFoundError: There is no such folder.
+    """
+    with explained(spark, path):
+        file_system, hadoop_path = resolve(spark, path)
+        prefix = hadoop_path.toUri().getPath().rstrip("/") + "/"
+        listed, found = file_system.listFiles(hadoop_path, True), []
+        while listed.hasNext():
+            one = listed.next()
+            name = one.getPath().toUri().getPath().removeprefix(prefix)
+            found.append(RemoteFile(name, one.getLen(), one.getModificationTime()))
+        return sorted(found, key=lambda one: one.path)
+
+
+def download(spark: SparkSession, path: str, target: Path) -> None:
+    """Copy one file to this machine; it appears whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    with explained(spark, path):
+        file_system, hadoop_path = resolve(spark, path)
+        local = spark._jvm.org.apache.hadoop.fs.Path(partial.as_uri())  # type: ignore[union-attr]
+        # The last argument leaves out the checksum file that Hadoop writes beside local files.
+        file_system.copyToLocalFile(False, hadoop_path, local, True)
+    partial.rename(target)
+
+
+def upload(spark: SparkSession, source: Path, path: str) -> None:
+    """Copy one file of this machine to a path, over what is there."""
+    with explained(spark, path):
+        file_system, hadoop_path = resolve(spark, path)
+        local = spark._jvm.org.apache.hadoop.fs.Path(source.as_uri())  # type: ignore[union-attr]
+        file_system.copyFromLocalFile(False, True, local, hadoop_path)
+
+
+def rename(spark: SparkSession, source: str, target: str) -> None:
+    """Rename a file or folder; there must be none at the target."""
+    with explained(spark, target):
+        file_system, from_path = resolve(spark, source)
+        _, to_path = resolve(spark, target)
+        if not file_system.rename(from_path, to_path):
+            raise StorageError(f"can't rename {source} to {target}")
+
+
+def replace(spark: SparkSession, source: str, target: str) -> None:
+    """Rename a file over another, in one step where the file system can do that."""
+    with explained(spark, target):
+        jvm: Any = spark._jvm
+        _, from_path = resolve(spark, source)
+        _, to_path = resolve(spark, target)
+        configuration = spark._jsparkSession.sessionState().newHadoopConf()
+        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
+            to_path.toUri(), configuration
+        )
+        kind = getattr(jvm, "org.apache.hadoop.fs.Options$Rename")
+        how = spark.sparkContext._gateway.new_array(kind, 1)  # type: ignore[union-attr]
+        how[0] = kind.OVERWRITE
+        context.rename(from_path, to_path, how)
+
+
+def delete(spark: SparkSession, path: str) -> None:
+    """Delete a file or folder, if it is there."""
+    with explained(spark, path):
+        file_system, hadoop_path = resolve(spark, path)
+        file_system.delete(hadoop_path, True)
+
+
+@contextmanager
+def explained(spark: SparkSession, path: str) -> Iterator[None]:
+    """Turn what Hadoop throws into one message that says what to do."""
+    from py4j.protocol import Py4JError
+
+    try:
+        yield
+    except Py4JError as error:
+        raise _explained(spark, path, str(error)) from error
+
+
+def _explained(spark: SparkSession, path: str, said: str) -> Exception:
+    scheme = scheme_of(path) or "file"
+    if re.search(r"No FileSystem for scheme|ClassNotFoundException|NoClassDefFoundError", said):
+        return SetupError(_missing_jar(spark, path, scheme))
+    if "FileNotFoundException" in said:
+        return ModelNotFoundError(f'there is nothing at "{path}"')
+    if re.search(
+        r"AccessDenied|AccessControlException|InvalidAccessKeyId|SignatureDoesNotMatch|Forbidden"
+        r"|NoAuthWithAWSException|NoAwsCredentials|status code:? 403|Status Code: 403",
+        said,
+    ):
+        keys = f": check {_KEYS[scheme]}" if scheme in _KEYS else ""
+        return StorageError(
+            f'"{path}" may not be read with these credentials{keys} ({_cause(said)})'
+        )
+    if re.search(r"UnknownHostException|ConnectException|Connection refused|NoSuchBucket", said):
+        return StorageError(f'the service behind "{path}" doesn\'t answer: {_cause(said)}')
+    return StorageError(f'"{path}": {_cause(said)}')
+
+
+def _missing_jar(spark: SparkSession, path: str, scheme: str) -> str:
+    hadoop = spark._jvm.org.apache.hadoop.util.VersionInfo.getVersion()  # type: ignore[union-attr]
+    artifact = _ARTIFACTS.get(scheme)
+    if artifact is None:
+        known = ", ".join(f"{one}://" for one in ("hdfs", *_ARTIFACTS))
+        return (
+            f'Hadoop here knows no file system for "{path}"; {known} are usual, and another needs '
+            f"its jar (spark.jars.packages) and spark.hadoop.fs.{scheme}.impl"
+        )
+    version = hadoop if artifact.startswith("org.apache.hadoop") else "VERSION"
+    return (
+        f'"{path}" needs a jar that this Spark lacks: start the session with '
+        f"spark.jars.packages={artifact}:{version}"
+    )
+
+
+def _cause(said: str) -> str:
+    """Return the first line of what a Java exception says."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    line = lines[1] if len(lines) > 1 else (lines[0] if lines else "no message")
+    return re.sub(r"^:?\s*([\w.$]+(?:Exception|Error)): ", "", line)

@@ -1,0 +1,224 @@
+"""Models on HDFS and object storage: read by the driver, packages written there.
+
+A plain SavedModel is copied to this machine and treated as one of it. Of a package only the
+manifest and the graph are: the executors fetch the rest themselves.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attrs import evolve, frozen
+from pyspark.sql import SparkSession
+
+from tf2spark import savedmodel
+from tf2spark.errors import ModelError, ModelNotFoundError, OutputError, SetupError
+from tf2spark.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
+from tf2spark.package import check_size, sha256_of
+from tf2spark.savedmodel import LoadedModel
+from tf2spark.spark import hadoop
+from tf2spark.spark.staging import staged_path, staging_folder
+
+GRAPH_FILE = "saved_model.pb"
+
+
+@frozen(eq=False)
+class RemoteModel:
+    """A model that was read, where it is, and its copy on this machine, if there is one."""
+
+    loaded: LoadedModel
+    uri: str
+    copy: Path | None
+
+
+def session_for(path: str) -> SparkSession:
+    """Return the session through which a URI is read.
+
+    Raises:
+        SetupError: There is none.
+    """
+    session = SparkSession.getActiveSession()
+    if session is None:
+        raise SetupError(
+            f'"{path}" is read through Spark, with the settings and keys of its session: start the '
+            "session first (SparkSession.builder...getOrCreate())"
+        )
+    return session
+
+
+def read_remote(
+    spark: SparkSession, path: str, version: int | None, tags: Sequence[str] | None
+) -> RemoteModel:
+    """Read a model, a package, or the right one of a base path's version folders.
+
+    Raises:
+        ModelNotFoundError: There is nothing at the path, or no such version.
+        ModelError: It is damaged or incomplete.
+        StorageError: The storage can't be reached.
+        SetupError: A jar is missing.
+    """
+    uri, number = _find(spark, hadoop.as_hadoop(path), version)
+    if _has(spark, uri, MANIFEST):
+        return RemoteModel(_read_package(spark, uri, number), uri, None)
+    copy = _copy(spark, uri)
+    loaded = savedmodel.read(copy, tags=tags)
+    contract = evolve(loaded.contract, path=uri, version=number)
+    return RemoteModel(evolve(loaded, contract=contract), uri, copy)
+
+
+def _has(spark: SparkSession, uri: str, name: str) -> bool:
+    return hadoop.exists(spark, f"{uri}/{name}")
+
+
+def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int | None]:
+    if _has(spark, uri, GRAPH_FILE) or _has(spark, uri, MANIFEST):
+        if version is not None:
+            raise ModelError(
+                f'version={version} was given, but "{uri}" is a model itself; leave version out, '
+                "or give the folder that holds the version folders"
+            )
+        return uri, None
+    if _has(spark, uri, FILES):
+        raise _not_whole(uri)
+    versions = {int(one) for one in hadoop.folders(spark, uri) if one.isascii() and one.isdigit()}
+    if not versions:
+        raise ModelNotFoundError(
+            f'"{uri}" is not a model: it holds no {GRAPH_FILE}, no {MANIFEST}, and no version '
+            "folders named by integers"
+        )
+    chosen = max(versions) if version is None else version
+    if chosen not in versions:
+        there = ", ".join(map(str, sorted(versions)))
+        raise ModelNotFoundError(f'"{uri}" has no version {chosen}; it has {there}')
+    folder = f"{uri}/{chosen}"
+    if not (_has(spark, folder, GRAPH_FILE) or _has(spark, folder, MANIFEST)):
+        raise ModelError(
+            f'version folder "{folder}" holds neither {GRAPH_FILE} nor {MANIFEST} (is it still '
+            "being copied?)"
+        )
+    return folder, chosen
+
+
+def _not_whole(uri: str) -> ModelError:
+    return ModelError(
+        f'"{uri}" is not a whole package: it has {FILES}/ but no {MANIFEST}, which is written '
+        "last; wait until it is copied, or copy it again"
+    )
+
+
+def _copy(spark: SparkSession, uri: str) -> Path:
+    """Copy a SavedModel to this machine, as it was at one time."""
+    before = hadoop.files(spark, uri)
+    target = staging_folder() / f"model-{uuid.uuid4().hex[:12]}"
+    for one in before:
+        hadoop.download(spark, f"{uri}/{one.path}", target / one.path)
+    if hadoop.files(spark, uri) != before:
+        shutil.rmtree(target, ignore_errors=True)
+        raise ModelError(f'"{uri}" was changed while it was read: read it again')
+    return target
+
+
+def _read_package(spark: SparkSession, uri: str, version: int | None) -> LoadedModel:
+    manifest = _manifest(spark, uri)
+    sizes = {one.path: one.size_bytes for one in hadoop.files(spark, f"{uri}/{FILES}")}
+    for entry in manifest.files:
+        if entry.stored not in sizes:
+            raise ModelError(f'"{uri}" is not complete: {FILES}/{entry.stored} is missing')
+        check_size(entry, f"{uri}/{FILES}/{entry.stored}", sizes[entry.stored])
+    graph = next((one for one in manifest.files if one.path == GRAPH_FILE), None)
+    if graph is None:
+        raise ModelError(f'"{uri}" is a package without {GRAPH_FILE}')
+    content = fetched(spark, uri, graph).read_bytes()
+    return savedmodel.read_package(uri, manifest, content, version)
+
+
+def _manifest(spark: SparkSession, uri: str) -> Manifest:
+    target = staging_folder() / f"manifest-{uuid.uuid4().hex[:12]}"
+    hadoop.download(spark, f"{uri}/{MANIFEST}", target)
+    return from_json(target.read_text(errors="replace"), f"{uri}/{MANIFEST}")
+
+
+def fetched(spark: SparkSession, uri: str, entry: FileEntry) -> Path:
+    """Return a checked copy on this machine of one of a package's files.
+
+    Raises:
+        ModelError: Its bytes are not those of the manifest.
+    """
+    target = staged_path(entry)
+    if not target.exists():
+        partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}")
+        hadoop.download(spark, f"{uri}/{FILES}/{entry.stored}", partial)
+        if sha256_of(partial) != entry.sha256:
+            partial.unlink()
+            raise ModelError(
+                f'"{uri}/{FILES}/{entry.stored}" ({entry.path}) is damaged: its SHA-256 is not the '
+                "one in the manifest; copy the package again"
+            )
+        partial.rename(target)
+    return target
+
+
+def fetch_all(spark: SparkSession, uri: str, files: tuple[FileEntry, ...]) -> Path:
+    """Copy a package's files to this machine, and return the folder that has them."""
+    for entry in files:
+        fetched(spark, uri, entry)
+    return staging_folder()
+
+
+def check_free(spark: SparkSession, uri: str, *, overwrite: bool) -> None:
+    """Raise `OutputError` where a package must not be written to `uri`."""
+    if not hadoop.exists(spark, uri):
+        return
+    if not overwrite:
+        raise OutputError(f"{uri} exists already: write overwrite=True (--overwrite) to replace it")
+    if not (_has(spark, uri, MANIFEST) or _has(spark, uri, FILES)):
+        raise OutputError(
+            f"{uri} exists and is no package of tf2spark, so it is not overwritten: remove it, or "
+            "choose another place"
+        )
+
+
+def write_remote(
+    spark: SparkSession,
+    manifest: Manifest,
+    locate: Callable[[FileEntry], Path],
+    uri: str,
+    *,
+    overwrite: bool,
+) -> None:
+    """Write a package: its files, then the manifest, so that it appears whole.
+
+    Files are named by their content, so that those of the package that is replaced stay what they
+    are: jobs that use them go on. What neither package lists is deleted.
+
+    Raises:
+        OutputError: There is something at `uri` and `overwrite` is false.
+        StorageError: It can't be written.
+    """
+    check_free(spark, uri, overwrite=overwrite)
+    kept = {entry.stored for entry in manifest.files}
+    if _has(spark, uri, MANIFEST):
+        kept |= {entry.stored for entry in _manifest(spark, uri).files}
+    for entry in manifest.files:
+        hadoop.upload(spark, locate(entry), f"{uri}/{FILES}/{entry.stored}")
+    _replace_manifest(spark, manifest, uri)
+    for one in hadoop.files(spark, f"{uri}/{FILES}"):
+        if one.path not in kept:
+            hadoop.delete(spark, f"{uri}/{FILES}/{one.path}")
+
+
+def _replace_manifest(spark: SparkSession, manifest: Manifest, uri: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / MANIFEST
+        local.write_text(to_json(manifest))
+        if hadoop.scheme_of(uri) in hadoop.OBJECT_STORES:
+            # There a file appears once it is complete, over the old one.
+            hadoop.upload(spark, local, f"{uri}/{MANIFEST}")
+            return
+        written = f"{uri}/.{MANIFEST}-{uuid.uuid4().hex[:12]}"
+        hadoop.upload(spark, local, written)
+        hadoop.replace(spark, written, f"{uri}/{MANIFEST}")
