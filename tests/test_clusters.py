@@ -17,6 +17,8 @@ from attrs import frozen
 
 from services.lean_python import lean_python
 from services.standalone import standalone
+from services.yarn import spark_conf as yarn_conf
+from services.yarn import yarn
 from zoo import case, path_of
 
 _JOB = Path(__file__).parent / "services" / "cluster_job.py"
@@ -38,14 +40,18 @@ def cluster(
 ) -> Iterator[Cluster]:
     """Every kind of cluster; another one is one more parameter."""
     folder = tmp_path_factory.mktemp("cluster")
-    one = case("mlp_128")
-    table = one.table(_ROWS).append_column("id", pa.array(np.arange(_ROWS)))
-    pq.write_table(table, folder / "table.parquet", row_group_size=_ROWS // 8)
+    write_table(folder)
     if request.param == "standalone":
         with standalone(folder) as master:
             yield Cluster(master, folder)
     else:
         yield Cluster(request.param, folder)
+
+
+def write_table(folder: Path) -> None:
+    """Write the rows to score: several partitions of them."""
+    table = case("mlp_128").table(_ROWS).append_column("id", pa.array(np.arange(_ROWS)))
+    pq.write_table(table, folder / "table.parquet", row_group_size=_ROWS // 8)
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +60,32 @@ def report(cluster: Cluster) -> Any:
     return run_job(_JOB, cluster)
 
 
-@pytest.fixture(scope="module")
-def shipped(cluster: Cluster) -> Any:
-    """Score where executors have neither the model's folder nor tf2spark."""
-    return run_job(_SHIPPING_JOB, cluster, str(lean_python(cluster.folder / "lean")))
+@pytest.fixture(scope="module", params=["local-cluster[2,1,900]", "standalone", "connect", "yarn"])
+def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Score where executors have neither the model's folder nor tf2spark, on each kind."""
+    folder = tmp_path_factory.mktemp("shipping")
+    write_table(folder)
+    python = str(lean_python(folder / "lean"))
+    if request.param == "standalone":
+        with standalone(folder) as master:
+            return run_job(_SHIPPING_JOB, Cluster(master, folder), python)
+    if request.param == "connect":
+        return run_job(_SHIPPING_JOB, Cluster("connect:local[2]", folder), python)
+    if request.param == "yarn":
+        with yarn(folder, "file:///") as conf:
+            settings = yarn_conf((folder / "staging").as_uri()) | {"spark.yarn.am.cores": "1"}
+            arguments = [f"{key}={value}" for key, value in settings.items()]
+            return run_job(
+                _SHIPPING_JOB,
+                Cluster("yarn", folder),
+                python,
+                *arguments,
+                HADOOP_CONF_DIR=str(conf),
+            )
+    return run_job(_SHIPPING_JOB, Cluster(request.param, folder), python)
 
 
-def run_job(job: Path, cluster: Cluster, *more: str) -> Any:
+def run_job(job: Path, cluster: Cluster, *more: str, **environment: str) -> Any:
     """Score a table of many partitions and return what the driver reported."""
     model, table = str(path_of(case("mlp_128"))), str(cluster.folder / "table.parquet")
     done = subprocess.run(
@@ -68,7 +93,7 @@ def run_job(job: Path, cluster: Cluster, *more: str) -> Any:
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"},
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", **environment},
         check=False,
     )
     assert done.returncode == 0, done.stderr[-6000:]
@@ -97,6 +122,9 @@ class TestCluster:
         assert "libtensorflow mapped" in report["modules"]
         assert not any("tensorflow," in one or "." in one for one in report["modules"])
 
+
+@pytest.mark.cluster
+class TestShipping:
     @pytest.mark.parametrize("job", ["savedmodel", "package", "by_map_in_arrow"])
     def test_models_are_shipped(self, shipped: dict[str, Any], job: str) -> None:
         """A model whose folder is gone when the job starts scores as in one process."""

@@ -1,7 +1,8 @@
 """A driver program: scores where executors have neither the model's folder nor tf2spark.
 
 Run as ``python shipping_job.py MASTER MODEL TABLE PYTHON [KEY=VALUE ...]``: MODEL is copied, opened
-and removed again before anything is scored; PYTHON is the workers'. The last line is JSON.
+and removed again before anything is scored; PYTHON is the workers'. ``connect:local[2]`` is a Spark
+Connect server with that master. The last line on stdout is JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import tf2spark
 
 
 def session(master: str, settings: dict[str, str]) -> SparkSession:
-    builder = SparkSession.builder.master(master).appName("tf2spark shipping test")
+    builder = SparkSession.builder.appName("tf2spark shipping test")
+    server = master.removeprefix("connect:")
+    builder = builder.master(master) if server == master else builder.remote(server)
     for key, value in {
         "spark.ui.enabled": "false",
         "spark.driver.host": "127.0.0.1",

@@ -1,0 +1,57 @@
+"""A real HDFS: one NameNode and one DataNode on loopback."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.daemons import daemon
+from services.hadoop import command, configure
+
+_NAME_NODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
+_DATA_NODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
+_FORMAT_SECONDS = 90
+
+
+@contextmanager
+def hdfs(folder: Path) -> Iterator[str]:
+    """Run a NameNode and a DataNode that keep all in `folder`; yields the file system's URL."""
+    conf = folder / "hdfs-conf"
+    # The NameNode takes any free port, and its log says which.
+    _configure(conf, "hdfs://127.0.0.1:0")
+    _format(conf)
+    with daemon(folder, "namenode", command(conf, _NAME_NODE)) as name_node:
+        port = name_node.wait_for(r"NameNode RPC up at: \S*127\.0\.0\.1:(\d+)")
+        url = f"hdfs://127.0.0.1:{port}"
+        _configure(conf, url)
+        with daemon(folder, "datanode", command(conf, _DATA_NODE)) as data_node:
+            data_node.wait_for(r"(Successfully sent block report)")
+            yield url
+
+
+def _configure(conf: Path, url: str) -> None:
+    site = {
+        "dfs.replication": "1",
+        "dfs.permissions.enabled": "false",
+        "dfs.namenode.name.dir": (conf.parent / "hdfs-name").as_uri(),
+        "dfs.datanode.data.dir": (conf.parent / "hdfs-data").as_uri(),
+        "dfs.namenode.http-address": "127.0.0.1:0",
+        "dfs.datanode.address": "127.0.0.1:0",
+        "dfs.datanode.ipc.address": "127.0.0.1:0",
+        "dfs.datanode.http.address": "127.0.0.1:0",
+    }
+    configure(conf, core_site={"fs.defaultFS": url}, hdfs_site=site)
+
+
+def _format(conf: Path) -> None:
+    done = subprocess.run(
+        command(conf, _NAME_NODE, "-format", "-force", "-nonInteractive"),
+        capture_output=True,
+        text=True,
+        timeout=_FORMAT_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"HDFS was not formatted:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")

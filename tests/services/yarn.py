@@ -1,0 +1,92 @@
+"""A real YARN: one ResourceManager and one NodeManager on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.daemons import daemon, free_ports
+from services.hadoop import command, configure
+from services.jars import SPARK_JARS
+from tf2spark.spark.java import ensure_java
+
+_RESOURCE_MANAGER = "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager"
+_NODE_MANAGER = "org.apache.hadoop.yarn.server.nodemanager.NodeManager"
+
+_QUEUES = {
+    "yarn.scheduler.capacity.root.queues": "default",
+    "yarn.scheduler.capacity.root.default.capacity": "100",
+    # An application's master may take half of all there is; the default is a tenth.
+    "yarn.scheduler.capacity.maximum-am-resource-percent": "0.5",
+}
+
+
+@contextmanager
+def yarn(folder: Path, default_fs: str) -> Iterator[Path]:
+    """Run both daemons; yields the HADOOP_CONF_DIR of a driver, whose paths are `default_fs`'s."""
+    conf = folder / "yarn-conf"
+    site = _resource_manager() | _node_manager(folder)
+    core = {"fs.defaultFS": default_fs, "hadoop.tmp.dir": str(folder / "yarn-tmp")}
+    configure(conf, core_site=core, yarn_site=site, capacity_scheduler=_QUEUES)
+    java = {"JAVA_HOME": str(ensure_java().home)}
+    with daemon(folder, "resourcemanager", command(conf, _RESOURCE_MANAGER), java) as master:
+        master.wait_for(r"(Transitioned to active state)")
+        # It ends its containers at once, and then waits 10 s for logs to grow old.
+        command_line = command(conf, _NODE_MANAGER)
+        with daemon(folder, "nodemanager", command_line, java, patience=4) as node:
+            node.wait_for(r"(Registered with ResourceManager)")
+            yield conf
+
+
+def spark_conf(staging: str) -> dict[str, str]:
+    """Return the settings of a small job in client mode; HADOOP_CONF_DIR is to be set as well.
+
+    A job puts its own files into the folder `staging`, by default into the user's home.
+    """
+    return {
+        "spark.master": "yarn",
+        "spark.submit.deployMode": "client",
+        "spark.driver.host": "127.0.0.1",
+        # The nodes have PySpark where the driver has it: nothing is to be uploaded.
+        "spark.yarn.jars": f"local:{SPARK_JARS}/*",
+        "spark.yarn.stagingDir": staging,
+        "spark.yarn.am.memory": "256m",
+        "spark.executor.instances": "1",
+        "spark.executor.memory": "600m",
+        # Python lives here: YARN ends a container that takes more than it asked for.
+        "spark.executor.memoryOverhead": "1g",
+        "spark.executorEnv.SPARK_LOCAL_IP": "127.0.0.1",
+        "spark.yarn.appMasterEnv.SPARK_LOCAL_IP": "127.0.0.1",
+    }
+
+
+def _resource_manager() -> dict[str, str]:
+    servers = ["address", "scheduler.address", "resource-tracker.address", "admin.address"]
+    servers += ["webapp.address"]
+    ports = zip(servers, free_ports(len(servers)), strict=True)
+    return {
+        "yarn.resourcemanager.hostname": "127.0.0.1",
+        "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
+        "yarn.scheduler.minimum-allocation-mb": "256",
+        **{f"yarn.resourcemanager.{name}": f"127.0.0.1:{port}" for name, port in ports},
+    }
+
+
+def _node_manager(folder: Path) -> dict[str, str]:
+    settings = {
+        "hostname": "127.0.0.1",
+        "address": "127.0.0.1:0",
+        "localizer.address": "127.0.0.1:0",
+        "webapp.address": "127.0.0.1:0",
+        "collector-service.address": "127.0.0.1:0",
+        "local-dirs": str(folder / "yarn-local"),
+        "log-dirs": str(folder / "yarn-logs"),
+        "resource.memory-mb": "4096",
+        "resource.cpu-vcores": "4",
+        "process-kill-wait.ms": "500",
+        "vmem-check-enabled": "false",
+        "disk-health-checker.max-disk-utilization-per-disk-percentage": "99",
+        "env-whitelist": "JAVA_HOME,HADOOP_CONF_DIR,PATH",
+    }
+    return {f"yarn.nodemanager.{name}": value for name, value in settings.items()}

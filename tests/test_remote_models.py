@@ -1,0 +1,94 @@
+"""Models and packages on a real HDFS and a real S3 server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.hdfs import hdfs
+from services.lean_python import lean_python
+from services.s3 import s3
+from zoo import case, path_of
+
+_JOB = Path(__file__).parent / "services" / "storage_job.py"
+
+
+@pytest.fixture(scope="module", params=["hdfs", "s3"])
+def report(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """What the job saw: on HDFS with executors apart, on S3 in one process."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "hdfs":
+        with hdfs(folder) as url:
+            python = str(lean_python(folder / "lean"))
+            yield {"base": f"{url}/m", **run_job("local-cluster[2,1,900]", f"{url}/m", python, {})}
+    else:
+        with s3(folder) as server:
+            base = server.path("m")
+            yield {"base": base, **run_job("local[2]", base, sys.executable, server.conf())}
+
+
+def run_job(master: str, base: str, python: str, conf: Mapping[str, str]) -> Any:
+    model = str(path_of(case("mlp_128")))
+    settings = [f"{key}={value}" for key, value in conf.items()]
+    done = subprocess.run(
+        [sys.executable, str(_JOB), master, model, base, python, *settings],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(_JOB.parents[1])},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.cluster
+class TestRemoteModels:
+    def test_a_base_path_gives_its_latest_version(self, report: dict[str, Any]) -> None:
+        """The largest number wins, and the contract says where it is."""
+        assert report["version"] == 12
+        assert report["path"] == f"{report['base']}/ctr/12"
+
+    def test_a_savedmodel_scores(self, report: dict[str, Any]) -> None:
+        """Rows that come from there and go there have the scores of one process."""
+        assert report["scored"] is True
+
+    def test_a_package_is_written_and_read(self, report: dict[str, Any]) -> None:
+        """The package that was written opens as the same, and scores in this process too."""
+        assert report["same_digest"] is True
+        assert report["in_this_process"] is True
+        assert len([one for one in report["files"] if one == "manifest.json"]) == 1
+
+    def test_a_package_that_is_overwritten_serves_its_jobs(self, report: dict[str, Any]) -> None:
+        """A job that was set up before scores with the package that it was set up with."""
+        assert report["overwritten"] == ["s"]
+        assert report["by_package_that_was_overwritten"] is True
+
+    @pytest.mark.parametrize(
+        ("what", "words"),
+        [
+            ("missing", 'ModelNotFoundError: there is nothing at "{base}/nowhere"'),
+            ("no_version", 'ModelNotFoundError: "{base}/ctr" has no version 4; it has 3, 12'),
+            ("half", "ModelError: the graph of"),
+            ("unwritten", 'ModelError: "{base}/unwritten" is not a whole package: it has files/'),
+            ("partial", 'ModelError: "{base}/partial" is not complete: files/'),
+            ("flipped", 'ModelError: "{base}/flipped/files/'),
+            ("exists", "OutputError: {base}/ctr.tf2spark exists already"),
+            ("no_package", "OutputError: {base}/ctr exists and is no package of tf2spark"),
+            ("unknown_scheme", 'SetupError: Hadoop here knows no file system for "swift://'),
+            ("missing_jar", "spark.jars.packages=org.apache.hadoop:hadoop-aliyun:"),
+        ],
+        ids=lambda text: text if " " not in text else "",
+    )
+    def test_what_is_wrong_is_said(self, report: dict[str, Any], what: str, words: str) -> None:
+        """One message names the path, what is wrong with it, and what to add."""
+        assert words.format(base=report["base"]) in report[what]
