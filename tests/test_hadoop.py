@@ -1,0 +1,110 @@
+"""`spark.hadoop`: files through Hadoop's API, on this machine's file system, and its faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tf2spark.errors import ModelNotFoundError, SetupError, StorageError
+from tf2spark.spark import hadoop
+from tf2spark.spark.hadoop import as_hadoop, scheme_of
+
+
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("models/ctr", None),
+        ("/models/ctr", None),
+        ("file:///models/ctr", None),
+        ("hdfs://node:8020/ctr", "hdfs"),
+        ("hdfs:///ctr", "hdfs"),
+        ("s3://bucket/ctr", "s3a"),
+        ("S3A://bucket/ctr", "s3a"),
+        ("C:/models", None),
+    ],
+)
+def test_a_scheme_is_that_of_the_path(path: str, scheme: str | None) -> None:
+    """A path without a scheme, or with file:, is this machine's; s3 means s3a."""
+    assert scheme_of(path) == scheme
+
+
+def test_s3_is_written_as_hadoop_knows_it() -> None:
+    """Hadoop's own client is s3a."""
+    assert as_hadoop("s3://bucket/ctr/") == "s3a://bucket/ctr"
+    assert as_hadoop("hdfs://n/s3/x") == "hdfs://n/s3/x"
+
+
+def test_files_go_there_and_come_back(spark: SparkSession, tmp_path: Path) -> None:
+    """What is uploaded is listed with its size, and downloads as the same bytes."""
+    (tmp_path / "local").write_bytes(b"12345")
+    there = (tmp_path / "there").as_uri()
+    hadoop.upload(spark, tmp_path / "local", f"{there}/a/b")
+    (found,) = [one for one in hadoop.files(spark, there) if not one.path.endswith(".crc")]
+    assert (found.path, found.size_bytes) == ("a/b", 5)
+    assert hadoop.folders(spark, there) == ["a"]
+    hadoop.download(spark, f"{there}/a/b", tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == b"12345"
+    assert not list(tmp_path.glob(".again*"))
+
+
+def test_a_file_takes_the_place_of_another(spark: SparkSession, tmp_path: Path) -> None:
+    """`replace` writes over what is there, `rename` doesn't."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    hadoop.replace(spark, (tmp_path / "a").as_uri(), (tmp_path / "b").as_uri())
+    assert (tmp_path / "b").read_text() == "a"
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_missing_folder_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """What isn't there is not found, with its path."""
+    uri = (tmp_path / "nowhere").as_uri()
+    with pytest.raises(ModelNotFoundError, match=f'there is nothing at "{uri}"'):
+        hadoop.files(spark, uri)
+
+
+def test_an_unknown_scheme_says_what_it_needs(spark: SparkSession) -> None:
+    """A scheme that nobody knows needs a jar and a setting."""
+    with pytest.raises(SetupError, match=r"its jar .* and spark\.hadoop\.fs\.zz\.impl"):
+        hadoop.exists(spark, "zz://x/y")
+
+
+@pytest.mark.parametrize(
+    ("path", "coordinate"),
+    [
+        ("s3://bucket/x", "org.apache.hadoop:hadoop-aws:3"),
+        ("oss://bucket/x", "org.apache.hadoop:hadoop-aliyun:3"),
+        ("abfss://c@a.dfs/x", "org.apache.hadoop:hadoop-azure:3"),
+    ],
+)
+def test_a_missing_jar_is_named(spark: SparkSession, path: str, coordinate: str) -> None:
+    """The message has the coordinate of the jar, in the version of this Hadoop."""
+    with pytest.raises(SetupError, match=f"spark.jars.packages={coordinate}"):
+        hadoop.exists(spark, path)
+
+
+def test_a_service_that_is_away_is_named(spark: SparkSession) -> None:
+    """A name node that doesn't answer is no missing file."""
+    with pytest.raises(StorageError, match=r'the service behind "hdfs://127.0.0.1:1/x" doesn\'t'):
+        hadoop.exists(spark, "hdfs://127.0.0.1:1/x")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "An error occurred while calling o1.exists.\n: java.nio.file.AccessDeniedException: "
+            "s3a://b/x: getFileStatus: Forbidden (Status Code: 403, Request ID: null)",
+            "may not be read with these credentials: check spark.hadoop.fs.s3a.access.key",
+        ),
+        (
+            "An error occurred while calling o1.exists.\n: java.io.IOException: disk on fire",
+            '"s3a://b/x": disk on fire',
+        ),
+    ],
+)
+def test_what_java_throws_is_said_in_one_line(spark: SparkSession, said: str, words: str) -> None:
+    """The cause is kept, its class and stack are not."""
+    assert words in str(hadoop._explained(spark, "s3a://b/x", said))
