@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -13,16 +14,16 @@ from pyspark.sql import SparkSession
 
 from tf2spark.cli import checks
 from tf2spark.cli.checks import judge_pyspark, pandas, spark_home
-from tf2spark.cli.doctor import judge_worker
+from tf2spark.cli.doctor import judge_opened, judge_worker
 from tf2spark.cli.main import run
-from tf2spark.spark.executors import WorkerPython, look_at_workers
+from tf2spark.spark.executors import OpenedModel, WorkerPython, look_at_workers
 
 Capture = pytest.CaptureFixture[str]
 
 WORKER = WorkerPython(
     "host1",
     "/usr/bin/python3",
-    "3.11.7",
+    platform.python_version(),
     (
         ("tf2spark", "0.1.0"),
         ("pyarrow", "26.0.1"),
@@ -31,6 +32,10 @@ WORKER = WorkerPython(
         ("tensorflow", "2.21.0"),
     ),
     "/lib/libtensorflow_cc.so.2",
+    "avx2",
+    None,
+    "/tmp",
+    5 << 30,
 )
 
 
@@ -119,25 +124,41 @@ def test_no_spark_looks_at_this_machine_only(capsys: Capture) -> None:
 class TestWorker:
     def test_complete_worker_is_ok(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker that has everything needs no advice."""
-        monkeypatch.setattr("tf2spark.cli.doctor.version_of", lambda _: "0.1.0")
-        (finding,) = judge_worker(WORKER)
-        assert (finding.status, finding.advice) == ("ok", "")
+        findings = list(judge_worker(WORKER))
+        assert {(one.status, one.advice) for one in findings} == {("ok", "")}
+        assert [one.found for one in findings[1:]] == ["/tmp, 5 GiB free", "avx2"]
 
     def test_missing_packages_are_named(self) -> None:
         """What an executor lacks is named, with the Python to install it into."""
-        (finding,) = judge_worker(evolve(without(WORKER, "pyarrow"), library=""))
+        finding, *_ = judge_worker(evolve(without(WORKER, "pyarrow"), library=""))
         assert finding.status == "missing"
         assert finding.advice == (
             "install into /usr/bin/python3 there: pip install pyarrow tensorflow-cpu; or name "
             "another Python with --conf spark.pyspark.python=PATH"
         )
 
-    def test_other_version_of_ours_is_a_warning(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Driver and executors should have one tf2spark."""
-        monkeypatch.setattr("tf2spark.cli.doctor.version_of", lambda _: "9.9")
-        (finding,) = judge_worker(WORKER)
-        assert finding.status == "warning"
-        assert finding.advice == "this machine has tf2spark 9.9: install the same version"
+    def test_tf2spark_itself_is_not_needed(self) -> None:
+        """It travels with the job, whatever the executor has."""
+        finding, *_ = judge_worker(without(WORKER, "tf2spark"))
+        assert finding.status == "ok"
+
+    def test_another_python_is_named(self) -> None:
+        """PySpark refuses workers of another Python than the driver's."""
+        finding, *_ = judge_worker(evolve(WORKER, python="3.9.1"))
+        assert finding.status == "missing"
+        assert "PySpark wants the driver's Python there" in finding.advice
+
+    def test_a_cache_that_cant_be_written_is_named(self) -> None:
+        """The advice is the setting that moves it."""
+        _, finding, _ = judge_worker(evolve(WORKER, cache_free_bytes=None))
+        assert (finding.status, finding.found) == ("missing", "/tmp is not writable")
+        assert "spark.tf2spark.cache.dir" in finding.advice
+
+    def test_a_model_that_opens_says_how_fast(self) -> None:
+        """A model that was opened there is fine; one that wasn't says why."""
+        assert judge_opened("m", OpenedModel("h", 0.25, "")).found == "m opened in 0.2 s"
+        finding = judge_opened("m", OpenedModel("h", 0.25, "it is damaged"))
+        assert (finding.status, finding.advice) == ("missing", "it is damaged")
 
 
 class TestVersions:

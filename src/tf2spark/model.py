@@ -238,14 +238,16 @@ class SavedModel:
         return request
 
     def _reference(self, request: Request, *, threads: int = 1) -> ModelRef:
-        fetches, feeds = _tensors(request)
+        copies = safety.retains_strings(self._loaded.meta_graph, *_tensors(request))
+        return evolve(self.reference(), threads=threads, copy_strings=copies)
+
+    def reference(self) -> ModelRef:
+        """Return what a worker is told of the model: where it is, its digest and its files."""
         package = self.contract.package
         return ModelRef(
             self._place,
             self.contract.tags,
             self._digest,
-            threads,
-            safety.retains_strings(self._loaded.meta_graph, fetches, feeds),
             files=package.files if package else (),
             weights=package.weights if package else (),
         )

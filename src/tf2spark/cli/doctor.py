@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from tf2spark.cli.checks import Finding, on_this_machine, version_of
+import tf2spark
+from tf2spark.cli.checks import Finding, on_this_machine
 from tf2spark.cli.failures import explain
 from tf2spark.cli.options import pairs, spark_options
 from tf2spark.errors import SetupError
 
 if TYPE_CHECKING:
-    from tf2spark.spark.executors import WorkerPython
+    from tf2spark.spark.executors import OpenedModel, WorkerPython
 
 _COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
 
 @click.command()
+@click.argument("model", metavar="[MODEL]", required=False)
 @spark_options
 @click.option("--no-spark", is_flag=True, help="Look at this machine only, start no Spark.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def doctor(
-    context: click.Context, master: str | None, conf: tuple[str, ...], no_spark: bool, as_json: bool
+    context: click.Context,
+    model: str | None,
+    master: str | None,
+    conf: tuple[str, ...],
+    no_spark: bool,
+    as_json: bool,
 ) -> int:
     """Say what is missing on this machine or cluster, and what to do about it.
 
-    It looks at this machine, then runs a tiny Spark job that looks at every executor's Python.
+    It looks at this machine, then runs a tiny Spark job that looks at every executor: its Python,
+    TensorFlow's library, CPU, memory limit and cache. With MODEL it also opens that on each.
 
     \b
     Exit status: 0 where nothing is missing (warnings may be), 1 where something is.
@@ -38,31 +47,40 @@ def doctor(
     Examples:
       tf2spark doctor
       tf2spark doctor --master spark://head:7077 --conf spark.executor.memory=4g
+      tf2spark doctor hdfs:///models/ctr.tf2spark --master yarn
       tf2spark doctor --json
     """
     settings = pairs("--conf", conf)
     findings = list(on_this_machine())
     if not no_spark:
-        findings += _on_spark(findings, master, settings, bool((context.obj or {}).get("debug")))
+        findings += _on_spark(
+            findings, model, master, settings, bool((context.obj or {}).get("debug"))
+        )
     click.echo(_as_json(findings) if as_json else _as_text(findings))
     return int(any(one.status == "missing" for one in findings))
 
 
 def _on_spark(
-    before: Sequence[Finding], master: str | None, settings: Mapping[str, str], debug: bool
+    before: Sequence[Finding],
+    model: str | None,
+    master: str | None,
+    settings: Mapping[str, str],
+    debug: bool,
 ) -> list[Finding]:
     lacking = [one.name for one in before if one.status == "missing"]
     if {"PySpark", "Java", "SPARK_HOME"} & set(lacking):
         return [Finding("Spark job", "missing", "not tried", f"first mend: {', '.join(lacking)}")]
     try:
-        return list(_job(master, settings, debug))
+        return list(_job(model, master, settings, debug))
     except Exception as error:
         _, message = explain(error)
         return [Finding("Spark job", "missing", "failed", message)]
 
 
-def _job(master: str | None, settings: Mapping[str, str], debug: bool) -> Iterator[Finding]:
-    from tf2spark.spark.executors import look_at_workers
+def _job(
+    model: str | None, master: str | None, settings: Mapping[str, str], debug: bool
+) -> Iterator[Finding]:
+    from tf2spark.spark.executors import look_at_workers, open_on_workers
     from tf2spark.spark.limits import check_worker_memory
     from tf2spark.spark.session import running
 
@@ -75,6 +93,18 @@ def _job(master: str | None, settings: Mapping[str, str], debug: bool) -> Iterat
             yield Finding("memory", "missing", what, advice)
         for worker in look_at_workers(spark):
             yield from judge_worker(worker)
+        if model is not None:
+            reference = tf2spark.SavedModel(model).reference()
+            for opened in open_on_workers(spark, reference):
+                yield judge_opened(model, opened)
+
+
+def judge_opened(model: str, opened: OpenedModel) -> Finding:
+    """Say whether a model opened on an executor."""
+    name = f"model on {opened.host}"
+    if opened.error:
+        return Finding(name, "missing", f"{model} doesn't open", opened.error)
+    return Finding(name, "ok", f"{model} opened in {opened.seconds:.1f} s")
 
 
 def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
@@ -83,7 +113,8 @@ def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
     name = f"worker on {worker.host}"
     has = ", ".join(f"{one} {version}" for one, version in worker.packages if version)
     found = f"Python {worker.python} ({worker.executable}): {has or 'no package that is needed'}"
-    lacks = [one for one in ("tf2spark", "pyarrow", "numpy", "pandas") if not packages[one]]
+    # tf2spark itself travels with the job.
+    lacks = [one for one in ("pyarrow", "numpy", "pandas") if not packages[one]]
     if not worker.library:
         lacks.append("tensorflow-cpu")
     if lacks:
@@ -93,11 +124,28 @@ def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
             "another Python with --conf spark.pyspark.python=PATH"
         )
         yield Finding(name, "missing", found, advice)
-    elif packages["tf2spark"] != version_of("tf2spark"):
-        advice = f"this machine has tf2spark {version_of('tf2spark')}: install the same version"
-        yield Finding(name, "warning", found, advice)
+    elif worker.python.split(".")[:2] != platform.python_version().split(".")[:2]:
+        advice = (
+            f"PySpark wants the driver's Python there, {platform.python_version()}: name one with "
+            "--conf spark.pyspark.python=PATH"
+        )
+        yield Finding(name, "missing", found, advice)
     else:
         yield Finding(name, "ok", found)
+    yield _judge_cache(worker)
+    yield Finding(f"CPU of {worker.host}", "ok", worker.cpu or "none of AVX2, AVX-512, AMX")
+
+
+def _judge_cache(worker: WorkerPython) -> Finding:
+    name = f"cache on {worker.host}"
+    if worker.cache_free_bytes is None:
+        return Finding(
+            name,
+            "missing",
+            f"{worker.cache} is not writable",
+            "name another folder with --conf spark.tf2spark.cache.dir=PATH",
+        )
+    return Finding(name, "ok", f"{worker.cache}, {worker.cache_free_bytes / 2**30:,.0f} GiB free")
 
 
 def _as_text(findings: Sequence[Finding]) -> str:

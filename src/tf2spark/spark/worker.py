@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from tf2spark.errors import Tf2SparkError
 from tf2spark.manifest import FileEntry
 from tf2spark.plan import ModelRef, Plan
 from tf2spark.runtime.scorer import batch_scorer, error_column, score_batches
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
 
 Batches = Iterator[pa.RecordBatch]
 Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
+
+
+def model_opener(model: ModelRef) -> Callable[[Batches], Batches]:
+    """Return the function for `mapInArrow` that opens a model and says how that went."""
+
+    def open_model(batches: Batches) -> Batches:
+        import socket
+        import time
+
+        for _ in batches:
+            started, error = time.monotonic(), ""
+            try:
+                _session(model)
+            except Tf2SparkError as failure:
+                error = str(failure)
+            answer = {
+                "host": [socket.gethostname()],
+                "seconds": [time.monotonic() - started],
+                "error": [error],
+            }
+            yield pa.RecordBatch.from_pydict(answer)
+
+    return open_model
 
 
 def _session(model: ModelRef) -> CApiSession:
