@@ -66,28 +66,44 @@ def _arguments() -> argparse.Namespace:
 
 
 def _document(reports: list[Report], asked: argparse.Namespace) -> str:
-    command = ["python -m benchmarks", *asked.cases, f"--scale {asked.scale}"]
+    """Write the results, with those that the file has of other cases."""
+    sections = _sections(RESULTS.read_text() if RESULTS.exists() else "")
+    command = ["python -m benchmarks", "CASE", f"--scale {asked.scale}"]
     command += [f"--rows {asked.rows}"] if asked.rows else []
     command += [f"--runs {asked.runs} --write"]
+    for report in reports:
+        name = report.title.partition(":")[0]
+        written = f"Written by `{' '.join(command).replace('CASE', name)}`."
+        sections[name] = (f"{report.text()}\n\n{written}", _targets(report))
+    targets = [one for name in sections for one in sections[name][1]]
     head = [
         "# Benchmarks",
-        f"Written by `{' '.join(command)}`; see `benchmarks/`. All contenders of a case ran in "
-        f"turns in one Spark session, `local[{asked.cores}]`, on the same Parquet files, each in "
-        "Python workers of its own, writing to Spark's `noop` sink.",
+        "All contenders of a case ran in turns in one Spark session, on the same Parquet files, "
+        "each in Python workers of its own, writing to Spark's `noop` sink; see `benchmarks/`.",
         machine.description(),
-        _targets(reports),
+        "\n".join(targets),
     ]
-    return "\n\n".join([*head, *(report.text() for report in reports)]) + "\n"
+    return "\n\n".join([*head, *(text for text, _ in sections.values())]) + "\n"
 
 
-def _targets(reports: list[Report]) -> str:
-    lines = [
-        f"- {report.title.partition(':')[0]}: {what[0].lower()}{what[1:]}: {ratio:.2f} x, "
-        f"{wanted:g} asked{'' if ratio >= wanted else ' (**missed**)'}"
-        for report in reports
+def _sections(document: str) -> dict[str, tuple[str, list[str]]]:
+    """Return the text and the targets of each case that a document has."""
+    head, *rest = document.split("\n## ")
+    found = {}
+    for text in rest:
+        name = text.partition(":")[0]
+        targets = [line for line in head.splitlines() if line.startswith(f"- {name}: ")]
+        found[name] = (f"## {text.strip()}", targets)
+    return found
+
+
+def _targets(report: Report) -> list[str]:
+    name = report.title.partition(":")[0]
+    return [
+        f"- {name}: {what[0].lower()}{what[1:]}: {ratio:.2f} x, {wanted:g} asked"
+        f"{'' if ratio >= wanted else ' (**missed**)'}"
         for what, ratio, wanted in report.targets
     ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

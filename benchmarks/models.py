@@ -96,12 +96,59 @@ def make_strings(path: str) -> None:
     keras.Model(inputs, layers.Dense(1)(hidden)).export(path, verbose=False)
 
 
+def make_wide_deep(path: str) -> None:
+    """10 ids of a million embedded 16 wide, and a layer of 256, 128 and 1 on top."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    ids = layers.Input((10,), dtype="int64", name="ids")
+    wide = layers.Flatten()(layers.Embedding(1_000_000, 1)(ids))
+    deep = layers.Flatten()(layers.Embedding(1_000_000, 16)(ids))
+    for units in (256, 128):
+        deep = layers.Dense(units, "relu")(deep)
+    score = layers.Dense(1)(layers.Concatenate()([wide, deep]))
+    keras.Model(ids, score).export(path, verbose=False)
+
+
+def make_lstm(path: str) -> None:
+    """20 steps of 32 floats, an LSTM of 64, one output."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    steps = layers.Input((20, 32), name="steps")
+    keras.Model(steps, layers.Dense(1)(layers.LSTM(64)(steps))).export(path, verbose=False)
+
+
+def make_embedding(path: str, rows: int) -> None:
+    """10 ids embedded 64 wide (256 bytes a row), averaged, one output."""
+    import tensorflow as tf
+
+    tf.random.set_seed(1)
+
+    class Model(tf.Module):
+        def __init__(self) -> None:
+            self.table = tf.Variable(tf.random.normal([rows, 64], stddev=0.1))
+            self.out = tf.Variable(tf.random.normal([64, 1], stddev=0.1))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 10], tf.int64, "ids")])
+        def __call__(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"score": tf.reduce_mean(tf.gather(self.table, ids), 1) @ self.out}
+
+    model = Model()
+    tf.saved_model.save(model, path, signatures=model.__call__)
+
+
 def main(name: str, path: str) -> None:
     """Make one model; "mlp-128" is the MLP that takes 128 floats."""
     if name.startswith("mlp-"):
         make_mlp(path, int(name.removeprefix("mlp-")))
+    elif name.startswith("embedding-"):
+        make_embedding(path, {"embedding-1gb": 4_000_000, "embedding-256mb": 1_000_000}[name])
     else:
-        {"sparse": make_sparse, "strings": make_strings}[name](path)
+        makers = {"sparse": make_sparse, "strings": make_strings}
+        {**makers, "wide-deep": make_wide_deep, "lstm": make_lstm}[name](path)
 
 
 if __name__ == "__main__":

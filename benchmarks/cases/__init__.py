@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.cases import batches, carriers, dense, memory, peer_settings, sparse, start, strings
+from benchmarks.cases import (
+    batches,
+    carriers,
+    compiled,
+    dense,
+    memory,
+    peer_settings,
+    sparse,
+    start,
+    strings,
+)
 from benchmarks.harness import Bench, Report
 
 CASES: dict[str, Callable[[Bench], Report]] = {
@@ -13,6 +23,7 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "strings": strings.run,
     "start": start.run,
     "memory": memory.run,
+    "compiled": compiled.run,
     "carriers": carriers.run,
     "batches": batches.run,
     "peer-settings": peer_settings.run,

@@ -1,0 +1,75 @@
+"""A worker's life without Spark: open a model, run batches, say how long and how much memory.
+
+Run as ``python -m benchmarks.opener MODEL ROWS RUNS``: MODEL is a SavedModel or a package. The last
+line on stdout is JSON; with RUNS 0 it then stays until its stdin is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tf2spark
+from benchmarks.inside import memory_of_this_process
+from tf2spark.contract import TensorSpec
+from tf2spark.runtime.tensor import Tensor
+from tf2spark.runtime.worker_session import session_of
+
+
+def feed(spec: TensorSpec, rows: int) -> Tensor:
+    """Return a tensor for an input: floats around 0, ids below a million."""
+    draw = np.random.default_rng(1)
+    shape = (rows, *(size or 1 for size in (spec.shape or (None,))[1:]))
+    kind = spec.dtype.numpy
+    assert kind is not None, spec
+    if spec.dtype.is_integer:
+        return Tensor(spec.dtype, shape, draw.integers(0, 1_000_000, shape).astype(kind))
+    return Tensor(spec.dtype, shape, draw.normal(size=shape).astype(kind))
+
+
+def pss_bytes() -> int:
+    """Return this process's proportional share of memory. Source: proc(5), smaps_rollup."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return int(next(one for one in lines if one.startswith("Pss:")).split()[1]) * 1024
+
+
+def main(path: str, rows: int, runs: int) -> None:
+    model = tf2spark.SavedModel(path)
+    reference = model.reference()
+    (signature,) = [one for one in model.contract.signatures if one.name == "serving_default"]
+    tensors = [feed(spec, rows) for spec in signature.inputs]
+    started = time.perf_counter()
+    session = session_of(reference)
+    opened = time.perf_counter()
+    run = session.prepare(
+        [spec.tensors[0] for spec in signature.inputs],
+        [spec.tensors[0] for spec in signature.outputs],
+    )
+    (first,) = run(tensors)
+    scored = time.perf_counter()
+    times = []
+    for _ in range(max(runs, 5)):
+        before = time.perf_counter()
+        run(tensors)
+        times.append(time.perf_counter() - before)
+    found: dict[str, Any] = {
+        "opened": opened - started,
+        "first": scored - opened,
+        "batch": statistics.median(times),
+        "sum": float(np.abs(first.data.astype(np.float64)).sum()),
+        **memory_of_this_process(),
+    }
+    print(json.dumps(found), flush=True)
+    if runs == 0:
+        sys.stdin.readline()
+        print(json.dumps(pss_bytes()), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
