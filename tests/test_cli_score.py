@@ -50,7 +50,9 @@ class TestScore:
         here = tf2spark.SavedModel(lookups).score(pq.read_table(table))
         assert rows_of(out) == here.to_pylist()
         printed = capsys.readouterr()
-        assert re.fullmatch(rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\n", printed.out)
+        assert re.fullmatch(
+            rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\nmodel .*, digest \w{{64}}\n", printed.out
+        )
         assert printed.err == ""
 
     def test_options_are_those_of_python(self, lookups: str, table: str, tmp_path: Path) -> None:

@@ -274,3 +274,33 @@ def test_the_same_model_has_the_same_digest(tmp_path: Path) -> None:
     model = tf2spark.SavedModel(path_of(case("keras_lookups")))
     packages = [package_of(model.compile(tmp_path / name)) for name in "ab"]
     assert packages[0].digest == packages[1].digest
+
+
+@pytest.mark.parametrize("table", ["arrow", "pandas", "spark", "spark_dropmalformed"])
+def test_every_row_can_say_which_model_scored_it(
+    spark: SparkSession, table: str, tmp_path: Path
+) -> None:
+    """`model_column` has the package's digest in every row, whatever carries the batches."""
+    one = case("keras_mlp")
+    package = compiled(one, tmp_path / "p")
+    rows: Any = one.table(_ROWS)
+    arguments: dict[str, Any] = {"keep": [], "model_column": "model"}
+    if table.startswith("spark"):
+        rows = frame(spark, rows)
+        arguments |= {"mode": "dropmalformed"} if "dropmalformed" in table else {}
+        out = package.score(rows, **arguments).toArrow()
+    elif table == "pandas":
+        out = pa.Table.from_pandas(package.score(rows.to_pandas(), **arguments))
+    else:
+        out = package.score(rows, **arguments)
+    assert set(out["model"].to_pylist()) == {package_of(package).digest}
+
+
+def test_the_model_column_needs_a_name_of_its_own() -> None:
+    """A name that is taken is refused, as for the error column."""
+    model = tf2spark.SavedModel(path_of(case("keras_mlp")))
+    table = case("keras_mlp").table(2)
+    with pytest.raises(ContractError, match='the model column "output_0" has the name of output'):
+        model.score(table, model_column="output_0")
+    with pytest.raises(ContractError, match='the model column "x" has the name of the error col'):
+        model.score(table, mode="permissive", error_column="x", model_column="x")

@@ -18,7 +18,7 @@ from tf2spark.columns_text import parse_feed, parse_fetch
 
 _DOCS = Path(__file__).parent.parent / "docs"
 _PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md"]
-_OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible"}
+_OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible", "model_column"}
 
 
 class CheckedModel:

@@ -72,6 +72,7 @@ class SavedModel:
         mode: str = "failfast",
         error_column: str | None = None,
         reproducible: bool = False,
+        model_column: str | None = None,
     ) -> Any:
         """Return the table with the model's outputs as columns.
 
@@ -93,6 +94,7 @@ class SavedModel:
             error_column: Where "permissive" writes the reason; ``_error`` by default.
             reproducible: Give every run the same number of rows, so that a row's bits don't
                 depend on the rows around it.
+            model_column: A new column for the digest of the model that scored the row.
 
         Returns:
             A table of the kind that came in.
@@ -109,6 +111,7 @@ class SavedModel:
             mode=mode,
             error_column=error_column,
             reproducible=reproducible,
+            model_column=model_column,
         )
         request = self._request(signature, feed, fetch)
         if _is_spark(table):

@@ -133,6 +133,7 @@ class Plan:
         keep: Indices of the batch's columns that are passed on, in order.
         mode: What happens to a row that can't be scored.
         error_column: The column that tells why, in "permissive" mode.
+        model_column: The column that has the digest of the model which scored the row.
         batch_rows: The most rows of one session run.
         batch_bytes: The most bytes that the feeds of one run may take (a single row may take more).
         fixed_rows: Every run has exactly so many rows, the last filled up; None where runs vary.
@@ -147,10 +148,12 @@ class Plan:
     batch_rows: int = 4096
     batch_bytes: int = 64 << 20
     fixed_rows: int | None = None
+    model_column: str | None = None
 
     def output_fields(self) -> list[pa.Field]:
-        """Return the columns that scoring adds: the outputs, then the error column."""
+        """Return the columns that scoring adds: the outputs, the error and the model column."""
         fields = [pa.field(one.column, one.arrow) for one in self.outputs]
-        if self.error_column is not None:
-            fields.append(pa.field(self.error_column, pa.string()))
+        for name in (self.error_column, self.model_column):
+            if name is not None:
+                fields.append(pa.field(name, pa.string()))
         return fields

@@ -33,6 +33,7 @@ class Options:
         mode: What happens to rows that can't be scored.
         error_column: Where "permissive" writes the reason.
         reproducible: Every run has exactly `batch_rows` rows, so that bits repeat.
+        model_column: Where the digest of the model is written; None for nowhere.
     """
 
     keep: tuple[str, ...] | None = None
@@ -40,6 +41,7 @@ class Options:
     mode: Mode = "failfast"
     error_column: str | None = None
     reproducible: bool = False
+    model_column: str | None = None
 
 
 def make_options(
@@ -49,6 +51,7 @@ def make_options(
     mode: str = "failfast",
     error_column: str | None = None,
     reproducible: bool = False,
+    model_column: str | None = None,
     columnwise: bool = False,
 ) -> Options:
     """Check the arguments of `score` that no table is needed for; `columnwise`: those of a udf.
@@ -66,12 +69,18 @@ def make_options(
         )
     if error_column is not None and mode != "permissive":
         raise ContractError(f'error_column needs mode="permissive", the mode is "{mode}"')
-    if error_column is not None and not (isinstance(error_column, str) and error_column):
-        raise ContractError(f"error_column={error_column!r}: write the name of a new column")
+    for name, value in {"error_column": error_column, "model_column": model_column}.items():
+        if value is not None and not (isinstance(value, str) and value):
+            raise ContractError(f"{name}={value!r}: write the name of a new column")
     if mode == "permissive" and error_column is None:
         error_column = ERROR_COLUMN
     return Options(
-        _checked_keep(keep), _checked_rows(batch_rows), cast(Mode, mode), error_column, reproducible
+        _checked_keep(keep),
+        _checked_rows(batch_rows),
+        cast(Mode, mode),
+        error_column,
+        reproducible,
+        model_column,
     )
 
 
@@ -132,6 +141,7 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
         batch_rows,
         BATCH_BYTES,
         fixed,
+        options.model_column,
     )
 
 
@@ -161,11 +171,15 @@ def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], options
                 f"{owner}: fetch={{{named}}} gives it another, keep=[...] leaves columns out"
             )
         taken[one.column.casefold()] = f'output "{one.name}"'
-    if options.error_column is not None and options.error_column.casefold() in taken:
-        raise ContractError(
-            f'the error column "{options.error_column}" has the name of '
-            f'{taken[options.error_column.casefold()]}: error_column="..." gives it another'
-        )
+    for what, name in (("error", options.error_column), ("model", options.model_column)):
+        if name is None:
+            continue
+        if name.casefold() in taken:
+            raise ContractError(
+                f'the {what} column "{name}" has the name of {taken[name.casefold()]}: '
+                f'{what}_column="..." gives it another'
+            )
+        taken[name.casefold()] = f"the {what} column"
 
 
 def _fixed_rows(specs: list[TensorSpec], inputs: tuple[InputPlan, ...]) -> int | None:

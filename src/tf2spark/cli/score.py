@@ -95,6 +95,7 @@ class Counts:
 @click.option(
     "--error-column", metavar="NAME", help="Where permissive writes the reason.  [default: _error]"
 )
+@click.option("--model-column", metavar="NAME", help="A new column for the digest of the model.")
 @click.option(
     "--batch-rows",
     type=click.IntRange(min=1),
@@ -162,6 +163,7 @@ def _score_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         "batch_rows": given["batch_rows"],
         "mode": given["mode"],
         "error_column": given["error_column"],
+        "model_column": given["model_column"],
     }
 
 
@@ -189,6 +191,7 @@ def _run(
         started = time.monotonic()
         counts = _score_and_write(spark, model, table, target, arguments, overwrite)
         click.echo(_closing_line(counts, time.monotonic() - started, target.path))
+        click.echo(f"model {model.contract.path}, digest {model.reference().digest}")
 
 
 def _check_input(path: str) -> None:

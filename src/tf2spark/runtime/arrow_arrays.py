@@ -50,5 +50,13 @@ def places(where: npt.NDArray[np.int64]) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(where), buffers)
 
 
+def repeated(text: str, count: int) -> pa.Array:
+    """Return a text as often as said, as strings."""
+    content = text.encode()
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(len(content))
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content * count)]
+    return pa.Array.from_buffers(pa.string(), count, buffers)
+
+
 def _bits(values: npt.NDArray[np.bool_]) -> pa.Buffer:
     return pa.py_buffer(np.packbits(values, bitorder="little"))

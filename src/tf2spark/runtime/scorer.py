@@ -15,7 +15,7 @@ from attrs import Factory, define, evolve
 
 from tf2spark.errors import RowCountError, RowError, RunError
 from tf2spark.plan import InputPlan, Plan
-from tf2spark.runtime.arrow_arrays import places
+from tf2spark.runtime.arrow_arrays import places, repeated
 from tf2spark.runtime.arrow_to_tensors import copied_strings, feeder
 from tf2spark.runtime.batching import filled_up, groups, halves, picked, row_slices
 from tf2spark.runtime.capi import TensorFlowFailure
@@ -245,15 +245,23 @@ def _concat(arrays: list[pa.Array]) -> pa.Array:
 def _with_kept(plan: Plan, batch: pa.RecordBatch, scored: Scored) -> pa.RecordBatch:
     columns = [batch.column(index) for index in plan.keep] + scored.columns
     fields = [batch.schema.field(index) for index in plan.keep] + plan.output_fields()
-    if plan.error_column is not None:
-        columns.append(error_column(scored, batch.num_rows))
+    columns += columns_beside(plan, scored, batch.num_rows)
     out = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
     if plan.mode == "dropmalformed" and scored.reasons:
         out = out.take(places(np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons))))
     return out
 
 
-def error_column(scored: Scored, rows: int) -> pa.Array:
+def columns_beside(plan: Plan, scored: Scored, rows: int) -> list[pa.Array]:
+    """Return the error column and the model column, as far as the plan has them."""
+    columns = [] if plan.error_column is None else [_error_column(scored, rows)]
+    if plan.model_column is not None:
+        # Of the session that ran: sessions are kept by this digest, and files checked against it.
+        columns.append(repeated(plan.model.digest, rows))
+    return columns
+
+
+def _error_column(scored: Scored, rows: int) -> pa.Array:
     """Return the reasons as a column, null for the rows that were scored."""
     if not scored.reasons:
         return pa.nulls(rows, pa.string())

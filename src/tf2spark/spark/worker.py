@@ -11,7 +11,7 @@ import pyarrow as pa
 from tf2spark.errors import Tf2SparkError
 from tf2spark.manifest import FileEntry
 from tf2spark.plan import ModelRef, Plan
-from tf2spark.runtime.scorer import batch_scorer, error_column, score_batches
+from tf2spark.runtime.scorer import batch_scorer, columns_beside, score_batches
 from tf2spark.runtime.session import CApiSession, Session
 from tf2spark.runtime.worker_session import session_of
 
@@ -110,8 +110,7 @@ def struct_arrays(plan: Plan, session: Session, batches: Batches) -> Iterator[pa
         scored = score(batch, rows, place)
         rows += batch.num_rows
         columns = list(scored.columns)
-        if plan.error_column is not None:
-            columns.append(error_column(scored, batch.num_rows))
+        columns += columns_beside(plan, scored, batch.num_rows)
         yield pa.StructArray.from_arrays(columns, fields=plan.output_fields())
 
 
