@@ -85,6 +85,13 @@ def test_a_copy_that_was_cut_off_is_made_again(tree: Path, root: str) -> None:
     assert whole(cached(tree, root), tree)
 
 
+def test_a_flipped_bit_in_the_copy_is_mended(tree: Path, root: str) -> None:
+    """A copy of the right size whose graph is another is made again."""
+    folder = cached(tree, root)
+    (folder / "saved_model.pb").write_bytes(b"grapH")
+    assert whole(cached(tree, root), tree)
+
+
 def test_a_partial_copy_is_made_again(tree: Path, root: str) -> None:
     """A missing file makes the copy useless too, whoever uses it."""
     folder = cached(tree, root)

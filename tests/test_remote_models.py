@@ -73,6 +73,12 @@ class TestRemoteModels:
         assert report["overwritten"] == ["s"]
         assert report["by_package_that_was_overwritten"] is True
 
+    def test_a_wrong_key_names_the_settings(self, report: dict[str, Any]) -> None:
+        """S3 says no to another secret, and the message says which settings to check."""
+        if report["base"].startswith("s3a:"):
+            assert "may not be read with these credentials" in report["wrong_key"]
+            assert "spark.hadoop.fs.s3a.secret.key" in report["wrong_key"]
+
     @pytest.mark.parametrize(
         ("what", "words"),
         [

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from tf2spark.errors import ContractError
 from tf2spark.manifest import FILES, FileEntry
 from tf2spark.package import entries_of, sha256_of
 from tf2spark.plan import ModelRef
 from tf2spark.spark import shipping
-from tf2spark.spark.shipping import CACHE_SETTING, own_zip, ship
+from tf2spark.spark.shipping import CACHE_SETTING, CACHE_SIZE_SETTING, own_zip, ship
 from tf2spark.spark.staging import staged_copy
 
 
@@ -35,11 +36,12 @@ class Session:
         self.conf = self
         self.master = master
         self.applicationId = f"app-{id(self)}"
+        self.size = "1g"
         self.files: list[str] = []
         self.py_files: list[str] = []
 
     def get(self, key: str, default: Any = None) -> Any:
-        return "/cache" if key == CACHE_SETTING else default
+        return {CACHE_SETTING: "/cache", CACHE_SIZE_SETTING: self.size}.get(key, default)
 
     def addFile(self, path: str) -> None:
         self.files.append(path)
@@ -64,10 +66,18 @@ def test_a_model_is_sent_once_a_session(tree: Path) -> None:
     for _ in range(2):
         shipped = sent(session, model)
     assert shipped.shipped
-    assert shipped.cache == "/cache"
+    assert (shipped.cache, shipped.cache_bytes) == ("/cache", 1 << 30)
     assert shipped.files == entries_of(tree)
     assert [Path(one).name for one in session.files] == [shipped.files[0].stored]
     assert session.py_files == [str(own_zip())]
+
+
+def test_a_size_that_is_none_is_refused(tree: Path) -> None:
+    """The setting is written as Spark writes sizes."""
+    session = Session("yarn")
+    session.size = "much"
+    with pytest.raises(ContractError, match=r"spark\.tf2spark\.cache\.size=much: write a size"):
+        sent(session, ModelRef(str(tree), ("serve",), "d"))
 
 
 def test_what_is_sent_stays_when_the_model_is_overwritten(tree: Path) -> None:

@@ -25,11 +25,12 @@ from pathlib import Path
 
 from tf2spark.errors import ModelError, SetupError
 from tf2spark.manifest import FileEntry
-from tf2spark.package import Locate, unpack
+from tf2spark.package import Locate, sha256_of, unpack
 
 ENVIRONMENT = "TF2SPARK_CACHE"
 LIMIT_BYTES = 50 << 30
 _STALE_SECONDS = 24 * 3600
+_CHECKED_BYTES = 16 << 20
 # Open descriptors hold the locks: as long as the process lives, its models are not removed.
 _in_use: dict[Path, int] = {}
 
@@ -129,11 +130,20 @@ def _writable(folder: Path, files: tuple[FileEntry, ...]) -> Iterator[None]:
 
 
 def _is_whole(entry: Path, files: tuple[FileEntry, ...]) -> bool:
-    """Say whether every file is there in its size; the bytes were checked when it was made."""
+    """Say whether every file is there in its size, and small ones, the graph mostly, byte by byte.
+
+    The bytes of all were checked when it was made.
+    """
     try:
-        return all((entry / one.path).stat().st_size == one.size_bytes for one in files)
+        return all(_is_same(entry / one.path, one) for one in files)
     except OSError:
         return False
+
+
+def _is_same(path: Path, entry: FileEntry) -> bool:
+    if path.stat().st_size != entry.size_bytes:
+        return False
+    return entry.size_bytes > _CHECKED_BYTES or sha256_of(path) == entry.sha256
 
 
 def _make(entry: Path, files: tuple[FileEntry, ...], locate: Locate) -> None:

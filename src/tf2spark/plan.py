@@ -109,6 +109,7 @@ class ModelRef:
         weights: The tensors that are mapped from files and fed at every run.
         shipped: The files came with the job, not from `path`.
         cache: The folder of the host's cache; None for its usual place.
+        cache_bytes: What that may hold; None for its usual limit.
     """
 
     path: str
@@ -120,6 +121,7 @@ class ModelRef:
     weights: tuple[Weight, ...] = ()
     shipped: bool = False
     cache: str | None = None
+    cache_bytes: int | None = None
 
 
 @frozen

@@ -23,7 +23,7 @@ import tf2spark
 from services.shipping_job import session
 from tf2spark.errors import Tf2SparkError
 from tf2spark.manifest import FILES, MANIFEST
-from tf2spark.spark import hadoop
+from tf2spark.spark import hadoop, storage
 from tf2spark.spark.staging import staging_folder
 from zoo import case
 
@@ -73,7 +73,8 @@ def seen(spark: SparkSession, base: str, table: pa.Table, wants: Any) -> dict[st
     model = tf2spark.SavedModel(f"{base}/ctr")
     frame = spark.read.parquet(f"{base}/table.parquet").repartition(4)
     scored = model.score(frame, keep=["id"], reproducible=True)
-    scored.write.parquet(f"{base}/scored")
+    storage.write(spark.range(3), f"{base}/scored")
+    storage.write(scored, f"{base}/scored", overwrite=True)
     package = model.compile(f"{base}/ctr.tf2spark")
     again = tf2spark.SavedModel(f"{base}/ctr.tf2spark")
     by_package = again.score(frame, keep=["id"], reproducible=True)
@@ -92,6 +93,14 @@ def seen(spark: SparkSession, base: str, table: pa.Table, wants: Any) -> dict[st
 
 def again_here(package: tf2spark.SavedModel, table: pa.Table) -> Any:
     return package.score(table, keep=["id"], reproducible=True).sort_by("id").to_pydict()
+
+
+def wrong_key(spark: SparkSession, base: str) -> str:
+    """Return what S3 answers to another secret; another bucket makes Hadoop connect anew."""
+    if not base.startswith("s3a:"):
+        return ""
+    spark.conf.set("fs.s3a.secret.key", "wrong")
+    return said(lambda: tf2spark.SavedModel("s3a://another/models/ctr"))
 
 
 def failures(spark: SparkSession, base: str, model_path: str) -> dict[str, str]:
@@ -122,6 +131,7 @@ def failures(spark: SparkSession, base: str, model_path: str) -> dict[str, str]:
         "exists": said(lambda: model.compile(f"{base}/ctr.tf2spark")),
         "no_package": said(lambda: model.compile(f"{base}/ctr", overwrite=True)),
         "unknown_scheme": said(lambda: tf2spark.SavedModel("swift://c/models/ctr")),
+        "wrong_key": wrong_key(spark, base),
         "missing_jar": said(lambda: tf2spark.SavedModel("oss://bucket/models/ctr")),
     }
 

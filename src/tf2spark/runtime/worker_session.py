@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tf2spark.host_cache import cached_folder
+from tf2spark.host_cache import LIMIT_BYTES, cached_folder
 from tf2spark.package import Locate, located_in
 from tf2spark.plan import ModelRef
 from tf2spark.runtime.session import CApiSession, cached_session, open_session
@@ -30,7 +30,10 @@ def _open(model: ModelRef, locate: Locate | None) -> CApiSession:
     folder = Path(model.path)
     if model.files:
         locate = locate or located_in(folder)
-        folder = cached_folder(model.digest, model.files, locate, root=model.cache)
+        limit_bytes = LIMIT_BYTES if model.cache_bytes is None else model.cache_bytes
+        folder = cached_folder(
+            model.digest, model.files, locate, root=model.cache, limit_bytes=limit_bytes
+        )
     session = open_session(str(folder), model.tags, threads=model.threads)
     for weight in model.weights:
         session.feed_always(weight.tensor, mapped_tensor(weight, folder))

@@ -47,6 +47,11 @@ def session_for(path: str) -> SparkSession:
             f'"{path}" is read through Spark, with the settings and keys of its session: start the '
             "session first (SparkSession.builder...getOrCreate())"
         )
+    if type(session).__module__.startswith("pyspark.sql.connect"):
+        raise SetupError(
+            f'"{path}" can\'t be read from here: a Spark Connect client has no access to the '
+            "cluster's file systems. Copy the model to this machine, and give its path"
+        )
     return session
 
 

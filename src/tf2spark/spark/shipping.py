@@ -22,15 +22,18 @@ import attrs
 from attrs import evolve
 from pyspark.sql import SparkSession
 
+from tf2spark.errors import ContractError
 from tf2spark.manifest import FILES, FileEntry
 from tf2spark.package import entries_of
 from tf2spark.plan import ModelRef
 from tf2spark.shipped_needs import FOLDER
 from tf2spark.spark.hadoop import scheme_of
+from tf2spark.spark.limits import memory_mib
 from tf2spark.spark.session import runs_here
 from tf2spark.spark.staging import staged_copy, staging_folder
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
+CACHE_SIZE_SETTING = "spark.tf2spark.cache.size"
 _OWN = Path(__file__).parent.parent
 _sent: set[tuple[str, str]] = set()
 _lock = threading.Lock()
@@ -42,17 +45,31 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
     A local master runs on this machine, where the model lies already: nothing is sent. The
     executors fetch a package on HDFS or object storage from there, all else from the driver.
     """
-    model = evolve(model, cache=spark.conf.get(CACHE_SETTING, None))
+    cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
+    model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
     here = not _is_remote(spark) and runs_here(str(spark.sparkContext.master))
     if here and scheme_of(model.path) is None:
         return model
-    files = model.files or entries_of(Path(model.path))
+    files = model.files or _entries(model.path, model.digest)
     with _lock:
         if not here:
             _send_once(spark, str(own_zip()), pyfile=True)
         for entry in files:
             _send_once(spark, _source(model, entry))
     return evolve(model, files=files, shipped=True)
+
+
+def _size_bytes(text: str | None) -> int | None:
+    mebibytes = None if text is None else memory_mib(text)
+    if text is not None and mebibytes is None:
+        raise ContractError(f"{CACHE_SIZE_SETTING}={text}: write a size as Spark does, 20g or 512m")
+    return None if mebibytes is None else int(mebibytes * 2**20)
+
+
+@functools.cache
+def _entries(path: str, digest: str) -> tuple[FileEntry, ...]:
+    """Describe a model's files; `digest` tells one state of them from another."""
+    return entries_of(Path(path))
 
 
 def _source(model: ModelRef, entry: FileEntry) -> str:
