@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
+import tf2spark
 from services.hdfs import hdfs
 from services.lean_python import lean_python
 from services.s3 import s3
+from services.standalone import standalone
 from zoo import case, path_of
 
 _JOB = Path(__file__).parent / "services" / "storage_job.py"
+_READS_JOB = _JOB.with_name("reads_job.py")
 
 
 @pytest.fixture(scope="module", params=["hdfs", "s3"])
@@ -39,16 +45,7 @@ def report(
 def run_job(master: str, base: str, python: str, conf: Mapping[str, str]) -> Any:
     model = str(path_of(case("mlp_128")))
     settings = [f"{key}={value}" for key, value in conf.items()]
-    done = subprocess.run(
-        [sys.executable, str(_JOB), master, model, base, python, *settings],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(_JOB.parents[1])},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-6000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return run_python(_JOB, master, model, base, python, *settings)
 
 
 @pytest.mark.cluster
@@ -98,3 +95,53 @@ class TestRemoteModels:
     def test_what_is_wrong_is_said(self, report: dict[str, Any], what: str, words: str) -> None:
         """One message names the path, what is wrong with it, and what to add."""
         assert words.format(base=report["base"]) in report[what]
+
+
+@pytest.mark.cluster
+def test_a_package_is_read_once_an_executor(tmp_path: Path) -> None:
+    """Two executors with two slots each read the package from its storage once, as the driver."""
+    with hdfs(tmp_path) as url, standalone(tmp_path / "spark", cores=2) as master:
+        package = f"{url}/big.tf2spark"
+        size_bytes = write_big_package(tmp_path, package)
+        before = bytes_read(tmp_path)
+        report = run_python(_READS_JOB, master, package)
+        read_bytes = bytes_read(tmp_path) - before
+    assert report == {"scored": 64, "executors": 2}
+    # Spark fetches what it is told to send for the driver as well; checksums come on top.
+    assert 3 * size_bytes <= read_bytes < 3.2 * size_bytes
+
+
+def write_big_package(folder: Path, uri: str) -> int:
+    """Write a package with 20 MB of weights to a URI, and return its size."""
+    ids = keras.Input((4,), dtype="int64", name="ids")
+    summed = keras.layers.Flatten()(keras.layers.Embedding(80_000, 64)(ids))
+    keras.Model(ids, keras.layers.Dense(1)(summed)).export(str(folder / "big"), verbose=False)
+    run_python("-m", "tf2spark", "compile", str(folder / "big"), uri, parsed=False)
+    local = tf2spark.SavedModel(folder / "big").compile(folder / "local.tf2spark")
+    assert local.contract.package is not None
+    return local.contract.package.size_bytes
+
+
+def bytes_read(folder: Path) -> int:
+    """Return what the DataNode has sent so far, by its own count."""
+    log = (folder / "datanode.log").read_text(errors="replace")
+    port = re.search(r"Listening HTTP traffic on /127\.0\.0\.1:(\d+)", log)
+    assert port is not None
+    query = "Hadoop:service=DataNode,name=DataNodeActivity-*"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/jmx?qry={query}") as answer:
+        (activity,) = json.load(answer)["beans"]
+    return int(activity["BytesRead"])
+
+
+def run_python(*arguments: object, parsed: bool = True) -> Any:
+    """Run a program of the tests' Python, and return what its last line says."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(_JOB.parents[1])},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    return json.loads(done.stdout.splitlines()[-1]) if parsed else None

@@ -21,7 +21,9 @@ _START_SECONDS = 90
 
 
 @contextmanager
-def standalone(folder: Path, *, workers: int = 2, memory: str = "1500m") -> Iterator[str]:
+def standalone(
+    folder: Path, *, workers: int = 2, cores: int = 1, memory: str = "1500m"
+) -> Iterator[str]:
     """Run a master and its workers, each with a work folder of its own; yields the master's URL."""
     ensure_java()
     with ExitStack() as stack:
@@ -29,7 +31,7 @@ def standalone(folder: Path, *, workers: int = 2, memory: str = "1500m") -> Iter
         url = _wait_for(log, r"Starting Spark master at (spark://\S+)")
         for number in range(workers):
             name = f"worker-{number}"
-            arguments = ["--webui-port", "0", "--cores", "1", "--memory", memory]
+            arguments = ["--webui-port", "0", "--cores", str(cores), "--memory", memory]
             arguments += ["--work-dir", str(folder / name), url]
             worker_log = stack.enter_context(_daemon(folder, name, "worker.Worker", *arguments))
             _wait_for(worker_log, r"(Successfully registered with master)")

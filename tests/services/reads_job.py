@@ -1,0 +1,30 @@
+"""A driver program: two executors of two slots score with a package that lies on storage.
+
+Run as ``python reads_job.py MASTER PACKAGE``; the last line on stdout is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from pyspark.sql import functions as F
+
+import tf2spark
+from services.shipping_job import session
+
+
+def main(master: str, package: str) -> None:
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    cores = {"spark.cores.max": "4", "spark.executor.cores": "2", "spark.locality.wait": "0"}
+    spark = session(master, cores)
+    frame = spark.range(0, 64, 1, 16).select(F.array(*[F.col("id")] * 4).alias("ids"))
+    scored = tf2spark.SavedModel(package).score(frame).count()
+    alive = spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1
+    spark.stop()
+    print(json.dumps({"scored": scored, "executors": alive}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
