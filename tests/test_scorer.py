@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from arrow_columns import VECTOR, batch_of, dense, sparse
 from arrow_columns import plan as input_plan
 from arrow_columns import source as source_of
+from tf2spark import SavedModel
 from tf2spark.dtypes import FLOAT32, INT64, STRING
 from tf2spark.errors import RowCountError, RowError, RunError
 from tf2spark.plan import InputPlan, ModelRef, OutputPlan, Plan
@@ -453,3 +454,19 @@ def test_a_graph_that_keeps_strings_gets_copies(tmp_path: Path) -> None:
     got = [one.column("y").to_pylist() for one in score_batches(plan, session, batches())]
     session.close()
     assert got == [["", ""], [f"a {'a' * 30}"] * 2, [f"b {'b' * 30}"] * 2]
+
+
+def test_a_refused_string_shows_no_other_rows_text(tmp_path: Path) -> None:
+    """TensorFlow's message about a string that is no number ends where the string does."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="x")])
+    def number(x: Any) -> Any:
+        return {"y": tf.strings.to_number(x)}
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "m"), signatures=number)
+    table = pa.table({"x": ["1.5", "oops", "secret"]})
+    out = SavedModel(tmp_path / "m").score(table, mode="permissive")
+    assert out["y"].to_pylist() == [1.5, None, None]
+    assert "oops" in out["_error"][1].as_py()
+    assert "secret" not in out["_error"][1].as_py()

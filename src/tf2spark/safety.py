@@ -81,7 +81,10 @@ def retains_strings(meta_graph: Any, fetches: Iterable[str], feeds: Iterable[str
 
 
 def _reads_c_strings(node: Any) -> bool:
-    # With an encoding, string_upper_op.cc and string_lower_op.cc read from c_str() to a zero byte.
+    # With an encoding, string_upper_op.cc and string_lower_op.cc read from c_str() to a zero byte;
+    # string_to_number_op.cc does it in its error message, which would show another row's text.
+    if node.op == "StringToNumber":
+        return True
     return node.op in _C_STRINGS and "encoding" in node.attr and bool(node.attr["encoding"].s)
 
 
