@@ -220,14 +220,30 @@ def test_warmup_requests_verify(tmp_path: Path) -> None:
 
 def test_inputs_that_cant_be_made_are_said(tmp_path: Path) -> None:
     """A model that refuses every made input is compiled, and the manifest says so."""
-    model = tf2spark.SavedModel(path_of(case("tf_examples")))
-    found = package_of(model.compile(tmp_path / "p"))
+
+    def call(x: Any) -> Any:
+        return {"y": tf.cast(tf.map_fn(_first_pixel, x, fn_output_signature=tf.uint8), tf.int32)}
+
+    save_function(tmp_path / "model", call, tf.TensorSpec([None], tf.string, "x"))
+    found = package_of(tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "p"))
     assert found.verified is None
     assert found.not_verified is not None
     assert found.not_verified.startswith(
         "TensorFlow refuses inputs that are made from the contract"
     )
     assert "give rows with sample=" in found.not_verified
+
+
+def _first_pixel(png: Any) -> Any:
+    return tf.reshape(tf.io.decode_png(png), [-1])[0]
+
+
+def test_examples_are_made_as_the_model_parses_them(tmp_path: Path) -> None:
+    """A model of serialised Examples is verified on some that have all of its features."""
+    model = tf2spark.SavedModel(path_of(case("tf_examples")))
+    found = package_of(model.compile(tmp_path / "p"))
+    assert found.verified is not None
+    assert found.verified.inputs == "made from the contract"
 
 
 def test_a_difference_beyond_the_tolerance_fails(

@@ -46,14 +46,15 @@ def warmup(folder: Path, signature: Signature, original_name: str) -> list[Feeds
     return found
 
 
-def made(signature: Signature) -> Iterator[list[Feeds]]:
+def made(signature: Signature, example: bytes | None) -> Iterator[list[Feeds]]:
     """Yield feeds made from what a signature says, the likeliest to be accepted first.
 
-    Random numbers from a fixed seed; then zeros, since ids may be few; strings are short words,
-    then empty, which is also a ``tf.Example`` without features.
+    Random numbers from a fixed seed; then zeros, since ids may be few; strings are the
+    ``tf.Example`` that the model parses, if it does, then short words, then empty.
     """
+    texts = (b"a", b"") if example is None else (example, b"a", b"")
     for numbers in ("random", "zero"):
-        for text in (b"a", b""):
+        for text in texts:
             for unknown in (3, 1):
                 yield [
                     _feeds(signature, rows, unknown, numbers == "random", text) for rows in _ROWS

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf2spark.compile.build import Built
+from tf2spark.compile.examples import example_of
 from tf2spark.compile.inputs import Feeds, made, row_count, warmup
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.contract import Signature
@@ -94,7 +95,7 @@ def find_inputs(
     if requests := warmup(folder, signature, name):
         return requests, "warmup requests"
     said = ""
-    for feeds in made(signature):
+    for feeds in made(signature, example_of(original.meta_graph.graph_def)):
         try:
             for each in feeds:
                 original.run(fetches, {**constants, **each})
