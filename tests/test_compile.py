@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 from pyspark.sql import SparkSession
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelMessage
 
 import tf2spark
 from frames import frame
@@ -109,19 +108,6 @@ def test_large_tensors_are_mapped_from_files(
     rows = pa.table({"ids": [[1, 2, 3, 16383], [0, 0, 5, 6]]})
     assert package.score(rows).equals(model.score(rows))
     assert "1 tensors, 1.0 MiB shared a host" in str(package.contract)
-
-
-def test_constants_move_into_loops(tmp_path: Path) -> None:
-    """What a loop only reads is not carried from step to step: no argument of it is a constant."""
-    package = package_of(compiled(case("keras_lstm"), tmp_path / "p"))
-    (graph,) = [one for one in package.files if one.path == "saved_model.pb"]
-    content = (tmp_path / "p" / "files" / graph.stored).read_bytes()
-    nodes = SavedModelMessage.FromString(content).meta_graphs[0].graph_def.node
-    (loop,) = [node for node in nodes if node.op in ("While", "StatelessWhile")]
-    floats = [at for at, kind in enumerate(loop.attr["T"].list.type) if kind == 1]
-    made_here = {node.name for node in nodes if node.op == "Const"}
-    assert floats
-    assert not made_here & {loop.input[at] for at in floats}
 
 
 def test_constants_become_part_of_the_graph(tmp_path: Path) -> None:

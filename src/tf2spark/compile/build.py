@@ -14,7 +14,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tf2spark.compile.assets import pass_variables_by, protect, restore
 from tf2spark.compile.freeze import freeze
 from tf2spark.compile.inline import FOLD, INLINE, optimised
-from tf2spark.compile.loops import move_constants_into_loops
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.compile.signature import signature_def
 from tf2spark.compile.weights import WeightFiles, constant, take_out
@@ -77,7 +76,6 @@ def build(
     files = WeightFiles(target, threshold_bytes)
     freeze(graph, original, files)
     graph = optimised(graph, [*roots, *tables], FOLD)
-    move_constants_into_loops(graph)
     take_out(graph, files)
     assets = restore(graph, assets)
     _write(graph, original.meta_graph, call.signature, tables, assets, target)
