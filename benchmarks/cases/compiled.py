@@ -37,11 +37,6 @@ def run(bench: Bench) -> Report:
     head = ["model", "", "open s", "first batch s", "batch ms", "private MB", "shared MB"]
     report.add(markdown_table(head, lines))
     report.target("Steady batches of the slowest compiled model against it as it is", 1, slowest)
-    report.add(
-        "The LSTM: of its 20 additions of two products a batch (512 x 256), each takes 29 us compiled "
-        "and 14 us as it is, by TensorFlow's own trace; all else takes the same. Whether constants, "
-        "fed tensors or a loop's own arguments hold the weights makes no difference."
-    )
     _shared_weights(bench, report, list(names)[-1])
     return report
 
