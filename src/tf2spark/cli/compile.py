@@ -7,18 +7,13 @@ from typing import Any
 
 import click
 
-from tf2spark.cli.options import model_options, opened, session_for, spark_options
+from tf2spark.cli.options import call_options, model_options, opened, session_for, spark_options
 from tf2spark.errors import ContractError
 
 
 @click.command("compile", short_help="Write a model as a package: checked, faster to open.")
 @click.argument("model", metavar="MODEL")
 @click.argument("package", metavar="PACKAGE")
-@click.option(
-    "--signature",
-    metavar="NAME",
-    help="Which signature.  [default: serving_default, or the only one]",
-)
 @click.option(
     "--feed",
     multiple=True,
@@ -45,9 +40,7 @@ from tf2spark.errors import ContractError
     help="How far numbers may be apart.  [default: 1e-5]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a package that is there.")
-@click.option(
-    "--allow-op", multiple=True, metavar="OP", help="An op that you vouch for; can be repeated."
-)
+@call_options
 @model_options
 @spark_options
 def compile_(**given: Any) -> None:

@@ -27,6 +27,25 @@ def model_options(command: Command) -> Command:
     return command
 
 
+def call_options(command: Command) -> Command:
+    """Add the options that choose what of a model runs, and which ops it may run."""
+    for decorate in (
+        click.option(
+            "--allow-op",
+            multiple=True,
+            metavar="OP",
+            help="An op that you vouch for; can be repeated.",
+        ),
+        click.option(
+            "--signature",
+            metavar="NAME",
+            help="Which signature.  [default: serving_default, or the only one]",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
 def spark_options(command: Command) -> Command:
     """Add the options that choose where Spark runs and how."""
     for decorate in (

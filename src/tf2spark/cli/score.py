@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
-from tf2spark.cli.options import model_options, opened, pairs, spark_options
+from tf2spark.cli.options import call_options, model_options, opened, pairs, spark_options
 from tf2spark.errors import ContractError
 
 if TYPE_CHECKING:
@@ -68,11 +68,6 @@ class Counts:
     "--overwrite", is_flag=True, help="Replace an existing output, once the new one is complete."
 )
 @click.option(
-    "--signature",
-    metavar="NAME",
-    help="Which signature.  [default: serving_default, or the only one]",
-)
-@click.option(
     "--feed",
     multiple=True,
     metavar="INPUT=COLUMN",
@@ -102,9 +97,7 @@ class Counts:
     metavar="N",
     help="The most rows of one run of the model.",
 )
-@click.option(
-    "--allow-op", multiple=True, metavar="OP", help="An op that you vouch for; can be repeated."
-)
+@call_options
 @model_options
 @spark_options
 @click.pass_context
