@@ -119,6 +119,19 @@ def test_constants_become_part_of_the_graph(tmp_path: Path) -> None:
     assert [one.name for one in signature.inputs] == ["x"]
     out = package.score(pd.DataFrame({"x": [[2.0, 4.0]]}), keep=[])
     assert out["kept"][0].tolist() == [1.0, 2.0]
+    assert "compiled in  keep_prob = 0.5" in str(package.contract)
+
+
+def test_what_was_compiled_in_can_be_fed_the_same(tmp_path: Path) -> None:
+    """The feed that compiled a constant in scores too; another value is refused."""
+    save_graph_model(tmp_path / "model")
+    model = tf2spark.SavedModel(tmp_path / "model")
+    package = model.compile(tmp_path / "p", signature="kept", feed={"keep_prob": 0.5})
+    rows = pd.DataFrame({"x": [[2.0, 4.0]]})
+    assert package.score(rows, feed={"keep_prob": 0.5})["kept"][0].tolist() == [1.0, 2.0]
+    for other in (0.25, "x"):
+        with pytest.raises(ContractError, match=r'"keep_prob" is compiled into .* as 0\.5'):
+            package.score(rows, feed={"keep_prob": other})
 
 
 def test_raw_tensors_become_inputs_and_outputs(tmp_path: Path) -> None:

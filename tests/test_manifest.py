@@ -18,6 +18,7 @@ MANIFEST = Manifest(
     tags=("serve",),
     weights=(Weight("kernel:0", "weights/0.bin", 1, (2, 3)),),
     signature="serving_default",
+    constants=(("keep_prob", "1.0"),),
     source="models/ctr",
     verified=Verified("sample", 5, (("score", 1e-7),), 1e-5),
 )

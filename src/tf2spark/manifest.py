@@ -81,6 +81,7 @@ class Manifest:
         tags: The tags of its MetaGraph.
         weights: The tensors that are fed from files.
         signature: The signature that was compiled; None where the model is as it was.
+        constants: The inputs that became part of the graph, each with its value as JSON.
         why_as_it_was: Why it wasn't compiled; None where it was.
         source: Where the original was, for people.
         source_digest: The SHA-256 over the original's files.
@@ -94,6 +95,7 @@ class Manifest:
     tags: tuple[str, ...]
     weights: tuple[Weight, ...] = ()
     signature: str | None = None
+    constants: tuple[tuple[str, str], ...] = ()
     why_as_it_was: str | None = None
     source: str = ""
     source_digest: str = ""
@@ -118,6 +120,13 @@ _CONTENT = frozenset({"files", "tags", "weights"})
 
 def _json(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent, sort_keys=True)
+
+
+def constant_text(value: Any) -> str:
+    """Write the value of an input that became part of the graph."""
+    return json.dumps(
+        value, default=lambda one: one.tolist() if hasattr(one, "tolist") else str(one)
+    )
 
 
 def to_json(manifest: Manifest) -> str:
@@ -169,4 +178,7 @@ def _structured(read: dict[str, Any]) -> Manifest:
         Weight(shape=tuple(one.pop("shape")), **one) for one in list(read.pop("weights"))
     )
     tags = tuple(read.pop("tags"))
-    return Manifest(files=files, tags=tags, weights=weights, verified=verified, **read)
+    constants = tuple((name, value) for name, value in read.pop("constants"))
+    return Manifest(
+        files=files, tags=tags, weights=weights, constants=constants, verified=verified, **read
+    )

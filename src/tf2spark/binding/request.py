@@ -19,9 +19,10 @@ from tf2spark.binding.messages import (
     near_names,
     output_text,
 )
-from tf2spark.columns import Column, Feed, Output, normal_feeds, normal_fetches
+from tf2spark.columns import Column, Constant, Feed, Output, normal_feeds, normal_fetches
 from tf2spark.contract import Contract, Signature, TensorSpec
 from tf2spark.errors import ContractError
+from tf2spark.manifest import constant_text
 
 _NO_SIGNATURE = "the model has no signature"
 
@@ -132,11 +133,25 @@ def make_request(
         ContractError: An argument names something that the model hasn't, or an input lacks a feed.
     """
     feeds, fetches = normal_feeds(feed) or {}, normal_fetches(fetch)
+    feeds = _without_compiled(contract, feeds)
     chosen = _chosen(contract, signature, feeds, fetches)
     outputs = _outputs(contract, chosen, graph, fetches)
     named = _named_inputs(contract, chosen, graph, feeds)
     unnamed = _unnamed_inputs(chosen, graph, named, outputs)
     return Request((*named, *unnamed), tuple(outputs))
+
+
+def _without_compiled(contract: Contract, feeds: Mapping[str, Feed]) -> dict[str, Feed]:
+    """Leave out feeds of inputs that are part of a package's graph with the same value."""
+    compiled = dict(contract.package.constants) if contract.package else {}
+    for name, one in feeds.items():
+        same = isinstance(one, Constant) and constant_text(one.value) == compiled.get(name)
+        if name in compiled and not same:
+            raise ContractError(
+                f'input "{name}" is compiled into the package as {compiled[name]}: leave it out of '
+                "feed, or compile the model again"
+            )
+    return {name: one for name, one in feeds.items() if name not in compiled}
 
 
 def _chosen(

@@ -21,7 +21,7 @@ from tf2spark.compile.verify import TOLERANCE, NoInputs, find_inputs, verify
 from tf2spark.compile.weights import THRESHOLD_BYTES
 from tf2spark.contract import Signature, TensorSpec
 from tf2spark.errors import ContractError
-from tf2spark.manifest import Manifest, Verified
+from tf2spark.manifest import Manifest, Verified, constant_text
 from tf2spark.package import check_free, entries_of, write
 from tf2spark.savedmodel import LoadedModel
 
@@ -89,6 +89,7 @@ def compile_to(
             manifest = evolve(
                 manifest,
                 signature=name,
+                constants=_described_constants(request),
                 weights=built.weights,
                 verified=verified,
                 not_verified=why,
@@ -118,6 +119,14 @@ def _call(name: str, request: Request) -> Call:
     outputs = [_output(one) for one in request.outputs]
     signature = Signature(name, tuple(inputs), tuple(outputs), _PREDICT)
     return Call(signature, constants)
+
+
+def _described_constants(request: Request) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (one.spec.name, constant_text(one.feed.value))
+        for one in request.inputs
+        if isinstance(one.feed, Constant)
+    )
 
 
 def _constant(spec: TensorSpec, feed: Constant) -> Any:

@@ -101,6 +101,8 @@ def _package_facts(package: Manifest) -> Iterator[tuple[str, str]]:
     else:
         yield "compiled", f'signature "{package.signature}", by TensorFlow {package.tensorflow}'
         yield "verified", verified_text(package)
+        for name, value in package.constants:
+            yield "compiled in", f"{name} = {value}"
     mapped_bytes = sum(one.size_bytes for one in package.files if one.path.startswith("weights/"))
     if package.weights:
         yield "mapped", f"{len(package.weights)} tensors, {size_text(mapped_bytes)} shared a host"
