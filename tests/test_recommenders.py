@@ -1,0 +1,59 @@
+"""The recommenders themselves: TensorFlow runs them all, and their scores can fail a test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from recommenders import ALL, Case, run_pairs, scores_of
+
+_ROW_WISE = [one for one in ALL if one.row_wise]
+
+
+def by_case(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("one", cases, ids=lambda one: one.name)
+
+
+@by_case(ALL)
+def test_scores_differ_and_are_not_saturated(one: Case) -> None:
+    """Scores are finite, differ from pair to pair, and lie where a sigmoid still moves."""
+    scores = scores_of(one, one.users(3), one.items(5))
+    assert scores.shape == (3, 5)
+    assert np.isfinite(scores).all()
+    # A user's part that got lost, or an item's, must show in every row and every column.
+    assert (np.ptp(scores, axis=0) > 1e-3).all()
+    assert (np.ptp(scores, axis=1) > 1e-3).all()
+    if (scores >= 0).all() and (scores <= 1).all():
+        assert (scores > 1e-3).all()
+        assert (scores < 1 - 1e-3).all()
+
+
+@by_case([one for one in ALL if one.name != "dot_ties"])
+def test_few_scores_are_equal(one: Case) -> None:
+    """Among 2 users and 60 items, 9 of 10 scores of a user are his only ones of that value."""
+    for scores in scores_of(one, one.users(2), one.items(60)):
+        assert len(np.unique(scores)) >= 54
+
+
+@by_case(_ROW_WISE)
+def test_a_pair_alone_scores_as_in_any_company(one: Case) -> None:
+    """A row-wise model gives one pair in a run what it gives it among others."""
+    users, items = one.users(3), one.items(5)
+    scores = scores_of(one, users, items)
+    alone = run_pairs(one, users.slice(2, 1), items.slice(3, 1))
+    np.testing.assert_allclose(alone, scores[2:, 3], rtol=1e-5, atol=1e-6)
+
+
+@by_case(ALL)
+def test_tables_are_those_of_spark(one: Case) -> None:
+    """Tables are the same at every call, fewer rows the first of more, of types that Spark has."""
+    for make, key in ((one.users, "user_id"), (one.items, "item_id")):
+        table = make(23)
+        assert table.num_rows == 23
+        assert table.equals(make(23))
+        assert table.slice(0, 7).equals(make(7))
+        assert len(from_arrow_schema(table.schema)) == table.num_columns
+        ids = table[key].to_pylist()
+        assert len(set(ids)) == 23
+        assert ids != sorted(ids)
