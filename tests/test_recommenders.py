@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from recommenders import ALL, Case, run_pairs, scores_of
+from recommenders import ALL, NOT_ROW_WISE, Case, best_of, case, run_pairs, scores_of
 
 _ROW_WISE = [one for one in ALL if one.row_wise]
 
@@ -57,3 +58,52 @@ def test_tables_are_those_of_spark(one: Case) -> None:
         ids = table[key].to_pylist()
         assert len(set(ids)) == 23
         assert ids != sorted(ids)
+
+
+@by_case(NOT_ROW_WISE)
+def test_other_models_score_a_pair_by_its_company(one: Case) -> None:
+    """A model that isn't row-wise gives a pair something else when it runs alone."""
+    users, items = one.users(3), one.items(5)
+    scores = scores_of(one, users, items)
+    alone = run_pairs(one, users.slice(2, 1), items.slice(3, 1))
+    assert abs(alone[0] - scores[2, 3]) > 1e-3
+
+
+def test_best_are_sorted_with_ties_to_the_smaller_id() -> None:
+    """Where scores are equal, as many are here, the smaller item id comes first."""
+    one = case("dot_ties")
+    users, items = one.users(4), one.items(80)
+    for found, scores in zip(
+        best_of(one, users, items, 70), scores_of(one, users, items), strict=True
+    ):
+        assert len(found) == 70
+        assert found == sorted(found, key=lambda pair: (-pair[1], pair[0]))
+        assert len({score for _, score in found}) < 60
+        assert found[0][1] == scores.max()
+        assert found[-1][1] >= np.sort(scores)[9]
+
+
+def test_best_keep_to_what_is_allowed() -> None:
+    """Candidates and exclusions are each user's own; an id that isn't an item changes nothing."""
+    one = case("keras_lookups")
+    users, items = one.users(3), one.items(20)
+    free = best_of(one, users, items, 4)
+    exclude = [[free[0][0][0], "no film"], None, []]
+    after = best_of(one, users, items, 4, exclude=exclude)
+    assert after[0][:3] == free[0][1:]
+    assert after[1:] == free[1:]
+    wanted = [[free[0][2][0], free[0][1][0], "no film"], None, []]
+    among = best_of(one, users, items, 4, candidates=wanted)
+    assert among == [free[0][1:3], free[1], []]
+    assert best_of(one, users, items, 4, candidates=wanted, exclude=wanted)[0] == []
+
+
+def test_rows_may_come_in_any_order() -> None:
+    """A table taken apart and put together in another order has the same best items."""
+    one = case("wide_and_deep")
+    users, items = one.users(2), one.items(9)
+    turned = items.take(pa.array(range(8, -1, -1)))
+    got, want = best_of(one, users, turned, 9), best_of(one, users, items, 9)
+    assert [[item for item, _ in best] for best in got] == [
+        [item for item, _ in best] for best in want
+    ]

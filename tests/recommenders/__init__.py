@@ -20,7 +20,19 @@ first of more. `Case.row_wise` says whether a pair may run with any others; all 
 
 from __future__ import annotations
 
-from recommenders import deepfm, deepfm_tf1, two_towers, wide_and_deep
+from recommenders import (
+    attention,
+    batchwise,
+    contexts,
+    cross,
+    deepfm,
+    deepfm_tf1,
+    mlp,
+    outputs,
+    tf1_feeds,
+    two_towers,
+    wide_and_deep,
+)
 from recommenders.case import Case
 from recommenders.running import best_of, path_of, run_pairs, scores_of
 
@@ -29,6 +41,13 @@ ALL = [
     *deepfm.CASES,
     *deepfm_tf1.CASES,
     *wide_and_deep.CASES,
+    *cross.CASES,
+    *mlp.CASES,
+    *attention.CASES,
+    *tf1_feeds.CASES,
+    *outputs.CASES,
+    *contexts.CASES,
+    *batchwise.CASES,
 ]
 NOT_ROW_WISE = [one for one in ALL if not one.row_wise]
 

@@ -93,6 +93,24 @@ def make_deepfm_keras(path: Path) -> None:
     export(path, [ids, values], layers.Activation("sigmoid")(logit))
 
 
+def make_sliced(path: Path) -> None:
+    """Cut the joined inputs into fields again, by split and by slices that cross the sides."""
+    kept = fm_weights()
+    kept["w"] = variable(3 * FACTORS, 8, seed=30, scale=0.3)
+    kept["top"] = variable(8, 1, seed=31, scale=0.4)
+
+    def call(feat_ids: Any, feat_vals: Any) -> Any:
+        parts = tf.split(feat_ids, FIELDS, axis=1)
+        vectors = [tf.gather(kept["factors"], tf.squeeze(one, 1)) for one in parts]
+        scaled = [vectors[i] * feat_vals[:, i, tf.newaxis] for i in (1, 2, 5)]
+        hidden = tf.nn.relu(tf.concat(scaled, axis=1) @ kept["w"])
+        linear = tf.gather(kept["linear"], feat_ids[:, 2:5]) * feat_vals[:, 2:5]
+        product = tf.reduce_sum(vectors[0] * vectors[6], axis=1)
+        return {"y": tf.squeeze(hidden @ kept["top"], 1) + tf.reduce_sum(linear, 1) + product}
+
+    save_on_fields(path, call, kept, tf.int64)
+
+
 def feed_of(*columns: str) -> dict[str, Any]:
     """Return the `feed` of vectors side by side: ``user:features``, ``item:features``."""
     return {
@@ -162,5 +180,14 @@ CASES = [
         feeds_of(*BETWEEN),
         feed_of(*BETWEEN),
         splits=(*FM, "first dense layer"),
+    ),
+    Case(
+        "sliced_fields",
+        make_sliced,
+        USERS,
+        ITEMS,
+        feeds_of(*IN_ORDER),
+        feed_of(*IN_ORDER),
+        splits=("embeddings", "linear term", "first dense layer", "product"),
     ),
 ]

@@ -15,18 +15,23 @@ import pyarrow as pa
 from zoo.case import Feeds
 from zoo.tables import arrow, beside, floats, ints, pairs_of, random, read, sparse_vectors
 
+# The number of ids that there are, by the width of the id.
+PRIMES = {pa.int8(): 127, pa.int16(): 32_749}
 PRIME = 1_000_003
+ROWS = 2003
+"""How many users, or items, an embedding table knows; a prime as well."""
+
 Column = Callable[[int], pa.Array]
 PairFeeds = Callable[[pa.Table, pa.Table], Feeds]
 
 
-def scattered(rows: int) -> list[int]:
-    """Return numbers below a million, each once, in no order."""
-    return [(row * 611_953 + 417) % PRIME for row in range(rows)]
+def scattered(rows: int, prime: int = PRIME) -> list[int]:
+    """Return numbers below a prime (a million), each once, in no order."""
+    return [(row * 611_953 + 417) % prime for row in range(rows)]
 
 
 def int_ids(kind: pa.DataType) -> Column:
-    return lambda rows: pa.array(scattered(rows), kind)
+    return lambda rows: pa.array(scattered(rows, PRIMES.get(kind, PRIME)), kind)
 
 
 def string_ids(prefix: str) -> Column:
@@ -44,6 +49,13 @@ def numbers(
 ) -> Column:
     """Return whole numbers from `low` up, below `high` (int64 unless said), or lists of them."""
     return lambda rows: arrow(ints(rows, *shape, low=low, high=high, seed=seed), kind or pa.int64())
+
+
+def members(kind: pa.DataType | None = None, *, seed: int) -> Column:
+    """Return rows of an embedding table of `ROWS`: each once, before any comes again."""
+    return lambda rows: pa.array(
+        [(row * 611_953 + seed) % ROWS for row in range(rows)], kind or pa.int64()
+    )
 
 
 def words(choices: Sequence[str], seed: int) -> Column:
@@ -128,5 +140,17 @@ def pairs_beside(ids: str, values: str, *columns: tuple[str, str], dtype: Any) -
             ids: np.array([row_ids for row_ids, _ in joined], dtype),
             values: np.array([row_values for _, row_values in joined], np.float32),
         }
+
+    return feeds
+
+
+def joined(name: str, *columns: tuple[str, str], **constants: Any) -> PairFeeds:
+    """Return the feeds of one float input: numbers and lists side by side in the order given."""
+
+    def feeds(users: pa.Table, items: pa.Table) -> Feeds:
+        sides = {"user": users, "item": items}
+        parts = [read(sides[side], column, np.float32) for side, column in columns]
+        parts = [part.reshape(len(part), -1) for part in parts]
+        return {name: np.concatenate(parts, axis=1), **constants}
 
     return feeds

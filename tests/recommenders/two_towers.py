@@ -14,12 +14,13 @@ import tensorflow as tf
 from recommenders.case import Case
 from recommenders.keras_parts import dense, embedding, export
 from recommenders.tables import (
+    ROWS,
     by_side,
     histories,
     int_ids,
     items_of,
     measures,
-    numbers,
+    members,
     scattered,
     string_ids,
     users_of,
@@ -29,7 +30,6 @@ from zoo.saving import save_function
 
 layers = keras.layers
 Spec = tf.TensorSpec
-ROWS = 500
 CITIES = ["Lima", "Osaka", "Kyiv", "São Paulo"]
 
 
@@ -69,7 +69,7 @@ def make_dot_batch_matmul(path: Path) -> None:
 
 def make_dot_ties(path: Path) -> None:
     """Have small whole numbers as weights: no rounding in any order of sums, and many ties."""
-    users, items = (tf.Variable(tf.round(table(ROWS, 4, seed, scale=1.0))) for seed in (3, 4))
+    users, items = (tf.Variable(tf.round(table(ROWS, 4, seed, scale=1.5))) for seed in (3, 5))
     save_dot(path, users, items, lambda u, v: tf.reduce_sum(u * v, axis=-1, keepdims=True))
 
 
@@ -157,8 +157,8 @@ def make_keras_lstm(path: Path) -> None:
     export(path, [history, item], layers.Dot(axes=1)([taste, shared(item)]))
 
 
-USERS = users_of(user=numbers(high=ROWS, seed=11), tastes=measures(5, seed=12))
-ITEMS = items_of(item=numbers(high=ROWS, seed=21), tags=measures(7, seed=22))
+USERS = users_of(user=members(seed=11), tastes=measures(5, seed=12))
+ITEMS = items_of(item=members(seed=21), tags=measures(7, seed=22))
 IDS = by_side({"user": np.int64}, {"item": np.int64})
 PRODUCT = ("all but the product",)
 CASES = [
@@ -178,9 +178,7 @@ CASES = [
     Case(
         "keras_towers",
         make_keras_towers,
-        users_of(
-            int_ids(pa.int32()), user=numbers(high=ROWS, seed=11), tastes=measures(5, seed=12)
-        ),
+        users_of(int_ids(pa.int32()), user=members(seed=11), tastes=measures(5, seed=12)),
         ITEMS,
         by_side({"user": np.int64, "tastes": np.float32}, {"item": np.int64, "tags": np.float32}),
         splits=PRODUCT,

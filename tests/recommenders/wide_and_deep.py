@@ -10,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from recommenders.case import Case
-from recommenders.tables import by_side, items_of, measures, numbers, users_of, words
+from recommenders.tables import ROWS, by_side, items_of, measures, members, numbers, users_of, words
 
 JOBS = ["artist", "doctor", "farmer", "none"]
 GENRES = ["comedy", "drama", "horror", "western", "sci-fi"]
-ROWS = 400
 
 
 def network(library: Any) -> Any:
@@ -56,12 +55,12 @@ def make_wide_and_deep_keras2(path: Path) -> None:
 
 
 USERS = users_of(
-    user=numbers(high=ROWS, seed=61, kind=pa.int32()),
+    user=members(pa.int32(), seed=61),
     job=words([*JOBS, "astronaut"], seed=62),
     age=numbers(low=10, high=90, seed=63, kind=pa.int32()),
 )
 ITEMS = items_of(
-    item=numbers(high=ROWS, seed=71),
+    item=members(seed=71),
     genre=words([*GENRES, "opera"], seed=72),
     year=measures(seed=73, kind=pa.float64()),
 )
