@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from recommenders import ALL, NOT_ROW_WISE, Case, best_of, case, run_pairs, scores_of
+import tf2spark
+from recommenders import ALL, NOT_ROW_WISE, Case, best_of, case, path_of, run_pairs, scores_of
+from recommenders.running import asked
 
 _ROW_WISE = [one for one in ALL if one.row_wise]
 
@@ -107,3 +111,24 @@ def test_rows_may_come_in_any_order() -> None:
     assert [[item for item, _ in best] for best in got] == [
         [item for item, _ in best] for best in want
     ]
+
+
+@by_case(ALL)
+def test_feed_argument_says_what_tensorflow_is_fed(one: Case) -> None:
+    """Pairs scored as plain rows, by the case's own `feed`, score as by its hand-written feeds."""
+    users, items = one.users(5), one.items(5)
+    columns = {name: table[name] for table in (users, items) for name in table.column_names}
+    # A row has no sides: a column says by its name which one it came from.
+    columns |= {f"user_{name}": users[name] for name in users.column_names}
+    columns |= {f"item_{name}": items[name] for name in items.column_names}
+    feed = {name: in_one_row(value) for name, value in (one.feed or {}).items()} or None
+    output, column = asked(one)
+    model = tf2spark.SavedModel(path_of(one))
+    got = model.score(pa.table(columns), feed=feed, fetch={"score": output}, keep=[], **one.kwargs)
+    scores = np.array(got["score"].to_pylist()).reshape(5, -1)[:, column or 0]
+    np.testing.assert_allclose(scores, run_pairs(one, users, items), rtol=1e-5, atol=1e-6)
+
+
+def in_one_row(feed: Any) -> Any:
+    """Return a feed with ``user:`` and ``item:`` as part of the columns' names."""
+    return [one.replace(":", "_", 1) for one in feed] if isinstance(feed, list) else feed

@@ -41,7 +41,7 @@ def make_dcn_v1(path: Path) -> None:
         for i in range(3):
             x = x0 * tf.matmul(x, kept[f"cross_w{i}"]) + kept[f"cross_b{i}"] + x
         deep = tf.nn.relu(tf.matmul(x0, kept["deep_w"]) + kept["deep_b"])
-        return {"ctr": tf.sigmoid(tf.matmul(tf.concat([x, deep], axis=1), kept["top"]))}
+        return {"ctr": tf.sigmoid(0.7 * tf.matmul(tf.concat([x, deep], axis=1), kept["top"]))}
 
     specs = [
         Spec([None], tf.int64, "user"),
@@ -70,7 +70,7 @@ def make_dcn_v1_tf1(path: Path) -> None:
         crossed = tf.squeeze(crossed, axis=2)
         deep = tf.nn.relu(tensordot_layer(x, WIDTH, 16, "deep"))
         logit = tensordot_layer(tf.concat([crossed, deep], axis=-1), WIDTH + 16, 1, "top")
-        save_graph(session, path, inputs, {"pred": tf.sigmoid(0.5 * logit)})
+        save_graph(session, path, inputs, {"pred": tf.sigmoid(0.25 * logit - 0.5)})
 
 
 def _placeholders() -> dict[str, Any]:
@@ -104,7 +104,8 @@ def make_dcn_v2_low_rank(path: Path) -> None:
     for _ in range(2):
         x = x0 * dense(WIDTH)(layers.Dense(3, use_bias=False)(x)) + x
     both = layers.Concatenate()([x, dense(16, "relu")(x0)])
-    export(path, [user, tastes, item, tags], dense(1, "sigmoid")(both))
+    logit = 0.3 * dense(1)(both)
+    export(path, [user, tastes, item, tags], layers.Activation("sigmoid")(logit))
 
 
 USERS = users_of(user=members(seed=81), tastes=measures(TASTES, seed=82))

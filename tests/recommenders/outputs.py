@@ -37,7 +37,7 @@ def make_mmoe(path: Path) -> None:
     for task in ("ctr", "cvr"):
         gate = ops.expand_dims(dense(3, "softmax")(x), axis=2)
         mixed = ops.sum(gate * experts, axis=1)
-        outputs[task] = dense(1, "sigmoid")(dense(8, "relu")(mixed))
+        outputs[task] = dense(1, "sigmoid")(dense(8, "tanh")(mixed))
     export(path, inputs, {**outputs, "ctcvr": outputs["ctr"] * outputs["cvr"]})
 
 

@@ -37,7 +37,7 @@ def scores_of(case: Case, users: pa.Table, items: pa.Table) -> Array:
 
 def run_pairs(case: Case, users: pa.Table, items: pa.Table) -> Array:
     """Return the scores of users and items that are paired one to one, in one run: [rows]."""
-    output, column = _asked(case)
+    output, column = asked(case)
     fetched = run_tensorflow(
         path_of(case), case.kwargs.get("signature"), case.feeds(users, items), {"score": output}
     )
@@ -48,7 +48,7 @@ def run_pairs(case: Case, users: pa.Table, items: pa.Table) -> Array:
     return scores.reshape(-1)
 
 
-def _asked(case: Case) -> tuple[str, int | None]:
+def asked(case: Case) -> tuple[str, int | None]:
     """Return the output that ranks, and which column of it where it has several."""
     if case.score is None:
         signatures = session_of(path_of(case))[1]

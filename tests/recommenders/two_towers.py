@@ -117,8 +117,8 @@ def make_keras_towers(path: Path) -> None:
     keras.utils.set_random_seed(3)
     user, item = _id_inputs()
     tastes, tags = layers.Input((5,), name="tastes"), layers.Input((7,), name="tags")
-    u = layers.Concatenate()([embedding(ROWS, 12)(user), tastes])
-    v = layers.Concatenate()([tags, embedding(ROWS, 12)(item)])
+    u = layers.Concatenate()([embedding(ROWS, 12, scale=1.0)(user), tastes])
+    v = layers.Concatenate()([tags, embedding(ROWS, 12, scale=1.0)(item)])
     towers = [dense(12)(dense(24, "relu")(each)) for each in (u, v)]
     export(path, [user, tastes, item, tags], dense(1, "sigmoid")(layers.Dot(axes=1)(towers)))
 
