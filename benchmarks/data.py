@@ -45,7 +45,7 @@ def dense(
     """
 
     def columns(count: int, rng: Rng) -> dict[str, pa.Array]:
-        made: dict[str, pa.Array] = {"features": _floats(rng, count, width)}
+        made: dict[str, pa.Array] = {"features": floats(rng, count, width)}
         for number in range(doubles):
             made[f"c{number}"] = pa.array(rng.random(count))
         if text_chars:
@@ -55,25 +55,26 @@ def dense(
             made["text"] = pa.array([one[:text_chars] for one in made["text"].to_pylist()])
         return made
 
-    path = _written(folder, f"dense-{width}-{doubles}-{text_chars}-{rows}", rows, columns)
+    path = written(folder, f"dense-{width}-{doubles}-{text_chars}-{rows}", rows, columns)
     return spark.read.parquet(path)
 
 
 def sparse(spark: SparkSession, folder: Path, rows: int) -> DataFrame:
     """`id` and `features`: MLlib vectors of 100,000, 30 of them not zero (ids in order, as MLlib
     has them, drawn with replacement, so a few rows have 29)."""
-    path = _written(folder, f"sparse-{SPARSE_WIDTH}-{NON_ZEROS}-{rows}", rows, _vectors)
+    path = written(folder, f"sparse-{SPARSE_WIDTH}-{NON_ZEROS}-{rows}", rows, _vectors)
     schema = StructType([StructField("id", LongType()), StructField("features", VectorUDT())])
     return spark.read.schema(schema).parquet(path)
 
 
 def strings(spark: SparkSession, folder: Path, rows: int) -> DataFrame:
     """`id` and three columns of words, of which one in a hundred is unknown to the model."""
-    path = _written(folder, f"strings-{rows}", rows, _words)
+    path = written(folder, f"strings-{rows}", rows, _words)
     return spark.read.parquet(path)
 
 
-def _floats(rng: Rng, rows: int, width: int) -> pa.Array:
+def floats(rng: Rng, rows: int, width: int) -> pa.Array:
+    """Draw arrays of `width` floats around 0."""
     values = pa.array(rng.standard_normal(rows * width, np.float32))
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
     return pa.ListArray.from_arrays(offsets, values)
@@ -105,15 +106,18 @@ def _words(rows: int, rng: Rng) -> dict[str, pa.Array]:
     return made
 
 
-def _written(folder: Path, name: str, rows: int, columns: Columns) -> str:
+def written(
+    folder: Path, name: str, rows: int, columns: Columns, *, key: str = "id", seed: int = 7
+) -> str:
+    """Write a table once, `columns` beside a column `key` of 0, 1, ..., and return its path."""
     path = folder / "tables" / name
     if not (path / "_SUCCESS").exists():
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
-        rng = np.random.default_rng(7)
+        rng = np.random.default_rng(seed)
         cuts = np.linspace(0, rows, FILES + 1).astype(int)
         for number, (start, end) in enumerate(pairwise(cuts)):
-            made: dict[str, Any] = {"id": pa.array(np.arange(start, end))}
+            made: dict[str, Any] = {key: pa.array(np.arange(start, end))}
             made |= columns(int(end - start), rng)
             pq.write_table(pa.table(made), path / f"part-{number}.parquet")
         (path / "_SUCCESS").touch()

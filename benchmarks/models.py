@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import recommender_models
+
 SPARSE_WIDTH = 100_000
 WORDS = {"country": 200, "device": 5_000, "item": 100_000}
 
@@ -22,6 +24,16 @@ def path_of(folder: Path, name: str) -> str:
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         if made.returncode:
             raise RuntimeError(f"making the model {name} failed:\n{made.stderr}")
+    return str(path)
+
+
+def package_of(folder: Path, name: str) -> str:
+    """Return the package of the SavedModel of that name, compiling it where it isn't there yet."""
+    path = folder / "packages" / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "tf2spark", "compile"]
+        subprocess.run([*command, path_of(folder, name), str(path)], check=True)
     return str(path)
 
 
@@ -142,6 +154,8 @@ def make_embedding(path: str, rows: int) -> None:
 
 def main(name: str, path: str) -> None:
     """Make one model; "mlp-128" is the MLP that takes 128 floats."""
+    if recommender_models.make(name, path):
+        return
     if name.startswith("mlp-"):
         make_mlp(path, int(name.removeprefix("mlp-")))
     elif name.startswith("embedding-"):

@@ -11,6 +11,9 @@ from benchmarks.cases import (
     dense,
     memory,
     peer_settings,
+    recommend_deepfm,
+    recommend_towers,
+    recommend_wide_deep,
     sparse,
     start,
     strings,
@@ -26,5 +29,8 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "compiled": compiled.run,
     "carriers": carriers.run,
     "batches": batches.run,
+    "recommend-deepfm": recommend_deepfm.run,
+    "recommend-wide-deep": recommend_wide_deep.run,
+    "recommend-towers": recommend_towers.run,
     "peer-settings": peer_settings.run,
 }

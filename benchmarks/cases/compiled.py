@@ -41,17 +41,11 @@ def run(bench: Bench) -> Report:
     return report
 
 
-def _package(bench: Bench, name: str) -> str:
-    path = bench.folder / "packages" / name
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tf2spark", "compile"]
-        subprocess.run([*command, models.path_of(bench.folder, name), str(path)], check=True)
-    return str(path)
-
-
 def _alternate(bench: Bench, name: str, rows: int) -> dict[str, list[dict[str, Any]]]:
-    places = {AS_IS: models.path_of(bench.folder, name), COMPILED: _package(bench, name)}
+    places = {
+        AS_IS: models.path_of(bench.folder, name),
+        COMPILED: models.package_of(bench.folder, name),
+    }
     found: dict[str, list[dict[str, Any]]] = {AS_IS: [], COMPILED: []}
     for turn in range(-1, bench.runs):
         for which, path in places.items():
@@ -100,7 +94,7 @@ def _shared_weights(bench: Bench, report: Report, name: str) -> None:
     lines = []
     for which, path in (
         (AS_IS, models.path_of(bench.folder, name)),
-        (COMPILED, _package(bench, name)),
+        (COMPILED, models.package_of(bench.folder, name)),
     ):
         total = sum(_together(path))
         lines.append([which, f"{total / 1e6:,.0f}"])

@@ -1,0 +1,79 @@
+"""The most memory that driver, JVM and Python workers had while something ran."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Literal
+
+from attrs import define, field
+
+Kind = Literal["driver", "JVM", "worker"]
+_EVERY_SECONDS = 0.25
+
+
+@define
+class Peaks:
+    """Context manager. Look at the private memory (USS) of this process and of those below it,
+    four times a second.
+
+    Attributes:
+        by_process: The most of each process, in bytes; workers that ended count too.
+        together: The most of all at one time, by kind.
+    """
+
+    by_process: dict[int, tuple[Kind, int]] = field(factory=dict)
+    together: dict[Kind, int] = field(factory=dict)
+    _stop: threading.Event = field(factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Peaks:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        assert self._thread is not None
+        self._thread.join()
+
+    def largest(self, kind: Kind) -> int:
+        """Return the most that one process of that kind had, in bytes."""
+        return max((size for one, size in self.by_process.values() if one == kind), default=0)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_EVERY_SECONDS):
+            sums: dict[Kind, int] = {}
+            for pid, kind in _processes().items():
+                size = _private_bytes(pid)
+                sums[kind] = sums.get(kind, 0) + size
+                self.by_process[pid] = (kind, max(size, self.by_process.get(pid, (kind, 0))[1]))
+            for kind, size in sums.items():
+                self.together[kind] = max(size, self.together.get(kind, 0))
+
+
+def _processes() -> dict[int, Kind]:
+    """Return this process and those below it. Source: proc(5), stat, fields 2 and 4."""
+    parents, names = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            before, _, after = stat.read_text().rpartition(")")
+        except OSError:  # it ended meanwhile
+            continue
+        pid = int(stat.parent.name)
+        parents[pid], names[pid] = int(after.split()[1]), before.partition("(")[2]
+    found: dict[int, Kind] = {os.getpid(): "driver"}
+    while more := {pid for pid, parent in parents.items() if parent in found} - set(found):
+        found |= {pid: "JVM" if names[pid] == "java" else "worker" for pid in more}
+    return found
+
+
+def _private_bytes(pid: int) -> int:
+    """Return a process's USS, 0 where it has ended. Source: proc(5), smaps_rollup, in kB."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    fields = [line.split() for line in lines if line.startswith("Private_")]
+    return sum(int(one[1]) * 1024 for one in fields if one[0] != "Private_Hugetlb:")
