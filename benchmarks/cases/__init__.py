@@ -12,6 +12,8 @@ from benchmarks.cases import (
     memory,
     peer_settings,
     recommend_deepfm,
+    recommend_floor,
+    recommend_scale,
     recommend_towers,
     recommend_wide_deep,
     sparse,
@@ -32,5 +34,7 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "recommend-deepfm": recommend_deepfm.run,
     "recommend-wide-deep": recommend_wide_deep.run,
     "recommend-towers": recommend_towers.run,
+    "recommend-floor": recommend_floor.run,
+    "recommend-scale": recommend_scale.run,
     "peer-settings": peer_settings.run,
 }

@@ -1,0 +1,97 @@
+"""Two towers at both ends of scale: many items, and many users. Time, and the most memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame
+
+import tf2spark
+from benchmarks import catalogs, models
+from benchmarks.cases.recommend_common import CHECKED, US
+from benchmarks.harness import Bench, Report, markdown_table
+from benchmarks.machine import cpu_seconds_of_tree
+from benchmarks.peaks import Peaks
+from benchmarks.peers import seed_recipe
+from benchmarks.pools import pool
+from benchmarks.recommended import agree, recommended
+from benchmarks.recommender_models import FEATURES
+
+K = 10
+FEED = {"user": "user", "item": "item"}
+
+
+def run(bench: Bench) -> Report:
+    small = bench.scale == "small"
+    report = Report("recommend-scale: two towers of 64, many items and many users, top 10")
+    sizes = (
+        [(2_000, 100_000), (100_000, 1_000)] if small else [(10_000, 1_000_000), (1_000_000, 1_000)]
+    )
+    for users, items in sizes:
+        _one(bench, report, users, items)
+    return report
+
+
+def _one(bench: Bench, report: Report, users: int, items: int) -> None:
+    model: Any = tf2spark.SavedModel(models.path_of(bench.folder, "catalog-towers"))
+    table = catalogs.vectors(bench.spark, bench.folder, "user", users, FEATURES)
+    catalog = catalogs.vectors(bench.spark, bench.folder, "item", items, FEATURES)
+    start, cpu = time.perf_counter(), cpu_seconds_of_tree()
+    with Peaks() as peaks, pool(bench.spark, f"{users} x {items}"):
+        found = model.recommend(table, catalog, K, feed=FEED)
+        called = time.perf_counter() - start
+        found.write.format("noop").mode("overwrite").save()
+    seconds, cores = time.perf_counter() - start, cpu_seconds_of_tree() - cpu
+    report.add(f"### {users:,} users x {items:,} items")
+    report.add(_table(users * items, seconds, called, cores, peaks))
+    _check(bench, report, model, catalog)
+
+
+def _table(pairs: int, seconds: float, called: float, cores: float, peaks: Peaks) -> str:
+    line = [
+        US,
+        f"{seconds:.1f}",
+        f"{called:.1f}",
+        f"{pairs / seconds / 1e6:,.0f}",
+        f"{cores / seconds:.2f}",
+        f"{cores / pairs * 1e6:.5f}",
+        *(f"{peaks.largest(kind) / 1e6:,.0f}" for kind in ("worker", "driver", "JVM")),
+        f"{peaks.together.get('worker', 0) / 1e6:,.0f}",
+    ]
+    head = ["", "s, all", "s, the call", "million pairs/s", "cores used", "core-s a million pairs"]
+    head += [f"peak private MB, {what}" for what in ("a worker", "driver", "JVM", "all workers")]
+    return markdown_table(head, [line])
+
+
+def _check(bench: Bench, report: Report, model: Any, catalog: DataFrame) -> None:
+    """Hold a few users against the whole graph on all items."""
+    few = catalogs.vectors(bench.spark, bench.folder, "user", CHECKED, FEATURES)
+    package = models.package_of(bench.folder, "catalog-towers")
+    whole = seed_recipe.best(
+        package,
+        few,
+        catalog,
+        K,
+        read_users=_read_user,
+        read_items=_read_item,
+        output="score",
+    )
+    ours = recommended(model.recommend(few, catalog, K, feed=FEED))
+    agree(report, US, ours, "the whole graph", recommended(whole))
+
+
+def _read_user(table: Any) -> Mapping[str, np.ndarray]:
+    return {"user": _floats(table, "user"), "item": np.zeros((table.num_rows, 0), np.float32)}
+
+
+def _read_item(table: Any) -> Mapping[str, np.ndarray]:
+    return {"user": np.zeros((table.num_rows, 0), np.float32), "item": _floats(table, "item")}
+
+
+def _floats(table: Any, name: str) -> np.ndarray:
+    column = table.column(name)
+    column = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+    return column.flatten().to_numpy().reshape(table.num_rows, -1)
