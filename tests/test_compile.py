@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 from pyspark.sql import SparkSession
+from tensorflow.core.protobuf import saved_model_pb2
 
 import tf2spark
 from frames import frame
@@ -146,6 +147,67 @@ def test_raw_tensors_become_inputs_and_outputs(tmp_path: Path) -> None:
     assert [one.name for one in signature.outputs] == ["total"]
     out = package.score(pd.DataFrame({"h": [[1.0, 2.0]]}), keep=[])
     assert out["total"].tolist() == [3.0]
+
+
+def graph_of(saved_model: Path) -> Any:
+    saved = saved_model_pb2.SavedModel.FromString(saved_model.read_bytes())
+    return saved.meta_graphs[0].graph_def
+
+
+def graph_of_package(folder: Path) -> Any:
+    (file,) = (folder / "files").glob("*-saved_model.pb")
+    return graph_of(file)
+
+
+def test_a_model_with_loops_runs_the_graph_that_it_ran(tmp_path: Path) -> None:
+    """No loop can be slower for compiling: functions, calls and variables are the original's."""
+    one = case("keras_lstm")
+    compiled(one, tmp_path / "p")
+    graph, original = graph_of_package(tmp_path / "p"), graph_of(path_of(one) / "saved_model.pb")
+    assert any(node.op == "While" for each in graph.library.function for node in each.node_def)
+    before = {each.signature.name: each for each in original.library.function}
+    for function in graph.library.function:
+        assert function == before[function.signature.name]
+    # The loader writes out attributes that are the default, so nodes are compared without them.
+    nodes = [(node.name, node.op, list(node.input)) for node in original.node]
+    added = [node for node in graph.node if (node.name, node.op, list(node.input)) not in nodes]
+    assert {node.op for node in added} == {"AssignVariableOp", "Const", "NoOp"}
+    assert all(node.name.startswith("tf2spark_") for node in added)
+
+
+def test_a_model_with_loops_shares_its_large_tensors(tmp_path: Path) -> None:
+    """An embedding and a lookup table before an LSTM: the one is mapped, the other is filled."""
+    words = keras.Input((4,), dtype="string", name="words")
+    ids = keras.layers.StringLookup(vocabulary=["a", "b", "c"])(words)
+    vectors = keras.layers.Embedding(70_000, 64)(ids)
+    network = keras.Model(words, keras.layers.Dense(1)(keras.layers.LSTM(3)(vectors)))
+    network.export(str(tmp_path / "model"), verbose=False)
+    model = tf2spark.SavedModel(tmp_path / "model")
+    package = model.compile(tmp_path / "p")
+    assert [one.shape for one in package_of(package).weights] == [(70_000, 64)]
+    assert package.contract.graph_bytes < 300_000
+    rows = pa.table({"words": [["a", "b", "c", "d"], ["c", "c", "", "a"]]})
+    assert package.score(rows).equals(model.score(rows))
+
+
+def test_a_loop_that_assigns_is_packed_as_it_is(tmp_path: Path) -> None:
+    """A variable that a loop writes can't be filled once and for all."""
+
+    class Model(tf.Module):
+        def __init__(self) -> None:
+            self.seen = tf.Variable(0.0)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+        def __call__(self, x: Any) -> Any:
+            for _ in tf.range(3):
+                self.seen.assign_add(1.0)
+            return {"y": x + self.seen}
+
+    model = Model()
+    tf.saved_model.save(model, str(tmp_path / "model"), signatures=model.__call__)
+    found = package_of(tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "p"))
+    assert found.why_as_it_was is not None
+    assert "it assigns to a variable (AssignAddVariableOp" in found.why_as_it_was
 
 
 def test_a_constant_for_every_row_is_left_to_score(tmp_path: Path) -> None:

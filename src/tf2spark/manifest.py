@@ -10,8 +10,8 @@ bytes wherever it is copied to; the manifest says which path each has in the mod
       files/9be1f00d7f3a6c21-0.bin                 weights/0.bin
       files/51c0ffee2ab39d10-words.txt             assets/words.txt
 
-The model is a SavedModel again. What was compiled has no variables: small ones are constants of
-its graph, large ones lie under ``weights/`` and are fed at every run.
+The model is a SavedModel again. What was compiled has no checkpoint: small variables are constants
+of its graph, large ones lie under ``weights/`` and are fed at every run.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ def protect(graph: Any, assets: Mapping[str, str]) -> None:
             node.attr["shape"].shape.CopyFrom(tf.TensorShape([]).as_proto())
 
 
-def pass_variables_by(graph: Any, assets: Mapping[str, str]) -> None:
-    """Let what reads a path from a variable read it from the asset.
+def pass_variables_by(graph: Any, assets: Mapping[str, str]) -> set[str]:
+    """Let what reads a path from a variable read it from the asset; return these variables.
 
     TF2 keeps the path of an asset in a variable that the init op assigns; frozen, it would be the
     path of the original model on this machine.
@@ -50,6 +50,7 @@ def pass_variables_by(graph: Any, assets: Mapping[str, str]) -> None:
         controls = [name for name in node.input[1:] if name != f"^{assign}"]
         node.CopyFrom(node_def_pb2.NodeDef(name=node.name, op="Identity", input=[asset, *controls]))
         node.attr["T"].type = tf.string.as_datatype_enum
+    return set(holders)
 
 
 def restore(graph: Any, assets: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The steps of `compile`: load, inline, freeze, fold, take out, and write a SavedModel again."""
+"""The steps of `compile`: load, inline, freeze, fold, take out, and write a SavedModel again.
+
+A graph with loops is neither inlined nor folded; see `loops`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tf2spark.compile.assets import pass_variables_by, protect, restore
 from tf2spark.compile.freeze import freeze
 from tf2spark.compile.inline import FOLD, INLINE, optimised
+from tf2spark.compile.loops import add_missing, assign, has_loops, pruned
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.compile.signature import signature_def
 from tf2spark.compile.weights import WeightFiles, constant, take_out
@@ -54,7 +58,7 @@ class Built:
 def build(
     original: Original, call: Call, source: Path, target: Path, threshold_bytes: int
 ) -> Built:
-    """Write the compiled model to the folder `target`, as a SavedModel without variables.
+    """Write the compiled model to the folder `target`, as a SavedModel without a checkpoint.
 
     Raises:
         NotCompilable: The model can't be compiled.
@@ -69,18 +73,48 @@ def build(
     protect(graph, assets)
     roots = _roots(call)
     init = init_op(original.meta_graph)
-    graph = optimised(graph, [*roots, *([init] if init else [])], INLINE)
-    pass_variables_by(graph, assets)
-    tables = _table_inits(graph, init)
-    graph = optimised(graph, [*roots, *tables], ("pruning",))
+    looped = has_loops(pruned(graph, roots))
+    graph, tables = (_left_alone if looped else _inlined)(graph, roots, init, assets)
     files = WeightFiles(target, threshold_bytes)
-    freeze(graph, original, files)
-    graph = optimised(graph, [*roots, *tables], FOLD)
+    kept = freeze(graph, original, files, only_large=looped)
+    if not looped:
+        graph = optimised(graph, [*roots, *tables], FOLD)
     take_out(graph, files)
+    tables += assign(graph, kept)
     assets = restore(graph, assets)
     _write(graph, original.meta_graph, call.signature, tables, assets, target)
     _copy_assets(source, target)
     return Built(call.signature, tuple(files.written))
+
+
+def _inlined(
+    graph: Any, roots: list[str], init: str, assets: Mapping[str, str]
+) -> tuple[Any, list[str]]:
+    """Return a graph without calls, and the ops that fill its tables."""
+    graph = optimised(graph, [*roots, *([init] if init else [])], INLINE)
+    pass_variables_by(graph, assets)
+    tables = _table_inits(graph, init)
+    return optimised(graph, [*roots, *tables], ("pruning",)), tables
+
+
+def _left_alone(
+    graph: Any, roots: list[str], init: str, assets: Mapping[str, str]
+) -> tuple[Any, list[str]]:
+    """Return a graph as it was, and the ops that fill its tables; these are inlined."""
+    found = pruned(graph, roots)
+    if not init:
+        return found, []
+    filling = optimised(graph, [init], INLINE)
+    paths = pass_variables_by(filling, assets)
+    tables = _table_inits(filling, init)
+    filling = pruned(filling, tables)
+    for node in (*found.node, *filling.node):
+        if node.name in paths:
+            raise NotCompilable(
+                f'it reads the variable "{node.name}", which holds an asset\'s path'
+            )
+    add_missing(found, filling)
+    return found, tables
 
 
 def _clear_devices(graph: Any) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from attrs import Factory, frozen
-from tensorflow.core.framework import node_def_pb2, types_pb2
+from tensorflow.core.framework import graph_pb2, node_def_pb2, types_pb2
 from tensorflow.python.framework import op_def_registry
 
 from tf2spark.compile.original import NotCompilable, Original, variable_values
@@ -58,21 +59,47 @@ class Scope:
         return name if place == 0 else f"{name}:{place}"
 
 
-def freeze(graph_def: Any, original: Original, files: WeightFiles) -> None:
+def freeze(
+    graph_def: Any, original: Original, files: WeightFiles, *, only_large: bool = False
+) -> dict[str, npt.NDArray[Any]]:
     """Put constants, or files where they are large, in the place of a graph's variables.
+
+    Args:
+        graph_def: The graph; it is changed.
+        original: Has the values.
+        files: Where large ones go.
+        only_large: Leave the others variables.
+
+    Returns:
+        The values of those that were left.
 
     Raises:
         NotCompilable: An op does more with a variable than read it.
         ModelError: A variable has no value.
     """
-    functions = {one.signature.name: one for one in graph_def.library.function}
-    _refuse_variables_in_functions(functions)
+    _refuse_variables_in_functions(graph_def)
     variables = [node for node in graph_def.node if node.op in VARIABLES]
     values = variable_values(original, variables)
+    if only_large:
+        _refuse_assignments(graph_def)
+        variables = [node for node in variables if files.takes(values[node.name])]
     for node in variables:
-        node.CopyFrom(files.node(node.name, values[node.name]))
-    scope = Scope(graph_def.node, {node.name: node.attr["dtype"].type for node in variables})
-    _freeze_scope(Freezer(functions), scope)
+        node.CopyFrom(files.node(node.name, values.pop(node.name)))
+    _freeze_readers(graph_def, variables)
+    return values if only_large else {}
+
+
+def _refuse_assignments(graph_def: Any) -> None:
+    """Freeze what reads variables in a copy."""
+    copied = graph_pb2.GraphDef()
+    copied.CopyFrom(graph_def)
+    _freeze_readers(copied, [node for node in copied.node if node.op in VARIABLES])
+
+
+def _freeze_readers(graph_def: Any, variables: Sequence[Any]) -> None:
+    functions = {one.signature.name: one for one in graph_def.library.function}
+    holders = {node.name: node.attr["dtype"].type for node in variables}
+    _freeze_scope(Freezer(functions), Scope(graph_def.node, holders))
 
 
 def _freeze_scope(freezer: Freezer, scope: Scope) -> None:
@@ -229,8 +256,9 @@ _READERS: Mapping[str, Callable[[Scope, Any, int], None]] = {
 }
 
 
-def _refuse_variables_in_functions(functions: Mapping[str, Any]) -> None:
-    for name, function in functions.items():
+def _refuse_variables_in_functions(graph_def: Any) -> None:
+    for function in graph_def.library.function:
         for node in function.node_def:
             if node.op in VARIABLES:
+                name = function.signature.name
                 raise NotCompilable(f'the function "{name}" makes a variable ("{node.name}")')

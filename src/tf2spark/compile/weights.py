@@ -25,12 +25,16 @@ class WeightFiles:
     threshold_bytes: int = THRESHOLD_BYTES
     written: list[Weight] = Factory(list)
 
+    def takes(self, value: npt.NDArray[Any]) -> bool:
+        """Say whether a value is large enough for a file, and of a type that can be mapped."""
+        tensor_type = tf.as_dtype(value.dtype).as_datatype_enum
+        return from_code(tensor_type).numpy is not None and value.nbytes >= self.threshold_bytes
+
     def node(self, name: str, value: npt.NDArray[Any]) -> Any:
         """Return a node that has this value: a constant, or a placeholder fed from a file."""
-        tensor_type = tf.as_dtype(value.dtype).as_datatype_enum
-        fits = from_code(tensor_type).numpy is not None
-        if not fits or value.nbytes < self.threshold_bytes:
+        if not self.takes(value):
             return constant(name, value)
+        tensor_type = tf.as_dtype(value.dtype).as_datatype_enum
         path = f"weights/{len(self.written)}.bin"
         (self.folder / "weights").mkdir(exist_ok=True)
         np.ascontiguousarray(value).tofile(self.folder / path)
