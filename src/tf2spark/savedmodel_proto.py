@@ -1,4 +1,4 @@
-"""The parts of TensorFlow's protobuf messages that tf2spark reads, described by our own table.
+"""The parts of TensorFlow's protobuf messages that tf2spark reads and writes, described by our own table.
 
 TensorFlow's Python takes seconds to import and registers its messages in protobuf's default pool.
 This table lives in a pool of its own, so both can be in one process, and it is compiled at import
@@ -107,6 +107,7 @@ AttrValue
 1 list AttrList
 2 s bytes
 3 i int64
+4 f float
 5 b bool
 6 type int32
 7 shape TensorShapeProto
@@ -128,6 +129,7 @@ NameAttrList
 TensorProto
 1 dtype int32
 2 tensor_shape TensorShapeProto
+4 tensor_content bytes
 8 string_val bytes*
 
 FunctionDefLibrary
@@ -224,6 +226,7 @@ _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
     "string": _Field.TYPE_STRING,
     "bytes": _Field.TYPE_BYTES,
+    "float": _Field.TYPE_FLOAT,
     "bool": _Field.TYPE_BOOL,
     "int32": _Field.TYPE_INT32,
     "int64": _Field.TYPE_INT64,
@@ -278,4 +281,5 @@ def _message(name: str) -> Any:
 
 SavedModel = _message("SavedModel")
 GraphDef = _message("GraphDef")
+NodeDef = _message("NodeDef")
 AssetFileDef = _message("AssetFileDef")

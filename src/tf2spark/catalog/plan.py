@@ -1,0 +1,110 @@
+"""What a worker needs to score users against items: frozen values, all decided on the driver."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from tf2spark.plan import InputPlan, Plan
+
+RECOMMENDATIONS = "recommendations"
+IDS_FILE = "catalog/ids.arrow"
+ITEMS_FILE = "catalog/items.arrow"
+
+
+@frozen
+class ItemTensor:
+    """A value of every item, computed once: mapped from a file, fed block by block.
+
+    Attributes:
+        placeholder: Where the pair graph takes it.
+        path: Its file below the model's folder: raw, little-endian, in C order, items sorted by id.
+        code: The dtype's number in ``types.proto``.
+        shape: [items, ...].
+    """
+
+    placeholder: str
+    path: str
+    code: int
+    shape: tuple[int, ...]
+
+
+@frozen
+class Restriction:
+    """A column of users that has item ids: never to return, or the only ones to.
+
+    `source` are its lists; `label` is the column's name, for messages.
+    """
+
+    label: str
+    column: int
+
+
+@frozen
+class SplitPlan:
+    """A graph that was taken apart.
+
+    Attributes:
+        user_tensors: What is computed a user.
+        placeholders: Where the pair graph takes them, in order.
+        items: The values of items.
+        users_size: The scalar that is fed the number of users of a block.
+        items_size: The same for items.
+        score: The tensor [users, items].
+        block_users: Users of a block, at the most.
+        block_items: Items of a block, at the most.
+    """
+
+    user_tensors: tuple[str, ...]
+    placeholders: tuple[str, ...]
+    items: tuple[ItemTensor, ...]
+    users_size: str
+    items_size: str
+    score: str
+    block_users: int
+    block_items: int
+
+
+@frozen
+class WholePlan:
+    """The whole graph, one user against all items a run.
+
+    Attributes:
+        inputs: How a batch of pairs becomes feeds: users' columns first, then the items'.
+        user_columns: Which columns of users go into it.
+        user_names: Their names in the batch of pairs.
+        score: The tensor of scores, one row a pair.
+        column: Which entry of a row is the score; None where there is one.
+        items_a_run: All items, or so many where rows are known to be treated apart.
+    """
+
+    inputs: tuple[InputPlan, ...]
+    user_columns: tuple[int, ...]
+    user_names: tuple[str, ...]
+    score: str
+    column: int | None
+    items_a_run: int
+
+
+@frozen
+class CatalogPlan:
+    """One recommending job, whole.
+
+    Attributes:
+        users: The users' part: model, inputs, kept columns, mode, and the one output.
+        way: How scores come about.
+        k: At most so many items a user.
+        items: How many items there are.
+        id_name: The name of the item id in the result.
+        score_code: The dtype of scores: float32 or float64, by its number in ``types.proto``.
+        exclude: Items never to return, by user.
+        candidates: The only items to return, by user.
+    """
+
+    users: Plan
+    way: SplitPlan | WholePlan
+    k: int
+    items: int
+    id_name: str
+    score_code: int
+    exclude: Restriction | None = None
+    candidates: Restriction | None = None

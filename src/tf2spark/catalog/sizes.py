@@ -1,0 +1,186 @@
+"""Shape arithmetic: what graphs compute from ``Shape`` to give to ``Reshape`` and its like.
+
+TensorFlow's own layers are full of ``Shape -> StridedSlice -> Pack -> Reshape``. The numbers are
+known but for the batch, so that they are carried as integers and `Batch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tf2spark.catalog.forms import (
+    Array,
+    Batch,
+    Const,
+    NotRowWise,
+    Sizes,
+    Value,
+    dims_of,
+    sides_of,
+)
+from tf2spark.dtypes import INT32, DType, from_code
+
+
+def shape_of(value: Value, dtype: DType) -> Sizes:
+    """Return the shape of a tensor: the batch, then the dimensions of a row."""
+    return Sizes(_objects([Batch(), *dims_of(value)]), dtype, sides_of(value))
+
+
+def computed(node: Any, inputs: Sequence[Value]) -> Sizes:
+    """Apply an op of shape arithmetic.
+
+    Raises:
+        NotRowWise: What comes out depends on the number of rows in another way.
+    """
+    arrays = [_array(one) for one in inputs]
+    sides = frozenset().union(*map(sides_of, inputs))
+    code = next((node.attr[key].type for key in ("DstT", "T") if key in node.attr), INT32.code)
+    return Sizes(_objects(OPS[node.op](node, *arrays)), from_code(code), sides)
+
+
+def is_static(value: Sizes) -> bool:
+    """Say whether all the numbers are known and none depends on the batch."""
+    return all(isinstance(one, int) for one in value.values.reshape(-1))
+
+
+def _array(value: Value) -> Array:
+    if isinstance(value, Sizes):
+        return value.values
+    if not isinstance(value, Const):
+        raise NotRowWise("the number of rows meets their values")
+    return _objects(value.value.astype(np.int64).tolist())
+
+
+def _objects(values: Any) -> Array:
+    if not isinstance(values, list):
+        if isinstance(values, np.ndarray):
+            return values
+        made = np.empty((), object)
+        made[()] = values
+        return made
+    inner = [_objects(one) for one in values]
+    shape = inner[0].shape if inner else ()
+    made = np.empty((len(inner), *shape), object)
+    for place, one in enumerate(inner):
+        made[place] = one if shape else one[()]
+    return made
+
+
+def _each(function: Callable[[Any, Any], Any]) -> Callable[..., Array]:
+    return lambda node, one, other: np.frompyfunc(function, 2, 1)(one, other)
+
+
+def _times(one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return None
+    if isinstance(one, Batch) and isinstance(other, Batch):
+        raise NotRowWise("the number of rows is multiplied by itself")
+    if isinstance(other, Batch):
+        one, other = other, one
+    return Batch(one.times * other) if isinstance(one, Batch) else one * other
+
+
+def _numbers(function: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
+    def on(one: Any, other: Any) -> Any:
+        if isinstance(one, Batch) or isinstance(other, Batch):
+            # Nothing is known of it; what needs the number says so.
+            return None
+        return None if one is None or other is None else function(one, other)
+
+    return on
+
+
+def _over(one: Any, other: Any) -> Any:
+    if isinstance(one, Batch) and isinstance(other, int) and other and one.times % other == 0:
+        return Batch(one.times // other)
+    return _numbers(lambda a, b: a // b)(one, other)
+
+
+def _prod(node: Any, values: Array, axis: Array) -> Array:
+    axes = tuple(int(one) for one in np.atleast_1d(axis))
+    if values.ndim > 1 or axes not in ((0,), (-1,), ()):
+        raise NotRowWise("a product of shapes runs over more than one axis")
+    product: Any = 1
+    for one in values.reshape(-1):
+        product = _times(product, one)
+    return _objects([product] if node.attr["keep_dims"].b else product)
+
+
+def _gathered(node: Any, values: Array, indices: Array, axis: Array) -> Array:
+    found: Array = np.take(values, indices.astype(np.int64), axis=int(axis))
+    return found
+
+
+def _joined(node: Any, *arrays: Array) -> Array:
+    return np.concatenate([np.atleast_1d(one) for one in arrays[:-1]], axis=int(arrays[-1]))
+
+
+def _sliced(node: Any, values: Array, begin: Array, end: Array, strides: Array) -> Array:
+    index = slice_index(node, begin, end, strides)
+    return np.asarray(values[index], object) if values[index] is not None else _objects(None)
+
+
+def slice_index(node: Any, begin: Array, end: Array, strides: Array) -> tuple[Any, ...]:
+    """Return a ``StridedSlice`` as NumPy writes it; the masks are those of ``array_ops.cc``.
+
+    Raises:
+        NotRowWise: A bound depends on the number of rows.
+    """
+    masks = {
+        name: node.attr[f"{name}_mask"].i
+        for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+    }
+    index: list[Any] = []
+    for place, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
+        bit = 1 << place
+        if masks["ellipsis"] & bit:
+            index.append(Ellipsis)
+        elif masks["new_axis"] & bit:
+            index.append(None)
+        elif masks["shrink_axis"] & bit:
+            index.append(_bound(first))
+        else:
+            low = None if masks["begin"] & bit else _bound(first)
+            whole = masks["end"] & bit or (place == 0 and isinstance(last, Batch))
+            high = None if whole else _bound(last)
+            index.append(slice(low, high, _bound(step)))
+    return tuple(index)
+
+
+def _bound(value: Any) -> int:
+    if not isinstance(value, int):
+        raise NotRowWise("a slice is cut by the number of rows")
+    return value
+
+
+def _packed(node: Any, *arrays: Array) -> Array:
+    return np.stack(arrays, axis=node.attr["axis"].i)
+
+
+OPS: Mapping[str, Callable[..., Any]] = {
+    "Add": _each(_numbers(lambda a, b: a + b)),
+    "AddV2": _each(_numbers(lambda a, b: a + b)),
+    "Cast": lambda node, values: values,
+    "ConcatV2": _joined,
+    "ExpandDims": lambda node, values, axis: np.expand_dims(values, int(axis)),
+    "FloorDiv": _each(_over),
+    "GatherV2": _gathered,
+    "Identity": lambda node, values: values,
+    "Maximum": _each(_numbers(max)),
+    "Minimum": _each(_numbers(min)),
+    "Mul": _each(_times),
+    "Pack": _packed,
+    "Prod": _prod,
+    "Reshape": lambda node, values, shape: values.reshape([int(one) for one in shape]),
+    "Slice": lambda node, values, begin, size: (
+        values[int(begin[0]) :] if size[0] == -1 else values[int(begin[0]) :][: int(size[0])]
+    ),
+    "Squeeze": lambda node, values: np.squeeze(values),
+    "StopGradient": lambda node, values: values,
+    "StridedSlice": _sliced,
+    "Sub": _each(_numbers(lambda a, b: a - b)),
+}
+"""What each op does to integers, some of which are `Batch` or None."""
