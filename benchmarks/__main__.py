@@ -37,8 +37,9 @@ def _run(name: str, bench: Bench) -> Report:
     busy, start = machine.busy_share(), time.perf_counter()
     print(f"{name}: running ({busy:.0%} of the CPUs were busy before)", file=sys.stderr, flush=True)
     report = CASES[name](bench)
+    runs = report.runs or f"{bench.runs} runs of each after a warm-up, in turns"
     report.add(
-        f"{bench.runs} runs of each after a warm-up, in turns; "
+        f"{runs}; "
         f"{busy:.0%} of the CPUs were busy with something else just before; "
         f"the case took {time.perf_counter() - start:.0f} s."
     )

@@ -90,9 +90,11 @@ class Timed:
 
 @define
 class Report:
-    """What a case prints, in Markdown, and whether the answers agreed."""
+    """What a case prints, in Markdown, whether the answers agreed, and how often it ran what, where
+    that isn't as in the other cases."""
 
     title: str
+    runs: str | None = None
     parts: list[str] = Factory(list)
     agreed: bool = True
     targets: list[tuple[str, float, float]] = Factory(list)

@@ -15,8 +15,8 @@ _EVERY_SECONDS = 0.25
 
 @define
 class Peaks:
-    """Context manager. Look at the private memory (USS) of this process and of those below it,
-    four times a second.
+    """Context manager. Look at the private memory (USS) of this process, the JVM and the workers
+    that start meanwhile, four times a second.
 
     Attributes:
         by_process: The most of each process, in bytes; workers that ended count too.
@@ -27,8 +27,10 @@ class Peaks:
     together: dict[Kind, int] = field(factory=dict)
     _stop: threading.Event = field(factory=threading.Event)
     _thread: threading.Thread | None = None
+    _others: frozenset[int] = frozenset()
 
     def __enter__(self) -> Peaks:
+        self._others = frozenset(pid for pid, kind in _processes().items() if kind == "worker")
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -46,6 +48,8 @@ class Peaks:
         while not self._stop.wait(_EVERY_SECONDS):
             sums: dict[Kind, int] = {}
             for pid, kind in _processes().items():
+                if pid in self._others:
+                    continue
                 size = _private_bytes(pid)
                 sums[kind] = sums.get(kind, 0) + size
                 self.by_process[pid] = (kind, max(size, self.by_process.get(pid, (kind, 0))[1]))
