@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from services.hdfs import hdfs
 from services.lean_python import lean_python
 from services.s3 import s3
 from services.standalone import standalone
+from services.yarn import spark_conf as yarn_conf
+from services.yarn import yarn
 from zoo import case, path_of
 
 _JOB = Path(__file__).parent / "services" / "storage_job.py"
@@ -98,17 +101,37 @@ class TestRemoteModels:
 
 
 @pytest.mark.cluster
-def test_a_package_is_read_once_an_executor(tmp_path: Path) -> None:
-    """Two executors with two slots each read the package from its storage once, as the driver."""
-    with hdfs(tmp_path) as url, standalone(tmp_path / "spark", cores=2) as master:
+@pytest.mark.parametrize("kind", ["standalone", "yarn"])
+def test_a_package_is_read_once_an_executor(kind: str, tmp_path: Path) -> None:
+    """Two executors with two slots each read the package from its storage once, as the driver.
+
+    On YARN both are on one host, in one folder of the application: Spark gives each a folder of
+    its own inside it, so that what one has fetched isn't found by the other.
+    """
+    with hdfs(tmp_path) as url, cluster(kind, tmp_path, url) as (master, settings, environment):
         package = f"{url}/big.tf2spark"
         size_bytes = write_big_package(tmp_path, package)
         before = bytes_read(tmp_path)
-        report = run_python(_READS_JOB, master, package)
+        report = run_python(_READS_JOB, master, package, *settings, **environment)
         read_bytes = bytes_read(tmp_path) - before
     assert report == {"scored": 64, "executors": 2}
-    # Spark fetches what it is told to send for the driver as well; checksums come on top.
-    assert 3 * size_bytes <= read_bytes < 3.2 * size_bytes
+    # Spark fetches what it is told to send for the driver as well; checksums and, on YARN, PySpark
+    # come on top.
+    assert 3 * size_bytes <= read_bytes < 3.5 * size_bytes
+
+
+@contextmanager
+def cluster(kind: str, folder: Path, url: str) -> Iterator[tuple[str, list[str], dict[str, str]]]:
+    """Yield the master, the settings and the environment of a job with two executors."""
+    if kind == "standalone":
+        with standalone(folder / "spark", cores=2) as master:
+            yield master, [], {}
+        return
+    with yarn(folder, url) as conf:
+        two = {"spark.executor.instances": "2", "spark.executor.memoryOverhead": "900m"}
+        settings = yarn_conf(f"{url}/staging") | two
+        settings["spark.scheduler.minRegisteredResourcesRatio"] = "1"
+        yield "yarn", [f"{k}={v}" for k, v in settings.items()], {"HADOOP_CONF_DIR": str(conf)}
 
 
 def write_big_package(folder: Path, uri: str) -> int:
@@ -133,14 +156,19 @@ def bytes_read(folder: Path) -> int:
     return int(activity["BytesRead"])
 
 
-def run_python(*arguments: object, parsed: bool = True) -> Any:
+def run_python(*arguments: object, parsed: bool = True, **environment: str) -> Any:
     """Run a program of the tests' Python, and return what its last line says."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=400,
-        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(_JOB.parents[1])},
+        env={
+            **os.environ,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYTHONPATH": str(_JOB.parents[1]),
+            **environment,
+        },
         check=False,
     )
     assert done.returncode == 0, done.stderr[-6000:]

@@ -1,6 +1,6 @@
 """A driver program: two executors of two slots score with a package that lies on storage.
 
-Run as ``python reads_job.py MASTER PACKAGE``; the last line on stdout is JSON.
+Run as ``python reads_job.py MASTER PACKAGE [KEY=VALUE ...]``; the last line on stdout is JSON.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import tf2spark
 from services.shipping_job import session
 
 
-def main(master: str, package: str) -> None:
+def main(master: str, package: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     cores = {"spark.cores.max": "4", "spark.executor.cores": "2", "spark.locality.wait": "0"}
-    spark = session(master, cores)
+    spark = session(master, cores | dict(one.split("=", 1) for one in settings))
     frame = spark.range(0, 64, 1, 16).select(F.array(*[F.col("id")] * 4).alias("ids"))
     scored = tf2spark.SavedModel(package).score(frame).count()
     alive = spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1
