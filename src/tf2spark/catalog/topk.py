@@ -1,8 +1,8 @@
 """The best k items of each user, exact, while blocks of scores go by.
 
-A block is read once, by a running maximum over groups of columns that lie a stride apart (that is
-what vectorises). Only the groups whose maximum can still matter are looked into; what is found
-there is kept as keys that sort best first, ties to the smaller place.
+A block is compared with a bound that each user's k-th best reaches, and the few scores that pass
+are kept as keys that sort best first, ties to the smaller place. The first block has its bound from
+the maxima of groups of columns that lie a stride apart, which is what vectorises.
 """
 
 from __future__ import annotations
@@ -11,24 +11,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Found = tuple[Ints, Ints, Array]
 Places = tuple[Ints, Ints]
 """Rows (users) and columns of a block, one of each an entry; in any order, repeats allowed."""
 
-_STRIDES = 8  # columns a group: with fewer the maxima cost more, with more looking into them does
-_FEW = 64
+_STRIDES = 8  # columns a group: with fewer there are more maxima, with more the passes are shorter
+_RARE = 128  # scores an exclusion; where there are more exclusions, a copy without them is faster
 _LOWEST = {np.dtype(kind): np.finfo(kind).min for kind in (np.float32, np.float64)}
-_SIGN = np.uint32(1 << 31)
-_NONE = np.uint64(0xFF800000)  # the bits of -inf
+_ALL = np.uint64(0x0101010101010101)  # eight True in a row
+_NO_SCORE = 0x7F800000  # what -inf has in a key of 64 bits
 _FILLER = {
-    np.dtype(np.float32): np.uint64(2**64 - 1),
+    np.dtype(np.float32): np.int64(2**63 - 1),
     np.dtype(np.float64): np.complex128(complex(np.inf, np.inf)),
 }
+"""The keys that sort after all others."""
 
 
 class TopK:
@@ -53,10 +52,10 @@ class TopK:
         if k < 1:
             raise ValueError(f"k is at least 1, not {k}")
         self._users, self._k, self._end = users, k, 0
-        self._fair = 4 * k + _FEW
+        self._fair = 4 * k + 64
         self._bound = np.full(users, -np.inf, self._dtype)
         self._nan_places = np.full(users, -1, np.int64)
-        self._kept = [_packed(np.empty((users, 0), self._dtype), np.empty((users, 0), np.int64))]
+        self._kept = [np.full((users, 0), _FILLER[self._dtype])]
 
     def add(
         self,
@@ -69,7 +68,7 @@ class TopK:
         """Take the scores of the catalog's places `first` to `first + n - 1`.
 
         Args:
-            scores: [users, n] of the dtype; not changed, and read in place where C-contiguous.
+            scores: [users, n] of the dtype; not changed.
             first: not before the end of the block before.
             excluded: columns of this block that users must not get.
             only: where given, restricted users get nothing else (and nothing without an entry);
@@ -85,8 +84,9 @@ class TopK:
             return
         if only is not None:
             scores = _restricted(scores, only, restricted)
-        block = _Block.of(np.ascontiguousarray(scores), first, excluded)
-        self._add(block, 0, scores.shape[1])
+        if excluded is not None and len(excluded[0]) * _RARE > scores.size:
+            scores, excluded = _without(scores, excluded), None
+        self._add(scores, first, excluded)
 
     def nan_places(self) -> Ints:
         """The first place with a NaN among those a user could get, or -1: [users]."""
@@ -114,197 +114,168 @@ class TopK:
         if first + scores.shape[1] > 2**32:
             raise ValueError(f"a catalog has at most 2**32 places, not {first + scores.shape[1]}")
 
-    def _add(self, block: _Block, start: int, stop: int) -> None:
-        """Take the columns `start` to `stop`, in halves where too many rival the best k."""
-        width = stop - start
-        span = _Span(start, stop, min(width, max(-(-width // _STRIDES), self._fair)))
-        tops = block.tops(span)
-        hits = ~(tops <= self._bound[:, None])
-        if np.count_nonzero(hits) <= self._users * self._fair // 2:
-            rivals = self._rivals(hits)
-            if rivals.most <= self._fair:
-                self._keep(block.first, *block.found(rivals, span, self._bound, np.less_equal))
+    def _add(self, scores: Array, first: int, excluded: Places | None) -> None:
+        """Take a part of a block, in halves where too many rival the best k."""
+        if (self._bound > -np.inf).any():
+            rivals = self._rivals(scores, excluded, self._bound, np.less_equal)
+            if rivals is not None:
+                self._keep(scores, first, *rivals)
                 return
-        reached = np.maximum(self._bound, self._reached(tops))
+        reached = np.maximum(self._bound, self._reached(scores, excluded))
         least = np.maximum(reached, _LOWEST[self._dtype])  # so that -inf stays out
-        rivals = self._rivals(~(tops < least[:, None]))
-        if rivals.most > self._fair:
-            middle = start + width // 2
-            self._add(block, start, middle)
-            self._add(block, middle, stop)
+        rivals = self._rivals(scores, excluded, least, np.less)
+        if rivals is not None:
+            # Those that reached it have smaller places than all to come, which so must pass it.
+            self._bound = reached
+            self._keep(scores, first, *rivals)
             return
-        self._keep(block.first, *block.found(rivals, span, least, np.less))
-        # What reached it has smaller places than all to come, which so must pass it.
-        np.maximum(self._bound, reached, out=self._bound)
+        if excluded is not None:
+            # So many of the best may be excluded that the maxima vouch for too few.
+            self._add(_without(scores, excluded), first, None)
+            return
+        half = scores.shape[1] // 2
+        self._add(scores[:, :half], first, None)
+        self._add(scores[:, half:], first + half, None)
 
-    def _rivals(self, hits: Mask) -> _Rivals:
-        """The groups to look into; none of a user who has a NaN already."""
+    def _rivals(
+        self, scores: Array, excluded: Places | None, bound: Array, worse: np.ufunc
+    ) -> tuple[Ints, Ints] | None:
+        """Where in the flat scores what isn't `worse` than the bound is, and how many a user has.
+
+        Not worse is not the same as better: a NaN is neither. None where a user has more than fair.
+        """
+        users, width = scores.shape
+        padded = np.empty(-(-scores.size // 8) * 8, np.bool_)
+        padded[scores.size :] = True
+        out = padded[: scores.size].reshape(users, width)
+        _compared(worse, scores, bound, out)
+        if excluded is not None:
+            out[excluded] = True
         failed = self._nan_places >= 0
         if failed.any():
-            hits[failed] = False
-        users, groups = hits.shape
-        at = np.flatnonzero(hits)
-        counts = np.diff(np.searchsorted(at, np.arange(users + 1) * groups))
-        rows = np.repeat(np.arange(users), counts)
-        return _Rivals(rows, at - rows * groups, int(counts.max()))
+            out[failed] = True
+        # Eight at a time, since of most eight all are worse.
+        eights = padded.view(np.uint64)
+        some = eights != _ALL
+        if np.count_nonzero(some) > users * self._fair // 2:
+            return None
+        at = np.flatnonzero(some)
+        among = np.flatnonzero(~eights[at].view(np.bool_))
+        flat = at[among >> 3] * 8 + (among & 7)
+        counts = np.diff(np.searchsorted(flat, np.arange(users + 1) * width))
+        return None if counts.max() > self._fair else (flat, counts)
 
-    def _reached(self, tops: Array) -> Array:
-        """A score that k places of each user reach, since the maxima of k groups do: [users]."""
-        if tops.shape[1] < self._k:
-            return np.full(self._users, -np.inf, self._dtype)
-        coarse = _maxima(tops, min(tops.shape[1], self._fair))
-        kth = coarse.shape[1] - self._k
-        reached: Array = np.partition(coarse, kth, axis=1)[:, kth]
-        # NaN sorts last: with k of them, only NaNs are still looked for.
-        reached[np.isnan(reached)] = np.inf
-        return reached
+    def _reached(self, scores: Array, excluded: Places | None) -> Array:
+        """A score that k columns of each user reach, since the maxima of k groups do: [users]."""
+        users, width = scores.shape
+        if width < self._k:
+            return np.full(users, -np.inf, self._dtype)
+        groups = min(width, max(-(-width // _STRIDES), self._fair))
+        maxima = _maxima(scores, groups)
+        if excluded is not None:
+            # A maximum that is itself excluded vouches for no column.
+            rows, group = excluded[0], excluded[1] % groups
+            gone = ~(scores[excluded] < maxima[rows, group])
+            maxima[rows[gone], group[gone]] = -np.inf
+        maxima = _maxima(maxima, min(groups, self._fair))
+        kth = maxima.shape[1] - self._k
+        maxima.partition(kth, axis=1)
+        # NaN sorts last: a user with k of them fails, and nothing more is looked for.
+        return np.where(np.isnan(maxima[:, kth]), np.inf, maxima[:, kth]).astype(self._dtype)
 
-    def _keep(self, first: int, rows: Ints, columns: Ints, scores: Array) -> None:
+    def _keep(self, scores: Array, first: int, flat: Ints, counts: Ints) -> None:
         """Put what was found beside what is kept, and merge where that has become much."""
-        if (wrong := np.isnan(scores)).any():
-            self._note_nans(rows[wrong], first + columns[wrong])
-            rows, columns, scores = rows[~wrong], columns[~wrong], scores[~wrong]
-        if not len(rows):
+        if not len(flat):
             return
-        self._kept.append(self._padded(rows, _packed(scores, first + columns)))
-        if sum(part.shape[1] for part in self._kept) <= 2 * self._k:
-            return
+        users, width = scores.shape
+        places = flat - np.repeat(np.arange(users) * width - first, counts)
+        if scores.flags.c_contiguous:
+            found = scores.reshape(-1)[flat]
+        else:
+            found = scores[np.repeat(np.arange(users), counts), places - first]
+        keys = _packed(found, places)
+        if (wrong := np.isnan(found)).any():
+            self._note_nans(np.repeat(np.arange(users), counts)[wrong], places[wrong])
+            keys[wrong] = _FILLER[self._dtype]
+        beside = np.full((users, int(counts.max())), _FILLER[self._dtype])
+        beside[np.arange(beside.shape[1]) < counts[:, None]] = keys
+        self._kept.append(beside)
+        if sum(part.shape[1] for part in self._kept) > 2 * self._k:
+            self._merge()
+
+    def _merge(self) -> None:
         merged = np.concatenate(self._kept, axis=1)
         merged.partition(self._k - 1, axis=1)
         self._kept = [merged[:, : self._k].copy()]
         _, kth = _unpacked(merged[:, self._k - 1], self._dtype)
-        np.maximum(self._bound, kth, out=self._bound)
+        self._bound = np.maximum(self._bound, kth)
 
     def _note_nans(self, rows: Ints, places: Ints) -> None:
-        """Columns go by in order, so what is noted already is the first; within, the smallest."""
-        order = np.lexsort((-places, -rows))
-        firsts = np.full(self._users, -1)
-        firsts[rows[order]] = places[order]
-        self._nan_places = np.where(self._nan_places < 0, firsts, self._nan_places)
-
-    def _padded(self, rows: Ints, keys: Array) -> Array:
-        """One row of keys a user, filled up to the longest: [users, most]."""
-        counts = np.bincount(rows, minlength=self._users)
-        padded = np.full((self._users, int(counts.max())), _FILLER[self._dtype])
-        padded[np.arange(padded.shape[1]) < counts[:, None]] = keys
-        return padded
+        """Keep the smallest place of each user; users who had one before aren't among these."""
+        rows, at = np.unique(rows, return_index=True)
+        self._nan_places[rows] = places[at]
 
 
-@frozen(eq=False)
-class _Span:
-    """Columns `start` to `stop` of a block in groups: column c is of group (c - start) % groups."""
-
-    start: int
-    stop: int
-    groups: int
-
-
-@frozen(eq=False)
-class _Rivals:
-    """Groups to look into, user by user: their rows and numbers, and the most that a user has."""
-
-    rows: Ints
-    groups: Ints
-    most: int
-
-
-@frozen(eq=False)
-class _Block:
-    """Scores [users, n] of the places from `first` on, and which of them are barred."""
-
-    scores: Array
-    first: int
-    excluded: Places | None
-    barred: Mask | None
-
-    @classmethod
-    def of(cls, scores: Array, first: int, excluded: Places | None) -> _Block:
-        if excluded is None or not len(excluded[0]):
-            return cls(scores, first, None, None)
-        barred = np.zeros(scores.shape, np.bool_)
-        barred[excluded] = True
-        return cls(scores, first, excluded, barred)
-
-    def tops(self, span: _Span) -> Array:
-        """The largest score of each group, without barred ones; only to be read: [users, groups]."""
-        tops = _maxima(self.scores[:, span.start : span.stop], span.groups)
-        if self.excluded is None or self.barred is None:
-            return tops
-        rows, columns = self.excluded
-        if span.start > 0 or span.stop < self.scores.shape[1]:
-            inside = (columns >= span.start) & (columns < span.stop)
-            rows, columns = rows[inside], columns[inside]
-        if span.groups == span.stop - span.start:
-            tops = tops.copy()
-        groups = (columns - span.start) % span.groups
-        at, scores = self._members(rows, groups, span)
-        scores[self.barred.reshape(-1).take(at, mode="clip")] = -np.inf
-        tops[rows, groups] = scores.max(axis=1)
-        return tops
-
-    def found(self, rivals: _Rivals, span: _Span, bound: Array, worse: np.ufunc) -> Found:
-        """All of these groups that isn't worse than the user's bound, user by user."""
-        at, scores = self._members(rivals.rows, rivals.groups, span)
-        good, strides = np.flatnonzero(~worse(scores, bound[rivals.rows, None])), scores.shape[1]
-        at, scores = at.reshape(-1)[good], scores.reshape(-1)[good]
-        rows = rivals.rows[good // strides]
-        if self.barred is not None:
-            free = ~self.barred.reshape(-1)[at]
-            at, scores, rows = at[free], scores[free], rows[free]
-        return rows, at - rows * self.scores.shape[1], scores
-
-    def _members(self, rows: Ints, groups: Ints, span: _Span) -> tuple[Ints, Array]:
-        """Where each group's columns are in the flat scores, and their scores: [n, strides]."""
-        columns = groups[:, None] + np.arange(span.start, span.stop, span.groups)
-        at = columns + (rows * self.scores.shape[1])[:, None]
-        scores = self.scores.reshape(-1).take(at, mode="clip")
-        scores[columns[:, -1] >= span.stop, -1] = -np.inf  # the last stride may be a short one
-        return at, scores
+def _compared(worse: np.ufunc, scores: Array, bound: Array, out: Mask) -> None:
+    """Set `out` to which scores are worse than their user's bound."""
+    # Of rows up to half its buffer, NumPy copies the bounds out to one a score: three times slower.
+    size = np.setbufsize(16)
+    try:
+        worse(scores, bound[:, None], out=out)
+    finally:
+        np.setbufsize(size)
 
 
 def _maxima(scores: Array, groups: int) -> Array:
     """The maximum of each group of columns, column c being of group c % groups: [users, groups]."""
     users, width = scores.shape
-    whole = width // groups
-    if width == groups:
-        return scores
-    strides = scores[:, : whole * groups].reshape(users, whole, groups)
-    maxima: Array = np.maximum.reduce(strides, axis=1)
-    if rest := width - whole * groups:
-        np.maximum(maxima[:, :rest], scores[:, whole * groups :], out=maxima[:, :rest])
+    whole = width // groups * groups
+    maxima: Array = np.maximum.reduce(scores[:, :whole].reshape(users, -1, groups), axis=1)
+    if rest := width - whole:
+        np.maximum(maxima[:, :rest], scores[:, whole:], out=maxima[:, :rest])
     return maxima
 
 
 def _restricted(scores: Array, only: Places, restricted: Mask | None) -> Array:
-    """A copy that is -inf but where `only` allows, and as it was for users not restricted."""
-    if restricted is None:
-        copy = np.full_like(scores, -np.inf)
-    else:
-        copy = np.where(restricted[:, None], np.array(-np.inf, scores.dtype), scores)
+    """A copy that is -inf except where `only` allows and for users who aren't restricted."""
+    copy = np.full_like(scores, -np.inf)
+    if restricted is not None:
+        copy[~restricted] = scores[~restricted]
     copy[only] = scores[only]
+    return copy
+
+
+def _without(scores: Array, excluded: Places) -> Array:
+    """A copy that is -inf where excluded."""
+    copy = scores.copy()
+    copy[excluded] = -np.inf
     return copy
 
 
 def _packed(scores: Array, places: Ints) -> Array:
     """Keys that sort best first, then by place.
 
-    float32: 64 bits, the score's in an order of their own above the place. float64: a complex
-    number, which NumPy sorts by the real part first.
+    Of float32: 64 bits, the score's above the place's. Of float64: a complex number, which NumPy
+    sorts by the real part first.
     """
-    scores = scores + 0  # makes 0.0 of -0.0
+    scores = scores + 0  # -0.0 becomes 0.0
     if scores.dtype == np.float64:
         keys = np.empty(scores.shape, np.complex128)
         keys.real, keys.imag = -scores, places
         return keys
-    bits = scores.view(np.uint32)
-    falling = np.where(bits & _SIGN, bits, ~(bits | _SIGN))
-    return (falling.astype(np.uint64) << np.uint64(32)) | places.astype(np.uint64)
+    rising = _swapped(scores.view(np.int32))
+    return (~rising).astype(np.int64) << 32 | places
 
 
 def _unpacked(keys: Array, dtype: np.dtype[Any]) -> tuple[Ints, Array]:
-    """Places and scores; a filler's score is -inf."""
+    """Places and scores; a filler's score is -inf, its place means nothing."""
     if dtype == np.float64:
-        return keys.imag.astype(np.int64), 0 - keys.real
-    falling = np.minimum(keys >> np.uint64(32), _NONE).astype(np.uint32)
-    bits = np.where(falling & _SIGN, falling, ~falling ^ _SIGN)
-    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), bits.view(np.float32)
+        return np.where(np.isfinite(keys.imag), keys.imag, 0).astype(np.int64), 0 - keys.real
+    falling = np.minimum(keys >> 32, _NO_SCORE).astype(np.int32)
+    return keys & 0xFFFFFFFF, _swapped(~falling).view(np.float32)
+
+
+def _swapped(bits: Array) -> Array:
+    """The bits of float32 as integers of the same order, or back again."""
+    swapped: Array = bits ^ (bits >> 31 & 0x7FFFFFFF)
+    return swapped
