@@ -101,6 +101,30 @@ def run_job(job: Path, cluster: Cluster, *more: str, **environment: str) -> Any:
 
 
 @pytest.mark.cluster
+def test_doctor_reports_every_executor(tmp_path: Path) -> None:
+    """Both executors, which have no tf2spark of their own, are told of, and the model opens."""
+    python, model = str(lean_python(tmp_path / "lean")), str(path_of(case("mlp_128")))
+    with standalone(tmp_path) as master:
+        command = ["doctor", model, "--master", master, "--json"]
+        command += ["--conf", "spark.executor.memory=600m"]
+        done = subprocess.run(
+            [sys.executable, "-m", "tf2spark", *command],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": python},
+            check=False,
+        )
+    told = json.loads(done.stdout)
+    assert told["ready"] is True, done.stdout
+    names = {one["name"].partition(" on ")[0]: one for one in told["findings"]}
+    assert names["worker"]["name"].endswith(", 2 executors")
+    assert names["model"]["name"].endswith(", 2 executors")
+    assert "tf2spark" not in names["worker"]["found"].partition(": ")[2]
+    assert re.search(r"opened in \d+\.\d s$", names["model"]["found"])
+
+
+@pytest.mark.cluster
 class TestCluster:
     def test_scores_on_executors_of_their_own(self, report: dict[str, Any]) -> None:
         """The job ran on two executors and several partitions, not in the driver."""

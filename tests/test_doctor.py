@@ -157,6 +157,7 @@ class TestWorker:
     def test_a_model_that_opens_says_how_fast(self) -> None:
         """A model that was opened there is fine; one that wasn't says why."""
         assert judge_opened("m", OpenedModel("h", 0.25, "")).found == "m opened in 0.2 s"
+        assert judge_opened("m", OpenedModel("h", 0.25, "", 3)).name == "model on h, 3 executors"
         finding = judge_opened("m", OpenedModel("h", 0.25, "it is damaged"))
         assert (finding.status, finding.advice) == ("missing", "it is damaged")
 

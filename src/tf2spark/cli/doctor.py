@@ -101,16 +101,21 @@ def _job(
 
 def judge_opened(model: str, opened: OpenedModel) -> Finding:
     """Say whether a model opened on an executor."""
-    name = f"model on {opened.host}"
+    name = f"model on {_on(opened)}"
     if opened.error:
         return Finding(name, "missing", f"{model} doesn't open", opened.error)
     return Finding(name, "ok", f"{model} opened in {opened.seconds:.1f} s")
 
 
+def _on(answer: WorkerPython | OpenedModel) -> str:
+    several = f", {answer.executors} executors" if answer.executors > 1 else ""
+    return answer.host + several
+
+
 def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
     """Say whether an executor's Python has what scoring needs."""
     packages = dict(worker.packages)
-    name = f"worker on {worker.host}"
+    name = f"worker on {_on(worker)}"
     has = ", ".join(f"{one} {version}" for one, version in worker.packages if version)
     found = f"Python {worker.python} ({worker.executable}): {has or 'no package that is needed'}"
     # tf2spark itself travels with the job.

@@ -23,10 +23,14 @@ Batches = Iterator[pa.RecordBatch]
 Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
 
 
-def model_opener(model: ModelRef) -> Callable[[Batches], Batches]:
-    """Return the function for `mapInArrow` that opens a model and says how that went."""
+def model_opener(model: ModelRef, hold_seconds: float = 0.0) -> Callable[[Batches], Batches]:
+    """Return the function for `mapInArrow` that opens a model and says how that went.
+
+    It keeps its slot for `hold_seconds` more, so that the next task goes to another executor.
+    """
 
     def open_model(batches: Batches) -> Batches:
+        import os
         import socket
         import time
 
@@ -37,10 +41,13 @@ def model_opener(model: ModelRef) -> Callable[[Batches], Batches]:
             except Tf2SparkError as failure:
                 error = str(failure)
             answer = {
+                # The workers of an executor are children of its one daemon.
+                "executor": [os.getppid()],
                 "host": [socket.gethostname()],
                 "seconds": [time.monotonic() - started],
                 "error": [error],
             }
+            time.sleep(hold_seconds)
             yield pa.RecordBatch.from_pydict(answer)
 
     return open_model
