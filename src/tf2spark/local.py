@@ -34,7 +34,7 @@ def score_table(table: Any, request: Request, options: Options, model: ModelRef)
     if isinstance(table, pa.RecordBatch):
         whole = pa.Table.from_batches([table])
         return _as_batch(_score(whole, bind(request, whole.schema, options, model)))
-    if _is_pandas(table):
+    if is_pandas(table):
         return _score_pandas(table, request, options, model)
     kind = f"{type(table).__module__}.{type(table).__qualname__}"
     hint = "; pyarrow.table(it) makes a Table of it" if hasattr(table, "__arrow_c_stream__") else ""
@@ -59,7 +59,8 @@ def _as_batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(empty, schema=table.schema)
 
 
-def _is_pandas(table: Any) -> bool:
+def is_pandas(table: Any) -> bool:
+    """Say whether a table is a pandas DataFrame."""
     # By name, so that a user of Arrow never pays for importing pandas.
     return any(
         kind.__module__.startswith("pandas.") and kind.__name__ == "DataFrame"

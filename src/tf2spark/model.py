@@ -13,10 +13,18 @@ from tf2spark import safety, savedmodel
 from tf2spark.binding.bind import Options, make_options
 from tf2spark.binding.graph import graph_of
 from tf2spark.binding.request import Request, make_request
+from tf2spark.catalog.prepare import Prepared, prepare
+from tf2spark.catalog.report import RecommendPlan, explained
+from tf2spark.catalog.sides import sided
+from tf2spark.catalog.source import CatalogModel
+from tf2spark.catalog.tables import Asked, Tables
+from tf2spark.columns import Constant
 from tf2spark.contract import Contract
 from tf2spark.errors import ModelError, SetupError
 from tf2spark.places import need_pyspark, on_this_machine, read, written
 from tf2spark.plan import ModelRef
+from tf2spark.recommending import TOLERANCE, catalog_model, make_asked, ranked
+from tf2spark.staging import staging_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -51,6 +59,7 @@ class SavedModel:
     ) -> None:
         self._loaded, self._place = read(os.fspath(path), version, tags)
         self._allow_ops = tuple(allow_ops)
+        self._catalog_models: dict[Any, CatalogModel] = {}
 
     @property
     def contract(self) -> Contract:
@@ -122,6 +131,147 @@ class SavedModel:
 
         reference = self._reference(request, threads=_cores())
         return score_table(table, request, options, on_this_machine(reference))
+
+    def recommend(
+        self,
+        users: Any,
+        items: Any,
+        k: int = 10,
+        *,
+        user_id: str = "user_id",
+        item_id: str = "item_id",
+        feed: Mapping[str, Any] | None = None,
+        score: str | None = None,
+        signature: str | None = None,
+        exclude: str | None = None,
+        candidates: str | None = None,
+        keep: Sequence[str] | None = None,
+        mode: str = "failfast",
+        error_column: str | None = None,
+        model_column: str | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> Any:
+        """Score every user against every item and return each user's best `k`, exactly.
+
+        The graph is taken apart, so that what depends on the user alone is computed once a user,
+        and what depends on the item alone once an item; `plan` prints how. A graph that can't be
+        taken apart runs whole, one user against all items a run.
+
+        With Spark DataFrames the items' part runs at once, on the cluster, the users' part lazily;
+        pandas and pyarrow tables are scored in this process by the same code. For the best users
+        of each item, exchange the two tables.
+
+        Args:
+            users: One row a user: id and features. A user that comes twice is answered twice.
+            items: One row an item: id and features.
+            k: At most so many items a user; fewer where there aren't more.
+            user_id: The users' id column.
+            item_id: The items' id column, of integers or strings; no null, none twice.
+            feed: Input (or tensor ``x:0``) to what feeds it, as in `score`. A column that both
+                tables have is written ``user:NAME`` or ``item:NAME``; a list may mix both
+                sides: ``{"ids": ["user:ids", "item:ids"]}``.
+            score: The output that ranks, where there are several; ``"probs[1]"`` for one entry of
+                its rows.
+            signature: Which signature; ``serving_default``, or the only one, by default.
+            exclude: A column of users: lists of item ids never to return.
+            candidates: A column of users: lists of the only item ids to return; null is no list.
+            keep: Columns of users that stay, beside the id.
+            mode: What happens to users that can't be scored, as in `score`. A NaN is no score.
+            error_column: Where "permissive" writes the reason; ``_error`` by default.
+            model_column: A new column for the digest of the model and catalog that scored.
+            tolerance: How far scores may be from those of the whole graph, absolutely or relative
+                to their size, on the users and items that are checked; else it runs whole.
+
+        Returns:
+            A table of the kind of `users`: its id, the kept columns, and ``recommendations``, a
+            list of (item id, score), best first, equal scores by rising item id.
+
+        Raises:
+            ContractError: Tables, arguments and model don't fit.
+            UnsafeModelError: The output depends on an op that isn't allowed.
+            RowError: An item can't be scored; or a user, in "failfast" mode.
+            SetupError: PySpark or TensorFlow is missing.
+        """
+        asked = make_asked(
+            k, user_id, item_id, exclude, candidates, keep, mode, error_column, model_column,
+            tolerance,
+        )  # fmt: skip
+        prepared = self._prepared(users, items, asked, feed, score, signature)
+        if _is_spark(users):
+            from tf2spark.spark.recommend import recommend_dataframe
+
+            return recommend_dataframe(users, prepared)
+        from tf2spark.local_recommend import recommend_table
+
+        return recommend_table(users, prepared)
+
+    def plan(
+        self,
+        users: Any,
+        items: Any,
+        k: int = 10,
+        *,
+        user_id: str = "user_id",
+        item_id: str = "item_id",
+        feed: Mapping[str, Any] | None = None,
+        score: str | None = None,
+        signature: str | None = None,
+        exclude: str | None = None,
+        candidates: str | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> RecommendPlan:
+        """Return how `recommend` would go about it: prints what is computed how often, and why.
+
+        Arguments and errors are those of `recommend`; the items' part is computed for it.
+        """
+        asked = make_asked(
+            k, user_id, item_id, exclude, candidates, None, "failfast", None, None, tolerance
+        )
+        return explained(self._prepared(users, items, asked, feed, score, signature))
+
+    def _prepared(
+        self,
+        users: Any,
+        items: Any,
+        asked: Asked,
+        feed: Mapping[str, Any] | None,
+        score: str | None,
+        signature: str | None,
+    ) -> Prepared:
+        rank = ranked(self.contract, signature, score)
+        fetch = {"score": rank.output}
+        request = self._request(signature, feed, fetch)
+        if _is_spark(users) or _is_spark(items):
+            from tf2spark.spark.recommend import SparkTables
+
+            tables: Tables = SparkTables(users, items)
+        else:
+            from tf2spark.local_recommend import LocalTables
+
+            tables = LocalTables(users, items)
+        inputs = sided(request, tables.schemas)
+        model = self._catalog_model(request, signature, rank.column)
+        return prepare(model, inputs, asked, tables, staging_folder())
+
+    def _catalog_model(
+        self, request: Request, signature: str | None, column: int | None
+    ) -> CatalogModel:
+        """Compile for `recommend`, once for equal requests."""
+        constants = [one for one in request.inputs if isinstance(one.feed, Constant)]
+        key = (signature, column, repr(request.outputs), repr(constants))
+        if key not in self._catalog_models:
+            place = on_this_machine(self.reference()).path
+            self._catalog_models[key] = catalog_model(
+                place,
+                self._loaded,
+                request,
+                signature,
+                column,
+                staging_folder(),
+                _compiler,
+                safety.retains_strings(self._loaded.meta_graph, *_tensors(request)),
+            )
+        return self._catalog_models[key]
 
     def compile(
         self,

@@ -139,6 +139,7 @@ class Plan:
         batch_rows: The most rows of one session run.
         batch_bytes: The most bytes that the feeds of one run may take (a single row may take more).
         fixed_rows: Every run has exactly so many rows, the last filled up; None where runs vary.
+        beside: Indices of columns that are read besides those that feed inputs (`recommend`).
     """
 
     model: ModelRef
@@ -151,6 +152,7 @@ class Plan:
     batch_bytes: int = 64 << 20
     fixed_rows: int | None = None
     model_column: str | None = None
+    beside: tuple[int, ...] = ()
 
     def output_fields(self) -> list[pa.Field]:
         """Return the columns that scoring adds: the outputs, the error and the model column."""

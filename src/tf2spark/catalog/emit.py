@@ -55,8 +55,6 @@ class Builder:
     graph: Any
     anchors: dict[SideName, tuple[str, DType]] = field(factory=dict)
     frontier: dict[str, Frontier] = field(factory=dict)
-    # Nodes written for the pairs, in order, with the dimensions of their rows: for the plan.
-    pair_nodes: list[tuple[Any, Dims]] = field(factory=list)
     _count: int = 0
     _cache: dict[Any, Any] = field(factory=dict)
 

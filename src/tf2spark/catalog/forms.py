@@ -113,6 +113,22 @@ class Sizes:
     sides: frozenset[SideName]
 
 
+@frozen(eq=False)
+class Between:
+    """Random numbers from `low` up to, but without, `high`: what dropout leaves in a graph."""
+
+    low: float
+    high: float
+    dtype: DType
+
+
+@frozen
+class AtLeast:
+    """An integer of the batch (the largest id in it, say) that is no smaller than this."""
+
+    low: int
+
+
 @frozen
 class Batch:
     """So many times the number of rows."""
@@ -120,7 +136,7 @@ class Batch:
     times: int = 1
 
 
-Value = Const | Side | Pair | Concat | Sum | Product | Merged | Sizes
+Value = Const | Side | Pair | Concat | Sum | Product | Merged | Sizes | Between
 """A tensor in one of its forms."""
 Rows = Side | Pair | Concat | Sum | Product | Merged
 """The forms that have a row a pair."""
@@ -128,6 +144,8 @@ Rows = Side | Pair | Concat | Sum | Product | Merged
 
 def dims_of(value: Value) -> Dims:
     """Return the dimensions of a row; of all of it for a constant."""
+    if isinstance(value, Between):
+        return ()
     if isinstance(value, Sizes):
         return tuple(value.values.shape)
     return value.shape if isinstance(value, Const) else value.dims

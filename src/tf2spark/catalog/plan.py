@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from tf2spark.plan import InputPlan, Plan
+from tf2spark.plan import InputPlan, OutputPlan, Plan
 
 RECOMMENDATIONS = "recommendations"
 IDS_FILE = "catalog/ids.arrow"
@@ -30,9 +30,9 @@ class ItemTensor:
 
 @frozen
 class Restriction:
-    """A column of users that has item ids: never to return, or the only ones to.
+    """A column of users that has lists of item ids: never to return, or the only ones to.
 
-    `source` are its lists; `label` is the column's name, for messages.
+    `label` is its name, for messages; `column` its index in the batch.
     """
 
     label: str
@@ -50,6 +50,7 @@ class SplitPlan:
         users_size: The scalar that is fed the number of users of a block.
         items_size: The same for items.
         score: The tensor [users, items].
+        item_count: How many items there are.
         block_users: Users of a block, at the most.
         block_items: Items of a block, at the most.
     """
@@ -60,6 +61,7 @@ class SplitPlan:
     users_size: str
     items_size: str
     score: str
+    item_count: int
     block_users: int
     block_items: int
 
@@ -72,16 +74,18 @@ class WholePlan:
         inputs: How a batch of pairs becomes feeds: users' columns first, then the items'.
         user_columns: Which columns of users go into it.
         user_names: Their names in the batch of pairs.
-        score: The tensor of scores, one row a pair.
+        output: The tensor of scores, one row a pair, as a column.
         column: Which entry of a row is the score; None where there is one.
+        fixed_rows: Every run has so many rows; None where runs vary.
         items_a_run: All items, or so many where rows are known to be treated apart.
     """
 
     inputs: tuple[InputPlan, ...]
     user_columns: tuple[int, ...]
     user_names: tuple[str, ...]
-    score: str
+    output: OutputPlan
     column: int | None
+    fixed_rows: int | None
     items_a_run: int
 
 
@@ -94,7 +98,6 @@ class CatalogPlan:
         way: How scores come about.
         k: At most so many items a user.
         items: How many items there are.
-        id_name: The name of the item id in the result.
         score_code: The dtype of scores: float32 or float64, by its number in ``types.proto``.
         exclude: Items never to return, by user.
         candidates: The only items to return, by user.
@@ -104,7 +107,6 @@ class CatalogPlan:
     way: SplitPlan | WholePlan
     k: int
     items: int
-    id_name: str
     score_code: int
     exclude: Restriction | None = None
     candidates: Restriction | None = None

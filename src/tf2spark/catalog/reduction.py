@@ -86,11 +86,22 @@ def _of_product(b: Builder, value: Product, axes: Sequence[int], *, keep: bool) 
     squared = value.left is value.right and any(isinstance(one, Pair) for one in left)
     if not simple or squared or len(left) * len(right) > _MOST_PRODUCTS:
         return _summed(b, flat(b, value), axes, keep=keep)
-    sums = [
-        _of_factors(b, one, other, value.dims, axes, keep=keep) for one in left for other in right
-    ]
+    if value.left is value.right:
+        factors = _of_square(b, left)
+    else:
+        factors = [(one, other) for one in left for other in right]
+    sums = [_of_factors(b, *pair, value.dims, axes, keep=keep) for pair in factors]
     dims = reduced_dims(value.dims, axes, keep)
     return total(b, [term for one in sums for term in terms_of(one)], dims)
+
+
+def _of_square(b: Builder, terms: Sequence[Value]) -> list[tuple[Value, Value]]:
+    """Return the products of a squared sum: each term's square, and twice every pair of terms."""
+    factors: list[tuple[Value, Value]] = [(one, one) for one in terms]
+    for place, one in enumerate(terms):
+        for other in terms[place + 1 :]:
+            factors.append((multiply(b, one, b.constant(2, one.dtype)), other))
+    return factors
 
 
 def _of_factors(

@@ -25,6 +25,7 @@ from tf2spark.catalog.calls import (
     outputs_applied,
 )
 from tf2spark.catalog.compute import flat
+from tf2spark.catalog.emit import renewed
 from tf2spark.catalog.forms import (
     Concat,
     Const,
@@ -33,10 +34,12 @@ from tf2spark.catalog.forms import (
     Pair,
     Product,
     Side,
+    Sizes,
     Sum,
     Value,
     dims_of,
     known,
+    sides_of,
 )
 from tf2spark.catalog.moves import concat, reshaped
 from tf2spark.catalog.products import batch_matmul, einsum
@@ -49,7 +52,7 @@ Cast Ceil ClipByValue Cos Cosh DecodeBase64 Digamma DivNoNan Elu EncodeBase64 Eq
 Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Inv IsFinite IsInf IsNan LeakyRelu LeftShift
 Less LessEqual Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr LookupTableFind LookupTableFindV2
 Maximum Minimum Mod MulNoNan Ndtri NextAfter NotEqual Pow Reciprocal RegexFullMatch RegexReplace
-Relu Relu6 RightShift Rint Round Rsqrt SelectV2 Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt
+Relu Relu6 RightShift Rint Round Rsqrt Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt
 StaticRegexFullMatch StaticRegexReplace StringJoin StringLength StringLower StringStrip
 StringToHashBucket StringToHashBucketFast StringToHashBucketStrong StringToNumber StringUpper Tan
 Tanh TruncateDiv TruncateMod Xdivy Xlog1py Xlogy
@@ -161,6 +164,8 @@ def negative(call: Call) -> Value:
 def select(call: Call) -> Value:
     """Choose value by value; the older op's condition may be one a row."""
     condition, *values = call.inputs
+    if isinstance(condition, Const) and dims_of(condition) == ():
+        return values[0] if condition.value else values[1]
     rank = max(call.rank(1), call.rank(2))
     if isinstance(condition, Const) or call.rank(0) == rank:
         return elementwise(call)
@@ -233,6 +238,16 @@ def reduced(op: str | None) -> Rule:
     return rule
 
 
+def largest(call: Call) -> Value:
+    """Reduce to the largest; that of a whole batch of integers only bounds something."""
+    value = call.inputs[0]
+    axes = {axis % call.rank() for axis in call.ints(1)}
+    if 0 in axes and call.dtype.is_integer and len(axes) == call.rank():
+        unknown = np.empty((), object)
+        return Sizes(unknown, call.dtype, sides_of(value))
+    return reduced("Maximum")(call)
+
+
 def _reduced_part(call: Call, part: Value, axes: Sequence[int], keep: bool) -> Any:
     one = part if isinstance(part, Side) else flat(call.b, part)
     axis = call.b.ints(*axes)
@@ -240,8 +255,7 @@ def _reduced_part(call: Call, part: Value, axes: Sequence[int], keep: bool) -> A
     node.CopyFrom(call.node)
     node.attr["Tidx"].type = 3
     tensor = f"{call.b.copy(node, [one.tensor, axis])}:0"
-    dims = reduced_dims(one.dims, axes, keep)
-    return type(one)(*([one.side] if isinstance(one, Side) else []), tensor, one.dtype, dims)
+    return renewed(one, tensor, reduced_dims(one.dims, axes, keep))
 
 
 def gather(call: Call) -> Value:
@@ -258,7 +272,7 @@ def gather(call: Call) -> Value:
         inputs = [params.tensor, one.tensor, *(_tensor(each) for each in call.inputs[2:])]
         tensor = f"{call.b.copy(call.node, inputs)}:0"
         dims = (*one.dims, *params.shape[1:])
-        return type(one)(*([one.side] if isinstance(one, Side) else []), tensor, call.dtype, dims)
+        return renewed(one, tensor, dims, call.dtype)
     batch_dims = call.attr("batch_dims").i % max(1, call.rank(1))
     if isinstance(indices, Const) and not batch_dims:
         return shape_rules.columns(call, feature_axis(axis, call.rank()))
@@ -293,10 +307,8 @@ def one_hot(call: Call) -> Value:
         return concat(call.b, parts, value.axis)
     if isinstance(value, Side | Pair) and call.attr("axis").i == -1:
         tensors = [value.tensor, *map(_tensor, call.inputs[1:])]
-        tensor, dims = f"{call.b.copy(call.node, tensors)}:0", (*value.dims, depth)
-        if isinstance(value, Side):
-            return Side(value.side, tensor, call.dtype, dims)
-        return Pair(tensor, call.dtype, dims)
+        tensor = f"{call.b.copy(call.node, tensors)}:0"
+        return renewed(value, tensor, (*value.dims, depth), call.dtype)
     return applied(call)
 
 
@@ -328,7 +340,11 @@ def inference_norm(call: Call) -> list[Value]:
 def bincount(call: Call) -> Value:
     if call.rank() < 2:
         raise NotRowWise("it counts over the batch")
-    return applied(call)
+    size = call.ints(1)[0]
+    value = call.inputs[0]
+    one = value if isinstance(value, Side) else flat(call.b, value)
+    tensors = [one.tensor, _tensor(call.inputs[1]), _tensor(call.inputs[2])]
+    return renewed(one, f"{call.b.copy(call.node, tensors)}:0", (size,), call.dtype)
 
 
 RULES: Mapping[str, Rule] = {
@@ -359,7 +375,7 @@ RULES: Mapping[str, Rule] = {
     "IdentityN": lambda call: list(call.inputs),
     "LogSoftmax": softmax,
     "MatMul": matrix_product,
-    "Max": reduced("Maximum"),
+    "Max": largest,
     "Mean": mean,
     "Min": reduced("Minimum"),
     "MirrorPad": padded,
@@ -373,7 +389,7 @@ RULES: Mapping[str, Rule] = {
     "RealDiv": divided,
     "ReverseV2": along,
     "Select": select,
-    "SelectV2": elementwise,
+    "SelectV2": select,
     "Softmax": softmax,
     "Square": squared,
     "SquaredDifference": squared_difference,

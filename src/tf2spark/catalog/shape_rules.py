@@ -22,6 +22,7 @@ from tf2spark.catalog.forms import (
     count,
     dims_of,
     known,
+    sides_of,
 )
 from tf2spark.catalog.moves import concat, reshaped, taken, tiled, transposed
 from tf2spark.catalog.sizes import shape_of, slice_index
@@ -34,6 +35,13 @@ def shape(call: Call) -> Value:
         sizes.values[0] = Batch(merged.count)
         return sizes
     return shape_of(call.inputs[0], call.dtype)
+
+
+def size(call: Call) -> Value:
+    whole = count(dims_of(call.inputs[0]))
+    value = np.empty((), object)
+    value[()] = None if whole is None else Batch(whole)
+    return Sizes(value, call.dtype, sides_of(call.inputs[0]))
 
 
 def rank(call: Call) -> Value:
@@ -281,6 +289,7 @@ RULES: Mapping[str, Rule] = {
     "Rank": rank,
     "Reshape": reshape,
     "Shape": shape,
+    "Size": size,
     "Slice": slice_,
     "Split": split,
     "SplitV": split_v,

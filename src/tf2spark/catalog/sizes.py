@@ -13,6 +13,7 @@ import numpy as np
 
 from tf2spark.catalog.forms import (
     Array,
+    AtLeast,
     Batch,
     Const,
     NotRowWise,
@@ -74,7 +75,7 @@ def _each(function: Callable[[Any, Any], Any]) -> Callable[..., Array]:
 
 
 def _times(one: Any, other: Any) -> Any:
-    if one is None or other is None:
+    if one is None or other is None or isinstance(one, AtLeast) or isinstance(other, AtLeast):
         return None
     if isinstance(one, Batch) and isinstance(other, Batch):
         raise NotRowWise("the number of rows is multiplied by itself")
@@ -88,9 +89,29 @@ def _numbers(function: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
         if isinstance(one, Batch) or isinstance(other, Batch):
             # Nothing is known of it; what needs the number says so.
             return None
-        return None if one is None or other is None else function(one, other)
+        if one is None or other is None or isinstance(one, AtLeast) or isinstance(other, AtLeast):
+            return None
+        return function(one, other)
 
     return on
+
+
+def _larger(one: Any, other: Any) -> Any:
+    if isinstance(one, int) and isinstance(other, int):
+        return max(one, other)
+    if isinstance(one, Batch) or isinstance(other, Batch):
+        return None
+    known = [each.low if isinstance(each, AtLeast) else each for each in (one, other)]
+    return AtLeast(max((each for each in known if each is not None), default=0))
+
+
+def _smaller(one: Any, other: Any) -> Any:
+    """Return a bound that holds whatever the batch holds: ``min(max(ids) or 10, 10)`` is 10."""
+    if isinstance(one, AtLeast) and isinstance(other, int) and other <= one.low:
+        return other
+    if isinstance(other, AtLeast) and isinstance(one, int) and one <= other.low:
+        return one
+    return _numbers(min)(one, other)
 
 
 def _over(one: Any, other: Any) -> Any:
@@ -169,8 +190,9 @@ OPS: Mapping[str, Callable[..., Any]] = {
     "FloorDiv": _each(_over),
     "GatherV2": _gathered,
     "Identity": lambda node, values: values,
-    "Maximum": _each(_numbers(max)),
-    "Minimum": _each(_numbers(min)),
+    "Greater": _each(_numbers(lambda a, b: int(a > b))),
+    "Maximum": _each(_larger),
+    "Minimum": _each(_smaller),
     "Mul": _each(_times),
     "Pack": _packed,
     "Prod": _prod,

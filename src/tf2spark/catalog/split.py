@@ -9,10 +9,12 @@ from attrs import Factory, define, frozen
 
 from tf2spark.catalog.calls import Call
 from tf2spark.catalog.compute import flat
+from tf2spark.catalog.dropout import decided, drawn
 from tf2spark.catalog.emit import ITEMS, PREFIX, USERS, Builder
 from tf2spark.catalog.folding import as_array, folded
 from tf2spark.catalog.forms import (
     Array,
+    Between,
     Concat,
     Const,
     Dims,
@@ -85,7 +87,8 @@ def split(
     """Take a graph apart.
 
     Args:
-        graph: A frozen ``GraphDef`` without calls; it is written to.
+        graph: A frozen ``GraphDef`` without calls and without control edges to nodes that a score
+            needs (`controls`); it is written to.
         inputs: Its inputs, each fed by one side or by both side by side along axis 1.
         score: The tensor of scores: one a row, or vectors of which `column` is taken.
         column: Which entry of a row is the score; None where there is one.
@@ -183,7 +186,6 @@ class _Walk:
         return self.values[name]
 
     def _compute(self, node: Any, inputs: Sequence[Value]) -> None:
-        self._refuse_assertions(node)
         if all(isinstance(one, Const) for one in inputs) and node.op not in _RANDOM:
             if any(one.tensor.startswith(PREFIX) for one in inputs):  # type: ignore[union-attr]
                 self._folded(node, inputs)
@@ -205,6 +207,10 @@ class _Walk:
         if any(isinstance(one, Sizes) for one in inputs) and node.op in SIZE_OPS:
             if all(isinstance(one, Sizes | Const) for one in inputs):
                 return [computed(node, inputs)]
+        if node.op in _RANDOM:
+            return [drawn(node)]
+        if any(isinstance(one, Between) for one in inputs):
+            return [decided(self.b, node, inputs)]
         rule = RULES.get(node.op)
         if rule is None:
             raise NotRowWise("this op isn't known to treat rows apart")
@@ -244,25 +250,12 @@ class _Walk:
             shape = load().shape
         return Const(name, dtype, shape or (), load)
 
-    def _refuse_assertions(self, node: Any) -> None:
-        """Stop where something is asserted of the rows: taken apart, nobody would check it."""
-        todo = [name for name in node.input if name.startswith("^")]
-        seen: set[str] = set()
-        while todo:
-            name = node_name(todo.pop())
-            above = self.nodes.get(name)
-            if above is None or name in seen:
-                continue
-            seen.add(name)
-            if above.op == "Assert":
-                raise NotSplit(f'"{node.name}" runs only if an assertion ("{name}") holds')
-            todo += above.input
-
 
 _RANDOM = frozenset(
-    "RandomUniform RandomStandardNormal TruncatedNormal RandomUniformInt Multinomial RandomShuffle "
-    "StatelessRandomUniform StatelessRandomUniformV2 StatelessRandomNormal "
-    "StatelessRandomNormalV2".split()
+    "Multinomial RandomGamma RandomPoissonV2 RandomShuffle RandomStandardNormal RandomUniform "
+    "RandomUniformInt StatelessMultinomial StatelessRandomNormal StatelessRandomNormalV2 "
+    "StatelessRandomUniform StatelessRandomUniformInt StatelessRandomUniformV2 "
+    "StatelessTruncatedNormal TruncatedNormal".split()
 )
 
 

@@ -180,8 +180,8 @@ class TopK:
         maxima = _maxima(maxima, min(groups, self._fair))
         kth = maxima.shape[1] - self._k
         maxima.partition(kth, axis=1)
-        # NaN sorts last: a user with k of them fails, and nothing more is looked for.
-        return np.where(np.isnan(maxima[:, kth]), np.inf, maxima[:, kth]).astype(self._dtype)
+        reached: Array = maxima[:, kth].copy()  # NaN, which sorts last, only of a user who fails
+        return reached
 
     def _keep(self, scores: Array, first: int, flat: Ints, counts: Ints) -> None:
         """Put what was found beside what is kept, and merge where that has become much."""
@@ -193,12 +193,10 @@ class TopK:
             found = scores.reshape(-1)[flat]
         else:
             found = scores[np.repeat(np.arange(users), counts), places - first]
-        keys = _packed(found, places)
         if (wrong := np.isnan(found)).any():
             self._note_nans(np.repeat(np.arange(users), counts)[wrong], places[wrong])
-            keys[wrong] = _FILLER[self._dtype]
         beside = np.full((users, int(counts.max())), _FILLER[self._dtype])
-        beside[np.arange(beside.shape[1]) < counts[:, None]] = keys
+        beside[np.arange(beside.shape[1]) < counts[:, None]] = _packed(found, places)
         self._kept.append(beside)
         if sum(part.shape[1] for part in self._kept) > 2 * self._k:
             self._merge()
@@ -270,7 +268,7 @@ def _packed(scores: Array, places: Ints) -> Array:
 def _unpacked(keys: Array, dtype: np.dtype[Any]) -> tuple[Ints, Array]:
     """Places and scores; a filler's score is -inf, its place means nothing."""
     if dtype == np.float64:
-        return np.where(np.isfinite(keys.imag), keys.imag, 0).astype(np.int64), 0 - keys.real
+        return np.where(np.isfinite(keys.imag), keys.imag, 0).astype(np.int64), -keys.real
     falling = np.minimum(keys >> 32, _NO_SCORE).astype(np.int32)
     return keys & 0xFFFFFFFF, _swapped(~falling).view(np.float32)
 

@@ -33,6 +33,9 @@ from tf2spark.runtime.tensors_to_arrow import columner
 
 Piece = tuple[Ints, list[pa.Array]]
 Runner = Callable[[pa.RecordBatch], list[pa.Array]]
+"""Rows that run together to their outputs; what can't be run so is raised (`_score_rows`)."""
+MakeRunner = Callable[[Plan, list[int]], Runner]
+"""Makes a runner for a plan of the used columns alone, and told which columns those are."""
 
 
 @define
@@ -49,7 +52,12 @@ class Scored:
 
 
 def score_batches(
-    plan: Plan, session: Session, batches: Iterable[pa.RecordBatch], *, place: str = ""
+    plan: Plan,
+    session: Session,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    place: str = "",
+    make_runner: MakeRunner | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Score every row of every batch.
 
@@ -58,6 +66,7 @@ def score_batches(
         session: The open model.
         batches: Any number of batches, of any size, empty ones included.
         place: Where the rows come from, for messages: " of partition 3".
+        make_runner: How rows become outputs; by one run of the model where None.
 
     Yields:
         For each batch one with the kept columns, the outputs and, in "permissive" mode, the error
@@ -69,7 +78,7 @@ def score_batches(
         RunError: TensorFlow failed, and no single row is the cause.
         RowCountError: Rows were lost or gained.
     """
-    score = batch_scorer(plan, session)
+    score = batch_scorer(plan, session, make_runner)
     rows_before = 0
     for batch in batches:
         scored = score(batch, rows_before, place)
@@ -77,13 +86,15 @@ def score_batches(
         yield _with_kept(plan, batch, scored)
 
 
-def batch_scorer(plan: Plan, session: Session) -> Callable[[pa.RecordBatch, int, str], Scored]:
+def batch_scorer(
+    plan: Plan, session: Session, make_runner: MakeRunner | None = None
+) -> Callable[[pa.RecordBatch, int, str], Scored]:
     """Choose everything that can be chosen once, and return the function that scores a batch.
 
     Its arguments are the batch, the number of rows that came before it and the place for messages.
     """
     used, narrow = _narrowed(plan)
-    run = _runner(narrow, session)
+    run = make_runner(narrow, used) if make_runner else _runner(narrow, session)
     kinds = [one.arrow for one in plan.outputs]
     failfast = plan.mode == "failfast"
 
@@ -109,7 +120,8 @@ def _narrowed(plan: Plan) -> tuple[list[int], Plan]:
     So that rows that are run apart are picked from what the model sees, not from all that is kept.
     """
     # A batch without a column would have no rows either.
-    used = sorted({source.column for one in plan.inputs for source in one.sources}) or [0]
+    fed = {source.column for one in plan.inputs for source in one.sources}
+    used = sorted({*fed, *plan.beside}) or [0]
     inputs = tuple(
         evolve(one, sources=tuple(evolve(s, column=used.index(s.column)) for s in one.sources))
         for one in plan.inputs

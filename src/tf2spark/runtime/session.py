@@ -52,6 +52,11 @@ class CApiSession:
         # Tensors that every run is fed: where, and the TF_Tensor.
         self._always: list[tuple[TFOutput, int]] = []
 
+    @property
+    def path(self) -> str:
+        """The folder that the model was loaded from."""
+        return self._path
+
     def feed_always(self, name: str, tensor: Tensor) -> None:
         """Feed a tensor at every run that is prepared from now on.
 

@@ -21,7 +21,7 @@ from tf2spark.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, t
 from tf2spark.package import check_size, sha256_of
 from tf2spark.savedmodel import LoadedModel
 from tf2spark.spark import hadoop
-from tf2spark.spark.staging import staged_path, staging_folder
+from tf2spark.staging import staged_path, staging_folder
 
 GRAPH_FILE = "saved_model.pb"
 

@@ -30,7 +30,7 @@ from tf2spark.shipped_needs import FOLDER
 from tf2spark.spark.hadoop import scheme_of
 from tf2spark.spark.limits import memory_mib
 from tf2spark.spark.session import runs_here
-from tf2spark.spark.staging import staged_copy, staging_folder
+from tf2spark.staging import staged_copy, staging_folder
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
 CACHE_SIZE_SETTING = "spark.tf2spark.cache.size"

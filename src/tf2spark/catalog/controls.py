@@ -1,0 +1,54 @@
+"""Control edges taken out of a graph: they would tie what is computed apart together again.
+
+Constant folding leaves them behind, and they carry no values. One that waits for an assertion is
+another matter: without it, rows that the model refuses would get a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tf2spark.catalog.forms import NotSplit
+from tf2spark.reachability import node_name
+
+
+def without_controls(graph: Any, score: str, kept: Iterable[str]) -> None:
+    """Remove the control edges of a ``GraphDef``, but for what runs when it is loaded.
+
+    Args:
+        graph: It is written to.
+        score: The tensor that is wanted.
+        kept: The nodes that loading runs: they and what is above them stay as they are.
+
+    Raises:
+        NotSplit: The score waits for an assertion.
+    """
+    nodes = {node.name: node for node in graph.node}
+    _refuse_assertions(nodes, score)
+    stays = _above(nodes, kept, controls=True)
+    for node in graph.node:
+        if node.name not in stays and any(name.startswith("^") for name in node.input):
+            data = [name for name in node.input if not name.startswith("^")]
+            del node.input[:]
+            node.input.extend(data)
+
+
+def _above(nodes: dict[str, Any], names: Iterable[str], *, controls: bool) -> set[str]:
+    todo, seen = [node_name(name) for name in names], set()
+    while todo:
+        name = todo.pop()
+        if name in seen or name not in nodes:
+            continue
+        seen.add(name)
+        inputs = (one for one in nodes[name].input if controls or not one.startswith("^"))
+        todo += map(node_name, inputs)
+    return seen
+
+
+def _refuse_assertions(nodes: dict[str, Any], score: str) -> None:
+    for name in _above(nodes, [score], controls=False):
+        waits = [one for one in nodes[name].input if one.startswith("^")]
+        for above in _above(nodes, waits, controls=True):
+            if nodes[above].op == "Assert":
+                raise NotSplit(f'"{name}" runs only if an assertion ("{above}") holds')

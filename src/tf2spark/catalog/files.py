@@ -1,0 +1,84 @@
+"""The model of a recommending job on disk: a SavedModel, its weights, and the catalog's values."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from attrs import evolve
+
+from tf2spark.catalog.forms import Array
+from tf2spark.catalog.plan import ItemTensor
+from tf2spark.dtypes import DType
+from tf2spark.manifest import Manifest
+from tf2spark.package import entries_of
+from tf2spark.plan import ModelRef
+from tf2spark.savedmodel_proto import SavedModel
+
+_GRAPH = "saved_model.pb"
+_LINKED = ("assets", "weights")
+
+
+def new_tree(source: Path, parent: Path) -> Path:
+    """Return a new folder with the assets and weights of a model, linked, not copied."""
+    tree = parent / f"catalog-{uuid.uuid4().hex[:12]}"
+    tree.mkdir(parents=True)
+    for name in _LINKED:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, tree / name, copy_function=_linked)
+    return tree
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def write_graph(tree: Path, meta_graph: Any) -> None:
+    """Write a MetaGraph as the SavedModel of a folder."""
+    message = SavedModel(saved_model_schema_version=1)
+    message.meta_graphs.add().CopyFrom(meta_graph)
+    (tree / _GRAPH).write_bytes(message.SerializeToString(deterministic=True))
+
+
+def write_item_tensor(tree: Path, place: int, placeholder: str, dtype: DType, values: Array) -> (
+    ItemTensor
+):  # fmt: skip
+    """Write a value of every item, from which workers map it."""
+    path = f"catalog/{place}.bin"
+    (tree / "catalog").mkdir(exist_ok=True)
+    np.ascontiguousarray(values).tofile(tree / path)
+    return ItemTensor(placeholder, path, dtype.code, values.shape)
+
+
+def write_table(tree: Path, path: str, table: pa.Table) -> None:
+    """Write a table as an Arrow file of one batch, from which workers map it."""
+    (tree / "catalog").mkdir(exist_ok=True)
+    table = table.combine_chunks()
+    with pa.OSFile(str(tree / path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=max(1, table.num_rows))
+
+
+def mapped_table(folder: Path, path: str) -> pa.RecordBatch:
+    """Map the table that `write_table` wrote: nothing of it is copied."""
+    reader = pa.ipc.open_file(pa.memory_map(str(folder / path)))
+    if not reader.num_record_batches:
+        empty = [pa.nulls(0, field.type) for field in reader.schema]
+        return pa.RecordBatch.from_arrays(empty, schema=reader.schema)
+    return reader.get_batch(0)
+
+
+def referred(tree: Path, model: ModelRef) -> ModelRef:
+    """Return what a worker is told of the model in a folder, called by its content."""
+    manifest = Manifest(entries_of(tree), model.tags, model.weights)
+    return evolve(model, path=str(tree), digest=manifest.digest, files=())
+
+

@@ -1,0 +1,343 @@
+"""`recommend` on the driver: the graph taken apart and checked, the catalog computed, the plan made.
+
+What can't be taken apart, or gives other scores when it is, runs whole; the plan says why.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from attrs import evolve, frozen
+
+from tf2spark.binding.bind import bind
+from tf2spark.binding.messages import did_you_mean, type_text
+from tf2spark.binding.request import FedInput, FetchedOutput, Request
+from tf2spark.catalog.controls import without_controls
+from tf2spark.catalog.emit import ITEMS, USERS
+from tf2spark.catalog.files import new_tree, referred, write_graph
+from tf2spark.catalog.folding import as_array
+from tf2spark.catalog.forms import Array, NotRowWise, NotSplit, Side, SideName
+from tf2spark.catalog.items import (
+    check_id,
+    id_type,
+    in_order,
+    write_columns,
+    write_ids,
+    write_values,
+)
+from tf2spark.catalog.parts import Samples, SizedPart, sized
+from tf2spark.catalog.plan import (
+    RECOMMENDATIONS,
+    CatalogPlan,
+    ItemTensor,
+    Restriction,
+    SplitPlan,
+)
+from tf2spark.catalog.sides import SidedInput
+from tf2spark.catalog.sizing import Sizing, sizing_of
+from tf2spark.catalog.source import CatalogModel
+from tf2spark.catalog.split import SidePart, SplitGraph, SplitInput, split
+from tf2spark.catalog.tables import Asked, Tables
+from tf2spark.catalog.verify import Verified, verified, verified_whole
+from tf2spark.catalog.whole import WholeJob, whole_job, whole_tree
+from tf2spark.columns import Output
+from tf2spark.contract import TensorSpec
+from tf2spark.dtypes import FLOAT32, FLOAT64, DType
+from tf2spark.errors import ContractError
+from tf2spark.plan import ModelRef, OutputPlan
+from tf2spark.reachability import init_op
+from tf2spark.runtime.session import CApiSession, open_session
+from tf2spark.runtime.tensor import Tensor
+from tf2spark.runtime.weights import mapped_tensor
+
+_SAMPLED_ROWS = 64
+_USER_ROWS = 1024
+_SCORE_FIELD = "score"
+
+
+@frozen(eq=False)
+class Prepared:
+    """A plan that is ready to run, and what a person may want to know of it.
+
+    Attributes:
+        plan: What workers do.
+        split: The graph as it was taken apart; None where it runs whole.
+        sizing: Work and memory a pair, before and after.
+        why_whole: Why it runs whole; None where it doesn't.
+        verified: How far the scores are from those of the whole graph; None where nothing tells.
+    """
+
+    plan: CatalogPlan
+    split: SplitGraph | None
+    sizing: Sizing | None
+    why_whole: str | None
+    verified: Verified | None
+
+
+@frozen(eq=False)
+class _Job:
+    """What every step is given."""
+
+    model: CatalogModel
+    inputs: tuple[SidedInput, ...]
+    asked: Asked
+    tables: Tables
+    samples: Samples
+    parent: Path
+
+
+def prepare(
+    model: CatalogModel,
+    inputs: tuple[SidedInput, ...],
+    asked: Asked,
+    tables: Tables,
+    parent: Path,
+) -> Prepared:
+    """Make the plan of a recommending job; the catalog's part of the work is done here.
+
+    Args:
+        model: The model that scores.
+        inputs: Its inputs, each with what the sides feed to it.
+        asked: The rest of the call.
+        tables: Users and items.
+        parent: Where the job's model goes, in a folder of its own.
+
+    Raises:
+        ContractError: Tables, model and arguments don't fit; an item's id is null or not its own.
+        RowError: An item can't be scored.
+    """
+    _check_tables(asked, tables)
+    samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in ("user", "item")}
+    job = _Job(model, inputs, asked, tables, samples, parent)  # type: ignore[arg-type]
+    row_wise = True
+    try:
+        return _split(job)
+    except NotSplit as error:
+        reason = str(error)
+    except NotRowWise as error:
+        reason, row_wise = str(error), False
+    return _whole(job, reason, row_wise)
+
+
+def _check_tables(asked: Asked, tables: Tables) -> None:
+    id_type(tables.schemas["item"], asked.item_id)
+    users = tables.schemas["user"]
+    check_id(users, asked.user_id, "user_id", "the users")
+    for argument, name in (("exclude", asked.exclude), ("candidates", asked.candidates)):
+        if name is not None:
+            _check_list(argument, name, users, tables.schemas["item"].field(asked.item_id).type)
+
+
+def _check_list(argument: str, name: str, users: pa.Schema, kind: pa.DataType) -> None:
+    if name not in users.names:
+        near = did_you_mean(name, users.names, label="column")
+        raise ContractError(f'{argument}: the users have no column "{name}"; {near}')
+    own = users.field(name).type
+    inner = own.value_type if pa.types.is_list(own) or pa.types.is_large_list(own) else None
+    same = inner is not None and (
+        pa.types.is_null(inner)
+        or (pa.types.is_integer(inner) and pa.types.is_integer(kind))
+        or (not pa.types.is_integer(kind) and pa.types.is_string(inner))
+    )
+    if not same:
+        raise ContractError(
+            f'{argument}: column "{name}" of the users is {type_text(own)}; it takes lists of item '
+            f"ids, which are {type_text(kind)}"
+        )
+
+
+# Taken apart.
+
+
+def _split(job: _Job) -> Prepared:
+    model = job.model
+    if model.why_as_it_is is not None:
+        raise NotRowWise(f"the model can't be compiled: {model.why_as_it_is}")
+    meta_graph = type(model.meta_graph)()
+    meta_graph.CopyFrom(model.meta_graph)
+    score = model.score.tensors[0]
+    without_controls(meta_graph.graph_def, score, filter(None, [init_op(meta_graph)]))
+    specified = [each for each in map(model.specified, job.inputs) if each is not None]
+    parts = [sized(one, job.tables.schemas, job.samples) for one in specified]
+    tree = new_tree(model.folder, job.parent)
+    write_graph(tree, meta_graph)
+    taken = _taken_apart(model, meta_graph, specified, parts, tree)
+    write_graph(tree, meta_graph)
+    reference = referred(tree, evolve(model.reference(), path=str(tree)))
+    items = _items(job, taken, parts, reference, tree)
+    return _planned(job, taken, parts, items, tree)
+
+
+def _taken_apart(
+    model: CatalogModel,
+    meta_graph: Any,
+    inputs: list[SidedInput],
+    parts: list[tuple[SizedPart, ...]],
+    tree: Path,
+) -> SplitGraph:
+    session = _opened(evolve(model.reference(), path=str(tree)), tree)
+    weights = {one.tensor: one for one in model.weights}
+
+    def load(name: str) -> Array:
+        if name in weights:
+            return as_array(mapped_tensor(weights[name], tree))
+        (found,) = session.prepare([], [name])([])
+        if not isinstance(found, Tensor):
+            raise NotSplit(f'"{name}" is a constant of strings')
+        return as_array(found)
+
+    split_inputs = [
+        SplitInput(
+            one.fed.spec.tensors[0],
+            one.fed.spec.dtype,
+            tuple(SidePart(part.part.side, part.dims) for part in each),
+        )
+        for one, each in zip(inputs, parts, strict=True)
+    ]
+    # The session stays open: constants are read when a rule asks for them.
+    return split(meta_graph.graph_def, split_inputs, model.score.tensors[0], model.column, load)
+
+
+def _opened(model: ModelRef, folder: Path) -> CApiSession:
+    session = open_session(str(folder), model.tags, threads=1)
+    for weight in model.weights:
+        session.feed_always(weight.tensor, mapped_tensor(weight, folder))
+    return session
+
+
+def _side_request(
+    taken: SplitGraph,
+    parts: list[tuple[SizedPart, ...]],
+    side: SideName,
+    outputs: tuple[FetchedOutput, ...],
+) -> Request:
+    """Return what one side feeds, as a request of its own."""
+    fed = []
+    for each, tensors in zip(parts, taken.feeds, strict=True):
+        for part, tensor in zip(each, tensors, strict=True):
+            if part.part.side == side:
+                spec = evolve(part.spec, tensors=(tensor,))
+                fed.append(FedInput(spec, part.part.feed))
+    return Request(tuple(fed), outputs)
+
+
+def _computed(values: tuple[tuple[Side, str], ...]) -> tuple[FetchedOutput, ...]:
+    return tuple(
+        FetchedOutput(
+            f"v{place}",
+            TensorSpec(f"v{place}", value.dtype, (None, *value.dims), (value.tensor,)),
+            Output(f"v{place}"),
+        )
+        for place, (value, _) in enumerate(values)
+    )
+
+
+@frozen(eq=False)
+class _Items:
+    tensors: tuple[ItemTensor, ...]
+    count: int
+
+
+def _items(
+    job: _Job,
+    taken: SplitGraph,
+    parts: list[tuple[SizedPart, ...]],
+    reference: ModelRef,
+    tree: Path,
+) -> _Items:
+    name = job.asked.item_id
+    if taken.items:
+        request = _side_request(taken, parts, "item", _computed(taken.items))
+        table = job.tables.scored_items(request, name, reference)
+    else:
+        table = job.tables.items([name])
+    table = in_order(table, name)
+    write_ids(tree, table.column(name), id_type(job.tables.schemas["item"], name))
+    return _Items(write_values(tree, table, taken.items), table.num_rows)
+
+
+def _planned(
+    job: _Job, taken: SplitGraph, parts: list[tuple[SizedPart, ...]], items: _Items, tree: Path
+) -> Prepared:
+    reference = referred(tree, evolve(job.model.reference(), path=str(tree)))
+    sizing = sizing_of(taken, items.count, job.model)
+    way = SplitPlan(
+        tuple(value.tensor for value, _ in taken.users),
+        tuple(placeholder for _, placeholder in taken.users),
+        items.tensors,
+        f"{USERS}:0",
+        f"{ITEMS}:0",
+        taken.score,
+        items.count,
+        sizing.block_users,
+        sizing.block_items,
+    )
+    request = _side_request(taken, parts, "user", ())
+    plan = _catalog_plan(job, request, way, items.count, taken.score_dtype, reference)
+    found = verified(job.model, job.inputs, job.tables.schemas, job.samples, plan, job.asked, tree)
+    return Prepared(plan, taken, sizing, None, found)
+
+
+def _catalog_plan(
+    job: _Job,
+    request: Request,
+    way: Any,
+    items: int,
+    score: DType,
+    reference: ModelRef,
+) -> CatalogPlan:
+    asked, users = job.asked, job.tables.schemas["user"]
+    # Bound with a number in the place of the recommendations, whose type no tensor has.
+    spec = TensorSpec(RECOMMENDATIONS, FLOAT32, (None,), ("",))
+    request = evolve(
+        request, outputs=(FetchedOutput(RECOMMENDATIONS, spec, Output(RECOMMENDATIONS)),)
+    )
+    plan = bind(request, users, asked.options, reference)
+    kind = _result_type(id_type(job.tables.schemas["item"], asked.item_id), asked.item_id, score)
+    output = OutputPlan(RECOMMENDATIONS, RECOMMENDATIONS, "", score, (), kind)
+    lists = [
+        name and Restriction(name, users.names.index(name))
+        for name in (asked.exclude, asked.candidates)
+    ]
+    beside = [one.column for one in lists if one] + list(getattr(way, "user_columns", ()))
+    plan = evolve(
+        plan, outputs=(output,), batch_rows=_USER_ROWS, fixed_rows=None, beside=tuple(beside)
+    )
+    return CatalogPlan(plan, way, asked.k, items, score.code, lists[0] or None, lists[1] or None)
+
+
+def _result_type(id_kind: pa.DataType, id_name: str, score: DType) -> pa.DataType:
+    fields = [pa.field(id_name, id_kind), pa.field(_SCORE_FIELD, score.arrow)]
+    return pa.list_(pa.struct(fields))
+
+
+# Whole.
+
+
+def _whole(job: _Job, reason: str, row_wise: bool) -> Prepared:
+    name = job.asked.item_id
+    schemas = job.tables.schemas
+    inputs = tuple(each for each in map(job.model.specified, job.inputs) if each is not None)
+    first = whole_job(job.model, inputs, schemas, 1, row_wise=row_wise)
+    columns = dict.fromkeys([name, *first.item_columns])
+    table = in_order(job.tables.items(list(columns)), name)
+    done = whole_job(job.model, inputs, schemas, table.num_rows, row_wise=row_wise)
+    tree = _whole_folder(job, done, table)
+    reference = referred(tree, evolve(job.model.reference(), path=str(tree)))
+    dtype = job.model.score.dtype
+    score = FLOAT32 if dtype.name in ("float32", "half", "bfloat16") else FLOAT64
+    plan = _catalog_plan(job, Request((), ()), done.way, table.num_rows, score, reference)
+    verified_whole(plan, job.samples, schemas, tree)
+    return Prepared(plan, None, None, reason, None)
+
+
+def _whole_folder(job: _Job, done: WholeJob, table: pa.Table) -> Path:
+    tree = new_tree(job.model.folder, job.parent)
+    whole_tree(job.model, tree)
+    name = job.asked.item_id
+    write_ids(tree, table.column(name), id_type(job.tables.schemas["item"], name))
+    write_columns(tree, table, done.item_columns)
+    return tree
+

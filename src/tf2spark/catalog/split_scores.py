@@ -1,0 +1,131 @@
+"""Scores of a graph that was taken apart: blocks of users against blocks of items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from attrs import frozen
+
+from tf2spark.catalog.forms import Array
+from tf2spark.catalog.plan import CatalogPlan, ItemTensor, SplitPlan
+from tf2spark.dtypes import INT32, from_code
+from tf2spark.runtime.arrow_to_tensors import copied_strings, feeder
+from tf2spark.runtime.session import CApiSession
+from tf2spark.runtime.tensor import Tensor
+
+# Scores that are looked at together: a few MiB, so that they stay in the processor's cache.
+_TOGETHER = 1 << 20
+
+
+@frozen(eq=False)
+class Block:
+    """Scores of users `users[0]` to `users[1] - 1` of a batch, for items from place `first` on."""
+
+    users: tuple[int, int]
+    first: int
+    scores: Array
+
+
+class PairsRefused(Exception):
+    """Some users have no score with an item: their rows, the items' places, and why."""
+
+    def __init__(self, rows: Array, places: Array, reasons: Sequence[str]) -> None:
+        super().__init__(f"{len(rows)} users: {reasons[0]}")
+        self.rows = rows
+        self._places = places
+        self._reasons = reasons
+
+    def texts(self, ids: pa.Array) -> list[str]:
+        """Return a reason a row that names the item by its id."""
+        pairs = zip(self._places.tolist(), self._reasons, strict=True)
+        return [f"with item {ids[place].as_py()!r}: {reason}" for place, reason in pairs]
+
+
+Blocks = Callable[[pa.RecordBatch], Iterator[Block]]
+
+
+def split_blocks(plan: CatalogPlan, way: SplitPlan, session: CApiSession) -> Blocks:
+    """Return the function that scores a batch of users, block by block.
+
+    It raises `RowsRefused` for users that can't be fed, `TensorFlowFailure` where TensorFlow
+    refuses their values.
+    """
+    inputs = plan.users.inputs
+    feeders = [_feeder(plan, feeder(one, None)) for one in inputs]
+    values = session.prepare(
+        [name for one in inputs for name in one.tensors], list(way.user_tensors)
+    )
+    score = _scorer(way, session)
+
+    def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
+        tensors = [tensor for feed in feeders for tensor in feed(batch)]
+        users = values(tensors) if way.user_tensors else []
+        for start in range(0, batch.num_rows, way.block_users):
+            stop = min(start + way.block_users, batch.num_rows)
+            cut = [_rows(one, start, stop) for one in users if isinstance(one, Tensor)]
+            for first, scores in score(cut, stop - start):
+                yield Block((start, stop), first, scores)
+
+    return blocks
+
+
+def _feeder(
+    plan: CatalogPlan, feed: Callable[[pa.RecordBatch], tuple[Tensor, ...]]
+) -> Callable[[pa.RecordBatch], tuple[Tensor, ...]]:
+    if not plan.users.model.copy_strings:
+        return feed
+    return lambda batch: tuple(
+        copied_strings(one) if one.dtype.numpy is None else one for one in feed(batch)
+    )
+
+
+def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
+    data = tensor.data[start:stop]
+    return Tensor(tensor.dtype, data.shape, data, tensor.data)
+
+
+def _scorer(
+    way: SplitPlan, session: CApiSession
+) -> Callable[[Sequence[Tensor], int], Iterator[tuple[int, Array]]]:
+    """Return the function that scores a block of users against all items, a part at a time."""
+    sizes = [way.users_size, way.items_size]
+    placeholders = [one.placeholder for one in way.items]
+    run = session.prepare([*sizes, *way.placeholders, *placeholders], [way.score])
+    mapped = [_mapped(Path(session.path), one) for one in way.items]
+    count = way.item_count
+    parts = [
+        (first, min(first + way.block_items, count)) for first in range(0, count, way.block_items)
+    ]
+    cut = {part: [_rows(one, *part) for one in mapped] for part in parts}
+
+    def scores_of(users: Sequence[Tensor], rows: int, part: tuple[int, int]) -> Array:
+        counts = [_scalar(rows), _scalar(part[1] - part[0])]
+        (scores,) = run([*counts, *users, *cut[part]])
+        assert isinstance(scores, Tensor)
+        return scores.data
+
+    def score(users: Sequence[Tensor], rows: int) -> Iterator[tuple[int, Array]]:
+        together = max(1, _TOGETHER // max(1, rows * way.block_items))
+        for place in range(0, len(parts), together):
+            some = parts[place : place + together]
+            found = [scores_of(users, rows, part) for part in some]
+            yield some[0][0], found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+
+    return score
+
+
+def _scalar(value: int) -> Tensor:
+    return Tensor(INT32, (), np.array(value, np.int32))
+
+
+def _mapped(folder: Path, item: ItemTensor) -> Tensor:
+    dtype = from_code(item.code)
+    assert dtype.numpy is not None
+    if not item.shape[0] or not np.prod(item.shape):
+        return Tensor(dtype, item.shape, np.zeros(item.shape, dtype.numpy))
+    # Private ("c"), so that no write could ever reach the file; one copy a host all the same.
+    data = np.memmap(folder / item.path, dtype.numpy, mode="c", shape=item.shape)
+    return Tensor(dtype, item.shape, data)

@@ -1,0 +1,93 @@
+"""The plan of a model that stays whole: one user against all items a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+from attrs import evolve, frozen
+
+from tf2spark.binding.bind import Options, bind
+from tf2spark.binding.outputs import plan_output
+from tf2spark.binding.request import FetchedOutput, Request
+from tf2spark.catalog.plan import WholePlan
+from tf2spark.catalog.sides import Schemas, SidedInput
+from tf2spark.catalog.source import CatalogModel
+from tf2spark.columns import Output
+from tf2spark.plan import Plan
+
+_SCORE = "score"
+_ROWS_A_RUN = 1 << 14
+
+
+@frozen
+class WholeJob:
+    """A plan, and the item columns that it feeds."""
+
+    way: WholePlan
+    item_columns: tuple[str, ...]
+
+
+def whole_job(
+    model: CatalogModel,
+    inputs: tuple[SidedInput, ...],
+    schemas: Schemas,
+    items: int,
+    *,
+    row_wise: bool,
+) -> WholeJob:
+    """Bind pairs of users and items, side by side in one table, to the whole graph.
+
+    Raises:
+        ContractError: Tables and model don't fit.
+    """
+    users, catalog = schemas["user"], schemas["item"]
+    request = _request(model, inputs)
+    plan = _bound(model, request, _joint(users, users.names, catalog, catalog.names))
+    used = {source.column for one in plan.inputs for source in one.sources}
+    ours = tuple(place for place in range(len(users)) if place in used)
+    theirs = tuple(place for place in range(len(catalog)) if len(users) + place in used)
+    user_names = [users.names[place] for place in ours]
+    item_names = tuple(catalog.names[place] for place in theirs)
+    plan = _bound(model, request, _joint(users, user_names, catalog, item_names))
+    way = WholePlan(
+        plan.inputs,
+        ours,
+        tuple(f"user:{name}" for name in user_names),
+        plan.outputs[0],
+        model.column,
+        plan.fixed_rows,
+        min(items, _ROWS_A_RUN) if row_wise else max(1, items),
+    )
+    return WholeJob(way, item_names)
+
+
+def _request(model: CatalogModel, inputs: tuple[SidedInput, ...]) -> Request:
+    score = FetchedOutput(_SCORE, model.score, Output(model.score.name))
+    return Request(tuple(one.fed for one in inputs), (score,))
+
+
+def _joint(
+    users: pa.Schema, user_names: list[str], items: pa.Schema, item_names: tuple[str, ...]
+) -> pa.Schema:
+    fields = [users.field(name).with_name(f"user:{name}") for name in user_names]
+    return pa.schema([*fields, *(items.field(n).with_name(f"item:{n}") for n in item_names)])
+
+
+def _bound(model: CatalogModel, request: Request, schema: pa.Schema) -> Plan:
+    # Checked here, so that a score that is no column is refused with its own words.
+    plan_output(_SCORE, model.score)
+    inputs = tuple(evolve(one, by_name=False) for one in request.inputs)
+    return bind(evolve(request, inputs=inputs), schema, Options(keep=()), model.reference())
+
+
+def whole_tree(model: CatalogModel, tree: Path) -> None:
+    """Lay the model out in a folder, as it is."""
+    import shutil
+
+    for name in ("saved_model.pb", "variables"):
+        source = model.folder / name
+        if source.is_dir():
+            shutil.copytree(source, tree / name)
+        elif source.is_file():
+            shutil.copyfile(source, tree / name)
