@@ -11,7 +11,7 @@ from attrs import evolve
 
 from tf2spark.catalog.files import mapped_table
 from tf2spark.catalog.forms import Array
-from tf2spark.catalog.plan import IDS_FILE, CatalogPlan, Restriction, SplitPlan, WholePlan
+from tf2spark.catalog.plan import IDS_FILE, CatalogPlan, SplitPlan, for_columns
 from tf2spark.catalog.restrictions import Lists, lists_of
 from tf2spark.catalog.split_scores import Block, PairsRefused, split_blocks
 from tf2spark.catalog.topk import Places, TopK
@@ -35,27 +35,9 @@ def recommend_batches(
     ids = mapped_table(Path(session.path), IDS_FILE).column(0)
 
     def make(narrow: Plan, used: list[int]) -> Runner:
-        return _runner(_narrowed(plan, narrow, used), session, ids)
+        return _runner(evolve(for_columns(plan, used), users=narrow), session, ids)
 
     yield from score_batches(plan.users, session, batches, place=place, make_runner=make)
-
-
-def _narrowed(plan: CatalogPlan, narrow: Plan, used: list[int]) -> CatalogPlan:
-    """Return the plan for batches of the used columns alone."""
-
-    def moved(one: Restriction | None) -> Restriction | None:
-        return one and evolve(one, column=used.index(one.column))
-
-    way = plan.way
-    if isinstance(way, WholePlan):
-        way = evolve(way, user_columns=tuple(used.index(one) for one in way.user_columns))
-    return evolve(
-        plan,
-        users=narrow,
-        way=way,
-        exclude=moved(plan.exclude),
-        candidates=moved(plan.candidates),
-    )
 
 
 def scores_of(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordBatch], Array]:

@@ -86,13 +86,18 @@ def write_ids(tree: Path, ids: pa.Array, kind: pa.DataType) -> None:
     write_table(tree, IDS_FILE, pa.table({"id": ids.cast(kind)}))
 
 
+def value_column(place: int) -> str:
+    """Return the name of the column of an item's value."""
+    return f"tf2spark_value_{place}"
+
+
 def write_values(
     tree: Path, table: pa.Table, wanted: tuple[tuple[Side, str], ...]
 ) -> tuple[ItemTensor, ...]:
-    """Write what was computed for every item: columns v0, v1, ... of a table in order."""
+    """Write what was computed for every item, a column each (`value_column`)."""
     return tuple(
         write_item_tensor(
-            tree, place, placeholder, value.dtype, _array(table.column(f"v{place}"), value)
+            tree, place, placeholder, value.dtype, _array(table.column(value_column(place)), value)
         )
         for place, (value, placeholder) in enumerate(wanted)
     )

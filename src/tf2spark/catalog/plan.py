@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
 
 from tf2spark.plan import InputPlan, OutputPlan, Plan
 
@@ -110,3 +112,31 @@ class CatalogPlan:
     score_code: int
     exclude: Restriction | None = None
     candidates: Restriction | None = None
+
+
+def for_columns(plan: CatalogPlan, columns: Sequence[int]) -> CatalogPlan:
+    """Return the plan for a table of these columns of the users alone, in this order."""
+    where = {column: place for place, column in enumerate(columns)}
+    inputs = tuple(
+        evolve(one, sources=tuple(evolve(s, column=where[s.column]) for s in one.sources))
+        for one in plan.users.inputs
+    )
+    users = evolve(
+        plan.users,
+        inputs=inputs,
+        keep=tuple(where[one] for one in plan.users.keep if one in where),
+        beside=tuple(where[one] for one in plan.users.beside),
+    )
+    way = plan.way
+    if isinstance(way, WholePlan):
+        way = evolve(way, user_columns=tuple(where[one] for one in way.user_columns))
+    lists = [
+        one and evolve(one, column=where[one.column]) for one in (plan.exclude, plan.candidates)
+    ]
+    return evolve(plan, users=users, way=way, exclude=lists[0], candidates=lists[1])
+
+
+def used_columns(plan: CatalogPlan) -> list[int]:
+    """Return the users' columns that are kept or read."""
+    read = {source.column for one in plan.users.inputs for source in one.sources}
+    return sorted({*plan.users.keep, *plan.users.beside, *read})

@@ -23,6 +23,7 @@ from tf2spark.catalog.items import (
     check_id,
     id_type,
     in_order,
+    value_column,
     write_columns,
     write_ids,
     write_values,
@@ -226,9 +227,9 @@ def _side_request(
 def _computed(values: tuple[tuple[Side, str], ...]) -> tuple[FetchedOutput, ...]:
     return tuple(
         FetchedOutput(
-            f"v{place}",
-            TensorSpec(f"v{place}", value.dtype, (None, *value.dims), (value.tensor,)),
-            Output(f"v{place}"),
+            value_column(place),
+            TensorSpec(value_column(place), value.dtype, (None, *value.dims), (value.tensor,)),
+            Output(value_column(place)),
         )
         for place, (value, _) in enumerate(values)
     )

@@ -18,6 +18,7 @@ from tf2spark.runtime.worker_session import session_of
 if TYPE_CHECKING:
     from tf2spark.binding.bind import Options
     from tf2spark.binding.request import Request
+    from tf2spark.catalog.plan import CatalogPlan
 
 Batches = Iterator[pa.RecordBatch]
 Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
@@ -80,6 +81,22 @@ def partition_scorer(plan: Plan, names: tuple[str, ...]) -> Callable[[Batches], 
             yield pa.RecordBatch.from_arrays(scored.columns, names=numbers(scored.num_columns))
 
     return score_partition
+
+
+def partition_recommender(
+    plan: CatalogPlan, names: tuple[str, ...]
+) -> Callable[[Batches], Batches]:
+    """Return the function for `DataFrame.mapInArrow` that gives users their recommendations."""
+
+    def recommend_partition(batches: Batches) -> Batches:
+        from tf2spark.catalog.blocks import recommend_batches
+
+        named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
+        session = _session(plan.users.model)
+        for found in recommend_batches(plan, session, named, place=_place()):
+            yield pa.RecordBatch.from_arrays(found.columns, names=numbers(found.num_columns))
+
+    return recommend_partition
 
 
 def column_scorer(plan: Plan, names: tuple[str, ...]) -> Columns:

@@ -1,0 +1,118 @@
+"""`recommend` on Spark DataFrames: items at once, users lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from attrs import evolve, frozen
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StructField, StructType
+
+from tf2spark.binding.bind import Options
+from tf2spark.binding.request import Request
+from tf2spark.catalog.forms import SideName
+from tf2spark.catalog.plan import for_columns, used_columns
+from tf2spark.catalog.prepare import Prepared
+from tf2spark.catalog.sides import Schemas
+from tf2spark.errors import ContractError, from_text
+from tf2spark.plan import ModelRef
+from tf2spark.spark.limits import check_worker_memory
+from tf2spark.spark.score import column, output_fields, score_dataframe, task_cpus
+from tf2spark.spark.shipping import ship
+from tf2spark.spark.types import arrow_schema
+from tf2spark.spark.worker import numbers, partition_recommender
+
+
+@frozen(eq=False)
+class SparkTables:
+    """Users and items as Spark DataFrames."""
+
+    users: DataFrame
+    items_table: DataFrame
+
+    def __attrs_post_init__(self) -> None:
+        for what, table in (("users", self.users), ("items", self.items_table)):
+            if not hasattr(table, "mapInArrow"):
+                kind = f"{type(table).__module__}.{type(table).__qualname__}"
+                raise ContractError(
+                    f"recommend() takes users and items both as Spark DataFrames, the {what} are "
+                    f"{kind}: spark.createDataFrame(it) makes one of pandas and pyarrow tables"
+                )
+        check_worker_memory(self.users.sparkSession)
+        if self.items_table.isStreaming:
+            raise ContractError(
+                "the items are a stream: the catalog is read whole, so give a table (users may be "
+                "a stream)"
+            )
+
+    @property
+    def schemas(self) -> Schemas:
+        return {
+            "user": arrow_schema(self.users.schema),
+            "item": arrow_schema(self.items_table.schema),
+        }
+
+    def sample(self, side: SideName, rows: int) -> pa.Table:
+        table = self.users if side == "user" else self.items_table
+        if table.isStreaming:
+            return self.schemas[side].empty_table()
+        return collected(table.limit(rows))
+
+    def items(self, columns: Sequence[str]) -> pa.Table:
+        return collected(self.items_table.select(*map(column, columns)))
+
+    def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
+        options = Options(keep=(item_id,))
+        return collected(score_dataframe(self.items_table, request, options, model))
+
+
+def collected(table: DataFrame) -> pa.Table:
+    """Return a DataFrame's rows as an Arrow table, with the errors of workers as our own.
+
+    Raises:
+        Tf2SparkError: A worker raised it.
+    """
+    try:
+        return _collected(table)
+    except PySparkException as error:
+        ours = from_text(str(error))
+        if ours is None:
+            raise
+        raise ours from None
+
+
+def _collected(table: Any) -> pa.Table:
+    if hasattr(table, "toArrow"):
+        found = table.toArrow()
+    else:
+        batches = table._collect_as_arrow()
+        schema = arrow_schema(table.schema)
+        found = pa.Table.from_batches(batches) if batches else schema.empty_table()
+    return found.rename_columns(table.columns)
+
+
+def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
+    """Return the users with their recommendations; nothing runs until an action."""
+    spark = users.sparkSession
+    model = evolve(prepared.plan.users.model, threads=task_cpus(spark))
+    plan = evolve(
+        prepared.plan, users=evolve(prepared.plan.users, model=ship(spark, model))
+    )
+    needed = used_columns(plan)
+    names = tuple(users.columns[index] for index in needed)
+    plan = for_columns(plan, needed)
+    table = users.select(*map(column, names))
+    fields = [table.schema.fields[index] for index in plan.users.keep] + output_fields(plan.users)
+    # mapInArrow looks columns up by name, both ways, and trips over dots and over equal names.
+    returns = StructType(
+        [
+            StructField(number, one.dataType, one.nullable, one.metadata)
+            for number, one in zip(numbers(len(fields)), fields, strict=True)
+        ]
+    )
+    numbered = table.toDF(*numbers(len(names)))
+    found = numbered.mapInArrow(partition_recommender(plan, names), returns)
+    return found.toDF(*(one.name for one in fields))
