@@ -1,8 +1,8 @@
 """`recommend` without Spark, in a process of its own on one core, for two numbers of users.
 
-Run as ``python -m benchmarks.recommend_opener JOB``, JOB as JSON. It prints the seconds of each
-call as JSON, one list a number of users. What a pair costs is the difference: opening the model,
-planning and the items' values are in both.
+Run as ``python -m benchmarks.recommend_opener JOB``, JOB as JSON. It prints the CPU seconds of
+each call as JSON, one list a number of users. What a pair costs is the difference: opening the
+model, planning and the items' values are in both.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def main(job: Job) -> None:
     found: tuple[list[float], list[float]] = ([], [])
     for turn in range(-1, job.runs):
         for count, times in zip((job.few, job.many), found, strict=True):
-            before = time.perf_counter()
+            before = time.process_time()
             made = model.recommend(users.slice(0, count), items, job.k, feed=job.feed)
-            seconds = time.perf_counter() - before
+            seconds = time.process_time() - before
             assert made.num_rows == count, made.num_rows
             if turn >= 0:
                 times.append(seconds)
