@@ -32,7 +32,10 @@ class LocalTables:
     _arrow: dict[SideName, pa.Table] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        tables = {"user": as_arrow(self.users, "users"), "item": as_arrow(self.items_table, "items")}
+        tables = {
+            "user": as_arrow(self.users, "users"),
+            "item": as_arrow(self.items_table, "items"),
+        }
         object.__setattr__(self, "_arrow", tables)
 
     @property

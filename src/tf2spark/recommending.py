@@ -118,9 +118,7 @@ def catalog_model(
         module = compiler()
         options = module.CompileOptions(tolerance=TOLERANCE)
         try:
-            module.compile_to(
-                package_folder, place, loaded, _compiled(request), signature, options
-            )
+            module.compile_to(package_folder, place, loaded, _compiled(request), signature, options)
         except ModelError as error:
             return _as_it_is(place, loaded, request, column, str(error), copy_strings)
         read = savedmodel.read(package_folder)
@@ -189,8 +187,7 @@ def _compiled(request: Request) -> Request:
 
 def _to_compile(one: FedInput) -> FedInput:
     spec = one.spec
-    if isinstance(one.feed, Constant) and spec.kind == "dense":
-        if spec.shape is not None and None not in spec.shape:
-            return one
+    known = spec.kind == "dense" and spec.shape is not None and None not in spec.shape
+    if known and isinstance(one.feed, Constant):
+        return one
     return evolve(one, feed=Column(spec.name.partition(":")[0]))
-

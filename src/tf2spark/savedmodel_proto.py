@@ -1,4 +1,4 @@
-"""The parts of TensorFlow's protobuf messages that tf2spark reads and writes, described by our own table.
+"""TensorFlow's protobuf messages, as far as tf2spark reads and writes them, in a table of our own.
 
 TensorFlow's Python takes seconds to import and registers its messages in protobuf's default pool.
 This table lives in a pool of its own, so both can be in one process, and it is compiled at import

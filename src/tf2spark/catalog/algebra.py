@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tf2spark.catalog.compute import flat
+from tf2spark.catalog.compute import flat, operand
 from tf2spark.catalog.emit import Builder, one_side
 from tf2spark.catalog.forms import (
     Concat,
@@ -68,7 +68,7 @@ def total(b: Builder, terms: Sequence[Value], dims: Dims) -> Value:
             found.append(_added(b, ours))
     for constant in (term for term in terms if isinstance(term, Const)):
         if found:
-            found[0] = b.elementwise("AddV2", [found[0], constant], constant.dtype)
+            found[0] = b.elementwise("AddV2", [operand(b, found[0]), constant], constant.dtype)
         else:
             found.append(constant)
     found += _pairs_added(b, [term for term in terms if isinstance(term, Pair)])

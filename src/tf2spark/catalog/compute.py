@@ -74,6 +74,8 @@ def _by_size(value: Operand) -> tuple[bool, int]:
 
 def _multiplied(b: Builder, value: Product) -> Operand:
     left, right = operand(b, value.left), operand(b, value.right)
-    if left is right:
-        return b.elementwise("Square", [left], value.dtype)
-    return b.elementwise("Mul", [left, right], value.dtype)
+    same = left is right
+    made: Operand = b.elementwise(
+        "Square" if same else "Mul", [left] if same else [left, right], value.dtype
+    )
+    return made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-
 from pathlib import Path
 from typing import Any
 
@@ -80,5 +79,3 @@ def referred(tree: Path, model: ModelRef) -> ModelRef:
     """Return what a worker is told of the model in a folder, called by its content."""
     manifest = Manifest(entries_of(tree), model.tags, model.weights)
     return evolve(model, path=str(tree), digest=manifest.digest, files=())
-
-

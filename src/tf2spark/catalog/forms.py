@@ -176,14 +176,12 @@ def broadcast_dims(values: Sequence[Value]) -> Dims:
     Raises:
         NotRowWise: The batch of one would meet a feature axis of another.
     """
-    rows = [value for value in values if not isinstance(value, Const)]
-    rank = max(len(dims_of(value)) for value in rows)
-    for value in rows:
-        if len(dims_of(value)) != rank:
-            raise NotRowWise("tensors of different rank meet, so that rows meet columns")
+    rank = max(len(dims_of(value)) for value in values if not isinstance(value, Const))
     for value in values:
         if isinstance(value, Const):
             _refuse_batch(value, rank)
+        elif len(dims_of(value)) != rank:
+            raise NotRowWise("tensors of different rank meet, so that rows meet columns")
     found: list[int | None] = [1] * rank
     for value in values:
         dims = dims_of(value)[-rank:] if rank else ()

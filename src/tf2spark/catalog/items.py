@@ -24,7 +24,9 @@ def check_id(schema: pa.Schema, name: str, argument: str, table: str) -> pa.Data
     """
     if name not in schema.names:
         near = did_you_mean(name, schema.names, label="column")
-        raise ContractError(f'{table} have no column "{name}": name their id, {argument}=...; {near}')
+        raise ContractError(
+            f'{table} have no column "{name}": name their id, {argument}=...; {near}'
+        )
     return schema.field(name).type
 
 
@@ -116,7 +118,7 @@ def _array(column: pa.ChunkedArray, value: Side) -> Array:
 
 
 def write_columns(tree: Path, table: pa.Table, names: tuple[str, ...]) -> None:
-    """Write the columns of items that the whole graph is fed, named as a batch of pairs has them."""
+    """Write the columns of items that the whole graph is fed, as a batch of pairs names them."""
     named = table.select(names).rename_columns([f"item:{name}" for name in names])
     # A table without columns would have no rows either.
     write_table(tree, ITEMS_FILE, named if names else pa.table({"item:": pa.nulls(len(table))}))

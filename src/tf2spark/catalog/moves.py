@@ -200,7 +200,7 @@ def _narrow_taken(
 def widened(b: Builder, value: Sum) -> tuple[Value, ...]:
     """Return the terms of a sum, all of them as wide as the sum is."""
     dims = value.dims
-    found = []
+    found: list[Value] = []
     for term in value.terms:
         own = dims_of(term)
         if isinstance(term, Const):

@@ -1,4 +1,4 @@
-"""`recommend` on the driver: the graph taken apart and checked, the catalog computed, the plan made.
+"""`recommend` on the driver: the graph taken apart, the catalog computed, the plan made.
 
 What can't be taken apart, or gives other scores when it is, runs whole; the plan says why.
 """
@@ -341,4 +341,3 @@ def _whole_folder(job: _Job, done: WholeJob, table: pa.Table) -> Path:
     write_ids(tree, table.column(name), id_type(job.tables.schemas["item"], name))
     write_columns(tree, table, done.item_columns)
     return tree
-

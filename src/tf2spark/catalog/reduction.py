@@ -110,7 +110,8 @@ def _of_factors(
     rows = [each for each in (one, other) if isinstance(each, Side | Pair)]
     apart = len(rows) == 2 and one_side(rows) is None
     if apart and not all(isinstance(each, Pair) for each in rows):
-        own = broadcast_dims(rows)
-        return _times(b, contract(b, *rows, axes, keep=keep), own, dims, axes)
+        first, second = rows
+        found = contract(b, first, second, axes, keep=keep)
+        return _times(b, found, broadcast_dims(rows), dims, axes)
     made = multiply(b, one, other)
     return _of_term(b, flat(b, made) if isinstance(made, Product) else made, dims, axes, keep=keep)

@@ -8,6 +8,7 @@ by row on its last axes, add its name to a list; anything else is a function of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from tf2spark.catalog.forms import (
     Sizes,
     Sum,
     Value,
+    count,
     dims_of,
     known,
     sides_of,
@@ -141,7 +143,7 @@ def divided(call: Call) -> Value:
 def _divided_by(call: Call, value: Value, by: Const) -> Value:
     if isinstance(value, Concat):
         return elementwise(call)
-    if np.prod(by.shape) != 1 and isinstance(value, Sum | Product):
+    if count(by.shape) != 1 and isinstance(value, Sum | Product):
         return elementwise(call)
     return each_term(
         call.b, value, lambda term: apply_elementwise(call.b, call.node, [term, by], term.dtype)
@@ -211,9 +213,9 @@ def mean(call: Call) -> Value:
     if isinstance(call.inputs[0], Side):
         return applied(call)
     dims = dims_of(call.inputs[0])
-    sizes = known(tuple(dims[axis - 1] for axis in axes), "a mean")
+    size = prod(known(tuple(dims[axis - 1] for axis in axes), "a mean"))
     found = reduce_sum(call.b, call.inputs[0], axes, keep=call.attr("keep_dims").b)
-    return multiply(call.b, found, call.b.constant(1 / np.prod(sizes), call.dtype))
+    return multiply(call.b, found, call.b.constant(1 / size, call.dtype))
 
 
 def reduced(op: str | None) -> Rule:
@@ -233,22 +235,26 @@ def reduced(op: str | None) -> Rule:
         found = parts[0]
         for part in parts[1:]:
             found = call.b.elementwise(op, [found, part], call.dtype)
-        return found
+        whole: Value = found
+        return whole
 
     return rule
 
 
-def largest(call: Call) -> Value:
+def largest(call: Call) -> Value | Sequence[Value]:
     """Reduce to the largest; that of a whole batch of integers only bounds something."""
     value = call.inputs[0]
     axes = {axis % call.rank() for axis in call.ints(1)}
     if 0 in axes and call.dtype.is_integer and len(axes) == call.rank():
         unknown = np.empty((), object)
         return Sizes(unknown, call.dtype, sides_of(value))
-    return reduced("Maximum")(call)
+    return _LARGEST(call)
 
 
-def _reduced_part(call: Call, part: Value, axes: Sequence[int], keep: bool) -> Any:
+_LARGEST = reduced("Maximum")
+
+
+def _reduced_part(call: Call, part: Value, axes: Sequence[int], keep: bool) -> Side | Pair:
     one = part if isinstance(part, Side) else flat(call.b, part)
     axis = call.b.ints(*axes)
     node = type(call.node)()

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf2spark.catalog.calls import Call, Rule, applied, feature_axis
-from tf2spark.catalog.compute import flat
+from tf2spark.catalog.calls import Call, Rule, feature_axis
 from tf2spark.catalog.forms import (
     Batch,
     Const,
@@ -199,7 +198,8 @@ def strided_slice(call: Call) -> Value:
 
 
 def _indexed(call: Call, index: list[Any]) -> Value:
-    value, axis, dims = call.inputs[0], 1, []
+    value, axis = call.inputs[0], 1
+    dims: list[int | None] = []
     for one in index:
         if one is None:
             dims.append(1)
@@ -228,7 +228,7 @@ def columns(call: Call, axis: int) -> Value:
     parts = [taken(call.b, value, axis, one, 1) for one in numbers]
     found = parts[0] if len(parts) == 1 else concat(call.b, parts, axis)
     dims = dims_of(found)
-    return reshaped(call.b, found, (*dims[: axis - 1], *places.shape, *dims[axis:]))  # type: ignore[arg-type]
+    return reshaped(call.b, found, (*dims[: axis - 1], *places.shape, *dims[axis:]))
 
 
 def tile(call: Call) -> Value:

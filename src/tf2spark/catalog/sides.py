@@ -93,7 +93,7 @@ def _renamed(feed: Feed, paths: object) -> Feed:
         case Joined(columns) | Assembled(columns):
             return evolve(feed, columns=tuple(take() for _ in columns))
         case Padded():
-            return evolve(feed, column=_renamed(feed.column, paths))
+            return Padded(_renamed(feed.column, paths), feed.value)  # type: ignore[arg-type]
         case _:
             return feed
 

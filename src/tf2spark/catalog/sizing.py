@@ -114,7 +114,19 @@ def _infos(graph: Any, nodes: list[Any]) -> dict[str, Shape]:
     return {name: info[1] for name, info in found.items() if info is not None}
 
 
-_FREE = frozenset("Const Placeholder Reshape Pack ExpandDims Identity Shape Slice Squeeze".split())
+_FREE = frozenset(
+    [
+        "Const",
+        "Placeholder",
+        "Reshape",
+        "Pack",
+        "ExpandDims",
+        "Identity",
+        "Shape",
+        "Slice",
+        "Squeeze",
+    ]
+)
 
 
 def _row_bytes(node: Any, infos: dict[str, Shape]) -> int:
@@ -132,7 +144,9 @@ def _value_bytes(dims: Dims, code: int) -> int:
     return prod(size or 1 for size in dims) * (4 if kind is None else kind.itemsize)
 
 
-_PRODUCTS = frozenset("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum Conv2D".split())
+_PRODUCTS = frozenset(
+    ["MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"]
+)
 
 
 def _flops(node: Any, infos: dict[str, Shape]) -> int:

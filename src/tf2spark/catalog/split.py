@@ -204,9 +204,8 @@ class _Walk:
             self.values[f"{node.name}:{place}"] = value
 
     def _outputs(self, node: Any, inputs: Sequence[Value]) -> Sequence[Value]:
-        if any(isinstance(one, Sizes) for one in inputs) and node.op in SIZE_OPS:
-            if all(isinstance(one, Sizes | Const) for one in inputs):
-                return [computed(node, inputs)]
+        if node.op in SIZE_OPS and all(isinstance(one, Sizes | Const) for one in inputs):
+            return [computed(node, inputs)]
         if node.op in _RANDOM:
             return [drawn(node)]
         if any(isinstance(one, Between) for one in inputs):
@@ -214,7 +213,7 @@ class _Walk:
         rule = RULES.get(node.op)
         if rule is None:
             raise NotRowWise("this op isn't known to treat rows apart")
-        infos = []
+        infos: list[Info] = []
         while (info := self.infos.get(f"{node.name}:{len(infos)}")) is not None:
             infos.append(info)
         found = rule(Call(self.b, node, tuple(inputs), tuple(infos)))
@@ -222,7 +221,7 @@ class _Walk:
 
     def _folded(self, node: Any, inputs: Sequence[Value]) -> None:
         """Compute what only our knowledge of shapes makes constant."""
-        names = []
+        names: list[str] = []
         while f"{node.name}:{len(names)}" in self.infos:
             names.append(f"{node.name}:{len(names)}")
         constants = [one for one in inputs if isinstance(one, Const)]
@@ -251,12 +250,13 @@ class _Walk:
         return Const(name, dtype, shape or (), load)
 
 
-_RANDOM = frozenset(
-    "Multinomial RandomGamma RandomPoissonV2 RandomShuffle RandomStandardNormal RandomUniform "
-    "RandomUniformInt StatelessMultinomial StatelessRandomNormal StatelessRandomNormalV2 "
-    "StatelessRandomUniform StatelessRandomUniformInt StatelessRandomUniformV2 "
-    "StatelessTruncatedNormal TruncatedNormal".split()
-)
+_DRAWING = """
+Multinomial RandomGamma RandomPoissonV2 RandomShuffle RandomStandardNormal RandomUniform
+RandomUniformInt StatelessMultinomial StatelessRandomNormal StatelessRandomNormalV2
+StatelessRandomUniform StatelessRandomUniformInt StatelessRandomUniformV2 StatelessTruncatedNormal
+TruncatedNormal
+"""
+_RANDOM = frozenset(_DRAWING.split())
 
 
 def _one_a_pair(b: Builder, value: Value, column: int | None) -> Value:

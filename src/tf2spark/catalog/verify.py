@@ -73,7 +73,8 @@ def verified(
         theirs = [whole(users.slice(row, 1)) for row in good]
     finally:
         split_session.close()
-    kept = [(one[places], other) for one, other in zip(ours, theirs, strict=True) if other is not None]  # fmt: skip
+    pairs = zip(ours, theirs, strict=True)
+    kept = [(one[places], other) for one, other in pairs if other is not None]
     if not kept:
         return None
     got, want = (np.stack(each).astype(np.float64) for each in zip(*kept, strict=True))
@@ -180,9 +181,7 @@ def _whole_scorer(
     return scored
 
 
-def verified_whole(
-    plan: CatalogPlan, samples: Samples, schemas: Schemas, tree: Path
-) -> None:
+def verified_whole(plan: CatalogPlan, samples: Samples, schemas: Schemas, tree: Path) -> None:
     """Score the first user that can be scored against all items, so that a bad item is named.
 
     Raises:

@@ -16,6 +16,7 @@ from tf2spark.catalog.compute import flat
 from tf2spark.catalog.contraction import contract
 from tf2spark.catalog.emit import Builder, renewed
 from tf2spark.catalog.forms import (
+    Array,
     Concat,
     Const,
     Dims,
@@ -61,7 +62,7 @@ def _dims(value: Value, weight: Const) -> Dims:
 def _cut(b: Builder, value: Concat, weight: Const) -> list[Weighted]:
     """Give each part its rows of the matrix; parts of one side, wherever they stand, as one."""
     matrix, first = weight.value, 0
-    found: list[tuple[Value, np.ndarray]] = []  # type: ignore[type-arg]
+    found: list[tuple[Value, Array]] = []
     for part in value.parts:
         size = known((dims_of(part)[-1],), "a part of a layer's input")[0]
         found.append((part, matrix[first : first + size]))

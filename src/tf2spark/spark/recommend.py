@@ -98,9 +98,7 @@ def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
     """Return the users with their recommendations; nothing runs until an action."""
     spark = users.sparkSession
     model = evolve(prepared.plan.users.model, threads=task_cpus(spark))
-    plan = evolve(
-        prepared.plan, users=evolve(prepared.plan.users, model=ship(spark, model))
-    )
+    plan = evolve(prepared.plan, users=evolve(prepared.plan.users, model=ship(spark, model)))
     needed = used_columns(plan)
     names = tuple(users.columns[index] for index in needed)
     plan = for_columns(plan, needed)
