@@ -159,7 +159,8 @@ def main(name: str, path: str) -> None:
     if name.startswith("mlp-"):
         make_mlp(path, int(name.removeprefix("mlp-")))
     elif name.startswith("embedding-"):
-        make_embedding(path, {"embedding-1gb": 4_000_000, "embedding-256mb": 1_000_000}[name])
+        rows = {"1gb": 4_000_000, "256mb": 1_000_000, "64mb": 250_000}
+        make_embedding(path, rows[name.removeprefix("embedding-")])
     else:
         makers = {"sparse": make_sparse, "strings": make_strings}
         {**makers, "wide-deep": make_wide_deep, "lstm": make_lstm}[name](path)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ import keras
 import pytest
 
 import tf2spark
-from services.hdfs import hdfs
+from services.hdfs import bytes_sent, hdfs
 from services.lean_python import lean_python
 from services.s3 import s3
 from services.standalone import standalone
@@ -111,9 +109,9 @@ def test_a_package_is_read_once_an_executor(kind: str, tmp_path: Path) -> None:
     with hdfs(tmp_path) as url, cluster(kind, tmp_path, url) as (master, settings, environment):
         package = f"{url}/big.tf2spark"
         size_bytes = write_big_package(tmp_path, package)
-        before = bytes_read(tmp_path)
+        before = bytes_sent(tmp_path)
         report = run_python(_READS_JOB, master, package, *settings, **environment)
-        read_bytes = bytes_read(tmp_path) - before
+        read_bytes = bytes_sent(tmp_path) - before
     assert report == {"scored": 64, "executors": 2}
     # Spark fetches what it is told to send for the driver as well; checksums and, on YARN, PySpark
     # come on top.
@@ -143,17 +141,6 @@ def write_big_package(folder: Path, uri: str) -> int:
     local = tf2spark.SavedModel(folder / "big").compile(folder / "local.tf2spark")
     assert local.contract.package is not None
     return local.contract.package.size_bytes
-
-
-def bytes_read(folder: Path) -> int:
-    """Return what the DataNode has sent so far, by its own count."""
-    log = (folder / "datanode.log").read_text(errors="replace")
-    port = re.search(r"Listening HTTP traffic on /127\.0\.0\.1:(\d+)", log)
-    assert port is not None
-    query = "Hadoop:service=DataNode,name=DataNodeActivity-*"
-    with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/jmx?qry={query}") as answer:
-        (activity,) = json.load(answer)["beans"]
-    return int(activity["BytesRead"])
 
 
 def run_python(*arguments: object, parsed: bool = True, **environment: str) -> Any:

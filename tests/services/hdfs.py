@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +32,17 @@ def hdfs(folder: Path) -> Iterator[str]:
         with daemon(folder, "datanode", command(conf, _DATA_NODE)) as data_node:
             data_node.wait_for(r"(Successfully sent block report)")
             yield url
+
+
+def bytes_sent(folder: Path) -> int:
+    """Return what the DataNode in that folder has sent so far, by its own count."""
+    log = (folder / "datanode.log").read_text(errors="replace")
+    port = re.search(r"Listening HTTP traffic on /127\.0\.0\.1:(\d+)", log)
+    assert port is not None
+    query = "Hadoop:service=DataNode,name=DataNodeActivity-*"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/jmx?qry={query}") as answer:
+        (activity,) = json.load(answer)["beans"]
+    return int(activity["BytesRead"])
 
 
 def _configure(conf: Path, url: str) -> None:

@@ -1,0 +1,87 @@
+"""A driver with two executors, each with a folder of its own: sends them a model from storage.
+
+Run as ``python -m benchmarks.shipping_driver put SOURCE URI`` (copies a local folder there) or
+``ours|peer URI FOLDER``: FOLDER is an empty one for the host's cache. The last line is JSON: the
+seconds until both have the model open, and how many had.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+import tf2spark
+from tf2spark.spark.shipping import ship
+from tf2spark.spark.worker import model_opener
+
+_ANSWER = "executor long, host string, seconds double, error string"
+
+
+def session(master: str, cache: str) -> SparkSession:
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master(master).appName("tf2spark shipping benchmark")
+    for key, value in {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.executor.memory": "800m",
+        "spark.tf2spark.cache.dir": cache,
+    }.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def put(spark: Any, source: str, uri: str) -> None:
+    path = spark._jvm.org.apache.hadoop.fs.Path
+    target = path(uri)
+    files = target.getFileSystem(spark._jsc.hadoopConfiguration())
+    files.copyFromLocalFile(path(source), target)
+
+
+def ours(spark: SparkSession, uri: str) -> DataFrame:
+    opener = model_opener(ship(spark, tf2spark.SavedModel(uri).reference()))
+    return spark.range(0, 2, 1, 2).mapInArrow(opener, _ANSWER)
+
+
+def peer(spark: SparkSession, uri: str) -> DataFrame:
+    """The recipe that everyone uses: a folder, and TensorFlow's Python."""
+    spark.sparkContext.addFile(uri, recursive=True)
+    name = uri.rpartition("/")[2]
+
+    def load(batches: Iterable[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+        import tensorflow as tf
+        from pyspark import SparkFiles
+
+        for _ in batches:
+            tf.saved_model.load(SparkFiles.get(name))
+            answer = {"executor": [os.getppid()], "host": [""], "seconds": [0.0], "error": [""]}
+            yield pa.RecordBatch.from_pydict(answer)
+
+    return spark.range(0, 2, 1, 2).mapInArrow(load, _ANSWER)
+
+
+def main(what: str, first: str, second: str) -> None:
+    if what == "put":
+        put(session("local[1]", "")._sc, first, second)
+        return
+    spark = session("local-cluster[2,1,1024]", second)
+    spark.range(0, 2, 1, 2).mapInArrow(lambda batches: batches, "id long").collect()
+    started = time.perf_counter()
+    rows = {"ours": ours, "peer": peer}[what](spark, first).collect()
+    seconds = time.perf_counter() - started
+    assert not any(row.error for row in rows), rows
+    print(json.dumps({"seconds": seconds, "executors": len({row.executor for row in rows})}))
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
