@@ -71,7 +71,18 @@ def listed(top: TopK) -> Best:
     return [flat[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
 
 
-KINDS = ["normal", "equal", "rising", "falling", "few values", "special", "nan", "all nan", "tops"]
+KINDS = [
+    "normal",
+    "equal",
+    "rising",
+    "falling",
+    "few values",
+    "special",
+    "nan",
+    "all nan",
+    "tops",
+    "one equal",
+]
 
 
 def scores_of(kind: str, random: np.random.Generator, shape: tuple[int, int]) -> Array:
@@ -90,6 +101,9 @@ def scores_of(kind: str, random: np.random.Generator, shape: tuple[int, int]) ->
             return np.where(random.random(shape) < 1 / max(1, shape[1]), NAN, special)
         case "all nan":
             return np.where(random.random((shape[0], 1)) < 0.5, NAN, normal)
+        case "one equal":
+            normal[:1] = 1
+            return normal
         case "tops":  # many of one user's best, all in a few groups
             normal[:1, ::64] += 9
             return normal
@@ -157,12 +171,13 @@ def test_large_blocks_give_what_sorting_everything_gives(kind: str, width: int) 
         assert run(Call(scores, k), list(range(width, 7000, width))) == best_of(Call(scores, k))
 
 
-@pytest.mark.parametrize("seen", [30, 3000])
-def test_those_who_have_seen_the_best_get_the_next(seen: int) -> None:
+@pytest.mark.parametrize("seen", [30, 300, 2000, 4900])
+@pytest.mark.parametrize("users", [3, 160])
+def test_those_who_have_seen_the_best_get_the_next(seen: int, users: int) -> None:
     """However many of a user's best are excluded, and of one user far more than of others."""
-    scores = np.random.default_rng(2).standard_normal((4, 5000)).astype(np.float32)
+    scores = np.random.default_rng(2).standard_normal((users, 5000)).astype(np.float32)
     order = np.argsort(-scores, axis=1).tolist()
-    excluded = {(user, place) for user in range(4) for place in order[user][:5]}
+    excluded = {(user, place) for user in range(users) for place in order[user][:5]}
     excluded |= {(1, place) for place in order[1][:seen]}
     best, _ = run(Call(scores, 20, frozenset(excluded)))
     assert [place for place, _ in best[1]] == order[1][seen : seen + 20]
@@ -191,6 +206,16 @@ def test_scores_come_out_bit_by_bit(dtype: Any) -> None:
     scores = one_row(*given[::-1], dtype=dtype).result()[2]
     assert scores.dtype == dtype
     assert scores.tolist() == [float(x) for x in given]
+
+
+def test_minus_infinity_is_not_returned_where_places_are_left() -> None:
+    """Nor later, to a user who has fewer than k while others have long had more."""
+    top = TopK(2, 3, np.float32)
+    first = np.arange(40, dtype=np.float32).reshape(2, 20)
+    first[0, 1:] = -INF
+    top.add(first, 0)
+    top.add(np.full((2, 20), -INF, np.float32), 20)
+    assert listed(top) == [[(0, 0.0)], [(19, 39.0), (18, 38.0), (17, 37.0)]]
 
 
 def test_a_nan_fails_its_user_alone() -> None:
@@ -263,11 +288,26 @@ def test_memory_stays_below_the_block_s_own(kind: str) -> None:
     assert peak < scores.nbytes / 2
 
 
+@pytest.mark.parametrize("kind", ["normal", "equal", "rising"])
+def test_memory_does_not_grow_with_the_catalog(kind: str) -> None:
+    """What is kept between blocks is a few keys for each of the k, however many blocks went by."""
+    top, random = TopK(16, 10, np.float32), np.random.default_rng(4)
+    tracemalloc.start()
+    for block in range(60):
+        top.add(scores_of(kind, random, (16, 500)).astype(np.float32) + block, block * 500)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 16 * 10 * 8 * 20
+
+
 def test_numpy_s_buffer_is_left_as_it_was() -> None:
     """The comparison sets it for itself, and puts it back."""
-    before = np.getbufsize()
-    one_row(1.0)
-    assert np.getbufsize() == before
+    before = np.setbufsize(4096)
+    try:
+        one_row(1.0)
+        assert np.getbufsize() == 4096
+    finally:
+        np.setbufsize(before)
 
 
 @pytest.mark.parametrize(
