@@ -196,7 +196,7 @@ class SavedModel:
             k, user_id, item_id, exclude, candidates, keep, mode, error_column, model_column,
             tolerance,
         )  # fmt: skip
-        prepared = self._prepared(users, items, asked, feed, score, signature)
+        prepared = self.prepared(users, items, asked, feed, score, signature)
         if _is_spark(users):
             from tf2spark.spark.recommend import recommend_dataframe
 
@@ -227,9 +227,9 @@ class SavedModel:
         asked = make_asked(
             k, user_id, item_id, exclude, candidates, None, "failfast", None, None, tolerance
         )
-        return explained(self._prepared(users, items, asked, feed, score, signature))
+        return explained(self.prepared(users, items, asked, feed, score, signature))
 
-    def _prepared(
+    def prepared(
         self,
         users: Any,
         items: Any,
@@ -238,6 +238,7 @@ class SavedModel:
         score: str | None,
         signature: str | None,
     ) -> Prepared:
+        """Return `recommend` ready to run, the catalog's part computed; see `explained`."""
         rank = ranked(self.contract, signature, score)
         fetch = {"score": rank.output}
         request = self._request(signature, feed, fetch)

@@ -7,6 +7,7 @@ from attrs import frozen
 from tf2spark.catalog.prepare import Prepared
 from tf2spark.catalog.sizing import Sizing
 from tf2spark.catalog.split import SplitGraph
+from tf2spark.catalog.verify import Verified
 
 
 @frozen
@@ -16,10 +17,19 @@ class RecommendPlan:
     Attributes:
         text: All of it, as printed.
         why_whole: Why the graph isn't taken apart; None where it is.
+        items: How many items there are.
+        digest: Of the model and the catalog, as ``model_column`` has it.
+        sizing: Work and memory a pair, and the blocks; None where the whole graph runs.
+        verified: How far scores were from those of the whole graph; None where nothing was held
+            against it.
     """
 
     text: str
     why_whole: str | None
+    items: int
+    digest: str
+    sizing: Sizing | None
+    verified: Verified | None
 
     def __str__(self) -> str:
         return self.text
@@ -31,7 +41,14 @@ class RecommendPlan:
 def explained(prepared: Prepared) -> RecommendPlan:
     """Describe a plan."""
     lines = _whole(prepared) if prepared.why_whole else _split(prepared)
-    return RecommendPlan("\n".join(lines), prepared.why_whole)
+    return RecommendPlan(
+        "\n".join(lines),
+        prepared.why_whole,
+        prepared.plan.items,
+        prepared.plan.users.model.digest,
+        prepared.sizing,
+        prepared.verified,
+    )
 
 
 def _whole(prepared: Prepared) -> list[str]:
