@@ -67,6 +67,8 @@ class TopK:
     ) -> None:
         """Take the scores of the catalog's places `first` to `first + n - 1`.
 
+        Fastest on blocks of about a million scores that are many times k wide.
+
         Args:
             scores: [users, n] of the dtype; not changed.
             first: not before the end of the block before.
