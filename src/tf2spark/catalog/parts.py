@@ -73,7 +73,9 @@ def _side_by_side(
             found[place] = _pinned(part, spec, (None, *rest), schemas, samples)
             continue
         shapes = _shapes(part, own, schemas, samples)
-        if width < 1 or (shapes and (width, *rest) not in shapes and not _fills_up(part)):
+        lengths = {shape[0] for shape in shapes}
+        wrong = min(lengths) > width if _fills_up(part) and lengths else width not in lengths
+        if width < 1 or (lengths and wrong):
             raise _wrong_width(one, whole, found, place, shapes)
         found[place] = SizedPart(part, evolve(spec, shape=(None, width, *rest)))
     return tuple(found[place] for place in range(len(one.parts)))
