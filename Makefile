@@ -31,7 +31,7 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps recbole tf-keras
 	@touch $@
 
-demo: setup  ## Train a small model on MovieLens 100k, score it on a local Spark, show the result
+demo: setup  ## Train a small model on MovieLens 100k, score and recommend on a local Spark
 	@$(BIN)/tf2spark demo
 
 test: check unit test-spark35  ## Lint, types, all tests, and the smoke tests on PySpark 3.5

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,15 +17,23 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from tf2spark import SavedModel
+from tf2spark.catalog.report import RecommendPlan
 from tf2spark.cli.main import run
 from tf2spark.compile.quiet import silence
-from tf2spark.demo import data, show
+from tf2spark.demo import data, show, show_films
 from tf2spark.demo.run import check_folder, make_folder, run_demo
 from tf2spark.demo.train import need_tensorflow
 from tf2spark.errors import OutputError, SetupError
 
 _ROWS = 3_000
-_FILES = ["README.txt", "model", "ratings.parquet", "scored.parquet"]
+_TABLES = [
+    "films.parquet",
+    "ratings.parquet",
+    "recommendations.parquet",
+    "scored.parquet",
+    "users.parquet",
+]
+_FILES = sorted(["README.txt", "model", *_TABLES])
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +54,13 @@ def shown(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 class TestRunDemo:
     def test_writes_the_files_that_it_names(self, shown: tuple[Path, str]) -> None:
-        """The folder holds the model in a version folder, both tables, and a word on them."""
+        """The folder holds the model in a version folder, all tables, and a word on them."""
         folder, text = shown
         assert sorted(one.name for one in folder.iterdir()) == _FILES
         assert SavedModel(folder / "model").contract.version == 1
-        assert all(name in text for name in ("model/1", "ratings.parquet", "scored.parquet"))
+        about = (folder / "README.txt").read_text()
+        assert all(name in text and name in about for name in _TABLES)
+        assert "model/1" in text
 
     def test_scored_rows_are_the_held_out_ones(self, shown: tuple[Path, str]) -> None:
         """A tenth of the rows is held out, and each is scored once, with all its columns."""
@@ -67,16 +78,67 @@ class TestRunDemo:
         np.testing.assert_allclose(here["predicted"], scored["predicted"], rtol=1e-5)
 
     def test_shows_each_step_and_three_users(self, shown: tuple[Path, str]) -> None:
-        """One reads what was done, how good the model is, and films of three users with stars."""
+        """One reads what was done, how good the model is, and films of the same three users."""
         _, text = shown
-        assert text.count("✓") == 5
+        assert text.count("✓") == 7
         assert "2,700 of them" in text
         assert "the model " in text
-        assert text.count("User ") == 3
+        users = re.findall(r"^User .*\S", text, re.MULTILINE)
+        assert len(users) == 6
+        assert users[:3] == users[3:]
         assert "★" in text
         # The commands that follow are as long as the path, and never broken.
         results, _, _ = text.partition("Files in")
         assert max(map(len, results.splitlines())) <= 100
+
+    def test_recommends_ten_unseen_films_to_each_user_best_first(
+        self, shown: tuple[Path, str]
+    ) -> None:
+        """Every user has ten films of the catalog, none rated in the training data, by score."""
+        folder, _ = shown
+        users = pq.read_table(folder / "users.parquet")
+        films = set(pq.read_table(folder / "films.parquet")["film"].to_pylist())
+        best = recommended_in(folder)
+        assert sorted(best) == users["user"].to_pylist()
+        for user, seen in zip(*(users[name].to_pylist() for name in ("user", "seen")), strict=True):
+            chosen = [film for film, _ in best[user]]
+            assert len(set(chosen)) == 10
+            assert films.issuperset(chosen)
+            assert not set(seen).intersection(chosen)
+            scores = [score for _, score in best[user]]
+            assert scores == sorted(scores, reverse=True)
+
+    def test_recommendations_are_the_best_by_brute_force(self, shown: tuple[Path, str]) -> None:
+        """Scored with every film by the exported model, a few users have the same ten best."""
+        folder, _ = shown
+        users = pq.read_table(folder / "users.parquet")
+        films = pq.read_table(folder / "films.parquet")
+        best = recommended_in(folder)
+        for row in users.take([0, 5, len(users) - 1]).to_pylist():
+            scores = scores_of_all(SavedModel(folder / "model"), row, films)
+            unseen = {film: one for film, one in scores.items() if film not in row["seen"]}
+            assert len(unseen) == len(films) - len(row["seen"])
+            kept = [score for _, score in best[row["user"]]]
+            # By score and not by film: of two that are equal to the last digits, either may lead.
+            np.testing.assert_allclose(kept, sorted(unseen.values())[:-11:-1], atol=1e-5)
+            own = [unseen[film] for film, _ in best[row["user"]]]
+            np.testing.assert_allclose(kept, own, atol=1e-5)
+
+    def test_says_how_fast_it_recommends_and_what_the_plan_says(
+        self, shown: tuple[Path, str]
+    ) -> None:
+        """One reads pairs and pairs a second, and that most operations left the pair loop."""
+        folder, text = shown
+        users = pq.read_metadata(folder / "users.parquet").num_rows
+        films = pq.read_metadata(folder / "films.parquet").num_rows
+        assert f"Recommended 10 of {films:,} films to each of {users:,} users on Spark" in text
+        assert re.search(rf"20 times over: {20 * users * films:,} pairs, [\d,]+ pairs/s", text)
+        said = " ".join(text.split())
+        found = re.search(r"user and film takes ([\d,]+) operations instead of ([\d,]+):", said)
+        assert found is not None
+        pair, whole = (int(one.replace(",", "")) for one in found.groups())
+        assert 2 * pair < whole
+        assert "pairs that were checked, scores are within" in said
 
     def test_commands_it_prints_can_be_run(
         self, shown: tuple[Path, str], capsys: pytest.CaptureFixture[str]
@@ -175,7 +237,7 @@ class TestReadRatings:
                 "film": 242,
                 "title": "Kolya",
                 "year": 1996,
-                "genres": "Comedy",
+                "genres": [0.0] * 4 + [1.0] + [0.0] * 14,
                 "age": 49,
                 "gender": "M",
                 "occupation": "writer",
@@ -225,6 +287,29 @@ class TestSplit:
         assert not first.equals(other)
 
 
+class TestUsersAndFilms:
+    def test_seen_is_what_a_user_rated_in_training(self) -> None:
+        """One row a user, held-out ratings aside; who has none in training has seen nothing."""
+        users = data.users_of(small_ratings())
+        assert users.select(["user", "age", "seen"]).to_pylist() == [
+            {"user": 1, "age": 30, "seen": [1, 3]},
+            {"user": 2, "age": 40, "seen": [1]},
+            {"user": 3, "age": 50, "seen": []},
+        ]
+
+    def test_each_film_has_one_row(self) -> None:
+        """Films of both parts, by rising id, with what the model takes of them."""
+        films = data.films_of(small_ratings())
+        assert films.column_names == ["film", "title", "year", "genres"]
+        assert films["title"].to_pylist() == ["Alien", "[Brazil]", "Cube"]
+        assert films["genres"].to_pylist() == [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
+
+    def test_genres_are_a_one_each(self) -> None:
+        """Genres stand in alphabetical order, and a film has as many ones as genres."""
+        flags = data.genre_flags(["War Drama", "Comedy", "Drama"])
+        assert flags.to_pylist() == [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+
+
 class TestShow:
     def test_film_means_fall_back_to_the_mean_of_all(self) -> None:
         """A film with training ratings gets their mean, an unknown one the mean of all."""
@@ -255,6 +340,44 @@ class TestShow:
             "Alien 1979 3.0 ★★★★★",
             "Cube 1997 1.0 ★★★★★",
         ]
+
+
+class TestShowFilms:
+    def test_recommended_stand_beside_what_was_liked(self) -> None:
+        """Titles and scores in the order given, brackets and all; on the right, four stars up."""
+        console = Console(file=io.StringIO(), width=100)
+        best = pa.table({"user": [1, 2], "recommendations": [[best_of(2, 4.5)], [best_of(3, 2)]]})
+        console.print(show_films.user_table(best, small_ratings(), 1))
+        assert isinstance(console.file, io.StringIO)
+        lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+        assert lines == [
+            "Recommended Predicted Liked before Rated",
+            "[Brazil] 4.50 Alien ★★★★★",
+        ]
+
+    def test_liked_are_the_best_rated_and_of_those_the_best_known(self) -> None:
+        """Stars count first, then how many people rated a film; three stars are not liked."""
+        rows = [(1, 1, 4.0), (1, 2, 5.0), (1, 3, 5.0), (1, 4, 3.0), (2, 3, 1.0), (2, 4, 5.0)]
+        columns = map(list, zip(*rows, strict=True))
+        train = pa.table(dict(zip(("user", "film", "rating"), columns, strict=True)))
+        assert show_films.liked(train, 1)["film"].to_pylist() == [3, 2, 1]
+
+    def test_says_how_recommended_films_were_rated(self) -> None:
+        """Held-out ratings of what is recommended are compared with all that were held out."""
+        held_out = small_ratings().held_out
+        best = pa.table({"user": [1, 2], "recommendations": [[best_of(2, 4.5)], [best_of(3, 2)]]})
+        assert show_films.rated_after_all(best, held_out) == (
+            "1 of the 2 films recommended to all users are in the held-out ratings: 4.0 stars on "
+            "average, against 3.0 of all that was held out."
+        )
+        assert show_films.rated_after_all(best.slice(1), held_out) == ""
+
+    def test_model_that_runs_whole_says_why(self) -> None:
+        """A plan without parts has a sentence with its reason."""
+        plan = RecommendPlan("text", "it sorts the batch", 3, "digest", None, None)
+        assert show_films.plan_text(plan) == (
+            "The whole graph runs for every pair: it sorts the batch."
+        )
 
 
 class TestTrain:
@@ -311,6 +434,47 @@ def write_tables(folder: Path, items: list[str]) -> None:
     }
     for name, lines in tables.items():
         (folder / f"ml-100k.{name}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def recommended_in(folder: Path) -> dict[int, list[tuple[int, float]]]:
+    """Read the demo's recommendations: of each user, (film, score)."""
+    rows = pq.read_table(folder / "recommendations.parquet").to_pylist()
+    return {
+        row["user"]: [(one["film"], one["score"]) for one in row["recommendations"]] for row in rows
+    }
+
+
+def scores_of_all(model: SavedModel, user: dict[str, object], films: pa.Table) -> dict[int, float]:
+    """Score one user with every film, as any table is scored."""
+    alike = {name: [user[name]] * len(films) for name in ("user", "age", "gender", "occupation")}
+    rows = pa.table({**alike, **{name: films[name] for name in films.column_names}})
+    scored = model.score(rows, keep=["film"])
+    return dict(zip(scored["film"].to_pylist(), scored["predicted"].to_pylist(), strict=True))
+
+
+def best_of(film: int, score: float) -> dict[str, float]:
+    """Return one entry of a list of recommendations."""
+    return {"film": film, "score": score}
+
+
+def small_ratings() -> data.Ratings:
+    """Three users and films: User 1 liked Alien and not Cube; user 3 has no training rating."""
+    columns = ["user", "film", "title", "year", "genres", "age", "gender", "occupation", "rating"]
+    films = {
+        1: ("Alien", 1979, [0.0, 1.0]),
+        2: ("[Brazil]", 1985, [1.0, 0.0]),
+        3: ("Cube", 1997, [0.0, 1.0]),
+    }
+    users = {1: (30, "F", "artist"), 2: (40, "M", "other"), 3: (50, "M", "writer")}
+
+    def table(*rated: tuple[int, int, float]) -> pa.Table:
+        rows = [(user, film, *films[film], *users[user], stars) for user, film, stars in rated]
+        found = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+        return pa.table({**found, "user": pa.array(found["user"], pa.int32())})
+
+    return data.Ratings(
+        table((2, 1, 2.0), (1, 3, 3.0), (1, 1, 5.0)), table((1, 2, 4.0), (3, 1, 2.0))
+    )
 
 
 def scored_table() -> pa.Table:

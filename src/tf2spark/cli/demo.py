@@ -25,11 +25,12 @@ import click
     help="Chooses the ratings held out, the model's weights and the users shown.",
 )
 def demo(out: Path, seed: int) -> None:
-    """Train a small model on real data, score it on Spark, show the result.
+    """Train a small model on real data, score and recommend on Spark.
 
     The data is MovieLens 100k: 943 people, 1,682 films, 100,000 ratings of one to five stars. A
-    Keras model learns from nine tenths of them, is exported as a SavedModel, and a Spark on this
-    machine scores the rest. Takes about half a minute.
+    Keras model learns from nine tenths of them and is exported as a SavedModel; a Spark on this
+    machine scores the rest with it, and recommends to everyone the ten best films that they
+    haven't seen. Takes about a minute.
 
     \b
     Examples:

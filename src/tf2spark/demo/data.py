@@ -27,9 +27,9 @@ class Ratings:
     """Ratings, apart: those a model learns from, and those it is tested on.
 
     Attributes:
-        train: Rows of `user`, `film` (int32), `title`, `year` (int32), `genres` (words with a
-            space between them), `age` (int32), `gender`, `occupation` and `rating` (float32, 1 to
-            5 stars).
+        train: Rows of `user`, `film` (int32), `title`, `year` (int32), `genres` (a list of
+            float32, for each genre 1 or 0), `age` (int32), `gender`, `occupation` and `rating`
+            (float32, 1 to 5 stars).
         held_out: The same columns.
     """
 
@@ -69,7 +69,8 @@ def read_ratings(folder: Path) -> pa.Table:
     rated = rated.filter(pc.is_in(rated["item_id"], films["item_id"]))
     # By position and not by a join, which would leave the order of the rows open.
     user = users.take(pc.index_in(rated["user_id"], users["user_id"]))
-    film = films.take(pc.index_in(rated["item_id"], films["item_id"]))
+    place = pc.index_in(rated["item_id"], films["item_id"])
+    film, flags = films.take(place), genre_flags(films["class"].to_pylist())
     titles = [readable_title(title) for title in film["movie_title"].to_pylist()]
     return pa.table(
         {
@@ -77,13 +78,24 @@ def read_ratings(folder: Path) -> pa.Table:
             "film": rated["item_id"],
             "title": pa.array(titles, pa.string()),
             "year": film["release_year"].cast(pa.int32()),
-            "genres": film["class"],
+            "genres": flags.take(place),
             "age": user["age"],
             "gender": user["gender"],
             "occupation": user["occupation"],
             "rating": rated["rating"].cast(pa.float32()),
         }
     ).combine_chunks()
+
+
+def genre_flags(films: list[str]) -> pa.Array:
+    """Turn ``"Drama War"`` into a list of a number for each genre of `films`: 1 where it is named.
+
+    As GroupLens' own file of films has it. The genres are in alphabetical order.
+    """
+    named = [set(words.split()) for words in films]
+    genres = sorted(set().union(*named))
+    flags = [[float(genre in words) for genre in genres] for words in named]
+    return pa.array(flags, pa.list_(pa.float32(), len(genres)))
 
 
 def readable_title(title: str) -> str:
@@ -100,6 +112,33 @@ def split(ratings: pa.Table, *, seed: int, rows: int | None = None) -> Ratings:
     order = np.random.default_rng(seed).permutation(len(ratings))[:rows]
     cut = max(1, len(order) // 10)
     return Ratings(ratings.take(np.sort(order[cut:])), ratings.take(np.sort(order[:cut])))
+
+
+def users_of(ratings: Ratings) -> pa.Table:
+    """Return one row a user: `user`, `age`, `gender`, `occupation`, and `seen`.
+
+    `seen` lists the films that the user rated in the training data, by rising id.
+    """
+    users = _one_row_each("user", ["user", "age", "gender", "occupation"], ratings)
+    films = ratings.train.select(["user", "film"]).sort_by(
+        [("user", "ascending"), ("film", "ascending")]
+    )
+    ends = np.searchsorted(films["user"].to_numpy(), users["user"].to_numpy(), "right")
+    seen = pa.ListArray.from_arrays(
+        np.concatenate([[0], ends]).astype(np.int32), films["film"].combine_chunks()
+    )
+    return users.append_column("seen", seen)
+
+
+def films_of(ratings: Ratings) -> pa.Table:
+    """Return one row a film: `film`, `title`, `year` and `genres`."""
+    return _one_row_each("film", ["film", "title", "year", "genres"], ratings)
+
+
+def _one_row_each(key: str, columns: list[str], ratings: Ratings) -> pa.Table:
+    rows = pa.concat_tables([ratings.train, ratings.held_out]).select(columns)
+    _, first = np.unique(rows[key].to_numpy(), return_index=True)
+    return rows.take(pa.array(first)).combine_chunks()
 
 
 def _read(file: Path, **types: pa.DataType) -> pa.Table:

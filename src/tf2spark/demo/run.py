@@ -1,4 +1,4 @@
-"""The demo from end to end: read, train, export, score, show."""
+"""The demo from end to end: read, train, export, score, recommend, show."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from tf2spark.catalog.report import RecommendPlan
+from tf2spark.compile.quiet import silence
 from tf2spark.demo import data, show
+from tf2spark.demo.show_films import show_recommended
 from tf2spark.demo.train import EPOCHS, export, need_tensorflow, train
 from tf2spark.errors import OutputError
 from tf2spark.model import SavedModel
@@ -27,10 +30,23 @@ _ABOUT = """
 model/           a SavedModel that Keras exported, in a version folder as TF Serving has it
 ratings.parquet  ratings of MovieLens 100k that the model was not trained on
 scored.parquet   the same rows as Spark wrote them, with the model's column `predicted`
+users.parquet    one row a user; `seen` lists the films that they rated in the training data
+films.parquet    one row a film
+recommendations.parquet
+                 of each user, the ten films not in `seen` that the model puts first
 """
-# Ten thousand rows are scored before one can tell how fast.
+# Ten thousand rows are scored, and thousands of users served, before one can tell how fast.
 _TIMES = 100
-_OURS = ("model", "ratings.parquet", "scored.parquet")
+_CROWDS = 20
+_BEST = 10
+_OURS = (
+    "model",
+    "ratings.parquet",
+    "scored.parquet",
+    "users.parquet",
+    "films.parquet",
+    "recommendations.parquet",
+)
 
 
 def run_demo(
@@ -41,7 +57,7 @@ def run_demo(
     epochs: int = EPOCHS,
     console: Console | None = None,
 ) -> None:
-    """Train a model on MovieLens 100k, score the ratings it hasn't seen, show what came out.
+    """Train a model on MovieLens 100k, score ratings it hasn't seen, recommend films, show it all.
 
     Args:
         folder: Where the files go; made if it isn't there, replaced if an earlier demo made it.
@@ -68,7 +84,11 @@ def run_demo(
         ratings = _read(console, source, folder, seed, rows)
         _train(console, ratings.train, folder / "model" / "1", epochs, seed)
         _score(console, spark, folder, len(ratings.held_out))
-    show.show_scores(console, pq.read_table(folder / "scored.parquet"), ratings.train, seed)
+        plan = _recommend(console, spark, folder)
+    scored = pq.read_table(folder / "scored.parquet")
+    show.show_scores(console, scored, ratings.train, seed)
+    recommended = pq.read_table(folder / "recommendations.parquet")
+    show_recommended(console, recommended, ratings, show.choose_users(scored, seed), plan)
     show.show_files(console, folder)
 
 
@@ -110,6 +130,8 @@ def _read(
     with _step(console, "Reading MovieLens 100k") as done:
         ratings = data.split(data.read_ratings(source), seed=seed, rows=rows)
         pq.write_table(ratings.held_out, folder / "ratings.parquet")
+        pq.write_table(data.users_of(ratings), folder / "users.parquet")
+        pq.write_table(data.films_of(ratings), folder / "films.parquet")
         done(f"Read MovieLens 100k: {_summary(ratings)}")
     return ratings
 
@@ -138,6 +160,34 @@ def _score(console: Console, spark: SparkSession, folder: Path, rows: int) -> No
         model.score(many).write.format("noop").mode("overwrite").save()
         rate = rows * _TIMES / (time.perf_counter() - started)
         done(f"Scored them {_TIMES} times over: {rows * _TIMES:,} rows, {rate:,.0f} rows/s")
+
+
+def _recommend(console: Console, spark: SparkSession, folder: Path) -> RecommendPlan:
+    files = [folder / "users.parquet", folder / "films.parquet"]
+    users, films = (spark.read.parquet(_uri(file)) for file in files)
+    user_count, film_count = (pq.read_metadata(file).num_rows for file in files)
+    model = SavedModel(folder / "model")
+    with _step(console, f"Recommending films to {user_count:,} users") as done:
+        best = _best(model.recommend, users, films)
+        best.write.parquet(_uri(folder / "recommendations.parquet"))
+        done(
+            f"Recommended {_BEST} of {film_count:,} films to each of {user_count:,} users on Spark"
+        )
+    with _step(console, f"Recommending {_CROWDS} times over") as done:
+        started = time.perf_counter()
+        many = spark.range(_CROWDS).crossJoin(users.hint("broadcast"))
+        _best(model.recommend, many, films).write.format("noop").mode("overwrite").save()
+        pairs = user_count * _CROWDS * film_count
+        rate = pairs / (time.perf_counter() - started)
+        done(f"Recommended {_CROWDS} times over: {pairs:,} pairs, {rate:,.0f} pairs/s")
+    # In this process, where the films' part takes no Spark job.
+    return cast("RecommendPlan", _best(model.plan, *map(pq.read_table, files)))
+
+
+def _best(what: Callable[..., Any], users: Any, films: Any) -> Any:
+    # The model is compiled first, and TensorFlow's Python has much to say of that.
+    with silence():
+        return what(users, films, k=_BEST, user_id="user", item_id="film", exclude="seen")
 
 
 @contextmanager

@@ -49,10 +49,14 @@ def show_files(console: Console, folder: Path) -> None:
         "model/1": "the SavedModel",
         "ratings.parquet": "the ratings it had not seen",
         "scored.parquet": "the same with predictions",
+        "users.parquet": "the users, and the films that they have seen",
+        "films.parquet": "the films",
+        "recommendations.parquet": "the ten best unseen films of each user",
     }
+    width = max(map(len, files))
     console.print(Text.assemble(("Files", "bold"), f" in {folder}"), soft_wrap=True)
     for name, what in files.items():
-        console.print(f"  [cyan]{name:<16}[/] {what}")
+        console.print(f"  [cyan]{name:<{width}}[/] {what}")
     console.print("\n[bold]Now you[/]")
     for command in next_commands(where):
         console.print(f"  {command}", style="cyan", markup=False, soft_wrap=True)
@@ -120,7 +124,7 @@ def users_table(scored: pa.Table, seed: int, width: int = 100) -> Table:
         if number:
             table.add_row()
         rows = scored.filter(pc.equal(scored["user"], user)).sort_by([("predicted", "descending")])
-        table.add_row(Text(_person(rows.slice(0, 1).to_pylist()[0]), "bold"))
+        table.add_row(Text(person(rows.slice(0, 1).to_pylist()[0]), "bold"))
         for line in _film_lines(rows.to_pylist()):
             table.add_row(*line)
     return table
@@ -158,13 +162,19 @@ def _film_lines(films: list[dict[str, Any]]) -> Iterator[tuple[Text | str, ...]]
 def _film_line(film: dict[str, Any]) -> tuple[Text | str, ...]:
     off = abs(film["predicted"] - film["rating"])
     style = "green" if off < 0.75 else "yellow" if off < 1.5 else "red"
-    stars = round(film["rating"])
     predicted = Text(f"{film['predicted']:.1f}", style)
     # As Text, which takes a title for what it is; in a string, [square brackets] are markup.
-    return Text(f"  {film['title']}"), str(film["year"]), predicted, "★" * stars + "☆" * (5 - stars)
+    return Text(f"  {film['title']}"), str(film["year"]), predicted, stars_text(film["rating"])
 
 
-def _person(row: dict[str, Any]) -> str:
+def stars_text(rating: float) -> str:
+    """Draw a rating: ``★★★☆☆`` is 3."""
+    stars = round(rating)
+    return "★" * stars + "☆" * (5 - stars)
+
+
+def person(row: dict[str, Any]) -> str:
+    """Say who a user is, from a row with `user`, `gender`, `age` and `occupation`."""
     gender = {"M": "man", "F": "woman"}.get(row["gender"], row["gender"])
     occupation = "" if row["occupation"] in ("none", "other") else f", {row['occupation']}"
     return f"User {row['user']}: {gender} of {row['age']}{occupation}"

@@ -28,7 +28,7 @@ _INPUTS = {
     "age": "float32",
     "gender": "string",
     "occupation": "string",
-    "genres": "string",
+    "genres": "float32",
     "year": "float32",
 }
 # Ids count from 1; one that no training row has still needs its place.
@@ -78,10 +78,10 @@ def export(model: Any, folder: Path) -> None:
 
 
 def _batches(tf: Any, ratings: pa.Table, seed: int) -> Any:
-    columns = {
-        name: ratings[name].to_numpy().astype(_numpy(kind)) for name, kind in _INPUTS.items()
+    tensors = {
+        name: tf.constant(values(ratings[name]).astype(_numpy(kind)))
+        for name, kind in _INPUTS.items()
     }
-    tensors = {name: tf.constant(column) for name, column in columns.items()}
     stars = tf.constant(ratings["rating"].to_numpy())
     # Row numbers are shuffled and a batch's rows taken at once, much faster than one by one.
     numbers = tf.data.Dataset.range(len(ratings)).shuffle(len(ratings), seed=seed)
@@ -99,7 +99,10 @@ def _build(keras: Any, ratings: pa.Table) -> Any:
     "Matrix Factorization Techniques for Recommender Systems", 2009.
     """
     layers = keras.layers
-    inputs = {name: keras.Input((), dtype=kind, name=name) for name, kind in _INPUTS.items()}
+    inputs = {
+        name: keras.Input(values(ratings[name]).shape[1:], dtype=kind, name=name)
+        for name, kind in _INPUTS.items()
+    }
 
     def looked_up(name: str, width: int) -> Any:
         small = keras.regularizers.L2(1e-3)
@@ -111,13 +114,13 @@ def _build(keras: Any, ratings: pa.Table) -> Any:
         return lookup(layers.Reshape((1,))(inputs[name]))
 
     def number(name: str) -> Any:
-        values = ratings[name].to_numpy()
-        normal = layers.Normalization(mean=values.mean(), variance=max(values.var(), 1.0))
+        column = values(ratings[name])
+        normal = layers.Normalization(mean=column.mean(), variance=max(column.var(), 1.0))
         return normal(layers.Reshape((1,))(inputs[name]))
 
     user, film = looked_up("user", _WIDTH), looked_up("film", _WIDTH)
     match = layers.Dot(1)([user, film])
-    known = [user, film, words("gender"), words("occupation"), _genres(layers, ratings, inputs)]
+    known = [user, film, words("gender"), words("occupation"), inputs["genres"]]
     hidden = layers.Concatenate()([*known, number("age"), number("year")])
     for width in (64, 32):
         hidden = layers.Dropout(0.2)(layers.Dense(width, "relu")(hidden))
@@ -127,12 +130,12 @@ def _build(keras: Any, ratings: pa.Table) -> Any:
     return keras.Model(inputs, {"predicted": stars})
 
 
-def _genres(layers: Any, ratings: pa.Table, inputs: dict[str, Any]) -> Any:
-    """Turn ``"Drama War"`` into a one for each genre that is named."""
-    known = {word for words in pc.unique(ratings["genres"]).to_pylist() for word in words.split()}
-    return layers.TextVectorization(
-        standardize=None, split="whitespace", output_mode="multi_hot", vocabulary=sorted(known)
-    )(inputs["genres"])
+def values(column: pa.ChunkedArray) -> Any:
+    """Return a column as an array, [rows]; one of lists of equal length as [rows, length]."""
+    if pa.types.is_fixed_size_list(column.type):
+        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return flat.reshape(len(column), column.type.list_size)
+    return column.to_numpy()
 
 
 def _numpy(kind: str) -> Any:
