@@ -19,11 +19,12 @@ class Peaks:
     that start meanwhile, four times a second.
 
     Attributes:
-        by_process: The most of each process, in bytes; workers that ended count too.
+        by_process: The most of each process, and the most of what it wrote itself (without pages
+            of files that it alone maps just then), in bytes; workers that ended count too.
         together: The most of all at one time, by kind.
     """
 
-    by_process: dict[int, tuple[Kind, int]] = field(factory=dict)
+    by_process: dict[int, tuple[Kind, int, int]] = field(factory=dict)
     together: dict[Kind, int] = field(factory=dict)
     _stop: threading.Event = field(factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -42,7 +43,11 @@ class Peaks:
 
     def largest(self, kind: Kind) -> int:
         """Return the most that one process of that kind had, in bytes."""
-        return max((size for one, size in self.by_process.values() if one == kind), default=0)
+        return max((size for one, size, _ in self.by_process.values() if one == kind), default=0)
+
+    def most_written(self, kind: Kind) -> int:
+        """Return the most that one process of that kind had written, in bytes."""
+        return max((size for one, _, size in self.by_process.values() if one == kind), default=0)
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY_SECONDS):
@@ -50,9 +55,10 @@ class Peaks:
             for pid, kind in _processes().items():
                 if pid in self._others:
                     continue
-                size = _private_bytes(pid)
+                size, written = _sizes(pid)
                 sums[kind] = sums.get(kind, 0) + size
-                self.by_process[pid] = (kind, max(size, self.by_process.get(pid, (kind, 0))[1]))
+                _, most, most_written = self.by_process.get(pid, (kind, 0, 0))
+                self.by_process[pid] = kind, max(size, most), max(written, most_written)
             for kind, size in sums.items():
                 self.together[kind] = max(size, self.together.get(kind, 0))
 
@@ -73,11 +79,15 @@ def _processes() -> dict[int, Kind]:
     return found
 
 
-def _private_bytes(pid: int) -> int:
-    """Return a process's USS, 0 where it has ended. Source: proc(5), smaps_rollup, in kB."""
+def _sizes(pid: int) -> tuple[int, int]:
+    """Return a process's USS and what it wrote of that, 0 where it has ended.
+
+    Source: proc(5), smaps_rollup, in kB.
+    """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0
-    fields = [line.split() for line in lines if line.startswith("Private_")]
-    return sum(int(one[1]) * 1024 for one in fields if one[0] != "Private_Hugetlb:")
+        return 0, 0
+    fields = {line.split()[0]: int(line.split()[1]) * 1024 for line in lines[1:]}
+    written = fields.get("Private_Dirty:", 0)
+    return fields.get("Private_Clean:", 0) + written, written

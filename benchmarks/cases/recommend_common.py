@@ -25,6 +25,7 @@ from benchmarks.harness import (
 )
 from benchmarks.pools import pool
 from benchmarks.recommended import Recommended, agree, recommended
+from benchmarks.recommender_models import TOWER
 
 US = "tf2spark"
 CHECKED = 24
@@ -60,7 +61,7 @@ class Catalog:
 
 def ours(path: str, catalog: Catalog, k: int, feed: Mapping[str, Any]) -> Callable[..., DataFrame]:
     """Return our own `make`; `path` is a SavedModel or a package."""
-    model: Any = tf2spark.SavedModel(path)
+    model = tf2spark.SavedModel(path)
 
     def make(users: DataFrame) -> DataFrame:
         found: DataFrame = model.recommend(users, catalog.items, k, feed=feed)
@@ -154,3 +155,31 @@ def bound(bench: Bench, report: Report, us: Timed, pairs: int, widths: Sequence[
         f"GFLOP/s on one core, blocks of {rows:,} pairs), {ideal / took:.0%} of our {took:.3f}; "
         "the rest adds the two halves up, keeps the best k, and is Spark's."
     )
+
+
+def bound_by_product(bench: Bench, report: Report, core_seconds: float, pairs: int, k: int) -> None:
+    """Say which share of our CPU time the product of the towers takes."""
+    path = models.path_of(bench.folder, "catalog-gemm")
+    blocks = ((256, 1024), (256, 4096), (512, 2048))
+    rates = {
+        (users, items): users * items / floor(path, _towers(users, items)).median
+        for users, items in blocks
+    }
+    (users, items), rate = max(rates.items(), key=lambda one: one[1])
+    ideal, took = 1e6 / rate, core_seconds / pairs * 1e6
+    report.add(
+        f"What bounds us: TensorFlow's GEMM alone takes {ideal:.5f} core-s a million pairs "
+        f"({rate * 2 * TOWER / 1e9:.0f} GFLOP/s on one core, {users} users x {items:,} items), "
+        f"{ideal / took:.0%} of our {took:.5f}; the rest reads every score once more to keep the "
+        f"best {k}, sorts them, and is Spark's."
+    )
+
+
+def _towers(users: int, items: int) -> dict[str, tuple[int, int]]:
+    return {"user": (users, TOWER), "item": (items, TOWER)}
+
+
+def planned(path: str, catalog: Catalog, k: int, feed: Mapping[str, Any]) -> str:
+    """Return the plan as `recommend` prints it."""
+    plan = tf2spark.SavedModel(path).plan(catalog.users(CHECKED), catalog.items, k, feed=feed)
+    return f"The plan:\n\n```\n{plan}\n```"

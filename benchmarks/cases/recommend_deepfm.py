@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks import catalogs, models
-from benchmarks.cases.recommend_common import US, Catalog, Way, ask, bound, ours, run_ways
+from benchmarks.cases.recommend_common import (
+    US,
+    Catalog,
+    Way,
+    ask,
+    bound,
+    ours,
+    planned,
+    run_ways,
+)
 from benchmarks.harness import Bench, Report
 from benchmarks.peers import cross_join, seed_recipe
 from benchmarks.recommender_models import FIELDS, UNITS
@@ -35,6 +44,7 @@ def run(bench: Bench) -> Report:
     found = run_ways(bench, report, catalog, ways)
     ask(report, 20, cross, us, found)
     ask(report, 4, seed, us, found)
+    report.add(planned(models.path_of(bench.folder, "catalog-deepfm"), catalog, K, FEED))
     bound(bench, report, found[US], users * ITEMS, UNITS)
     return report
 

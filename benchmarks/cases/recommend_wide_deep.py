@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks import catalogs, models
-from benchmarks.cases.recommend_common import US, Catalog, Way, ask, bound, ours, run_ways
+from benchmarks.cases.recommend_common import (
+    US,
+    Catalog,
+    Way,
+    ask,
+    bound,
+    ours,
+    planned,
+    run_ways,
+)
 from benchmarks.harness import Bench, Report
 from benchmarks.peers import seed_recipe
 
@@ -43,6 +52,7 @@ def run(bench: Bench) -> Report:
     )
     found = run_ways(bench, report, catalog, [us, seed])
     ask(report, 1.8, seed, us, found)
+    report.add(planned(models.path_of(bench.folder, "catalog-wide-deep"), catalog, K, FEED))
     bound(bench, report, found[US], users * ITEMS, [256, 128, 1])
     return report
 
