@@ -13,6 +13,7 @@ from tf2spark.cli.demo import demo
 from tf2spark.cli.doctor import doctor
 from tf2spark.cli.failures import report_failure
 from tf2spark.cli.inspect import inspect
+from tf2spark.cli.recommend import recommend
 from tf2spark.cli.score import score
 
 
@@ -21,7 +22,7 @@ from tf2spark.cli.score import score
 @click.option("--debug", is_flag=True, help="Show tracebacks and Spark's own log.")
 @click.pass_context
 def commands(context: click.Context, debug: bool) -> None:
-    """Score tables with TensorFlow SavedModels on Apache Spark.
+    """Score tables, and users against items, with TensorFlow SavedModels on Apache Spark.
 
     \b
     Exit status:
@@ -32,7 +33,7 @@ def commands(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for _command in (inspect, compile_, score, doctor, demo):
+for _command in (inspect, compile_, score, recommend, doctor, demo):
     commands.add_command(_command)
 
 

@@ -11,6 +11,7 @@ import click
 from tf2spark.errors import ContractError
 
 Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
 
 
 def model_options(command: Command) -> Command:
@@ -44,6 +45,44 @@ def call_options(command: Command) -> Command:
     ):
         command = decorate(command)
     return command
+
+
+def feed_option(command: Command) -> Command:
+    """Add the option that says what feeds an input."""
+    return click.option(
+        "--feed",
+        multiple=True,
+        metavar="INPUT=COLUMN",
+        help="What feeds an input; can be repeated.  [default: the column of its name]",
+    )(command)
+
+
+def row_options(command: Command) -> Command:
+    """Add the options that say what comes out for a row, and what where it can't be scored."""
+    for decorate in (
+        click.option(
+            "--model-column", metavar="NAME", help="A new column for the digest of the model."
+        ),
+        click.option(
+            "--error-column",
+            metavar="NAME",
+            help="Where permissive writes the reason.  [default: _error]",
+        ),
+        click.option(
+            "--mode",
+            type=click.Choice(["failfast", "permissive", "dropmalformed"]),
+            default="failfast",
+            show_default=True,
+            help="What happens to rows that can't be scored.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace an existing output, once the new one is complete."
+)
 
 
 def spark_options(command: Command) -> Command:
@@ -87,6 +126,11 @@ def session_for(given: Mapping[str, Any], *paths: str, debug: bool = False) -> I
 
     with running(given["master"], pairs("--conf", given["conf"]), quiet=not debug):
         yield
+
+
+def names(text: str | None) -> list[str] | None:
+    """Read COL,COL; None stays None."""
+    return None if text is None else [one.strip() for one in text.split(",") if one.strip()]
 
 
 def pairs(option: str, values: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,117 @@
+"""What the commands that run a job on Spark share: its session, its output and its counts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from tf2spark.cli.options import opened, pairs
+from tf2spark.cli.tables import Table, check_there, read
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@frozen(eq=False)
+class Job:
+    """A session, the model that was named, and the tables that were."""
+
+    spark: SparkSession
+    model: Any
+    tables: tuple[DataFrame, ...]
+
+
+@contextmanager
+def job(
+    given: Mapping[str, Any], sources: Sequence[Table], target: Table | None, *, debug: bool
+) -> Iterator[Job]:
+    """Open the model and the tables of a command, in a session that ends with it.
+
+    What lies on this machine is looked at before Spark starts: its faults are known at once.
+
+    Args:
+        given: The command's options: of the model, of Spark, and ``overwrite``.
+        sources: The tables to read.
+        target: The table to write, which must not be there yet; None where none is written.
+        debug: Let Spark's own log through.
+    """
+    settings = pairs("--conf", given["conf"])
+    from tf2spark.places import is_uri
+
+    model = None if is_uri(given["model"]) else opened(given)
+    from tf2spark.spark.session import need_pyspark, running
+
+    need_pyspark()
+    from tf2spark.spark.storage import check_free, check_local_path
+
+    if target is not None:
+        check_local_path(target.path, overwrite=given["overwrite"])
+    for source in sources:
+        check_there(source)
+    with running(given["master"], settings, quiet=not debug) as spark:
+        model = model or opened(given)
+        if target is not None:
+            check_free(spark, target.path, overwrite=given["overwrite"])
+        yield Job(spark, model, tuple(read(spark, source) for source in sources))
+
+
+@frozen
+class Counts:
+    """What became of the rows; None where it wasn't counted."""
+
+    written: int
+    failed: int | None = None
+    read: int | None = None
+
+    def note(self) -> str:
+        """Say how many rows have no result: nothing where all have."""
+        if self.failed:
+            return f", {self.failed:,} of them could not be scored"
+        if self.read is not None and self.read > self.written:
+            return f", {self.read - self.written:,} dropped"
+        return ""
+
+
+def write_counted(
+    rows: DataFrame,
+    run: Callable[[DataFrame], DataFrame],
+    target: Table,
+    given: Mapping[str, Any],
+    words: tuple[str, str],
+) -> Counts:
+    """Write what `run` makes of the rows, counting them on the way.
+
+    Args:
+        rows: The table that goes in.
+        run: Gives each row its outputs, by the command's `mode`.
+        target: Where the result goes; a job that fails leaves there what was there before.
+        given: The command's options.
+        words: What is being done, and what a row is, for the progress bar of a terminal.
+    """
+    from tf2spark.spark.counting import Counter
+    from tf2spark.spark.progress import shown_progress
+    from tf2spark.spark.storage import write
+
+    reads = Counter.of(rows) if given["mode"] == "dropmalformed" else None
+    made = run(rows if reads is None else reads.table)
+    permissive = given["mode"] == "permissive"
+    writes = Counter.of(made, (given["error_column"] or "_error") if permissive else None)
+    with shown_progress(rows.sparkSession, *words, show=sys.stderr.isatty()):
+        write(
+            writes.table,
+            target.path,
+            format=target.format,
+            options=target.options,
+            overwrite=given["overwrite"],
+        )
+    failed = writes.not_null() if permissive else None
+    return Counts(writes.rows(), failed, reads.rows() if reads else None)
+
+
+def per_second(count: int, seconds: float) -> str:
+    """Return a rate as text."""
+    return f"{count / seconds if seconds > 0 else 0.0:,.0f}"

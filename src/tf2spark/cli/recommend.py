@@ -1,0 +1,118 @@
+"""`tf2spark recommend`: every user against every item, each user's best out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf2spark.cli.catalog import pair_call, pair_options, prepared_of
+from tf2spark.cli.jobs import Job, job, per_second, write_counted
+from tf2spark.cli.options import (
+    call_options,
+    model_options,
+    overwrite_option,
+    row_options,
+    spark_options,
+)
+from tf2spark.cli.tables import source_of, table_options, target_of
+
+if TYPE_CHECKING:
+    from tf2spark.catalog.prepare import Prepared
+    from tf2spark.catalog.report import RecommendPlan
+    from tf2spark.cli.jobs import Counts
+
+
+@click.command(short_help="Find each user's best items: every user against every item.")
+@click.argument("model", metavar="MODEL")
+@pair_options(required=True)
+@table_options("output", "Where the recommendations go.", writes=True)
+@overwrite_option
+@click.option(
+    "--k",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="K",
+    help="At most so many items a user.",
+)
+@click.option(
+    "--exclude", metavar="COL", help="A column of users: lists of item ids never to return."
+)
+@click.option(
+    "--candidates", metavar="COL", help="A column of users: lists of the only ids to return."
+)
+@click.option("--keep", metavar="COL,COL", help="Columns of users that stay beside the id.")
+@row_options
+@call_options
+@model_options
+@spark_options
+@click.pass_context
+def recommend(context: click.Context, /, **given: Any) -> None:
+    """Score every user against every item with MODEL, and write each user's best K.
+
+    A row a user comes out: the id, and `recommendations`, a list of (item id, score), best first.
+    The result is exact. The graph is taken apart so that what depends on the user alone is
+    computed once a user, and what depends on the item alone once an item; `tf2spark inspect
+    MODEL --users ... --items ...` prints how.
+
+    \b
+    Examples:
+      tf2spark recommend models/films --users users --items films --output best
+      tf2spark recommend models/films --users users --items films --output best --k 100 \\
+        --user-id uid --item-id film --exclude seen --keep country
+      tf2spark recommend models/deepfm --users users --items films --output best \\
+        --feed feat_ids=user:features.indices,item:features.indices \\
+        --feed feat_vals=user:features.values,item:features.values
+      tf2spark recommend models/mmoe --users users --items films --output best --score ctr
+
+    \b
+    What can feed an input, besides what `score` takes:
+      --feed x=user:age            a column of users, where items have one of that name as well
+      --feed x=user:a,item:b       columns of both sides, side by side
+    """
+    users, items, target = source_of(given, "users"), source_of(given, "items"), target_of(given)
+    call = pair_call(given)
+    debug = bool((context.obj or {}).get("debug"))
+    with job(given, [users, items], target, debug=debug) as running:
+        from tf2spark.catalog.report import explained
+
+        started = time.monotonic()
+        prepared = prepared_of(running, given, call)
+        counts = _write(running, prepared, target, given)
+        seconds = time.monotonic() - started
+        click.echo(_closing_line(counts, prepared.plan.items, seconds, target.path))
+        click.echo("\n".join(_what_ran(running.model, explained(prepared))))
+
+
+def _write(running: Job, prepared: Prepared, target: Any, given: Mapping[str, Any]) -> Counts:
+    from tf2spark.spark.recommend import recommend_dataframe
+
+    return write_counted(
+        running.tables[0],
+        lambda rows: recommend_dataframe(rows, prepared),
+        target,
+        given,
+        ("recommending", "users"),
+    )
+
+
+def _closing_line(counts: Counts, items: int, seconds: float, path: str) -> str:
+    scored = counts.written - (counts.failed or 0)
+    pairs = scored * items
+    return (
+        f"{counts.written:,} users{counts.note()}, {pairs:,} pairs, {seconds:.1f} s, "
+        f"{per_second(pairs, seconds)} pairs/s: {path}"
+    )
+
+
+def _what_ran(model: Any, plan: RecommendPlan) -> list[str]:
+    lines = [
+        f"model {model.contract.path}, digest {model.reference().digest}",
+        f"with its catalog of {plan.items:,} items, digest {plan.digest}",
+    ]
+    if plan.why_whole:
+        lines.append(f"not taken apart: {plan.why_whole}")
+    return lines

@@ -1,0 +1,92 @@
+"""Tables that commands read and write: their options, and what the options mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+
+from tf2spark.cli.options import Command, Decorator, pairs
+from tf2spark.errors import ContractError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# What a person means by "a CSV file"; --input-option, --output-option and the like win.
+_READ_DEFAULTS = {"csv": {"header": "true", "inferSchema": "true"}}
+_WRITE_DEFAULTS = {"csv": {"header": "true"}}
+
+
+@frozen
+class Table:
+    """A table on disk: the option that names it, where it is, its format and its options."""
+
+    name: str
+    path: str
+    format: str
+    options: dict[str, str]
+
+
+def table_options(
+    name: str, text: str, *, required: bool = True, writes: bool = False
+) -> Decorator:
+    """Return a decorator that adds the options of a table: where it is, and in which format."""
+
+    def decorate(command: Command) -> Command:
+        for add in (
+            click.option(
+                f"--{name}-option",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help=f"An option of Spark's {'writer' if writes else 'reader'}; can be repeated.",
+            ),
+            click.option(
+                f"--{name}-format",
+                default="parquet",
+                show_default=True,
+                metavar="FORMAT",
+                help="parquet, json, csv, orc, or any that the Spark session knows.",
+            ),
+            click.option(f"--{name}", f"{name}_path", required=required, metavar="PATH", help=text),
+        ):
+            command = add(command)
+        return command
+
+    return decorate
+
+
+def source_of(given: Mapping[str, Any], name: str) -> Table:
+    """Return a table to read, by the options of `table_options`."""
+    return _table(given, name, _READ_DEFAULTS)
+
+
+def target_of(given: Mapping[str, Any]) -> Table:
+    """Return the table to write: that of ``--output``."""
+    return _table(given, "output", _WRITE_DEFAULTS)
+
+
+def _table(given: Mapping[str, Any], name: str, defaults: dict[str, dict[str, str]]) -> Table:
+    kind = given[f"{name}_format"]
+    options = pairs(f"--{name}-option", given[f"{name}_option"])
+    return Table(name, given[f"{name}_path"], kind, defaults.get(kind, {}) | options)
+
+
+def check_there(source: Table) -> None:
+    """Refuse a table of this machine that isn't there; needs no session.
+
+    Raises:
+        ContractError: There is nothing at its path.
+    """
+    from tf2spark.spark.storage import local_path
+
+    path = source.path
+    local = local_path(path)
+    if local is not None and not any(one in path for one in "*?[{") and not local.exists():
+        raise ContractError(f"--{source.name} {path}: there is no such file or folder")
+
+
+def read(spark: SparkSession, source: Table) -> DataFrame:
+    """Return a table as a DataFrame."""
+    return spark.read.format(source.format).options(**source.options).load(source.path)
