@@ -154,6 +154,10 @@ class TestShipping:
         """A model whose folder is gone when the job starts scores as in one process."""
         assert shipped[job] is True
 
+    def test_recommend_ships_model_and_catalog(self, shipped: dict[str, Any]) -> None:
+        """Users on executors meet the items' values, which came with the job."""
+        assert shipped["recommends"] is True
+
     def test_a_udf_ships_its_model(self, shipped: dict[str, Any]) -> None:
         """A column function brings its model along, too."""
         assert shipped["rows_by_udf"] == _ROWS

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
@@ -58,6 +59,36 @@ def same(scored: DataFrame, wants: Any) -> bool:
     return bool(scored.toArrow().sort_by("id").to_pydict() == wants.to_pydict())
 
 
+def recommends(model: Any, table: Any) -> Any:
+    """Return users and the model's best items for them: halves of the rows' features."""
+    if isinstance(table, DataFrame):
+        halves = table.selectExpr("id", "slice(features, 1, 64) a", "slice(features, 65, 64) b")
+        users, items = halves.select("id", "a"), halves.where("id < 90").select("id", "b")
+    else:
+        features = table.column("features").to_pylist()
+        ids = table.column("id").to_pylist()
+        users = pa.table({"id": ids, "a": [one[:64] for one in features]})
+        items = pa.table({"id": ids[:90], "b": [one[64:] for one in features[:90]]})
+    feed = {model.contract.signatures[0].inputs[0].name: ["a", "b"]}
+    return model.recommend(users, items, 5, user_id="id", item_id="id", feed=feed)
+
+
+def close(found: Any, wants: Any) -> bool:
+    """Say whether two tables of recommendations have the same items, and scores within 1e-5."""
+    if isinstance(found, DataFrame):
+        found = found.toArrow()
+    pairs = zip(*(lists(one.sort_by("id")) for one in (found, wants)), strict=True)
+    return found.num_rows == wants.num_rows and all(
+        [one["id"] for one in got] == [one["id"] for one in want]
+        and all(abs(a["score"] - b["score"]) < 1e-5 for a, b in zip(got, want, strict=True))
+        for got, want in pairs
+    )
+
+
+def lists(table: Any) -> list[Any]:
+    return list(table.column("recommendations").to_pylist())
+
+
 def main(master: str, model_path: str, table: str, python: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = python
     spark = session(master, dict(one.split("=", 1) for one in settings))
@@ -77,9 +108,13 @@ def main(master: str, model_path: str, table: str, python: str, *settings: str) 
             wants,
         ),
     }
+    few = rows.slice(0, 300)
+    wants_of_recommend = recommends(model, few)
+    recommended = recommends(model, frame.where("id < 300"))
     scored_by_udf = frame.select("id", package.udf()("features").alias("output_0"))
     shutil.rmtree(folder)
     report: dict[str, Any] = {name: same(*job) for name, job in jobs.items()}
+    report["recommends"] = close(recommended, wants_of_recommend)
     report["rows_by_udf"] = scored_by_udf.where("output_0 is not null").count()
     report["came_from"] = where_it_came_from(spark)
     spark.stop()
