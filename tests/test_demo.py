@@ -143,7 +143,7 @@ class TestRunDemo:
     def test_commands_it_prints_can_be_run(
         self, shown: tuple[Path, str], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Both commands that the demo ends with end with status 0."""
+        """All commands that the demo ends with end with status 0, and give what it gave."""
         folder, text = shown
         commands = show.next_commands(shlex.quote(str(folder)))
         assert all(command in text for command in commands)
@@ -154,6 +154,8 @@ class TestRunDemo:
         again = pq.read_table(folder / "scored-again.parquet")
         assert again.column_names == ["user", "title", "predicted"]
         assert len(again) == _ROWS // 10
+        best, again = recommended_in(folder), recommended_in(folder, "best-again.parquet")
+        assert best == again
 
 
 class TestFolder:
@@ -436,9 +438,11 @@ def write_tables(folder: Path, items: list[str]) -> None:
         (folder / f"ml-100k.{name}").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def recommended_in(folder: Path) -> dict[int, list[tuple[int, float]]]:
+def recommended_in(
+    folder: Path, name: str = "recommendations.parquet"
+) -> dict[int, list[tuple[int, float]]]:
     """Read the demo's recommendations: of each user, (film, score)."""
-    rows = pq.read_table(folder / "recommendations.parquet").to_pylist()
+    rows = pq.read_table(folder / name).to_pylist()
     return {
         row["user"]: [(one["film"], one["score"]) for one in row["recommendations"]] for row in rows
     }

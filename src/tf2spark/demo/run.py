@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from tf2spark.catalog.report import RecommendPlan
-from tf2spark.compile.quiet import silence
 from tf2spark.demo import data, show
 from tf2spark.demo.show_films import show_recommended
 from tf2spark.demo.train import EPOCHS, export, need_tensorflow, train
@@ -185,9 +184,7 @@ def _recommend(console: Console, spark: SparkSession, folder: Path) -> Recommend
 
 
 def _best(what: Callable[..., Any], users: Any, films: Any) -> Any:
-    # The model is compiled first, and TensorFlow's Python has much to say of that.
-    with silence():
-        return what(users, films, k=_BEST, user_id="user", item_id="film", exclude="seen")
+    return what(users, films, k=_BEST, user_id="user", item_id="film", exclude="seen")
 
 
 @contextmanager

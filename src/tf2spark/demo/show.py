@@ -53,7 +53,7 @@ def show_files(console: Console, folder: Path) -> None:
         "films.parquet": "the films",
         "recommendations.parquet": "the ten best unseen films of each user",
     }
-    width = max(map(len, files))
+    width = max(map(len, files)) + 1
     console.print(Text.assemble(("Files", "bold"), f" in {folder}"), soft_wrap=True)
     for name, what in files.items():
         console.print(f"  [cyan]{name:<{width}}[/] {what}")
@@ -71,6 +71,9 @@ def next_commands(where: str) -> list[str]:
         f"{command} inspect {where}/model",
         f"{command} score {where}/model --input {where}/ratings.parquet \\\n"
         f"      --output {where}/scored-again.parquet --keep user,title --overwrite",
+        f"{command} recommend {where}/model --users {where}/users.parquet \\\n"
+        f"      --items {where}/films.parquet --user-id user --item-id film --exclude seen \\\n"
+        f"      --output {where}/best-again.parquet --overwrite",
     ]
 
 

@@ -43,7 +43,7 @@ def show_recommended(
         console.print(user_table(recommended, ratings, user, console.width))
         console.print()
     if line := rated_after_all(recommended, ratings.held_out):
-        console.print(line, markup=False)
+        console.print(f"{line}\n", markup=False)
     console.print(f"{plan_text(plan)}\n", markup=False)
 
 

@@ -148,4 +148,6 @@ def _import_keras() -> tuple[Any, Any]:
     with silence():
         import keras
         import tensorflow as tf
+    # What it warns of when the model is compiled, nobody who sees the demo can act on.
+    tf.get_logger().setLevel("ERROR")
     return keras, tf
