@@ -187,7 +187,7 @@ def _compiled(request: Request) -> Request:
 
 def _to_compile(one: FedInput) -> FedInput:
     spec = one.spec
-    known = spec.kind == "dense" and spec.shape is not None and None not in spec.shape
+    known = spec.kind == "dense" and (spec.shape is None or None not in spec.shape)
     if known and isinstance(one.feed, Constant):
         return one
     return evolve(one, feed=Column(spec.name.partition(":")[0]))

@@ -12,7 +12,7 @@ from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.catalog.files import write_item_tensor, write_table
 from tf2spark.catalog.forms import Array, Side
 from tf2spark.catalog.plan import IDS_FILE, ITEMS_FILE, ItemTensor
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, RowError
 from tf2spark.runtime.arrow_arrays import values_of
 
 
@@ -81,6 +81,12 @@ def _refuse_twice(ids: pa.Array, name: str) -> None:
             f'{int(same.sum()):,} items have the id of another: "{name}" {first!r} comes more than '
             f'once; leave one of each, items.dropDuplicates(["{name}"])'
         )
+
+
+def item_error(error: RowError) -> RowError:
+    """Return the error of an item that can't be scored, without advice that is for users."""
+    said = str(error).partition(". mode=")[0]
+    return RowError(f"an item can't be scored, so that nobody can be recommended it: {said}")
 
 
 def write_ids(tree: Path, ids: pa.Array, kind: pa.DataType) -> None:

@@ -20,10 +20,14 @@ Samples = dict[SideName, pa.Table]
 
 @frozen
 class SizedPart:
-    """A part and the input that it is by itself: its spec has the dimensions of its rows."""
+    """A part and the input that it is by itself: its spec has the dimensions of its rows.
+
+    `pinned` says that only the first rows told them.
+    """
 
     part: Part
     spec: TensorSpec
+    pinned: bool = False
 
     @property
     def dims(self) -> Dims:
@@ -115,7 +119,7 @@ def _pinned(
     if len(shapes) != 1:
         why = "rows have different lengths" if shapes else "no row tells its width"
         raise NotSplit(f'input "{spec.name}", fed {part.feed} of {part.side}s: {why}')
-    return SizedPart(part, evolve(own, shape=(None, *shapes.pop())))
+    return SizedPart(part, evolve(own, shape=(None, *shapes.pop())), pinned=True)
 
 
 def _shapes(

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from tf2spark.binding.bind import bind
 from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.binding.request import FedInput, FetchedOutput, Request
+from tf2spark.catalog.constants import with_constants
 from tf2spark.catalog.controls import without_controls
 from tf2spark.catalog.emit import ITEMS, USERS
 from tf2spark.catalog.files import new_tree, referred, write_graph
@@ -23,6 +24,7 @@ from tf2spark.catalog.items import (
     check_id,
     id_type,
     in_order,
+    item_error,
     value_column,
     write_columns,
     write_ids,
@@ -46,7 +48,7 @@ from tf2spark.catalog.whole import WholeJob, whole_job, whole_tree
 from tf2spark.columns import Output
 from tf2spark.contract import TensorSpec
 from tf2spark.dtypes import FLOAT32, FLOAT64, DType
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, RowError
 from tf2spark.plan import ModelRef, OutputPlan
 from tf2spark.reachability import init_op
 from tf2spark.runtime.session import CApiSession, open_session
@@ -160,7 +162,7 @@ def _split(job: _Job) -> Prepared:
     meta_graph.CopyFrom(model.meta_graph)
     score = model.score.tensors[0]
     without_controls(meta_graph.graph_def, score, filter(None, [init_op(meta_graph)]))
-    specified = [each for each in map(model.specified, job.inputs) if each is not None]
+    specified = with_constants(meta_graph.graph_def, filter(None, map(model.specified, job.inputs)))
     parts = [sized(one, job.tables.schemas, job.samples) for one in specified]
     tree = new_tree(model.folder, job.parent)
     write_graph(tree, meta_graph)
@@ -251,7 +253,12 @@ def _items(
     name = job.asked.item_id
     if taken.items:
         request = _side_request(taken, parts, "item", _computed(taken.items))
-        table = job.tables.scored_items(request, name, reference)
+        try:
+            table = job.tables.scored_items(request, name, reference)
+        except RowError as error:
+            if any(part.pinned for each in parts for part in each if part.part.side == "item"):
+                raise NotSplit(f"items have rows of different lengths ({error})") from None
+            raise item_error(error) from None
     else:
         table = job.tables.items([name])
     table = in_order(table, name)

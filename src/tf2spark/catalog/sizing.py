@@ -22,6 +22,8 @@ from tf2spark.runtime.graph import graph_tensor_info
 _TENSOR_BYTES = 4 << 20
 _MOST_PAIRS = 1 << 20
 _ALIGNED = 16
+# A block's scores are looked at together: of so many users at least, so that it costs little.
+_FEWEST_USERS = 8
 
 
 @frozen
@@ -61,7 +63,7 @@ def sizing_of(taken: SplitGraph, items: int, model: CatalogModel) -> Sizing:
         total += size
         widest = max(widest, size)
     pairs = max(1, min(_MOST_PAIRS, _TENSOR_BYTES // widest))
-    users = max(1, isqrt(pairs // 64))
+    users = min(pairs, max(_FEWEST_USERS, isqrt(pairs // 256)))
     per_block = max(1, pairs // users)
     if per_block > _ALIGNED:
         per_block -= per_block % _ALIGNED
