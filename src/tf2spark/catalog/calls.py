@@ -121,8 +121,7 @@ def apply_elementwise(b: Builder, node: Any, values: Sequence[Value], dtype: DTy
     if side is not None:
         name = b.copy(node, [one.tensor for one in operands])
         return Side(side, f"{name}:0", dtype, dims)
-    name = b.copy(node, [b.spread(one) for one in operands])
-    return b.flattened(f"{name}:0", dtype, dims)
+    return b.of_pairs(operands, dtype, lambda inputs: f"{b.copy(node, inputs)}:0")
 
 
 def _on_merged(b: Builder, node: Any, values: Sequence[Value], dtype: DType) -> Value:

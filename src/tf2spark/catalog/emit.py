@@ -215,8 +215,20 @@ class Builder:
         if side is not None:
             tensor = self.node(op, [one.tensor for one in operands], **attributes)
             return Side(side, tensor, dtype, dims)
-        tensor = self.node(op, [self.spread(one) for one in operands], **attributes)
-        return self.flattened(tensor, dtype, dims)
+        if op == "AddV2" and (bias := _bias_last(operands)) is not None:
+            # TensorFlow fuses this one, and a ReLU behind it, into a matrix product before it.
+            tensor = self.node("BiasAdd", [one.tensor for one in bias], T=dtype)
+            return Pair(tensor, dtype, dims)
+        return self.of_pairs(operands, dtype, lambda inputs: self.node(op, inputs, **attributes))
+
+    def of_pairs(
+        self, operands: Sequence[Operand], dtype: DType, write: Callable[[list[str]], str]
+    ) -> Pair:
+        """Write an elementwise op on operands that broadcast against each other, for the pairs."""
+        dims = broadcast_dims(operands)
+        if not any(isinstance(one, Side) for one in operands):
+            return Pair(write([one.tensor for one in operands]), dtype, dims)
+        return self.flattened(write([self.spread(one) for one in operands]), dtype, dims)
 
     def reshape(self, value: Side | Pair, dims: Dims) -> Side | Pair:
         """Give rows other dimensions; one may be unknown on a side whose own are unknown too."""
@@ -265,6 +277,17 @@ def one_side(operands: Sequence[Any]) -> SideName | None:
         return None
     sides = {one.side for one in rows}
     return sides.pop() if len(sides) == 1 else None
+
+
+def _bias_last(operands: Sequence[Operand]) -> tuple[Pair, Const] | None:
+    """Return vectors of pairs and a constant vector as wide, if that is what two operands are."""
+    first, second = operands
+    if isinstance(first, Const):
+        first, second = second, first
+    same = isinstance(first, Pair) and isinstance(second, Const) and len(second.shape) == 1
+    if same and first.dims == second.shape and first.dtype.is_floating:  # type: ignore[union-attr]
+        return first, second  # type: ignore[return-value]
+    return None
 
 
 def _canonical(name: str) -> str:
