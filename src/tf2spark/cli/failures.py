@@ -46,7 +46,8 @@ _MAPPING = re.compile(rf'\b(feed|fetch)=\{{((?:"[^"]+": (?:{_VALUE})(?:, )?)+)\}
 def as_options(message: str) -> str:
     """Write the Python arguments that a message advises as options of the command line."""
     message = _MAPPING.sub(_mapping_options, message)
-    message = re.sub(r'\b(signature|mode)="([^"]+)"', r"--\1 \2", message)
+    message = re.sub(r'\b(signature|mode|score)="([^"]+)"', r"--\1 \2", message)
+    message = re.sub(r"\b(user|item)_id=\.\.\.", r"--\1-id COL", message)
     return re.sub(r"\bbatch_rows=(\d+)", r"--batch-rows \1", message)
 
 
