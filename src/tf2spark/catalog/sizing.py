@@ -146,6 +146,7 @@ def _value_bytes(dims: Dims, code: int) -> int:
     return prod(size or 1 for size in dims) * (4 if kind is None else kind.itemsize)
 
 
+_REDUCTIONS = frozenset(["Sum", "Mean", "Max", "Min", "Prod", "All", "Any"])
 _PRODUCTS = frozenset(
     ["MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"]
 )
@@ -157,10 +158,12 @@ def _flops(node: Any, infos: dict[str, Shape]) -> int:
     if node.op in _FREE or shape is None or (shape and shape[0] is not None) or not shape:
         return 0
     values = prod(size for size in shape if size is not None)
-    if node.op not in _PRODUCTS:
-        return values
-    inner = _inner(node, infos)
-    return 2 * values * inner
+    if node.op in _PRODUCTS:
+        return 2 * values * _inner(node, infos)
+    if node.op in _REDUCTIONS:
+        before = infos.get(tensor_name(node.input[0])) or ()
+        return max(values, prod(size for size in before if size is not None))
+    return values
 
 
 def _inner(node: Any, infos: dict[str, Shape]) -> int:

@@ -60,10 +60,22 @@ def loaded(folder: Path, tags: tuple[str, ...], signature: str) -> Iterator[Orig
 
 def _load(session: Any, folder: Path, tags: tuple[str, ...]) -> Any:
     try:
-        with session.graph.as_default():
+        with session.graph.as_default(), _not_deprecated():
             return tf1.saved_model.loader.load(session, list(tags), str(folder))
     except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
         raise ModelError(f'TensorFlow can\'t load "{folder}": {_first_line(error)}') from error
+
+
+@contextmanager
+def _not_deprecated() -> Iterator[None]:
+    """Hold back that the loader, the one that TF Serving's way of loading needs, is deprecated."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def variable_values(original: Original, nodes: Iterable[Any]) -> dict[str, np.ndarray[Any, Any]]:
