@@ -28,9 +28,7 @@ _TOLERANCE = 2e-5
 def recommended(case: Case, users: Any, items: Any, k: int = K, **more: Any) -> Any:
     """Call `recommend` as the case's author would."""
     model = tf2spark.SavedModel(path_of(case))
-    return model.recommend(
-        users, items, k, feed=case.feed, score=case.score, **case.kwargs, **more
-    )
+    return model.recommend(users, items, k, feed=case.feed, score=case.score, **case.kwargs, **more)
 
 
 def pairs_of(table: pa.Table) -> list[list[tuple[Any, float]]]:
@@ -116,7 +114,9 @@ class TestTables:
         """Another catalog is another digest."""
         case = recommenders.case("dot")
         digests = {
-            recommended(case, case.users(3), case.items(n), model_column="model")["model"][0].as_py()
+            recommended(case, case.users(3), case.items(n), model_column="model")["model"][
+                0
+            ].as_py()
             for n in (5, 6)
         }
         assert len(digests) == 2
@@ -233,6 +233,53 @@ class TestOddInputs:
         """Models say "never" with it."""
         items = table(item_id=[7, 8], b=[[-math.inf], [2.0]])
         assert pairs_of(tf2spark.SavedModel(vectors).recommend(one_user(), items)) == [[(8, 2.0)]]
+
+
+class TestRowsOfOtherSizes:
+    def test_users_with_other_lengths_run_whole(self, tmp_path: Path) -> None:
+        """Where the first users tell how long a history is, one with another is scored too."""
+        vectors = weights(50, 4, seed=1)
+        save_function(
+            tmp_path / "m",
+            lambda history, item: tf.reduce_sum(
+                tf.reduce_mean(tf.gather(vectors, history), 1) * tf.gather(vectors, item), 1
+            ),
+            tf.TensorSpec([None, None], tf.int64, name="history"),
+            tf.TensorSpec([None], tf.int64, name="item"),
+            keep={"vectors": vectors},
+        )
+        rng = np.random.default_rng(1)
+        histories = [rng.integers(0, 50, 5).tolist() for _ in range(40)] + [
+            [1, 2, 3],
+            None,
+            [7] * 9,
+        ]
+        users = pa.table({"user_id": range(43), "history": histories})
+        items = pa.table({"item_id": range(20), "item": rng.permutation(50)[:20]})
+        model = tf2spark.SavedModel(tmp_path / "m")
+        assert model.plan(users, items).why_whole is None
+        got = model.recommend(users, items, 3, mode="permissive")
+        assert got["_error"].null_count == 42
+        table = vectors.numpy()
+        for history, row in zip(histories, pairs_of(got), strict=True):
+            if history is None:
+                assert row is None
+                continue
+            scores = table[history].mean(0) @ table[items["item"].to_numpy()].T
+            assert [item for item, _ in row] == np.argsort(-scores)[:3].tolist()
+
+    def test_items_with_other_lengths_run_whole(self, vectors: Path, tmp_path: Path) -> None:
+        """A catalog of uneven rows isn't taken apart, and the plan says so."""
+        save_function(
+            tmp_path / "m",
+            lambda a, b: tf.reduce_sum(a, 1) * tf.reduce_sum(b, 1),
+            tf.TensorSpec([None, 1], tf.float32, name="a"),
+            tf.TensorSpec([None, None], tf.float32, name="b"),
+        )
+        items = table(item_id=range(50), b=[[1.0]] * 49 + [[2.0, 3.0]])
+        model = tf2spark.SavedModel(tmp_path / "m")
+        assert "different lengths" in str(model.plan(one_user(), items).why_whole)
+        assert pairs_of(model.recommend(one_user(), items, 1)) == [[(49, 5.0)]]
 
 
 class TestRestrictions:

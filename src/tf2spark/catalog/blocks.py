@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
+from tf2spark.catalog.fallback import whole_session, with_fallback
 from tf2spark.catalog.files import mapped_table
 from tf2spark.catalog.forms import Array
 from tf2spark.catalog.plan import IDS_FILE, CatalogPlan, SplitPlan, for_columns
@@ -35,7 +36,7 @@ def recommend_batches(
     ids = mapped_table(Path(session.path), IDS_FILE).column(0)
 
     def make(narrow: Plan, used: list[int]) -> Runner:
-        return _runner(evolve(for_columns(plan, used), users=narrow), session, ids)
+        return _runner(evolve(for_columns(plan, used), users=narrow), session, session, ids)
 
     yield from score_batches(plan.users, session, batches, place=place, make_runner=make)
 
@@ -45,7 +46,7 @@ def scores_of(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordBat
     if isinstance(plan.way, SplitPlan):
         blocks = split_blocks(plan, plan.way, session)
     else:
-        blocks = whole_blocks(plan, plan.way, session)
+        blocks = whole_blocks(plan, plan.way, session, Path(session.path))
 
     def scores(user: pa.RecordBatch) -> Array:
         try:
@@ -56,11 +57,21 @@ def scores_of(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordBat
     return scores
 
 
-def _runner(plan: CatalogPlan, session: CApiSession, ids: pa.Array) -> Runner:
+def _runner(plan: CatalogPlan, session: CApiSession, catalog: CApiSession, ids: pa.Array) -> Runner:
+    """Return what scores users; `catalog` is the session whose folder has the items."""
+    if plan.fallback is not None:
+        whole = evolve(plan, way=plan.fallback, fallback=None)
+
+        def make_whole() -> Runner:
+            return _runner(whole, whole_session(plan.users.model, session), session, ids)
+
+        return with_fallback(
+            _runner(evolve(plan, fallback=None), session, session, ids), make_whole
+        )
     if isinstance(plan.way, SplitPlan):
         blocks = split_blocks(plan, plan.way, session)
     else:
-        blocks = whole_blocks(plan, plan.way, session)
+        blocks = whole_blocks(plan, plan.way, session, Path(catalog.path))
     excluded = lists_of(plan.exclude, ids) if plan.exclude else None
     only = lists_of(plan.candidates, ids) if plan.candidates else None
     finish = _finisher(plan, ids)

@@ -11,6 +11,7 @@ from tf2spark.plan import InputPlan, OutputPlan, Plan
 RECOMMENDATIONS = "recommendations"
 IDS_FILE = "catalog/ids.arrow"
 ITEMS_FILE = "catalog/items.arrow"
+WHOLE_FOLDER = "whole"
 
 
 @frozen
@@ -103,6 +104,8 @@ class CatalogPlan:
         score_code: The dtype of scores: float32 or float64, by its number in ``types.proto``.
         exclude: Items never to return, by user.
         candidates: The only items to return, by user.
+        fallback: How users are scored whose rows have other sizes than the first ones had, from
+            which the split was made; None where the model itself fixes them.
     """
 
     users: Plan
@@ -112,6 +115,7 @@ class CatalogPlan:
     score_code: int
     exclude: Restriction | None = None
     candidates: Restriction | None = None
+    fallback: WholePlan | None = None
 
 
 def for_columns(plan: CatalogPlan, columns: Sequence[int]) -> CatalogPlan:
@@ -127,13 +131,18 @@ def for_columns(plan: CatalogPlan, columns: Sequence[int]) -> CatalogPlan:
         keep=tuple(where[one] for one in plan.users.keep if one in where),
         beside=tuple(where[one] for one in plan.users.beside),
     )
-    way = plan.way
-    if isinstance(way, WholePlan):
-        way = evolve(way, user_columns=tuple(where[one] for one in way.user_columns))
+
+    def moved(way: WholePlan) -> WholePlan:
+        return evolve(way, user_columns=tuple(where[one] for one in way.user_columns))
+
+    way = moved(plan.way) if isinstance(plan.way, WholePlan) else plan.way
+    fallback = plan.fallback and moved(plan.fallback)
     lists = [
         one and evolve(one, column=where[one.column]) for one in (plan.exclude, plan.candidates)
     ]
-    return evolve(plan, users=users, way=way, exclude=lists[0], candidates=lists[1])
+    return evolve(
+        plan, users=users, way=way, exclude=lists[0], candidates=lists[1], fallback=fallback
+    )
 
 
 def used_columns(plan: CatalogPlan) -> list[int]:

@@ -33,10 +33,12 @@ from tf2spark.catalog.items import (
 from tf2spark.catalog.parts import Samples, SizedPart, sized
 from tf2spark.catalog.plan import (
     RECOMMENDATIONS,
+    WHOLE_FOLDER,
     CatalogPlan,
     ItemTensor,
     Restriction,
     SplitPlan,
+    WholePlan,
 )
 from tf2spark.catalog.sides import SidedInput
 from tf2spark.catalog.sizing import Sizing, sizing_of
@@ -269,6 +271,7 @@ def _items(
 def _planned(
     job: _Job, taken: SplitGraph, parts: list[tuple[SizedPart, ...]], items: _Items, tree: Path
 ) -> Prepared:
+    fallback = _fallback(job, parts, items.count, tree)
     reference = referred(tree, evolve(job.model.reference(), path=str(tree)))
     sizing = sizing_of(taken, items.count, job.model)
     way = SplitPlan(
@@ -284,8 +287,26 @@ def _planned(
     )
     request = _side_request(taken, parts, "user", ())
     plan = _catalog_plan(job, request, way, items.count, taken.score_dtype, reference)
+    if fallback is not None:
+        beside = (*plan.users.beside, *fallback.user_columns)
+        plan = evolve(plan, fallback=fallback, users=evolve(plan.users, beside=beside))
     found = verified(job.model, job.inputs, job.tables.schemas, job.samples, plan, job.asked, tree)
     return Prepared(plan, taken, sizing, None, found)
+
+
+def _fallback(
+    job: _Job, parts: list[tuple[SizedPart, ...]], items: int, tree: Path
+) -> WholePlan | None:
+    """Put the whole graph beside the split one where users may come with rows of other sizes."""
+    if not any(part.pinned for each in parts for part in each if part.part.side == "user"):
+        return None
+    inputs = tuple(each for each in map(job.model.specified, job.inputs) if each is not None)
+    whole = whole_job(job.model, inputs, job.tables.schemas, items, row_wise=True)
+    columns = dict.fromkeys([job.asked.item_id, *whole.item_columns])
+    table = in_order(job.tables.items(list(columns)), job.asked.item_id)
+    write_columns(tree, table, whole.item_columns)
+    whole_tree(job.model, tree / WHOLE_FOLDER)
+    return whole.way
 
 
 def _catalog_plan(

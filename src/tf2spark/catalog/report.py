@@ -73,6 +73,8 @@ def _split(prepared: Prepared) -> list[str]:
         f"blocks of {sizing.block_users:,} users x {sizing.block_items:,} items take "
         f"{_size(sizing.block_users * sizing.block_items * sizing.bytes_pair)} at the most",
     ]
+    if prepared.plan.fallback is not None:
+        lines.append("users whose rows are of other sizes than the first ones' run whole")
     found = prepared.verified
     if found is None:
         lines.append("not checked against the whole graph: no user and item of the samples score")

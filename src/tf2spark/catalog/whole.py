@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,12 +83,11 @@ def _bound(model: CatalogModel, request: Request, schema: pa.Schema) -> Plan:
 
 
 def whole_tree(model: CatalogModel, tree: Path) -> None:
-    """Lay the model out in a folder, as it is."""
-    import shutil
-
-    for name in ("saved_model.pb", "variables"):
+    """Lay the model out in a folder, as it is; its weights are elsewhere."""
+    tree.mkdir(exist_ok=True)
+    for name in ("saved_model.pb", "variables", "assets"):
         source = model.folder / name
         if source.is_dir():
-            shutil.copytree(source, tree / name)
+            shutil.copytree(source, tree / name, dirs_exist_ok=True)
         elif source.is_file():
             shutil.copyfile(source, tree / name)

@@ -19,9 +19,12 @@ from tf2spark.runtime.scorer import Scored, batch_scorer
 from tf2spark.runtime.session import CApiSession
 
 
-def whole_blocks(plan: CatalogPlan, way: WholePlan, session: CApiSession) -> Blocks:
-    """Return the function that scores a batch of users, one after the other."""
-    score = _pairs_scorer(plan, way, session)
+def whole_blocks(plan: CatalogPlan, way: WholePlan, session: CApiSession, catalog: Path) -> Blocks:
+    """Return the function that scores a batch of users, one after the other.
+
+    `catalog` is the folder that has the items.
+    """
+    score = _pairs_scorer(plan, way, session, catalog)
 
     def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
         for row in range(batch.num_rows):
@@ -39,14 +42,14 @@ def refused_items(
     plan: CatalogPlan, way: WholePlan, session: CApiSession, user: pa.RecordBatch
 ) -> dict[int, str]:
     """Return why items can't be scored with a user, by their places."""
-    return _pairs_scorer(plan, way, session)(user, 0).reasons
+    return _pairs_scorer(plan, way, session, Path(session.path))(user, 0).reasons
 
 
 def _pairs_scorer(
-    plan: CatalogPlan, way: WholePlan, session: CApiSession
+    plan: CatalogPlan, way: WholePlan, session: CApiSession, catalog: Path
 ) -> Callable[[pa.RecordBatch, int], Scored]:
     """Return the function that scores one of a batch's users against all items."""
-    items = mapped_table(Path(session.path), ITEMS_FILE)
+    items = mapped_table(catalog, ITEMS_FILE)
     pairs = evolve(
         plan.users,
         inputs=way.inputs,

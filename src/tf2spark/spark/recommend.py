@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import pyarrow as pa
 from attrs import evolve, frozen
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
 from tf2spark.binding.bind import Options
@@ -24,6 +26,9 @@ from tf2spark.spark.score import column, output_fields, score_dataframe, task_cp
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema
 from tf2spark.spark.worker import numbers, partition_recommender
+
+# A quarter of what spark.driver.maxResultSize lets a job bring back by default.
+_DRIVER_BYTES = 256 << 20
 
 
 @frozen(eq=False)
@@ -65,8 +70,20 @@ class SparkTables:
         return collected(self.items_table.select(*map(column, columns)))
 
     def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
-        options = Options(keep=(item_id,))
-        return collected(score_dataframe(self.items_table, request, options, model))
+        options, found = Options(keep=(item_id,)), []
+        for items in self._cut(request, item_id):
+            found.append(collected(score_dataframe(items, request, options, model)))
+        return pa.concat_tables(found)
+
+    def _cut(self, request: Request, item_id: str) -> list[DataFrame]:
+        """Cut a large catalog, so that Spark's driver holds some of its values at a time."""
+        item_bytes = sum(prod(size or 1 for size in one.spec.shape or ()) * 8
+                         for one in request.outputs)  # fmt: skip
+        parts = -(-self.items_table.count() * item_bytes // _DRIVER_BYTES)
+        if parts <= 1:
+            return [self.items_table]
+        place = F.pmod(F.xxhash64(column(item_id)), F.lit(parts))
+        return [self.items_table.where(place == part) for part in range(parts)]
 
 
 def collected(table: DataFrame) -> pa.Table:
