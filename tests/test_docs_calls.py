@@ -13,12 +13,15 @@ import pytest
 
 import tf2spark
 from tf2spark.binding.bind import make_options
+from tf2spark.cli.main import commands
 from tf2spark.columns import normal_feeds, normal_fetches
 from tf2spark.columns_text import parse_feed, parse_fetch
+from tf2spark.recommending import make_asked
 
 _DOCS = Path(__file__).parent.parent / "docs"
-_PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md"]
+_PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md", "recommend.md"]
 _OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible", "model_column"}
+_UNASKED = {"mode": "failfast"}  # what `plan` doesn't take
 
 
 class CheckedModel:
@@ -34,6 +37,12 @@ class CheckedModel:
     def register(self, *arguments: Any, **named: Any) -> None:
         self._check(tf2spark.SavedModel.register, arguments, named)
 
+    def recommend(self, *arguments: Any, **named: Any) -> None:
+        self._check_pairs(tf2spark.SavedModel.recommend, arguments, named)
+
+    def plan(self, *arguments: Any, **named: Any) -> None:
+        self._check_pairs(tf2spark.SavedModel.plan, arguments, named)
+
     def compile(self, *arguments: Any, **named: Any) -> CheckedModel:
         self._check(tf2spark.SavedModel.compile, arguments, named)
         return self
@@ -43,6 +52,13 @@ class CheckedModel:
         normal_feeds(named.get("feed"))
         normal_fetches(named.get("fetch"))
         make_options(**{key: value for key, value in named.items() if key in _OPTIONS})
+
+    def _check_pairs(self, method: Any, arguments: Any, named: dict[str, Any]) -> None:
+        call = inspect.signature(method).bind(self, *arguments, **named)
+        call.apply_defaults()
+        normal_feeds(named.get("feed"))
+        asked = inspect.signature(make_asked).parameters
+        make_asked(**{key: call.arguments.get(key, _UNASKED.get(key)) for key in asked})
 
 
 class Frame:
@@ -60,8 +76,21 @@ def test_calls_in_the_docs_are_right(page: str) -> None:
     shown = SimpleNamespace(**{name: getattr(tf2spark, name) for name in tf2spark.__all__})
     shown.SavedModel = lambda path: CheckedModel()
     names = {"model": CheckedModel(), "df": Frame(), "spark": None, "tf2spark": shown}
+    names |= {"users": Frame(), "items": Frame()}
     for block in blocks:
         exec(compile(block, page, "exec"), names)
+
+
+def test_commands_in_the_docs_are_right() -> None:
+    """Every option that a page's commands use is one of that command, with a value it takes."""
+    text = "\n".join((_DOCS / page).read_text() for page in _PAGES)
+    blocks = "\n".join(re.findall(r"```console\n(.*?)```", text, re.DOTALL))
+    lines = blocks.replace("\\\n", " ").splitlines()
+    shown = [one.removeprefix("$ tf2spark ") for one in lines if one.startswith("$ tf2spark ")]
+    assert len(shown) > 2
+    for name, *options in map(shlex.split, shown):
+        given = commands.commands[name].make_context(name, options).params
+        parse_feed(given.get("feed") or ())
 
 
 def test_command_line_means_what_python_means() -> None:
