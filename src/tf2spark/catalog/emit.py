@@ -210,7 +210,8 @@ class Builder:
         if all(isinstance(one, Const) for one in operands):
             return self.folded(op, *operands)  # type: ignore[arg-type]
         dims = broadcast_dims(operands)
-        attributes = attributes or {"T": operands[0].dtype}
+        if not op.startswith("Logical"):
+            attributes = attributes or {"T": operands[0].dtype}
         side = one_side(operands)
         if side is not None:
             tensor = self.node(op, [one.tensor for one in operands], **attributes)

@@ -17,21 +17,17 @@ from tf2spark.plan import ModelRef
 from tf2spark.runtime.arrow_arrays import places
 from tf2spark.runtime.rows import RowsRefused
 from tf2spark.runtime.scorer import Runner
-from tf2spark.runtime.session import CApiSession, cached_session, open_session
-from tf2spark.runtime.weights import mapped_tensor
+from tf2spark.runtime.session import CApiSession, cached_session
+from tf2spark.runtime.worker_session import opened
 
 
 def whole_session(model: ModelRef, split: CApiSession) -> CApiSession:
     """Return this process's session for the whole graph, which lies beside the split one."""
     folder = Path(split.path)
-
-    def opened() -> CApiSession:
-        session = open_session(str(folder / WHOLE_FOLDER), model.tags, threads=model.threads)
-        for weight in model.weights:
-            session.feed_always(weight.tensor, mapped_tensor(weight, folder))
-        return session
-
-    return cached_session(f"whole {model.digest} {model.threads}", opened)
+    return cached_session(
+        f"whole {model.digest} {model.threads}",
+        lambda: opened(model, folder / WHOLE_FOLDER, weights=folder),
+    )
 
 
 def with_fallback(run: Runner, make_whole: Callable[[], Runner]) -> Runner:

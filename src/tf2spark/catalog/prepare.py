@@ -12,20 +12,17 @@ import pyarrow as pa
 from attrs import evolve, frozen
 
 from tf2spark.binding.bind import bind
-from tf2spark.binding.messages import did_you_mean, type_text
-from tf2spark.binding.request import FedInput, FetchedOutput, Request
+from tf2spark.binding.request import FetchedOutput, Request
+from tf2spark.catalog.checks import check_tables
 from tf2spark.catalog.constants import with_constants
 from tf2spark.catalog.controls import without_controls
 from tf2spark.catalog.emit import ITEMS, USERS
 from tf2spark.catalog.files import new_tree, referred, write_graph
-from tf2spark.catalog.folding import as_array
-from tf2spark.catalog.forms import Array, NotRowWise, NotSplit, Side, SideName
+from tf2spark.catalog.forms import NotRowWise, NotSplit
 from tf2spark.catalog.items import (
-    check_id,
     id_type,
     in_order,
     item_error,
-    value_column,
     write_columns,
     write_ids,
     write_values,
@@ -43,19 +40,17 @@ from tf2spark.catalog.plan import (
 from tf2spark.catalog.sides import SidedInput
 from tf2spark.catalog.sizing import Sizing, sizing_of
 from tf2spark.catalog.source import CatalogModel
-from tf2spark.catalog.split import SidePart, SplitGraph, SplitInput, split
+from tf2spark.catalog.split import SplitGraph
 from tf2spark.catalog.tables import Asked, Tables
+from tf2spark.catalog.take_apart import computed_values, side_request, taken_apart
 from tf2spark.catalog.verify import Verified, verified, verified_whole
 from tf2spark.catalog.whole import WholeJob, whole_job, whole_tree
 from tf2spark.columns import Output
 from tf2spark.contract import TensorSpec
 from tf2spark.dtypes import FLOAT32, FLOAT64, DType
-from tf2spark.errors import ContractError, RowError
+from tf2spark.errors import RowError
 from tf2spark.plan import ModelRef, OutputPlan
 from tf2spark.reachability import init_op
-from tf2spark.runtime.session import CApiSession, open_session
-from tf2spark.runtime.tensor import Tensor
-from tf2spark.runtime.weights import mapped_tensor
 
 _SAMPLED_ROWS = 64
 _USER_ROWS = 1024
@@ -113,7 +108,7 @@ def prepare(
         ContractError: Tables, model and arguments don't fit; an item's id is null or not its own.
         RowError: An item can't be scored.
     """
-    _check_tables(asked, tables)
+    check_tables(asked, tables)
     samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in ("user", "item")}
     job = _Job(model, inputs, asked, tables, samples, parent)  # type: ignore[arg-type]
     row_wise = True
@@ -124,33 +119,6 @@ def prepare(
     except NotRowWise as error:
         reason, row_wise = str(error), False
     return _whole(job, reason, row_wise)
-
-
-def _check_tables(asked: Asked, tables: Tables) -> None:
-    id_type(tables.schemas["item"], asked.item_id)
-    users = tables.schemas["user"]
-    check_id(users, asked.user_id, "user_id", "the users")
-    for argument, name in (("exclude", asked.exclude), ("candidates", asked.candidates)):
-        if name is not None:
-            _check_list(argument, name, users, tables.schemas["item"].field(asked.item_id).type)
-
-
-def _check_list(argument: str, name: str, users: pa.Schema, kind: pa.DataType) -> None:
-    if name not in users.names:
-        near = did_you_mean(name, users.names, label="column")
-        raise ContractError(f'{argument}: the users have no column "{name}"; {near}')
-    own = users.field(name).type
-    inner = own.value_type if pa.types.is_list(own) or pa.types.is_large_list(own) else None
-    same = inner is not None and (
-        pa.types.is_null(inner)
-        or (pa.types.is_integer(inner) and pa.types.is_integer(kind))
-        or (not pa.types.is_integer(kind) and pa.types.is_string(inner))
-    )
-    if not same:
-        raise ContractError(
-            f'{argument}: column "{name}" of the users is {type_text(own)}; it takes lists of item '
-            f"ids, which are {type_text(kind)}"
-        )
 
 
 # Taken apart.
@@ -168,75 +136,11 @@ def _split(job: _Job) -> Prepared:
     parts = [sized(one, job.tables.schemas, job.samples) for one in specified]
     tree = new_tree(model.folder, job.parent)
     write_graph(tree, meta_graph)
-    taken = _taken_apart(model, meta_graph, specified, parts, tree)
+    taken = taken_apart(model, meta_graph, specified, parts, tree)
     write_graph(tree, meta_graph)
     reference = referred(tree, evolve(model.reference(), path=str(tree)))
     items = _items(job, taken, parts, reference, tree)
     return _planned(job, taken, parts, items, tree)
-
-
-def _taken_apart(
-    model: CatalogModel,
-    meta_graph: Any,
-    inputs: list[SidedInput],
-    parts: list[tuple[SizedPart, ...]],
-    tree: Path,
-) -> SplitGraph:
-    session = _opened(evolve(model.reference(), path=str(tree)), tree)
-    weights = {one.tensor: one for one in model.weights}
-
-    def load(name: str) -> Array:
-        if name in weights:
-            return as_array(mapped_tensor(weights[name], tree))
-        (found,) = session.prepare([], [name])([])
-        if not isinstance(found, Tensor):
-            raise NotSplit(f'"{name}" is a constant of strings')
-        return as_array(found)
-
-    split_inputs = [
-        SplitInput(
-            one.fed.spec.tensors[0],
-            one.fed.spec.dtype,
-            tuple(SidePart(part.part.side, part.dims) for part in each),
-        )
-        for one, each in zip(inputs, parts, strict=True)
-    ]
-    # The session stays open: constants are read when a rule asks for them.
-    return split(meta_graph.graph_def, split_inputs, model.score.tensors[0], model.column, load)
-
-
-def _opened(model: ModelRef, folder: Path) -> CApiSession:
-    session = open_session(str(folder), model.tags, threads=1)
-    for weight in model.weights:
-        session.feed_always(weight.tensor, mapped_tensor(weight, folder))
-    return session
-
-
-def _side_request(
-    taken: SplitGraph,
-    parts: list[tuple[SizedPart, ...]],
-    side: SideName,
-    outputs: tuple[FetchedOutput, ...],
-) -> Request:
-    """Return what one side feeds, as a request of its own."""
-    fed = []
-    for each, tensors in zip(parts, taken.feeds, strict=True):
-        for part, tensor in zip(each, tensors, strict=True):
-            if part.part.side == side:
-                spec = evolve(part.spec, tensors=(tensor,))
-                fed.append(FedInput(spec, part.part.feed))
-    return Request(tuple(fed), outputs)
-
-
-def _computed(values: tuple[tuple[Side, str], ...]) -> tuple[FetchedOutput, ...]:
-    return tuple(
-        FetchedOutput(
-            value_column(place),
-            TensorSpec(value_column(place), value.dtype, (None, *value.dims), (value.tensor,)),
-            Output(value_column(place)),
-        )
-        for place, (value, _) in enumerate(values)
-    )
 
 
 @frozen(eq=False)
@@ -254,7 +158,7 @@ def _items(
 ) -> _Items:
     name = job.asked.item_id
     if taken.items:
-        request = _side_request(taken, parts, "item", _computed(taken.items))
+        request = side_request(taken, parts, "item", computed_values(taken.items))
         try:
             table = job.tables.scored_items(request, name, reference)
         except RowError as error:
@@ -285,7 +189,7 @@ def _planned(
         sizing.block_users,
         sizing.block_items,
     )
-    request = _side_request(taken, parts, "user", ())
+    request = side_request(taken, parts, "user", ())
     plan = _catalog_plan(job, request, way, items.count, taken.score_dtype, reference)
     if fallback is not None:
         beside = (*plan.users.beside, *fallback.user_columns)

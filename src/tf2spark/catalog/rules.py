@@ -48,8 +48,8 @@ from tf2spark.catalog.reduction import reduce_sum, reduced_dims
 from tf2spark.catalog.weights import matmul
 
 _VALUE_BY_VALUE = """
-Abs Acos Acosh AddV2 Asin Asinh AsString Atan Atan2 Atanh BitwiseAnd BitwiseOr BitwiseXor Bucketize
-Cast Ceil ClipByValue Cos Cosh DecodeBase64 Digamma DivNoNan Elu EncodeBase64 Equal Erf Erfc Erfinv
+Abs Acos Acosh Asin Asinh AsString Atan Atan2 Atanh BitwiseAnd BitwiseOr BitwiseXor Bucketize
+Cast Ceil CheckNumerics Cos Cosh DecodeBase64 Digamma DivNoNan Elu EncodeBase64 Equal Erf Erfc Erfinv
 Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Inv IsFinite IsInf IsNan LeakyRelu LeftShift
 Less LessEqual Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr LookupTableFind LookupTableFindV2
 Maximum Minimum Mod MulNoNan Ndtri NextAfter NotEqual Pow Reciprocal RegexFullMatch RegexReplace
@@ -58,7 +58,7 @@ StaticRegexFullMatch StaticRegexReplace StringJoin StringLength StringLower Stri
 StringToHashBucket StringToHashBucketFast StringToHashBucketStrong StringToNumber StringUpper Tan
 Tanh TruncateDiv TruncateMod Xdivy Xlog1py Xlogy
 """
-_PASSED_ON = "Identity Snapshot StopGradient PreventGradient EnsureShape CheckNumerics"
+_PASSED_ON = "Identity Snapshot StopGradient PreventGradient EnsureShape"
 # Row by row on the axes behind the batch, whatever their inputs hold; the others are constant.
 _ROW_BY_ROW = """
 AvgPool AvgPool3D Conv2D Conv3D DepthwiseConv2dNative LRN MaxPool MaxPool3D ResizeBilinear
@@ -128,6 +128,8 @@ def squared_difference(call: Call) -> Value:
 def divided(call: Call) -> Value:
     """Divide by a constant term by term, by one number a pair in the end."""
     one, other = call.inputs
+    if call.dtype.is_integer:
+        return elementwise(call)
     if isinstance(other, Const) and isinstance(one, Sum | Concat | Product):
         return _divided_by(call, one, other)
     own, by = dims_of(one), dims_of(other)
@@ -167,13 +169,28 @@ def select(call: Call) -> Value:
     condition, *values = call.inputs
     if isinstance(condition, Const) and dims_of(condition) == ():
         return values[0] if condition.value else values[1]
-    rank = max(call.rank(1), call.rank(2))
-    if isinstance(condition, Const) or call.rank(0) == rank:
+    if call.node.op == "SelectV2":
         return elementwise(call)
-    condition = reshaped(call.b, condition, (1,) * (rank - 1))
+    if any(isinstance(one, Const) for one in call.inputs):
+        raise NotRowWise("a constant has a value of its own for every row of the batch")
+    if call.rank(0) == 1 < call.rank(1):
+        condition = reshaped(call.b, condition, (1,) * (call.rank(1) - 1))
+    # The newer op takes values that are broadcast against each other, as a user's and an item's.
     node = type(call.node)(name=call.node.name, op="SelectV2")
     node.attr["T"].CopyFrom(call.attr("T"))
     return apply_elementwise(call.b, node, [condition, *values], call.dtype)
+
+
+def clipped(call: Call) -> Value:
+    """Clip by numbers; by values of rows as what broadcasts: the op itself takes equal shapes."""
+    value, *bounds = call.inputs
+    if all(isinstance(one, Const) and dims_of(one) == () for one in bounds):
+        return elementwise(call)
+    for op, bound in zip(("Minimum", "Maximum"), reversed(bounds), strict=True):
+        node = type(call.node)(name=call.node.name, op=op)
+        node.attr["T"].CopyFrom(call.attr("T"))
+        value = apply_elementwise(call.b, node, [value, bound], call.dtype)
+    return value
 
 
 def like(value: int) -> Rule:
@@ -183,6 +200,9 @@ def like(value: int) -> Rule:
         one = call.inputs[0]
         if isinstance(one, Side | Pair | Const):
             return elementwise(call)
+        if isinstance(one, Merged):
+            inner = filled(_with(call, one.inner))
+            return Merged(inner, one.count, call.dtype, one.dims)
         dims = known(dims_of(one), "a filled row")
         return call.b.filled(call.b.constant(np.array(value), call.dtype), "user", dims)
 
@@ -209,7 +229,7 @@ def summed(call: Call) -> Value:
 
 def mean(call: Call) -> Value:
     axes = feature_axes(call, 1, call.rank())
-    if isinstance(call.inputs[0], Side):
+    if isinstance(call.inputs[0], Side) or call.dtype.is_integer:
         return applied(call)
     dims = dims_of(call.inputs[0])
     size = prod(known(tuple(dims[axis - 1] for axis in axes), "a mean"))
@@ -368,6 +388,7 @@ RULES: Mapping[str, Rule] = {
     "BatchMatMulV2": batch_matmul,
     "BatchMatMulV3": batch_matmul,
     "BiasAdd": bias_add,
+    "ClipByValue": clipped,
     "Cumprod": along,
     "Cumsum": along,
     "DenseBincount": bincount,

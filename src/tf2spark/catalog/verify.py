@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +25,10 @@ from tf2spark.catalog.tables import Asked
 from tf2spark.catalog.whole import whole_job, whole_tree
 from tf2spark.catalog.whole_scores import refused_items
 from tf2spark.errors import RowError
-from tf2spark.plan import ModelRef
 from tf2spark.runtime.capi import TensorFlowFailure
 from tf2spark.runtime.rows import RowsRefused, RowsUneven
-from tf2spark.runtime.session import CApiSession, open_session
-from tf2spark.runtime.weights import mapped_tensor
+from tf2spark.runtime.session import CApiSession
+from tf2spark.runtime.worker_session import opened
 
 _MOST = 8
 
@@ -66,13 +68,12 @@ def verified(
         return None
     specified = tuple(each for each in map(model.specified, inputs) if each is not None)
     places = finder(mapped_table(tree, IDS_FILE).column(0))(items.column(asked.item_id).chunk(0))
-    split_session = _opened(plan.users.model, tree)
-    whole = _whole_scorer(model, specified, schemas, plan, items, tree.parent)
-    try:
-        good, ours = _scored(plan, split_session, users)
+    with (
+        closing(opened(plan.users.model, tree)) as session,
+        _whole_scorer(model, specified, schemas, plan, items, tree.parent) as whole,
+    ):
+        good, ours = _scored(plan, session, users)
         theirs = [whole(users.slice(row, 1)) for row in good]
-    finally:
-        split_session.close()
     pairs = zip(ours, theirs, strict=True)
     kept = [(one[places], other) for one, other in pairs if other is not None]
     if not kept:
@@ -130,13 +131,6 @@ def _batch(table: pa.Table) -> pa.RecordBatch | None:
     return batches[0] if batches else None
 
 
-def _opened(model: ModelRef, folder: Path) -> CApiSession:
-    session = open_session(str(folder), model.tags, threads=1)
-    for weight in model.weights:
-        session.feed_always(weight.tensor, mapped_tensor(weight, folder))
-    return session
-
-
 def _scored(
     plan: CatalogPlan, session: CApiSession, users: pa.RecordBatch
 ) -> tuple[list[int], list[Array]]:
@@ -152,6 +146,7 @@ def _scored(
     return good, found
 
 
+@contextmanager
 def _whole_scorer(
     model: CatalogModel,
     inputs: tuple[SidedInput, ...],
@@ -159,8 +154,8 @@ def _whole_scorer(
     plan: CatalogPlan,
     items: pa.Table,
     parent: Path,
-) -> Any:
-    """Return the function from a user to scores of these items by the whole graph, or None."""
+) -> Iterator[Callable[[pa.RecordBatch], Array | None]]:
+    """Yield the function from a user to scores of these items by the whole graph, or None."""
     job = whole_job(model, inputs, schemas, items.num_rows, row_wise=True)
     tree = new_tree(model.folder, parent)
     whole_tree(model, tree)
@@ -169,16 +164,19 @@ def _whole_scorer(
     whole = evolve(
         plan, way=job.way, items=items.num_rows, users=evolve(plan.users, model=reference)
     )
-    session = _opened(reference, tree)
-    score = scores_of(whole, session)
+    try:
+        with closing(opened(reference, tree)) as session:
+            score = scores_of(whole, session)
 
-    def scored(user: pa.RecordBatch) -> Array | None:
-        try:
-            return score(user)
-        except (RowsRefused, RowsUneven, TensorFlowFailure):
-            return None
+            def scored(user: pa.RecordBatch) -> Array | None:
+                try:
+                    return score(user)
+                except (RowsRefused, RowsUneven, TensorFlowFailure):
+                    return None
 
-    return scored
+            yield scored
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
 
 
 def verified_whole(plan: CatalogPlan, samples: Samples, schemas: Schemas, tree: Path) -> None:
@@ -191,7 +189,7 @@ def verified_whole(plan: CatalogPlan, samples: Samples, schemas: Schemas, tree: 
     users = _batch(samples["user"])
     if users is None or not plan.items:
         return
-    session = _opened(plan.users.model, tree)
+    session = opened(plan.users.model, tree)
     try:
         ids = mapped_table(tree, IDS_FILE).column(0)
         for row in range(min(users.num_rows, _MOST)):

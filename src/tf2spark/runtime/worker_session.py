@@ -34,7 +34,18 @@ def _open(model: ModelRef, locate: Locate | None) -> CApiSession:
         folder = cached_folder(
             model.digest, model.files, locate, root=model.cache, limit_bytes=limit_bytes
         )
+    return opened(model, folder)
+
+
+def opened(model: ModelRef, folder: Path, *, weights: Path | None = None) -> CApiSession:
+    """Open a session of one's own for a model that lies unpacked in a folder.
+
+    Args:
+        model: Its tags, threads and weights.
+        folder: Where its ``saved_model.pb`` is.
+        weights: Where its weights are, if elsewhere.
+    """
     session = open_session(str(folder), model.tags, threads=model.threads)
     for weight in model.weights:
-        session.feed_always(weight.tensor, mapped_tensor(weight, folder))
+        session.feed_always(weight.tensor, mapped_tensor(weight, weights or folder))
     return session
