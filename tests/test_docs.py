@@ -50,6 +50,8 @@ def test_python_of_the_readme_runs(python: subprocess.CompletedProcess[str]) -> 
     assert python.returncode == 0, python.stderr[-3000:]
     assert "signature serving_default" in python.stdout
     assert len(re.findall(r"\|\s*price\|", python.stdout)) == 2
+    assert "The graph is taken apart." in python.stdout
+    assert len(re.findall(r"\|recommendations +\|", python.stdout)) == 1
 
 
 @pytest.mark.usefixtures("python")
@@ -57,10 +59,11 @@ def test_commands_of_the_readme_run(folder: Path) -> None:
     """The commands work on what the Python before them has written."""
     lines = blocks("console").replace("\\\n", " ").splitlines()
     shown = [line.removeprefix("$ ") for line in lines if line.startswith("$ tf2spark ")]
-    assert len(shown) == 4
+    assert len(shown) == 5
     done = run(["bash", "-e", "-c", "\n".join(shown)], folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 rows, " in done.stdout
+    assert "3 users, 12 pairs, " in done.stdout
     assert "ready to score" in done.stdout
 
 
