@@ -18,12 +18,12 @@ from tf2spark.reachability import node_name, tensor_name
 from tf2spark.runtime.graph import graph_tensor_info
 
 # Of the largest tensor of a block of pairs: it is read again right after it was written, from the
-# processor's cache (2 to 4 MiB measured best, `benchmarks recommend`).
-_TENSOR_BYTES = 4 << 20
+# processor's cache (2 to 3 MiB measured best; smaller ones are more runs, larger ones miss it).
+_TENSOR_BYTES = 3 << 20
 _MOST_PAIRS = 1 << 20
 _ALIGNED = 16
 # A block's scores are looked at together: of so many users at least, so that it costs little.
-_FEWEST_USERS = 8
+_FEWEST_USERS = 32
 
 
 @frozen
