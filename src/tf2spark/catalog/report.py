@@ -64,7 +64,10 @@ def _split(prepared: Prepared) -> list[str]:
     assert sizing is not None
     assert taken is not None
     lines = ["The graph is taken apart.", ""]
-    lines += [*_work(sizing), "", *_layers(taken)]
+    lines += _work(sizing)
+    if sizing.left_ops:
+        lines.append(f"out of the pair loop: {', '.join(sizing.left_ops)}")
+    lines += ["", *_layers(taken)]
     lines += [f"a pair: {one}" for one in sizing.pair_ops]
     lines += [
         "",

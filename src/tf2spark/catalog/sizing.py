@@ -39,6 +39,7 @@ class Sizing:
         block_users: Users of a block.
         block_items: Items of a block.
         pair_ops: What is computed for a pair, in words.
+        left_ops: The matrix products of the whole graph that no pair needs, in words.
     """
 
     flops_whole: int
@@ -49,6 +50,7 @@ class Sizing:
     block_users: int
     block_items: int
     pair_ops: tuple[str, ...]
+    left_ops: tuple[str, ...]
 
 
 def sizing_of(taken: SplitGraph, items: int, model: CatalogModel) -> Sizing:
@@ -67,33 +69,39 @@ def sizing_of(taken: SplitGraph, items: int, model: CatalogModel) -> Sizing:
     per_block = max(1, pairs // users)
     if per_block > _ALIGNED:
         per_block -= per_block % _ALIGNED
+    whole, whole_infos = _whole(taken.graph, model)
+    gone = Counter(_products(whole, whole_infos)) - Counter(_products(pair, infos))
     return Sizing(
-        _whole_flops(taken.graph, model),
+        sum(_flops(node, whole_infos) for node in whole),
         sum(_flops(node, infos) for node in pair),
         total,
         sum(_value_bytes(value.dims, value.dtype.code) for value, _ in taken.users),
         sum(_value_bytes(value.dims, value.dtype.code) for value, _ in taken.items),
         users,
         max(1, min(per_block, items)),
-        tuple(_in_words(pair, infos)),
+        (*_products(pair, infos), *_others(pair, infos)),
+        tuple(gone.elements()),
     )
 
 
-def _in_words(nodes: list[Any], infos: dict[str, Shape]) -> Iterator[str]:
-    """Name the matrix products with their sizes, and count the other ops."""
-    others: Counter[str] = Counter()
-    # From the inputs to the score, as a person reads a network.
+def _products(nodes: list[Any], infos: dict[str, Shape]) -> Iterator[str]:
+    """Name the matrix products with their sizes, from the inputs to the score."""
     for node in reversed(nodes):
         shape = infos.get(f"{node.name}:0")
-        if node.op in _FREE or not shape or shape[0] is not None:
-            continue
-        if node.op in _PRODUCTS:
+        if node.op in _PRODUCTS and shape and shape[0] is None:
             width = prod(size for size in shape if size is not None)
             yield f"{node.op} {_inner(node, infos)} -> {width}"
-        else:
-            others[node.op] += 1
-    if others:
-        yield ", ".join(f"{op} x {n}" if n > 1 else op for op, n in others.most_common())
+
+
+def _others(nodes: list[Any], infos: dict[str, Shape]) -> Iterator[str]:
+    """Count the other ops."""
+    found: Counter[str] = Counter()
+    for node in nodes:
+        shape = infos.get(f"{node.name}:0")
+        if node.op not in _FREE | _PRODUCTS and shape and shape[0] is None:
+            found[node.op] += 1
+    if found:
+        yield ", ".join(f"{op} x {n}" if n > 1 else op for op, n in found.most_common())
 
 
 def _above(nodes: dict[str, Any], name: str, stops: set[str]) -> Iterator[Any]:
@@ -176,10 +184,9 @@ def _inner(node: Any, infos: dict[str, Shape]) -> int:
     return size or 1
 
 
-def _whole_flops(graph: Any, model: CatalogModel) -> int:
-    """Count a row's work in the graph as it was, whose nodes are there still."""
+def _whole(graph: Any, model: CatalogModel) -> tuple[list[Any], dict[str, Shape]]:
+    """Return the nodes of the graph as it was, which are there still, and their shapes."""
     nodes = {node.name: node for node in graph.node}
     stops = {node_name(name) for spec in model.inputs.values() for name in spec.tensors}
     needed = list(_above(nodes, model.score.tensors[0], stops))
-    infos = _infos(graph, needed)
-    return sum(_flops(node, infos) for node in needed)
+    return needed, _infos(graph, needed)
