@@ -232,6 +232,7 @@ class TestRefused:
             ("--users-option x", r"--users-option x: write --users-option KEY=VALUE"),
             ("--error-column e", r"error_column"),
             ("--score probs", r"probs"),
+            ("--score score[1]", r"output \"score\" is \[None\], write --score score"),
             ("--k 0", r"--k"),
         ],
     )
@@ -257,6 +258,21 @@ class TestRefused:
         case = recommenders.case("mmoe_ctr")
         assert run(["recommend", str(path_of(case)), *tables]) == 2
         assert "say which one ranks, --score " in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("score", "message"),
+        [
+            ("probs", "has 3 values a row: say which one ranks, --score probs[0]"),
+            ("probs[3]", '"probs[2]" is the last'),
+        ],
+    )
+    def test_output_of_several_values_a_row(
+        self, score: str, message: str, tables: list[str], capsys: Capture
+    ) -> None:
+        """Which entry of its rows ranks must be said, and be there."""
+        model = str(path_of(recommenders.case("probs")))
+        assert run(["recommend", model, *tables, "--score", score]) == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("spark")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,35 @@ def ranked(contract: Contract, signature: str | None, score: str | None) -> Rank
         if not isinstance(score, str) or not score:
             raise ContractError(f'score={score!r}: write the name of an output, or "probs[1]"')
         found = re.fullmatch(r"(.+?)\[(\d+)\]", score)
-        return Ranked(found[1], int(found[2])) if found else Ranked(score, None)
+        rank = Ranked(found[1], int(found[2])) if found else Ranked(score, None)
+        return _checked(rank, contract, signature)
     chosen = choose_signature(contract, signature)
     outputs = [] if chosen is None else [one.name for one in chosen.outputs]
     if len(outputs) != 1:
         what = f"has the outputs {listed(outputs)}" if outputs else "names no output"
         example = outputs[0] if outputs else "y:0"
         raise ContractError(f'the model {what}: say which one ranks, score="{example}"')
-    return Ranked(outputs[0], None)
+    return _checked(Ranked(outputs[0], None), contract, signature)
+
+
+def _checked(rank: Ranked, contract: Contract, signature: str | None) -> Ranked:
+    """Refuse an entry that the output's rows haven't, and rows of several where none is named."""
+    chosen = choose_signature(contract, signature)
+    outputs = {} if chosen is None else {one.name: one.shape for one in chosen.outputs}
+    name, shape = rank.output, outputs.get(rank.output)
+    if shape is None or None in shape[1:]:
+        return rank
+    width = prod(size or 1 for size in shape[1:])
+    if rank.column is None and width != 1:
+        raise ContractError(
+            f'output "{name}" has {width} values a row: say which one ranks, score="{name}[0]"'
+        )
+    if rank.column is not None and (len(shape) != 2 or rank.column >= width):
+        last = f'"{name}[{width - 1}]" is the last' if len(shape) == 2 else f'write score="{name}"'
+        raise ContractError(
+            f'score="{name}[{rank.column}]": output "{name}" is {list(shape)}, {last}'
+        )
+    return rank
 
 
 def make_asked(
