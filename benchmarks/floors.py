@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import FloatType, StructField, StructType
@@ -42,3 +43,24 @@ def arrow_udf(df: DataFrame, keep: Sequence[str], used: Sequence[str]) -> DataFr
 
     nulls = arrow_udf_of(nothing, FloatType())(*used)
     return df.withColumn(SCORE, nulls).select(*keep, SCORE)
+
+
+def recommendations(users: DataFrame, k: int) -> DataFrame:
+    """Send users through `mapInArrow`; the same `k` recommendations for each come back."""
+    schema = "user_id long, recommendations array<struct<item_id: long, score: float>>"
+
+    def nothing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            ids = np.tile(np.arange(k), batch.num_rows)
+            parts = [pa.Array.from_buffers(pa.int64(), len(ids), [None, pa.py_buffer(ids)])]
+            scores = pa.py_buffer(np.zeros(len(ids), np.float32))
+            parts.append(pa.Array.from_buffers(pa.float32(), len(ids), [None, scores]))
+            offsets = pa.py_buffer(np.arange(batch.num_rows + 1, dtype=np.int32) * k)
+            structs = pa.StructArray.from_arrays(parts, names=["item_id", "score"])
+            lists = pa.Array.from_buffers(
+                pa.list_(structs.type), batch.num_rows, [None, offsets], children=[structs]
+            )
+            columns = [batch.column("user_id"), lists]
+            yield pa.RecordBatch.from_arrays(columns, names=["user_id", "recommendations"])
+
+    return users.mapInArrow(nothing, schema)

@@ -41,6 +41,7 @@ class Way:
         users: How many users it is timed on.
         conf: Settings of the session meanwhile.
         python: Whether it runs in Python workers.
+        scores: Whether it recommends at all; a floor doesn't.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Way:
     users: int
     conf: Mapping[str, str] = field(factory=dict)
     python: bool = True
+    scores: bool = True
 
 
 @frozen
@@ -93,9 +95,10 @@ def run_ways(
         f"Not in these times: the call of `recommend`, which plans and checks, "
         f"{calls[ways[0].name]:.1f} s once; users and items are read from Parquet in each run."
     )
-    answers = {way.name: _answers(bench, way, catalog) for way in ways}
-    for way in ways[1:]:
-        agree(report, ways[0].name, answers[ways[0].name], way.name, answers[way.name])
+    us = ways[0].name
+    answers = {way.name: _answers(bench, way, catalog) for way in ways if way.scores}
+    for name in answers.keys() - {us}:
+        agree(report, us, answers[us], name, answers[name])
     return found
 
 
@@ -157,8 +160,13 @@ def bound(bench: Bench, report: Report, us: Timed, pairs: int, widths: Sequence[
     )
 
 
-def bound_by_product(bench: Bench, report: Report, core_seconds: float, pairs: int, k: int) -> None:
-    """Say which share of our CPU time the product of the towers takes."""
+def bound_by_product(
+    bench: Bench, report: Report, core_seconds: float, pairs: int, k: int, carried: float = 0.0
+) -> None:
+    """Say which shares of our CPU time the product of the towers and the carrying take.
+
+    `carried` is what the floor that scores nothing takes, in core-seconds.
+    """
     path = models.path_of(bench.folder, "catalog-gemm")
     blocks = ((256, 1024), (256, 4096), (512, 2048))
     rates = {
@@ -170,8 +178,9 @@ def bound_by_product(bench: Bench, report: Report, core_seconds: float, pairs: i
     report.add(
         f"What bounds us: TensorFlow's GEMM alone takes {ideal:.5f} core-s a million pairs "
         f"({rate * 2 * TOWER / 1e9:.0f} GFLOP/s on one core, {users} users x {items:,} items), "
-        f"{ideal / took:.0%} of our {took:.5f}; the rest reads every score once more to keep the "
-        f"best {k}, sorts them, and is Spark's."
+        f"{ideal / took:.0%} of our {took:.5f}; "
+        + (f"carrying users and results, {carried / core_seconds:.0%}; " if carried else "")
+        + f"the rest reads every score once more to keep the best {k}, and sorts them."
     )
 
 

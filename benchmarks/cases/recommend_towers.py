@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-from benchmarks import catalogs, models
+from benchmarks import catalogs, floors, models
+from benchmarks.cases.common import FLOOR
 from benchmarks.cases.recommend_common import (
     US,
     Catalog,
@@ -40,7 +41,8 @@ def run(bench: Bench) -> Report:
 
     us = Way(US, ours(path, catalog, K, {"user": "user", "item": "item"}), users)
     them = Way(ALS, by_als, max(users // 5, 2_000), python=False)
-    found = run_ways(bench, report, catalog, [us, them])
+    nothing = Way(FLOOR, lambda table: floors.recommendations(table, K), users, scores=False)
+    found = run_ways(bench, report, catalog, [us, them, nothing])
     ask(report, 20, them, us, found)
-    bound_by_product(bench, report, found[US].cores, users * ITEMS, K)
+    bound_by_product(bench, report, found[US].cores, users * ITEMS, K, found[FLOOR].cores)
     return report
