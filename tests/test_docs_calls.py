@@ -88,8 +88,9 @@ def test_commands_in_the_docs_are_right() -> None:
     lines = blocks.replace("\\\n", " ").splitlines()
     shown = [one.removeprefix("$ tf2spark ") for one in lines if one.startswith("$ tf2spark ")]
     assert len(shown) > 2
+    root = commands.make_context("tf2spark", [], resilient_parsing=True)
     for name, *options in map(shlex.split, shown):
-        given = commands.commands[name].make_context(name, options).params
+        given = commands.commands[name].make_context(name, options, parent=root).params
         parse_feed(given.get("feed") or ())
 
 
