@@ -23,6 +23,7 @@ from tf2spark.catalog.forms import (
     broadcast_dims,
     dims_of,
 )
+from tf2spark.catalog.inference import inferred
 from tf2spark.catalog.moves import aligned, concat
 from tf2spark.dtypes import DType
 
@@ -53,7 +54,9 @@ class Call:
     def out_dims(self, place: int = 0) -> Dims:
         """Return the dimensions of a row of an output, as TensorFlow infers them."""
         shape = self.outputs[place][1]
-        if shape is None:
+        if shape is None or None in shape[1:]:
+            shape = inferred(self.node, self.inputs, place)
+        if not shape:
             raise NotRowWise("the rank of its result isn't known")
         return shape[1:]
 

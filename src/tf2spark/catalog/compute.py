@@ -8,7 +8,6 @@ from tf2spark.catalog.forms import (
     Const,
     Merged,
     NotRowWise,
-    NotSplit,
     Pair,
     Product,
     Side,
@@ -34,7 +33,7 @@ def flat(b: Builder, value: Value) -> Pair:
                 raise NotRowWise("a constant stands where a value a row is wanted")
             return found if isinstance(found, Pair) else b.whole(found)
         case Merged():
-            raise NotSplit("rows of a merged batch would be computed for the pairs")
+            raise NotRowWise("rows of a merged batch meet others")
         case _:
             raise NotRowWise("a constant stands where a value a row is wanted")
 

@@ -6,7 +6,7 @@ another matter: without it, rows that the model refuses would get a score.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tf2spark.catalog.forms import NotSplit
@@ -14,19 +14,17 @@ from tf2spark.reachability import node_name
 
 
 def without_controls(graph: Any, score: str, kept: Iterable[str]) -> None:
-    """Remove the control edges of a ``GraphDef``, but for what runs when it is loaded.
+    """Remove the control edges of a ``GraphDef``, but for those to assertions.
+
+    What runs when it is loaded stays as it is.
 
     Args:
         graph: It is written to.
         score: The tensor that is wanted.
         kept: The nodes that loading runs: they and what is above them stay as they are.
-
-    Raises:
-        NotSplit: The score waits for an assertion.
     """
     nodes = {node.name: node for node in graph.node}
-    _refuse_assertions(nodes, score)
-    stays = _above(nodes, kept, controls=True)
+    stays = _above(nodes, kept, controls=True) | {name for name, _ in _waiting(nodes, score)}
     for node in graph.node:
         if node.name not in stays and any(name.startswith("^") for name in node.input):
             data = [name for name in node.input if not name.startswith("^")]
@@ -46,9 +44,21 @@ def _above(nodes: dict[str, Any], names: Iterable[str], *, controls: bool) -> se
     return seen
 
 
-def _refuse_assertions(nodes: dict[str, Any], score: str) -> None:
-    for name in _above(nodes, [score], controls=False):
+def refuse_assertions(graph: Any, score: str) -> None:
+    """Refuse a graph whose score waits for an assertion.
+
+    Raises:
+        NotSplit: It does.
+    """
+    for name, assertion in _waiting({node.name: node for node in graph.node}, score):
+        raise NotSplit(f'"{name}" runs only if an assertion ("{assertion}") holds')
+
+
+def _waiting(nodes: dict[str, Any], score: str) -> Iterator[tuple[str, str]]:
+    """Yield the nodes above a score that wait for an assertion, each with one."""
+    for name in sorted(_above(nodes, [score], controls=False)):
         waits = [one for one in nodes[name].input if one.startswith("^")]
-        for above in _above(nodes, waits, controls=True):
-            if nodes[above].op == "Assert":
-                raise NotSplit(f'"{name}" runs only if an assertion ("{above}") holds')
+        asserts = (one for one in _above(nodes, waits, controls=True) if nodes[one].op == "Assert")
+        for assertion in asserts:
+            yield name, assertion
+            break

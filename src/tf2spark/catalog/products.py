@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from tf2spark.catalog.algebra import multiply, terms_of
 from tf2spark.catalog.calls import Call, applied
 from tf2spark.catalog.compute import operand
 from tf2spark.catalog.emit import one_side
-from tf2spark.catalog.forms import Const, Merged, NotRowWise, Pair, Side, Sum, Value, dims_of
+from tf2spark.catalog.forms import Const, NotRowWise, Pair, Side, Sum, Value, dims_of
 from tf2spark.catalog.moves import reshaped, transposed
 from tf2spark.catalog.reduction import reduce_sum
 from tf2spark.catalog.weights import matmul
@@ -19,7 +21,7 @@ def batch_matmul(call: Call) -> Value:
     if isinstance(other, Const):
         if call.rank() < 3:
             raise NotRowWise("the batch is one matrix")
-        if len(other.shape) != 2 or turned or isinstance(one, Side | Merged):
+        if len(other.shape) != 2 or turned or isinstance(one, Side):
             return _const_applied(call, other, call.rank())
         weight = call.b.constant(other.value.T.copy(), other.dtype) if turned_other else other
         return matmul(call.b, one, weight)
@@ -70,7 +72,7 @@ def einsum(call: Call) -> Value:
     equation = call.attr("equation").s.decode().replace(" ", "")
     inputs, _, out = equation.partition("->")
     labels = inputs.split(",")
-    if "." in equation or len(labels) != 2 or any(len(set(one)) < len(one) for one in labels):
+    if "." in equation or len(labels) > 2 or any(len(set(one)) < len(one) for one in labels):
         raise NotRowWise(f"its equation is {equation}")
     rows = [
         label
@@ -81,6 +83,8 @@ def einsum(call: Call) -> Value:
     constant = [label for label in labels if label not in rows]
     if not batch or any(label[:1] != batch for label in (*rows, out)) or batch in "".join(constant):
         raise NotRowWise(f"its equation is {equation}")
+    if len(labels) == 1:
+        return _turned(call, labels[0], out)
     if constant:
         return _with_constant(call, rows[0], constant[0], out)
     if one_side(call.inputs) is not None or not _are_taken_apart(*call.inputs):
@@ -94,15 +98,33 @@ def einsum(call: Call) -> Value:
 
 
 def _with_constant(call: Call, rows: str, constant: str, out: str) -> Value:
-    """Multiply by a matrix from the right where that is what the equation says."""
+    """Multiply by a matrix from the right where that is what the equation says.
+
+    Several axes may be summed over as one, and come out as one: the heads of an attention.
+    """
     value = next(one for one in call.inputs if not isinstance(one, Const))
     weight = next(one for one in call.inputs if isinstance(one, Const))
-    plain = len(constant) == 2 and rows[-1] in constant and out[:-1] == rows[:-1]
-    if isinstance(value, Side | Merged) or not plain or out[-1] not in constant:
+    shared = [label for label in rows if label in constant]
+    lead = rows[: len(rows) - len(shared)]
+    new = out[len(lead) :]
+    plain = bool(shared) and rows.endswith("".join(shared)) and out.startswith(lead)
+    if isinstance(value, Side) or not plain or sorted([*shared, *new]) != sorted(constant):
         return applied(call)
-    if constant[0] != rows[-1]:
-        weight = call.b.constant(weight.value.T.copy(), weight.dtype)
-    return matmul(call.b, value, weight)
+    order = [constant.index(label) for label in (*shared, *new)]
+    array = weight.value.transpose(order)
+    sizes = array.shape[len(shared) :]
+    matrix = call.b.constant(array.reshape(-1, prod(sizes)), weight.dtype)
+    before = dims_of(value)[: len(lead) - 1]
+    flattened = reshaped(call.b, value, (*before, matrix.value.shape[0]))
+    return reshaped(call.b, matmul(call.b, flattened, matrix), (*before, *sizes))
+
+
+def _turned(call: Call, labels: str, out: str) -> Value:
+    """Sum over the axes that are gone, and reorder the others."""
+    gone = [place for place, label in enumerate(labels) if label not in out]
+    found = reduce_sum(call.b, call.inputs[0], gone, keep=False) if gone else call.inputs[0]
+    left = [label for label in labels if label in out]
+    return transposed(call.b, found, [left.index(label) for label in out[1:]])
 
 
 def _laid_out(call: Call, place: int, labels: str, wanted: str) -> Value:

@@ -49,9 +49,9 @@ from tf2spark.catalog.weights import matmul
 
 _VALUE_BY_VALUE = """
 Abs Acos Acosh Asin Asinh AsString Atan Atan2 Atanh BitwiseAnd BitwiseOr BitwiseXor Bucketize
-Cast Ceil CheckNumerics Cos Cosh DecodeBase64 Digamma DivNoNan Elu EncodeBase64 Equal Erf Erfc Erfinv
-Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Inv IsFinite IsInf IsNan LeakyRelu LeftShift
-Less LessEqual Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr LookupTableFind LookupTableFindV2
+Cast Ceil CheckNumerics Cos Cosh DecodeBase64 Digamma DivNoNan Elu EncodeBase64 Equal Erf Erfc
+Erfinv Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Inv IsFinite IsInf IsNan LeakyRelu
+LeftShift Less LessEqual Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr
 Maximum Minimum Mod MulNoNan Ndtri NextAfter NotEqual Pow Reciprocal RegexFullMatch RegexReplace
 Relu Relu6 RightShift Rint Round Rsqrt Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt
 StaticRegexFullMatch StaticRegexReplace StringJoin StringLength StringLower StringStrip
@@ -293,26 +293,42 @@ def gather(call: Call) -> Value:
         if isinstance(indices, Concat):
             parts = [gather(_with(call, params, part, *call.inputs[2:])) for part in indices.parts]
             return concat(call.b, parts, indices.axis)
+        if isinstance(indices, Merged):
+            inner = gather(_with(call, params, indices.inner, *call.inputs[2:]))
+            return Merged(inner, indices.count, call.dtype, dims_of(inner)[1:])
         one = indices if isinstance(indices, Side) else flat(call.b, indices)
-        inputs = [params.tensor, one.tensor, *(_tensor(each) for each in call.inputs[2:])]
+        axes = [call.const(place).tensor for place in range(2, len(call.inputs))]
+        inputs = [params.tensor, one.tensor, *axes]
         tensor = f"{call.b.copy(call.node, inputs)}:0"
         dims = (*one.dims, *params.shape[1:])
         return renewed(one, tensor, dims, call.dtype)
     batch_dims = call.attr("batch_dims").i % max(1, call.rank(1))
+    if any(isinstance(one, Merged) for one in (params, indices)):
+        raise NotRowWise("rows of a merged batch meet others")
     if isinstance(indices, Const) and not batch_dims:
         return shape_rules.columns(call, feature_axis(axis, call.rank()))
-    if batch_dims >= 1 and axis % call.rank() >= 1:
+    if not isinstance(indices, Const) and batch_dims >= 1 and axis % call.rank() >= 1:
         return applied(call)
     raise NotRowWise("a row looks up in other rows")
 
 
+def looked_up(call: Call) -> Value:
+    """Look keys up in a table. Its handle may be a vector of two; it meets no values."""
+    table, keys, default = call.inputs
+    if isinstance(keys, Concat):
+        parts = [looked_up(_with(call, table, part, default)) for part in keys.parts]
+        return concat(call.b, parts, keys.axis)
+    if isinstance(keys, Merged):
+        inner = looked_up(_with(call, table, keys.inner, default))
+        return Merged(inner, keys.count, call.dtype, dims_of(inner)[1:])
+    one = keys if isinstance(keys, Side) else flat(call.b, keys)
+    tensors = [call.const(0).tensor, one.tensor, call.const(2).tensor]
+    dims = (*one.dims, *call.const(2).shape)
+    return renewed(one, f"{call.b.copy(call.node, tensors)}:0", dims, call.dtype)
+
+
 def _with(call: Call, *inputs: Value) -> Call:
     return Call(call.b, call.node, inputs, call.outputs)
-
-
-def _tensor(value: Value) -> str:
-    assert isinstance(value, Const)
-    return value.tensor
 
 
 def gather_nd(call: Call) -> Value:
@@ -331,7 +347,7 @@ def one_hot(call: Call) -> Value:
         parts = [one_hot(_with(call, part, *call.inputs[1:])) for part in value.parts]
         return concat(call.b, parts, value.axis)
     if isinstance(value, Side | Pair) and call.attr("axis").i == -1:
-        tensors = [value.tensor, *map(_tensor, call.inputs[1:])]
+        tensors = [value.tensor, *(call.const(place).tensor for place in (1, 2, 3))]
         tensor = f"{call.b.copy(call.node, tensors)}:0"
         return renewed(value, tensor, (*value.dims, depth), call.dtype)
     return applied(call)
@@ -350,32 +366,46 @@ def along(call: Call) -> Value:
 
 
 def padded(call: Call) -> Value:
-    widths = call.const(1).value
-    if widths[0].any():
+    if call.const(1).value[0].any():
         raise NotRowWise("it adds rows to the batch")
-    return applied(call)
+    return by_constants(call)
 
 
 def inference_norm(call: Call) -> list[Value]:
     if call.attr("is_training").b:
         raise NotRowWise("it takes the mean of the batch")
-    return [applied(call)]
+    return [by_constants(call)]
+
+
+def by_constants(call: Call) -> Value:
+    """Apply an op to rows where all its other inputs are constant."""
+    if isinstance(call.inputs[0], Const):
+        raise NotRowWise("its first input is constant")
+    for place in range(1, len(call.inputs)):
+        call.const(place)
+    return applied(call)
 
 
 def bincount(call: Call) -> Value:
     if call.rank() < 2:
         raise NotRowWise("it counts over the batch")
-    size = call.ints(1)[0]
-    value = call.inputs[0]
+    value, size = call.inputs[0], call.ints(1)[0]
     one = value if isinstance(value, Side) else flat(call.b, value)
-    tensors = [one.tensor, _tensor(call.inputs[1]), _tensor(call.inputs[2])]
+    tensors = [one.tensor, call.const(1).tensor, call.const(2).tensor]
     return renewed(one, f"{call.b.copy(call.node, tensors)}:0", (size,), call.dtype)
 
 
+# Ops whose rules take merged rows as they are; to those of others, they are applied row by row.
+_TAKING_MERGED = """
+Add AddV2 BiasAdd ClipByValue Concat ConcatV2 Div EnsureShape Gather GatherV2 Identity IdentityN
+LookupTableFind LookupTableFindV2 MatMul Mul Neg OnesLike PreventGradient Rank RealDiv Reshape
+SelectV2 Shape Size Snapshot Square SquaredDifference StopGradient Sub ZerosLike
+"""
+TAKES_MERGED = frozenset(_TAKING_MERGED.split())
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_VALUE_BY_VALUE.split(), elementwise),
     **dict.fromkeys(_PASSED_ON.split(), lambda call: call.inputs[0]),
-    **dict.fromkeys(_ROW_BY_ROW.split(), applied),
+    **dict.fromkeys(_ROW_BY_ROW.split(), by_constants),
     **shape_rules.RULES,
     "Add": added,
     "AddN": add_all,
@@ -400,6 +430,8 @@ RULES: Mapping[str, Rule] = {
     "GatherV2": gather,
     "IdentityN": lambda call: list(call.inputs),
     "LogSoftmax": softmax,
+    "LookupTableFind": looked_up,
+    "LookupTableFindV2": looked_up,
     "MatMul": matrix_product,
     "Max": largest,
     "Mean": mean,

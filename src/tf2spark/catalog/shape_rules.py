@@ -39,8 +39,13 @@ def shape(call: Call) -> Value:
 def size(call: Call) -> Value:
     whole = count(dims_of(call.inputs[0]))
     value = np.empty((), object)
-    value[()] = None if whole is None else Batch(whole)
+    value[()] = None if whole is None else Batch(whole * _rows_of(call.inputs[0]))
     return Sizes(value, call.dtype, sides_of(call.inputs[0]))
+
+
+def _rows_of(value: Value) -> int:
+    """Return how many rows there are for one of the batch."""
+    return value.count if isinstance(value, Merged) else 1
 
 
 def rank(call: Call) -> Value:
@@ -53,13 +58,17 @@ def reshape(call: Call) -> Value:
     inner = value.inner if isinstance(value, Merged) else value
     size = count(dims_of(inner))
     entries = _entries(call, 1)
-    if size is None:
-        raise NotSplit("rows of unknown size are reshaped")
+    if not entries or any(isinstance(one, Batch) for one in entries[1:]):
+        raise NotRowWise("it moves the batch")
     first, rest = entries[0], entries[1:]
-    unknown = [place for place, one in enumerate(rest) if one == -1 or one is None]
+    if size is None and first == Batch():
+        raise NotSplit("rows of unknown size are reshaped")
+    if size is None:
+        raise NotRowWise("it merges rows of unknown size")
+    unknown = [place for place, one in enumerate(rest) if not isinstance(one, int) or one == -1]
     if isinstance(first, Batch):
         lead: int | None = first.times
-    elif first == -1 or first is None:
+    elif first == -1 or not isinstance(first, int):
         lead = None
     else:
         raise NotRowWise("it fixes the number of rows")
@@ -173,8 +182,10 @@ def split_v(call: Call) -> list[Value]:
 def slice_(call: Call) -> Value:
     begins, sizes = call.ints(1), _entries(call, 2)
     value = call.inputs[0]
-    if begins[0] != 0 or not (sizes[0] == -1 or isinstance(sizes[0], Batch)):
+    if begins[0] != 0 or sizes[0] not in (-1, Batch(_rows_of(value))):
         raise NotRowWise("it takes some of the rows")
+    if not all(isinstance(one, int) for one in sizes[1:]):
+        raise NotRowWise("a slice is cut by what the rows hold")
     for axis, (begin, size) in enumerate(zip(begins[1:], sizes[1:], strict=True), start=1):
         whole = dims_of(value)[axis - 1]
         if begin == 0 and (size == -1 or size == whole):
@@ -192,7 +203,10 @@ def strided_slice(call: Call) -> Value:
     place = index.index(Ellipsis) if Ellipsis in index else len(index)
     index[place : place + 1] = every
     batch, *rest = index
-    if batch not in (slice(None, None, 1), slice(0, None, 1)):
+    ends = _entries(call, 2)
+    by_rows = bool(ends) and isinstance(ends[0], Batch) and not call.attr("end_mask").i & 1
+    some = by_rows and ends[0] != Batch(_rows_of(call.inputs[0]))
+    if some or batch not in (slice(None, None, 1), slice(0, None, 1)):
         raise NotRowWise("it takes some of the rows")
     return _indexed(call, rest)
 
@@ -234,9 +248,11 @@ def columns(call: Call, axis: int) -> Value:
 def tile(call: Call) -> Value:
     times = _entries(call, 1)
     value = call.inputs[0]
+    if not all(isinstance(one, int) for one in times[1:]):
+        raise NotRowWise("it repeats values as often as there are rows")
     if isinstance(value, Const):
         return _filled(call, value, times)
-    if times[0] != 1 or any(not isinstance(one, int) for one in times):
+    if times[0] != 1:
         raise NotRowWise("it repeats rows")
     return tiled(call.b, value, times[1:])
 
@@ -272,6 +288,8 @@ def broadcast_to(call: Call) -> Value:
         if rows and value.shape[0] != 1:
             raise NotRowWise("a constant has rows of its own")
         return _same_rows(call, value, 1, tuple(dims))
+    if len(dims_of(value)) != len(dims):
+        raise NotRowWise("rows meet columns")
     if dims_of(value) == tuple(dims):
         return value
     times = [size // own if own else 1 for size, own in

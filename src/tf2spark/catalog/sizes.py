@@ -22,7 +22,7 @@ from tf2spark.catalog.forms import (
     dims_of,
     sides_of,
 )
-from tf2spark.dtypes import INT32, DType, from_code
+from tf2spark.dtypes import BOOL, DType
 
 
 def shape_of(value: Value, dtype: DType) -> Sizes:
@@ -30,16 +30,15 @@ def shape_of(value: Value, dtype: DType) -> Sizes:
     return Sizes(_objects([Batch(), *dims_of(value)]), dtype, sides_of(value))
 
 
-def computed(node: Any, inputs: Sequence[Value]) -> Sizes:
-    """Apply an op of shape arithmetic.
+def computed(node: Any, inputs: Sequence[Value], dtype: DType) -> Sizes:
+    """Apply an op of shape arithmetic, whose result has this dtype.
 
     Raises:
         NotRowWise: What comes out depends on the number of rows in another way.
     """
     arrays = [_array(one) for one in inputs]
     sides = frozenset().union(*map(sides_of, inputs))
-    code = next((node.attr[key].type for key in ("DstT", "T") if key in node.attr), INT32.code)
-    return Sizes(_objects(OPS[node.op](node, *arrays)), from_code(code), sides)
+    return Sizes(_objects(OPS[node.op](node, *arrays)), dtype, sides)
 
 
 def is_static(value: Sizes) -> bool:
@@ -52,7 +51,10 @@ def _array(value: Value) -> Array:
         return value.values
     if not isinstance(value, Const):
         raise NotRowWise("the number of rows meets their values")
-    return _objects(value.value.astype(np.int64).tolist())
+    if value.dtype.is_integer or value.dtype is BOOL:
+        return _objects(value.value.astype(np.int64).tolist())
+    # A fraction of the number of rows: nothing is known of it.
+    return np.full(np.shape(value.value), None, object)
 
 
 def _objects(values: Any) -> Array:
@@ -121,8 +123,10 @@ def _over(one: Any, other: Any) -> Any:
 
 
 def _prod(node: Any, values: Array, axis: Array) -> Array:
-    axes = tuple(int(one) for one in np.atleast_1d(axis))
-    if values.ndim > 1 or axes not in ((0,), (-1,), ()):
+    axes = tuple(_bound(one) for one in axis.reshape(-1))
+    if not axes:
+        return values
+    if values.ndim != 1:
         raise NotRowWise("a product of shapes runs over more than one axis")
     product: Any = 1
     for one in values.reshape(-1):
@@ -131,12 +135,13 @@ def _prod(node: Any, values: Array, axis: Array) -> Array:
 
 
 def _gathered(node: Any, values: Array, indices: Array, axis: Array) -> Array:
-    found: Array = np.take(values, indices.astype(np.int64), axis=int(axis))
+    found: Array = np.take(values, _places(indices), axis=_bound(axis[()]))
     return found
 
 
 def _joined(node: Any, *arrays: Array) -> Array:
-    return np.concatenate([np.atleast_1d(one) for one in arrays[:-1]], axis=int(arrays[-1]))
+    axis = _bound(arrays[-1][()])
+    return np.concatenate([np.atleast_1d(one) for one in arrays[:-1]], axis=axis)
 
 
 def _sliced(node: Any, values: Array, begin: Array, end: Array, strides: Array) -> Array:
@@ -171,6 +176,10 @@ def slice_index(node: Any, begin: Array, end: Array, strides: Array) -> tuple[An
     return tuple(index)
 
 
+def _places(values: Array) -> Array:
+    return np.array([_bound(one) for one in values.reshape(-1)], np.int64).reshape(values.shape)
+
+
 def _bound(value: Any) -> int:
     if not isinstance(value, int):
         raise NotRowWise("a slice is cut by the number of rows")
@@ -181,12 +190,26 @@ def _packed(node: Any, *arrays: Array) -> Array:
     return np.stack(arrays, axis=node.attr["axis"].i)
 
 
+def _cut(node: Any, values: Array, begin: Array, size: Array) -> Array:
+    bounds = zip(_places(begin), _places(size), strict=True)
+    return values[tuple(slice(at, None if n == -1 else at + n) for at, n in bounds)]
+
+
+def _squeezed(node: Any, values: Array) -> Array:
+    axes = tuple(node.attr["squeeze_dims"].list.i)
+    return np.squeeze(values, axes or None)
+
+
+def _filled(number: int) -> Callable[..., Array]:
+    return lambda node, values: np.full(values.shape, number, object)
+
+
 OPS: Mapping[str, Callable[..., Any]] = {
     "Add": _each(_numbers(lambda a, b: a + b)),
     "AddV2": _each(_numbers(lambda a, b: a + b)),
     "Cast": lambda node, values: values,
     "ConcatV2": _joined,
-    "ExpandDims": lambda node, values, axis: np.expand_dims(values, int(axis)),
+    "ExpandDims": lambda node, values, axis: np.expand_dims(values, _bound(axis.reshape(-1)[0])),
     "FloorDiv": _each(_over),
     "GatherV2": _gathered,
     "Identity": lambda node, values: values,
@@ -194,15 +217,18 @@ OPS: Mapping[str, Callable[..., Any]] = {
     "Maximum": _each(_larger),
     "Minimum": _each(_smaller),
     "Mul": _each(_times),
+    "OnesLike": _filled(1),
     "Pack": _packed,
     "Prod": _prod,
-    "Reshape": lambda node, values, shape: values.reshape([int(one) for one in shape]),
-    "Slice": lambda node, values, begin, size: (
-        values[int(begin[0]) :] if size[0] == -1 else values[int(begin[0]) :][: int(size[0])]
-    ),
-    "Squeeze": lambda node, values: np.squeeze(values),
+    "Rank": lambda node, values: values.ndim,
+    "Reshape": lambda node, values, shape: values.reshape(_places(shape)),
+    "Shape": lambda node, values: list(values.shape),
+    "Size": lambda node, values: values.size,
+    "Slice": _cut,
+    "Squeeze": _squeezed,
     "StopGradient": lambda node, values: values,
     "StridedSlice": _sliced,
     "Sub": _each(_numbers(lambda a, b: a - b)),
+    "ZerosLike": _filled(0),
 }
 """What each op does to integers, some of which are `Batch` or None."""

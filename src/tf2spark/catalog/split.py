@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from tf2spark.catalog.calls import Call
+from tf2spark.catalog.calls import Call, elementwise
 from tf2spark.catalog.compute import flat
+from tf2spark.catalog.controls import refuse_assertions
 from tf2spark.catalog.dropout import decided, drawn
 from tf2spark.catalog.emit import ITEMS, PREFIX, USERS, Builder
 from tf2spark.catalog.folding import as_array, folded
@@ -18,16 +19,19 @@ from tf2spark.catalog.forms import (
     Concat,
     Const,
     Dims,
+    Merged,
     NotRowWise,
     NotSplit,
+    Pair,
     Side,
     SideName,
     Sizes,
     Value,
     dims_of,
 )
+from tf2spark.catalog.merged import on_merged
 from tf2spark.catalog.moves import reshaped, taken
-from tf2spark.catalog.rules import RULES
+from tf2spark.catalog.rules import RULES, TAKES_MERGED
 from tf2spark.catalog.sizes import OPS as SIZE_OPS
 from tf2spark.catalog.sizes import computed, is_static
 from tf2spark.dtypes import FLOAT32, FLOAT64, INT32, DType
@@ -99,11 +103,15 @@ def split(
         NotSplit: It does, but can't be taken apart.
     """
     _narrow_placeholders(graph, inputs)
-    infos = _infos(graph)
+    infos = _infos(graph, score)
     b = Builder(graph)
     walk = _Walk(b, {node.name: node for node in graph.node}, infos, load)
     feeds = tuple(_fed(walk, one) for one in inputs)
-    value = _one_a_pair(b, walk.value(tensor_name(score)), column)
+    value = walk.value(tensor_name(score))
+    if walk.obstacles:
+        raise NotSplit(walk.obstacles[0])
+    refuse_assertions(graph, score)
+    value = _one_a_pair(b, value, column)
     tensor, dtype = _scores(b, value)
     crossing = list(b.frontier.values())
     users = tuple((one.value, one.placeholder) for one in crossing if one.value.side == "user")
@@ -127,12 +135,14 @@ def _narrow_placeholders(graph: Any, inputs: Sequence[SplitInput]) -> None:
             shape.dim.add(size=-1 if size is None else size)
 
 
-def _infos(graph: Any) -> dict[str, Info]:
-    """Return dtype and shape of every tensor that a node reads, and of each first output."""
-    names = {f"{node.name}:0" for node in graph.node}
-    for node in graph.node:
-        names |= {tensor_name(name) for name in node.input if not name.startswith("^")}
-    found = graph_tensor_info(graph.SerializeToString(), sorted(names))
+def _infos(graph: Any, score: str) -> dict[str, Info]:
+    """Return dtype and shape of each node's outputs, up to the last that is read."""
+    last = {node.name: 0 for node in graph.node}
+    reads = [name for node in graph.node for name in node.input if not name.startswith("^")]
+    for name, _, place in (tensor_name(one).rpartition(":") for one in [*reads, score]):
+        last[name] = max(last.get(name, 0), int(place))
+    names = [f"{name}:{place}" for name, most in last.items() for place in range(most + 1)]
+    found = graph_tensor_info(graph.SerializeToString(), names)
     return {name: info for name, info in found.items() if info is not None}
 
 
@@ -159,13 +169,18 @@ def _fed(walk: _Walk, one: SplitInput) -> tuple[str, ...]:
 
 @define
 class _Walk:
-    """The graph from the inputs down to the scores, a form a tensor."""
+    """The graph from the inputs down to the scores, a form a tensor.
+
+    `obstacles` says what could not be taken apart. The walk goes on behind it: whether rows are
+    treated apart is told by all of the graph.
+    """
 
     b: Builder
     nodes: Mapping[str, Any]
     infos: Mapping[str, Info]
     load: Callable[[str], Array]
     values: dict[str, Value] = Factory(dict)
+    obstacles: list[str] = Factory(list)
 
     def value(self, name: str) -> Value:
         """Return the form of a tensor, and of all above it."""
@@ -194,10 +209,11 @@ class _Walk:
             return
         try:
             outputs = self._outputs(node, inputs)
-        except (NotRowWise, NotSplit) as reason:
-            if str(reason).startswith(node.op + " "):
-                raise
-            raise type(reason)(f'{node.op} "{node.name}": {reason}') from None
+        except NotRowWise as reason:
+            raise NotRowWise(f'{node.op} "{node.name}": {reason}') from None
+        except NotSplit as reason:
+            self.obstacles.append(f'{node.op} "{node.name}": {reason}')
+            outputs = self._as_it_is(node)
         for place, value in enumerate(outputs):
             if isinstance(value, Sizes) and is_static(value):
                 value = self.b.constant(value.values.tolist(), value.dtype)
@@ -205,7 +221,7 @@ class _Walk:
 
     def _outputs(self, node: Any, inputs: Sequence[Value]) -> Sequence[Value]:
         if node.op in SIZE_OPS and all(isinstance(one, Sizes | Const) for one in inputs):
-            return [computed(node, inputs)]
+            return [computed(node, inputs, self.infos[f"{node.name}:0"][0])]
         if node.op in _RANDOM:
             return [drawn(node)]
         if any(isinstance(one, Between) for one in inputs):
@@ -213,17 +229,34 @@ class _Walk:
         rule = RULES.get(node.op)
         if rule is None:
             raise NotRowWise("this op isn't known to treat rows apart")
+        for place, value in enumerate(inputs):
+            if isinstance(value, Sizes) and place not in _TAKES_SIZES.get(node.op, ()):
+                raise NotRowWise("the number of rows goes into it")
+        call = Call(self.b, node, tuple(inputs), tuple(self._known_of(node)))
+        merged = any(isinstance(one, Merged) for one in inputs)
+        if merged and rule is not elementwise and node.op not in TAKES_MERGED:
+            return on_merged(call, rule)
+        found = rule(call)
+        return found if isinstance(found, list) else [found]  # type: ignore[list-item]
+
+    def _known_of(self, node: Any) -> list[Info]:
         infos: list[Info] = []
         while (info := self.infos.get(f"{node.name}:{len(infos)}")) is not None:
             infos.append(info)
-        found = rule(Call(self.b, node, tuple(inputs), tuple(infos)))
-        return found if isinstance(found, list) else [found]  # type: ignore[list-item]
+        return infos
+
+    def _as_it_is(self, node: Any) -> Sequence[Value]:
+        """Return a node's results as values of the pairs, which are never computed."""
+        found = []
+        for place, (dtype, shape) in enumerate(self._known_of(node)):
+            if not shape:
+                raise NotRowWise(f'{node.op} "{node.name}": the rank of its result isn\'t known')
+            found.append(Pair(f"{node.name}:{place}", dtype, shape[1:]))
+        return found
 
     def _folded(self, node: Any, inputs: Sequence[Value]) -> None:
         """Compute what only our knowledge of shapes makes constant."""
-        names: list[str] = []
-        while f"{node.name}:{len(names)}" in self.infos:
-            names.append(f"{node.name}:{len(names)}")
+        names = [f"{node.name}:{place}" for place in range(len(self._known_of(node)))]
         constants = [one for one in inputs if isinstance(one, Const)]
         for name, tensor in zip(names, folded(node, constants, len(names)), strict=True):
             self.values[name] = self.b.constant(as_array(tensor), tensor.dtype)
@@ -250,6 +283,16 @@ class _Walk:
         return Const(name, dtype, shape or (), load)
 
 
+# Where the number of rows may go into an op that isn't shape arithmetic itself.
+_TAKES_SIZES: Mapping[str, Sequence[int]] = {
+    "BroadcastTo": (1,),
+    "Fill": (0,),
+    "IdentityN": range(1 << 10),
+    "Reshape": (1,),
+    "Slice": (2,),
+    "StridedSlice": (1, 2, 3),
+    "Tile": (1,),
+}
 _DRAWING = """
 Multinomial RandomGamma RandomPoissonV2 RandomShuffle RandomStandardNormal RandomUniform
 RandomUniformInt StatelessMultinomial StatelessRandomNormal StatelessRandomNormalV2
