@@ -38,3 +38,16 @@ def test_memory_stays_flat(name: str, feed: dict[str, str], tmp_path: Path) -> N
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["rows"] == 8 * batches
     assert report["late_kib"] - report["early_kib"] < 8 * 1024
+
+
+def test_memory_of_recommend_stays_flat() -> None:
+    """Batch after batch of users ends with the memory of the first ones."""
+    done = subprocess.run(
+        [sys.executable, str(_JOB.with_name("recommend_leak_job.py")), "400"],
+        capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["users"] == 400 * 128
+    assert report["late_kib"] - report["early_kib"] < 8 * 1024

@@ -16,8 +16,8 @@ import pytest
 
 from tf2spark.dtypes import BOOL, BY_CODE, FLOAT32, INT32, INT64, STRING, DType
 from tf2spark.errors import ModelError, ModelNotFoundError, RunError
+from tf2spark.runtime import ctensors, strings
 from tf2spark.runtime import session as sessions
-from tf2spark.runtime import strings
 from tf2spark.runtime.session import CApiSession, TensorFlowFailure, open_session
 from tf2spark.runtime.tensor import Strings, Tensor
 
@@ -237,12 +237,37 @@ def test_memory_that_the_model_keeps_stays_alive(dtypes: CApiSession) -> None:
 
 def test_no_memory_is_held_after_a_run(dtypes: CApiSession) -> None:
     """Once a run is over TensorFlow has let go of what it was fed."""
-    from tf2spark.runtime import ctensors
-
     run = dtypes.prepare(["in_float32", "in_string"], ["same_float32", "same_string"])
     before = len(ctensors._fed)
     run([numbers(FLOAT32, (2, 2)), text([b"a"])])
     assert len(ctensors._fed) == before
+
+
+def test_large_result_owns_memory_that_outlives_everything(dtypes: CApiSession) -> None:
+    """A large tensor isn't copied; it is right after its inputs are gone, and fed tensors' too."""
+    run = dtypes.prepare(["in_float32"], ["twice_float32", "same_float32"])
+    values = np.arange(1 << 18, dtype=np.float32)
+    twice, same = run([Tensor(FLOAT32, values.shape, values.copy())])
+    again = [run([Tensor(FLOAT32, values.shape, values + n)]) for n in range(8)]
+    assert np.array_equal(number(twice), np.stack([values, values]))
+    assert np.array_equal(number(same), values)
+    assert all(np.array_equal(number(found[1]), values + n) for n, found in enumerate(again))
+
+
+def test_large_results_are_let_go(dtypes: CApiSession) -> None:
+    """A thousand results of 2 MB leave no memory behind, and none of what was fed."""
+    run = dtypes.prepare(["in_float32"], ["twice_float32"])
+    values = np.zeros(1 << 18, np.float32)
+
+    def resident_bytes() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    run([Tensor(FLOAT32, values.shape, values)])
+    before, fed = resident_bytes(), len(ctensors._fed)
+    for _ in range(1000):
+        run([Tensor(FLOAT32, values.shape, values)])
+    assert resident_bytes() - before < 100e6
+    assert len(ctensors._fed) == fed
 
 
 def test_fetches_come_in_the_order_asked_for(dtypes: CApiSession) -> None:

@@ -24,6 +24,9 @@ _MOST_PAIRS = 1 << 20
 _ALIGNED = 16
 # A block's scores are looked at together: of so many users at least, so that it costs little.
 _FEWEST_USERS = 32
+# Items to a user in a block: items are packed for every block's product, so that many users share
+# it, and the best k are found faster in long rows.
+_USERS_TO_ITEMS = 16
 
 
 @frozen
@@ -65,7 +68,7 @@ def sizing_of(taken: SplitGraph, items: int, model: CatalogModel) -> Sizing:
         total += size
         widest = max(widest, size)
     pairs = max(1, min(_MOST_PAIRS, _TENSOR_BYTES // widest))
-    users = min(pairs, max(_FEWEST_USERS, isqrt(pairs // 256)))
+    users = min(pairs, max(_FEWEST_USERS, isqrt(pairs // _USERS_TO_ITEMS)))
     per_block = max(1, pairs // users)
     if per_block > _ALIGNED:
         per_block -= per_block % _ALIGNED

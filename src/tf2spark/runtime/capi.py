@@ -83,6 +83,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "TF_DeleteTensor": (None, (c_void_p,)),
     "TF_NumDims": (c_int, (c_void_p,)),
     "TF_Dim": (c_int64, (c_void_p, c_int)),
+    "TF_TensorByteSize": (c_size_t, (c_void_p,)),
     "TF_TensorData": (c_void_p, (c_void_p,)),
     "TF_StringGetDataPointer": (c_void_p, (c_void_p,)),
     "TF_NewGraph": (c_void_p, ()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import weakref
 from ctypes import c_int64
 
 import numpy as np
@@ -46,6 +47,28 @@ def new_tensor(lib: ctypes.CDLL, tensor: Tensor) -> int:
             f"{data.nbytes} bytes"
         )
     return pointer
+
+
+# Below it, a copy is cheaper than what looks after TensorFlow's memory.
+_ADOPTED_BYTES = 1 << 18
+
+
+def is_adopted(lib: ctypes.CDLL, pointer: int) -> bool:
+    """Say whether a fetched tensor is so large that its memory is kept rather than copied."""
+    return bool(lib.TF_TensorByteSize(pointer) >= _ADOPTED_BYTES)
+
+
+def adopted_numbers(lib: ctypes.CDLL, pointer: int, dtype: DType) -> Tensor:
+    """Return a numeric ``TF_Tensor`` over its own memory, deleted with the last array over it.
+
+    It may be the memory of a fed tensor: that is kept until TensorFlow lets go of it (`_let_go`).
+    """
+    shape = tuple(lib.TF_Dim(pointer, axis) for axis in range(lib.TF_NumDims(pointer)))
+    size_bytes = lib.TF_TensorByteSize(pointer)
+    memory = (ctypes.c_char * size_bytes).from_address(lib.TF_TensorData(pointer))
+    weakref.finalize(memory, lib.TF_DeleteTensor, pointer).atexit = False
+    data = np.frombuffer(memory, dtype.numpy).reshape(shape)
+    return Tensor(dtype, shape, data)
 
 
 def read_numbers(lib: ctypes.CDLL, pointer: int, dtype: DType) -> Tensor:

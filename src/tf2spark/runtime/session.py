@@ -19,7 +19,12 @@ from tf2spark.errors import ModelError, ModelNotFoundError, RunError, SetupError
 from tf2spark.runtime import capi, graph
 from tf2spark.runtime.capi import TensorFlowFailure as TensorFlowFailure
 from tf2spark.runtime.capi import TFOutput, status
-from tf2spark.runtime.ctensors import new_tensor, read_numbers
+from tf2spark.runtime.ctensors import (
+    adopted_numbers,
+    is_adopted,
+    new_tensor,
+    read_numbers,
+)
 from tf2spark.runtime.graph import graph_tensor_info as graph_tensor_info
 from tf2spark.runtime.options import session_options
 from tf2spark.runtime.strings import joined
@@ -127,6 +132,7 @@ class CApiSession:
             session, state = self._usable(), lib.TF_NewStatus()
             given: Any = feed_pointers()
             taken: Any = fetch_pointers()
+            adopted: set[int] = set()
             try:
                 for place, tensor in enumerate(tensors):
                     given[place] = new_tensor(lib, tensor)
@@ -143,16 +149,27 @@ class CApiSession:
                 # A fetched tensor may be the very memory of a fed one, so it is copied here,
                 # before the fed ones are let go.
                 return [
-                    joined(pointer) if dtype is STRING else read_numbers(lib, pointer, dtype)
-                    for pointer, dtype in zip(pointers, dtypes, strict=True)
+                    self._fetched(pointer, dtype, adopted, own=at is None)
+                    for pointer, dtype, at in zip(pointers, dtypes, sources, strict=True)
                 ]
             finally:
                 for pointer in (*taken, *given[:n_own]):
-                    if pointer:
+                    if pointer and pointer not in adopted:
                         lib.TF_DeleteTensor(pointer)
                 lib.TF_DeleteStatus(state)
 
         return execute
+
+    @staticmethod
+    def _fetched(pointer: int, dtype: DType, adopted: set[int], *, own: bool) -> Tensor | Strings:
+        """Read a tensor; `adopted` gets it where its memory is kept, which is only of `own` ones."""
+        lib = capi.library()
+        if dtype is STRING:
+            return joined(pointer)
+        if own and pointer not in adopted and is_adopted(lib, pointer):
+            adopted.add(pointer)
+            return adopted_numbers(lib, pointer, dtype)
+        return read_numbers(lib, pointer, dtype)
 
     def close(self) -> None:
         """Release the model. No run may be under way, and none can follow."""

@@ -1,0 +1,45 @@
+"""Recommends to batch after batch of users and prints the process's memory, in KiB.
+
+Run as ``python recommend_leak_job.py BATCHES``; excluded ids and a user without features are among
+the rows, so that their ways run too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+
+import pyarrow as pa
+
+import recommenders
+import tf2spark
+from recommenders.running import path_of
+from services.leak_job import resident_kib
+from tf2spark.catalog.blocks import recommend_batches
+from tf2spark.recommending import make_asked
+from tf2spark.runtime.worker_session import session_of
+
+_USERS, _ITEMS = 128, 4096
+
+
+def main(batches: int) -> None:
+    case = recommenders.case("deepfm_keras")
+    users, items = case.users(_USERS), case.items(_ITEMS)
+    seen = [items["item_id"].to_pylist()[n : n + 40] for n in range(_USERS)]
+    users = users.append_column("seen", pa.array(seen))
+    model = tf2spark.SavedModel(path_of(case))
+    asked = make_asked(20, "user_id", "item_id", "seen", None, None, "permissive", None, None, 1e-4)
+    plan = model.prepared(users, items, asked, case.feed, case.score, None).plan
+    batch = users.combine_chunks().to_batches()[0]
+    count, early = 0, 0
+    found = recommend_batches(plan, session_of(plan.users.model), itertools.repeat(batch, batches))
+    for number, out in enumerate(found, 1):
+        count += out.num_rows
+        if number == batches // 10:
+            early = resident_kib()
+    print(json.dumps({"users": count, "early_kib": early, "late_kib": resident_kib()}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
