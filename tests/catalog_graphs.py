@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -57,20 +57,27 @@ def words(*among: str) -> Draw:
 
 @frozen
 class Fed:
-    """An input: the parts that feed it (a side and the dimensions of a row), and their values."""
+    """An input: the parts that feed it (a side and the dimensions of a row), and their values.
+
+    `known` says whether the graph has the sizes of a row, `sized` whether `split` is told them.
+    """
 
     parts: tuple[tuple[SideName, tuple[int, ...]], ...]
     draw: Draw = normal
     dtype: Any = tf.float32
     known: bool = True
+    sized: bool = True
 
     @property
     def dims(self) -> tuple[int | None, ...]:
         first = self.parts[0][1]
-        if len(self.parts) == 1:
-            return first if self.known else (None,) * len(first)
-        whole = sum(dims[0] for _, dims in self.parts)
-        return (whole if self.known else None, *first[1:])
+        if not first:
+            return ()
+        whole = first[0] if len(self.parts) == 1 else sum(dims[0] for _, dims in self.parts)
+        return (whole, *first[1:]) if self.known else (None,) * len(first)
+
+    def told(self, dims: tuple[int, ...]) -> tuple[int | None, ...]:
+        return dims if self.sized else (None,) * len(dims)
 
 
 def user(*dims: int, **kwargs: Any) -> Fed:
@@ -99,18 +106,32 @@ class Scored:
     split: SplitGraph
 
     @property
-    def pair_ops(self) -> Counter[str]:
+    def pair_ops(self) -> dict[str, int]:
         """How often each op runs for the pairs, what only lays values out left aside."""
+        found = Counter(node.op for node in self._pair_nodes())
+        return {op: times for op, times in sorted(found.items()) if op not in _MOVES}
+
+    @property
+    def pair_layers(self) -> list[tuple[int, ...]]:
+        """The shapes of the constant matrices that values of pairs are multiplied by."""
         nodes = {node.name: node for node in self.split.graph.node}
-        stops = {node_name(name) for _, name in (*self.split.users, *self.split.items)}
-        todo, seen, found = [node_name(self.split.score)], set(stops), Counter[str]()
+        found = []
+        for node in self._pair_nodes():
+            if node.op in ("MatMul", "BatchMatMulV2") and not node.attr["transpose_b"].b:
+                matrix = nodes[node_name(node.input[1])]
+                found.append(tuple(tf.make_ndarray(matrix.attr["value"].tensor).shape))
+        return sorted(found)
+
+    def _pair_nodes(self) -> Iterator[Any]:
+        nodes = {node.name: node for node in self.split.graph.node}
+        todo = [node_name(self.split.score)]
+        seen = {node_name(name) for _, name in (*self.split.users, *self.split.items)}
         while todo:
             name = todo.pop()
             if name not in seen:
                 seen.add(name)
-                found[nodes[name].op] += 1
                 todo += map(node_name, nodes[name].input)
-        return Counter({op: times for op, times in found.items() if op not in _MOVES})
+                yield nodes[name]
 
     @property
     def crossing(self) -> tuple[list[tuple[int | None, ...]], list[tuple[int | None, ...]]]:
@@ -209,7 +230,7 @@ def _taken_apart(whole: Whole, column: int | None, init: str) -> SplitGraph:
         SplitInput(
             placeholder.name,
             from_code(placeholder.dtype.as_datatype_enum),
-            tuple(SidePart(side, dims) for side, dims in one.parts),
+            tuple(SidePart(side, one.told(dims)) for side, dims in one.parts),
         )
         for one, placeholder in zip(whole.inputs, whole.placeholders, strict=True)
     ]
