@@ -21,6 +21,7 @@ from tf2spark.plan import ModelRef
 from tf2spark.savedmodel_proto import SavedModel
 
 _GRAPH = "saved_model.pb"
+_ROWS_AT_ONCE = 1 << 16
 _LINKED = ("assets", "weights")
 
 
@@ -48,13 +49,16 @@ def write_graph(tree: Path, meta_graph: Any) -> None:
     (tree / _GRAPH).write_bytes(message.SerializeToString(deterministic=True))
 
 
-def write_item_tensor(tree: Path, place: int, placeholder: str, dtype: DType, values: Array) -> (
-    ItemTensor
-):  # fmt: skip
-    """Write a value of every item, from which workers map it."""
+def write_item_tensor(
+    tree: Path, place: int, placeholder: str, dtype: DType, values: Array, order: Array
+) -> ItemTensor:
+    """Write a value of every item, in this order, from which workers map it."""
     path = f"catalog/{place}.bin"
     (tree / "catalog").mkdir(exist_ok=True)
-    np.ascontiguousarray(values).tofile(tree / path)
+    with (tree / path).open("wb") as file:
+        # A part at a time, so that no second copy of a large catalog stands in memory.
+        for first in range(0, len(order), _ROWS_AT_ONCE):
+            np.ascontiguousarray(values[order[first : first + _ROWS_AT_ONCE]]).tofile(file)
     return ItemTensor(placeholder, path, dtype.code, values.shape)
 
 

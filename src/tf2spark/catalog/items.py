@@ -49,12 +49,18 @@ def id_type(schema: pa.Schema, name: str) -> pa.DataType:
 
 
 def in_order(table: pa.Table, name: str) -> pa.Table:
-    """Return items by rising id (strings by their bytes, as Spark orders them).
+    """Return items by rising id; errors are those of `id_order`."""
+    ids, order = id_order(table.column(name), name)
+    place = table.schema.get_field_index(name)
+    return table.take(order).set_column(place, name, ids)
+
+
+def id_order(ids: pa.ChunkedArray, name: str) -> tuple[pa.Array, pa.Array]:
+    """Return ids rising (strings by their bytes, as Spark orders them), and where each was.
 
     Raises:
         ContractError: An id is null, or comes twice.
     """
-    ids = table.column(name)
     if pa.types.is_dictionary(ids.type):
         ids = ids.cast(ids.type.value_type)
     if ids.null_count:
@@ -67,8 +73,7 @@ def in_order(table: pa.Table, name: str) -> pa.Table:
     if isinstance(ordered, pa.ChunkedArray):
         ordered = ordered.chunk(0) if ordered.num_chunks else pa.array([], ordered.type)
     _refuse_twice(ordered, name)
-    place = table.schema.get_field_index(name)
-    return table.take(order).set_column(place, name, ordered)
+    return ordered, order
 
 
 def _refuse_twice(ids: pa.Array, name: str) -> None:
@@ -100,12 +105,18 @@ def value_column(place: int) -> str:
 
 
 def write_values(
-    tree: Path, table: pa.Table, wanted: tuple[tuple[Side, str], ...]
+    tree: Path, table: pa.Table, order: pa.Array, wanted: tuple[tuple[Side, str], ...]
 ) -> tuple[ItemTensor, ...]:
-    """Write what was computed for every item, a column each (`value_column`)."""
+    """Write what was computed for every item, a column each (`value_column`), in this order."""
+    where = values_of(order)
     return tuple(
         write_item_tensor(
-            tree, place, placeholder, value.dtype, _array(table.column(value_column(place)), value)
+            tree,
+            place,
+            placeholder,
+            value.dtype,
+            _array(table.column(value_column(place)), value),
+            where,
         )
         for place, (value, placeholder) in enumerate(wanted)
     )

@@ -20,6 +20,7 @@ from tf2spark.catalog.emit import ITEMS, USERS
 from tf2spark.catalog.files import new_tree, referred, write_graph
 from tf2spark.catalog.forms import NotRowWise, NotSplit
 from tf2spark.catalog.items import (
+    id_order,
     id_type,
     in_order,
     item_error,
@@ -167,9 +168,9 @@ def _items(
             raise item_error(error) from None
     else:
         table = job.tables.items([name])
-    table = in_order(table, name)
-    write_ids(tree, table.column(name), id_type(job.tables.schemas["item"], name))
-    return _Items(write_values(tree, table, taken.items), table.num_rows)
+    ids, order = id_order(table.column(name), name)
+    write_ids(tree, ids, id_type(job.tables.schemas["item"], name))
+    return _Items(write_values(tree, table, order, taken.items), table.num_rows)
 
 
 def _planned(
