@@ -74,14 +74,14 @@ def _document(reports: list[Report], asked: argparse.Namespace) -> str:
     command += [f"--runs {asked.runs} --write"]
     for report in reports:
         name = report.title.partition(":")[0]
-        written = f"Written by `{' '.join(command).replace('CASE', name)}`."
+        call = " ".join(command).replace("CASE", name)
+        written = f"Written by `{call}` on {machine.name()}; {machine.versions()}."
         sections[name] = (f"{report.text()}\n\n{written}", _targets(report))
     targets = [one for name in sections for one in sections[name][1]]
     head = [
         "# Benchmarks",
         "All contenders of a case ran in turns in one Spark session, on the same Parquet files, "
         "each in Python workers of its own, writing to Spark's `noop` sink; see `benchmarks/`.",
-        machine.description(),
         "\n".join(targets),
     ]
     return "\n\n".join([*head, *(text for text, _ in sections.values())]) + "\n"

@@ -14,12 +14,8 @@ from pathlib import Path
 _PACKAGES = ("pyspark", "tensorflow-cpu", "tensorflow", "pyarrow", "numpy", "pandas")
 
 
-def description() -> str:
-    """Return machine and versions as a Markdown list."""
-    return "\n".join([f"- {_machine()}", f"- {_versions()}"])
-
-
-def _machine() -> str:
+def name() -> str:
+    """Return cores, CPU, memory and kernel."""
     cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     total = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     memory = f"{int(total[1]) / 2**20:.0f} GiB" if total else "unknown memory"
@@ -31,11 +27,12 @@ def _kernel() -> str:
     return f"{platform.system()} {platform.release().partition('-')[0]}"
 
 
-def _versions() -> str:
+def versions() -> str:
+    """Return the versions of what takes part."""
     found = [f"Python {platform.python_version()}", f"Java {_java()}"]
-    for name in _PACKAGES:
+    for package in _PACKAGES:
         try:
-            found.append(f"{name} {version(name)}")
+            found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
     return ", ".join(found)
