@@ -17,7 +17,7 @@ from tf2spark.package import entries_of, sha256_of
 from tf2spark.plan import ModelRef
 from tf2spark.spark import shipping
 from tf2spark.spark.shipping import CACHE_SETTING, CACHE_SIZE_SETTING, own_zip, ship
-from tf2spark.spark.staging import staged_copy
+from tf2spark.staging import staged_copy
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from services.shipping_job import session
 from tf2spark.errors import Tf2SparkError
 from tf2spark.manifest import FILES, MANIFEST
 from tf2spark.spark import hadoop, storage
-from tf2spark.spark.staging import staging_folder
+from tf2spark.staging import staging_folder
 from zoo import case
 
 _ROWS = 2_000
