@@ -27,7 +27,12 @@ class Job:
 
 @contextmanager
 def job(
-    given: Mapping[str, Any], sources: Sequence[Table], target: Table | None, *, debug: bool
+    given: Mapping[str, Any],
+    sources: Sequence[Table],
+    target: Table | None,
+    *,
+    debug: bool,
+    defaults: Mapping[str, str] | None = None,
 ) -> Iterator[Job]:
     """Open the model and the tables of a command, in a session that ends with it.
 
@@ -38,8 +43,9 @@ def job(
         sources: The tables to read.
         target: The table to write, which must not be there yet; None where none is written.
         debug: Let Spark's own log through.
+        defaults: Spark settings of the command, which ``--conf`` wins over.
     """
-    settings = pairs("--conf", given["conf"])
+    settings = {**(defaults or {}), **pairs("--conf", given["conf"])}
     from tf2spark.places import is_uri
 
     model = None if is_uri(given["model"]) else opened(given)

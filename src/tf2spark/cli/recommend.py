@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,15 +15,21 @@ from tf2spark.cli.options import (
     call_options,
     model_options,
     overwrite_option,
+    pairs,
     row_options,
     spark_options,
 )
 from tf2spark.cli.tables import source_of, table_options, target_of
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from tf2spark.catalog.prepare import Prepared
     from tf2spark.catalog.report import RecommendPlan
     from tf2spark.cli.jobs import Counts
+
+_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
+_BATCH_PAIRS = 1 << 23
 
 
 @click.command(short_help="Find each user's best items: every user against every item.")
@@ -90,21 +97,35 @@ def recommend(context: click.Context, /, **given: Any) -> None:
 def _write(running: Job, prepared: Prepared, target: Any, given: Mapping[str, Any]) -> Counts:
     from tf2spark.spark.recommend import recommend_dataframe
 
-    return write_counted(
-        running.tables[0],
-        lambda rows: recommend_dataframe(rows, prepared),
-        target,
-        given,
-        ("recommending", "users"),
-    )
+    with _small_batches(running.spark, prepared.plan.items, given):
+        return write_counted(
+            running.tables[0],
+            lambda rows: recommend_dataframe(rows, prepared),
+            target,
+            given,
+            ("recommending", "users"),
+        )
+
+
+@contextmanager
+def _small_batches(spark: SparkSession, items: int, given: Mapping[str, Any]) -> Iterator[None]:
+    """Let users through in batches of some seconds, so that a progress bar sees them done."""
+    before = str(spark.conf.get(_BATCH))
+    if _BATCH not in pairs("--conf", given["conf"]):
+        users, most = max(64, _BATCH_PAIRS // max(1, items)), int(before)
+        spark.conf.set(_BATCH, str(min(users, most) if most > 0 else users))
+    try:
+        yield
+    finally:
+        spark.conf.set(_BATCH, before)
 
 
 def _closing_line(counts: Counts, items: int, seconds: float, path: str) -> str:
     scored = counts.written - (counts.failed or 0)
-    pairs = scored * items
+    number = scored * items
     return (
-        f"{counts.written:,} users{counts.note()}, {pairs:,} pairs, {seconds:.1f} s, "
-        f"{per_second(pairs, seconds)} pairs/s: {path}"
+        f"{counts.written:,} users{counts.note()}, {number:,} pairs, {seconds:.1f} s, "
+        f"{per_second(number, seconds)} pairs/s: {path}"
     )
 
 

@@ -146,6 +146,8 @@ def _defaults(master: str) -> dict[str, str]:
     if is_local(master):
         # A laptop's memory is the limit, not Spark's 1 GiB; tests and small machines set less.
         settings["spark.driver.memory"] = "2g"
+        # How often a progress bar hears of the rows of running tasks.
+        settings["spark.executor.heartbeatInterval"] = "2s"
     return settings
 
 
