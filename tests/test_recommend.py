@@ -268,6 +268,32 @@ class TestRowsOfOtherSizes:
             scores = table[history].mean(0) @ table[items["item"].to_numpy()].T
             assert [item for item, _ in row] == np.argsort(-scores)[:3].tolist()
 
+    def test_short_users_before_items_are_filled_up_as_in_score(self, tmp_path: Path) -> None:
+        """Ids and values are filled up at the row's end, wherever short users are in the table."""
+        places = tf.Variable([[1.0], [10.0], [100.0], [1000.0], [10000.0]])
+        save_function(
+            tmp_path / "m",
+            lambda ids, vals: tf.squeeze((tf.cast(ids, tf.float32) * vals) @ places, 1),
+            tf.TensorSpec([None, 5], tf.int64, name="ids"),
+            tf.TensorSpec([None, 5], tf.float32, name="vals"),
+            keep={"places": places},
+        )
+        pairs = pa.struct([("indices", pa.list_(pa.int64())), ("values", pa.list_(pa.float32()))])
+        full, short = ([1, 2, 3], [1.0, 1.0, 1.0]), ([4, 5], [1.0, 2.0])
+        rows = [dict(zip(("indices", "values"), one, strict=True)) for one in [full] * 99 + [short]]
+        users = pa.table({"user_id": range(100), "u": pa.array(rows, pairs)})
+        items = pa.table(
+            {"item_id": [7], "i": pa.array([{"indices": [3, 4], "values": [1.0, 1.0]}], pairs)}
+        )
+        feed = {"ids": ["u.indices", "i.indices"], "vals": ["u.values", "i.values"]}
+        model = tf2spark.SavedModel(tmp_path / "m")
+        assert model.plan(users, items, feed=feed).why_whole is None
+        got = pairs_of(model.recommend(users, items, 1, feed=feed))
+        joint = pa.table({"u": users["u"], "i": pa.array([items["i"][0].as_py()] * 100, pairs)})
+        scores = model.score(joint, feed=feed, keep=[]).column(0).to_pylist()
+        assert [row[0][1] for row in got] == scores
+        assert scores[-1] == 4 + 5 * 2 * 10 + 3 * 100 + 4 * 1000
+
     def test_items_with_other_lengths_run_whole(self, vectors: Path, tmp_path: Path) -> None:
         """A catalog of uneven rows isn't taken apart, and the plan says so."""
         save_function(

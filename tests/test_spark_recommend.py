@@ -14,7 +14,6 @@ import recommenders
 import tf2spark
 from frames import frame
 from recommenders.case import Case
-from recommenders.running import path_of
 from test_recommend import pairs_of, recommended
 from tf2spark.errors import ContractError, from_text
 
@@ -90,9 +89,7 @@ class TestOnSpark:
         got = recommended(case, frame(spark, users, 3), frame(spark, items), K, **more)
         assert got.columns == ["user_id", "a.b", "recommendations"]
         want = recommended(case, users, items, K, **more)
-        assert by_user(got) == dict(
-            zip(users["user_id"].to_pylist(), pairs_of(want), strict=True)
-        )
+        assert by_user(got) == dict(zip(users["user_id"].to_pylist(), pairs_of(want), strict=True))
 
     def test_user_that_cannot_be_scored_follows_the_mode(self, spark: SparkSession) -> None:
         """A null feature: the job stops and names the user, or the user has a reason."""

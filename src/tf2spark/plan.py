@@ -58,6 +58,7 @@ class InputPlan:
         value: The value of a constant, as nested lists.
         splits_dtype: The dtype of a ragged input's row splits.
         ragged_levels: How many levels of a ragged input are ragged.
+        exact: Rows of a padded input aren't filled up: a shorter one is refused.
     """
 
     name: str
@@ -72,6 +73,7 @@ class InputPlan:
     value: Any = None
     splits_dtype: DType | None = None
     ragged_levels: int = 0
+    exact: bool = False
 
 
 @frozen

@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any, cast, get_args
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.binding.inputs import plan_input
 from tf2spark.binding.messages import did_you_mean, output_text
@@ -120,7 +120,7 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
         raise ContractError(problem)
     # Where there is no column for an optional input, the model's default stands.
     fed = [one for one in request.inputs if not one.optional or one.spec.name in schema.names]
-    inputs = tuple(plan_input(one.spec, one.feed, schema) for one in fed)
+    inputs = tuple(evolve(plan_input(one.spec, one.feed, schema), exact=one.exact) for one in fed)
     outputs = tuple(
         plan_output(one.column, one.spec, binary=one.output.binary) for one in request.outputs
     )

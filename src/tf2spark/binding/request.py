@@ -36,12 +36,14 @@ class FedInput:
         feed: What feeds it.
         by_name: Nobody named a feed: it takes the column of its own name.
         optional: Where there is no such column, the model's own default stands.
+        exact: Rows aren't filled up: see `InputPlan`.
     """
 
     spec: TensorSpec
     feed: Feed
     by_name: bool = False
     optional: bool = False
+    exact: bool = False
 
 
 @frozen

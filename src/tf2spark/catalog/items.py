@@ -81,10 +81,10 @@ def _refuse_twice(ids: pa.Array, name: str) -> None:
         return
     same = values_of(pc.equal(ids.slice(0, len(ids) - 1), ids.slice(1)))
     if same.any():
-        first = ids[int(np.argmax(same))].as_py()
+        first, more = ids[int(np.argmax(same))].as_py(), int(same.sum())
         raise ContractError(
-            f'{int(same.sum()):,} items have the id of another: "{name}" {first!r} comes more than '
-            f'once; leave one of each, items.dropDuplicates(["{name}"])'
+            f'item ids must differ: "{name}" {first!r} comes more than once ({more:,} rows too many); '
+            f'leave one of each, items.dropDuplicates(["{name}"])'
         )
 
 

@@ -22,12 +22,16 @@ Samples = dict[SideName, pa.Table]
 class SizedPart:
     """A part and the input that it is by itself: its spec has the dimensions of its rows.
 
-    `pinned` says that only the first rows told them.
+    Attributes:
+        pinned: Rows may come with other sizes: only the first ones told them, or shorter ones would
+            be filled up in the middle of the input's row.
+        exact: Shorter rows are refused, not filled up.
     """
 
     part: Part
     spec: TensorSpec
     pinned: bool = False
+    exact: bool = False
 
     @property
     def dims(self) -> Dims:
@@ -82,7 +86,13 @@ def _side_by_side(
         if width < 1 or (lengths and wrong):
             raise _wrong_width(one, whole, found, place, shapes)
         found[place] = SizedPart(part, evolve(spec, shape=(None, width, *rest)))
-    return tuple(found[place] for place in range(len(one.parts)))
+    parts = [found[place] for place in range(len(one.parts))]
+    # Filled up at its end, a row is what it is in `score` only where its end is the input's.
+    return (*(_as_it_is(part) for part in parts[:-1]), parts[-1])
+
+
+def _as_it_is(part: SizedPart) -> SizedPart:
+    return evolve(part, pinned=True, exact=True) if _fills_up(part.part) else part
 
 
 def _fills_up(part: Part) -> bool:

@@ -76,7 +76,7 @@ def side_request(
         for part, tensor in zip(each, tensors, strict=True):
             if part.part.side == side:
                 spec = evolve(part.spec, tensors=(tensor,))
-                fed.append(FedInput(spec, part.part.feed))
+                fed.append(FedInput(spec, part.part.feed, exact=part.exact))
     return Request(tuple(fed), outputs)
 
 

@@ -8,7 +8,12 @@ import pyarrow as pa
 from tf2spark.plan import InputPlan
 from tf2spark.runtime.constant_tensors import constant_tensor
 from tf2spark.runtime.dense import filled_in
-from tf2spark.runtime.flat_rows import product_of, refuse_too_long, rows_reader
+from tf2spark.runtime.flat_rows import (
+    product_of,
+    refuse_too_long,
+    refuse_wrong_lengths,
+    rows_reader,
+)
 from tf2spark.runtime.rows import Array, Feeder, Rows, check_bytes, tensor
 from tf2spark.runtime.tensor import Tensor
 
@@ -22,7 +27,7 @@ def padded_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
     def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
         rows = read(batch)
         if width is not None:
-            refuse_too_long(rows.lengths, width, plan)
+            (refuse_wrong_lengths if plan.exact else refuse_too_long)(rows.lengths, width, plan)
         # One slot at least, so that no model sees a dimension of 0 for a batch of empty rows.
         wide = width if width is not None else max(1, int(rows.lengths.max(initial=0)))
         check_bytes(batch.num_rows * wide, rows.values.itemsize, batch.num_rows, limit_bytes)

@@ -162,7 +162,7 @@ class CApiSession:
 
     @staticmethod
     def _fetched(pointer: int, dtype: DType, adopted: set[int], *, own: bool) -> Tensor | Strings:
-        """Read a tensor; `adopted` gets it where its memory is kept, which is only of `own` ones."""
+        """Read a tensor; `adopted` gets it where its memory is kept, as only that of `own` is."""
         lib = capi.library()
         if dtype is STRING:
             return joined(pointer)
