@@ -83,8 +83,8 @@ def _refuse_twice(ids: pa.Array, name: str) -> None:
     if same.any():
         first, more = ids[int(np.argmax(same))].as_py(), int(same.sum())
         raise ContractError(
-            f'item ids must differ: "{name}" {first!r} comes more than once ({more:,} rows too many); '
-            f'leave one of each, items.dropDuplicates(["{name}"])'
+            f'item ids must differ: "{name}" {first!r} comes more than once ({more:,} rows too '
+            f'many); leave one of each, items.dropDuplicates(["{name}"])'
         )
 
 
