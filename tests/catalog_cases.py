@@ -476,3 +476,35 @@ MOVED = [
         tf.int32,
     ),
 ]
+
+# Ops on two matrices a row, which meet in several forms.
+MET: list[tuple[str, str, Callable[[Any, Any], Any]]] = [
+    ("BatchMatMul", "by the other turned", lambda x, y: raw.BatchMatMul(x=x, y=y, adj_y=True)),
+    ("BatchMatMulV2", "turned by the other", lambda x, y: raw.BatchMatMulV2(x=x, y=y, adj_x=True)),
+    (
+        "BatchMatMulV3",
+        "both turned",
+        lambda x, y: raw.BatchMatMulV3(x=x, y=y[:, :, :3], Tout=tf.float32, adj_x=True, adj_y=True),
+    ),
+    ("Einsum", "to a matrix", lambda x, y: tf.einsum("bij,bkj->bik", x, y)),
+    ("Einsum", "turned", lambda x, y: tf.einsum("bij,bkj->bki", x, y)),
+    ("Einsum", "to a number", lambda x, y: tf.einsum("bij,bij->b", x, y)),
+    ("Einsum", "to a vector", lambda x, y: tf.einsum("bij,bij->bj", x, y)),
+    ("Einsum", "outer", lambda x, y: tf.einsum("bij,bk->bijk", x, y[:, 0])),
+    ("Einsum", "a sum of one", lambda x, y: tf.einsum("bij,bik->bj", x, y)),
+    ("Sum", "of products", lambda x, y: tf.reduce_sum(x * y, [1, 2])),
+    ("Sum", "of broadcast products", lambda x, y: tf.reduce_sum(x[:, :1] * y, 2)),
+    ("Mean", "of products", lambda x, y: tf.reduce_mean(x * y, 1, keepdims=True)),
+    ("MatMul", "of products", lambda x, y: tf.matmul(x[:, 0] * y[:, 0], constant(4, 3, low=-1))),
+    ("MatMul", "of a quotient", lambda x, y: tf.matmul(x[:, 0] / (y[:, 0, :1] + 9), _weight)),
+    ("Mul", "of three", lambda x, y: x * y * (x + y)),
+    ("Concat", "of both", lambda x, y: raw.Concat(concat_dim=2, values=[x, y, x])),
+    ("ConcatV2", "of both", lambda x, y: tf.matmul(tf.concat([x, y], 1), _weight)),
+    ("Pack", "of both", lambda x, y: tf.reduce_max(tf.stack([x, y], 1), 1)),
+    ("SelectV2", "by both", lambda x, y: tf.where(x > y, x, y[:, :, :1])),
+    (
+        "ClipByValue",
+        "by both",
+        lambda x, y: raw.ClipByValue(t=x, clip_value_min=-y * y, clip_value_max=y * y),
+    ),
+]

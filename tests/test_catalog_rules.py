@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from catalog_cases import MOVED, ONE, TEXT_RESULTS, TWO, Apart, Moved
+from catalog_cases import MET, MOVED, ONE, TEXT_RESULTS, TWO, Apart, Moved
 from catalog_graphs import Fed, each_value, scored, weighted
 from tf2spark.catalog.rules import RULES
 
@@ -76,6 +76,23 @@ def test_an_op_on_rows_of_matrices_gives_the_same_in_every_form(case: Moved) -> 
         return weighted(*found) + each_value(*found, seed=2)
 
     _holds(case.op, build, case.inputs())
+
+
+@pytest.mark.parametrize(("op", "what", "call"), MET, ids=[f"{op}-{what}" for op, what, _ in MET])
+def test_an_op_on_two_matrices_gives_the_same_in_every_form(
+    op: str, what: str, call: Callable[..., Any]
+) -> None:
+    """Forms meet themselves and each other."""
+    case = Moved(op, what, call)
+
+    def build(*fed: Any) -> Any:
+        forms = case.forms(*fed)
+        turned = [[*forms[step:], *forms[:step]] for step in (0, 1, 2, 5)]
+        return weighted(
+            *(call(*each) for others in turned for each in zip(forms, others, strict=True))
+        )
+
+    _holds(op, build, case.inputs())
 
 
 def _holds(op: str, build: Callable[..., Any], inputs: Sequence[Fed], **kwargs: Any) -> None:

@@ -223,3 +223,12 @@ def test_attention_between_fields_projects_by_sides() -> None:
     found = scored(autoint, both("u2 i3", 4)).check()
     assert found.pair_layers == [(6, 4), (20, 1)]
     assert found.crossing == ([(2, 2, 3)] * 3 + [()], [(3, 2, 3)] * 3 + [()])
+
+
+def test_what_a_side_hands_over_is_not_optimised_away() -> None:
+    """TensorFlow's optimizer loses the sign of -reshape(-x) where that itself is fetched."""
+
+    def negated_twice(x: Any, y: Any) -> Any:
+        return tf.reduce_sum(tf.tanh(x[:, tf.newaxis] + -tf.reshape(-y, [-1, 1, 3])), [1, 2])
+
+    scored(negated_twice, user(3), item(3)).check()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tf2spark.catalog.forms import (
     Const,
@@ -132,7 +132,10 @@ class Builder:
             known(value.dims, f"a value of each {value.side}")
             name = f"{PREFIX}{value.side}_{len(self.frontier)}"
             tensor = self.placeholder(name, value.dtype, (None, *value.dims))
-            self.frontier[value.tensor] = Frontier(value, tensor)
+            # TensorFlow's optimizer takes -reshape(-x) for -reshape(x) where that itself is
+            # fetched (its RemoveInvolution): what is fetched is never more than an identity.
+            fetched = self.node("Identity", [value.tensor], T=value.dtype)
+            self.frontier[value.tensor] = Frontier(evolve(value, tensor=fetched), tensor)
         return self.frontier[value.tensor].placeholder
 
     def spread(self, value: Operand) -> str:
