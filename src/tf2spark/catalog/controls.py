@@ -24,7 +24,8 @@ def without_controls(graph: Any, score: str, kept: Iterable[str]) -> None:
         kept: The nodes that loading runs: they and what is above them stay as they are.
     """
     nodes = {node.name: node for node in graph.node}
-    stays = _above(nodes, kept, controls=True) | {name for name, _ in _waiting(nodes, score)}
+    waiting = [name for name, _ in _waiting(nodes, score, _asserting(graph))]
+    stays = _above(nodes, [*kept, *waiting], controls=True)
     for node in graph.node:
         if node.name not in stays and any(name.startswith("^") for name in node.input):
             data = [name for name in node.input if not name.startswith("^")]
@@ -50,15 +51,34 @@ def refuse_assertions(graph: Any, score: str) -> None:
     Raises:
         NotSplit: It does.
     """
-    for name, assertion in _waiting({node.name: node for node in graph.node}, score):
+    nodes = {node.name: node for node in graph.node}
+    for name, assertion in _waiting(nodes, score, _asserting(graph)):
         raise NotSplit(f'"{name}" runs only if an assertion ("{assertion}") holds')
 
 
-def _waiting(nodes: dict[str, Any], score: str) -> Iterator[tuple[str, str]]:
+def _waiting(nodes: dict[str, Any], score: str, asserting: set[str]) -> Iterator[tuple[str, str]]:
     """Yield the nodes above a score that wait for an assertion, each with one."""
     for name in sorted(_above(nodes, [score], controls=False)):
         waits = [one for one in nodes[name].input if one.startswith("^")]
-        asserts = (one for one in _above(nodes, waits, controls=True) if nodes[one].op == "Assert")
-        for assertion in asserts:
-            yield name, assertion
-            break
+        above = _above(nodes, waits, controls=True)
+        found = next((one for one in above if _calls(nodes[one]) & asserting), None)
+        if found is not None:
+            yield name, found
+
+
+def _asserting(graph: Any) -> set[str]:
+    """Return ``Assert`` and the functions of a graph that lead to one."""
+    calls = {
+        one.signature.name: set().union(*map(_calls, one.node_def))
+        for one in graph.library.function
+    }
+    found = {"Assert"}
+    while more := {name for name, called in calls.items() if called & found} - found:
+        found |= more
+    return found
+
+
+def _calls(node: Any) -> set[str]:
+    """Return the op of a node and the functions that it calls."""
+    functions = [each for one in node.attr.values() for each in (one.func, *one.list.func)]
+    return {node.op, *(one.name for one in functions)}

@@ -37,8 +37,15 @@ def concat(b: Builder, values: Sequence[Value], axis: int) -> Value:
     Raises:
         NotRowWise: A constant is among them: it has no rows.
     """
+    across = _across(b, values, axis)
+    if across is not None:
+        return across
+    return _joined(b, _parts(b, values, axis), axis)
+
+
+def _joined(b: Builder, parts: Sequence[Value], axis: int) -> Value:
     groups: list[list[Value]] = []
-    for part in _parts(b, values, axis):
+    for part in parts:
         if groups and isinstance(part, Side) and one_side([groups[-1][-1], part]) is not None:
             groups[-1].append(part)
         else:
@@ -47,6 +54,26 @@ def concat(b: Builder, values: Sequence[Value], axis: int) -> Value:
     if len(made) == 1:
         return made[0]
     return Concat(axis, tuple(made), made[0].dtype, concat_dims(made, axis))
+
+
+def _across(b: Builder, values: Sequence[Value], axis: int) -> Value | None:
+    """Put values together part by part where they stand side by side along another axis."""
+    cut = [value for value in values if isinstance(value, Concat) and value.axis != axis]
+    if not cut or any(isinstance(one, Const | Sizes | Merged) for one in values):
+        return None
+    if any(isinstance(one, Concat) and one.axis == axis for one in values):
+        return None
+    found = aligned(b, values)
+    if found is None or any(
+        dims_of(one)[found[0] - 1] != dims_of(cut[0])[found[0] - 1] for one in values
+    ):
+        return None
+    other, pieces = found
+    parts: list[Value] = []
+    for piece in pieces:
+        made = concat(b, piece, axis)
+        parts += made.parts if isinstance(made, Concat) and made.axis == other else [made]
+    return _joined(b, parts, other)
 
 
 def _parts(b: Builder, values: Sequence[Value], axis: int) -> list[Value]:
