@@ -20,8 +20,8 @@ from tf2spark.runtime.graph import graph_tensor_info
 # Of the largest tensor of a block of pairs: it is read again right after it was written, from the
 # processor's cache (2 to 3 MiB measured best; smaller ones are more runs, larger ones miss it).
 _TENSOR_BYTES = 3 << 20
-_MOST_PAIRS = 1 << 20
-_ALIGNED = 16
+# Where nothing is wider than a score.
+_MOST_PAIRS, _SCORE_BYTES = 1 << 20, 8
 # A block's scores are looked at together: of so many users at least, so that it costs little.
 _FEWEST_USERS = 32
 # Items to a user in a block: items are packed for every block's product, so that many users share
@@ -67,11 +67,9 @@ def sizing_of(taken: SplitGraph, items: int, model: CatalogModel) -> Sizing:
         size = _row_bytes(node, infos)
         total += size
         widest = max(widest, size)
-    pairs = max(1, min(_MOST_PAIRS, _TENSOR_BYTES // widest))
+    pairs = _MOST_PAIRS if widest <= _SCORE_BYTES else max(1, _TENSOR_BYTES // widest)
     users = min(pairs, max(_FEWEST_USERS, isqrt(pairs // _USERS_TO_ITEMS)))
     per_block = max(1, pairs // users)
-    if per_block > _ALIGNED:
-        per_block -= per_block % _ALIGNED
     whole, whole_infos = _whole(taken.graph, model)
     gone = Counter(_products(whole, whole_infos)) - Counter(_products(pair, infos))
     return Sizing(

@@ -18,6 +18,7 @@ from tf2spark.runtime.tensor import Tensor
 
 # Scores that are looked at together: a few MiB, so that they stay in the processor's cache.
 _TOGETHER = 1 << 20
+_ALIGNED = 16
 
 
 @frozen(eq=False)
@@ -63,13 +64,21 @@ def split_blocks(plan: CatalogPlan, way: SplitPlan, session: CApiSession) -> Blo
     def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
         tensors = [tensor for feed in feeders for tensor in feed(batch)]
         users = values(tensors) if way.user_tensors else []
-        for start in range(0, batch.num_rows, way.block_users):
-            stop = min(start + way.block_users, batch.num_rows)
+        # Blocks of one size, since a small one costs nearly as much as a full one.
+        size = even(batch.num_rows, way.block_users)
+        for start in range(0, batch.num_rows, size):
+            stop = min(start + size, batch.num_rows)
             cut = [_rows(one, start, stop) for one in users if isinstance(one, Tensor)]
             for first, scores in score(cut, stop - start):
                 yield Block((start, stop), first, scores)
 
     return blocks
+
+
+def even(count: int, most: int) -> int:
+    """Return the size of as few blocks as `most` allows, all as large."""
+    blocks = max(1, -(-count // most))
+    return max(1, -(-count // blocks))
 
 
 def _feeder(
@@ -96,9 +105,8 @@ def _scorer(
     run = session.prepare([*sizes, *way.placeholders, *placeholders], [way.score])
     mapped = [_mapped(Path(session.path), one) for one in way.items]
     count = way.item_count
-    parts = [
-        (first, min(first + way.block_items, count)) for first in range(0, count, way.block_items)
-    ]
+    block = _aligned(even(count, way.block_items))
+    parts = [(first, min(first + block, count)) for first in range(0, count, block)]
     cut = {part: [_rows(one, *part) for one in mapped] for part in parts}
 
     def scores_of(users: Sequence[Tensor], rows: int, part: tuple[int, int]) -> Array:
@@ -115,6 +123,11 @@ def _scorer(
             yield some[0][0], found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
     return score
+
+
+def _aligned(items: int) -> int:
+    """Round a block up so that it begins where TensorFlow reads in place (64 bytes)."""
+    return -(-items // _ALIGNED) * _ALIGNED
 
 
 def _scalar(value: int) -> Tensor:
