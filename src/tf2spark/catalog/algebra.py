@@ -61,6 +61,10 @@ def terms_of(value: Value) -> tuple[Value, ...]:
 
 def total(b: Builder, terms: Sequence[Value], dims: Dims) -> Value:
     """Return a sum of terms, those of one side added there, constants to one of them."""
+    if any(isinstance(term, Concat) for term in terms):
+        return _added_by_parts(b, terms)
+    terms = [each for term in terms for each in terms_of(term)]
+    assert all(isinstance(term, Side | Const | Pair | Product) for term in terms)
     found: list[Value] = []
     for side in _SIDES:
         ours = [term for term in terms if isinstance(term, Side) and term.side == side]
@@ -76,6 +80,13 @@ def total(b: Builder, terms: Sequence[Value], dims: Dims) -> Value:
     if len(found) == 1 and dims_of(found[0]) == dims:
         return found[0]
     return Sum(tuple(found), found[0].dtype, dims)
+
+
+def _added_by_parts(b: Builder, terms: Sequence[Value]) -> Value:
+    found = terms[0]
+    for term in terms[1:]:
+        found = add(b, found, term)
+    return found
 
 
 def _pairs_added(b: Builder, pairs: Sequence[Pair]) -> list[Value]:

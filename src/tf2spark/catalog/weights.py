@@ -45,7 +45,11 @@ def matmul(b: Builder, value: Value, weight: Const) -> Value:
         case Side() | Pair():
             return _on_rows(b, value, weight)
         case Concat() if value.axis == len(value.dims):
-            return _weighted(b, _cut(b, value, weight), _dims(value, weight))
+            cut = _cut(b, value, weight)
+            plain = [(part, rows) for part, rows in cut if not isinstance(part, Concat)]
+            nested = [matmul(b, part, rows) for part, rows in cut if isinstance(part, Concat)]
+            dims = _dims(value, weight)
+            return total(b, [*nested, *([_weighted(b, plain, dims)] if plain else [])], dims)
         case Concat():
             parts = [matmul(b, part, weight) for part in value.parts]
             return concat(b, parts, value.axis)
