@@ -272,6 +272,26 @@ def _static(x: Any, *entries: Any) -> Any:
 
 
 _weight = constant(4, 6, low=-1)
+
+
+def _channels(x: Any) -> Any:
+    """Normalise layers as Keras 2 does: rows are the channels of one picture."""
+    shape = tf.shape(x)
+    rows = tf.reduce_prod(shape[:-1])
+    image = tf.reshape(x, tf.stack([1, rows, shape[-1], 1]))
+    found = raw.FusedBatchNormV3(
+        x=image,
+        scale=tf.fill([rows], 1.0),
+        offset=tf.fill([rows], 0.5),
+        mean=np.zeros(0, np.float32),
+        variance=np.zeros(0, np.float32),
+        epsilon=0.001,
+        data_format="NCHW",
+        is_training=True,
+    )[0]
+    return tf.reshape(found, shape)
+
+
 MOVED = [
     *_REDUCED,
     Moved("Reshape", "to one axis", lambda x: tf.reshape(x, [-1, 12])),
@@ -417,6 +437,15 @@ MOVED = [
         "ResizeNearestNeighbor",
         "wider",
         lambda x: raw.ResizeNearestNeighbor(images=x[..., tf.newaxis], size=[4, 6]),
+    ),
+    Moved("FusedBatchNormV3", "of vectors", lambda x: shaped(_channels(x[:, 1]), 4)),
+    Moved("FusedBatchNormV3", "of matrices", lambda x: shaped(_channels(x), 3, 4)),
+    Moved(
+        "Fill",
+        "merged",
+        lambda x: tf.reshape(
+            tf.reshape(x, [-1, 4]) * tf.fill([tf.shape(x)[0] * 3, 4], 2.0), [-1, 12]
+        ),
     ),
     Moved(
         "FusedBatchNormV3",

@@ -83,6 +83,17 @@ NOT_ROW_WISE: dict[str, Build] = {
         variance=np.zeros(0, np.float32),
         is_training=True,
     )[0],
+    "rows beside each other": lambda x, y: tf.nn.softmax(
+        tf.reshape(x * y, tf.stack([1, rows(x), 3])), 1
+    )[0],
+    "rows beside each other, their norm": lambda x, y: raw.FusedBatchNormV3(
+        x=tf.reshape(x * y, tf.stack([1, rows(x), 1, 3])),
+        scale=weight(3),
+        offset=weight(3),
+        mean=np.zeros(0, np.float32),
+        variance=np.zeros(0, np.float32),
+        is_training=True,
+    )[0][0],
     "counts over the batch": lambda x, y: x * y * tf.reduce_sum(tf.math.bincount(
         tf.cast(tf.abs(x[:, 0]), tf.int32), dtype=tf.float32)),
     "different values": lambda x, y: x * y * tf.cast(

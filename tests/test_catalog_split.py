@@ -125,6 +125,31 @@ def test_a_normalised_first_layer_leaves_the_second_to_the_sides() -> None:
     assert "Sum" not in found.pair_ops
 
 
+def test_a_layer_normalised_as_channels_leaves_the_next_to_the_sides() -> None:
+    """Keras 2 turns rows into the channels of one picture, and normalises that."""
+
+    def ln(x: Any) -> Any:
+        x = dense(x, 7, 6)
+        image = tf.reshape(x, tf.stack([1, tf.shape(x)[0], 6, 1]))
+        count, none = tf.shape(x)[:1], np.zeros(0, np.float32)
+        image = tf.raw_ops.FusedBatchNormV3(
+            x=image,
+            scale=tf.fill(count, 1.0),
+            offset=tf.fill(count, 0.0),
+            mean=none,
+            variance=none,
+            epsilon=0.001,
+            data_format="NCHW",
+            is_training=True,
+        )[0]
+        x = tf.reshape(image, tf.shape(x)) * weight(6, seed=8) + weight(6)
+        return dense(tf.nn.relu(dense(x, 6, 8)), 8, 1)
+
+    found = scored(ln, both("u2 i3 u2")).check()
+    assert found.pair_layers == [(8, 1)]
+    assert "Sum" not in found.pair_ops
+
+
 def test_a_batch_norm_before_the_first_layer_costs_pairs_nothing() -> None:
     """At inference it is a factor and a term."""
 

@@ -50,11 +50,13 @@ class Builder:
         graph: A ``GraphDef``.
         anchors: A fed tensor of each side, which tells how many rows there are.
         frontier: What crosses from a side to the pairs, by tensor.
+        filled_with: The constant that all rows of a side's tensor are, by tensor.
     """
 
     graph: Any
     anchors: dict[SideName, tuple[str, DType]] = field(factory=dict)
     frontier: dict[str, Frontier] = field(factory=dict)
+    filled_with: dict[str, Const] = field(factory=dict)
     _count: int = 0
     _cache: dict[Any, Any] = field(factory=dict)
 
@@ -104,7 +106,7 @@ class Builder:
         node = self.graph.node.add(name=self._name(op), op=op)
         node.input.extend(inputs)
         for name, value in attributes.items():
-            _set(node.attr[name], value)
+            set_attribute(node.attr[name], value)
         return f"{node.name}:0"
 
     def copy(self, original: Any, inputs: Sequence[str]) -> str:
@@ -263,6 +265,7 @@ class Builder:
             Tidx=INT32,
         )
         tensor = self.node("BroadcastTo", [value.tensor, shape], T=value.dtype, Tidx=INT32)
+        self.filled_with[tensor] = value
         return Side(side, tensor, value.dtype, sizes)
 
 
@@ -298,7 +301,8 @@ def _canonical(name: str) -> str:
     return name if ":" in name or name.startswith("^") else f"{name}:0"
 
 
-def _set(attribute: Any, value: Any) -> None:
+def set_attribute(attribute: Any, value: Any) -> None:
+    """Write a value into a node's attribute."""
     match value:
         case DType():
             attribute.type = value.code

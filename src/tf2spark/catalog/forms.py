@@ -102,6 +102,16 @@ class Merged:
 
 
 @frozen(eq=False)
+class Beside:
+    """Rows of [count, ...] that stand beside each other: the tensor is [1, batch * count, ...]."""
+
+    inner: Value
+    count: int
+    dtype: DType
+    dims: Dims
+
+
+@frozen(eq=False)
 class Sizes:
     """Shape arithmetic: integers that are known, `Batch`, or None where nothing is known.
 
@@ -136,9 +146,9 @@ class Batch:
     times: int = 1
 
 
-Value = Const | Side | Pair | Concat | Sum | Product | Merged | Sizes | Between
+Value = Const | Side | Pair | Concat | Sum | Product | Merged | Beside | Sizes | Between
 """A tensor in one of its forms."""
-Rows = Side | Pair | Concat | Sum | Product | Merged
+Rows = Side | Pair | Concat | Sum | Product | Merged | Beside
 """The forms that have a row a pair."""
 
 
@@ -162,7 +172,7 @@ def sides_of(value: Value) -> frozenset[SideName]:
             return frozenset().union(*map(sides_of, inside))
         case Product():
             return sides_of(value.left) | sides_of(value.right)
-        case Merged():
+        case Merged() | Beside():
             return sides_of(value.inner)
         case Sizes():
             return value.sides

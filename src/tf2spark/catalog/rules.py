@@ -43,6 +43,7 @@ from tf2spark.catalog.forms import (
     sides_of,
 )
 from tf2spark.catalog.moves import concat, reshaped
+from tf2spark.catalog.norms import asking, normalised
 from tf2spark.catalog.products import batch_matmul, einsum
 from tf2spark.catalog.reduction import reduce_sum, reduced_dims
 from tf2spark.catalog.weights import matmul
@@ -373,7 +374,7 @@ def padded(call: Call) -> Value:
 
 def inference_norm(call: Call) -> list[Value]:
     if call.attr("is_training").b:
-        raise NotRowWise("it takes the mean of the batch")
+        return [normalised(call, asking(call, RULES))]
     return [by_constants(call)]
 
 
@@ -397,11 +398,13 @@ def bincount(call: Call) -> Value:
 
 # Ops whose rules take merged rows as they are; to those of others, they are applied row by row.
 _TAKING_MERGED = """
-Add AddV2 BiasAdd ClipByValue Concat ConcatV2 Div EnsureShape Gather GatherV2 Identity IdentityN
-LookupTableFind LookupTableFindV2 MatMul Mul Neg OnesLike PreventGradient Rank RealDiv Reshape
-SelectV2 Shape Size Snapshot Square SquaredDifference StopGradient Sub ZerosLike
+Add AddV2 BiasAdd ClipByValue Concat ConcatV2 Div EnsureShape FusedBatchNormV3 Gather GatherV2
+Identity IdentityN LookupTableFind LookupTableFindV2 MatMul Mul Neg OnesLike PreventGradient Rank
+RealDiv Reshape SelectV2 Shape Size Snapshot Square SquaredDifference StopGradient Sub ZerosLike
 """
 TAKES_MERGED = frozenset(_TAKING_MERGED.split())
+# Ops whose rules take rows beside each other; others would take them for one row.
+TAKES_BESIDE = frozenset(("FusedBatchNormV3", "Identity", "IdentityN", "Reshape", "StopGradient"))
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_VALUE_BY_VALUE.split(), elementwise),
     **dict.fromkeys(_PASSED_ON.split(), lambda call: call.inputs[0]),

@@ -11,6 +11,7 @@ import numpy as np
 from tf2spark.catalog.calls import Call, Rule, feature_axis
 from tf2spark.catalog.forms import (
     Batch,
+    Beside,
     Const,
     Dims,
     Merged,
@@ -55,9 +56,11 @@ def rank(call: Call) -> Value:
 def reshape(call: Call) -> Value:
     """Give rows other dimensions; the batch stays first, or is merged with the axis behind it."""
     value = call.inputs[0]
-    inner = value.inner if isinstance(value, Merged) else value
+    inner = value.inner if isinstance(value, Merged | Beside) else value
     size = count(dims_of(inner))
     entries = _entries(call, 1)
+    if entries[:1] == [1] and len(entries) > 1 and isinstance(entries[1], Batch):
+        return _beside(call, inner, entries[1].times, entries[2:])
     if not entries or any(isinstance(one, Batch) for one in entries[1:]):
         raise NotRowWise("it moves the batch")
     first, rest = entries[0], entries[1:]
@@ -84,6 +87,14 @@ def reshape(call: Call) -> Value:
     if lead == 1:
         return reshaped(call.b, inner, dims)
     return Merged(reshaped(call.b, inner, (lead, *dims)), lead, call.dtype, dims)
+
+
+def _beside(call: Call, inner: Value, times: int, rest: list[Any]) -> Value:
+    """Put rows beside each other, along the axis behind one of size 1."""
+    own = count(dims_of(inner))
+    if own is None or not all(isinstance(one, int) for one in rest) or times * prod(rest) != own:
+        raise NotRowWise("it moves the batch")
+    return Beside(reshaped(call.b, inner, (times, *rest)), times, call.dtype, tuple(rest))
 
 
 def _entries(call: Call, place: int) -> list[Any]:
@@ -274,9 +285,12 @@ def _same_rows(call: Call, value: Const, place: int, dims: Dims) -> Value:
 
 def fill(call: Call) -> Value:
     first, *dims = _entries(call, 0)
-    if first != Batch() or any(not isinstance(one, int) for one in dims):
+    if not isinstance(first, Batch) or any(not isinstance(one, int) for one in dims):
         raise NotRowWise("it is filled up to another shape than the rows'")
-    return _same_rows(call, call.const(1), 0, tuple(dims))
+    if first.times == 1:
+        return _same_rows(call, call.const(1), 0, tuple(dims))
+    inner = _same_rows(call, call.const(1), 0, (first.times, *dims))
+    return Merged(inner, first.times, call.dtype, tuple(dims))
 
 
 def broadcast_to(call: Call) -> Value:

@@ -15,6 +15,7 @@ from tf2spark.catalog.emit import ITEMS, PREFIX, USERS, Builder
 from tf2spark.catalog.folding import as_array, folded
 from tf2spark.catalog.forms import (
     Array,
+    Beside,
     Between,
     Concat,
     Const,
@@ -31,7 +32,7 @@ from tf2spark.catalog.forms import (
 )
 from tf2spark.catalog.merged import on_merged
 from tf2spark.catalog.moves import reshaped, taken
-from tf2spark.catalog.rules import RULES, TAKES_MERGED
+from tf2spark.catalog.rules import RULES, TAKES_BESIDE, TAKES_MERGED
 from tf2spark.catalog.sizes import OPS as SIZE_OPS
 from tf2spark.catalog.sizes import computed, is_static
 from tf2spark.dtypes import FLOAT32, FLOAT64, INT32, DType
@@ -214,6 +215,8 @@ class _Walk:
         except NotSplit as reason:
             self.obstacles.append(f'{node.op} "{node.name}": {reason}')
             outputs = self._as_it_is(node)
+        if len(outputs) < len(self._known_of(node)):
+            raise NotRowWise(f'{node.op} "{node.name}": nothing is known of its other results')
         for place, value in enumerate(outputs):
             if isinstance(value, Sizes) and is_static(value):
                 value = self.b.constant(value.values.tolist(), value.dtype)
@@ -232,6 +235,8 @@ class _Walk:
         for place, value in enumerate(inputs):
             if isinstance(value, Sizes) and place not in _TAKES_SIZES.get(node.op, ()):
                 raise NotRowWise("the number of rows goes into it")
+        if any(isinstance(one, Beside) for one in inputs) and node.op not in TAKES_BESIDE:
+            raise NotRowWise("it takes rows for columns")
         call = Call(self.b, node, tuple(inputs), tuple(self._known_of(node)))
         merged = any(isinstance(one, Merged) for one in inputs)
         if merged and rule is not elementwise and node.op not in TAKES_MERGED:
