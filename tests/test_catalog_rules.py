@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from catalog_cases import MET, MOVED, ONE, TEXT_RESULTS, TWO, Apart, Moved
+from catalog_cases import ONE, TEXT_RESULTS, TWO, Apart
 from catalog_graphs import Fed, each_value, scored, weighted
+from catalog_matrix_cases import MET, MOVED, Moved
 from tf2spark.catalog.rules import RULES
 
 
