@@ -89,5 +89,6 @@ def _sizes(pid: int) -> tuple[int, int]:
     except OSError:
         return 0, 0
     fields = {line.split()[0]: int(line.split()[1]) * 1024 for line in lines[1:]}
-    written = fields.get("Private_Dirty:", 0)
-    return fields.get("Private_Clean:", 0) + written, written
+    # Not Private_Dirty: pages of a mapped file that the disk hasn't yet are dirty too.
+    private = fields.get("Private_Clean:", 0) + fields.get("Private_Dirty:", 0)
+    return private, min(private, fields.get("Anonymous:", 0))

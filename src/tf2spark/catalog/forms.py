@@ -26,7 +26,14 @@ class NotRowWise(Exception):
 
 
 class NotSplit(Exception):
-    """The graph treats rows apart, but can't be taken apart; the message says why."""
+    """The graph can't be taken apart; the message says why.
+
+    `row_wise` says that it is known to treat rows apart all the same.
+    """
+
+    def __init__(self, why: str, *, row_wise: bool = False) -> None:
+        super().__init__(why)
+        self.row_wise = row_wise
 
 
 @frozen(eq=False)

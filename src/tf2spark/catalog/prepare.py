@@ -112,11 +112,10 @@ def prepare(
     check_tables(asked, tables)
     samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in ("user", "item")}
     job = _Job(model, inputs, asked, tables, samples, parent)  # type: ignore[arg-type]
-    row_wise = True
     try:
         return _split(job)
     except NotSplit as error:
-        reason = str(error)
+        reason, row_wise = str(error), error.row_wise
     except NotRowWise as error:
         reason, row_wise = str(error), False
     return _whole(job, reason, row_wise)

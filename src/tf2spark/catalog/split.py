@@ -110,7 +110,7 @@ def split(
     feeds = tuple(_fed(walk, one) for one in inputs)
     value = walk.value(tensor_name(score))
     if walk.obstacles:
-        raise NotSplit(walk.obstacles[0])
+        raise NotSplit(walk.obstacles[0], row_wise=True)
     refuse_assertions(graph, score)
     value = _one_a_pair(b, value, column)
     tensor, dtype = _scores(b, value)
