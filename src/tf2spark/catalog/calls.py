@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.catalog.compute import flat, operand
 from tf2spark.catalog.emit import Builder, Operand, one_side
@@ -43,6 +43,10 @@ class Call:
     node: Any
     inputs: tuple[Value, ...]
     outputs: tuple[tuple[DType, Dims | None], ...]
+
+    def given(self, *inputs: Value) -> Call:
+        """Return the same node with other inputs."""
+        return evolve(self, inputs=inputs)
 
     @property
     def dtype(self) -> DType:
