@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tf2spark.binding.constants import plan_constant
+from tf2spark.catalog.emit import write_constant
 from tf2spark.catalog.forms import NotSplit
 from tf2spark.catalog.sides import SidedInput
 from tf2spark.columns import Constant
@@ -44,10 +45,4 @@ def _write(graph: Any, spec: TensorSpec, feed: Constant) -> None:
     node = next(node for node in graph.node if node.name == node_name(spec.tensors[0]))
     node.op = "Const"
     node.attr.clear()
-    node.attr["dtype"].type = spec.dtype.code
-    tensor = node.attr["value"].tensor
-    tensor.dtype = spec.dtype.code
-    for size in value.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_shape.SetInParent()
-    tensor.tensor_content = np.ascontiguousarray(value).tobytes()
+    write_constant(node, value, spec.dtype)

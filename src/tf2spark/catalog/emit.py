@@ -9,6 +9,7 @@ import numpy as np
 from attrs import define, evolve, field
 
 from tf2spark.catalog.forms import (
+    Array,
     Const,
     Dims,
     NotSplit,
@@ -19,6 +20,7 @@ from tf2spark.catalog.forms import (
     known,
 )
 from tf2spark.dtypes import BY_CODE, INT32, STRING, DType
+from tf2spark.reachability import tensor_name
 
 PREFIX = "tf2spark/"
 USERS, ITEMS = f"{PREFIX}users", f"{PREFIX}items"
@@ -79,13 +81,7 @@ class Builder:
         dtype = dtype or _DTYPES[array.dtype]
         name = self._name("Const")
         node = self.graph.node.add(name=name, op="Const")
-        node.attr["dtype"].type = dtype.code
-        tensor = node.attr["value"].tensor
-        tensor.dtype = dtype.code
-        for size in array.shape:
-            tensor.tensor_shape.dim.add(size=size)
-        tensor.tensor_shape.SetInParent()
-        tensor.tensor_content = np.ascontiguousarray(array).tobytes()
+        write_constant(node, array, dtype)
         return Const(f"{name}:0", dtype, array.shape, lambda: array)
 
     def ints(self, *values: int) -> str:
@@ -111,7 +107,7 @@ class Builder:
 
     def copy(self, original: Any, inputs: Sequence[str]) -> str:
         """Write a node again with other inputs and return its name; the same where they are."""
-        if [_canonical(name) for name in original.input] == list(inputs):
+        if [tensor_name(name) for name in original.input] == list(inputs):
             return str(original.name)
         node = self.graph.node.add(name=self._name(original.op), op=original.op)
         node.input.extend(inputs)
@@ -269,6 +265,17 @@ class Builder:
         return Side(side, tensor, value.dtype, sizes)
 
 
+def write_constant(node: Any, array: Array, dtype: DType) -> None:
+    """Write the attributes of a ``Const`` of numbers."""
+    node.attr["dtype"].type = dtype.code
+    tensor = node.attr["value"].tensor
+    tensor.dtype = dtype.code
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_shape.SetInParent()
+    tensor.tensor_content = np.ascontiguousarray(array).tobytes()
+
+
 def renewed(value: Side | Pair, tensor: str, dims: Dims, dtype: DType | None = None) -> Side | Pair:
     """Return a value of the same form that another tensor holds."""
     dtype = dtype or value.dtype
@@ -295,10 +302,6 @@ def _bias_last(operands: Sequence[Operand]) -> tuple[Pair, Const] | None:
     if same and first.dims == second.shape and first.dtype.is_floating:  # type: ignore[union-attr]
         return first, second  # type: ignore[return-value]
     return None
-
-
-def _canonical(name: str) -> str:
-    return name if ":" in name or name.startswith("^") else f"{name}:0"
 
 
 def set_attribute(attribute: Any, value: Any) -> None:

@@ -41,14 +41,14 @@ from tf2spark.catalog.plan import (
 from tf2spark.catalog.sides import SidedInput
 from tf2spark.catalog.sizing import Sizing, sizing_of
 from tf2spark.catalog.source import CatalogModel
-from tf2spark.catalog.split import SplitGraph
+from tf2spark.catalog.split import SplitGraph, score_dtype
 from tf2spark.catalog.tables import Asked, Tables
 from tf2spark.catalog.take_apart import computed_values, side_request, taken_apart
 from tf2spark.catalog.verify import Verified, verified, verified_whole
 from tf2spark.catalog.whole import WholeJob, whole_job, whole_tree
 from tf2spark.columns import Output
 from tf2spark.contract import TensorSpec
-from tf2spark.dtypes import FLOAT32, FLOAT64, DType
+from tf2spark.dtypes import FLOAT32, DType
 from tf2spark.errors import RowError
 from tf2spark.plan import ModelRef, OutputPlan
 from tf2spark.reachability import init_op
@@ -132,13 +132,13 @@ def _split(job: _Job) -> Prepared:
     meta_graph.CopyFrom(model.meta_graph)
     score = model.score.tensors[0]
     without_controls(meta_graph.graph_def, score, filter(None, [init_op(meta_graph)]))
-    specified = with_constants(meta_graph.graph_def, filter(None, map(model.specified, job.inputs)))
+    specified = with_constants(meta_graph.graph_def, model.specified(job.inputs))
     parts = [sized(one, job.tables.schemas, job.samples) for one in specified]
     tree = new_tree(model.folder, job.parent)
     write_graph(tree, meta_graph)
     taken = taken_apart(model, meta_graph, specified, parts, tree)
     write_graph(tree, meta_graph)
-    reference = referred(tree, evolve(model.reference(), path=str(tree)))
+    reference = referred(tree, model.reference())
     items = _items(job, taken, parts, reference, tree)
     return _planned(job, taken, parts, items, tree)
 
@@ -176,7 +176,7 @@ def _planned(
     job: _Job, taken: SplitGraph, parts: list[tuple[SizedPart, ...]], items: _Items, tree: Path
 ) -> Prepared:
     fallback = _fallback(job, parts, items.count, tree)
-    reference = referred(tree, evolve(job.model.reference(), path=str(tree)))
+    reference = referred(tree, job.model.reference())
     sizing = sizing_of(taken, items.count, job.model)
     way = SplitPlan(
         tuple(value.tensor for value, _ in taken.users),
@@ -204,8 +204,8 @@ def _fallback(
     """Put the whole graph beside the split one where users may come with rows of other sizes."""
     if not any(part.pinned for each in parts for part in each if part.part.side == "user"):
         return None
-    inputs = tuple(each for each in map(job.model.specified, job.inputs) if each is not None)
-    whole = whole_job(job.model, inputs, job.tables.schemas, items, row_wise=True)
+    inputs = job.model.specified(job.inputs)
+    whole = whole_job(job.model, inputs, job.tables.schemas).for_items(items, row_wise=True)
     columns = dict.fromkeys([job.asked.item_id, *whole.item_columns])
     table = in_order(job.tables.items(list(columns)), job.asked.item_id)
     write_columns(tree, table, whole.item_columns)
@@ -251,18 +251,16 @@ def _result_type(id_kind: pa.DataType, id_name: str, score: DType) -> pa.DataTyp
 
 def _whole(job: _Job, reason: str, row_wise: bool) -> Prepared:
     name = job.asked.item_id
-    schemas = job.tables.schemas
-    inputs = tuple(each for each in map(job.model.specified, job.inputs) if each is not None)
-    first = whole_job(job.model, inputs, schemas, 1, row_wise=row_wise)
-    columns = dict.fromkeys([name, *first.item_columns])
+    inputs = job.model.specified(job.inputs)
+    bound = whole_job(job.model, inputs, job.tables.schemas)
+    columns = dict.fromkeys([name, *bound.item_columns])
     table = in_order(job.tables.items(list(columns)), name)
-    done = whole_job(job.model, inputs, schemas, table.num_rows, row_wise=row_wise)
+    done = bound.for_items(table.num_rows, row_wise=row_wise)
     tree = _whole_folder(job, done, table)
-    reference = referred(tree, evolve(job.model.reference(), path=str(tree)))
-    dtype = job.model.score.dtype
-    score = FLOAT32 if dtype.name in ("float32", "half", "bfloat16") else FLOAT64
+    reference = referred(tree, job.model.reference())
+    score = score_dtype(job.model.score.dtype)
     plan = _catalog_plan(job, Request((), ()), done.way, table.num_rows, score, reference)
-    verified_whole(plan, job.samples, schemas, tree)
+    verified_whole(plan, job.samples, tree)
     return Prepared(plan, None, None, reason, None)
 
 

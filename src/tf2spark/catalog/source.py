@@ -49,8 +49,11 @@ class CatalogModel:
             weights=self.weights,
         )
 
-    def specified(self, one: SidedInput) -> SidedInput | None:
-        """Return an input with the tensors that it has here; None where it was compiled in."""
+    def specified(self, inputs: tuple[SidedInput, ...]) -> tuple[SidedInput, ...]:
+        """Return inputs with the tensors that they have here, without those compiled in."""
+        return tuple(each for each in map(self._specified, inputs) if each is not None)
+
+    def _specified(self, one: SidedInput) -> SidedInput | None:
         if self.why_as_it_is is not None:
             return one
         spec = self.inputs.get(one.fed.spec.name.partition(":")[0])

@@ -319,12 +319,17 @@ def _one_a_pair(b: Builder, value: Value, column: int | None) -> Value:
     return reshaped(b, value, ())
 
 
+def score_dtype(dtype: DType) -> DType:
+    """Return the dtype of scores that a model computes in another: it loses nothing."""
+    return FLOAT32 if dtype.name in ("float32", "half", "bfloat16") else FLOAT64
+
+
 def _scores(b: Builder, value: Value) -> tuple[str, DType]:
     """Return the scores as a tensor [users, items] of float32 or float64."""
     pair = flat(b, value)
     shape = b.node("Pack", [f"{USERS}:0", f"{ITEMS}:0"], T=INT32, N=2, axis=0)
     tensor = b.reshaped(pair.tensor, shape, pair.dtype)
-    dtype = FLOAT32 if pair.dtype.name in ("float32", "half", "bfloat16") else FLOAT64
+    dtype = score_dtype(pair.dtype)
     if pair.dtype is not dtype:
         tensor = b.node("Cast", [tensor], SrcT=pair.dtype, DstT=dtype, Truncate=False)
     return tensor, dtype

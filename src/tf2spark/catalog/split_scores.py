@@ -10,11 +10,12 @@ import pyarrow as pa
 from attrs import frozen
 
 from tf2spark.catalog.forms import Array
-from tf2spark.catalog.plan import CatalogPlan, ItemTensor, SplitPlan
+from tf2spark.catalog.plan import CatalogPlan, SplitPlan
 from tf2spark.dtypes import INT32, from_code
-from tf2spark.runtime.arrow_to_tensors import copied_strings, feeder
+from tf2spark.runtime.scorer import input_feeder
 from tf2spark.runtime.session import CApiSession
 from tf2spark.runtime.tensor import Tensor
+from tf2spark.runtime.weights import mapped_file
 
 # Scores that are looked at together: a few MiB, so that they stay in the processor's cache.
 _TOGETHER = 1 << 20
@@ -55,7 +56,7 @@ def split_blocks(plan: CatalogPlan, way: SplitPlan, session: CApiSession) -> Blo
     refuses their values.
     """
     inputs = plan.users.inputs
-    feeders = [_feeder(plan, feeder(one, None)) for one in inputs]
+    feeders = [input_feeder(plan.users, one, None) for one in inputs]
     values = session.prepare(
         [name for one in inputs for name in one.tensors], list(way.user_tensors)
     )
@@ -81,16 +82,6 @@ def even(count: int, most: int) -> int:
     return max(1, -(-count // blocks))
 
 
-def _feeder(
-    plan: CatalogPlan, feed: Callable[[pa.RecordBatch], tuple[Tensor, ...]]
-) -> Callable[[pa.RecordBatch], tuple[Tensor, ...]]:
-    if not plan.users.model.copy_strings:
-        return feed
-    return lambda batch: tuple(
-        copied_strings(one) if one.dtype.numpy is None else one for one in feed(batch)
-    )
-
-
 def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
     data = tensor.data[start:stop]
     return Tensor(tensor.dtype, data.shape, data, tensor.data)
@@ -103,7 +94,8 @@ def _scorer(
     sizes = [way.users_size, way.items_size]
     placeholders = [one.placeholder for one in way.items]
     run = session.prepare([*sizes, *way.placeholders, *placeholders], [way.score])
-    mapped = [_mapped(Path(session.path), one) for one in way.items]
+    folder = Path(session.path)
+    mapped = [mapped_file(folder / one.path, from_code(one.code), one.shape) for one in way.items]
     count = way.item_count
     block = _aligned(even(count, way.block_items))
     parts = [(first, min(first + block, count)) for first in range(0, count, block)]
@@ -132,13 +124,3 @@ def _aligned(items: int) -> int:
 
 def _scalar(value: int) -> Tensor:
     return Tensor(INT32, (), np.array(value, np.int32))
-
-
-def _mapped(folder: Path, item: ItemTensor) -> Tensor:
-    dtype = from_code(item.code)
-    assert dtype.numpy is not None
-    if not item.shape[0] or not np.prod(item.shape):
-        return Tensor(dtype, item.shape, np.zeros(item.shape, dtype.numpy))
-    # Private ("c"), so that no write could ever reach the file; one copy a host all the same.
-    data = np.memmap(folder / item.path, dtype.numpy, mode="c", shape=item.shape)
-    return Tensor(dtype, item.shape, data)

@@ -66,7 +66,7 @@ def verified(
     users = _batch(_extremes(samples["user"], asked.user_id))
     if users is None or not items.num_rows:
         return None
-    specified = tuple(each for each in map(model.specified, inputs) if each is not None)
+    specified = model.specified(inputs)
     places = finder(mapped_table(tree, IDS_FILE).column(0))(items.column(asked.item_id).chunk(0))
     with (
         closing(opened(plan.users.model, tree)) as session,
@@ -156,11 +156,11 @@ def _whole_scorer(
     parent: Path,
 ) -> Iterator[Callable[[pa.RecordBatch], Array | None]]:
     """Yield the function from a user to scores of these items by the whole graph, or None."""
-    job = whole_job(model, inputs, schemas, items.num_rows, row_wise=True)
+    job = whole_job(model, inputs, schemas).for_items(items.num_rows, row_wise=True)
     tree = new_tree(model.folder, parent)
     whole_tree(model, tree)
     write_columns(tree, items, job.item_columns)
-    reference = referred(tree, evolve(model.reference(), path=str(tree)))
+    reference = referred(tree, model.reference())
     whole = evolve(
         plan, way=job.way, items=items.num_rows, users=evolve(plan.users, model=reference)
     )
@@ -179,7 +179,7 @@ def _whole_scorer(
         shutil.rmtree(tree, ignore_errors=True)
 
 
-def verified_whole(plan: CatalogPlan, samples: Samples, schemas: Schemas, tree: Path) -> None:
+def verified_whole(plan: CatalogPlan, samples: Samples, tree: Path) -> None:
     """Score the first user that can be scored against all items, so that a bad item is named.
 
     Raises:
@@ -189,8 +189,7 @@ def verified_whole(plan: CatalogPlan, samples: Samples, schemas: Schemas, tree: 
     users = _batch(samples["user"])
     if users is None or not plan.items:
         return
-    session = opened(plan.users.model, tree)
-    try:
+    with closing(opened(plan.users.model, tree)) as session:
         ids = mapped_table(tree, IDS_FILE).column(0)
         for row in range(min(users.num_rows, _MOST)):
             reasons = refused_items(plan, plan.way, session, users.slice(row, 1))
@@ -202,5 +201,3 @@ def verified_whole(plan: CatalogPlan, samples: Samples, schemas: Schemas, tree: 
                     f"item {ids[place].as_py()!r} can't be scored: {reasons[place]}. Leave it out "
                     f"of the items ({len(reasons):,} of {plan.items:,} can't be)"
                 )
-    finally:
-        session.close()

@@ -28,16 +28,20 @@ class WholeJob:
     way: WholePlan
     item_columns: tuple[str, ...]
 
+    def for_items(self, count: int, *, row_wise: bool) -> WholeJob:
+        """Return it for so many items: all in a run, unless rows are known to be treated apart."""
+        items_a_run = min(count, _ROWS_A_RUN) if row_wise else count
+        return evolve(self, way=evolve(self.way, items_a_run=max(1, items_a_run)))
+
 
 def whole_job(
     model: CatalogModel,
     inputs: tuple[SidedInput, ...],
     schemas: Schemas,
-    items: int,
-    *,
-    row_wise: bool,
 ) -> WholeJob:
     """Bind pairs of users and items, side by side in one table, to the whole graph.
+
+    It runs one item at a time until it is told how many there are (`WholeJob.for_items`).
 
     Raises:
         ContractError: Tables and model don't fit.
@@ -58,7 +62,7 @@ def whole_job(
         plan.outputs[0],
         model.column,
         plan.fixed_rows,
-        min(items, _ROWS_A_RUN) if row_wise else max(1, items),
+        1,
     )
     return WholeJob(way, item_names)
 

@@ -150,7 +150,9 @@ def _feeds(plan: Plan) -> Callable[[pa.RecordBatch], list[Tensor]]:
     """Return the function that makes all feeds of a run, or raises `RowsTooLarge`."""
     # Runs of a fixed size can't be made smaller.
     limit_bytes = None if plan.fixed_rows else plan.batch_bytes
-    feeders = [(_feeder(plan, one, limit_bytes), one.form != "constant") for one in plan.inputs]
+    feeders = [
+        (input_feeder(plan, one, limit_bytes), one.form != "constant") for one in plan.inputs
+    ]
 
     def feed(batch: pa.RecordBatch) -> list[Tensor]:
         tensors: list[Tensor] = []
@@ -165,7 +167,8 @@ def _feeds(plan: Plan) -> Callable[[pa.RecordBatch], list[Tensor]]:
     return feed
 
 
-def _feeder(plan: Plan, one: InputPlan, limit_bytes: int | None) -> Feeder:
+def input_feeder(plan: Plan, one: InputPlan, limit_bytes: int | None) -> Feeder:
+    """Choose how an input is fed: strings as copies, where the model needs them so."""
     feed = feeder(one, limit_bytes)
     if one.dtype.numpy is not None or not plan.model.copy_strings:
         return feed

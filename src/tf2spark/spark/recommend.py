@@ -11,7 +11,6 @@ from attrs import evolve, frozen
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
 
 from tf2spark.binding.bind import Options
 from tf2spark.binding.request import Request
@@ -22,10 +21,16 @@ from tf2spark.catalog.sides import Schemas
 from tf2spark.errors import ContractError, from_text
 from tf2spark.plan import ModelRef
 from tf2spark.spark.limits import check_worker_memory
-from tf2spark.spark.score import column, output_fields, score_dataframe, task_cpus
+from tf2spark.spark.score import (
+    column,
+    mapped_in_arrow,
+    output_fields,
+    score_dataframe,
+    task_cpus,
+)
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema
-from tf2spark.spark.worker import numbers, partition_recommender
+from tf2spark.spark.worker import partition_recommender
 
 # A quarter of what spark.driver.maxResultSize lets a job bring back by default.
 _DRIVER_BYTES = 256 << 20
@@ -121,13 +126,4 @@ def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
     plan = for_columns(plan, needed)
     table = users.select(*map(column, names))
     fields = [table.schema.fields[index] for index in plan.users.keep] + output_fields(plan.users)
-    # mapInArrow looks columns up by name, both ways, and trips over dots and over equal names.
-    returns = StructType(
-        [
-            StructField(number, one.dataType, one.nullable, one.metadata)
-            for number, one in zip(numbers(len(fields)), fields, strict=True)
-        ]
-    )
-    numbered = table.toDF(*numbers(len(names)))
-    found = numbered.mapInArrow(partition_recommender(plan, names), returns)
-    return found.toDF(*(one.name for one in fields))
+    return mapped_in_arrow(table, partition_recommender(plan, names), fields)

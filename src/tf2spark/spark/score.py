@@ -6,6 +6,7 @@ sends only what the model needs and leaves the rest in the JVM.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from attrs import evolve
@@ -28,7 +29,7 @@ from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.limits import check_worker_memory
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
-from tf2spark.spark.worker import column_scorer, numbers, partition_scorer
+from tf2spark.spark.worker import Batches, column_scorer, numbers, partition_scorer
 
 Carrier = Literal["map_in_arrow", "arrow_udf"]
 _SCORED = "_tf2spark_scored"
@@ -121,6 +122,13 @@ def _by_map_in_arrow(df: DataFrame, request: Request, options: Options, plan: Pl
         df = df.select(*(column(df.columns[index]) for index in needed))
         plan = bind(request, arrow_schema(df.schema), evolve(options, keep=kept), plan.model)
     fields = [df.schema.fields[index] for index in plan.keep] + output_fields(plan)
+    return mapped_in_arrow(df, partition_scorer(plan, tuple(df.columns)), fields)
+
+
+def mapped_in_arrow(
+    df: DataFrame, function: Callable[[Batches], Batches], fields: Sequence[StructField]
+) -> DataFrame:
+    """Map a table's batches, whose columns are numbered both ways, to one of these fields."""
     # mapInArrow looks columns up by name, both ways, and trips over dots and over equal names.
     numbered = df.toDF(*numbers(len(df.columns)))
     returns = StructType(
@@ -129,8 +137,7 @@ def _by_map_in_arrow(df: DataFrame, request: Request, options: Options, plan: Pl
             for number, one in zip(numbers(len(fields)), fields, strict=True)
         ]
     )
-    scored = numbered.mapInArrow(partition_scorer(plan, tuple(df.columns)), returns)
-    return scored.toDF(*(one.name for one in fields))
+    return numbered.mapInArrow(function, returns).toDF(*(one.name for one in fields))
 
 
 def _by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
