@@ -320,7 +320,7 @@ def _one_a_pair(b: Builder, value: Value, column: int | None) -> Value:
 
 
 def score_dtype(dtype: DType) -> DType:
-    """Return the dtype of scores: float32 where the model computes in that or less, else float64."""
+    """Return the dtype of scores: float32 where the model computes in that or less."""
     return FLOAT32 if dtype.name in ("float32", "half", "bfloat16") else FLOAT64
 
 
