@@ -1,0 +1,70 @@
+"""Virtual environments for peers that need other packages than we do; made where they are missing.
+
+Each is `.venv-bench-NAME` beside `.venv`, installed by pip from the usual registry.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from attrs import frozen
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Unavailable(Exception):
+    """A peer can't run here; the text says why."""
+
+
+@frozen
+class Environment:
+    """Packages of a peer.
+
+    Attributes:
+        name: Its folder is ``.venv-bench-NAME``.
+        packages: What pip installs together, pinned where results depend on it.
+        without_needs: What pip installs after these, without what it says it needs.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    without_needs: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return _ROOT / f".venv-bench-{self.name}"
+
+
+def python_of(environment: Environment | None) -> str:
+    """Return the environment's Python, making the environment first where it isn't there yet.
+
+    None is our own environment.
+
+    Raises:
+        Unavailable: pip could not install it; the text has pip's last words.
+    """
+    if environment is None:
+        return sys.executable
+    python = environment.folder / "bin" / "python"
+    made = environment.folder / ".installed"
+    wanted = "\n".join([*environment.packages, "", *environment.without_needs])
+    if not made.exists() or made.read_text() != wanted:
+        print(f"installing {environment.folder.name} ...", file=sys.stderr, flush=True)
+        if not python.exists():
+            venv.create(environment.folder, with_pip=True)
+        _install(python, environment.packages)
+        if environment.without_needs:
+            _install(python, ("--no-deps", *environment.without_needs))
+        made.write_text(wanted)
+    return str(python)
+
+
+def _install(python: Path, packages: tuple[str, ...]) -> None:
+    command = [str(python), "-m", "pip", "install", "-q", *packages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = " / ".join(done.stderr.strip().splitlines()[-3:])
+        raise Unavailable(f"pip could not install {', '.join(packages)}: {said}")
