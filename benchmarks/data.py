@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import pyarrow as pa
@@ -71,6 +72,11 @@ def strings(spark: SparkSession, folder: Path, rows: int) -> DataFrame:
     """`id` and three columns of words, of which one in a hundred is unknown to the model."""
     path = written(folder, f"strings-{rows}", rows, _words)
     return spark.read.parquet(path)
+
+
+def folder_of(df: DataFrame) -> str:
+    """Return the folder of a table, for those who read it without our session."""
+    return str(Path(urlparse(df.inputFiles()[0]).path).parent)
 
 
 def floats(rng: Rng, rows: int, width: int) -> pa.Array:

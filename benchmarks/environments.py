@@ -68,3 +68,7 @@ def _install(python: Path, packages: tuple[str, ...]) -> None:
     if done.returncode:
         said = " / ".join(done.stderr.strip().splitlines()[-3:])
         raise Unavailable(f"pip could not install {', '.join(packages)}: {said}")
+
+
+PLOTS = Environment("plots", ("matplotlib==3.11.2",))
+MLFLOW = Environment("mlflow", ("mlflow==3.17.2", "tensorflow-cpu==2.21.0", "pyspark==4.3.0"))

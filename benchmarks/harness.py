@@ -1,10 +1,10 @@
-"""Run contenders alternately, and say what came of it: medians, ranges, ratios, agreement."""
+"""Run contenders in turns, whether they share our Spark session or live in a process apart."""
 
 from __future__ import annotations
 
 import itertools
-import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,11 +12,16 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from attrs import Factory, define, frozen
+from attrs import Factory, frozen
 from pyspark.sql import DataFrame, SparkSession
 
+from benchmarks.apart import Apart
+from benchmarks.environments import Unavailable
 from benchmarks.machine import cpu_seconds_of_tree
+from benchmarks.peaks import Watch, processes_below
 from benchmarks.pools import pool, worker_memory
+from benchmarks.reports import Report
+from benchmarks.timed import Timed
 
 Scale = Literal["small", "full"]
 
@@ -31,6 +36,7 @@ class Bench:
         scale: "small" to see that it works, "full" for numbers.
         runs: Timed runs of each contender, after one that warms it up.
         rows: Rows instead of the case's own number, or None.
+        peer: The only peer that runs beside us, or None for all.
     """
 
     spark: SparkSession
@@ -38,14 +44,20 @@ class Bench:
     scale: Scale
     runs: int
     rows: int | None = None
+    peer: str | None = None
 
     def choose_rows(self, *, small: int, full: int) -> int:
         return self.rows or (small if self.scale == "small" else full)
 
+    def apart(self, name: str, module: str, given: Mapping[str, Any], **how: Any) -> Apart:
+        """Return a peer in a process of its own; it starts when it is first run."""
+        log = self.folder / "logs" / f"{name} {next(_numbers)}.log".replace(" ", "-")
+        return Apart(f"benchmarks.peers.{module}", given, log, **how)
+
 
 @frozen
 class Contender:
-    """One way to do the job.
+    """One way to do the job, in our Spark session or apart.
 
     Attributes:
         name: As it is printed.
@@ -54,103 +66,115 @@ class Contender:
         conf: Settings of the session while it is timed.
         python: Whether it runs in Python workers, so that their memory can be asked for.
         pool: Workers that it shares with others of this name; workers of its own where None.
+        apart: The process that does the job instead, where it isn't done in our session.
+        peer: The name by which ``--peer`` asks for it; None for us, floors and what always runs.
     """
 
     name: str
-    job: Callable[[], DataFrame]
+    job: Callable[[], DataFrame] | None = None
     conf: Mapping[str, str] = Factory(dict)
     python: bool = True
     pool: str | None = None
+    apart: Apart | None = None
+    peer: str | None = None
 
 
-@define
-class Timed:
-    """What was measured of a contender: for each run its time and the CPU time that Spark and
-    Python took, in seconds; and its workers' memory."""
+@frozen
+class _Ready:
+    """A contender that has been warmed up."""
 
-    name: str
-    seconds: list[float] = Factory(list)
-    core_seconds: list[float] = Factory(list)
-    memory: list[dict[str, Any]] = Factory(list)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
-
-    @property
-    def cores(self) -> float:
-        """The median of the CPU time of a run, in core-seconds."""
-        return statistics.median(self.core_seconds)
-
-    @property
-    def private_mb(self) -> float:
-        """The largest private memory (USS) of its workers after the runs, in MB."""
-        return max((one["private_bytes"] for one in self.memory), default=float("nan")) / 1e6
+    contender: Contender
+    in_pool: str
+    table: DataFrame | None
 
 
-@define
-class Report:
-    """What a case prints, in Markdown, whether the answers agreed, and how often it ran what, where
-    that isn't as in the other cases."""
-
-    title: str
-    runs: str | None = None
-    parts: list[str] = Factory(list)
-    agreed: bool = True
-    targets: list[tuple[str, float, float]] = Factory(list)
-
-    def add(self, text: str) -> None:
-        self.parts.append(text)
-
-    def target(self, what: str, wanted: float, ratio: float, spread: str = "") -> None:
-        """Print a ratio beside the one that is asked for."""
-        self.targets.append((what, ratio, wanted))
-        verdict = "met" if ratio >= wanted else "**missed**"
-        self.add(f"{what}: **{ratio:.2f} x**{spread} (asked: {wanted:g} x, {verdict}).")
-
-    def text(self) -> str:
-        return "\n\n".join([f"## {self.title}", *self.parts])
-
-
-def alternate(bench: Bench, contenders: Sequence[Contender]) -> dict[str, Timed]:
+def alternate(bench: Bench, contenders: Sequence[Contender], report: Report) -> dict[str, Timed]:
     """Time the contenders in turns, the first one of a round changing from round to round.
 
-    Each writes its whole table to Spark's ``noop`` sink. One untimed run of each comes first: it
-    starts the workers, loads the models and warms the JVM.
+    Those in our session write their whole table to Spark's ``noop`` sink. One untimed run of each
+    comes first: it starts the workers, loads the models and warms the JVM. One more comes last, in
+    which only memory is watched. A peer that can't run is named in the report, with the reason.
     """
-    pools = {one.name: one.pool or f"{one.name} {next(_numbers)}" for one in contenders}
-    jobs = {one.name: _prepared(bench.spark, one, pools[one.name]) for one in contenders}
-    found = {one.name: Timed(one.name) for one in contenders}
-    for one in contenders:
-        _seconds(bench.spark, jobs[one.name], one.conf)
+    ready = [one for each in contenders if (one := _warm(bench, each, report)) is not None]
+    found = {one.contender.name: Timed(one.contender.name) for one in ready}
     for turn in range(bench.runs):
-        first = turn % len(contenders)
-        for one in [*contenders[first:], *contenders[:first]]:
-            timed = found[one.name]
-            seconds, core_seconds = _seconds(bench.spark, jobs[one.name], one.conf)
+        first = turn % len(ready)
+        for one in [*ready[first:], *ready[:first]]:
+            timed = found[one.contender.name]
+            seconds, core_seconds = _seconds(bench, one)
             timed.seconds.append(seconds)
             timed.core_seconds.append(core_seconds)
-            # At once: Spark ends workers that were idle for a minute.
-            if one.python and turn == bench.runs - 1:
-                timed.memory = worker_memory(bench.spark, pools[one.name])
-    for timed in found.values():
+    for one in ready:
+        timed = found[one.contender.name]
+        _watch(bench, one, timed)
         print(f"  {timed.name}: {timed.median:.2f} s, {timed.cores:.2f} core-s", file=sys.stderr)
     return found
+
+
+def end(contenders: Sequence[Contender]) -> None:
+    """End the processes of those that live apart."""
+    for one in contenders:
+        if one.apart is not None:
+            one.apart.end()
 
 
 _numbers = itertools.count()
 
 
-def _prepared(spark: SparkSession, contender: Contender, in_pool: str) -> DataFrame:
+def _warm(bench: Bench, contender: Contender, report: Report) -> _Ready | None:
+    in_pool = contender.pool or f"{contender.name} {next(_numbers)}"
+    if bench.peer and contender.peer not in (None, bench.peer):
+        return None
+    try:
+        if contender.apart is not None:
+            contender.apart.start()
+            report.versions.update(contender.apart.versions)
+        one = _Ready(contender, in_pool, _prepared(bench.spark, contender, in_pool))
+        _run(bench, one)
+    except Unavailable as reason:
+        print(f"  {contender.name}: not run: {reason}", file=sys.stderr)
+        report.add(f"Not run: {contender.name}: {reason}")
+        end([contender])
+        return None
+    return one
+
+
+def _prepared(spark: SparkSession, contender: Contender, in_pool: str) -> DataFrame | None:
+    if contender.job is None:
+        return None
     with pool(spark, in_pool):
         return contender.job()
 
 
-def _seconds(spark: SparkSession, table: DataFrame, conf: Mapping[str, str]) -> tuple[float, float]:
-    with settings(spark, conf):
-        start, cpu = time.perf_counter(), cpu_seconds_of_tree()
-        table.write.format("noop").mode("overwrite").save()
-        return time.perf_counter() - start, cpu_seconds_of_tree() - cpu
+def _run(bench: Bench, one: _Ready) -> None:
+    if one.table is None:
+        assert one.contender.apart is not None
+        one.contender.apart.run()
+        return
+    with settings(bench.spark, one.contender.conf):
+        one.table.write.format("noop").mode("overwrite").save()
+
+
+def _seconds(bench: Bench, one: _Ready) -> tuple[float, float]:
+    start, cpu = time.perf_counter(), cpu_seconds_of_tree()
+    _run(bench, one)
+    return time.perf_counter() - start, cpu_seconds_of_tree() - cpu
+
+
+def _watch(bench: Bench, one: _Ready, timed: Timed) -> None:
+    """Run once more and watch the memory of those who score."""
+    if one.contender.apart is not None:
+        root = one.contender.apart.pid
+        with Watch(lambda: processes_below(root)) as watch:
+            _run(bench, one)
+        timed.peak_bytes = watch.of_those_who_score(root)
+    elif one.contender.python:
+        _run(bench, one)  # Spark ends workers that were idle for a minute; these are new then.
+        timed.memory = worker_memory(bench.spark, one.in_pool)
+        pids = {each["pid"]: "worker" for each in timed.memory}
+        with Watch(lambda: pids) as watch:
+            _run(bench, one)
+        timed.peak_bytes = max(watch.most.values(), default=0)
 
 
 class settings:
@@ -174,85 +198,21 @@ class settings:
 
 def answers(bench: Bench, contender: Contender, *, by: str, score: str) -> npt.NDArray[Any]:
     """Return the contender's scores in the order of the column `by`."""
-    table = _prepared(bench.spark, contender, contender.name).select(by, score)
+    if contender.apart is not None:
+        found = answers_apart(contender.apart)
+        return found["score"][np.argsort(found["id"])]
+    table = _prepared(bench.spark, contender, contender.name)
+    assert table is not None
     with settings(bench.spark, contender.conf):
-        arrow = table.toArrow()
+        arrow = table.select(by, score).toArrow()
     order = np.argsort(arrow[by].to_numpy())
     return arrow[score].to_numpy()[order]
 
 
-def compare(
-    report: Report,
-    found: Mapping[str, npt.NDArray[Any]],
-    *,
-    tolerance: float = 1e-5,
-) -> None:
-    """Say how far the answers lie apart; over `tolerance` (scores are about 1), the case fails."""
-    names = list(found)
-    first = found[names[0]]
-    for name in names[1:]:
-        same_rows = len(first) == len(found[name])
-        apart = float(np.abs(first - found[name]).max()) if same_rows else float("inf")
-        equal = int((first == found[name]).sum()) if same_rows else 0
-        fine = apart <= tolerance and bool(np.isfinite(first).all())
-        report.agreed &= fine
-        report.add(
-            f"Answers of {names[0]} and {name}: {'agree' if fine else '**DIFFER**'} in "
-            f"{len(first):,} rows; largest difference {apart:.1e}, scores from {first.min():.3f} "
-            f"to {first.max():.3f}, {equal / max(len(first), 1):.1%} equal to the bit."
-        )
-
-
-def times_table(found: Mapping[str, Timed], rows: Mapping[str, int] | int) -> str:
-    """Write medians, ranges, rows a second and private memory as a table."""
-    lines = []
-    for name, one in found.items():
-        count = rows if isinstance(rows, int) else rows[name]
-        lines.append(
-            [
-                name,
-                f"{one.median:.2f}",
-                f"{min(one.seconds):.2f} to {max(one.seconds):.2f}",
-                f"{count:,}",
-                f"{count / one.median:,.0f}",
-                f"{one.cores / count * 1e6:.2f}",
-                f"{one.private_mb:.0f}" if one.memory else "-",
-            ]
-        )
-    head = [
-        "",
-        "median s",
-        "range s",
-        "rows",
-        "rows/s",
-        "core-seconds a million",
-        "private MB of a worker",
-    ]
-    return markdown_table(head, lines)
-
-
-def ratio(slow: Timed, fast: Timed, slow_rows: int = 1, fast_rows: int = 1) -> tuple[float, str]:
-    """Return the ratio of the median times a row, and its spread from round to round as text."""
-    scale = fast_rows / slow_rows
-    pairs = [a / b * scale for a, b in zip(slow.seconds, fast.seconds, strict=True)]
-    cpu = slow.cores / fast.cores * scale
-    spread = f", {min(pairs):.2f} to {max(pairs):.2f} by round, {cpu:.2f} in core-seconds"
-    return slow.median / fast.median * scale, spread
-
-
-def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table, aligned so that it reads well as plain text too."""
-    rows = [list(head), *[list(line) for line in lines]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-
-    def written(row: Sequence[str]) -> str:
-        first, *rest = [
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "| " + " | ".join([first, *rest]) + " |"
-
-    rule = "|" + "|".join(
-        "-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)
-    )
-    return "\n".join([written(rows[0]), rule + "|", *map(written, rows[1:])])
+def answers_apart(apart: Apart) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a peer's answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "answer.npz"
+        apart.answer(file)
+        with np.load(file) as found:
+            return dict(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,48 @@ from attrs import define, field
 
 Kind = Literal["driver", "JVM", "worker"]
 _EVERY_SECONDS = 0.25
+
+
+@define
+class Watch:
+    """Context manager. Look at the private memory (USS) of some processes, ten times a second.
+
+    Attributes:
+        processes: Tells which, and of which kind, each time.
+        most: The most that each had, in bytes.
+        kinds: What each is.
+    """
+
+    processes: Callable[[], Mapping[int, Kind]]
+    most: dict[int, int] = field(factory=dict)
+    kinds: dict[int, Kind] = field(factory=dict)
+    _stop: threading.Event = field(factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Watch:
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        assert self._thread is not None
+        self._thread.join()
+
+    def of_those_who_score(self, root: int) -> int:
+        """Return the most of one worker; without workers, of the JVM; else of the root itself."""
+        for kind in ("worker", "JVM"):
+            if found := [most for pid, most in self.most.items() if self.kinds[pid] == kind]:
+                return max(found)
+        return self.most.get(root, 0)
+
+    def _look(self) -> None:
+        while True:
+            for pid, kind in self.processes().items():
+                self.kinds[pid] = kind
+                self.most[pid] = max(self.most.get(pid, 0), _sizes(pid)[0])
+            if self._stop.wait(0.1):
+                return
 
 
 @define
@@ -31,7 +74,9 @@ class Peaks:
     _others: frozenset[int] = frozenset()
 
     def __enter__(self) -> Peaks:
-        self._others = frozenset(pid for pid, kind in _processes().items() if kind == "worker")
+        self._others = frozenset(
+            pid for pid, kind in processes_below(os.getpid()).items() if kind == "worker"
+        )
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -52,7 +97,7 @@ class Peaks:
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY_SECONDS):
             sums: dict[Kind, int] = {}
-            for pid, kind in _processes().items():
+            for pid, kind in processes_below(os.getpid()).items():
                 if pid in self._others:
                     continue
                 size, written = _sizes(pid)
@@ -63,8 +108,8 @@ class Peaks:
                 self.together[kind] = max(size, self.together.get(kind, 0))
 
 
-def _processes() -> dict[int, Kind]:
-    """Return this process and those below it. Source: proc(5), stat, fields 2 and 4."""
+def processes_below(root: int) -> dict[int, Kind]:
+    """Return a process and those below it. Source: proc(5), stat, fields 2 and 4."""
     parents, names = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -73,7 +118,7 @@ def _processes() -> dict[int, Kind]:
             continue
         pid = int(stat.parent.name)
         parents[pid], names[pid] = int(after.split()[1]), before.partition("(")[2]
-    found: dict[int, Kind] = {os.getpid(): "driver"}
+    found: dict[int, Kind] = {root: "driver"}
     while more := {pid for pid, parent in parents.items() if parent in found} - set(found):
         found |= {pid: "JVM" if names[pid] == "java" else "worker" for pid in more}
     return found

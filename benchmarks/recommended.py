@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pyspark.sql import DataFrame
 
-from benchmarks.harness import Report
+from benchmarks.reports import Report
 
 _TOLERANCE = 1e-4
 Recommended = dict[int, tuple[npt.NDArray[Any], npt.NDArray[Any]]]

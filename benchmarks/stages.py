@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 import tf2spark
-from benchmarks.harness import markdown_table
+from benchmarks.reports import markdown_table
 from tf2spark.binding.bind import bind, make_options
 from tf2spark.plan import Plan
 from tf2spark.runtime import scorer

@@ -21,7 +21,8 @@ from benchmarks.cases import (
     start,
     strings,
 )
-from benchmarks.harness import Bench, Report
+from benchmarks.harness import Bench
+from benchmarks.reports import Report
 
 CASES: dict[str, Callable[[Bench], Report]] = {
     "dense": dense.run,
@@ -40,3 +41,15 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "recommend-scale": recommend_scale.run,
     "peer-settings": peer_settings.run,
 }
+
+PEERS: dict[str, tuple[str, ...]] = {
+    "dense": dense.PEERS,
+    "sparse": sparse.PEERS,
+    "strings": strings.PEERS,
+    "start": ("predict_batch_udf",),
+    "memory": ("predict_batch_udf",),
+    "recommend-deepfm": recommend_deepfm.PEERS,
+    "recommend-wide-deep": recommend_wide_deep.PEERS,
+    "recommend-towers": recommend_towers.PEERS,
+}
+"""The peers of each case, by the names that ``--peer`` has for them."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks import data, models
-from benchmarks.harness import Bench, Contender, Report, Timed, alternate, markdown_table
+from benchmarks.harness import Bench, Contender, alternate
+from benchmarks.reports import Report, markdown_table
 from benchmarks.scoring import scored
+from benchmarks.timed import Timed
 
 WIDTH = 128
 BATCH_ROWS = (256, 1024, 2048, 4096, 8192, 16384)
@@ -33,10 +35,10 @@ def run(bench: Bench) -> Report:
         report.add(f"### {what}, id kept")
         runs = [contender(f"{n:,} rows a run", n, 16_384) for n in BATCH_ROWS]
         report.add("Arrow batches of 16,384 rows:")
-        report.add(_table(alternate(bench, runs), rows))
+        report.add(_table(alternate(bench, runs, report), rows))
         batches = [contender(f"{n:,} rows an Arrow batch", None, n) for n in ARROW_ROWS]
         report.add("Runs of 4,096 rows (the default):")
-        report.add(_table(alternate(bench, batches), rows))
+        report.add(_table(alternate(bench, batches, report), rows))
     return report
 
 

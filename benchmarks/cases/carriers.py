@@ -12,7 +12,8 @@ from attrs import frozen
 from pyspark.sql import DataFrame
 
 from benchmarks import data, models
-from benchmarks.harness import Bench, Contender, Report, alternate, markdown_table, ratio
+from benchmarks.harness import Bench, Contender, alternate
+from benchmarks.reports import Report, markdown_table, ratio
 from benchmarks.scoring import chosen_carrier, scored
 
 
@@ -53,13 +54,13 @@ def run(bench: Bench) -> Report:
         "Seconds, and core-seconds a million rows in brackets. *Rows in*: with "
         "`spark.sql.execution.arrow.pythonUDF.columnarInput.enabled=false`."
     )
-    lines = [_line(bench, table, rows) for table in TABLES]
+    lines = [_line(bench, report, table, rows) for table in TABLES]
     head = ["needed", "kept besides id", MAP, UDF, UDF_ROWS, "mapInArrow / arrow_udf", "chosen"]
     report.add(markdown_table(head, lines))
     return report
 
 
-def _line(bench: Bench, table: Table, rows: int) -> list[str]:
+def _line(bench: Bench, report: Report, table: Table, rows: int) -> list[str]:
     row_bytes = table.width * 4 + table.doubles * 8 + table.text_chars
     rows = rows if row_bytes < 2_000 else rows // 3
     df = data.dense(
@@ -71,7 +72,7 @@ def _line(bench: Bench, table: Table, rows: int) -> list[str]:
         text_chars=table.text_chars,
     )
     path = models.path_of(bench.folder, f"mlp-{table.width}")
-    found = alternate(bench, _contenders(df, path, table.keep()))
+    found = alternate(bench, _contenders(df, path, table.keep()), report)
     times, spread = ratio(found[MAP], found[UDF])
     kept = [
         *(["features"] if table.features_kept else []),

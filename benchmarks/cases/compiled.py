@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import models
-from benchmarks.harness import Bench, Report, markdown_table
+from benchmarks.harness import Bench
+from benchmarks.reports import Report, markdown_table
 
 AS_IS, COMPILED = "as it is", "compiled"
 WORKERS = 4

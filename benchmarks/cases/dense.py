@@ -8,22 +8,16 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from benchmarks import data, floors, models
-from benchmarks.cases.common import COLUMN_FLOOR, FLOOR, PEER, READ, US, bound
-from benchmarks.harness import (
-    Bench,
-    Contender,
-    Report,
-    alternate,
-    answers,
-    compare,
-    ratio,
-    times_table,
-)
+from benchmarks.cases.rows import COLUMN_FLOOR, FLOOR, PEER, READ, US, bound, run_rows
+from benchmarks.contenders import JAVA, MLFLOW, apart
+from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
+from benchmarks.reports import Report
 from benchmarks.scoring import chosen_carrier, scored
 from benchmarks.stages import stages_table
 
 WIDTH = 128
+PEERS = ("predict_batch_udf", "mlflow", "tensorflow-java", "tensorflow", "onnx", "ray")
 
 
 def run(bench: Bench) -> Report:
@@ -32,31 +26,38 @@ def run(bench: Bench) -> Report:
     df = data.dense(bench.spark, bench.folder, rows)
     path = models.path_of(bench.folder, f"mlp-{WIDTH}")
     udf = peer.dense_udf(path, WIDTH)
-    for keep in (["id"], ["id", "features"]):
-        _with_kept(bench, report, df, path, udf, keep)
+    _with_kept(bench, report, df, path, udf, ["id"], _apart(bench, df, path))
+    _with_kept(bench, report, df, path, udf, ["id", "features"], [])
     report.add(stages_table(path, df, min(rows, 200_000), fetch={"score": "output_0"}))
     return report
 
 
+def _apart(bench: Bench, df: DataFrame, path: str) -> list[Contender]:
+    given = {"model": path, "table": data.folder_of(df), "kind": "dense"}
+    return [apart(bench, name, given) for name in PEERS[1:]]
+
+
 def _with_kept(
-    bench: Bench, report: Report, df: DataFrame, path: str, udf: Any, keep: Sequence[str]
+    bench: Bench,
+    report: Report,
+    df: DataFrame,
+    path: str,
+    udf: Any,
+    keep: Sequence[str],
+    others: Sequence[Contender],
 ) -> None:
     ours = Contender(US, lambda: scored(path, df, keep, fetch={"score": "output_0"}))
-    theirs = Contender(PEER, lambda: df.select(*keep, udf("features").alias("score")))
+    theirs = Contender(PEER, lambda: df.select(*keep, udf("features").alias("score")), peer=PEER)
     contenders = [
         ours,
         theirs,
+        *others,
         Contender(FLOOR, lambda: floors.map_in_arrow(df, keep)),
         Contender(COLUMN_FLOOR, lambda: floors.arrow_udf(df, keep, ["features"])),
         Contender(READ, lambda: df, python=False),
     ]
-    found = alternate(bench, contenders)
-    report.add(f"### {' and '.join(keep)} kept (ours by {chosen_carrier(ours.job())})")
-    report.add(times_table(found, df.count()))
-    report.target(
-        f"Faster than {PEER}, {' and '.join(keep)} kept", 1.4, *ratio(found[PEER], found[US])
-    )
-    compare(
-        report, {one.name: answers(bench, one, by="id", score="score") for one in contenders[:2]}
-    )
+    kept = " and ".join(keep)
+    report.add(f"### {kept} kept (ours by {chosen_carrier(scored(path, df, keep))})")
+    asked = {PEER: 1.4, MLFLOW: 1.5, JAVA: 1.0}
+    found = run_rows(bench, report, f"dense rows, {kept} kept", contenders, df.count(), asked)
     report.add(bound(found))

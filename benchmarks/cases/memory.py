@@ -7,10 +7,12 @@ smaps_rollup. Code of TensorFlow's library that both workers of a contender map 
 from __future__ import annotations
 
 from benchmarks import data, floors, models
-from benchmarks.cases.common import FLOOR, PEER, US
-from benchmarks.harness import Bench, Contender, Report, Timed, alternate, markdown_table
+from benchmarks.cases.rows import FLOOR, PEER, US
+from benchmarks.harness import Bench, Contender, alternate
 from benchmarks.peers import predict_batch_udf as peer
+from benchmarks.reports import Report, markdown_table
 from benchmarks.scoring import scored
+from benchmarks.timed import Timed
 
 WIDTH = 128
 
@@ -19,7 +21,7 @@ def run(bench: Bench) -> Report:
     rows = bench.choose_rows(small=100_000, full=500_000)
     report = Report(f"memory: private memory of a worker after scoring {rows:,} rows, twice")
     for what, contenders in (("dense", _dense(bench, rows)), ("strings", _strings(bench, rows))):
-        found = alternate(_twice(bench), contenders)
+        found = alternate(_twice(bench), contenders, report)
         report.add(f"### {what}")
         report.add(_table(found))
         for name, imported in ((US, False), (PEER, True)):

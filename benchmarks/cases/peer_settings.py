@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from benchmarks import data, models
-from benchmarks.harness import Bench, Contender, Report, alternate, times_table
+from benchmarks.harness import Bench, Contender, alternate
 from benchmarks.peers import predict_batch_udf as peer
+from benchmarks.reports import Report, times_table
 
 WIDTH = 128
 BATCH_ROWS = (1_000, 4_096, 10_000)
@@ -17,7 +18,7 @@ def run(bench: Bench) -> Report:
     for what in ("dense", "strings"):
         contenders = [_contender(bench, what, rows, *choice) for choice in choices]
         report.add(f"### {what}, id kept")
-        report.add(times_table(alternate(bench, contenders), rows))
+        report.add(times_table(alternate(bench, contenders, report), rows))
     return report
 
 

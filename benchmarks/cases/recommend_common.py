@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from attrs import field, frozen
 from pyspark.sql import DataFrame
 
 import tf2spark
-from benchmarks import models
-from benchmarks.gemm_floor import floor
-from benchmarks.harness import (
-    Bench,
-    Contender,
-    Report,
-    Timed,
-    alternate,
-    markdown_table,
-    ratio,
-    settings,
-)
+from benchmarks import contenders, data
+from benchmarks.harness import Bench, Contender, alternate, answers_apart, end, settings
 from benchmarks.pools import pool
 from benchmarks.recommended import Recommended, agree, recommended
-from benchmarks.recommender_models import TOWER
+from benchmarks.reports import Report, markdown_table
+from benchmarks.timed import Timed
 
 US = "tf2spark"
 CHECKED = 24
@@ -37,19 +27,28 @@ class Way:
 
     Attributes:
         name: As it is printed.
-        make: From a table of users to their recommendations.
+        make: From a table of users to their recommendations; None for a peer that lives apart.
         users: How many users it is timed on.
         conf: Settings of the session meanwhile.
         python: Whether it runs in Python workers.
         scores: Whether it recommends at all; a floor doesn't.
+        peer: What ``--peer`` calls it; None for us and what always runs.
+        given: What a peer that lives apart is given besides the tables.
     """
 
     name: str
-    make: Callable[[DataFrame], DataFrame]
+    make: Callable[[DataFrame], DataFrame] | None
     users: int
     conf: Mapping[str, str] = field(factory=dict)
     python: bool = True
     scores: bool = True
+    peer: str | None = None
+    given: Mapping[str, Any] = field(factory=dict)
+
+
+def apart(peer: str, users: int, **given: Any) -> Way:
+    """Return the way of a peer that lives apart."""
+    return Way(contenders.APART[peer].title, None, users, peer=peer, given=given)
 
 
 @frozen
@@ -73,38 +72,78 @@ def ours(path: str, catalog: Catalog, k: int, feed: Mapping[str, Any]) -> Callab
 
 
 def run_ways(
-    bench: Bench, report: Report, catalog: Catalog, ways: Sequence[Way]
+    bench: Bench,
+    report: Report,
+    catalog: Catalog,
+    ways: Sequence[Way],
+    *,
+    job: str,
+    asked: Mapping[str, float],
 ) -> dict[str, Timed]:
-    """Time the ways in turns, print their times, and check that all agree with the first."""
+    """Time the ways in turns, ours first; report times, ratios, what was asked, and agreement."""
     calls: dict[str, float] = {}
-
-    def job(way: Way) -> Callable[[], DataFrame]:
-        def make() -> DataFrame:
-            start = time.perf_counter()
-            table = way.make(catalog.users(way.users))
-            calls[way.name] = time.perf_counter() - start
-            return table
-
-        return make
-
-    found = alternate(
-        bench, [Contender(way.name, job(way), way.conf, python=way.python) for way in ways]
-    )
-    report.add(pairs_table(found, {way.name: way.users for way in ways}, catalog.count))
-    report.add(
-        f"Not in these times: the call of `recommend`, which plans and checks, "
-        f"{calls[ways[0].name]:.1f} s once; users and items are read from Parquet in each run."
-    )
-    us = ways[0].name
-    answers = {way.name: _answers(bench, way, catalog) for way in ways if way.scores}
-    for name in answers.keys() - {us}:
-        agree(report, us, answers[us], name, answers[name])
+    made = {way.name: _contender(bench, catalog, way, calls) for way in ways}
+    try:
+        found = alternate(bench, list(made.values()), report)
+        report.add(pairs_table(found, {way.name: way.users for way in ways}, catalog.count))
+        report.add(
+            f"Not in these times: the call of `recommend`, which plans and checks, "
+            f"{calls[US]:.1f} s once; users and items are read from Parquet in each run."
+        )
+        us, *others = [way for way in ways if way.scores and way.name in found]
+        for way in others:
+            one = report.ratio(job, way.name, found[way.name], found[US], way.users, us.users)
+            spread = (
+                f", {one.low:.2f} to {one.high:.2f} by round, {one.core_seconds:.2f} in CPU time"
+            )
+            if way.name in asked:
+                what = f"More pairs a second than {way.name}"
+                report.target(what, asked[way.name], one.times, spread)
+            else:
+                report.add(f"More pairs a second than {way.name}: {one.times:.2f} x{spread}.")
+        for way in others:
+            mine, theirs = _both_answers(bench, catalog, us, way, made[way.name])
+            agree(report, US, mine, way.name, theirs)
+    finally:
+        end(list(made.values()))
     return found
 
 
-def _answers(bench: Bench, way: Way, catalog: Catalog) -> Recommended:
+def _contender(bench: Bench, catalog: Catalog, way: Way, calls: dict[str, float]) -> Contender:
+    if way.make is None:
+        assert way.peer is not None
+        users = data.folder_of(catalog.users(way.users))
+        tables = {"users": users, "items": data.folder_of(catalog.items), "kind": "recommend"}
+        return contenders.apart(bench, way.peer, tables | dict(way.given))
+
+    def job() -> DataFrame:
+        assert way.make is not None
+        start = time.perf_counter()
+        table = way.make(catalog.users(way.users))
+        calls[way.name] = time.perf_counter() - start
+        return table
+
+    return Contender(way.name, job, way.conf, python=way.python, peer=way.peer)
+
+
+def _both_answers(
+    bench: Bench, catalog: Catalog, us: Way, way: Way, contender: Contender
+) -> tuple[Recommended, Recommended]:
+    """Return ours and the peer's on the same few users; a peer apart has its own table."""
+    if contender.apart is None:
+        few = catalog.users(CHECKED)
+        return _answers(bench, us, few), _answers(bench, way, few)
+    found = answers_apart(contender.apart)
+    arrays = zip(found["user_id"], found["item_id"], found["score"], strict=True)
+    theirs = {int(user): (ids, scores) for user, ids, scores in arrays if user < CHECKED}
+    few = catalog.users(way.users).where(f"user_id < {CHECKED}")
+    return _answers(bench, us, few), theirs
+
+
+def _answers(bench: Bench, way: Way, users: DataFrame) -> Recommended:
+    assert way.make is not None
     with pool(bench.spark, f"{way.name} checked"), settings(bench.spark, way.conf):
-        return recommended(way.make(catalog.users(CHECKED)))
+        return recommended(way.make(users))
 
 
 def pairs_table(found: Mapping[str, Timed], users: Mapping[str, int], items: int) -> str:
@@ -121,71 +160,12 @@ def pairs_table(found: Mapping[str, Timed], users: Mapping[str, int], items: int
                 f"{pairs / one.median / 1e6:,.2f}",
                 f"{one.cores / one.median:.2f}",
                 f"{one.cores / pairs * 1e6:.4g}",
-                f"{one.private_mb:.0f}" if one.memory else "-",
+                one.peak,
             ]
         )
     head = ["", "users", "median s", "range s", "million pairs/s", "cores used"]
-    head += ["core-s a million pairs", "private MB of a worker"]
+    head += ["core-s a million pairs", "peak private MB of a worker"]
     return markdown_table(head, lines)
-
-
-def ask(report: Report, wanted: float, slow: Way, fast: Way, found: Mapping[str, Timed]) -> None:
-    """Print the ratio in pairs a second beside the one that is asked for."""
-    times = ratio(found[slow.name], found[fast.name], slow.users, fast.users)
-    report.target(f"More pairs a second than {slow.name}", wanted, *times)
-
-
-def best_floor(bench: Bench, widths: Sequence[int]) -> tuple[int, float]:
-    """Return the block (in pairs) at which TensorFlow runs layers fastest, and its pairs/s.
-
-    On one core, the layers alone.
-    """
-    path = models.path_of(bench.folder, "rest-" + "-".join(map(str, widths)))
-    blocks = (1024, 2048, 4096, 8192)
-    rates = {rows: rows / floor(path, {"x": [rows, widths[0]]}).median for rows in blocks}
-    best = max(rates, key=lambda rows: rates[rows])
-    return best, rates[best]
-
-
-def bound(bench: Bench, report: Report, us: Timed, pairs: int, widths: Sequence[int]) -> None:
-    """Say which share of our CPU time the layers take that remain in the pair loop."""
-    rows, rate = best_floor(bench, widths)
-    flops = 2 * sum(a * b for a, b in pairwise(widths))
-    ideal, took = 1e6 / rate, us.cores / pairs * 1e6
-    report.add(
-        f"What bounds us: the layers {' - '.join(map(str, widths))} that remain a pair. TensorFlow "
-        f"alone takes {ideal:.3f} core-s a million pairs for them ({rate * flops / 1e9:.0f} "
-        f"GFLOP/s on one core, blocks of {rows:,} pairs), {ideal / took:.0%} of our {took:.3f}; "
-        "the rest adds the two halves up, keeps the best k, and is Spark's."
-    )
-
-
-def bound_by_product(
-    bench: Bench, report: Report, core_seconds: float, pairs: int, k: int, carried: float = 0.0
-) -> None:
-    """Say which shares of our CPU time the product of the towers and the carrying take.
-
-    `carried` is what the floor that scores nothing takes, in core-seconds.
-    """
-    path = models.path_of(bench.folder, "catalog-gemm")
-    blocks = ((256, 1024), (256, 4096), (512, 2048))
-    rates = {
-        (users, items): users * items / floor(path, _towers(users, items)).median
-        for users, items in blocks
-    }
-    (users, items), rate = max(rates.items(), key=lambda one: one[1])
-    ideal, took = 1e6 / rate, core_seconds / pairs * 1e6
-    report.add(
-        f"What bounds us: TensorFlow's GEMM alone takes {ideal:.5f} core-s a million pairs "
-        f"({rate * 2 * TOWER / 1e9:.0f} GFLOP/s on one core, {users} users x {items:,} items), "
-        f"{ideal / took:.0%} of our {took:.5f}; "
-        + (f"carrying users and results, {carried / core_seconds:.0%}; " if carried else "")
-        + f"the rest reads every score once more to keep the best {k}, and sorts them."
-    )
-
-
-def _towers(users: int, items: int) -> dict[str, tuple[int, int]]:
-    return {"user": (users, TOWER), "item": (items, TOWER)}
 
 
 def planned(path: str, catalog: Catalog, k: int, feed: Mapping[str, Any]) -> str:

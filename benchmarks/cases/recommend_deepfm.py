@@ -8,26 +8,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks import catalogs, models
-from benchmarks.cases.recommend_common import (
-    US,
-    Catalog,
-    Way,
-    ask,
-    bound,
-    ours,
-    planned,
-    run_ways,
-)
-from benchmarks.harness import Bench, Report
+from benchmarks.cases.recommend_bounds import bound
+from benchmarks.cases.recommend_common import US, Catalog, Way, apart, ours, planned, run_ways
+from benchmarks.harness import Bench
 from benchmarks.peers import cross_join, seed_recipe
 from benchmarks.recommender_models import FIELDS, UNITS
+from benchmarks.reports import Report
 
 ITEMS, K = 5_000, 10
 FEED = {
     "feat_ids": ["user:features.indices", "item:features.indices"],
     "feat_vals": ["user:features.values", "item:features.values"],
 }
-SEED, CROSS = "one user x all items", "cross join"
+SEED = "one user x all items, by hand in Python"
+CROSS = "cross join and predict_batch_udf"
+PEERS = ("predict_batch_udf", "tensorflow-java")
 
 
 def run(bench: Bench) -> Report:
@@ -40,20 +35,19 @@ def run(bench: Bench) -> Report:
         catalogs.fields(bench.spark, bench.folder, "item", ITEMS),
         ITEMS,
     )
-    us, seed, cross = ways = _ways(bench, catalog, users)
-    found = run_ways(bench, report, catalog, ways)
-    ask(report, 20, cross, us, found)
-    ask(report, 4, seed, us, found)
+    ways = _ways(bench, catalog, users)
+    asked = {CROSS: 20, SEED: 4}
+    found = run_ways(bench, report, catalog, ways, job="DeepFM", asked=asked)
     report.add(planned(models.path_of(bench.folder, "catalog-deepfm"), catalog, K, FEED))
     bound(bench, report, found[US], users * ITEMS, UNITS)
     return report
 
 
-def _ways(bench: Bench, catalog: Catalog, users: int) -> tuple[Way, Way, Way]:
+def _ways(bench: Bench, catalog: Catalog, users: int) -> list[Way]:
     path = models.path_of(bench.folder, "catalog-deepfm")
     package = models.package_of(bench.folder, "catalog-deepfm")
     udf_of = cross_join.fields_udf
-    return (
+    return [
         Way(US, ours(path, catalog, K, FEED), users),
         Way(
             SEED,
@@ -73,8 +67,10 @@ def _ways(bench: Bench, catalog: Catalog, users: int) -> tuple[Way, Way, Way]:
             lambda table: cross_join.best_of_vectors(table, catalog.items, udf_of(path, FIELDS), K),
             max(users // 40, 20),
             cross_join.CONF,
+            peer="predict_batch_udf",
         ),
-    )
+        apart("tensorflow-java", max(users // 8, 50), model=path, k=K),
+    ]
 
 
 def read_fields(table: Any) -> Mapping[str, np.ndarray]:

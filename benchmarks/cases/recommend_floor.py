@@ -19,9 +19,10 @@ from pyspark.sql import DataFrame
 from benchmarks import catalogs, models
 from benchmarks.cases import recommend_deepfm, recommend_wide_deep
 from benchmarks.gemm_floor import floor
-from benchmarks.harness import Bench, Report, markdown_table
+from benchmarks.harness import Bench
 from benchmarks.recommend_opener import Job, users_per_second
 from benchmarks.recommender_models import UNITS
+from benchmarks.reports import Report, markdown_table
 
 BLOCKS = (1024, 2048, 4096, 8192, 16384)
 

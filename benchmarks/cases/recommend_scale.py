@@ -14,21 +14,16 @@ import numpy as np
 from pyspark.sql import DataFrame
 
 from benchmarks import catalogs, models
-from benchmarks.cases.recommend_common import (
-    CHECKED,
-    US,
-    Catalog,
-    bound_by_product,
-    ours,
-    planned,
-)
-from benchmarks.harness import Bench, Report, markdown_table
+from benchmarks.cases.recommend_bounds import bound_by_product
+from benchmarks.cases.recommend_common import CHECKED, US, Catalog, ours, planned
+from benchmarks.harness import Bench
 from benchmarks.machine import cpu_seconds_of_tree
 from benchmarks.peaks import Peaks
 from benchmarks.peers import seed_recipe
 from benchmarks.pools import pool
 from benchmarks.recommended import agree, recommended
 from benchmarks.recommender_models import FEATURES
+from benchmarks.reports import Report, markdown_table
 
 K = 10
 FEED = {"user": "user", "item": "item"}

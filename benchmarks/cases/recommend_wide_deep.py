@@ -8,22 +8,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks import catalogs, models
-from benchmarks.cases.recommend_common import (
-    US,
-    Catalog,
-    Way,
-    ask,
-    bound,
-    ours,
-    planned,
-    run_ways,
-)
-from benchmarks.harness import Bench, Report
+from benchmarks.cases.recommend_bounds import bound
+from benchmarks.cases.recommend_common import US, Catalog, Way, apart, ours, planned, run_ways
+from benchmarks.harness import Bench
 from benchmarks.peers import seed_recipe
+from benchmarks.reports import Report
 
 ITEMS, K = 5_000, 10
 FEED = {"ids": ["user_ids", "item_ids"]}
-SEED = "one user x all items"
+SEED = "one user x all items, by hand in Python"
+PEERS = ("onnx",)
 
 
 def run(bench: Bench) -> Report:
@@ -50,8 +44,9 @@ def run(bench: Bench) -> Report:
         ),
         max(users // 2, 50),
     )
-    found = run_ways(bench, report, catalog, [us, seed])
-    ask(report, 1.8, seed, us, found)
+    onnx = apart("onnx", max(users // 20, 20), model=path, k=K)
+    asked = {SEED: 1.8}
+    found = run_ways(bench, report, catalog, [us, seed, onnx], job="wide-and-deep", asked=asked)
     report.add(planned(models.path_of(bench.folder, "catalog-wide-deep"), catalog, K, FEED))
     bound(bench, report, found[US], users * ITEMS, [256, 128, 1])
     return report

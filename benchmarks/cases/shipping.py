@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import models
-from benchmarks.harness import Bench, Report, markdown_table
+from benchmarks.harness import Bench
+from benchmarks.reports import Report, markdown_table
 
 _ROOT = Path(__file__).resolve().parents[2]
 _NAMES = {"ours": "tf2spark", "peer": "addFile and TensorFlow"}

@@ -17,21 +17,15 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from benchmarks import data, floors, models
-from benchmarks.cases.common import FLOOR, READ, US, bound
-from benchmarks.harness import (
-    Bench,
-    Contender,
-    Report,
-    alternate,
-    answers,
-    compare,
-    ratio,
-    times_table,
-)
+from benchmarks.cases.rows import FLOOR, PEER, READ, US, bound, run_rows
+from benchmarks.contenders import JAVA, apart
+from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
+from benchmarks.reports import Report
 from benchmarks.scoring import chosen_carrier, scored
 from benchmarks.stages import stages_table
 
+PEERS = ("predict_batch_udf", "tensorflow-java", "tensorflow")
 FEED = {"ids": "features.indices", "values": "features.values"}
 VECTOR = "predict_batch_udf, dense signature"
 NONZERO = "predict_batch_udf, np.nonzero"
@@ -54,28 +48,28 @@ def run(bench: Bench) -> Report:
     df = data.sparse(bench.spark, bench.folder, rows)
     small = data.sparse(bench.spark, bench.folder, few)
     keep = ["id"]
-    ours = Contender(US, lambda: scored(path, df, keep, feed=FEED))
+    given = {"model": path, "table": data.folder_of(df), "kind": "sparse"}
+    dense = [
+        Contender(name, lambda udf=udf: _dense(small, udf), DENSE_IN, peer=PEER)
+        for name, udf in (
+            (VECTOR, peer.vector_udf(path, models.SPARSE_WIDTH)),
+            (NONZERO, peer.nonzero_udf(path, models.SPARSE_WIDTH)),
+        )
+    ]
     contenders = [
-        ours,
-        Contender(
-            VECTOR, lambda: _dense(small, peer.vector_udf(path, models.SPARSE_WIDTH)), DENSE_IN
-        ),
-        Contender(
-            NONZERO, lambda: _dense(small, peer.nonzero_udf(path, models.SPARSE_WIDTH)), DENSE_IN
-        ),
-        Contender(PAIRS, lambda: _pairs(df, path), ROWS_IN),
+        Contender(US, lambda: scored(path, df, keep, feed=FEED)),
+        *dense,
+        Contender(PAIRS, lambda: _pairs(df, path), ROWS_IN, peer=PEER),
+        *(apart(bench, name, given) for name in PEERS[1:]),
         Contender(FLOOR, lambda: floors.map_in_arrow(df, keep)),
         Contender(READ, lambda: df, python=False),
     ]
-    found = alternate(bench, contenders)
-    counts = {one.name: few if one.conf is DENSE_IN else rows for one in contenders}
-    report.add(f"id kept (ours by {chosen_carrier(ours.job())})")
-    report.add(times_table(found, counts))
-    best = min((VECTOR, NONZERO), key=lambda name: found[name].median)
-    report.target(f"Faster a row than {best}", 10, *ratio(found[best], found[US], few, rows))
-    by_hand, spread = ratio(found[PAIRS], found[US])
-    report.add(f"Faster a row than {PAIRS}: {by_hand:.2f} x{spread}.")
-    _agree(bench, report, df, small, contenders, few)
+    counts = {one.name: few if one in dense else rows for one in contenders}
+    on_few = Contender(US, lambda: scored(path, small, keep, feed=FEED))
+    groups = [[one for one in contenders if one not in dense], [on_few, *dense]]
+    report.add(f"id kept (ours by {chosen_carrier(scored(path, df, keep, feed=FEED))})")
+    asked = {VECTOR: 10, NONZERO: 10, JAVA: 1}
+    found = run_rows(bench, report, "sparse rows", contenders, counts, asked, groups)
     report.add(bound(found))
     report.add(stages_table(path, df, min(rows, 200_000), feed=FEED))
     return report
@@ -96,20 +90,3 @@ def _pairs(df: DataFrame, path: str) -> DataFrame:
 def _padded(array: Column, value: Column) -> Column:
     missing = F.lit(data.NON_ZEROS) - F.size(array)
     return F.concat(array, F.array_repeat(value, missing))
-
-
-def _agree(
-    bench: Bench,
-    report: Report,
-    df: DataFrame,
-    small: DataFrame,
-    contenders: list[Contender],
-    few: int,
-) -> None:
-    """Compare on the smaller table, which those who densify scored, and the larger one by pairs."""
-    path = models.path_of(bench.folder, "sparse")
-    ours = Contender(US, lambda: scored(path, small, ["id"], feed=FEED))
-    chosen = [ours, *(one for one in contenders if one.name in (VECTOR, NONZERO))]
-    compare(report, {one.name: answers(bench, one, by="id", score="score") for one in chosen})
-    whole = [one for one in contenders if one.name in (US, PAIRS)]
-    compare(report, {one.name: answers(bench, one, by="id", score="score") for one in whole})

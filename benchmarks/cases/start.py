@@ -21,10 +21,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import FloatType
 
 from benchmarks import data, models
-from benchmarks.cases.common import PEER, US
-from benchmarks.harness import Bench, Report, markdown_table
+from benchmarks.cases.rows import PEER, US
+from benchmarks.harness import Bench
 from benchmarks.inside import mark_first, seconds_alive
 from benchmarks.pools import pool
+from benchmarks.reports import Report, markdown_table
 from benchmarks.scoring import scored
 from tf2spark.spark import score as scoring
 

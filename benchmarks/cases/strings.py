@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from benchmarks import data, floors, models
-from benchmarks.cases.common import COLUMN_FLOOR, FLOOR, PEER, READ, US, bound
-from benchmarks.harness import (
-    Bench,
-    Contender,
-    Report,
-    alternate,
-    answers,
-    compare,
-    ratio,
-    times_table,
-)
+from benchmarks.cases.rows import COLUMN_FLOOR, FLOOR, PEER, READ, US, bound, run_rows
+from benchmarks.contenders import MLFLOW, apart
+from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
+from benchmarks.reports import Report
 from benchmarks.scoring import chosen_carrier, scored
 from benchmarks.stages import stages_table
+
+PEERS = ("predict_batch_udf", "mlflow", "tensorflow")
 
 
 def run(bench: Bench) -> Report:
@@ -26,21 +21,18 @@ def run(bench: Bench) -> Report:
     df = data.strings(bench.spark, bench.folder, rows)
     path = models.path_of(bench.folder, "strings")
     keep, names, fetch = ["id"], list(models.WORDS), {"score": "output_0"}
+    given = {"model": path, "table": data.folder_of(df), "kind": "strings"}
     udf = peer.strings_udf(path)
     contenders = [
         Contender(US, lambda: scored(path, df, keep, fetch=fetch)),
-        Contender(PEER, lambda: df.select("id", udf(*names).alias("score"))),
+        Contender(PEER, lambda: df.select("id", udf(*names).alias("score")), peer=PEER),
+        *(apart(bench, name, given) for name in PEERS[1:]),
         Contender(FLOOR, lambda: floors.map_in_arrow(df, keep)),
         Contender(COLUMN_FLOOR, lambda: floors.arrow_udf(df, keep, names)),
         Contender(READ, lambda: df, python=False),
     ]
-    found = alternate(bench, contenders)
-    report.add(f"id kept (ours by {chosen_carrier(contenders[0].job())})")
-    report.add(times_table(found, rows))
-    report.target(f"Faster than {PEER}", 2, *ratio(found[PEER], found[US]))
-    compare(
-        report, {one.name: answers(bench, one, by="id", score="score") for one in contenders[:2]}
-    )
+    report.add(f"id kept (ours by {chosen_carrier(scored(path, df, keep))})")
+    found = run_rows(bench, report, "string rows", contenders, rows, {PEER: 2, MLFLOW: 1.5})
     report.add(bound(found))
     report.add(stages_table(path, df, min(rows, 200_000), fetch=fetch))
     return report

@@ -49,6 +49,36 @@ def fields_udf(path: str, fields: int) -> Any:
     )
 
 
+def towers_udf(path: str, width: int) -> Any:
+    """Score two array columns of `width` floats by the inputs `user` and `item`."""
+
+    def make_predict_fn() -> Callable[..., Any]:
+        import tensorflow as tf
+
+        model = tf.saved_model.load(path)
+        score = model.signatures["serving_default"]
+
+        def predict(user: np.ndarray, item: np.ndarray) -> np.ndarray:
+            (found,) = score(user=tf.constant(user), item=tf.constant(item)).values()
+            return found.numpy().reshape(-1)
+
+        predict.model = model  # type: ignore[attr-defined] # a signature alone doesn't keep it
+        return predict
+
+    return predict_batch_udf(
+        make_predict_fn,
+        return_type=FloatType(),
+        batch_size=BATCH_ROWS,
+        input_tensor_shapes=[[width], [width]],
+    )
+
+
+def best_of_towers(users: DataFrame, items: DataFrame, udf: Any, k: int) -> DataFrame:
+    """Cross two tables of `user_id` and `user`, `item_id` and `item`, as `best_of_vectors`."""
+    pairs = users.crossJoin(F.broadcast(items))
+    return _ranked(pairs.select("user_id", "item_id", udf("user", "item").alias("score")), k)
+
+
 def best_of_vectors(users: DataFrame, items: DataFrame, udf: Any, k: int) -> DataFrame:
     """Cross two tables of vectors; return rows of `user_id`, `item_id` and `score`, best first."""
     return _best(_opened(users, "user"), _opened(items, "item"), udf, ["indices", "values"], k)
@@ -68,6 +98,10 @@ def _best(
 ) -> DataFrame:
     pairs = users.crossJoin(F.broadcast(items))
     scored = pairs.select("user_id", "item_id", udf(*map(_side_by_side, columns)).alias("score"))
+    return _ranked(scored, k)
+
+
+def _ranked(scored: DataFrame, k: int) -> DataFrame:
     order = Window.partitionBy("user_id").orderBy(F.desc("score"), "item_id")
     ranked = scored.withColumn("rank", F.row_number().over(order))
     return ranked.where(F.col("rank") <= k).drop("rank")

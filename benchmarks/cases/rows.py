@@ -1,0 +1,95 @@
+"""What the cases that score rows have in common: contenders, tables, ratios, agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.harness import Bench, Contender, alternate, answers, end
+from benchmarks.reports import Report, compare, markdown_table, times_table
+from benchmarks.timed import Timed
+
+US, PEER = "tf2spark", "predict_batch_udf"
+READ = "only reading"
+FLOOR, COLUMN_FLOOR = "nothing, by mapInArrow", "nothing, by arrow_udf"
+_FLOORS = (READ, FLOOR, COLUMN_FLOOR)
+
+
+def run_rows(
+    bench: Bench,
+    report: Report,
+    job: str,
+    contenders: Sequence[Contender],
+    rows: Mapping[str, int] | int,
+    asked: Mapping[str, float],
+    groups: Sequence[Sequence[Contender]] = (),
+) -> dict[str, Timed]:
+    """Time the contenders in turns; report times, ratios to ours, what was asked, and agreement.
+
+    Args:
+        bench: The run.
+        report: Where it goes.
+        job: What the plot calls it.
+        contenders: Ours first.
+        rows: Rows of each contender.
+        asked: The ratio that is asked for, by contender.
+        groups: Those whose answers are compared with each other; all of them by default.
+    """
+    try:
+        found = alternate(bench, contenders, report)
+        report.add(times_table(found, rows))
+        _against(report, job, found, rows, asked)
+        for group in groups or [contenders]:
+            _agree(bench, report, [one for one in group if _scored(one, found)])
+    finally:
+        end(contenders)
+    return found
+
+
+def _scored(one: Contender, found: Mapping[str, Timed]) -> bool:
+    return one.name not in _FLOORS and (one.name in found or one.peer is None)
+
+
+def _agree(bench: Bench, report: Report, contenders: Sequence[Contender]) -> None:
+    scores = {one.name: answers(bench, one, by="id", score="score") for one in contenders}
+    compare(report, scores)
+
+
+def _against(
+    report: Report,
+    job: str,
+    found: Mapping[str, Timed],
+    rows: Mapping[str, int] | int,
+    asked: Mapping[str, float],
+) -> None:
+    lines = []
+    for name in found:
+        if name == US or name in _FLOORS:
+            continue
+        counts = () if isinstance(rows, int) else (rows[name], rows[US])
+        one = report.ratio(job, name, found[name], found[US], *counts)
+        by_round, cores = f"{one.low:.2f} to {one.high:.2f}", f"{one.core_seconds:.2f}"
+        lines.append([name, f"{one.times:.2f}", by_round, cores])
+    report.add(markdown_table(["its time a row / ours", "median", "by round", "CPU time"], lines))
+    for one in [each for each in report.ratios if each.job == job and each.peer in asked]:
+        report.target(f"Faster than {one.peer}, {job}", asked[one.peer], one.times, one.spread)
+
+
+def bound(found: Mapping[str, Timed]) -> str:
+    """Say what our CPU time consists of, and how far we lie over the floors."""
+    us, read = found[US].cores, found[READ].cores
+    floors = [one for one in (FLOOR, COLUMN_FLOOR) if one in found]
+    lower = min(floors, key=lambda name: found[name].cores)
+    over = found[US].median / found[FLOOR].median
+    if us < found[lower].cores:
+        return (
+            f"Our {us:.1f} core-seconds are fewer than the {found[lower].cores:.1f} of a Python "
+            f"function that does nothing ({lower}): the worker reads the files itself. By the "
+            f"clock {over:.2f} x a mapInArrow that does nothing."
+        )
+    carried = found[lower].cores - read
+    return (
+        f"Of our {us:.1f} core-seconds, Spark's reading takes {read / us:.0%}, carrying the rows "
+        f"to Python and back {carried / us:.0%} (what {lower} takes beyond reading), and "
+        f"{(us - read - carried) / us:.0%} are ours and TensorFlow's. By the clock {over:.2f} x a "
+        f"mapInArrow that does nothing."
+    )

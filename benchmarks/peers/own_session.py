@@ -1,0 +1,62 @@
+"""Jobs of peers in a Spark session of their own: read Parquet, score, write to the `noop` sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from attrs import field, frozen
+from pyspark.sql import DataFrame, SparkSession
+
+
+@frozen
+class SessionJob:
+    """A table that is made anew for each run, in a Spark session.
+
+    Attributes:
+        spark: The session.
+        table: Makes the scored table.
+        arrays: Makes the answer's arrays of that table, as `served.Job.answer` says.
+        conf: Settings of the session that the job needs.
+        kept: What must live as long as the job, such as a temporary folder.
+    """
+
+    spark: SparkSession
+    table: Callable[[], DataFrame]
+    arrays: Callable[[DataFrame], Mapping[str, Any]]
+    conf: Mapping[str, str] = field(factory=dict)
+    kept: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in self.conf.items():
+            self.spark.conf.set(name, value)
+
+    def run(self) -> None:
+        self.table().write.format("noop").mode("overwrite").save()
+
+    def answer(self, file: str) -> None:
+        np.savez(file, **self.arrays(self.table()))
+
+
+def scored_rows(table: DataFrame) -> dict[str, Any]:
+    """Return a table's `id` and `score`."""
+    found = table.select("id", "score").toArrow()
+    return {name: found.column(name).to_numpy() for name in ("id", "score")}
+
+
+def best_items(table: DataFrame) -> dict[str, Any]:
+    """Return a table's `user_id`, and `item_id` and `score` [users, k], best first.
+
+    The table has a row a user and item, and as many of each user.
+    """
+    found = table.select("user_id", "item_id", "score").toArrow()
+    users, items, scores = (found.column(name).to_numpy() for name in found.column_names)
+    order = np.lexsort((items, -scores, users))
+    ids, counts = np.unique(users, return_counts=True)
+    shape = (len(ids), int(counts.max(initial=0)))
+    return {
+        "user_id": ids,
+        "item_id": items[order].reshape(shape),
+        "score": scores[order].reshape(shape),
+    }

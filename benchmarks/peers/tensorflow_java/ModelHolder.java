@@ -1,0 +1,40 @@
+package peer;
+
+import org.apache.spark.SparkFiles;
+import org.tensorflow.SavedModelBundle;
+import org.tensorflow.proto.ConfigProto;
+import org.tensorflow.proto.SignatureDef;
+
+/** The one SavedModelBundle of this JVM; the first task that needs it loads it. */
+final class ModelHolder {
+  private static volatile SavedModelBundle bundle;
+
+  private ModelHolder() {}
+
+  /** Return the bundle of the model that `SparkContext.addFile` sent under this name. */
+  static SavedModelBundle get(String name, Threads threads) {
+    SavedModelBundle found = bundle;
+    if (found == null) {
+      synchronized (ModelHolder.class) {
+        found = bundle;
+        if (found == null) {
+          bundle = found = load(SparkFiles.get(name), threads);
+        }
+      }
+    }
+    return found;
+  }
+
+  static SignatureDef signature(SavedModelBundle bundle) {
+    return bundle.metaGraphDef().getSignatureDefOrThrow("serving_default");
+  }
+
+  private static SavedModelBundle load(String path, Threads threads) {
+    ConfigProto config =
+        ConfigProto.newBuilder()
+            .setIntraOpParallelismThreads(threads.intraOp)
+            .setInterOpParallelismThreads(threads.interOp)
+            .build();
+    return SavedModelBundle.loader(path).withTags("serve").withConfigProto(config).load();
+  }
+}

@@ -1,0 +1,80 @@
+package peer;
+
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.PriorityQueue;
+import java.util.stream.StreamSupport;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.api.java.function.MapPartitionsFunction;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.ml.linalg.SparseVector;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+
+/** One user x all items a run: the user's ids and values beside every item's, then the best k. */
+public final class Recommend {
+  private static final StructType RECOMMENDED =
+      new StructType()
+          .add("user_id", DataTypes.LongType)
+          .add(
+              "recommendations",
+              DataTypes.createArrayType(
+                  new StructType()
+                      .add("item_id", DataTypes.LongType)
+                      .add("score", DataTypes.FloatType)));
+
+  private Recommend() {}
+
+  /** Recommend `k` of the items to each user; `users` and `items` have an id and a vector. */
+  public static Dataset<Row> best(
+      Dataset<Row> users, Dataset<Row> items, String model, Threads threads, int k) {
+    Broadcast<Items> shared =
+        JavaSparkContext.fromSparkContext(users.sparkSession().sparkContext())
+            .broadcast(Items.of(items.collectAsList()));
+    MapPartitionsFunction<Row, Row> recommend =
+        rows -> {
+          Model loaded = new Model(model, threads, "feat_ids", "feat_vals");
+          Pairs pairs = new Pairs(shared.value());
+          Iterable<Row> all = () -> rows;
+          return StreamSupport.stream(all.spliterator(), false)
+              .map(user -> best(loaded, pairs, user, k))
+              .iterator();
+        };
+    return users.mapPartitions(recommend, Encoders.row(RECOMMENDED));
+  }
+
+  private static Row best(Model model, Pairs pairs, Row user, int k) {
+    pairs.put((SparseVector) user.getAs("features"));
+    float[] scores = model.score(pairs.ids, pairs.values, pairs.items.ids.length);
+    return RowFactory.create(user.getAs("user_id"), top(pairs.items.ids, scores, k));
+  }
+
+  /** Keep the best in a heap whose head is the worst of them; of equal scores the smaller id. */
+  private static List<Row> top(long[] ids, float[] scores, int k) {
+    Comparator<Integer> worstFirst =
+        (one, other) -> {
+          int byScore = Float.compare(scores[one], scores[other]);
+          return byScore != 0 ? byScore : Long.compare(ids[other], ids[one]);
+        };
+    PriorityQueue<Integer> heap = new PriorityQueue<>(k, worstFirst);
+    for (int at = 0; at < scores.length; at++) {
+      if (heap.size() < k) {
+        heap.add(at);
+      } else if (scores[at] >= scores[heap.peek()] && worstFirst.compare(at, heap.peek()) > 0) {
+        heap.poll();
+        heap.add(at);
+      }
+    }
+    Row[] best = new Row[heap.size()];
+    for (int place = best.length - 1; place >= 0; place--) {
+      int at = heap.poll();
+      best[place] = RowFactory.create(ids[at], scores[at]);
+    }
+    return Arrays.asList(best);
+  }
+}
