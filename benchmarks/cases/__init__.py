@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.cases import (
-    batches,
     carriers,
     compiled,
     dense,
@@ -21,6 +20,7 @@ from benchmarks.cases import (
     start,
     strings,
 )
+from benchmarks.growth import catalog, host, tables
 from benchmarks.harness import Bench
 from benchmarks.reports import Report
 
@@ -33,12 +33,19 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "compiled": compiled.run,
     "shipping": shipping.run,
     "carriers": carriers.run,
-    "batches": batches.run,
     "recommend-deepfm": recommend_deepfm.run,
     "recommend-wide-deep": recommend_wide_deep.run,
     "recommend-towers": recommend_towers.run,
     "recommend-floor": recommend_floor.run,
     "recommend-scale": recommend_scale.run,
+    "growth-rows": tables.rows,
+    "growth-columns": tables.columns,
+    "growth-width": tables.widths,
+    "growth-batch": tables.batches,
+    "growth-users": catalog.users,
+    "growth-items": catalog.items,
+    "growth-workers": host.workers,
+    "growth-model": host.model_size,
     "peer-settings": peer_settings.run,
 }
 

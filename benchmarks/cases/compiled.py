@@ -56,13 +56,13 @@ def _alternate(bench: Bench, name: str, rows: int) -> dict[str, list[dict[str, A
     found: dict[str, list[dict[str, Any]]] = {AS_IS: [], COMPILED: []}
     for turn in range(-1, bench.runs):
         for which, path in places.items():
-            one = _opener(path, rows, 50)
+            one = opened(path, rows, 50)
             if turn >= 0:
                 found[which].append(one)
     return found
 
 
-def _opener(path: str, rows: int, runs: int) -> dict[str, Any]:
+def opened(path: str, rows: int, runs: int) -> dict[str, Any]:
     done = subprocess.run(
         _command(path, rows, runs), capture_output=True, text=True, check=True, env=_environment()
     )

@@ -1,0 +1,1 @@
+"""How time and memory grow; one file for each kind of growth."""

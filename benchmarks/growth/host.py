@@ -1,0 +1,62 @@
+"""Growth on a host: workers side by side, and the size of the model."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from benchmarks import data, models
+from benchmarks.cases.compiled import AS_IS, COMPILED, opened
+from benchmarks.growth.common import grow, tell, tell_memory
+from benchmarks.harness import Bench, Contender
+from benchmarks.reports import Growth, Report, markdown_table
+
+_SIZES_MB = {"embedding-64mb": 64, "embedding-256mb": 256, "embedding-1gb": 1024}
+
+
+def workers(bench: Bench) -> Report:
+    """Python workers of one Spark process, each with a core's share of the same table."""
+    many, bench = bench.choose_rows(small=200_000, full=1_000_000), evolve(bench, rows=None)
+    report = Report(f"growth-workers: workers on a host of 2 cores, {many:,} dense rows")
+    table = data.folder_of(data.dense(bench.spark, bench.folder, many))
+    path = models.path_of(bench.folder, "mlp-128")
+
+    def contenders(cores: int) -> list[Contender]:
+        names = {"tf2spark": "tf2spark", "predict_batch_udf": "predict_batch_udf"}
+        return [_apart(bench, title, how, path, table, cores) for title, how in names.items()]
+
+    found = grow(bench, report, (1, 2, 4), contenders)
+    tell(report, "growth-workers", "workers", found, lambda _: many)
+    tell_memory(report, "growth-workers-memory", "workers", found)
+    report.add("A host has no more to give once each of its cores has a worker.")
+    return report
+
+
+def _apart(bench: Bench, title: str, how: str, path: str, table: str, cores: int) -> Contender:
+    given = {"how": how, "model": path, "table": table, "cores": cores}
+    process = bench.apart(f"{how} {cores}", "in_spark", given)
+    return Contender(title, apart=process, python=False, peer=None if how == "tf2spark" else how)
+
+
+def model_size(bench: Bench) -> Report:
+    """Embedding tables of 64 MB to 1 GB: to open, to run, and what a worker takes of memory."""
+    names = list(_SIZES_MB)[: 2 if bench.scale == "small" else 3]
+    report = Report(
+        "growth-model: embedding tables, as they are and compiled, one worker",
+        runs="one process each, 50 batches of 4,096 rows",
+    )
+    found = {
+        which: [opened(place(bench.folder, name), 4096, 50) for name in names]
+        for which, place in ((AS_IS, models.path_of), (COMPILED, models.package_of))
+    }
+    keys = {"opened": "s to open", "batch": "s a batch", "private_bytes": "private bytes"}
+    lines = [
+        [f"{_SIZES_MB[name]:,}", which, *(f"{found[which][at][key]:,.4g}" for key in keys)]
+        for at, name in enumerate(names)
+        for which in found
+    ]
+    report.add(markdown_table(["MB", "", *keys.values()], lines))
+    xs = tuple(float(_SIZES_MB[name]) for name in names)
+    for key, y in (("opened", "seconds to open"), ("private_bytes", "private bytes of a worker")):
+        values = {which: tuple(one[key] for one in each) for which, each in found.items()}
+        report.growths.append(Growth(f"growth-model-{key}", "MB of weights", y, xs, values))
+    return report
