@@ -80,6 +80,6 @@ docs: setup  ## Write docs/cli.md from the commands' own --help
 	@$(BIN)/python -m tf2spark.cli.reference >docs/cli.md
 
 clean:  ## Remove the environments and all that was made
-	rm -rf $(VENV) $(SPARK35) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
-		dist build spark-warehouse metastore_db derby.log tf2spark-demo
+	rm -rf $(VENV) $(SPARK35) .venv-bench-* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		.import_linter_cache dist build spark-warehouse metastore_db derby.log tf2spark-demo
 	find src tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,10 +1,13 @@
-"""MLflow's ``pyfunc.spark_udf`` on a model of its TensorFlow flavour, in a Spark session of its own.
+"""MLflow's ``pyfunc.spark_udf`` on a model of its TensorFlow flavour, in its own Spark session.
 
 ``mlflow.tensorflow.save_model`` takes a `tf.Module` or a Keras model, and what
 `tf.saved_model.load` returns is neither. So a module that calls the SavedModel's signature is
 saved. MLflow hands such a module one array: of several string columns, as a struct, it makes one of
 [rows, columns]. MLflow's Keras models take columns by name, but are scored by
 `keras.Model.predict`, 32 rows at a time.
+
+Arrow batches have Spark's 10,000 rows: 30,000 and 100,000 were no faster on either table, 2,500
+slower on dense rows.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ def make(model: str, table: str, kind: str, cores: int = 2, **_: Any) -> Session
     def scored() -> Any:
         return spark.read.parquet(table).select("id", score(column).alias("score"))
 
-    return SessionJob(spark, scored, scored_rows, kept=folder)
+    return SessionJob(scored, scored_rows, kept=folder)
 
 
 def _save_dense(model: str, path: str) -> None:

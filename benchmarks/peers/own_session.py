@@ -6,31 +6,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 
-@frozen
 class SessionJob:
-    """A table that is made anew for each run, in a Spark session.
+    """A table that is made anew for each run."""
 
-    Attributes:
-        spark: The session.
-        table: Makes the scored table.
-        arrays: Makes the answer's arrays of that table, as `served.Job.answer` says.
-        conf: Settings of the session that the job needs.
+    def __init__(
+        self,
+        table: Callable[[], DataFrame],
+        arrays: Callable[[DataFrame], Mapping[str, Any]],
+        *,
+        kept: Any = None,
+    ) -> None:
+        """Args:
+        table: Makes the table.
+        arrays: Makes the answer's arrays of it, as `served.Job.answer` says.
         kept: What must live as long as the job, such as a temporary folder.
-    """
-
-    spark: SparkSession
-    table: Callable[[], DataFrame]
-    arrays: Callable[[DataFrame], Mapping[str, Any]]
-    conf: Mapping[str, str] = field(factory=dict)
-    kept: Any = None
-
-    def __attrs_post_init__(self) -> None:
-        for name, value in self.conf.items():
-            self.spark.conf.set(name, value)
+        """
+        self.table, self.arrays, self.kept = table, arrays, kept
 
     def run(self) -> None:
         self.table().write.format("noop").mode("overwrite").save()
