@@ -123,6 +123,21 @@ def test_all_columns_stay_as_they_are(spark: SparkSession, mlp: tf2spark.SavedMo
         assert scored.drop("output_0").collect() == df.collect()
 
 
+def test_parquet_scans_with_vectors_go_by_either_carrier(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table, tmp_path: Any
+) -> None:
+    """A scan that holds MLlib vectors, which Spark's columnar input can't take, is no obstacle."""
+    from pyspark.ml.linalg import Vectors, VectorUDT
+
+    vector = F.udf(lambda at: Vectors.sparse(9, [at % 9], [1.0]), VectorUDT())
+    df = frame(spark, table).withColumn("vector", vector(F.col("id").cast("int")))
+    df.write.parquet(str(tmp_path / "vectors"))
+    stored = spark.read.parquet(str(tmp_path / "vectors"))
+    one, other = (by(carrier, mlp, stored) for carrier in CARRIERS)
+    assert one.count() == _ROWS
+    assert sorted(one.collect()) == sorted(other.collect())
+
+
 def test_keep_takes_only_what_is_named(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
