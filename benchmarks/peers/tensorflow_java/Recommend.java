@@ -15,6 +15,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import scala.jdk.javaapi.CollectionConverters;
 
 /** One user x all items a run: the user's ids and values beside every item's, then the best k. */
 public final class Recommend {
@@ -51,7 +52,8 @@ public final class Recommend {
   private static Row best(Model model, Pairs pairs, Row user, int k) {
     pairs.put((SparseVector) user.getAs("features"));
     float[] scores = model.score(pairs.ids, pairs.values, pairs.items.ids.length);
-    return RowFactory.create(user.getAs("user_id"), top(pairs.items.ids, scores, k));
+    List<Row> top = top(pairs.items.ids, scores, k);
+    return RowFactory.create(user.getAs("user_id"), CollectionConverters.asScala(top));
   }
 
   /** Keep the best in a heap whose head is the worst of them; of equal scores the smaller id. */
