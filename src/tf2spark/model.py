@@ -82,6 +82,7 @@ class SavedModel:
         error_column: str | None = None,
         reproducible: bool = False,
         model_column: str | None = None,
+        read: str = "auto",
     ) -> Any:
         """Return the table with the model's outputs as columns.
 
@@ -104,6 +105,9 @@ class SavedModel:
             reproducible: Give every run the same number of rows, so that a row's bits don't
                 depend on the rows around it.
             model_column: A new column for the digest of the model that scored the row.
+            read: Who opens the files of a Spark DataFrame: "spark"; "worker", which is faster and
+                for plain scans of local Parquet files; or "auto", the worker where the rows are
+                known to come out the same. Nothing else changes with it.
 
         Returns:
             A table of the kind that came in.
@@ -121,6 +125,7 @@ class SavedModel:
             error_column=error_column,
             reproducible=reproducible,
             model_column=model_column,
+            read=read,
         )
         request = self._request(signature, feed, fetch)
         if _is_spark(table):

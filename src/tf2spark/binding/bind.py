@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import pyarrow as pa
 from attrs import evolve, frozen
@@ -17,6 +17,8 @@ from tf2spark.binding.request import Request, unmatched
 from tf2spark.contract import TensorSpec
 from tf2spark.errors import ContractError
 from tf2spark.plan import InputPlan, Mode, ModelRef, OutputPlan, Plan
+
+Read = Literal["auto", "spark", "worker"]
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 64 << 20
@@ -34,6 +36,7 @@ class Options:
         error_column: Where "permissive" writes the reason.
         reproducible: Every run has exactly `batch_rows` rows, so that bits repeat.
         model_column: Where the digest of the model is written; None for nowhere.
+        read: Who opens the files of a Spark DataFrame.
     """
 
     keep: tuple[str, ...] | None = None
@@ -42,6 +45,7 @@ class Options:
     error_column: str | None = None
     reproducible: bool = False
     model_column: str | None = None
+    read: Read = "auto"
 
 
 def make_options(
@@ -52,6 +56,7 @@ def make_options(
     error_column: str | None = None,
     reproducible: bool = False,
     model_column: str | None = None,
+    read: str = "auto",
     columnwise: bool = False,
 ) -> Options:
     """Check the arguments of `score` that no table is needed for; `columnwise`: those of a udf.
@@ -62,6 +67,8 @@ def make_options(
     if mode not in get_args(Mode):
         near = did_you_mean(str(mode), get_args(Mode), label="mode")
         raise ContractError(f"mode={mode!r}: {near}")
+    if read not in get_args(Read):
+        raise ContractError(f'read={read!r}: write "auto", "spark" or "worker"')
     if columnwise and mode == "dropmalformed":
         raise ContractError(
             'a udf gives a value for every row, so mode="dropmalformed" can\'t drop one: use '
@@ -81,6 +88,7 @@ def make_options(
         error_column,
         reproducible,
         model_column,
+        cast(Read, read),
     )
 
 

@@ -1,7 +1,8 @@
 """`score` on a Spark DataFrame: the carrier of the batches is chosen, the result is the same.
 
 `mapInArrow` sends every kept column through Python and back; an `arrow_udf` (Spark 4.1 and later)
-sends only what the model needs and leaves the rest in the JVM.
+sends only what the model needs and leaves the rest in the JVM. A plain scan of local Parquet files
+is read by the worker itself, and only what stays goes through the JVM.
 """
 
 from __future__ import annotations
@@ -20,12 +21,20 @@ from pyspark.sql.types import (
 
 from tf2spark.binding.bind import Options, bind
 from tf2spark.binding.request import Request
+from tf2spark.errors import ContractError
 from tf2spark.plan import ModelRef, Plan
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.limits import check_worker_memory
+from tf2spark.spark.parquet_scan import NotReadable, tasks_of
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
-from tf2spark.spark.worker import Batches, column_scorer, numbers, partition_scorer
+from tf2spark.spark.worker import (
+    Batches,
+    column_scorer,
+    file_scorer,
+    numbers,
+    partition_scorer,
+)
 
 Carrier = Literal["map_in_arrow", "arrow_udf"]
 _SCORED = "_tf2spark_scored"
@@ -47,12 +56,12 @@ def score_dataframe(
     Args:
         df: The table.
         request: The inputs, their feeds and the outputs.
-        options: Which columns stay, batch size, mode.
+        options: Which columns stay, batch size, mode, who reads.
         model: The model that the workers open; its threads are set from ``spark.task.cpus``.
-        carrier: How batches reach the worker; chosen from the schema where None.
+        carrier: How batches reach the worker, where Spark reads; chosen from the schema where None.
 
     Raises:
-        ContractError: Table and model don't fit.
+        ContractError: Table and model don't fit, or the worker is to read what it can't.
         SetupError: The session's limits are too narrow for TensorFlow.
     """
     check_worker_memory(df.sparkSession)
@@ -60,6 +69,10 @@ def score_dataframe(
     # Bound before anything is sent: a mismatch costs nothing.
     plan = bind(request, arrow_schema(df.schema), options, model)
     plan = evolve(plan, model=ship(df.sparkSession, model))
+    if carrier is None and options.read != "spark":
+        scored = _by_reading(df, request, options, plan)
+        if scored is not None:
+            return scored
     carrier = carrier or choose_carrier(df.schema, plan)
     if carrier == "arrow_udf":
         return _by_arrow_udf(df, plan)
@@ -99,14 +112,43 @@ def _has_arrow_udf() -> bool:
     return hasattr(F, "arrow_udf")
 
 
+def _by_reading(df: DataFrame, request: Request, options: Options, plan: Plan) -> DataFrame | None:
+    """Have the workers read the table's files; None where Spark has to."""
+    df, plan = _narrowed(df, request, options, plan)
+    try:
+        look = options.read == "auto"
+        tasks = tasks_of(df, plan.fixed_rows or plan.batch_rows, look=look)
+    except NotReadable as reason:
+        if options.read == "worker":
+            raise ContractError(
+                f'read="worker": the workers can\'t read the table by themselves: {reason}. '
+                'read="auto" has Spark read where that is so'
+            ) from None
+        return None
+    numbered = df.sparkSession.range(0, len(tasks), 1, len(tasks))
+    function = file_scorer(plan, tuple(df.columns), tasks)
+    return mapped_in_arrow(numbered, function, _fields(df, plan))
+
+
 def _by_map_in_arrow(df: DataFrame, request: Request, options: Options, plan: Plan) -> DataFrame:
+    df, plan = _narrowed(df, request, options, plan)
+    return mapped_in_arrow(df, partition_scorer(plan, tuple(df.columns)), _fields(df, plan))
+
+
+def _narrowed(
+    df: DataFrame, request: Request, options: Options, plan: Plan
+) -> tuple[DataFrame, Plan]:
+    """Leave the columns out that neither feed the model nor stay, and bind what is left."""
     needed = sorted({*plan.keep, *used_columns(plan)})
-    if len(needed) < len(df.columns):
-        kept = tuple(df.columns[index] for index in plan.keep)
-        df = df.select(*(column(df.columns[index]) for index in needed))
-        plan = bind(request, arrow_schema(df.schema), evolve(options, keep=kept), plan.model)
-    fields = [df.schema.fields[index] for index in plan.keep] + output_fields(plan)
-    return mapped_in_arrow(df, partition_scorer(plan, tuple(df.columns)), fields)
+    if len(needed) == len(df.columns):
+        return df, plan
+    kept = tuple(df.columns[index] for index in plan.keep)
+    df = df.select(*(column(df.columns[index]) for index in needed))
+    return df, bind(request, arrow_schema(df.schema), evolve(options, keep=kept), plan.model)
+
+
+def _fields(df: DataFrame, plan: Plan) -> list[StructField]:
+    return [df.schema.fields[index] for index in plan.keep] + output_fields(plan)
 
 
 def mapped_in_arrow(

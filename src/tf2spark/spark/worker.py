@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from tf2spark.errors import Tf2SparkError
 from tf2spark.manifest import FileEntry
 from tf2spark.plan import ModelRef, Plan
+from tf2spark.runtime.parquet import ParquetTask, read_batches
 from tf2spark.runtime.scorer import batch_scorer, columns_beside, score_batches
 from tf2spark.runtime.session import CApiSession, Session
 from tf2spark.runtime.worker_session import session_of
@@ -81,6 +82,23 @@ def partition_scorer(plan: Plan, names: tuple[str, ...]) -> Callable[[Batches], 
             yield pa.RecordBatch.from_arrays(scored.columns, names=numbers(scored.num_columns))
 
     return score_partition
+
+
+def file_scorer(
+    plan: Plan, names: tuple[str, ...], tasks: Sequence[ParquetTask]
+) -> Callable[[Batches], Batches]:
+    """Return the function for `mapInArrow` over numbers of `tasks`, each of which reads its files.
+
+    `names` are the own names of the columns that it reads.
+    """
+    score = partition_scorer(plan, names)
+
+    def score_files(batches: Batches) -> Batches:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                yield from score(read_batches(tasks[number]))
+
+    return score_files
 
 
 def partition_recommender(
