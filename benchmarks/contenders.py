@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from benchmarks import environments
 from benchmarks.environments import Environment
 from benchmarks.harness import Bench, Contender
 
@@ -31,10 +32,10 @@ class Peer:
 
 APART = {
     "tensorflow": Peer(PLAIN, "plain_tensorflow", None, ()),
-    "mlflow": Peer(MLFLOW, "mlflow_udf", None, ("mlflow",)),
+    "mlflow": Peer(MLFLOW, "mlflow_udf", environments.MLFLOW, ("mlflow",)),
     "tensorflow-java": Peer(JAVA, "tensorflow_java", None, ()),
     "onnx": Peer(ONNX, "onnx_udf", None, ("onnxruntime", "tf2onnx")),
-    "ray": Peer(RAY, "ray_data", None, ("ray",)),
+    "ray": Peer(RAY, "ray_data", environments.RAY, ("ray",)),
     "implicit": Peer(IMPLICIT, "implicit_topk", None, ("implicit",)),
     "tfrs": Peer(TFRS, "tfrs_brute_force", None, ("tensorflow-recommenders",)),
 }
@@ -44,5 +45,5 @@ def apart(bench: Bench, name: str, given: Mapping[str, Any]) -> Contender:
     """Return the contender of a peer that lives apart; it starts when it is first run."""
     peer = APART[name]
     how = {"environment": peer.environment, "versions_of": peer.versions_of}
-    process = bench.apart(name, peer.module, given, **how)
+    process = bench.apart(name, peer.module, {"folder": str(bench.folder), **given}, **how)
     return Contender(peer.title, apart=process, python=False, peer=name)

@@ -80,16 +80,20 @@ class Report:
 
     def ratio(self, job: str, peer: str, slow: Timed, fast: Timed, *rows: int) -> Ratio:
         """Note a ratio for the plot, and return it. `rows`: the peer's and ours, if not equal."""
-        scale = rows[1] / rows[0] if rows else 1.0
-        pairs = [a / b * scale for a, b in zip(slow.seconds, fast.seconds, strict=True)]
-        core_seconds = slow.cores / max(fast.cores, 1e-9) * scale
-        times = slow.median / fast.median * scale
-        found = Ratio(job, peer, times, min(pairs), max(pairs), core_seconds)
-        self.ratios.append(found)
-        return found
+        self.ratios.append(ratio_of(job, peer, slow, fast, *rows))
+        return self.ratios[-1]
 
     def text(self) -> str:
         return "\n\n".join([f"## {self.title}", *self.parts])
+
+
+def ratio_of(job: str, peer: str, slow: Timed, fast: Timed, *rows: int) -> Ratio:
+    """Return how many times as long `slow` takes a row. `rows`: of both, if they aren't equal."""
+    scale = rows[1] / rows[0] if rows else 1.0
+    pairs = [a / b * scale for a, b in zip(slow.seconds, fast.seconds, strict=True)]
+    core_seconds = slow.cores / max(fast.cores, 1e-9) * scale
+    times = slow.median / fast.median * scale
+    return Ratio(job, peer, times, min(pairs), max(pairs), core_seconds)
 
 
 def compare(
@@ -133,15 +137,6 @@ def times_table(found: Mapping[str, Timed], rows: Mapping[str, int] | int) -> st
         )
     head = ["", "median s", "range s", "rows", "rows/s", "cores used", "core-s a million"]
     return markdown_table([*head, "peak private MB of a worker"], lines)
-
-
-def ratio(slow: Timed, fast: Timed, slow_rows: int = 1, fast_rows: int = 1) -> tuple[float, str]:
-    """Return the ratio of the median times a row, and its spread from round to round as text."""
-    scale = fast_rows / slow_rows
-    pairs = [a / b * scale for a, b in zip(slow.seconds, fast.seconds, strict=True)]
-    cpu = slow.cores / fast.cores * scale
-    spread = f", {min(pairs):.2f} to {max(pairs):.2f} by round, {cpu:.2f} in core-seconds"
-    return slow.median / fast.median * scale, spread
 
 
 def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

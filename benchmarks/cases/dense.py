@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from benchmarks import data, floors, models
-from benchmarks.cases.rows import COLUMN_FLOOR, FLOOR, PEER, READ, US, bound, run_rows
+from benchmarks.cases.rows import COLUMN_FLOOR, FLOOR, PEER, READ, US, US_BY_SPARK, bound, run_rows
 from benchmarks.contenders import JAVA, MLFLOW, apart
 from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
@@ -46,10 +46,12 @@ def _with_kept(
     keep: Sequence[str],
     others: Sequence[Contender],
 ) -> None:
-    ours = Contender(US, lambda: scored(path, df, keep, fetch={"score": "output_0"}))
+    fetch = {"score": "output_0"}
+    ours = Contender(US, lambda: scored(path, df, keep, fetch=fetch))
     theirs = Contender(PEER, lambda: df.select(*keep, udf("features").alias("score")), peer=PEER)
     contenders = [
         ours,
+        Contender(US_BY_SPARK, lambda: scored(path, df, keep, read="spark", fetch=fetch)),
         theirs,
         *others,
         Contender(FLOOR, lambda: floors.map_in_arrow(df, keep)),

@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from benchmarks import data, floors, models
-from benchmarks.cases.rows import FLOOR, PEER, READ, US, bound, run_rows
+from benchmarks.cases.rows import FLOOR, PEER, READ, US, US_BY_SPARK, bound, run_rows
 from benchmarks.contenders import JAVA, apart
 from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
@@ -58,6 +58,7 @@ def run(bench: Bench) -> Report:
     ]
     contenders = [
         Contender(US, lambda: scored(path, df, keep, feed=FEED)),
+        Contender(US_BY_SPARK, lambda: scored(path, df, keep, read="spark", feed=FEED)),
         *dense,
         Contender(PAIRS, lambda: _pairs(df, path), ROWS_IN, peer=PEER),
         *(apart(bench, name, given) for name in PEERS[1:]),

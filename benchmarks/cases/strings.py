@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import data, floors, models
-from benchmarks.cases.rows import COLUMN_FLOOR, FLOOR, PEER, READ, US, bound, run_rows
+from benchmarks.cases.rows import COLUMN_FLOOR, FLOOR, PEER, READ, US, US_BY_SPARK, bound, run_rows
 from benchmarks.contenders import MLFLOW, apart
 from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
@@ -25,6 +25,7 @@ def run(bench: Bench) -> Report:
     udf = peer.strings_udf(path)
     contenders = [
         Contender(US, lambda: scored(path, df, keep, fetch=fetch)),
+        Contender(US_BY_SPARK, lambda: scored(path, df, keep, read="spark", fetch=fetch)),
         Contender(PEER, lambda: df.select("id", udf(*names).alias("score")), peer=PEER),
         *(apart(bench, name, given) for name in PEERS[1:]),
         Contender(FLOOR, lambda: floors.map_in_arrow(df, keep)),
