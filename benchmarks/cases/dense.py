@@ -14,7 +14,7 @@ from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
 from benchmarks.reports import Report
 from benchmarks.scoring import chosen_carrier, scored
-from benchmarks.stages import stages_table
+from benchmarks.stages import Stages, stages_of, stages_table
 
 WIDTH = 128
 PEERS = ("predict_batch_udf", "mlflow", "tensorflow-java", "tensorflow", "onnx", "ray")
@@ -26,9 +26,9 @@ def run(bench: Bench) -> Report:
     df = data.dense(bench.spark, bench.folder, rows)
     path = models.path_of(bench.folder, f"mlp-{WIDTH}")
     udf = peer.dense_udf(path, WIDTH)
-    _with_kept(bench, report, df, path, udf, ["id"], _apart(bench, df, path))
-    _with_kept(bench, report, df, path, udf, ["id", "features"], [])
-    report.add(stages_table(path, df, min(rows, 200_000), fetch={"score": "output_0"}))
+    for keep, others in ((["id"], _apart(bench, df, path)), (["id", "features"], [])):
+        stages = stages_of(path, df, min(rows, 200_000), keep=keep, fetch={"score": "output_0"})
+        _with_kept(bench, report, df, path, udf, keep, others, stages)
     return report
 
 
@@ -45,6 +45,7 @@ def _with_kept(
     udf: Any,
     keep: Sequence[str],
     others: Sequence[Contender],
+    stages: Stages,
 ) -> None:
     fetch = {"score": "output_0"}
     ours = Contender(US, lambda: scored(path, df, keep, fetch=fetch))
@@ -62,4 +63,5 @@ def _with_kept(
     report.add(f"### {kept} kept (ours by {chosen_carrier(scored(path, df, keep))})")
     asked = {PEER: 1.4, MLFLOW: 1.5, JAVA: 1.0}
     found = run_rows(bench, report, f"dense rows, {kept} kept", contenders, df.count(), asked)
-    report.add(bound(found))
+    report.add(bound(found, df.count(), stages))
+    report.add(stages_table(stages))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness import Bench, Contender, alternate, answers, end
 from benchmarks.reports import Report, compare, markdown_table, ratio_of, times_table
+from benchmarks.stages import READING, Stages
 from benchmarks.timed import Timed
 
 US, PEER = "tf2spark", "predict_batch_udf"
@@ -80,22 +81,20 @@ def _against(
         report.target(f"Faster than {one.peer}, {job}", asked[one.peer], one.times, one.spread)
 
 
-def bound(found: Mapping[str, Timed]) -> str:
-    """Say what our CPU time consists of, and how far we lie over the floors."""
+def bound(found: Mapping[str, Timed], rows: int, stages: Stages) -> str:
+    """Say what our CPU time consists of, and how far we lie from the floors."""
     us, read = found[US].cores, found[READ].cores
-    floors = [one for one in (FLOOR, COLUMN_FLOOR) if one in found]
-    lower = min(floors, key=lambda name: found[name].cores)
-    over = found[US].median / found[FLOOR].median
-    if us < found[lower].cores:
-        return (
-            f"Our {us:.1f} core-seconds are fewer than the {found[lower].cores:.1f} of a Python "
-            f"function that does nothing ({lower}): the worker reads the files itself. By the "
-            f"clock {over:.2f} x a mapInArrow that does nothing."
-        )
-    carried = found[lower].cores - read
+    ours = {name: seconds * rows / 1e6 for name, seconds in stages.items()}
+    run, reading, whole = ours["TensorFlow's run"], ours[READING], sum(ours.values())
+    by_spark = found[US_BY_SPARK].cores
+    lower = min((found[one].cores, one) for one in (FLOOR, COLUMN_FLOOR) if one in found)
     return (
-        f"Of our {us:.1f} core-seconds, Spark's reading takes {read / us:.0%}, carrying the rows "
-        f"to Python and back {carried / us:.0%} (what {lower} takes beyond reading), and "
-        f"{(us - read - carried) / us:.0%} are ours and TensorFlow's. By the clock {over:.2f} x a "
-        f"mapInArrow that does nothing."
+        f"What bounds us: of our {us:.1f} core-seconds, decoding Parquet takes {reading / us:.0%}, "
+        f"TensorFlow's run {run / us:.0%}, the rest of our loop {(whole - run - reading) / us:.0%} "
+        f"(by the stages below); {max(us - whole, 0) / us:.0%} are Spark's tasks and the way of "
+        f"the results back through the JVM. Where Spark reads ({by_spark:.1f} core-seconds), its "
+        f"reading takes {read / by_spark:.0%}, carrying the rows to Python and back "
+        f"{(lower[0] - read) / by_spark:.0%} (what {lower[1]} takes beyond reading). By the clock "
+        f"we take {found[US].median / found[FLOOR].median:.2f} of a mapInArrow that does nothing, "
+        f"with Spark reading {found[US_BY_SPARK].median / found[FLOOR].median:.2f}."
     )

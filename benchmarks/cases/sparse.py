@@ -23,7 +23,7 @@ from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
 from benchmarks.reports import Report
 from benchmarks.scoring import chosen_carrier, scored
-from benchmarks.stages import stages_table
+from benchmarks.stages import stages_of, stages_table
 
 PEERS = ("predict_batch_udf", "tensorflow-java", "tensorflow")
 FEED = {"ids": "features.indices", "values": "features.values"}
@@ -71,8 +71,9 @@ def run(bench: Bench) -> Report:
     report.add(f"id kept (ours by {chosen_carrier(scored(path, df, keep, feed=FEED))})")
     asked = {VECTOR: 10, NONZERO: 10, JAVA: 1}
     found = run_rows(bench, report, "sparse rows", contenders, counts, asked, groups)
-    report.add(bound(found))
-    report.add(stages_table(path, df, min(rows, 200_000), feed=FEED))
+    stages = stages_of(path, df, min(rows, 200_000), feed=FEED)
+    report.add(bound(found, rows, stages))
+    report.add(stages_table(stages))
     return report
 
 

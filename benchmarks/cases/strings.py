@@ -9,7 +9,7 @@ from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
 from benchmarks.reports import Report
 from benchmarks.scoring import chosen_carrier, scored
-from benchmarks.stages import stages_table
+from benchmarks.stages import stages_of, stages_table
 
 PEERS = ("predict_batch_udf", "mlflow", "tensorflow")
 
@@ -34,6 +34,7 @@ def run(bench: Bench) -> Report:
     ]
     report.add(f"id kept (ours by {chosen_carrier(scored(path, df, keep))})")
     found = run_rows(bench, report, "string rows", contenders, rows, {PEER: 2, MLFLOW: 1.5})
-    report.add(bound(found))
-    report.add(stages_table(path, df, min(rows, 200_000), fetch=fetch))
+    stages = stages_of(path, df, min(rows, 200_000), fetch=fetch)
+    report.add(bound(found, rows, stages))
+    report.add(stages_table(stages))
     return report
