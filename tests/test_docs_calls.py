@@ -20,7 +20,7 @@ from tf2spark.recommending import make_asked
 
 _DOCS = Path(__file__).parent.parent / "docs"
 _PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md", "recommend.md"]
-_OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible", "model_column"}
+_OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible", "model_column", "read"}
 _UNASKED = {"mode": "failfast"}  # what `plan` doesn't take
 
 

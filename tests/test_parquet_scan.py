@@ -385,6 +385,23 @@ def test_other_formats_are_left_to_spark(
     assert mlp.score(stream).isStreaming
 
 
+def test_a_catalogs_table_has_the_files_of_the_action(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """It is left to Spark, which looks again; "worker" takes the files of the call."""
+    df = spark.read.parquet(written(tmp_path / "t"))
+    df.write.option("path", str(tmp_path / "stored")).saveAsTable("parquet_scan_table")
+    try:
+        table = spark.table("parquet_scan_table")
+        scored, by_worker = mlp.score(table), mlp.score(table, read="worker")
+        df.write.insertInto("parquet_scan_table")
+        assert (reads(scored), reads(by_worker)) == ("spark", "worker")
+        assert by_worker.count() == _ROWS
+        assert scored.count() == mlp.score(table, read="spark").count()
+    finally:
+        spark.sql("DROP TABLE parquet_scan_table")
+
+
 @pytest.mark.parametrize(
     "setting",
     [

@@ -57,7 +57,8 @@ def tasks_of(df: DataFrame, batch_rows: int, *, look: bool) -> list[ParquetTask]
     Args:
         df: The table, of just the columns that are needed.
         batch_rows: The most rows of one run of the model, of which a batch has a multiple.
-        look: Open every file's footer and see that its columns are what the table says.
+        look: Take nothing on trust: open every file's footer and see that its columns are what the
+            table says, and refuse a catalog's table, which may have other files when the job runs.
 
     Raises:
         NotReadable: The table is more than a scan, or of a kind that isn't known to come out equal.
@@ -67,7 +68,7 @@ def tasks_of(df: DataFrame, batch_rows: int, *, look: bool) -> list[ParquetTask]
         raise NotReadable("a Spark Connect session doesn't show its plans")
     _check_settings(df.sparkSession)
     try:
-        names, partitions = _scanned(df)
+        names, partitions = _scanned(df, look=look)
     except NotReadable:
         raise
     except Exception as error:  # Spark's classes aren't an interface: each release may differ
@@ -113,7 +114,7 @@ def _check_settings(spark: SparkSession) -> None:
         raise NotReadable(f"{_ENCRYPTION} is set, so files may be encrypted")
 
 
-def _scanned(df: DataFrame) -> tuple[list[str], list[tuple[FileRange, ...]]]:
+def _scanned(df: DataFrame, *, look: bool) -> tuple[list[str], list[tuple[FileRange, ...]]]:
     """Return the columns' names in the files and, for each task, what it reads."""
     query: Any = df._jdf.queryExecution()
     # First what is there already: making a physical plan for a large query takes a while.
@@ -122,6 +123,10 @@ def _scanned(df: DataFrame) -> tuple[list[str], list[tuple[FileRange, ...]]]:
     scan = _scan_below(plan)
     relation = scan.relation()
     _check_relation(relation)
+    if look and scan.tableIdentifier().isDefined():
+        raise NotReadable(
+            "it is a table of the catalog, and may have other files when the job runs"
+        )
     if scan.bucketedScan():
         raise NotReadable("it is read by buckets")
     if not scan.fileConstantMetadataColumns().isEmpty():
