@@ -69,8 +69,9 @@ $(SPARK35)/.setup-done: pyproject.toml constraints.txt | $(VENV)/.setup-done
 		'pyspark==3.5.9' pandas tensorflow-cpu hypothesis pytest pytest-timeout -e .
 	@touch $@
 
-bench: setup  ## Us and the peers in turns: make bench CASES="dense strings" SCALE=small|full
-	@PYTHONPATH=. $(BIN)/python -m benchmarks $(CASES) --scale $(or $(SCALE),small)
+bench: setup  ## Us and the peers in turns: make bench [CASES="dense strings"] [PEER=mlflow] [SCALE=full]
+	@PYTHONPATH=. $(BIN)/python -m benchmarks $(CASES) --scale $(or $(SCALE),small) \
+		$(if $(PEER),--peer $(PEER),--write)
 
 format: setup  ## Write the code in the project's format
 	@$(BIN)/ruff check --fix-only -q .
