@@ -36,8 +36,8 @@ APART = {
     "tensorflow-java": Peer(JAVA, "tensorflow_java", None, ()),
     "onnx": Peer(ONNX, "onnx_udf", None, ("onnxruntime", "tf2onnx")),
     "ray": Peer(RAY, "ray_data", environments.RAY, ("ray",)),
-    "implicit": Peer(IMPLICIT, "implicit_topk", None, ("implicit",)),
-    "tfrs": Peer(TFRS, "tfrs_brute_force", None, ("tensorflow-recommenders",)),
+    "implicit": Peer(IMPLICIT, "implicit_topk", environments.IMPLICIT, ("implicit",)),
+    "tfrs": Peer(TFRS, "tfrs_brute_force", environments.TFRS, ("tensorflow-recommenders",)),
 }
 
 

@@ -72,3 +72,11 @@ def _install(python: Path, packages: tuple[str, ...]) -> None:
 
 PLOTS = Environment("plots", ("matplotlib==3.11.2",))
 MLFLOW = Environment("mlflow", ("mlflow==3.17.2", "tensorflow-cpu==2.21.0", "pyspark==4.3.0"))
+RAY = Environment("ray", ("ray[data]==2.60.0", "tensorflow-cpu==2.21.0"))
+IMPLICIT = Environment("implicit", ("implicit==0.7.3", "pyarrow==26.0.1"))
+# Without what they need, which is the TensorFlow that isn't tensorflow-cpu.
+TFRS = Environment(
+    "tfrs",
+    ("tensorflow-cpu==2.21.0", "pyarrow==26.0.1"),
+    ("tf-keras==2.21.0", "tensorflow-recommenders==0.7.7"),
+)
