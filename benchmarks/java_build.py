@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from tf2spark.spark.java import MINIMUM, find_java
 
 _SPARK_JARS = Path(pyspark.__file__).parent / "jars"
 _FETCH_SECONDS = 800
+_REASON = re.compile("not found|error|exception", re.IGNORECASE)
 
 
 def class_path(sources: Path, folder: Path) -> list[str]:
@@ -76,9 +78,18 @@ def _compile(java: Sequence[Path], jars: Path, to: Path) -> None:
 
 
 def _run(what: str, command: list[str]) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{what}: not done after {_FETCH_SECONDS} s") from error
     if done.returncode:
-        said = " / ".join((done.stdout + done.stderr).strip().splitlines()[-6:])
-        raise Unavailable(f"{what}: {said}")
+        raise Unavailable(f"{what}: {' / '.join(_reasons(done.stdout + done.stderr))}")
+
+
+def _reasons(said: str) -> list[str]:
+    """Return the first lines that say what went wrong; addresses are for the log alone."""
+    lines = list(dict.fromkeys(line.strip(" :\t") for line in said.splitlines()))
+    reasons = [line for line in lines if _REASON.search(line) and "://" not in line]
+    return reasons[:3] or ["it doesn't say why"]
