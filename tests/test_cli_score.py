@@ -69,6 +69,16 @@ class TestScore:
         )
         assert rows_of(tmp_path / "out") == here.to_pylist()
 
+    def test_workers_that_are_to_read_say_why_they_cannot(
+        self, lookups: str, table: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """A table that has rows counted on its way in is more than its files."""
+        command = ["score", lookups, "--input", table, "--read", "worker"]
+        assert run([*command, "--output", str(tmp_path / "out")]) == 0
+        more = ["--mode", "dropmalformed", "--output", str(tmp_path / "other")]
+        assert run([*command, *more]) == 2
+        assert 'read="worker": ' in capsys.readouterr().err
+
     @pytest.mark.parametrize("kind", ["json", "orc"])
     def test_reads_and_writes_other_formats(
         self, kind: str, lookups: str, table: str, tmp_path: Path, spark: SparkSession

@@ -97,7 +97,8 @@ def main(master: str, model_path: str, table: str) -> None:
     done.set()
     killer.join()
     whole = same_as_here(scored, model, table)
-    by_map = model.score(frame, keep=["id"], mode="dropmalformed", reproducible=True)
+    # The table is one that workers read by themselves.
+    by_map = model.score(frame, keep=["id"], reproducible=True, read="spark")
     report = {
         "partitions": frame.rdd.getNumPartitions(),
         "executors": spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1,

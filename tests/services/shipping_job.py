@@ -103,8 +103,9 @@ def main(master: str, model_path: str, table: str, python: str, *settings: str) 
     jobs = {
         "savedmodel": (model.score(frame, keep=["id"], reproducible=True), wants),
         "package": (package.score(frame, keep=["id"], reproducible=True), wants_of_package),
+        # The table is one that workers read by themselves.
         "by_map_in_arrow": (
-            model.score(frame, keep=["id"], mode="dropmalformed", reproducible=True),
+            model.score(frame, keep=["id"], reproducible=True, read="spark"),
             wants,
         ),
     }
