@@ -13,7 +13,7 @@ from benchmarks.harness import Bench, Contender
 
 PLAIN = "TensorFlow in one process, no Spark"
 MLFLOW = "MLflow spark_udf"
-JAVA = "TensorFlow Java in the JVM"
+JAVA = "TensorFlow Java 1.1.0 in the JVM"
 ONNX = "ONNX Runtime in predict_batch_udf"
 RAY = "Ray Data map_batches"
 IMPLICIT = "implicit"
@@ -34,7 +34,7 @@ APART = {
     "tensorflow": Peer(PLAIN, "plain_tensorflow", None, ()),
     "mlflow": Peer(MLFLOW, "mlflow_udf", environments.MLFLOW, ("mlflow",)),
     "tensorflow-java": Peer(JAVA, "tensorflow_java", None, ()),
-    "onnx": Peer(ONNX, "onnx_udf", None, ("onnxruntime", "tf2onnx")),
+    "onnx": Peer(ONNX, "onnx_udf", environments.ONNX, ("onnxruntime", "tf2onnx")),
     "ray": Peer(RAY, "ray_data", environments.RAY, ("ray",)),
     "implicit": Peer(IMPLICIT, "implicit_topk", environments.IMPLICIT, ("implicit",)),
     "tfrs": Peer(TFRS, "tfrs_brute_force", environments.TFRS, ("tensorflow-recommenders",)),

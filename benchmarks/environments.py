@@ -80,3 +80,14 @@ TFRS = Environment(
     ("tensorflow-cpu==2.21.0", "pyarrow==26.0.1"),
     ("tf-keras==2.21.0", "tensorflow-recommenders==0.7.7"),
 )
+ONNX = Environment(
+    "onnx",
+    (
+        "onnxruntime==1.32.0",
+        "tf2onnx==1.17.0",
+        "tensorflow-cpu==2.21.0",
+        "pyspark==4.3.0",
+        "pandas==2.3.3",
+        "pyarrow==26.0.1",
+    ),
+)

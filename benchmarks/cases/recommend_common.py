@@ -93,14 +93,11 @@ def run_ways(
         us, *others = [way for way in ways if way.scores and way.name in found]
         for way in others:
             one = report.ratio(job, way.name, found[way.name], found[US], way.users, us.users)
-            spread = (
-                f", {one.low:.2f} to {one.high:.2f} by round, {one.core_seconds:.2f} in CPU time"
-            )
+            what = f"More pairs a second than {way.name}"
             if way.name in asked:
-                what = f"More pairs a second than {way.name}"
-                report.target(what, asked[way.name], one.times, spread)
+                report.target(what, asked[way.name], one.times, one.spread)
             else:
-                report.add(f"More pairs a second than {way.name}: {one.times:.2f} x{spread}.")
+                report.add(f"{what}: {one.times:.2f} x{one.spread}.")
         for way in others:
             mine, theirs = _both_answers(bench, catalog, us, way, made[way.name])
             agree(report, US, mine, way.name, theirs)

@@ -44,7 +44,7 @@ def run(bench: Bench) -> Report:
         ),
         max(users // 2, 50),
     )
-    onnx = apart("onnx", max(users // 20, 20), model=path, k=K)
+    onnx = apart("onnx", max(users // 10, 20), model=path, k=K)
     asked = {SEED: 1.8}
     found = run_ways(bench, report, catalog, [us, seed, onnx], job="wide-and-deep", asked=asked)
     report.add(planned(models.path_of(bench.folder, "catalog-wide-deep"), catalog, K, FEED))

@@ -79,6 +79,12 @@ def best_of_towers(users: DataFrame, items: DataFrame, udf: Any, k: int) -> Data
     return _ranked(pairs.select("user_id", "item_id", udf("user", "item").alias("score")), k)
 
 
+def best_of_ids(users: DataFrame, items: DataFrame, udf: Any, k: int) -> DataFrame:
+    """Cross two tables of ids: `user_id` and `user_ids`, `item_id` and `item_ids`."""
+    pairs = users.crossJoin(F.broadcast(items))
+    return _ranked(pairs.select("user_id", "item_id", udf(_side_by_side("ids")).alias("score")), k)
+
+
 def best_of_vectors(users: DataFrame, items: DataFrame, udf: Any, k: int) -> DataFrame:
     """Cross two tables of vectors; return rows of `user_id`, `item_id` and `score`, best first."""
     return _best(_opened(users, "user"), _opened(items, "item"), udf, ["indices", "values"], k)
