@@ -10,7 +10,8 @@ from typing import Literal
 
 from attrs import define, field
 
-Kind = Literal["driver", "JVM", "worker"]
+Kind = Literal["driver", "JVM", "worker", "service"]
+_KINDS: Mapping[str, Kind] = {"java": "JVM", "raylet": "service", "gcs_server": "service"}
 _EVERY_SECONDS = 0.25
 
 
@@ -120,7 +121,7 @@ def processes_below(root: int) -> dict[int, Kind]:
         parents[pid], names[pid] = int(after.split()[1]), before.partition("(")[2]
     found: dict[int, Kind] = {root: "driver"}
     while more := {pid for pid, parent in parents.items() if parent in found} - set(found):
-        found |= {pid: "JVM" if names[pid] == "java" else "worker" for pid in more}
+        found |= {pid: _KINDS.get(names[pid], "worker") for pid in more}
     return found
 
 

@@ -52,7 +52,7 @@ def serve(make: Callable[..., Job]) -> None:
                 job.answer(*rest)
         except BaseException as error:
             traceback.print_exc()
-            reply["error"] = f"{type(error).__name__}: {error}"
+            reply["error"] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         print(json.dumps(reply), file=replies, flush=True)
         if what == "end":
             break

@@ -11,9 +11,9 @@ def predict(batch: Any, model: str) -> Any:
     import pyarrow as pa
     import tensorflow as tf
 
+    score = _loaded(model).signatures["serving_default"]
     features = batch.column("features").combine_chunks().flatten().to_numpy()
-    fed = tf.constant(features.reshape(batch.num_rows, -1))
-    scores = _loaded(model).signatures["serving_default"](features=fed)["output_0"]
+    scores = score(features=tf.constant(features.reshape(batch.num_rows, -1)))["output_0"]
     return pa.table({"id": batch.column("id"), "score": scores.numpy().reshape(-1)})
 
 
