@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from benchmarks import machine, results
-from benchmarks.cases import CASES, PEERS
+from benchmarks.cases import CASES, EXTRA, PEERS
 from benchmarks.environments import PLOTS, python_of
 from benchmarks.harness import Bench
 from benchmarks.pools import start_session
@@ -66,12 +66,14 @@ def draw() -> None:
 
 
 def _cases_of(peer: str | None) -> list[str]:
-    return [name for name in CASES if peer is None or peer in PEERS.get(name, ())]
+    if peer is None:
+        return [name for name in CASES if name not in EXTRA]
+    return [name for name in CASES if peer in PEERS.get(name, ())]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=_help())
     peers = sorted({peer for names in PEERS.values() for peer in names})
     parser.add_argument("--peer", choices=peers, help="only this peer, in the cases that have it")
     parser.add_argument("--scale", choices=("small", "full"), default="small")
@@ -90,6 +92,10 @@ def _arguments() -> argparse.Namespace:
     if unknown := set(asked.cases) - set(CASES):
         parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     return asked
+
+
+def _help() -> str:
+    return f"of {', '.join(CASES)}; all but {', '.join(sorted(EXTRA))} where none is named"
 
 
 def _written_by(report: Report, asked: argparse.Namespace) -> str:

@@ -60,3 +60,6 @@ PEERS: dict[str, tuple[str, ...]] = {
     "recommend-towers": recommend_towers.PEERS,
 }
 """The peers of each case, by the names that ``--peer`` has for them."""
+
+EXTRA = frozenset({"carriers", "peer-settings", "shipping"})
+"""Cases that run only when they are named: of use to those who work on tf2spark."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.contenders import PLAIN
 from benchmarks.harness import Bench, Contender, alternate, answers, end
 from benchmarks.reports import Report, compare, markdown_table, ratio_of, times_table
 from benchmarks.stages import READING, Stages
@@ -41,6 +42,7 @@ def run_rows(
         found = alternate(bench, contenders, report)
         report.add(times_table(found, rows))
         _against(report, job, found, rows, asked)
+        _per_core(report, job)
         for group in groups or [contenders]:
             _agree(bench, report, [one for one in group if _scored(one, found)])
     finally:
@@ -79,6 +81,13 @@ def _against(
     report.add(markdown_table([*head, f"/ {US_BY_SPARK}", "core-seconds"], lines))
     for one in [each for each in report.ratios if each.job == job and each.peer in asked]:
         report.target(f"Faster than {one.peer}, {job}", asked[one.peer], one.times, one.spread)
+
+
+def _per_core(report: Report, job: str) -> None:
+    """Hold us against TensorFlow alone, which has no tasks to start and no results to hand on."""
+    for one in report.ratios:
+        if (one.job, one.peer) == (job, PLAIN):
+            report.target(f"Of {PLAIN}, rows a core-second, {job}", 0.8, one.core_seconds)
 
 
 def bound(found: Mapping[str, Timed], rows: int, stages: Stages) -> str:
