@@ -22,8 +22,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 def main() -> int:
     """Run what the command line says; 1 where answers differ."""
     asked = _arguments()
+    place = results.place_of(asked.scale)
     if asked.draw:
-        draw()
+        draw(place)
         return 0
     asked.folder.mkdir(parents=True, exist_ok=True)
     spark = start_session(asked.cores)
@@ -34,7 +35,8 @@ def main() -> int:
         print(f"\n{reports[-1].text()}\n", flush=True)
     spark.stop()
     if asked.write:
-        draw()
+        draw(place)
+        print(f"written: {place / 'RESULTS.md'}", file=sys.stderr)
     wrong = [report.name for report in reports if not report.agreed]
     print(f"{len(reports)} cases in {time.perf_counter() - start:.0f} s", file=sys.stderr)
     print(f"answers differ: {', '.join(wrong)}" if wrong else "all answers agree", file=sys.stderr)
@@ -52,16 +54,17 @@ def _run(name: str, bench: Bench, asked: argparse.Namespace) -> Report:
         f"the case took {time.perf_counter() - start:.0f} s."
     )
     if asked.write:  # after each case, so that an interrupted run keeps what it has measured
-        results.keep(report, _written_by(report, asked))
-        results.write_document()
+        place = results.place_of(asked.scale)
+        results.keep(place, report, _written_by(report, asked))
+        results.write_document(place)
     return report
 
 
-def draw() -> None:
+def draw(place: Path) -> None:
     """Write `RESULTS.md` and its plots from the kept results."""
-    results.write_document()
-    plots = results.HERE / "plots"
-    command = [python_of(PLOTS), "-m", "benchmarks.plots", str(results.FOLDER), str(plots)]
+    results.write_document(place)
+    folders = [str(place / name) for name in ("results", "plots")]
+    command = [python_of(PLOTS), "-m", "benchmarks.plots", *folders]
     subprocess.run(command, check=True, cwd=_ROOT)
 
 
@@ -80,8 +83,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="rows instead of the case's own number")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each (default: 5)")
     parser.add_argument("--cores", type=int, default=2, help="cores of Spark (default: 2)")
-    parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
-    parser.add_argument("--draw", action="store_true", help="only write it and its plots anew")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write RESULTS.md and its plots: full runs to benchmarks/, else to benchmarks/small/",
+    )
+    parser.add_argument("--draw", action="store_true", help="only write these anew")
     parser.add_argument(
         "--folder",
         type=Path,

@@ -1,4 +1,7 @@
-"""What cases found, kept as JSON, a file a case; `RESULTS.md` and the plots are written from it."""
+"""What cases found, kept as JSON, a file a case; `RESULTS.md` and the plots are written from it.
+
+Full runs are kept beside this file, small ones in a folder `small` that isn't committed.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from attrs import asdict
 from benchmarks.reports import Growth, Ratio, Report, markdown_table
 
 HERE = Path(__file__).parent
-FOLDER = HERE / "results"
-DOCUMENT = HERE / "RESULTS.md"
 
 _HEAD = """# Benchmarks
 
@@ -25,9 +26,15 @@ else the machine does. The answers were compared in every case. `make bench` run
 """
 
 
-def keep(report: Report, written_by: str) -> None:
+def place_of(scale: str) -> Path:
+    """Return the folder of the results of full or small runs."""
+    return HERE if scale == "full" else HERE / scale
+
+
+def keep(place: Path, report: Report, written_by: str) -> None:
     """Write a case's JSON."""
-    FOLDER.mkdir(exist_ok=True)
+    folder = place / "results"
+    folder.mkdir(parents=True, exist_ok=True)
     found = {
         "name": report.name,
         "text": report.text(),
@@ -36,27 +43,27 @@ def keep(report: Report, written_by: str) -> None:
         "ratios": [asdict(one) for one in report.ratios],
         "growths": [asdict(one) for one in report.growths],
     }
-    (FOLDER / f"{report.name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / f"{report.name}.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
-def kept() -> list[dict[str, Any]]:
+def kept(place: Path) -> list[dict[str, Any]]:
     """Return what the files have, in the order of the cases."""
     from benchmarks.cases import CASES
 
-    files = [FOLDER / f"{name}.json" for name in CASES]
+    files = [place / "results" / f"{name}.json" for name in CASES]
     return [json.loads(file.read_text()) for file in files if file.exists()]
 
 
-def write_document() -> None:
+def write_document(place: Path) -> None:
     """Write `RESULTS.md` from the files."""
-    found = kept()
+    found = kept(place)
     parts = [_HEAD.strip(), "![How many times as long the peers take](plots/ratios.svg)"]
     parts += [_targets(found), _ratios(found)]
     for one in found:
         parts.append(one["text"])
         parts += [f"![{each['name']}](plots/{each['name']}.svg)" for each in one["growths"]]
         parts.append(one["written_by"])
-    DOCUMENT.write_text("\n\n".join(parts) + "\n")
+    (place / "RESULTS.md").write_text("\n\n".join(parts) + "\n")
 
 
 def ratios(found: list[dict[str, Any]]) -> list[Ratio]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,18 +62,14 @@ def test_missed_targets_are_said() -> None:
     assert "(asked: 1 x, met)" in report.parts[1]
 
 
-def test_document_and_plots_come_from_the_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_document_and_plots_come_from_the_results(tmp_path: Path) -> None:
     """RESULTS.md has every kept case, its ratios, what was missed, and a link to each plot."""
-    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
-    monkeypatch.setattr(results, "DOCUMENT", tmp_path / "RESULTS.md")
     report = Report("dense: a case")
     report.ratio("dense rows", "a peer", timed("peer", 3.0, 3.0), timed("we", 1.0, 2.0))
     report.target("Faster than a peer", 5, 2)
     report.growths.append(Growth("growth-x", "rows", "seconds", (1, 10), {"we": (1, 2)}))
-    results.keep(report, "Written by hand.")
-    results.write_document()
+    results.keep(tmp_path, report, "Written by hand.")
+    results.write_document(tmp_path)
     text = (tmp_path / "RESULTS.md").read_text()
     for part in (
         "## dense: a case",
@@ -82,16 +79,31 @@ def test_document_and_plots_come_from_the_results(
         "Written by hand.",
     ):
         assert part in text
-    assert results.growths(results.kept())[0].lines == {"we": [1, 2]}
+    assert results.growths(results.kept(tmp_path))[0].lines == {"we": [1, 2]}
 
 
 def test_kept_results_are_of_cases_that_exist() -> None:
     """The committed results belong to cases that can be run again, and the document is theirs."""
-    names = {file.stem for file in results.FOLDER.glob("*.json")}
-    assert names <= set(CASES)
-    for name in names:
-        kept = json.loads((results.FOLDER / f"{name}.json").read_text())
-        assert kept["text"] in results.DOCUMENT.read_text()
+    files = list((results.HERE / "results").glob("*.json"))
+    assert {file.stem for file in files} <= set(CASES)
+    document = (results.HERE / "RESULTS.md").read_text()
+    for file in files:
+        kept = json.loads(file.read_text())
+        assert kept["text"] in document
+        assert all(
+            (results.HERE / "plots" / f"{one['name']}.svg").exists() for one in kept["growths"]
+        )
+
+
+def test_readme_has_the_numbers_of_the_results() -> None:
+    """Each ratio in the README's table is the one that is kept, to two digits."""
+    found = {(one.job, one.peer): one.times for one in results.ratios(results.kept(results.HERE))}
+    readme = (ROOT / "README.md").read_text()
+    lines = re.findall(r"^\| (.+?) \| (.+?) \| ([\d.,]+) x \|$", readme, re.MULTILINE)
+    assert len(lines) > 5
+    for job, peer, written in lines:
+        times = found[job, peer.replace("`", "")]
+        assert float(written.replace(",", "")) == float(f"{times:.2g}"), (job, peer, times)
 
 
 def test_every_peer_that_can_be_asked_for_exists() -> None:

@@ -465,6 +465,17 @@ def test_unsigned_and_annotated_types_are_left_to_spark(
         assert reads(mlp.score(df)) == "spark"
 
 
+def test_very_many_columns_are_left_to_spark(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """A worker would hold a page of each; only those that are needed count."""
+    others = {f"c{number}": np.zeros(_ROWS) for number in range(220)}
+    df = spark.read.parquet(written(tmp_path / "wide", others))
+    assert reads(mlp.score(df)) == "spark"
+    assert reads(mlp.score(df, read="worker")) == "worker"
+    assert_same(mlp, df, keep=["id", "c7"])
+
+
 def test_many_files_are_left_to_spark(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

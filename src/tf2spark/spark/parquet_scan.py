@@ -40,6 +40,8 @@ _PLAIN = (
     t.StringType, t.BinaryType,
 )  # fmt: skip
 _MOST_RANGES = 4096
+# Each holds a page of its own, of about 1 MB: the benchmark `growth-columns` has 420 MB for 200.
+_MOST_LEAVES = 200
 # Footers that the driver looks at: about a millisecond each.
 _MOST_FILES = 256
 # Twice as many take 20 MB more of a worker, and no less time.
@@ -76,6 +78,7 @@ def tasks_of(df: DataFrame, batch_rows: int, *, look: bool) -> list[ParquetTask]
     kinds = [one.type for one in arrow_schema(df.schema)]
     columns = pa.schema(list(zip(names, kinds, strict=True)))
     if look:
+        _check_width(df.schema)
         _check_files(partitions, columns)
     rows = _batch_rows(df.sparkSession, batch_rows)
     return [ParquetTask(ranges, columns, rows) for ranges in partitions]
@@ -93,6 +96,23 @@ def _check_types(schema: t.StructType) -> None:
             )
         if any("DEFAULT" in key for key in one.metadata):
             raise NotReadable(f'its column "{one.name}" has a default, which files don\'t have')
+
+
+def _check_width(schema: t.StructType) -> None:
+    leaves = sum(_leaves(one.dataType) for one in schema.fields)
+    if leaves > _MOST_LEAVES:
+        raise NotReadable(
+            f"{leaves:,} columns of it are needed, and for more than {_MOST_LEAVES} a worker would "
+            "take much memory"
+        )
+
+
+def _leaves(kind: t.DataType) -> int:
+    if isinstance(kind, t.ArrayType):
+        return _leaves(kind.elementType)
+    if isinstance(kind, t.StructType):
+        return sum(_leaves(one.dataType) for one in kind.fields)
+    return _leaves(kind.sqlType()) if isinstance(kind, t.UserDefinedType) else 1
 
 
 def _is_plain(kind: t.DataType) -> bool:
