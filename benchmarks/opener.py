@@ -1,7 +1,8 @@
 """A worker's life without Spark: open a model, run batches, say how long and how much memory.
 
-Run as ``python -m benchmarks.opener MODEL ROWS RUNS``: MODEL is a SavedModel or a package. The last
-line on stdout is JSON; with RUNS 0 it then stays until its stdin is closed.
+Run as ``python -m benchmarks.opener MODEL ROWS RUNS [IDS]``: MODEL is a SavedModel or a package,
+and ids are drawn below IDS. The last line on stdout is JSON; with RUNS 0 it then stays until its
+stdin is closed.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from tf2spark.runtime.tensor import Tensor
 from tf2spark.runtime.worker_session import session_of
 
 
-def feed(spec: TensorSpec, rows: int) -> Tensor:
-    """Return a tensor for an input: floats around 0, ids below a million."""
+def feed(spec: TensorSpec, rows: int, ids: int = 1_000_000) -> Tensor:
+    """Return a tensor for an input: floats around 0, or ids below `ids`."""
     draw = np.random.default_rng(1)
     shape = (rows, *(size or 1 for size in (spec.shape or (None,))[1:]))
     kind = spec.dtype.numpy
     assert kind is not None, spec
     if spec.dtype.is_integer:
-        return Tensor(spec.dtype, shape, draw.integers(0, 1_000_000, shape).astype(kind))
+        return Tensor(spec.dtype, shape, draw.integers(0, ids, shape).astype(kind))
     return Tensor(spec.dtype, shape, draw.normal(size=shape).astype(kind))
 
 
@@ -39,11 +40,11 @@ def pss_bytes() -> int:
     return int(next(one for one in lines if one.startswith("Pss:")).split()[1]) * 1024
 
 
-def main(path: str, rows: int, runs: int) -> None:
+def main(path: str, rows: int, runs: int, ids: int = 1_000_000) -> None:
     model = tf2spark.SavedModel(path)
     reference = model.reference()
     (signature,) = [one for one in model.contract.signatures if one.name == "serving_default"]
-    tensors = [feed(spec, rows) for spec in signature.inputs]
+    tensors = [feed(spec, rows, ids) for spec in signature.inputs]
     started = time.perf_counter()
     session = session_of(reference)
     opened = time.perf_counter()
@@ -72,4 +73,4 @@ def main(path: str, rows: int, runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -16,6 +16,28 @@ _EVERY_SECONDS = 0.25
 
 
 @define
+class _Beside:
+    """Calls a function again and again on a thread of its own, once at least."""
+
+    _stop: threading.Event = field(factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self, look: Callable[[], None], every_seconds: float) -> None:
+        def watch() -> None:
+            look()
+            while not self._stop.wait(every_seconds):
+                look()
+
+        self._thread = threading.Thread(target=watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        assert self._thread is not None
+        self._thread.join()
+
+
+@define
 class Watch:
     """Context manager. Look at the private memory (USS) of some processes, ten times a second.
 
@@ -28,18 +50,14 @@ class Watch:
     processes: Callable[[], Mapping[int, Kind]]
     most: dict[int, int] = field(factory=dict)
     kinds: dict[int, Kind] = field(factory=dict)
-    _stop: threading.Event = field(factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _beside: _Beside = field(factory=_Beside)
 
     def __enter__(self) -> Watch:
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
+        self._beside.start(self._look, 0.1)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        assert self._thread is not None
-        self._thread.join()
+        self._beside.stop()
 
     def of_those_who_score(self, root: int) -> int:
         """Return the most of one worker; without workers, of the JVM; else of the root itself."""
@@ -49,12 +67,9 @@ class Watch:
         return self.most.get(root, 0)
 
     def _look(self) -> None:
-        while True:
-            for pid, kind in self.processes().items():
-                self.kinds[pid] = kind
-                self.most[pid] = max(self.most.get(pid, 0), _sizes(pid)[0])
-            if self._stop.wait(0.1):
-                return
+        for pid, kind in self.processes().items():
+            self.kinds[pid] = kind
+            self.most[pid] = max(self.most.get(pid, 0), _sizes(pid)[0])
 
 
 @define
@@ -70,22 +85,18 @@ class Peaks:
 
     by_process: dict[int, tuple[Kind, int, int]] = field(factory=dict)
     together: dict[Kind, int] = field(factory=dict)
-    _stop: threading.Event = field(factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _beside: _Beside = field(factory=_Beside)
     _others: frozenset[int] = frozenset()
 
     def __enter__(self) -> Peaks:
         self._others = frozenset(
             pid for pid, kind in processes_below(os.getpid()).items() if kind == "worker"
         )
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
+        self._beside.start(self._look, _EVERY_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        assert self._thread is not None
-        self._thread.join()
+        self._beside.stop()
 
     def largest(self, kind: Kind) -> int:
         """Return the most that one process of that kind had, in bytes."""
@@ -95,18 +106,17 @@ class Peaks:
         """Return the most that one process of that kind had written, in bytes."""
         return max((size for one, _, size in self.by_process.values() if one == kind), default=0)
 
-    def _watch(self) -> None:
-        while not self._stop.wait(_EVERY_SECONDS):
-            sums: dict[Kind, int] = {}
-            for pid, kind in processes_below(os.getpid()).items():
-                if pid in self._others:
-                    continue
-                size, written = _sizes(pid)
-                sums[kind] = sums.get(kind, 0) + size
-                _, most, most_written = self.by_process.get(pid, (kind, 0, 0))
-                self.by_process[pid] = kind, max(size, most), max(written, most_written)
-            for kind, size in sums.items():
-                self.together[kind] = max(size, self.together.get(kind, 0))
+    def _look(self) -> None:
+        sums: dict[Kind, int] = {}
+        for pid, kind in processes_below(os.getpid()).items():
+            if pid in self._others:
+                continue
+            size, written = _sizes(pid)
+            sums[kind] = sums.get(kind, 0) + size
+            _, most, most_written = self.by_process.get(pid, (kind, 0, 0))
+            self.by_process[pid] = kind, max(size, most), max(written, most_written)
+        for kind, size in sums.items():
+            self.together[kind] = max(size, self.together.get(kind, 0))
 
 
 def processes_below(root: int) -> dict[int, Kind]:

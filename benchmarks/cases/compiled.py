@@ -62,9 +62,14 @@ def _alternate(bench: Bench, name: str, rows: int) -> dict[str, list[dict[str, A
     return found
 
 
-def opened(path: str, rows: int, runs: int) -> dict[str, Any]:
+def opened(path: str, rows: int, runs: int, ids: int = 1_000_000) -> dict[str, Any]:
+    """Open a model in a process of its own, run batches, and return what `opener` found."""
     done = subprocess.run(
-        _command(path, rows, runs), capture_output=True, text=True, check=True, env=_environment()
+        [*_command(path, rows, runs), str(ids)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=_environment(),
     )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

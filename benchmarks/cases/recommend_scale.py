@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from attrs import frozen
 from pyspark.sql import DataFrame
 
 from benchmarks import catalogs, models
@@ -43,36 +44,59 @@ def run(bench: Bench) -> Report:
     return report
 
 
-def _one(bench: Bench, report: Report, users: int, items: int) -> None:
-    path = models.path_of(bench.folder, "catalog-towers")
-    models.package_of(bench.folder, "catalog-towers")  # for the check; not while memory is watched
-    catalog = Catalog(
-        lambda rows: catalogs.vectors(bench.spark, bench.folder, "user", rows, FEATURES),
-        catalogs.vectors(bench.spark, bench.folder, "item", items, FEATURES),
-        items,
-    )
-    recommend, table = ours(path, catalog, K, FEED), catalog.users(users)
+@frozen
+class Whole:
+    """A whole job, from the call of `recommend` on, in new workers."""
+
+    seconds: float
+    called_seconds: float
+    core_seconds: float
+    peaks: Peaks
+
+
+def whole_job(bench: Bench, catalog: Catalog, users: int) -> Whole:
+    """Recommend to so many users, all of it, and watch the memory of everyone."""
+    recommend = ours(models.path_of(bench.folder, "catalog-towers"), catalog, K, FEED)
+    table = catalog.users(users)
     start, cpu = time.perf_counter(), cpu_seconds_of_tree()
-    with Peaks() as peaks, pool(bench.spark, f"{users} x {items}"):
+    with Peaks() as peaks, pool(bench.spark, f"{users} x {catalog.count}"):
         found = recommend(table)
         called = time.perf_counter() - start
         found.write.format("noop").mode("overwrite").save()
     seconds, cores = time.perf_counter() - start, cpu_seconds_of_tree() - cpu
+    return Whole(seconds, called, cores, peaks)
+
+
+def towers(bench: Bench, items: int) -> Catalog:
+    """Return a catalog of so many items for the two towers."""
+    return Catalog(
+        lambda rows: catalogs.vectors(bench.spark, bench.folder, "user", rows, FEATURES),
+        catalogs.vectors(bench.spark, bench.folder, "item", items, FEATURES),
+        items,
+    )
+
+
+def _one(bench: Bench, report: Report, users: int, items: int) -> None:
+    path = models.path_of(bench.folder, "catalog-towers")
+    models.package_of(bench.folder, "catalog-towers")  # for the check; not while memory is watched
+    catalog = towers(bench, items)
+    whole = whole_job(bench, catalog, users)
     report.add(f"### {users:,} users x {items:,} items")
-    report.add(_table(users * items, seconds, called, cores, peaks))
+    report.add(_table(users * items, whole))
     report.add(planned(path, catalog, K, FEED))
-    bound_by_product(bench, report, cores, users * items, K)
-    _check(bench, report, recommend, catalog)
+    bound_by_product(bench, report, whole.core_seconds, users * items, K)
+    _check(bench, report, ours(path, catalog, K, FEED), catalog)
 
 
-def _table(pairs: int, seconds: float, called: float, cores: float, peaks: Peaks) -> str:
+def _table(pairs: int, whole: Whole) -> str:
+    peaks, seconds = whole.peaks, whole.seconds
     line = [
         US,
         f"{seconds:.1f}",
-        f"{called:.1f}",
+        f"{whole.called_seconds:.1f}",
         f"{pairs / seconds / 1e6:,.0f}",
-        f"{cores / seconds:.2f}",
-        f"{cores / pairs * 1e6:.5f}",
+        f"{whole.core_seconds / seconds:.2f}",
+        f"{whole.core_seconds / pairs * 1e6:.5f}",
         *(f"{peaks.largest(kind) / 1e6:,.0f}" for kind in ("worker", "driver", "JVM")),
         f"{peaks.most_written('worker') / 1e6:,.0f}",
         f"{peaks.together.get('worker', 0) / 1e6:,.0f}",

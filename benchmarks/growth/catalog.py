@@ -5,20 +5,12 @@ The time is all of it, from the call of `recommend` on, and each place is new: w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from benchmarks import catalogs, models
-from benchmarks.cases.recommend_common import US, Catalog, ours
+from benchmarks.cases.recommend_scale import towers, whole_job
 from benchmarks.harness import Bench
-from benchmarks.machine import cpu_seconds_of_tree
-from benchmarks.peaks import Peaks
-from benchmarks.pools import pool
-from benchmarks.recommender_models import FEATURES
 from benchmarks.reports import Growth, Report, markdown_table
 
-K = 10
-FEED = {"user": "user", "item": "item"}
 RUNS = "one run at each place, all of it, nothing warm"
 
 
@@ -54,23 +46,12 @@ def _grow(bench: Bench, report: Report, what: str, sizes: Callable[[int], tuple[
 
 
 def _one(bench: Bench, users: int, items: int) -> dict[str, float]:
-    path = models.path_of(bench.folder, "catalog-towers")
-    catalog = Catalog(
-        lambda rows: catalogs.vectors(bench.spark, bench.folder, "user", rows, FEATURES),
-        catalogs.vectors(bench.spark, bench.folder, "item", items, FEATURES),
-        items,
-    )
-    recommend, table = ours(path, catalog, K, FEED), catalog.users(users)
-    start, cpu = time.perf_counter(), cpu_seconds_of_tree()
-    with Peaks() as peaks, pool(bench.spark, f"{US} growth {users} x {items}"):
-        found = recommend(table)
-        called = time.perf_counter() - start
-        found.write.format("noop").mode("overwrite").save()
-    seconds, cores = time.perf_counter() - start, cpu_seconds_of_tree() - cpu
+    whole = whole_job(bench, towers(bench, items), users)
+    written, driver = whole.peaks.most_written("worker"), whole.peaks.largest("driver")
     return {
-        "s, all": seconds,
-        "s, the call": called,
-        "core-s a million pairs": cores / (users * items) * 1e6,
-        "peak private MB of a worker, without mapped files": peaks.most_written("worker") / 1e6,
-        "of the driver": peaks.largest("driver") / 1e6,
+        "s, all": whole.seconds,
+        "s, the call": whole.called_seconds,
+        "core-s a million pairs": whole.core_seconds / (users * items) * 1e6,
+        "peak private MB of a worker, without mapped files": written / 1e6,
+        "of the driver": driver / 1e6,
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.vectors import read_vectors, write_best
+from benchmarks.peers.vectors import Recommender, read_vectors
 from benchmarks.served import serve
 
 # implicit's documentation asks for it: its own threads would fight with those of the BLAS.
@@ -21,19 +21,10 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 USERS = 1_000
 
 
-class TopK:
+class TopK(Recommender):
     """Recommend to a whole table of users."""
 
-    def __init__(self, users: str, items: str, k: int, **_: Any) -> None:
-        self.users, self.items, self.k = users, items, k
-
-    def run(self) -> None:
-        self._recommend()
-
-    def answer(self, file: str) -> None:
-        write_best(file, *self._recommend())
-
-    def _recommend(self) -> tuple[Any, Any, Any]:
+    def recommended(self) -> tuple[Any, Any, Any]:
         import scipy.sparse
         from implicit.cpu.als import AlternatingLeastSquares
 

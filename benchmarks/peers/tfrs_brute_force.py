@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.vectors import read_vectors, write_best
+from benchmarks.peers.vectors import Recommender, read_vectors
 from benchmarks.served import serve
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
@@ -19,19 +19,10 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 USERS = 512
 
 
-class BruteForce:
+class BruteForce(Recommender):
     """Recommend to a whole table of users."""
 
-    def __init__(self, users: str, items: str, k: int, **_: Any) -> None:
-        self.users, self.items, self.k = users, items, k
-
-    def run(self) -> None:
-        self._recommend()
-
-    def answer(self, file: str) -> None:
-        write_best(file, *self._recommend())
-
-    def _recommend(self) -> tuple[Any, Any, Any]:
+    def recommended(self) -> tuple[Any, Any, Any]:
         import tensorflow as tf
         import tensorflow_recommenders as tfrs
 

@@ -18,6 +18,19 @@ def read_vectors(folder: str, side: str) -> tuple[Any, Any]:
     return ids.to_numpy(), vectors.flatten().to_numpy().reshape(len(ids), -1)
 
 
-def write_best(file: str, users: Any, items: Any, scores: Any) -> None:
-    """Write an answer: user ids [users], item ids and scores [users, k]."""
-    np.savez(file, user_id=users, item_id=items, score=scores)
+class Recommender:
+    """The job of one who recommends from vectors: a whole table of users, each time anew."""
+
+    def __init__(self, users: str, items: str, k: int, **_: Any) -> None:
+        self.users, self.items, self.k = users, items, k
+
+    def run(self) -> None:
+        self.recommended()
+
+    def answer(self, file: str) -> None:
+        users, items, scores = self.recommended()
+        np.savez(file, user_id=users, item_id=items, score=scores)
+
+    def recommended(self) -> tuple[Any, Any, Any]:
+        """Return user ids [users], and item ids and scores [users, k], best first."""
+        raise NotImplementedError
