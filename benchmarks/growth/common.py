@@ -17,8 +17,7 @@ def grow(
     xs: Sequence[int],
     contenders: Callable[[int], Sequence[Contender]],
 ) -> Found:
-    """Time the contenders of each place in turns; contenders of small places that drop out later
-    are missing there."""
+    """Time the contenders of each place in turns."""
     found: Found = []
     for x in xs:
         chosen = contenders(x)
@@ -29,51 +28,31 @@ def grow(
     return found
 
 
-def tell(
-    report: Report,
-    name: str,
-    x: str,
-    found: Found,
-    rows: Callable[[int], int],
-    *,
-    unit: str = "million rows",
-    seconds: bool = True,
-) -> None:
-    """Add a table and a plot of the time for each million rows (or pairs), by the clock."""
+def tell(report: Report, name: str, x: str, found: Found, rows: Callable[[int], int]) -> None:
+    """Add a table, and a plot of the time for each million rows by the clock."""
     names = list(found[0][1])
-    head = [x, *(f"{one}: {what}" for one in names for what in (f"s a {unit}", "core-s", "MB"))]
+    columns = ("s a million rows", "core-s", "MB")
+    head = [x, *(f"{one}: {what}" for one in names for what in columns)]
     lines = [[f"{at:,g}", *_cells(timed, names, rows(int(at)))] for at, timed in found]
     report.add(markdown_table(head, lines))
-    always = [one for one in names if all(one in timed for _, timed in found)]
     places = tuple(at for at, _ in found)
     times = {
-        one: tuple(_each(timed[one], rows(int(at)), seconds) for at, timed in found)
-        for one in always
+        one: tuple(timed[one].median / rows(int(at)) * 1e6 for at, timed in found) for one in names
     }
-    what = f"seconds a {unit}" if seconds else f"core-seconds a {unit}"
-    report.growths.append(Growth(name, x, what, places, times))
+    report.growths.append(Growth(name, x, "seconds a million rows", places, times))
 
 
 def tell_memory(report: Report, name: str, x: str, found: Found) -> None:
     """Add a plot of the most private memory of a worker."""
     names = [one for one, timed in found[0][1].items() if timed.peak_bytes]
-    always = [one for one in names if all(one in timed for _, timed in found)]
-    lines = {one: tuple(timed[one].peak_bytes / 1e6 for _, timed in found) for one in always}
+    lines = {one: tuple(timed[one].peak_bytes / 1e6 for _, timed in found) for one in names}
     places = tuple(at for at, _ in found)
     report.growths.append(Growth(name, x, "peak private MB of a worker", places, lines))
 
 
 def _cells(timed: Mapping[str, Timed], names: Sequence[str], rows: int) -> list[str]:
     cells = []
-    for name in names:
-        if name not in timed:
-            cells += ["-", "-", "-"]
-            continue
-        one = timed[name]
-        each = [f"{_each(one, rows, by_clock):.4g}" for by_clock in (True, False)]
+    for one in (timed[name] for name in names):
+        each = [f"{seconds / rows * 1e6:.4g}" for seconds in (one.median, one.cores)]
         cells += [*each, one.peak]
     return cells
-
-
-def _each(one: Timed, rows: int, by_clock: bool) -> float:
-    return (one.median if by_clock else one.cores) / rows * 1e6

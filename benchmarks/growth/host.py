@@ -6,6 +6,7 @@ from attrs import evolve
 
 from benchmarks import data, models
 from benchmarks.cases.compiled import AS_IS, COMPILED, opened
+from benchmarks.cases.rows import PEER, US
 from benchmarks.growth.common import grow, tell, tell_memory
 from benchmarks.harness import Bench, Contender
 from benchmarks.reports import Growth, Report, markdown_table
@@ -22,8 +23,7 @@ def workers(bench: Bench) -> Report:
     path = models.path_of(bench.folder, "mlp-128")
 
     def contenders(cores: int) -> list[Contender]:
-        names = {"tf2spark": "tf2spark", "predict_batch_udf": "predict_batch_udf"}
-        return [_apart(bench, title, how, path, table, cores) for title, how in names.items()]
+        return [_apart(bench, how, path, table, cores) for how in (US, PEER)]
 
     found = grow(bench, report, (1, 2, 4), contenders)
     tell(report, "growth-workers", "workers", found, lambda _: many)
@@ -32,10 +32,10 @@ def workers(bench: Bench) -> Report:
     return report
 
 
-def _apart(bench: Bench, title: str, how: str, path: str, table: str, cores: int) -> Contender:
+def _apart(bench: Bench, how: str, path: str, table: str, cores: int) -> Contender:
     given = {"how": how, "model": path, "table": table, "cores": cores}
     process = bench.apart(f"{how} {cores}", "in_spark", given)
-    return Contender(title, apart=process, python=False, peer=None if how == "tf2spark" else how)
+    return Contender(how, apart=process, python=False, peer=None if how == US else how)
 
 
 def model_size(bench: Bench) -> Report:

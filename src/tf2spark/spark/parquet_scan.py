@@ -66,6 +66,8 @@ def tasks_of(df: DataFrame, batch_rows: int, *, look: bool) -> list[ParquetTask]
         NotReadable: The table is more than a scan, or of a kind that isn't known to come out equal.
     """
     _check_types(df.schema)
+    if look:
+        _check_width(df.schema)
     if type(df).__module__.startswith("pyspark.sql.connect"):
         raise NotReadable("a Spark Connect session doesn't show its plans")
     _check_settings(df.sparkSession)
@@ -78,7 +80,6 @@ def tasks_of(df: DataFrame, batch_rows: int, *, look: bool) -> list[ParquetTask]
     kinds = [one.type for one in arrow_schema(df.schema)]
     columns = pa.schema(list(zip(names, kinds, strict=True)))
     if look:
-        _check_width(df.schema)
         _check_files(partitions, columns)
     rows = _batch_rows(df.sparkSession, batch_rows)
     return [ParquetTask(ranges, columns, rows) for ranges in partitions]
