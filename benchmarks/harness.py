@@ -142,7 +142,7 @@ def _warm(bench: Bench, contender: Contender, report: Report) -> _Ready | None:
 def _prepared(spark: SparkSession, contender: Contender, in_pool: str) -> DataFrame | None:
     if contender.job is None:
         return None
-    # With its settings: our own way reads some of them when the table is made, not when it's written.
+    # With its settings: our own way reads some of them when the table is made.
     with pool(spark, in_pool), settings(spark, contender.conf):
         return contender.job()
 
