@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import machine, results
 from benchmarks.cases import CASES, EXTRA, PEERS
-from benchmarks.environments import PLOTS, python_of
+from benchmarks.environments import PLOTS, make_all, python_of
 from benchmarks.harness import Bench
 from benchmarks.pools import start_session
 from benchmarks.reports import Report
@@ -27,9 +27,12 @@ def main() -> int:
         draw(place)
         return 0
     asked.folder.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    if not asked.cases and not asked.peer:
+        make_all()
     spark = start_session(asked.cores)
     bench = Bench(spark, asked.folder, asked.scale, asked.runs, asked.rows, asked.peer)
-    reports, start = [], time.perf_counter()
+    reports = []
     for name in asked.cases or _cases_of(asked.peer):
         reports.append(_run(name, bench, asked))
         print(f"\n{reports[-1].text()}\n", flush=True)

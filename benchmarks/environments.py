@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from attrs import frozen
@@ -91,3 +92,16 @@ ONNX = Environment(
         "pyarrow==26.0.1",
     ),
 )
+
+
+def make_all() -> None:
+    """Make what is missing of all environments, two at a time; who can't be made says so later."""
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(_try, (MLFLOW, ONNX, RAY, TFRS, IMPLICIT, PLOTS)))
+
+
+def _try(environment: Environment) -> None:
+    try:
+        python_of(environment)
+    except Unavailable:
+        return  # The peer's own case tries again and reports the reason.

@@ -19,9 +19,8 @@ def report_memory(batches: Iterable[Any]) -> Iterator[Any]:
 
     for _ in batches:
         time.sleep(0.5)  # so that the tasks run side by side, each in a worker of its own
-        found = (
-            memory_of_this_process()
-        )  # before Arrow makes anything of Python's, importing pandas
+        # Before Arrow makes anything of Python's, importing pandas.
+        found = memory_of_this_process()
         yield pa.RecordBatch.from_pylist([found])
 
 
@@ -30,16 +29,13 @@ def memory_of_this_process() -> dict[str, Any]:
 
     Source: proc(5), smaps_rollup, in kB.
     """
-    kinds = {"Private": 0, "Shared": 0}
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
-        name, kilobytes = line.split()[:2]
-        kind = name.partition("_")[0]
-        if name.rstrip(":") in {f"{kind}_Clean", f"{kind}_Dirty"} and kind in kinds:
-            kinds[kind] += int(kilobytes) * 1024
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
+    found = {name: int(size) * 1024 for name, size, *_ in map(str.split, lines)}
     return {
         "pid": os.getpid(),
-        "private_bytes": kinds["Private"],
-        "shared_bytes": kinds["Shared"],
+        "private_bytes": found["Private_Clean:"] + found["Private_Dirty:"],
+        "shared_bytes": found["Shared_Clean:"] + found["Shared_Dirty:"],
+        "written_bytes": found["Anonymous:"],
         "tensorflow_mapped": "libtensorflow" in Path("/proc/self/maps").read_text(),
         "tensorflow_imported": "tensorflow" in sys.modules,
         "pandas_imported": "pandas" in sys.modules,

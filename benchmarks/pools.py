@@ -62,14 +62,15 @@ def worker_memory(spark: SparkSession, name: str) -> list[dict[str, Any]]:
 
     Returns:
         For each worker its `pid`, `private_bytes` (USS, from smaps_rollup), `shared_bytes`,
-        whether TensorFlow's library is mapped there (`tensorflow_mapped`) and whether its Python
-        package was imported (`tensorflow_imported`); `pandas_imported` likewise.
+        `written_bytes` (what is no file's), whether TensorFlow's library is mapped there
+        (`tensorflow_mapped`) and whether its Python package was imported (`tensorflow_imported`);
+        `pandas_imported` likewise.
     """
     cores = spark.sparkContext.defaultParallelism
     with pool(spark, name):
         asked = spark.range(cores, numPartitions=cores).mapInArrow(
             report_memory,
-            "pid long, private_bytes long, shared_bytes long, "
+            "pid long, private_bytes long, shared_bytes long, written_bytes long, "
             "tensorflow_mapped boolean, tensorflow_imported boolean, pandas_imported boolean",
         )
         by_pid = {row["pid"]: row.asDict() for row in asked.collect()}

@@ -38,7 +38,8 @@ def run(bench: Bench) -> Report:
         ratio, low, high = _faster(found)
         compared.append([name, f"{ratio:.2f}", f"{low:.2f} to {high:.2f}"])
         slowest = min(slowest, ratio)
-    head = ["model", "", "open s", "first batch s", "batch ms", "private MB", "shared MB"]
+    head = ["model", "", "open s", "first batch s", "batch ms", "private MB"]
+    head += ["of these not of files", "shared MB"]
     report.add(markdown_table(head, lines))
     report.add(markdown_table(["as it is / compiled, steady batches", "median", "range"], compared))
     # Two digits: runs of one and the same model differ by more.
@@ -100,6 +101,7 @@ def _cells(runs: list[dict[str, Any]]) -> list[str]:
         f"{_median(runs, 'first'):.2f}",
         f"{_median(runs, 'batch') * 1e3:.2f}",
         f"{_median(runs, 'private_bytes') / 1e6:.0f}",
+        f"{_median(runs, 'written_bytes') / 1e6:.0f}",
         f"{_median(runs, 'shared_bytes') / 1e6:.0f}",
     ]
 

@@ -70,7 +70,7 @@ def _against_floor(
     before = _floors(bench, widths)
     rates = [users * recommend_deepfm.ITEMS for users in users_per_second(job)]
     after = _floors(bench, widths)
-    floors = {rows: max(before[rows], after[rows]) for rows in BLOCKS}
+    floors = {rows: max(before[rows], after[rows]) for rows in before}
     ours, best = statistics.median(rates), max(floors.values())
     report.add(f"### {name}: {' - '.join(map(str, widths))} remain a pair")
     report.add(_table(floors, rates, widths))
@@ -81,7 +81,8 @@ def _against_floor(
 def _floors(bench: Bench, widths: Sequence[int]) -> Mapping[int, float]:
     """Return pairs a second by the pairs of a block."""
     path = models.path_of(bench.folder, "rest-" + "-".join(map(str, widths)))
-    return {rows: rows / floor(path, {"x": [rows, widths[0]]}).median for rows in BLOCKS}
+    blocks = BLOCKS if bench.scale == "full" else BLOCKS[2:3]
+    return {rows: rows / floor(path, {"x": [rows, widths[0]]}).median for rows in blocks}
 
 
 def _table(floors: Mapping[int, float], rates: Sequence[float], widths: Sequence[int]) -> str:

@@ -17,15 +17,19 @@ _SIZES_MB = {"embedding-64mb": 64, "embedding-256mb": 256, "embedding-1gb": 1024
 
 def workers(bench: Bench) -> Report:
     """Python workers of one Spark process, each with a core's share of the same table."""
-    many, bench = bench.choose_rows(small=200_000, full=1_000_000), evolve(bench, rows=None)
-    report = Report(f"growth-workers: workers on a host of 2 cores, {many:,} dense rows")
+    small, many = bench.scale == "small", bench.choose_rows(small=100_000, full=1_000_000)
+    bench = evolve(bench, rows=None, runs=min(bench.runs, 3) if small else bench.runs)
+    report = Report(
+        f"growth-workers: workers on a host of 2 cores, {many:,} dense rows",
+        runs=f"{bench.runs} runs of each after a warm-up, in turns, at each place",
+    )
     table = data.folder_of(data.dense(bench.spark, bench.folder, many))
     path = models.path_of(bench.folder, "mlp-128")
 
     def contenders(cores: int) -> list[Contender]:
         return [_apart(bench, how, path, table, cores) for how in (US, PEER)]
 
-    found = grow(bench, report, (1, 2, 4), contenders)
+    found = grow(bench, report, (1, 2) if small else (1, 2, 4), contenders)
     tell(report, "growth-workers", "workers", found, lambda _: many)
     tell_memory(report, "growth-workers-memory", "workers", found)
     report.add("A host has no more to give once each of its cores has a worker.")
@@ -49,15 +53,16 @@ def model_size(bench: Bench) -> Report:
         which: [opened(place(bench.folder, name), 4096, 50, _IDS[name]) for name in names]
         for which, place in ((AS_IS, models.path_of), (COMPILED, models.package_of))
     }
-    keys = {"opened": "s to open", "batch": "s a batch", "private_bytes": "private bytes"}
+    keys = {"opened": "s to open", "batch": "s a batch", "written_bytes": "bytes of memory"}
     lines = [
         [f"{_SIZES_MB[name]:,}", which, *(f"{found[which][at][key]:,.4g}" for key in keys)]
         for at, name in enumerate(names)
         for which in found
     ]
     report.add(markdown_table(["MB", "", *keys.values()], lines))
+    report.add("Memory is what the worker wrote itself; of a mapped file no worker has its own.")
     xs = tuple(float(_SIZES_MB[name]) for name in names)
-    for key, y in (("opened", "seconds to open"), ("private_bytes", "private bytes of a worker")):
+    for key, y in (("opened", "seconds to open"), ("written_bytes", "bytes of a worker")):
         values = {which: tuple(one[key] for one in each) for which, each in found.items()}
         report.growths.append(Growth(f"growth-model-{key}", "MB of weights", y, xs, values))
     return report

@@ -36,7 +36,7 @@ def columns(bench: Bench) -> Report:
         f"growth-columns: columns of doubles passed through, {many:,} rows of {width} floats",
         runs=_said(bench),
     )
-    xs = (1, 5, 20, 50, 100, 200)
+    xs = _places(bench, 1, 5, 20, 50, 100, 200)
     found = grow(bench, report, xs, lambda x: _contenders(bench, many, width, doubles=x))
     tell(report, "growth-columns", "columns passed through", found, lambda _: many)
     return report
@@ -52,7 +52,7 @@ def widths(bench: Bench) -> Report:
     def many(width: int) -> int:
         return min(floats // width, 1_000_000)
 
-    xs = (4, 16, 64, 256, 1024, 4096)
+    xs = _places(bench, 4, 16, 64, 256, 1024, 4096)
     found = grow(bench, report, xs, lambda x: _contenders(bench, many(x), x))
     tell(report, "growth-width", "floats a row", found, many)
     tell_memory(report, "growth-width-memory", "floats a row", found)
@@ -61,14 +61,14 @@ def widths(bench: Bench) -> Report:
 
 def batches(bench: Bench) -> Report:
     """Rows of a run of the model, and rows that Spark puts in an Arrow batch."""
-    many, bench = bench.choose_rows(small=100_000, full=500_000), _fewer_runs(bench)
+    many, bench = bench.choose_rows(small=50_000, full=500_000), _fewer_runs(bench)
     report = Report(f"growth-batch: batch rows, {many:,} rows, id kept", runs=_said(bench))
-    for what in ("dense", "strings"):
-        xs = (64, 256, 1024, 4096, 16384)
+    for what in ("dense", "strings") if bench.scale == "full" else ("dense",):
+        xs = _places(bench, 64, 256, 1024, 4096, 16384)
         found = grow(bench, report, xs, _runs_of(bench, what, many))
         report.add(f"### {what}: rows a run of the model; Arrow batches of 16,384 rows")
         tell(report, f"growth-batch-{what}", "rows a run", found, lambda _: many)
-        xs = (256, 1024, 10_000, 50_000, 200_000)
+        xs = _places(bench, 256, 1024, 10_000, 50_000, 200_000)
         found = grow(bench, report, xs, _arrow_rows_of(bench, what, many))
         report.add(f"### {what}: rows an Arrow batch; runs of our own default size")
         tell(report, f"growth-arrow-batch-{what}", "rows an Arrow batch", found, lambda _: many)
@@ -119,6 +119,11 @@ def _contenders(bench: Bench, many: int, width: int, *, doubles: int = 0) -> lis
         Contender(PEER, lambda: df.select(*keep, udf("features").alias("score")), peer=PEER),
         Contender(FLOOR, lambda: floors.map_in_arrow(df, keep)),
     ]
+
+
+def _places(bench: Bench, *xs: int) -> Sequence[int]:
+    """Return all of them, or the first, a middle one and the last where the run is a small one."""
+    return xs if bench.scale == "full" else (xs[0], xs[len(xs) // 2], xs[-1])
 
 
 def _fewer_runs(bench: Bench) -> Bench:
