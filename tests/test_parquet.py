@@ -68,6 +68,23 @@ def test_small_row_groups_and_files_fill_a_batch(tmp_path: Path) -> None:
     assert all(50 <= count <= 150 for count in rows)
 
 
+@pytest.mark.parametrize(("batches", "times"), [(10, 0), (32, 1), (100, 4)])
+def test_a_long_task_gives_memory_back(
+    batches: int, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Arrow has freed is given back every 32 batches, and after them."""
+    released: list[None] = []
+
+    class Pool:
+        def release_unused(self) -> None:
+            released.append(None)
+
+    monkeypatch.setattr(parquet.pa, "default_memory_pool", Pool)
+    path = numbered(tmp_path / "f", batches * 50)
+    assert read(_IDS, whole(path), batch_rows=50).num_rows == batches * 50
+    assert len(released) == times
+
+
 def test_a_row_group_is_streamed(tmp_path: Path) -> None:
     """One row group of 64 MB is read without ever holding more than a small part of it."""
     values = np.random.default_rng(1).standard_normal(8_000_000)

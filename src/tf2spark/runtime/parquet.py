@@ -18,6 +18,8 @@ from tf2spark.errors import ContractError, StorageError
 _READ_BYTES = 256 << 10
 # What one batch may take by the footer's sizes, before TensorFlow's own tensors.
 _BATCH_BYTES = 64 << 20
+# Arrow keeps what it has freed, and to give it back and ask for it again takes 4 ms.
+_RELEASE_EVERY_BATCHES = 32
 _MEND = 'read="spark" has Spark read the files'
 
 
@@ -61,6 +63,16 @@ def read_batches(task: ParquetTask) -> Iterator[pa.RecordBatch]:
         ContractError: A file has a column of another type.
         StorageError: A file isn't there, or can't be read.
     """
+    pool, number = pa.default_memory_pool(), 0
+    for number, batch in enumerate(_read(task), 1):
+        yield batch
+        if number % _RELEASE_EVERY_BATCHES == 0:
+            pool.release_unused()
+    if number > _RELEASE_EVERY_BATCHES:
+        pool.release_unused()
+
+
+def _read(task: ParquetTask) -> Iterator[pa.RecordBatch]:
     held: list[pa.RecordBatch] = []
     for one in task.ranges:
         for batch in _reading(one, task):

@@ -15,6 +15,7 @@ from tf2spark.runtime.parquet import ParquetTask, read_batches
 from tf2spark.runtime.scorer import batch_scorer, columns_beside, score_batches
 from tf2spark.runtime.session import CApiSession, Session
 from tf2spark.runtime.worker_session import session_of
+from tf2spark.spark.tasks import begin_task
 
 if TYPE_CHECKING:
     from tf2spark.binding.bind import Options
@@ -77,6 +78,7 @@ def partition_scorer(plan: Plan, names: tuple[str, ...]) -> Callable[[Batches], 
     """
 
     def score_partition(batches: Batches) -> Batches:
+        begin_task()
         named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
         for scored in score_batches(plan, _session(plan.model), named, place=_place()):
             yield pa.RecordBatch.from_arrays(scored.columns, names=numbers(scored.num_columns))
@@ -94,6 +96,7 @@ def file_scorer(
     score = partition_scorer(plan, names)
 
     def score_files(batches: Batches) -> Batches:
+        begin_task()
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 yield from score(read_batches(tasks[number]))
@@ -109,6 +112,7 @@ def partition_recommender(
     def recommend_partition(batches: Batches) -> Batches:
         from tf2spark.catalog.blocks import recommend_batches
 
+        begin_task()
         named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
         session = _session(plan.users.model)
         for found in recommend_batches(plan, session, named, place=_place()):
@@ -121,6 +125,7 @@ def column_scorer(plan: Plan, names: tuple[str, ...]) -> Columns:
     """Return the function for an `arrow_udf`: arrays in, one struct array of the outputs out."""
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        begin_task()
         yield from struct_arrays(plan, _session(plan.model), _as_batches(arrays, names))
 
     return score_columns
@@ -134,6 +139,7 @@ def late_column_scorer(
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         from tf2spark.binding.bind import bind
 
+        begin_task()
         session, plan = None, None
         for batch in _as_batches(arrays, names):
             if plan is None or session is None:
