@@ -11,7 +11,7 @@ from benchmarks.cases.recommend_scale import towers, whole_job
 from benchmarks.harness import Bench
 from benchmarks.reports import Growth, Report, markdown_table
 
-RUNS = "one run at each place, all of it, nothing warm"
+RUNS = "one run at each place, all of it, nothing warm; the first warms up Spark and TensorFlow too"
 
 
 def users(bench: Bench) -> Report:

@@ -53,7 +53,9 @@ def model_size(bench: Bench) -> Report:
         which: [opened(place(bench.folder, name), 4096, 50, _IDS[name]) for name in names]
         for which, place in ((AS_IS, models.path_of), (COMPILED, models.package_of))
     }
-    keys = {"opened": "s to open", "batch": "s a batch", "written_bytes": "bytes of memory"}
+    for one in (each for runs in found.values() for each in runs):
+        one["written"] = one["written_bytes"] / 1e6
+    keys = {"opened": "s to open", "batch": "s a batch", "written": "MB of memory"}
     lines = [
         [f"{_SIZES_MB[name]:,}", which, *(f"{found[which][at][key]:,.4g}" for key in keys)]
         for at, name in enumerate(names)
@@ -62,7 +64,7 @@ def model_size(bench: Bench) -> Report:
     report.add(markdown_table(["MB", "", *keys.values()], lines))
     report.add("Memory is what the worker wrote itself; of a mapped file no worker has its own.")
     xs = tuple(float(_SIZES_MB[name]) for name in names)
-    for key, y in (("opened", "seconds to open"), ("written_bytes", "bytes of a worker")):
+    for key, y in (("opened", "seconds to open"), ("written", "MB of memory")):
         values = {which: tuple(one[key] for one in each) for which, each in found.items()}
         report.growths.append(Growth(f"growth-model-{key}", "MB of weights", y, xs, values))
     return report
