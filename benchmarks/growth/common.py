@@ -11,6 +11,11 @@ from benchmarks.timed import Timed
 Found = list[tuple[float, Mapping[str, Timed]]]
 
 
+def said(bench: Bench) -> str:
+    """Say how often each of them runs."""
+    return f"{bench.runs} runs of each after a warm-up, in turns, at each place"
+
+
 def grow(
     bench: Bench,
     report: Report,

@@ -7,7 +7,7 @@ from attrs import evolve
 from benchmarks import data, models
 from benchmarks.cases.compiled import AS_IS, COMPILED, opened
 from benchmarks.cases.rows import PEER, US
-from benchmarks.growth.common import grow, tell, tell_memory
+from benchmarks.growth.common import grow, said, tell, tell_memory
 from benchmarks.harness import Bench, Contender
 from benchmarks.reports import Growth, Report, markdown_table
 
@@ -21,7 +21,7 @@ def workers(bench: Bench) -> Report:
     bench = evolve(bench, rows=None, runs=min(bench.runs, 3) if small else bench.runs)
     report = Report(
         f"growth-workers: workers on a host of 2 cores, {many:,} dense rows",
-        runs=f"{bench.runs} runs of each after a warm-up, in turns, at each place",
+        runs=said(bench),
     )
     table = data.folder_of(data.dense(bench.spark, bench.folder, many))
     path = models.path_of(bench.folder, "mlp-128")

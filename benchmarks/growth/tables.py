@@ -8,7 +8,7 @@ from attrs import evolve
 
 from benchmarks import data, floors, models
 from benchmarks.cases.rows import FLOOR, PEER, US
-from benchmarks.growth.common import grow, tell, tell_memory
+from benchmarks.growth.common import grow, said, tell, tell_memory
 from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
 from benchmarks.reports import Report
@@ -22,7 +22,7 @@ def rows(bench: Bench) -> Report:
     width, bench = 16, _fewer_runs(bench)
     sizes = (10_000, 100_000, 1_000_000, 10_000_000)
     xs = sizes[:3] if bench.scale == "small" else sizes
-    report = Report(f"growth-rows: rows of {width} floats, id kept", runs=_said(bench))
+    report = Report(f"growth-rows: rows of {width} floats, id kept", runs=said(bench))
     found = grow(bench, report, xs, lambda x: _contenders(bench, x, width))
     tell(report, "growth-rows", "rows", found, lambda x: x)
     tell_memory(report, "growth-rows-memory", "rows", found)
@@ -34,7 +34,7 @@ def columns(bench: Bench) -> Report:
     many, width, bench = bench.choose_rows(small=30_000, full=300_000), 32, _fewer_runs(bench)
     report = Report(
         f"growth-columns: columns of doubles passed through, {many:,} rows of {width} floats",
-        runs=_said(bench),
+        runs=said(bench),
     )
     xs = _places(bench, 1, 5, 20, 50, 100, 200)
     found = grow(bench, report, xs, lambda x: _contenders(bench, many, width, doubles=x))
@@ -46,7 +46,7 @@ def widths(bench: Bench) -> Report:
     """Floats of the vector; as many floats in all at each width."""
     floats, bench = bench.choose_rows(small=4_000_000, full=64_000_000), _fewer_runs(bench)
     report = Report(
-        f"growth-width: floats of a row's vector, {floats:,} in all, id kept", runs=_said(bench)
+        f"growth-width: floats of a row's vector, {floats:,} in all, id kept", runs=said(bench)
     )
 
     def many(width: int) -> int:
@@ -62,7 +62,7 @@ def widths(bench: Bench) -> Report:
 def batches(bench: Bench) -> Report:
     """Rows of a run of the model, and rows that Spark puts in an Arrow batch."""
     many, bench = bench.choose_rows(small=50_000, full=500_000), _fewer_runs(bench)
-    report = Report(f"growth-batch: batch rows, {many:,} rows, id kept", runs=_said(bench))
+    report = Report(f"growth-batch: batch rows, {many:,} rows, id kept", runs=said(bench))
     for what in ("dense", "strings") if bench.scale == "full" else ("dense",):
         xs = _places(bench, 64, 256, 1024, 4096, 16384)
         found = grow(bench, report, xs, _runs_of(bench, what, many))
@@ -128,7 +128,3 @@ def _places(bench: Bench, *xs: int) -> Sequence[int]:
 
 def _fewer_runs(bench: Bench) -> Bench:
     return evolve(bench, runs=min(bench.runs, _RUNS), rows=None)
-
-
-def _said(bench: Bench) -> str:
-    return f"{bench.runs} runs of each after a warm-up, in turns, at each place"

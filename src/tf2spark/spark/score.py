@@ -92,9 +92,9 @@ def used_columns(plan: Plan) -> list[int]:
 def choose_carrier(schema: StructType, plan: Plan) -> Carrier:
     """Choose how the batches travel, from the columns that stay.
 
-    Measured by the benchmark `carriers`: where only an id or two like it stay, `mapInArrow` takes
-    up to 7 % less CPU, since an `arrow_udf` queues every row in the JVM. With half a dozen numbers,
-    a string or the features themselves the `arrow_udf` takes 14 to 44 % less.
+    Measured by the benchmark `carriers`: where only an id or two like it stay, neither is ahead in
+    every run (`mapInArrow` took from 6 % less CPU to 26 % more). With half a dozen numbers, a
+    string or the features themselves the `arrow_udf` takes 17 to 50 % less.
     """
     used = used_columns(plan)
     twins = len(set(schema.names)) < len(schema.names)
@@ -185,7 +185,7 @@ def _by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
 def _in_rows(df: DataFrame) -> DataFrame:
     """Keep an Arrow UDF from Spark 4.3's columnar input, by a filter that every row passes.
 
-    The benchmark `carriers` has the columnar input up to 45 % slower than rows, and it fails on
+    The benchmark `carriers` has the columnar input take up to 1.8 times the CPU, and it fails on
     MLlib's vectors ("UNSUPPORTED_DATATYPE"). It can't be set for one query; but a filter has rows
     for its output, and of this one the optimizer doesn't see that it is always true.
     """

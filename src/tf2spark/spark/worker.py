@@ -79,11 +79,15 @@ def partition_scorer(plan: Plan, names: tuple[str, ...]) -> Callable[[Batches], 
 
     def score_partition(batches: Batches) -> Batches:
         begin_task()
-        named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
-        for scored in score_batches(plan, _session(plan.model), named, place=_place()):
-            yield pa.RecordBatch.from_arrays(scored.columns, names=numbers(scored.num_columns))
+        yield from _scored(plan, names, batches)
 
     return score_partition
+
+
+def _scored(plan: Plan, names: tuple[str, ...], batches: Batches) -> Batches:
+    named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
+    for scored in score_batches(plan, _session(plan.model), named, place=_place()):
+        yield pa.RecordBatch.from_arrays(scored.columns, names=numbers(scored.num_columns))
 
 
 def file_scorer(
@@ -93,13 +97,12 @@ def file_scorer(
 
     `names` are the own names of the columns that it reads.
     """
-    score = partition_scorer(plan, names)
 
     def score_files(batches: Batches) -> Batches:
         begin_task()
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                yield from score(read_batches(tasks[number]))
+                yield from _scored(plan, names, read_batches(tasks[number]))
 
     return score_files
 
