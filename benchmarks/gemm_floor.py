@@ -50,8 +50,8 @@ def one_core() -> None:
 
 def main(path: str, shapes: Mapping[str, Sequence[int]]) -> None:
     import tf2spark
-    from tf2spark.runtime.tensor import Tensor
-    from tf2spark.runtime.worker_session import session_of
+    from tf2spark.tensorflow_c.tensor import Tensor
+    from tf2spark.worker.model_session import session_of
 
     model = tf2spark.SavedModel(path)
     (signature,) = [one for one in model.contract.signatures if one.name == "serving_default"]

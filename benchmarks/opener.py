@@ -18,9 +18,9 @@ import numpy as np
 
 import tf2spark
 from benchmarks.inside import memory_of_this_process
-from tf2spark.contract import TensorSpec
-from tf2spark.runtime.tensor import Tensor
-from tf2spark.runtime.worker_session import session_of
+from tf2spark.saved_model.contract import TensorSpec
+from tf2spark.tensorflow_c.tensor import Tensor
+from tf2spark.worker.model_session import session_of
 
 
 def feed(spec: TensorSpec, rows: int, ids: int = 1_000_000) -> Tensor:

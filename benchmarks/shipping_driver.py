@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 import tf2spark
 from tf2spark.spark.shipping import ship
-from tf2spark.spark.worker import model_opener
+from tf2spark.worker.spark_tasks import model_opener
 
 _ANSWER = "executor long, host string, seconds double, error string"
 

@@ -14,13 +14,14 @@ from pyspark.sql import DataFrame
 
 import tf2spark
 from benchmarks.reports import markdown_table
-from tf2spark.binding.bind import bind, make_options
-from tf2spark.plan import Plan
-from tf2spark.runtime import scorer
-from tf2spark.runtime.parquet import ParquetTask, read_batches
-from tf2spark.runtime.session import CApiSession
-from tf2spark.runtime.worker_session import session_of
+from tf2spark.binding.bind import bind
+from tf2spark.binding.options import make_options
+from tf2spark.plan.score import Plan
 from tf2spark.spark.parquet_scan import tasks_of
+from tf2spark.tensorflow_c.session import CApiSession
+from tf2spark.worker import score_loop
+from tf2spark.worker.model_session import session_of
+from tf2spark.worker.parquet_reader import ParquetTask, read_batches
 
 READING, LOOP = "reading Parquet", "the loop around them"
 STAGES = ("columns to tensors", "TensorFlow's run", "tensors to columns")
@@ -84,7 +85,7 @@ def _plan(
 def _once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:
     """Time the loop once, with timers in place of the stages' own functions."""
     clock: Counter[str] = Counter()
-    feeder, columner, prepare = scorer.feeder, scorer.columner, CApiSession.prepare
+    feeder, columner, prepare = score_loop.feeder, score_loop.columner, CApiSession.prepare
 
     def feed(*given: Any) -> Any:
         return _timed(clock, STAGES[0], feeder(*given))
@@ -96,13 +97,13 @@ def _once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:
         return _timed(clock, STAGES[2], columner(*given))
 
     with (
-        mock.patch.object(scorer, "feeder", feed),
-        mock.patch.object(scorer, "columner", column),
+        mock.patch.object(score_loop, "feeder", feed),
+        mock.patch.object(score_loop, "columner", column),
         mock.patch.object(CApiSession, "prepare", prepared),
     ):
         session = session_of(plan.model)
         start = time.process_time()
-        for _ in scorer.score_batches(plan, session, batches):
+        for _ in score_loop.score_batches(plan, session, batches):
             pass
         whole = time.process_time() - start
     rest = whole - sum(clock.values())

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import tf2spark
-from tf2spark.binding.bind import make_options
+from tf2spark.binding.feeds import normal_feeds, normal_fetches
+from tf2spark.binding.options import make_options
+from tf2spark.cli.feed_text import parse_feed, parse_fetch
 from tf2spark.cli.main import commands
-from tf2spark.columns import normal_feeds, normal_fetches
-from tf2spark.columns_text import parse_feed, parse_fetch
-from tf2spark.recommending import make_asked
+from tf2spark.recommend.arguments import make_asked
 
 _DOCS = Path(__file__).parent.parent / "docs"
 _PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md", "recommend.md"]

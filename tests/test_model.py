@@ -13,9 +13,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 import tf2spark
+from cases.tiny_models import save_function_model, save_graph_model
 from tf2spark import literal, output
 from tf2spark.errors import ContractError, ModelError, ModelNotFoundError
-from tiny_models import save_function_model, save_graph_model
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_udf_cant_drop_rows(model: tf2spark.SavedModel) -> None:
 
 def test_one_folder_is_opened_once(folder: Path) -> None:
     """Two objects of one model share the session, whatever is asked of them."""
-    from tf2spark.runtime import session
+    from tf2spark.tensorflow_c import session
 
     first, second = (tf2spark.SavedModel(folder / "function") for _ in range(2))
     feed = {"words": literal("a"), "times": 1}

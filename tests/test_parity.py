@@ -10,8 +10,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 import tf2spark
-from frames import frame
-from zoo import ALL, REFUSING, Case, expected_of, path_of
+from cases.comparing import assert_same
+from cases.frames import frame
+from cases.models import ALL, REFUSING, Case, expected_of, path_of
 
 _ROWS = 23
 
@@ -20,22 +21,6 @@ def scored(case: Case, table: Any, **more: Any) -> Any:
     """Score a table of any kind with a case's model and arguments."""
     model = tf2spark.SavedModel(path_of(case))
     return model.score(table, feed=case.feed, fetch=case.fetch, **{**case.kwargs, **more})
-
-
-def assert_same(out: pa.Table, expected: dict[str, Any]) -> None:
-    """Assert that columns hold what TensorFlow's arrays hold, bit by bit, NaN equal to NaN."""
-    assert set(out.column_names) >= set(expected)
-    for name, want in expected.items():
-        array = np.asarray(want)
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        np.testing.assert_equal(out[name].to_pylist(), _as_column(array.tolist()))
-
-
-def _as_column(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_as_column(one) for one in value]
-    return value.decode() if isinstance(value, bytes) else value
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tf2spark.conversion.rows import numbers_or_views, tensor
 from tf2spark.dtypes import FLOAT32, STRING
-from tf2spark.runtime.rows import numbers_or_views, tensor
-from tf2spark.runtime.session import TensorFlowFailure
-from tf2spark.runtime.tensor import Tensor
+from tf2spark.tensorflow_c.session import TensorFlowFailure
+from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.testing import FakeSession, fed_strings, fetched_strings
 
 

@@ -11,8 +11,18 @@ import tensorflow as tf
 from pyspark.sql.pandas.types import from_arrow_schema
 from tensorflow.core.protobuf import saved_model_pb2
 
-from zoo import ALL, APART, REFUSING, UNSAFE, Case, case, expected_of, path_of, run_tensorflow
-from zoo.running import session_of
+from cases.models import (
+    ALL,
+    APART,
+    REFUSING,
+    UNSAFE,
+    Case,
+    case,
+    expected_of,
+    path_of,
+    run_tensorflow,
+)
+from cases.models.running import session_of
 
 _ROWS = 23
 _EVERY = [*ALL, *REFUSING, *UNSAFE, *APART]

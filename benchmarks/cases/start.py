@@ -72,7 +72,7 @@ def _ours(df: DataFrame, path: str, file: str) -> DataFrame:
         score = original(plan, *how)
 
         def timed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            from tf2spark.runtime.worker_session import session_of
+            from tf2spark.worker.model_session import session_of
 
             marks = {"called": seconds_alive()}
             session_of(plan.model)

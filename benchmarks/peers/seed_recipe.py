@@ -56,8 +56,8 @@ def best(
     (fetched,) = [one.tensors[0] for one in signature.outputs if one.name == output]
 
     def recommend(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from tf2spark.runtime.tensor import Tensor
-        from tf2spark.runtime.worker_session import session_of
+        from tf2spark.tensorflow_c.tensor import Tensor
+        from tf2spark.worker.model_session import session_of
 
         item_ids, parts = broadcast.value
         run = session_of(reference).prepare([at for at, _ in inputs.values()], [fetched])

@@ -1,11 +1,12 @@
 """Score tables with TensorFlow SavedModels on Apache Spark."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import tf2spark.shipped_needs  # noqa: F401 - first: what follows needs it
-from tf2spark.columns import assembled, binary, literal, output, padded
+import tf2spark._vendored  # noqa: F401 - first: what follows needs it
 
 if TYPE_CHECKING:
+    from tf2spark.binding.feeds import assembled, binary, literal, output, padded
     from tf2spark.model import SavedModel
 
 __all__ = ["SavedModel", "assembled", "binary", "literal", "output", "padded"]
@@ -13,14 +14,12 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    # A worker imports this package too, and needs nothing of what reading a model takes.
-    if name == "SavedModel":
-        from tf2spark.model import SavedModel
-
-        globals()[name] = SavedModel
-        return SavedModel
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Executors import this package too, and need nothing of what reading and binding a model takes.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module("tf2spark.model" if name == "SavedModel" else "tf2spark.binding.feeds")
+    return globals().setdefault(name, getattr(home, name))
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING"})
+    return list(__all__)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+Shape = tuple[int | None, ...] | None
+"""Dimensions of a tensor, None where one is unknown; None for all where the rank is unknown."""
+
+
 @frozen
 class DType:
     """One TensorFlow dtype.
@@ -123,3 +127,10 @@ def from_code(code: int) -> DType:
     """Return the dtype with this number in ``types.proto``; a TF1 reference type gives its base."""
     code = code % 100
     return BY_CODE.get(code) or DType(f"dtype {code}", code, None, None)
+
+
+def shape_text(shape: Shape) -> str:
+    """Write a shape as people read it: ``[None, 3]``, or ``unknown_rank``."""
+    if shape is None:
+        return "unknown_rank"
+    return "[" + ", ".join("None" if size is None else str(size) for size in shape) + "]"

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from tf2spark import safety, savedmodel
-from tf2spark.binding.bind import Options, make_options
-from tf2spark.binding.graph import graph_of
+from tf2spark.binding.feeds import Constant
+from tf2spark.binding.graph_lookup import graph_of
+from tf2spark.binding.options import Options, make_options
 from tf2spark.binding.request import Request, make_request
-from tf2spark.catalog.prepare import Prepared, prepare
-from tf2spark.catalog.report import RecommendPlan, explained
-from tf2spark.catalog.sides import sided
-from tf2spark.catalog.source import CatalogModel
-from tf2spark.catalog.tables import Asked, Tables
-from tf2spark.columns import Constant
-from tf2spark.contract import Contract
 from tf2spark.errors import ModelError, SetupError
-from tf2spark.places import need_pyspark, on_this_machine, read, written
-from tf2spark.plan import ModelRef
-from tf2spark.recommending import TOLERANCE, catalog_model, make_asked, ranked
-from tf2spark.staging import staging_folder
+from tf2spark.locations import need_pyspark, on_this_machine, read, written
+from tf2spark.package.staging import staging_folder
+from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.arguments import TOLERANCE, Asked, make_asked, ranked
+from tf2spark.recommend.compile_model import catalog_model
+from tf2spark.recommend.explain import RecommendPlan, explained
+from tf2spark.recommend.pair_model import CatalogModel
+from tf2spark.recommend.prepare import Prepared, prepare
+from tf2spark.recommend.sides import sided
+from tf2spark.recommend.tables import Tables
+from tf2spark.saved_model import op_check, reader
+from tf2spark.saved_model.contract import Contract
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -132,7 +133,7 @@ class SavedModel:
             from tf2spark.spark.score import score_dataframe
 
             return score_dataframe(table, request, options, self._reference(request))
-        from tf2spark.local import score_table
+        from tf2spark.local.score import score_table
 
         reference = self._reference(request, threads=_cores())
         return score_table(table, request, options, on_this_machine(reference))
@@ -206,7 +207,7 @@ class SavedModel:
             from tf2spark.spark.recommend import recommend_dataframe
 
             return recommend_dataframe(users, prepared)
-        from tf2spark.local_recommend import recommend_table
+        from tf2spark.local.recommend import recommend_table
 
         return recommend_table(users, prepared)
 
@@ -252,7 +253,7 @@ class SavedModel:
 
             tables: Tables = SparkTables(users, items)
         else:
-            from tf2spark.local_recommend import LocalTables
+            from tf2spark.local.recommend import LocalTables
 
             tables = LocalTables(users, items)
         inputs = sided(request, tables.schemas)
@@ -275,7 +276,7 @@ class SavedModel:
                 column,
                 staging_folder(),
                 _compiler,
-                safety.retains_strings(self._loaded.meta_graph, *_tensors(request)),
+                op_check.retains_strings(self._loaded.meta_graph, *_tensors(request)),
             )
         return self._catalog_models[key]
 
@@ -393,11 +394,11 @@ class SavedModel:
         graph = graph_of(self._loaded)
         request = make_request(self.contract, graph, signature=signature, feed=feed, fetch=fetch)
         meta_graph, fetches, feeds = self._loaded.meta_graph, *_tensors(request)
-        safety.check(meta_graph, fetches=fetches, feeds=feeds, allow_ops=self._allow_ops)
+        op_check.check(meta_graph, fetches=fetches, feeds=feeds, allow_ops=self._allow_ops)
         return request
 
     def _reference(self, request: Request, *, threads: int = 1) -> ModelRef:
-        copies = safety.retains_strings(self._loaded.meta_graph, *_tensors(request))
+        copies = op_check.retains_strings(self._loaded.meta_graph, *_tensors(request))
         return evolve(self.reference(), threads=threads, copy_strings=copies)
 
     def reference(self) -> ModelRef:
@@ -414,7 +415,7 @@ class SavedModel:
     @functools.cached_property
     def _digest(self) -> str:
         package = self.contract.package
-        return package.digest if package else savedmodel.digest(self._place)
+        return package.digest if package else reader.digest(self._place)
 
 
 def _tensors(request: Request) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from attrs import define, field
 
-from tf2spark.runtime.tensor import Strings, Tensor
+from tf2spark.tensorflow_c.tensor import Strings, Tensor
 
 Model = Callable[[dict[str, Tensor]], dict[str, "Tensor | Strings"]]
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 import tf2spark
-from tf2spark.binding.bind import bind, make_options
-from tf2spark.runtime.scorer import score_batches
-from tf2spark.runtime.worker_session import session_of
+from tf2spark.binding.bind import bind
+from tf2spark.binding.options import make_options
+from tf2spark.worker.model_session import session_of
+from tf2spark.worker.score_loop import score_batches
 
 
 def resident_kib() -> int:

@@ -12,13 +12,13 @@ import sys
 
 import pyarrow as pa
 
-import recommenders
 import tf2spark
-from recommenders.running import path_of
+from cases import recommenders
+from cases.recommenders.running import path_of
 from services.leak_job import resident_kib
-from tf2spark.catalog.blocks import recommend_batches
-from tf2spark.recommending import make_asked
-from tf2spark.runtime.worker_session import session_of
+from tf2spark.recommend.arguments import make_asked
+from tf2spark.worker.model_session import session_of
+from tf2spark.worker.recommend_loop import recommend_batches
 
 _USERS, _ITEMS = 128, 4096
 

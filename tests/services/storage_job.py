@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 import tf2spark
+from cases.models import case
 from services.shipping_job import session
 from tf2spark.errors import Tf2SparkError
-from tf2spark.manifest import FILES, MANIFEST
-from tf2spark.spark import hadoop, storage
-from tf2spark.staging import staging_folder
-from zoo import case
+from tf2spark.package.manifest import FILES, MANIFEST
+from tf2spark.package.staging import staging_folder
+from tf2spark.spark import hadoop, table_writer
 
 _ROWS = 2_000
 
@@ -73,8 +73,8 @@ def seen(spark: SparkSession, base: str, table: pa.Table, wants: Any) -> dict[st
     model = tf2spark.SavedModel(f"{base}/ctr")
     frame = spark.read.parquet(f"{base}/table.parquet").repartition(4)
     scored = model.score(frame, keep=["id"], reproducible=True)
-    storage.write(spark.range(3), f"{base}/scored")
-    storage.write(scored, f"{base}/scored", overwrite=True)
+    table_writer.write(spark.range(3), f"{base}/scored")
+    table_writer.write(scored, f"{base}/scored", overwrite=True)
     package = model.compile(f"{base}/ctr.tf2spark")
     again = tf2spark.SavedModel(f"{base}/ctr.tf2spark")
     by_package = again.score(frame, keep=["id"], reproducible=True)

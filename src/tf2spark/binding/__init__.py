@@ -1,1 +1,1 @@
-"""Columns to tensors, settled on the driver: `request` knows the model, `bind` the table too."""
+"""Columns to inputs, settled on the driver: `request` knows the model, `bind` the table too."""

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tf2spark.binding.feeds import Constant
 from tf2spark.binding.messages import input_text
-from tf2spark.columns import Constant
-from tf2spark.contract import Shape, TensorSpec, shape_text
-from tf2spark.dtypes import DType
+from tf2spark.dtypes import DType, Shape, shape_text
 from tf2spark.errors import ContractError
-from tf2spark.plan import Form, InputPlan
+from tf2spark.plan.score import Form, InputPlan
+from tf2spark.saved_model.contract import TensorSpec
 
 
 def plan_constant(spec: TensorSpec, feed: Constant) -> InputPlan:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from tf2spark.binding.columns import resolve, type_of
 from tf2spark.binding.constants import check_pad, example, plan_constant
-from tf2spark.binding.fits import cast_text, fits, spark_name
+from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import input_text, type_text
-from tf2spark.binding.shapes import (
+from tf2spark.binding.row_shapes import (
     Dims,
     Fed,
     check_padded,
@@ -15,12 +16,11 @@ from tf2spark.binding.shapes import (
     check_single,
     own_dims,
 )
-from tf2spark.binding.sources import resolve, type_of
-from tf2spark.columns import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
-from tf2spark.contract import TensorSpec
+from tf2spark.binding.type_rules import cast_text, fits, spark_name
 from tf2spark.dtypes import DType
 from tf2spark.errors import ContractError
-from tf2spark.plan import Form, InputPlan, Source
+from tf2spark.plan.score import Form, InputPlan, Source
+from tf2spark.saved_model.contract import TensorSpec
 
 
 def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:

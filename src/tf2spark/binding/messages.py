@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from tf2spark.contract import Shape, TensorSpec, shape_text
+from tf2spark.dtypes import Shape, shape_text
+from tf2spark.saved_model.contract import TensorSpec
 
 _SHOWN = 12
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tf2spark.binding.messages import output_text
-from tf2spark.contract import TensorSpec
 from tf2spark.errors import ContractError
-from tf2spark.plan import OutputPlan
+from tf2spark.plan.score import OutputPlan
+from tf2spark.saved_model.contract import TensorSpec
 
 _LEAVE_OUT = "leave it out by naming the outputs you want: fetch=[...]"
 

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from tf2spark.binding.constants import example
+from tf2spark.binding.feeds import Column, Constant, Feed, Output, normal_feeds, normal_fetches
 from tf2spark.binding.messages import (
     did_you_mean,
     input_text,
@@ -19,10 +20,9 @@ from tf2spark.binding.messages import (
     near_names,
     output_text,
 )
-from tf2spark.columns import Column, Constant, Feed, Output, normal_feeds, normal_fetches
-from tf2spark.contract import Contract, Signature, TensorSpec
 from tf2spark.errors import ContractError
-from tf2spark.manifest import constant_text
+from tf2spark.package.manifest import constant_text
+from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
 
 _NO_SIGNATURE = "the model has no signature"
 

@@ -14,7 +14,7 @@ from tf2spark.cli.options import Command, Decorator, feed_option, names
 from tf2spark.cli.tables import table_options
 
 if TYPE_CHECKING:
-    from tf2spark.catalog.prepare import Prepared
+    from tf2spark.recommend.prepare import Prepared
 
 
 def pair_options(*, required: bool) -> Decorator:
@@ -65,8 +65,8 @@ def pair_call(given: Mapping[str, Any]) -> tuple[Any, Any]:
     Raises:
         ContractError: One is wrong.
     """
-    from tf2spark.columns_text import parse_feed
-    from tf2spark.recommending import TOLERANCE, make_asked
+    from tf2spark.cli.feed_text import parse_feed
+    from tf2spark.recommend.arguments import TOLERANCE, make_asked
 
     tolerance = given["tolerance"]
     asked = make_asked(

@@ -112,10 +112,10 @@ def java() -> Finding:
 
 def tensorflow() -> Finding:
     """Load TensorFlow's library as a worker would, without its Python package."""
-    from tf2spark.runtime import capi
+    from tf2spark.tensorflow_c import library
 
     try:
-        return Finding("TensorFlow", "ok", f"{capi.version()} ({capi.library_path()})")
+        return Finding("TensorFlow", "ok", f"{library.version()} ({library.library_path()})")
     except SetupError as error:
         what, _, advice = str(error).partition(". ")
         return Finding("TensorFlow", "missing", what, advice)

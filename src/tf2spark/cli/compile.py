@@ -57,9 +57,9 @@ def compile_(**given: Any) -> None:
       tf2spark compile models/ctr hdfs:///models/ctr.tf2spark
       tf2spark inspect ctr.tf2spark
     """
-    from tf2spark.columns_text import parse_feed, parse_fetch
+    from tf2spark.cli.feed_text import parse_feed, parse_fetch
     from tf2spark.compile.quiet import silence
-    from tf2spark.report.contract import as_text
+    from tf2spark.saved_model.contract_text import as_text
 
     sample = _rows(given["sample"])
     feed, fetch = parse_feed(given["feed"]), parse_fetch(given["fetch"])

@@ -16,7 +16,7 @@ from tf2spark.cli.options import pairs, spark_options
 from tf2spark.errors import SetupError
 
 if TYPE_CHECKING:
-    from tf2spark.spark.executors import OpenedModel, WorkerPython
+    from tf2spark.spark.worker_checks import OpenedModel, WorkerPython
 
 _COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
@@ -80,9 +80,9 @@ def _on_spark(
 def _job(
     model: str | None, master: str | None, settings: Mapping[str, str], debug: bool
 ) -> Iterator[Finding]:
-    from tf2spark.spark.executors import look_at_workers, open_on_workers
-    from tf2spark.spark.limits import check_worker_memory
+    from tf2spark.spark.memory_limit import check_worker_memory
     from tf2spark.spark.session import running
+    from tf2spark.spark.worker_checks import look_at_workers, open_on_workers
 
     with running(master, settings, quiet=not debug) as spark:
         yield Finding("Spark", "ok", f"{spark.version} on {spark.sparkContext.master}")

@@ -15,8 +15,8 @@ from tf2spark.cli.tables import source_of
 from tf2spark.errors import ContractError
 
 if TYPE_CHECKING:
-    from tf2spark.catalog.report import RecommendPlan
-    from tf2spark.contract import Contract
+    from tf2spark.recommend.explain import RecommendPlan
+    from tf2spark.saved_model.contract import Contract
 
 
 @click.command()
@@ -73,7 +73,7 @@ def _wants_plan(given: Mapping[str, Any]) -> bool:
 
 
 def _contract(given: Mapping[str, Any]) -> Contract:
-    from tf2spark.places import read
+    from tf2spark.locations import read
 
     tags = given["tags"].split(",") if given["tags"] else None
     with session_for(given, given["model"]):
@@ -84,7 +84,7 @@ def _planned(given: Mapping[str, Any], debug: bool) -> tuple[Contract, Recommend
     call = pair_call(given)
     sources = [source_of(given, "users"), source_of(given, "items")]
     with job(given, sources, None, debug=debug) as running:
-        from tf2spark.catalog.report import explained
+        from tf2spark.recommend.explain import explained
 
         return running.model.contract, explained(prepared_of(running, given, call))
 
@@ -98,7 +98,7 @@ def _check_signature(contract: Contract, signature: str | None) -> None:
 
 
 def _as_text(contract: Contract, signature: str | None, plan: RecommendPlan | None) -> str:
-    from tf2spark.report import contract as report
+    from tf2spark.saved_model import contract_text as report
 
     text = report.as_text(contract, signature)
     return text if plan is None else f"{text}\n\n{plan}"
@@ -107,7 +107,7 @@ def _as_text(contract: Contract, signature: str | None, plan: RecommendPlan | No
 def _as_json(contract: Contract, signature: str | None, plan: RecommendPlan | None) -> str:
     from attrs import asdict
 
-    from tf2spark.report import contract as report
+    from tf2spark.saved_model import contract_text as report
 
     told = report.as_json(contract, signature)
     if plan is not None:

@@ -46,13 +46,13 @@ def job(
         defaults: Spark settings of the command, which ``--conf`` wins over.
     """
     settings = {**(defaults or {}), **pairs("--conf", given["conf"])}
-    from tf2spark.places import is_uri
+    from tf2spark.locations import is_uri
 
     model = None if is_uri(given["model"]) else opened(given)
     from tf2spark.spark.session import need_pyspark, running
 
     need_pyspark()
-    from tf2spark.spark.storage import check_free, check_local_path
+    from tf2spark.spark.table_writer import check_free, check_local_path
 
     if target is not None:
         check_local_path(target.path, overwrite=given["overwrite"])
@@ -98,9 +98,9 @@ def write_counted(
         given: The command's options.
         words: What is being done, and what a row is, for the progress bar of a terminal.
     """
-    from tf2spark.spark.counting import Counter
     from tf2spark.spark.progress import shown_progress
-    from tf2spark.spark.storage import write
+    from tf2spark.spark.row_counter import Counter
+    from tf2spark.spark.table_writer import write
 
     reads = Counter.of(rows) if given["mode"] == "dropmalformed" else None
     made = run(rows if reads is None else reads.table)

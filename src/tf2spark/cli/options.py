@@ -116,7 +116,7 @@ def opened(given: Mapping[str, Any]) -> Any:
 @contextmanager
 def session_for(given: Mapping[str, Any], *paths: str, debug: bool = False) -> Iterator[None]:
     """Run a Spark session where one of these paths is on a file system that needs it."""
-    from tf2spark.places import is_uri, need_pyspark
+    from tf2spark.locations import is_uri, need_pyspark
 
     if not any(map(is_uri, paths)):
         yield

@@ -24,9 +24,9 @@ from tf2spark.cli.tables import source_of, table_options, target_of
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from tf2spark.catalog.prepare import Prepared
-    from tf2spark.catalog.report import RecommendPlan
     from tf2spark.cli.jobs import Counts
+    from tf2spark.recommend.explain import RecommendPlan
+    from tf2spark.recommend.prepare import Prepared
 
 _BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BATCH_PAIRS = 1 << 23
@@ -84,7 +84,7 @@ def recommend(context: click.Context, /, **given: Any) -> None:
     call = pair_call(given)
     debug = bool((context.obj or {}).get("debug"))
     with job(given, [users, items], target, debug=debug) as running:
-        from tf2spark.catalog.report import explained
+        from tf2spark.recommend.explain import explained
 
         started = time.monotonic()
         prepared = prepared_of(running, given, call)

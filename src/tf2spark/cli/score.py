@@ -94,7 +94,7 @@ def score(context: click.Context, /, **given: Any) -> None:
 
 
 def _score_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    from tf2spark.columns_text import parse_feed, parse_fetch
+    from tf2spark.cli.feed_text import parse_feed, parse_fetch
 
     return {
         "feed": parse_feed(given["feed"]),

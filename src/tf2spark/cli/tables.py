@@ -79,7 +79,7 @@ def check_there(source: Table) -> None:
     Raises:
         ContractError: There is nothing at its path.
     """
-    from tf2spark.spark.storage import local_path
+    from tf2spark.spark.table_writer import local_path
 
     path = source.path
     local = local_path(path)

@@ -21,9 +21,9 @@ from tf2spark.compile.loops import add_missing, assign, has_loops, pruned
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.compile.signature import signature_def
 from tf2spark.compile.weights import WeightFiles, constant, take_out
-from tf2spark.contract import Signature, TensorSpec
-from tf2spark.manifest import Weight
-from tf2spark.reachability import (
+from tf2spark.package.manifest import Weight
+from tf2spark.saved_model.contract import Signature, TensorSpec
+from tf2spark.saved_model.reachable_nodes import (
     INIT_SIGNATURE,
     asset_files,
     init_op,

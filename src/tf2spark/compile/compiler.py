@@ -10,20 +10,20 @@ from typing import Any
 import tensorflow as tf
 from attrs import evolve, frozen
 
-from tf2spark import savedmodel
+from tf2spark.binding.feeds import Column, Constant
 from tf2spark.binding.request import FedInput, FetchedOutput, Request, choose_signature
-from tf2spark.columns import Column, Constant
 from tf2spark.compile import original as originals
 from tf2spark.compile.build import Built, Call, build
 from tf2spark.compile.original import NotCompilable
 from tf2spark.compile.sample import sample_feeds
 from tf2spark.compile.verify import TOLERANCE, NoInputs, find_inputs, verify
 from tf2spark.compile.weights import THRESHOLD_BYTES
-from tf2spark.contract import Signature, TensorSpec
 from tf2spark.errors import ContractError
-from tf2spark.manifest import Manifest, Verified, constant_text
-from tf2spark.package import check_free, entries_of, write
-from tf2spark.savedmodel import LoadedModel
+from tf2spark.package.folder import check_free, entries_of, write
+from tf2spark.package.manifest import Manifest, Verified, constant_text
+from tf2spark.saved_model import reader
+from tf2spark.saved_model.contract import Signature, TensorSpec
+from tf2spark.saved_model.reader import LoadedModel
 
 _PREDICT = "tensorflow/serving/predict"
 
@@ -160,7 +160,7 @@ def _described(loaded: LoadedModel, source: Path) -> Manifest:
         files=(),
         tags=contract.tags,
         source=contract.path,
-        source_digest=savedmodel.digest(source),
+        source_digest=reader.digest(source),
         tensorflow=tf.__version__,
         tf2spark=importlib.metadata.version("tf2spark"),
     )

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from tf2spark.contract import Signature, TensorSpec
 from tf2spark.dtypes import STRING
+from tf2spark.saved_model.contract import Signature, TensorSpec
 
 Feeds = dict[str, "np.ndarray[Any, Any]"]
 """Values by tensor; strings are objects (bytes)."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tensorflow.core.framework import graph_pb2
 
 from tf2spark.compile.weights import constant
-from tf2spark.reachability import function_names, node_name
+from tf2spark.saved_model.reachable_nodes import function_names, node_name
 
 _LOOPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})
 # By the op of a variable: what assigns to it, and the attribute that has the type.

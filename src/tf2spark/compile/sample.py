@@ -11,17 +11,18 @@ import pyarrow as pa
 import tensorflow as tf
 from attrs import evolve
 
-from tf2spark.binding.bind import Options, bind
+from tf2spark.binding.bind import bind
+from tf2spark.binding.feeds import Constant
+from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
-from tf2spark.columns import Constant
 from tf2spark.compile.inputs import Feeds
+from tf2spark.conversion.from_arrow import feeder
+from tf2spark.conversion.rows import Feeder, RowsRefused, RowsUneven
 from tf2spark.dtypes import STRING
 from tf2spark.errors import ContractError, RowError
-from tf2spark.plan import ModelRef
-from tf2spark.runtime.arrow_to_tensors import feeder
-from tf2spark.runtime.batching import filled_up
-from tf2spark.runtime.rows import Feeder, RowsRefused, RowsUneven
-from tf2spark.runtime.tensor import Tensor
+from tf2spark.plan.score import ModelRef
+from tf2spark.tensorflow_c.tensor import Tensor
+from tf2spark.worker.batching import filled_up
 
 _MOST_ROWS = 256
 _MOST_SINGLE_ROWS = 16

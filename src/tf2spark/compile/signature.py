@@ -10,7 +10,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, struct_pb2
 
-from tf2spark.contract import Shape, Signature, TensorSpec
+from tf2spark.dtypes import Shape
+from tf2spark.saved_model.contract import Signature, TensorSpec
 
 
 def signature_def(signature: Signature) -> Any:

@@ -15,15 +15,15 @@ from tf2spark.compile.build import Built
 from tf2spark.compile.examples import example_of
 from tf2spark.compile.inputs import Feeds, made, row_count, warmup
 from tf2spark.compile.original import NotCompilable, Original
-from tf2spark.contract import Signature
+from tf2spark.conversion.rows import views_of
 from tf2spark.dtypes import STRING, from_code
 from tf2spark.errors import ModelError
-from tf2spark.manifest import Verified
-from tf2spark.runtime.capi import TensorFlowFailure, readable
-from tf2spark.runtime.rows import views_of
-from tf2spark.runtime.session import open_session
-from tf2spark.runtime.tensor import Strings, Tensor
-from tf2spark.runtime.weights import mapped_tensor
+from tf2spark.package.manifest import Verified
+from tf2spark.saved_model.contract import Signature
+from tf2spark.tensorflow_c.library import TensorFlowFailure, readable
+from tf2spark.tensorflow_c.mapped_files import mapped_tensor
+from tf2spark.tensorflow_c.session import open_session
+from tf2spark.tensorflow_c.tensor import Strings, Tensor
 
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-5

@@ -12,7 +12,7 @@ from attrs import Factory, define
 from tensorflow.core.framework import node_def_pb2
 
 from tf2spark.dtypes import from_code
-from tf2spark.manifest import Weight
+from tf2spark.package.manifest import Weight
 
 THRESHOLD_BYTES = 16 << 20
 

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from tf2spark.catalog.report import RecommendPlan
 from tf2spark.demo import data, show
 from tf2spark.demo.show_films import show_recommended
 from tf2spark.demo.train import EPOCHS, export, need_tensorflow, train
 from tf2spark.errors import OutputError
 from tf2spark.model import SavedModel
+from tf2spark.recommend.explain import RecommendPlan
 from tf2spark.spark.session import running
 
 if TYPE_CHECKING:

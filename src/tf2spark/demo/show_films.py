@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tf2spark.catalog.report import RecommendPlan
 from tf2spark.demo.data import Ratings
 from tf2spark.demo.show import person, stars_text
+from tf2spark.recommend.explain import RecommendPlan
 
 # What is left for titles is shared by two columns.
 _OTHER_COLUMNS_CELLS = 22

@@ -18,8 +18,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
 from tf2spark.errors import StorageError
-from tf2spark.runtime.parquet import FileRange, ParquetTask, file_schema, misfit
 from tf2spark.spark.types import arrow_schema
+from tf2spark.worker.parquet_reader import FileRange, ParquetTask, file_schema, misfit
 
 _EXECUTION = "org.apache.spark.sql.execution."
 _LOGICAL = {"Project", "Filter", "SubqueryAlias", "View", "LogicalRelation"}

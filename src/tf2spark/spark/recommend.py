@@ -12,15 +12,15 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tf2spark.binding.bind import Options
+from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
-from tf2spark.catalog.forms import SideName
-from tf2spark.catalog.plan import for_columns, used_columns
-from tf2spark.catalog.prepare import Prepared
-from tf2spark.catalog.sides import Schemas
 from tf2spark.errors import ContractError, from_text
-from tf2spark.plan import ModelRef
-from tf2spark.spark.limits import check_worker_memory
+from tf2spark.graph_split.forms import SideName
+from tf2spark.plan.recommend import for_columns, used_columns
+from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.prepare import Prepared
+from tf2spark.recommend.sides import Schemas
+from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.score import (
     column,
     mapped_in_arrow,
@@ -30,7 +30,7 @@ from tf2spark.spark.score import (
 )
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema
-from tf2spark.spark.worker import partition_recommender
+from tf2spark.worker.spark_tasks import partition_recommender
 
 # A quarter of what spark.driver.maxResultSize lets a job bring back by default.
 _DRIVER_BYTES = 256 << 20

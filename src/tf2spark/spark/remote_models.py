@@ -15,13 +15,13 @@ from pathlib import Path
 from attrs import evolve, frozen
 from pyspark.sql import SparkSession
 
-from tf2spark import savedmodel
 from tf2spark.errors import ModelError, ModelNotFoundError, OutputError, SetupError
-from tf2spark.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
-from tf2spark.package import check_size, sha256_of
-from tf2spark.savedmodel import LoadedModel
+from tf2spark.package.folder import check_size, sha256_of
+from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
+from tf2spark.package.staging import staged_path, staging_folder
+from tf2spark.saved_model import reader
+from tf2spark.saved_model.reader import LoadedModel
 from tf2spark.spark import hadoop
-from tf2spark.staging import staged_path, staging_folder
 
 GRAPH_FILE = "saved_model.pb"
 
@@ -70,7 +70,7 @@ def read_remote(
     if _has(spark, uri, MANIFEST):
         return RemoteModel(_read_package(spark, uri, number), uri, None)
     copy = _copy(spark, uri)
-    loaded = savedmodel.read(copy, tags=tags)
+    loaded = reader.read(copy, tags=tags)
     contract = evolve(loaded.contract, path=uri, version=number)
     return RemoteModel(evolve(loaded, contract=contract), uri, copy)
 
@@ -138,7 +138,7 @@ def _read_package(spark: SparkSession, uri: str, version: int | None) -> LoadedM
     if graph is None:
         raise ModelError(f'"{uri}" is a package without {GRAPH_FILE}')
     content = fetched(spark, uri, graph).read_bytes()
-    return savedmodel.read_package(uri, manifest, content, version)
+    return reader.read_package(uri, manifest, content, version)
 
 
 def _manifest(spark: SparkSession, uri: str) -> Manifest:

@@ -19,16 +19,17 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from tf2spark.binding.bind import Options, bind
+from tf2spark.binding.bind import bind
+from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
-from tf2spark.plan import ModelRef, Plan
+from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.spark.arrow_udfs import arrow_udf_of
-from tf2spark.spark.limits import check_worker_memory
+from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.parquet_scan import NotReadable, tasks_of
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
-from tf2spark.spark.worker import (
+from tf2spark.worker.spark_tasks import (
     Batches,
     column_scorer,
     file_scorer,

@@ -22,15 +22,15 @@ import attrs
 from attrs import evolve
 from pyspark.sql import SparkSession
 
+from tf2spark._vendored import FOLDER
 from tf2spark.errors import ContractError
-from tf2spark.manifest import FILES, FileEntry
-from tf2spark.package import entries_of
-from tf2spark.plan import ModelRef
-from tf2spark.shipped_needs import FOLDER
+from tf2spark.package.folder import entries_of
+from tf2spark.package.manifest import FILES, FileEntry
+from tf2spark.package.staging import staged_copy, staging_folder
+from tf2spark.plan.score import ModelRef
 from tf2spark.spark.hadoop import scheme_of
-from tf2spark.spark.limits import memory_mib
+from tf2spark.spark.memory_limit import memory_mib
 from tf2spark.spark.session import runs_here
-from tf2spark.staging import staged_copy, staging_folder
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
 CACHE_SIZE_SETTING = "spark.tf2spark.cache.size"

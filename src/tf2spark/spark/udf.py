@@ -11,18 +11,18 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
-from tf2spark.binding.bind import Options
+from tf2spark.binding.feeds import columns_of
+from tf2spark.binding.options import Options
 from tf2spark.binding.outputs import plan_output
 from tf2spark.binding.request import Request
-from tf2spark.columns import columns_of
 from tf2spark.errors import ContractError
-from tf2spark.plan import ModelRef
+from tf2spark.plan.score import ModelRef
 from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
-from tf2spark.spark.limits import check_worker_memory
+from tf2spark.spark.late_binding import late_column_scorer
+from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.score import column, task_cpus
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type
-from tf2spark.spark.worker import late_column_scorer
 
 
 def argument_names(request: Request) -> tuple[str, ...]:

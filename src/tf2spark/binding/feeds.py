@@ -1,0 +1,267 @@
+"""How a user says which columns feed an input, and which outputs become columns.
+
+In Python these are plain values (`"features.indices"`, `["a", "b"]`, `0.5`) and the small
+functions below; `columns_text` reads the same from the command line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from tf2spark.errors import ContractError
+from tf2spark.plan.score import VectorField
+
+
+@frozen
+class Column:
+    """A column, or a field inside one: ``features``, ``features.indices``, ``user.address.zip``."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@frozen
+class Assembled:
+    """Columns joined into one vector, as MLlib's VectorAssembler joins them."""
+
+    columns: tuple[Column, ...]
+    part: VectorField | None = None
+
+    @property
+    def indices(self) -> Assembled:
+        """The ids of the joined vector."""
+        return evolve(self, part="indices")
+
+    @property
+    def values(self) -> Assembled:
+        """The values of the joined vector."""
+        return evolve(self, part="values")
+
+    def __str__(self) -> str:
+        inside = f"assembled({', '.join(map(str, self.columns))})"
+        return f"{inside}.{self.part}" if self.part else inside
+
+
+@frozen
+class Joined:
+    """Columns put side by side along the second axis, in the order given."""
+
+    columns: tuple[Column, ...]
+
+    def __str__(self) -> str:
+        return "[" + ", ".join(map(str, self.columns)) + "]"
+
+
+@frozen
+class Padded:
+    """Rows of different lengths, filled up with `value` to the longest of the batch."""
+
+    column: Column | Joined | Assembled
+    value: float | int | str | bool | bytes
+
+    def __str__(self) -> str:
+        return f"padded({self.column}, {self.value!r})"
+
+
+@frozen
+class Constant:
+    """One value for all rows: a number, a bool, a string, or nested lists of them."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        return f"literal({self.value!r})"
+
+
+Feed = Column | Assembled | Joined | Padded | Constant
+
+
+@frozen
+class Output:
+    """An output of the signature or any tensor of the graph, and how it becomes a column.
+
+    Attributes:
+        name: The signature's output, or a tensor name (``hidden/Relu:0``).
+        rank: The tensor's rank, batch dimension included, where the graph doesn't tell.
+        binary: Strings become ``binary`` instead of ``string``.
+    """
+
+    name: str
+    rank: int | None = None
+    binary: bool = False
+
+    def __str__(self) -> str:
+        return f"binary({self.name})" if self.binary else self.name
+
+
+def literal(value: Any) -> Constant:
+    """Feed one value to an input for every row.
+
+    ``feed={"lang": literal("en")}``. A plain number or bool means the same without `literal`; a
+    plain string is a column.
+    """
+    return Constant(value)
+
+
+def padded(column: Any, value: Any) -> Padded:
+    """Fill rows of different lengths up with `value`.
+
+    ``feed={"ids": padded("ids", 0)}`` fills them to the input's own fixed length, or to the
+    longest row of the batch.
+    """
+    inside = as_feed(column)
+    if isinstance(inside, Padded | Constant):
+        raise ContractError(f"padded() takes a column or a list of columns, not {inside}")
+    if _is_numpy_scalar(value):
+        value = value.item()
+    if not isinstance(value, bool | int | float | str | bytes):
+        raise ContractError(
+            f'padded() takes one value to fill up with (0, -1.0, ""), not {value!r}'
+        )
+    return Padded(inside, value)
+
+
+def assembled(*columns: str) -> Assembled:
+    """Join columns into one vector, as MLlib's VectorAssembler does.
+
+    The ids of each are offset by the sizes of those before it; a numeric column counts as a
+    vector of size 1. ``assembled("a", "b").indices`` and ``.values`` feed id and value inputs.
+    """
+    if not columns or not all(isinstance(path, str) and path for path in columns):
+        raise ContractError('assembled() takes names of columns: assembled("user", "item")')
+    return Assembled(tuple(Column(path) for path in columns))
+
+
+def output(name: str, *, rank: int | None = None, binary: bool = False) -> Output:
+    """Name an output and say what the graph doesn't: its rank, or that its strings are bytes."""
+    return Output(name, rank, binary)
+
+
+def binary(name: str) -> Output:
+    """Name a string output that isn't UTF-8 text: its column becomes ``binary``."""
+    return Output(name, binary=True)
+
+
+def as_feed(value: Any) -> Feed:
+    """Turn what a user wrote for one input into a `Feed`.
+
+    Raises:
+        ContractError: It is none of the things that can feed an input.
+    """
+    if isinstance(value, Feed):
+        return value
+    if isinstance(value, str):
+        return Column(value)
+    if _is_numpy_scalar(value):
+        value = value.item()
+    if isinstance(value, bool | int | float):
+        return Constant(value)
+    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+        return Column(value[0]) if len(value) == 1 else Joined(tuple(map(Column, value)))
+    raise ContractError(
+        f"{_short(value)} can't feed an input: write a column name, a list of column names, a "
+        'number, literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")'
+    )
+
+
+def as_output(value: Any) -> Output:
+    """Turn what a user wrote for one output column into an `Output`.
+
+    Raises:
+        ContractError: It names no output.
+    """
+    if isinstance(value, Output):
+        return value
+    if isinstance(value, str):
+        return Output(value)
+    raise ContractError(
+        f"{_short(value)} is no output: write the name of an output or of a tensor, binary(name) "
+        "or output(name, rank=2)"
+    )
+
+
+def _is_numpy_scalar(value: Any) -> bool:
+    # Who has such a value has imported NumPy; nobody else needs it here.
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.bool_ | numpy.number)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def columns_of(feed: Feed) -> tuple[Column, ...]:
+    """Return the columns that a feed reads, in order."""
+    match feed:
+        case Column():
+            return (feed,)
+        case Assembled(columns) | Joined(columns):
+            return columns
+        case Padded(inside):
+            return columns_of(inside)
+        case _:
+            return ()
+
+
+def normal_feeds(feed: Mapping[str, Any] | None) -> dict[str, Feed] | None:
+    """Turn the `feed` argument of a user into `Feed` values.
+
+    Raises:
+        ContractError: It isn't a mapping of input names to what feeds them.
+    """
+    if feed is None:
+        return None
+    if not (isinstance(feed, Mapping) and all(isinstance(name, str) for name in feed)):
+        raise ContractError(
+            f'feed={_short(feed)}: write which column feeds which input, feed={{"INPUT": "COLUMN"}}'
+        )
+    return {name: as_feed(value) for name, value in feed.items()}
+
+
+def normal_fetches(fetch: Any) -> dict[str, Output] | None:
+    """Turn the `fetch` argument of a user into `Output` values by column.
+
+    A mapping is column to output; a list or a single name keeps the outputs' own names.
+
+    Raises:
+        ContractError: It is none of these, it is empty, or two outputs would share a column.
+    """
+    if fetch is None:
+        return None
+    if isinstance(fetch, str | Output):
+        fetch = [fetch]
+    if isinstance(fetch, list | tuple):
+        return _by_own_names([as_output(value) for value in fetch])
+    if not (isinstance(fetch, Mapping) and all(isinstance(name, str) for name in fetch)):
+        raise ContractError(
+            f"fetch={_short(fetch)}: write a list of outputs, or which output becomes which "
+            'column, fetch={"COLUMN": "OUTPUT"}'
+        )
+    return _not_empty({column: as_output(value) for column, value in fetch.items()})
+
+
+def _by_own_names(outputs: Sequence[Output]) -> dict[str, Output]:
+    """Name each column as its output; as the last part of its node for a raw tensor."""
+    found: dict[str, Output] = {}
+    for one in outputs:
+        column = one.name.partition(":")[0].rpartition("/")[2]
+        if column in found:
+            raise ContractError(
+                f'"{found[column].name}" and "{one.name}" would both become the column "{column}": '
+                'name them, fetch={"COLUMN": "OUTPUT"}'
+            )
+        found[column] = one
+    return _not_empty(found)
+
+
+def _not_empty(fetches: dict[str, Output]) -> dict[str, Output]:
+    if not fetches:
+        raise ContractError("fetch is empty: name at least one output, or leave fetch out")
+    return fetches

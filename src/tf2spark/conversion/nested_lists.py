@@ -1,0 +1,95 @@
+"""Scalars and rectangular nested lists as flat values and the dimensions of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from tf2spark.conversion.casts import converter
+from tf2spark.conversion.rows import (
+    Array,
+    Ints,
+    RowsUneven,
+    child_of,
+    column_of,
+    numbers_or_views,
+    refuse,
+    refuse_nulls,
+)
+from tf2spark.dtypes import DType
+from tf2spark.plan.score import Source
+
+Dims = tuple[int | None, ...]
+Reader = Callable[[pa.RecordBatch], tuple[Array, tuple[int, ...], object]]
+"""Flat values of the input's dtype, the dimensions of each row, and what must stay alive."""
+
+
+def nested_reader(source: Source, dtype: DType, dims: Dims, name: str) -> Reader:
+    """Choose, once, how a column of scalars or of rectangular nested lists is read.
+
+    Args:
+        source: The column: a scalar, or lists as deep as `dims`.
+        dtype: The input's dtype.
+        dims: The input's dimensions of one row; a scalar fits dimensions of 1.
+        name: The input's name, for messages.
+    """
+    take, label = column_of(source), source.label
+    convert = converter(source.leaf, dtype, label)
+    if not source.depth:
+        return _scalar_reader(source, dtype, (1,) * len(dims))
+    wants = dims[: source.depth]
+
+    def read(batch: pa.RecordBatch) -> tuple[Array, tuple[int, ...], object]:
+        array, rows = take(batch), batch.num_rows
+        sizes: tuple[int, ...] = ()
+        per_row = 1
+        for want in wants:
+            lengths, array = child_of(array)
+            size = _size_of_level(lengths.reshape(rows, per_row), want, label, name)
+            sizes, per_row = (*sizes, size), per_row * size
+            refuse_nulls(array, per_row, label)
+        values, owner = numbers_or_views(array)
+        return convert(values, per_row), sizes, owner
+
+    return read
+
+
+def _scalar_reader(source: Source, dtype: DType, dims: tuple[int, ...]) -> Reader:
+    take, convert = column_of(source), converter(source.leaf, dtype, source.label)
+
+    def read(batch: pa.RecordBatch) -> tuple[Array, tuple[int, ...], object]:
+        values, owner = numbers_or_views(take(batch))
+        return convert(values, 1), dims, owner
+
+    return read
+
+
+def _size_of_level(table: Ints, want: int | None, label: str, name: str) -> int:
+    """Return the length that all lists of one level have; refuse or separate the rows otherwise.
+
+    `table` holds the lengths, a line for each row of the batch.
+    """
+    if not table.size:
+        return want or 0
+    have = f'column "{label}" has'
+    if want is not None:
+        bad = table != want
+        refuse(
+            bad.any(axis=1),
+            lambda row: wrong_length(have, int(table[row][bad[row]][0]), want, name),
+        )
+        return want
+    first = table[:, 0]
+    if table.shape[1] > 1:
+        differ = (table != first[:, None]).any(axis=1)
+        refuse(differ, f'column "{label}" holds lists of different lengths')
+    if (first != first[0]).any():
+        raise RowsUneven(first)
+    return int(first[0])
+
+
+def wrong_length(have: str, got: int, want: int, name: str) -> str:
+    """Say that a row has not as many values as the input takes; `have`: ``column "x" has``."""
+    values = "1 value" if got == 1 else f"{got} values"
+    return f'{have} {values}, input "{name}" takes {want}'

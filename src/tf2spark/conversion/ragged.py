@@ -1,0 +1,96 @@
+"""Nested lists as they are: the tensors of a ragged input, and rows of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from tf2spark.conversion.casts import cast_to, converter
+from tf2spark.conversion.rows import (
+    Feeder,
+    Ints,
+    Mask,
+    Rows,
+    RowsUneven,
+    child_of,
+    column_of,
+    numbers_or_views,
+    refuse,
+    refuse_nulls,
+    tensor,
+)
+from tf2spark.dtypes import INT64, DType
+from tf2spark.plan.score import InputPlan, Source
+from tf2spark.tensorflow_c.tensor import Tensor
+
+
+def ragged_feeder(plan: InputPlan) -> Feeder:
+    """Choose how nested lists become flat values and the row splits of each ragged level."""
+    source = plan.sources[0]
+    take, convert = column_of(source), converter(source.leaf, plan.dtype, source.label)
+    splits_dtype = plan.splits_dtype or INT64
+    cast_splits = cast_to(splits_dtype)
+
+    def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
+        array, splits, dims = take(batch), [], []
+        # Row i has the elements ends[i] to ends[i + 1] of the level that is reached.
+        ends = np.arange(batch.num_rows + 1)
+        for level, want in enumerate(plan.dims):
+            lengths, array = child_of(array)
+            if level < plan.ragged_levels:
+                splits.append(splits_of(lengths))
+            else:
+                dims.append(_inner_size(lengths, ends, want, source.label))
+            ends = splits_of(lengths)[ends]
+            refuse_nulls(array, np.diff(ends), source.label)
+        values, owner = numbers_or_views(array)
+        values = convert(values, np.diff(ends))
+        flat = tensor(plan.dtype, values, (int(splits[-1][-1]), *dims), owner)
+        return (flat, *(tensor(splits_dtype, cast_splits(one), one.shape) for one in splits))
+
+    return feed
+
+
+def splits_of(lengths: Ints) -> Ints:
+    """Return where each list begins, and where the last ends: lengths [2, 3] give [0, 2, 5]."""
+    splits = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=splits[1:])
+    return splits
+
+
+def _inner_size(lengths: Ints, ends: Ints, want: int | None, label: str) -> int:
+    """Return the length that the lists of an inner, uniform level have."""
+    if not len(lengths):
+        return want or 0
+    if want is not None:
+        bad = _rows_with(lengths != want, ends)
+        refuse(bad, f'column "{label}" holds inner lists that have not {want} values')
+        return want
+    if (lengths == lengths[0]).all():
+        return int(lengths[0])
+    # A row without inner lists goes with any size: here with that of the first.
+    firsts = lengths[np.minimum(ends[:-1], len(lengths) - 1)]
+    firsts = np.where(np.diff(ends) > 0, firsts, lengths[0])
+    differ = lengths != np.repeat(firsts, np.diff(ends))
+    refuse(_rows_with(differ, ends), f'column "{label}" holds inner lists of different lengths')
+    raise RowsUneven(firsts)
+
+
+def _rows_with(bad: Mask, ends: Ints) -> Mask:
+    counts = splits_of(bad.astype(np.int64))
+    return np.asarray(counts[ends[1:]] > counts[ends[:-1]])
+
+
+def list_rows(source: Source, dtype: DType) -> Callable[[pa.RecordBatch], Rows]:
+    """Choose how a column of flat lists is read as rows of any length."""
+    take, convert = column_of(source), converter(source.leaf, dtype, source.label)
+
+    def read(batch: pa.RecordBatch) -> Rows:
+        lengths, leaf = child_of(take(batch))
+        refuse_nulls(leaf, lengths, source.label)
+        values, owner = numbers_or_views(leaf)
+        return Rows(lengths, convert(values, lengths), owner)
+
+    return read

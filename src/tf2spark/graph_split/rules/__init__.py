@@ -1,0 +1,1 @@
+"""One rule an op: what it does to forms."""

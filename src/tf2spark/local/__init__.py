@@ -1,0 +1,1 @@
+"""`score` and `recommend` on pandas and pyarrow tables, in this process."""

@@ -1,0 +1,165 @@
+"""What a worker needs to score: frozen, serialisable values, all decided on the driver."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pyarrow as pa
+from attrs import frozen
+
+from tf2spark.dtypes import DType
+from tf2spark.package.manifest import FileEntry, Weight
+
+Mode = Literal["failfast", "permissive", "dropmalformed"]
+Layout = Literal["list", "vector", "pairs", "map", "image"]
+VectorField = Literal["indices", "values", "size"]
+Form = Literal["dense", "padded", "sparse", "ragged", "constant", "broadcast"]
+
+
+@frozen
+class Source:
+    """Where one column's values lie in a batch, and how they are laid out.
+
+    Attributes:
+        label: The column as the user wrote it, for messages.
+        column: Its index in the batch.
+        fields: The names of the struct fields from the column down to the values.
+        layout: "list" (a scalar, or lists `depth` deep), "vector" (MLlib's), "pairs" (a struct of
+            indices and values), "map" (id to value) or "image" (Spark's image struct).
+        leaf: The type of the innermost values (of the part that is read).
+        depth: Levels of lists above the innermost values; 0 for a scalar.
+        part: Which half of a vector, of pairs or of a map is read; None for the whole.
+    """
+
+    label: str
+    column: int
+    fields: tuple[str, ...]
+    layout: Layout
+    leaf: pa.DataType
+    depth: int = 0
+    part: VectorField | None = None
+
+
+@frozen
+class InputPlan:
+    """How the columns of a batch become the tensors of one input.
+
+    Attributes:
+        name: The input's name, for messages.
+        tensors: The graph tensors that are fed (several for sparse and ragged inputs).
+        form: "dense" (rectangular), "padded", "sparse", "ragged", "constant" (the same tensor
+            at every run) or "broadcast" (one value for every row of the batch).
+        dtype: The dtype of the values.
+        dims: The dimensions of one row (without the batch), None where one is unknown.
+        sources: The columns, in order.
+        assembled: The sources are joined as vectors (ids offset by the sizes before them).
+        part: Which half of the assembled vector is fed.
+        pad: The value that fills short rows.
+        value: The value of a constant, as nested lists.
+        splits_dtype: The dtype of a ragged input's row splits.
+        ragged_levels: How many levels of a ragged input are ragged.
+        exact: Rows of a padded input aren't filled up: a shorter one is refused.
+    """
+
+    name: str
+    tensors: tuple[str, ...]
+    form: Form
+    dtype: DType
+    dims: tuple[int | None, ...] = ()
+    sources: tuple[Source, ...] = ()
+    assembled: bool = False
+    part: VectorField | None = None
+    pad: Any = None
+    value: Any = None
+    splits_dtype: DType | None = None
+    ragged_levels: int = 0
+    exact: bool = False
+
+
+@frozen
+class OutputPlan:
+    """How a fetched tensor becomes a column.
+
+    Attributes:
+        column: The column's name.
+        name: The output's name, for messages.
+        tensor: The graph tensor that is fetched.
+        dtype: Its dtype.
+        dims: The dimensions of one row, None where one is unknown.
+        arrow: The column's type: a scalar for rows of shape [] and [1], else lists deep as `dims`.
+    """
+
+    column: str
+    name: str
+    tensor: str
+    dtype: DType
+    dims: tuple[int | None, ...]
+    arrow: pa.DataType
+
+
+@frozen
+class ModelRef:
+    """Which model a worker opens, and how.
+
+    Attributes:
+        path: The folder of a SavedModel that the worker sees, or of a package.
+        tags: The tags of its MetaGraph.
+        digest: The SHA-256 over its files: it keys the worker's session and the host's cache.
+        threads: CPUs that a session may use.
+        copy_strings: Strings must be fed as copies; see `safety.retains_strings`.
+        files: The files to unpack into the host's cache; empty where `path` is opened in place.
+        weights: The tensors that are mapped from files and fed at every run.
+        shipped: The files came with the job, not from `path`.
+        cache: The folder of the host's cache; None for its usual place.
+        cache_bytes: What that may hold; None for its usual limit.
+    """
+
+    path: str
+    tags: tuple[str, ...]
+    digest: str
+    threads: int = 1
+    copy_strings: bool = False
+    files: tuple[FileEntry, ...] = ()
+    weights: tuple[Weight, ...] = ()
+    shipped: bool = False
+    cache: str | None = None
+    cache_bytes: int | None = None
+
+
+@frozen
+class Plan:
+    """One scoring job, whole.
+
+    Attributes:
+        model: The model to open.
+        inputs: How batches become feeds.
+        outputs: How fetches become columns.
+        keep: Indices of the batch's columns that are passed on, in order.
+        mode: What happens to a row that can't be scored.
+        error_column: The column that tells why, in "permissive" mode.
+        model_column: The column that has the digest of the model which scored the row.
+        batch_rows: The most rows of one session run.
+        batch_bytes: The most bytes that the feeds of one run may take (a single row may take more).
+        fixed_rows: Every run has exactly so many rows, the last filled up; None where runs vary.
+        beside: Indices of columns that are read besides those that feed inputs (`recommend`).
+    """
+
+    model: ModelRef
+    inputs: tuple[InputPlan, ...]
+    outputs: tuple[OutputPlan, ...]
+    keep: tuple[int, ...] = ()
+    mode: Mode = "failfast"
+    error_column: str | None = None
+    batch_rows: int = 4096
+    batch_bytes: int = 64 << 20
+    fixed_rows: int | None = None
+    model_column: str | None = None
+    beside: tuple[int, ...] = ()
+
+    def output_fields(self) -> list[pa.Field]:
+        """Return the columns that scoring adds: the outputs, the error and the model column."""
+        fields = [pa.field(one.column, one.arrow) for one in self.outputs]
+        for name in (self.error_column, self.model_column):
+            if name is not None:
+                fields.append(pa.field(name, pa.string()))
+        return fields

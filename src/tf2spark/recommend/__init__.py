@@ -1,0 +1,1 @@
+"""`recommend` on the driver: from a call to a plan."""

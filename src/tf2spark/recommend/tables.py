@@ -1,0 +1,34 @@
+"""Users and items as the driver sees them, whatever holds them; and what is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from tf2spark.binding.request import Request
+from tf2spark.graph_split.forms import SideName
+from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.sides import Schemas
+
+
+class Tables(Protocol):
+    """The users' and the items' table: Spark DataFrames, or tables in this process."""
+
+    @property
+    def schemas(self) -> Schemas:
+        """The columns of both, as Arrow has them."""
+
+    def sample(self, side: SideName, rows: int) -> pa.Table:
+        """Return some rows of a table, at most so many."""
+
+    def items(self, columns: Sequence[str]) -> pa.Table:
+        """Return columns of all items."""
+
+    def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
+        """Return the outputs of a request for every item, its id first.
+
+        Raises:
+            RowError: An item can't be scored.
+        """

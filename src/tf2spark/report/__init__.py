@@ -1,1 +1,0 @@
-"""What people read: contracts as text, JSON and HTML."""

@@ -1,0 +1,187 @@
+"""A contract as people and programs read it: text, JSON and HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tf2spark.dtypes import shape_text
+from tf2spark.package.manifest import Manifest, as_dict
+from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def as_text(contract: Contract, signature: str | None = None) -> str:
+    """Write a contract as aligned lines.
+
+    Args:
+        contract: What is written.
+        signature: Only this signature; all of them by default.
+    """
+    head = [
+        ("package" if contract.package else "SavedModel", contract.path),
+        *((f"  {name}", value) for name, value in _facts(contract)),
+    ]
+    lines = _aligned(head)
+    for one in _chosen(contract, signature):
+        lines += ["", f"signature {one.name}  ({one.method_name or 'no method name'})"]
+        lines += _tensor_lines(one)
+    if not contract.signatures:
+        lines += ["", "no signatures: feed and fetch tensors by their names (x:0)"]
+    return "\n".join(lines)
+
+
+def as_json(contract: Contract, signature: str | None = None) -> dict[str, Any]:
+    """Return a contract as plain values for JSON; an unknown size or rank is null."""
+    return {
+        "path": contract.path,
+        "version": contract.version,
+        "tag_sets": [list(tags) for tags in contract.tag_sets],
+        "tags": list(contract.tags),
+        "tensorflow_version": contract.tensorflow_version or None,
+        "graph_bytes": contract.graph_bytes,
+        "variables_bytes": contract.variables_bytes,
+        "node_count": contract.node_count,
+        "function_count": contract.function_count,
+        "careful_ops": [{"op": op, "why": why} for op, why in contract.careful_ops],
+        "assets": list(contract.assets),
+        "warmup_requests": contract.warmup_requests,
+        "package": None if contract.package is None else as_dict(contract.package),
+        "signatures": {one.name: _signature_json(one) for one in _chosen(contract, signature)},
+    }
+
+
+def as_html(contract: Contract) -> str:
+    """Write a contract as a piece of HTML, for notebooks."""
+    kind = "package" if contract.package else "SavedModel"
+    facts = [(kind, contract.path), *_facts(contract)]
+    parts = [_html_table(None, facts)]
+    for one in _chosen(contract, None):
+        header = ("", "name", "dtype", "shape", "tensor")
+        caption = f"signature {one.name} ({one.method_name or 'no method name'})"
+        rows = [("input", *_cells(spec)) for spec in one.inputs]
+        rows += [("output", *_cells(spec)) for spec in one.outputs]
+        parts.append(_html_table(header, rows, caption))
+    return "\n".join(parts)
+
+
+def size_text(size_bytes: int) -> str:
+    """Write a size as people read it: ``1.2 MiB``."""
+    size, unit = float(size_bytes), 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size_bytes:,} bytes" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
+
+
+def _facts(contract: Contract) -> list[tuple[str, str]]:
+    others = [tags for tags in contract.tag_sets if tags != contract.tags]
+    facts = [
+        ("version", "" if contract.version is None else str(contract.version)),
+        *(_package_facts(contract.package) if contract.package else ()),
+        ("written by", contract.tensorflow_version and f"TensorFlow {contract.tensorflow_version}"),
+        ("tags", _tags_text(contract.tags)),
+        ("other tags", "; ".join(map(_tags_text, others))),
+        ("graph", _graph_text(contract)),
+        ("variables", size_text(contract.variables_bytes) if contract.variables_bytes else "none"),
+        ("assets", ", ".join(contract.assets)),
+        ("warmup", f"{contract.warmup_requests:,} requests" if contract.warmup_requests else ""),
+        *(
+            ("take care" if not row else "", f"{op}: {why}")
+            for row, (op, why) in enumerate(contract.careful_ops)
+        ),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _package_facts(package: Manifest) -> Iterator[tuple[str, str]]:
+    yield "made from", package.source
+    if package.why_as_it_was is not None:
+        yield "compiled", f"no, it is packed as it was: {package.why_as_it_was}"
+    else:
+        yield "compiled", f'signature "{package.signature}", by TensorFlow {package.tensorflow}'
+        yield "verified", verified_text(package)
+        for name, value in package.constants:
+            yield "compiled in", f"{name} = {value}"
+    mapped_bytes = sum(one.size_bytes for one in package.files if one.path.startswith("weights/"))
+    if package.weights:
+        yield "mapped", f"{len(package.weights)} tensors, {size_text(mapped_bytes)} shared a host"
+    yield "digest", package.digest
+
+
+def verified_text(package: Manifest) -> str:
+    """Say how a compiled model was held against the original."""
+    found = package.verified
+    if found is None:
+        return f"no: {package.not_verified}"
+    worst = max((apart for _, apart in found.differences), default=0.0)
+    apart = f"at most {worst:.1e} apart" if worst else "equal to the bit"
+    return f"{found.rows} rows, {found.inputs}: {apart} (tolerance {found.tolerance:g})"
+
+
+def _tags_text(tags: Sequence[str]) -> str:
+    return ", ".join(tags) or "(no tag)"
+
+
+def _graph_text(contract: Contract) -> str:
+    return (
+        f"{size_text(contract.graph_bytes)}, {contract.node_count:,} nodes, "
+        f"{contract.function_count:,} functions"
+    )
+
+
+def _chosen(contract: Contract, signature: str | None) -> Iterable[Signature]:
+    return [one for one in contract.signatures if signature in (None, one.name)]
+
+
+def _tensor_lines(signature: Signature) -> list[str]:
+    rows: list[tuple[str, ...]] = []
+    for word, specs in (("input", signature.inputs), ("output", signature.outputs)):
+        rows += [(f"  {word}", *_cells(spec)) for spec in specs] or [(f"  {word}", "none")]
+    return _aligned(rows)
+
+
+def _cells(spec: TensorSpec) -> tuple[str, str, str, str]:
+    kind = "" if spec.kind == "dense" else f"{spec.kind} "
+    return spec.name, kind + spec.dtype.name, shape_text(spec.shape), ", ".join(spec.tensors)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    count = max(map(len, rows))
+    widths = [max(len(row[at]) if at < len(row) else 0 for row in rows) for at in range(count)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _signature_json(signature: Signature) -> dict[str, Any]:
+    return {
+        "method_name": signature.method_name,
+        "inputs": {spec.name: _tensor_json(spec) for spec in signature.inputs},
+        "outputs": {spec.name: _tensor_json(spec) for spec in signature.outputs},
+    }
+
+
+def _tensor_json(spec: TensorSpec) -> dict[str, Any]:
+    return {
+        "dtype": spec.dtype.name,
+        "shape": None if spec.shape is None else list(spec.shape),
+        "kind": spec.kind,
+        "tensors": list(spec.tensors),
+    }
+
+
+def _html_table(
+    header: Sequence[str] | None, rows: Sequence[Sequence[str]], caption: str = ""
+) -> str:
+    lines = ["<table>"]
+    if caption:
+        lines.append(f'<caption style="text-align: left">{html.escape(caption)}</caption>')
+    if header:
+        lines.append(_html_row(header, "th"))
+    lines += [_html_row(row, "td") for row in rows]
+    return "\n".join([*lines, "</table>"])
+
+
+def _html_row(cells: Sequence[str], tag: str) -> str:
+    style = ' style="text-align: left"'
+    return "<tr>" + "".join(f"<{tag}{style}>{html.escape(one)}</{tag}>" for one in cells) + "</tr>"

@@ -1,0 +1,1 @@
+"""TensorFlow's C API, bound with ctypes: sessions, graphs, tensors and strings."""

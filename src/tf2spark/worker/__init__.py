@@ -1,0 +1,1 @@
+"""The loops that run on executors: Arrow batches in, Arrow batches out."""

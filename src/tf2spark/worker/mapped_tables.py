@@ -1,0 +1,16 @@
+"""Tables that the driver wrote for workers to map: one physical copy a host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+
+def mapped_table(folder: Path, path: str) -> pa.RecordBatch:
+    """Map the table that `recommend.files.write_table` wrote: nothing of it is copied."""
+    reader = pa.ipc.open_file(pa.memory_map(str(folder / path)))
+    if not reader.num_record_batches:
+        empty = [pa.nulls(0, field.type) for field in reader.schema]
+        return pa.RecordBatch.from_arrays(empty, schema=reader.schema)
+    return reader.get_batch(0)

@@ -1,0 +1,307 @@
+"""The worker's loop: batches in, the same rows with the model's outputs out.
+
+A plain generator over Arrow batches. It runs unchanged in a Spark task, in the user's own process
+and, with the fake session of `tf2spark.testing`, without TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from attrs import Factory, define, evolve
+
+from tf2spark.conversion.arrow_buffers import places, repeated
+from tf2spark.conversion.from_arrow import copied_strings, feeder
+from tf2spark.conversion.rows import (
+    Feeder,
+    Ints,
+    RowsRefused,
+    RowsTooLarge,
+    RowsUneven,
+    check_bytes,
+)
+from tf2spark.conversion.to_arrow import columner
+from tf2spark.errors import RowCountError, RowError, RunError
+from tf2spark.plan.score import InputPlan, Plan
+from tf2spark.tensorflow_c.library import TensorFlowFailure
+from tf2spark.tensorflow_c.session import Session
+from tf2spark.tensorflow_c.tensor import Tensor
+from tf2spark.worker.batching import filled_up, groups, halves, picked, row_slices
+
+Piece = tuple[Ints, list[pa.Array]]
+Runner = Callable[[pa.RecordBatch], list[pa.Array]]
+"""Rows that run together to their outputs; what can't be run so is raised (`_score_rows`)."""
+MakeRunner = Callable[[Plan, list[int]], Runner]
+"""Makes a runner for a plan of the used columns alone, and told which columns those are."""
+
+
+@define
+class Scored:
+    """The outputs of one batch, and why some of its rows have none.
+
+    Attributes:
+        columns: One array an output, as long as the batch, null where a row has a reason.
+        reasons: Row number to the reason why it can't be scored.
+    """
+
+    columns: list[pa.Array]
+    reasons: dict[int, str] = Factory(dict)
+
+
+def score_batches(
+    plan: Plan,
+    session: Session,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    place: str = "",
+    make_runner: MakeRunner | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Score every row of every batch.
+
+    Args:
+        plan: What to do; the batches have the columns that it was bound to.
+        session: The open model.
+        batches: Any number of batches, of any size, empty ones included.
+        place: Where the rows come from, for messages: " of partition 3".
+        make_runner: How rows become outputs; by one run of the model where None.
+
+    Yields:
+        For each batch one with the kept columns, the outputs and, in "permissive" mode, the error
+        column: as many rows, in the same order ("dropmalformed": without those that can't be
+        scored).
+
+    Raises:
+        RowError: A row can't be scored, and the mode is "failfast".
+        RunError: TensorFlow failed, and no single row is the cause.
+        RowCountError: Rows were lost or gained.
+    """
+    score = batch_scorer(plan, session, make_runner)
+    rows_before = 0
+    for batch in batches:
+        scored = score(batch, rows_before, place)
+        rows_before += batch.num_rows
+        yield _with_kept(plan, batch, scored)
+
+
+def batch_scorer(
+    plan: Plan, session: Session, make_runner: MakeRunner | None = None
+) -> Callable[[pa.RecordBatch, int, str], Scored]:
+    """Choose everything that can be chosen once, and return the function that scores a batch.
+
+    Its arguments are the batch, the number of rows that came before it and the place for messages.
+    """
+    used, narrow = _narrowed(plan)
+    run = make_runner(narrow, used) if make_runner else _runner(narrow, session)
+    kinds = [one.arrow for one in plan.outputs]
+    failfast = plan.mode == "failfast"
+
+    def score(batch: pa.RecordBatch, rows_before: int, place: str) -> Scored:
+        pieces: list[Piece] = []
+        reasons: dict[int, str] = {}
+        fed = batch.select(used)
+        for start, rows in row_slices(fed, narrow):
+            numbers = np.arange(start, start + rows)
+            _score_rows(run, fed.slice(start, rows), numbers, pieces, reasons, failfast)
+            if failfast and reasons:
+                row = min(reasons)
+                raise RowError(_failure(batch, row, rows_before + row, place, reasons[row]))
+        _check_count(pieces, reasons, batch.num_rows, place)
+        return Scored(_in_row_order(pieces, kinds, batch.num_rows), reasons)
+
+    return score
+
+
+def _narrowed(plan: Plan) -> tuple[list[int], Plan]:
+    """Return the columns that are fed, and the plan for a batch of these alone.
+
+    So that rows that are run apart are picked from what the model sees, not from all that is kept.
+    """
+    # A batch without a column would have no rows either.
+    fed = {source.column for one in plan.inputs for source in one.sources}
+    used = sorted({*fed, *plan.beside}) or [0]
+    inputs = tuple(
+        evolve(one, sources=tuple(evolve(s, column=used.index(s.column)) for s in one.sources))
+        for one in plan.inputs
+    )
+    return used, evolve(plan, inputs=inputs)
+
+
+def _runner(plan: Plan, session: Session) -> Runner:
+    """Return the function that feeds a slice, runs the model and returns the output columns."""
+    feed = _feeds(plan)
+    columns = [columner(one) for one in plan.outputs]
+    call = session.prepare(
+        [name for one in plan.inputs for name in one.tensors], [one.tensor for one in plan.outputs]
+    )
+
+    def run(batch: pa.RecordBatch) -> list[pa.Array]:
+        whole = filled_up(batch, plan.fixed_rows or batch.num_rows)
+        fetched = zip(columns, call(feed(whole)), strict=True)
+        made = [column(tensor, whole.num_rows) for column, tensor in fetched]
+        return [column.slice(0, batch.num_rows) for column in made] if whole is not batch else made
+
+    return run
+
+
+def _feeds(plan: Plan) -> Callable[[pa.RecordBatch], list[Tensor]]:
+    """Return the function that makes all feeds of a run, or raises `RowsTooLarge`."""
+    # Runs of a fixed size can't be made smaller.
+    limit_bytes = None if plan.fixed_rows else plan.batch_bytes
+    feeders = [
+        (input_feeder(plan, one, limit_bytes), one.form != "constant") for one in plan.inputs
+    ]
+
+    def feed(batch: pa.RecordBatch) -> list[Tensor]:
+        tensors: list[Tensor] = []
+        fed_bytes = 0
+        for one, grows in feeders:
+            made = one(batch)
+            tensors += made
+            fed_bytes += sum(tensor.data.nbytes for tensor in made) if grows else 0
+        check_bytes(fed_bytes, 1, batch.num_rows, limit_bytes)
+        return tensors
+
+    return feed
+
+
+def input_feeder(plan: Plan, one: InputPlan, limit_bytes: int | None) -> Feeder:
+    """Choose how an input is fed: strings as copies, where the model needs them so."""
+    feed = feeder(one, limit_bytes)
+    if one.dtype.numpy is not None or not plan.model.copy_strings:
+        return feed
+    return lambda batch: tuple(
+        copied_strings(tensor) if tensor.dtype is one.dtype else tensor for tensor in feed(batch)
+    )
+
+
+def _score_rows(
+    run: Runner,
+    batch: pa.RecordBatch,
+    numbers: Ints,
+    pieces: list[Piece],
+    reasons: dict[int, str],
+    failfast: bool,
+) -> None:
+    """Score rows together; where that fails, split them until each is scored or has a reason.
+
+    `numbers` are the rows' numbers in the whole batch, under which pieces and reasons are filed.
+    """
+    rows = batch.num_rows
+    try:
+        pieces.append((numbers, run(batch)))
+        return
+    except RowsRefused as refused:
+        parts = [_without(refused, numbers, reasons)]
+    except RowsUneven as uneven:
+        # A batch that was filled up has keys beyond its end.
+        parts = groups(uneven.keys[:rows])
+    except RowsTooLarge:
+        parts = halves(rows)
+    except TensorFlowFailure as failure:
+        if not failure.row_caused:
+            raise
+        if rows == 1:
+            reasons[int(numbers[0])] = f"TensorFlow refused it: {failure.message}"
+            return
+        parts = halves(rows)
+    for part in parts:
+        if failfast and reasons:
+            return
+        if len(part):
+            _score_rows(run, picked(batch, part), numbers[part], pieces, reasons, failfast)
+
+
+def _without(refused: RowsRefused, numbers: Ints, reasons: dict[int, str]) -> Ints:
+    """File the reasons and return the rows that are left."""
+    # A batch that was filled up repeats its last row: a number beyond the end means that one.
+    rows = np.minimum(refused.rows, len(numbers) - 1)
+    for row, reason in zip(rows, refused.reasons, strict=True):
+        reasons.setdefault(int(numbers[row]), reason)
+    return np.setdiff1d(np.arange(len(numbers)), rows)
+
+
+def _check_count(pieces: list[Piece], reasons: dict[int, str], rows: int, place: str) -> None:
+    scored = sum(len(numbers) for numbers, _ in pieces)
+    if scored + len(reasons) != rows:
+        raise RowCountError(
+            f"{rows} rows came in{place}, {scored} were scored and {len(reasons)} can't be: "
+            "this is a fault in tf2spark, please report it"
+        )
+
+
+def _in_row_order(pieces: list[Piece], kinds: list[pa.DataType], rows: int) -> list[pa.Array]:
+    """Put the pieces together, null where no piece has the row."""
+    if not pieces:
+        return [pa.nulls(rows, kind) for kind in kinds]
+    numbers = np.concatenate([numbers for numbers, _ in pieces])
+    whole = [_concat([columns[i] for _, columns in pieces]) for i in range(len(kinds))]
+    if len(numbers) == rows and (np.diff(numbers) > 0).all():
+        return whole
+    where = np.full(rows, -1)
+    where[numbers] = np.arange(len(numbers))
+    return [column.take(places(where)) for column in whole]
+
+
+def _concat(arrays: list[pa.Array]) -> pa.Array:
+    if len(arrays) == 1:
+        return arrays[0]
+    try:
+        return pa.concat_arrays(arrays)
+    except pa.ArrowInvalid as error:
+        raise RunError(
+            f"an output of one batch of the table is over 2 GiB ({error}): score smaller batches "
+            "(in Spark: spark.sql.execution.arrow.maxRecordsPerBatch)"
+        ) from None
+
+
+def _with_kept(plan: Plan, batch: pa.RecordBatch, scored: Scored) -> pa.RecordBatch:
+    columns = [batch.column(index) for index in plan.keep] + scored.columns
+    fields = [batch.schema.field(index) for index in plan.keep] + plan.output_fields()
+    columns += columns_beside(plan, scored, batch.num_rows)
+    out = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+    if plan.mode == "dropmalformed" and scored.reasons:
+        out = out.take(places(np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons))))
+    return out
+
+
+def columns_beside(plan: Plan, scored: Scored, rows: int) -> list[pa.Array]:
+    """Return the error column and the model column, as far as the plan has them."""
+    columns = [] if plan.error_column is None else [_error_column(scored, rows)]
+    if plan.model_column is not None:
+        # Of the session that ran: sessions are kept by this digest, and files checked against it.
+        columns.append(repeated(plan.model.digest, rows))
+    return columns
+
+
+def _error_column(scored: Scored, rows: int) -> pa.Array:
+    """Return the reasons as a column, null for the rows that were scored."""
+    if not scored.reasons:
+        return pa.nulls(rows, pa.string())
+    return pa.array([scored.reasons.get(row) for row in range(rows)], pa.string())
+
+
+def _failure(batch: pa.RecordBatch, row: int, number: int, place: str, reason: str) -> str:
+    shown = _shown(batch, row)
+    return (
+        f"row {number:,}{place}{shown} can't be scored: {reason}. "
+        'mode="permissive" scores the other rows and gives the reason in a column, '
+        'mode="dropmalformed" leaves such rows out'
+    )
+
+
+def _shown(batch: pa.RecordBatch, row: int) -> str:
+    """Show a few plain values of a row, so that a person finds it again."""
+    shown = [
+        f"{field.name}={_short(batch.column(index)[row].as_py())}"
+        for index, field in enumerate(batch.schema)
+        if pa.types.is_integer(field.type) or pa.types.is_string(field.type)
+    ]
+    return f" ({', '.join(shown[:4])})" if shown else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

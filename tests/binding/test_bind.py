@@ -1,0 +1,272 @@
+"""A request and a table's schema become a plan."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from cases.contracts import VECTOR, N, array, dense, sparse
+from tf2spark.binding.bind import bind
+from tf2spark.binding.feeds import Column, Output, as_feed
+from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, Options, make_options
+from tf2spark.binding.request import FedInput, FetchedOutput, Request
+from tf2spark.dtypes import FLOAT32, INT64, STRING
+from tf2spark.errors import ContractError
+from tf2spark.plan.score import ModelRef, Plan
+from tf2spark.saved_model.contract import TensorSpec
+
+MODEL = ModelRef("/model", ("serve",), "digest")
+SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("x", array(pa.float32())),
+        ("Score", pa.float64()),
+        ("v", VECTOR),
+        ("dup", pa.int32()),
+        ("dup", pa.int32()),
+    ]
+)
+UNIQUE = pa.schema(list(SCHEMA)[:4])
+
+
+def request_of(
+    inputs: dict[TensorSpec, Any] | None = None, outputs: dict[str, TensorSpec] | None = None
+) -> Request:
+    if inputs is None:
+        inputs = {dense(FLOAT32, N, 8): "x"}
+    outputs = outputs or {"y": dense(FLOAT32, N, name="y")}
+    return Request(
+        tuple(FedInput(spec, as_feed(feed)) for spec, feed in inputs.items()),
+        tuple(FetchedOutput(column, spec, Output(spec.name)) for column, spec in outputs.items()),
+    )
+
+
+def plan_of(request: Request | None = None, schema: pa.Schema = UNIQUE, **options: Any) -> Plan:
+    return bind(request or request_of(), schema, make_options(**options), MODEL)
+
+
+def message_of(request: Request | None = None, schema: pa.Schema = UNIQUE, **options: Any) -> str:
+    with pytest.raises(ContractError) as refused:
+        plan_of(request, schema, **options)
+    return str(refused.value)
+
+
+def test_a_plan_says_all_that_a_worker_needs() -> None:
+    """Inputs, outputs, kept columns, mode and sizes are settled, and travel."""
+    plan = plan_of(keep=["Score", "id"], mode="permissive", batch_rows=100)
+    assert [one.name for one in plan.inputs] == ["x"]
+    assert plan.keep == (2, 0)
+    assert (plan.mode, plan.error_column) == ("permissive", "_error")
+    assert (plan.batch_rows, plan.batch_bytes, plan.fixed_rows) == (100, BATCH_BYTES, None)
+    assert plan.output_fields() == [pa.field("y", pa.float32()), pa.field("_error", pa.string())]
+    assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+def test_all_columns_stay_unless_some_are_named() -> None:
+    """`keep` of None is all columns, an empty one none; a single name needs no list."""
+    assert plan_of().keep == (0, 1, 2, 3)
+    assert plan_of(keep=[]).keep == ()
+    assert plan_of(keep="x").keep == (1,)
+
+
+def test_columns_of_one_name_may_pass_by() -> None:
+    """Two columns of one name are no matter where nothing asks for them by name."""
+    assert plan_of(schema=SCHEMA).keep == (0, 1, 2, 3, 4, 5)
+
+
+MODES = 'the modes are "failfast", "permissive", "dropmalformed"'
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "permisive"}, "mode='permisive': did you mean \"permissive\"?"),
+        ({"mode": "x"}, f"mode='x': {MODES}"),
+        ({"mode": None}, f"mode=None: {MODES}"),
+        ({"error_column": "e"}, 'error_column needs mode="permissive", the mode is "failfast"'),
+        (
+            {"error_column": "", "mode": "permissive"},
+            "error_column='': write the name of a new column",
+        ),
+        (
+            {"error_column": 1, "mode": "permissive"},
+            "error_column=1: write the name of a new column",
+        ),
+        *(
+            ({"batch_rows": rows}, f"batch_rows={rows!r}: write a whole number from 1")
+            for rows in (0, -1, True, 2.0, "10", "many")
+        ),
+        ({"keep": ["idd"]}, 'keep: the table has no column "idd"; did you mean "id"?'),
+        ({"keep": ["id", "id"]}, 'keep names "id" twice'),
+        ({"keep": [1]}, 'keep=[1]: write names of columns, keep=["id"]'),
+        (
+            {"mode": "permissive", "error_column": "ID"},
+            'the error column "ID" has the name of the table\'s column "id": error_column="..." '
+            "gives it another",
+        ),
+        (
+            {"mode": "permissive", "error_column": "Y", "keep": []},
+            'the error column "Y" has the name of output "y": error_column="..." gives it another',
+        ),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
+    """An argument that can't be is told what it takes."""
+    assert message_of(**options) == message
+
+
+def test_two_columns_of_one_name_cant_be_kept_by_name() -> None:
+    """Nothing says which of the two is meant."""
+    assert message_of(schema=SCHEMA, keep=["dup"]) == (
+        'keep: the table has 2 columns "dup"; rename all but one'
+    )
+
+
+def test_udf_cant_drop_rows() -> None:
+    """A column function returns a value for every row."""
+    with pytest.raises(ContractError) as refused:
+        make_options(mode="dropmalformed", columnwise=True)
+    assert str(refused.value) == (
+        'a udf gives a value for every row, so mode="dropmalformed" can\'t drop one: use '
+        'mode="permissive" and filter on the error column, or score()'
+    )
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """`batch_rows` may come out of a computation."""
+    rows = make_options(batch_rows=np.int64(7)).batch_rows  # type: ignore[arg-type]
+    assert rows == 7
+    assert type(rows) is int
+
+
+def test_error_column_has_a_name_of_its_own() -> None:
+    """Permissive mode writes ``_error`` unless told otherwise, other modes write none."""
+    assert make_options(mode="permissive").error_column == "_error"
+    assert make_options(mode="permissive", error_column="why").error_column == "why"
+    assert make_options() == Options()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "keep", "message"),
+    [
+        (
+            {"score": dense(FLOAT32, N, name="score")},
+            None,
+            'output "score" would become the column "score", which is the name of the table\'s '
+            'column "Score": fetch={"score_out": "score"} gives it another, keep=[...] leaves '
+            "columns out",
+        ),
+        (
+            {"p": dense(FLOAT32, N, name="p"), "id": dense(FLOAT32, N, name="y")},
+            ["id"],
+            'output "y" would become the column "id", which is the name of the table\'s column '
+            '"id": fetch={"id_out": "y", "p": "p"} gives it another, keep=[...] leaves columns out',
+        ),
+        (
+            {"p": dense(FLOAT32, N, name="y"), "P": dense(FLOAT32, N, name="z")},
+            [],
+            'output "z" would become the column "P", which is the name of output "y": '
+            'fetch={"P_out": "z", "p": "y"} gives it another, keep=[...] leaves columns out',
+        ),
+    ],
+)
+def test_new_columns_need_names_of_their_own(
+    outputs: dict[str, TensorSpec], keep: list[str] | None, message: str
+) -> None:
+    """Names that differ in case only are one to Spark; the message gives a whole `fetch`."""
+    assert message_of(request_of(outputs=outputs), keep=keep) == message
+
+
+def test_a_dropped_column_frees_its_name() -> None:
+    """An output may take the name of a column that isn't kept."""
+    plan = plan_of(request_of(outputs={"Score": dense(FLOAT32, N, name="y")}), keep=["id"])
+    assert plan.outputs[0].column == "Score"
+
+
+def test_inputs_by_name_without_a_column() -> None:
+    """What `unmatched` finds stops the binding."""
+    spec = dense(INT64, N, name="idd")
+    request = Request((FedInput(spec, Column("idd"), by_name=True),), ())
+    assert message_of(request) == (
+        'the table has no column named as input "idd" (int64 [None]); its columns are "id", "x", '
+        '"Score", "v"; did you mean feed={"idd": "id"}?'
+    )
+
+
+@pytest.mark.parametrize(("name", "fed"), [("id", True), ("missing", False)])
+def test_default_stands_where_no_column_has_its_name(name: str, fed: bool) -> None:
+    """An optional input is fed by a column of its name, and left alone without one."""
+    spec = dense(INT64, N, name=name)
+    request = Request((FedInput(spec, Column(name), by_name=True, optional=True),), ())
+    assert [one.name for one in plan_of(request).inputs] == [name] * fed
+
+
+def test_a_mismatch_of_an_input_stops_the_binding() -> None:
+    """What `plan_input` finds is raised as it is."""
+    assert message_of(request_of({dense(FLOAT32, N): "x"})) == (
+        'input "x" (float32 [None]) takes one value a row, column "x" is array<float>: one element '
+        'is df["x"][0]'
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fixed"),
+    [
+        ({dense(FLOAT32, N, 8): "x"}, None),
+        ({dense(FLOAT32, 32, 8): "x"}, 32),
+        ({dense(FLOAT32, 32, 8): "x", dense(INT64, N, name="id"): "id"}, 32),
+        ({dense(FLOAT32, 32, 8): "x", dense(INT64, 1, name="step"): 1}, 32),
+        ({dense(INT64, 4, 8): "v.indices"}, 4),
+        ({sparse((4, 10)): "v"}, 4),
+    ],
+)
+def test_fixed_batch_dimension_is_found(inputs: dict[TensorSpec, Any], fixed: int | None) -> None:
+    """Inputs of any form fix the rows of a run; constants don't."""
+    outputs = {"y": dense(FLOAT32, fixed, name="y")}
+    assert plan_of(request_of(inputs, outputs)).fixed_rows == fixed
+
+
+def test_fixed_batch_dimensions_that_differ() -> None:
+    """No batch is 1 and 32 rows long."""
+    inputs = {dense(FLOAT32, 32, 8): "x", dense(INT64, 1, name="id"): "id"}
+    assert message_of(request_of(inputs)) == (
+        'the inputs\' batch dimensions are fixed and differ ("x" 32, "id" 1): no batch of rows '
+        "fits them all, export the model with batch dimensions of None"
+    )
+
+
+def test_outputs_of_fixed_length_arent_rows() -> None:
+    """A table of weights as an output has as many entries as it has, whatever the batch."""
+    outputs = {"w": dense(FLOAT32, 10, 4, name="w")}
+    assert message_of(request_of(outputs=outputs)) == (
+        'output "w" (float32 [10, 4]) has 10 entries whatever the rows of the table; leave it out '
+        "by naming the outputs you want: fetch=[...]"
+    )
+
+
+def test_reproducible_runs_have_one_size() -> None:
+    """`reproducible` fixes the rows of each run, unless the model fixes them itself."""
+    assert plan_of(reproducible=True).fixed_rows == BATCH_ROWS
+    assert plan_of(reproducible=True, batch_rows=100).fixed_rows == 100
+    fixed = request_of({dense(FLOAT32, 32, 8): "x"})
+    assert plan_of(fixed, reproducible=True).fixed_rows == 32
+
+
+@pytest.mark.parametrize("asked", [None, 1000])
+def test_large_rows_make_smaller_runs(asked: int | None) -> None:
+    """Where the shapes say that a row takes much, a run has fewer rows, fixed or not."""
+    wide = request_of({dense(FLOAT32, N, 1 << 20): "v"})
+    plan = plan_of(wide, batch_rows=asked, reproducible=True)
+    assert plan.batch_rows * (4 << 20) == BATCH_BYTES
+    assert plan.fixed_rows == plan.batch_rows
+
+
+def test_strings_count_as_their_views() -> None:
+    """A string's bytes aren't known before; its view is 24 bytes."""
+    schema = pa.schema([("s", array(pa.string()))])
+    plan = plan_of(request_of({dense(STRING, N, 1 << 20): "s"}), schema)
+    assert plan.batch_rows == BATCH_BYTES // (24 << 20)

@@ -1,0 +1,211 @@
+"""What users write for feeds and outputs in Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tf2spark
+from tf2spark.binding.feeds import (
+    Assembled,
+    Column,
+    Constant,
+    Joined,
+    Output,
+    Padded,
+    as_feed,
+    as_output,
+    assembled,
+    binary,
+    columns_of,
+    literal,
+    normal_feeds,
+    normal_fetches,
+    output,
+    padded,
+)
+from tf2spark.errors import ContractError
+
+A, B = Column("a"), Column("b")
+CANT = (
+    " can't feed an input: write a column name, a list of column names, a number, "
+    'literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")'
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "feed"),
+    [
+        ("a", A),
+        ("a.indices", Column("a.indices")),
+        (["a", "b"], Joined((A, B))),
+        (("a", "b"), Joined((A, B))),
+        (["a"], A),
+        (1.5, Constant(1.5)),
+        (2, Constant(2)),
+        (True, Constant(True)),
+        (np.float32(0.5), Constant(0.5)),
+        (np.int64(7), Constant(7)),
+        (np.bool_(False), Constant(False)),
+        (literal("a"), Constant("a")),
+        (padded("a", 0), Padded(A, 0)),
+        (padded(["a", "b"], ""), Padded(Joined((A, B)), "")),
+        (padded("a", np.int64(3)), Padded(A, 3)),
+        (assembled("a", "b"), Assembled((A, B))),
+        (assembled("a", "b").indices, Assembled((A, B), "indices")),
+        (padded(assembled("a", "b").values, -1.0), Padded(Assembled((A, B), "values"), -1.0)),
+    ],
+)
+def test_plain_values_feed_inputs(value: Any, feed: Any) -> None:
+    """A string is a column, a list of strings columns, a number or a bool a constant."""
+    assert as_feed(value) == feed
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "None"),
+        ([], "[]"),
+        ([1, 2], "[1, 2]"),
+        (["a", 1], "['a', 1]"),
+        (b"a", "b'a'"),
+        ({"a"}, "{'a'}"),
+        (np.zeros(100), "array([0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0...."),
+    ],
+)
+def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
+    """Anything else is refused with the forms there are, and shown shortly."""
+    with pytest.raises(ContractError) as refused:
+        as_feed(value)
+    assert str(refused.value).replace("\n", "") == shown + CANT
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: padded(1.0, 0),
+            "padded() takes a column or a list of columns, not literal(1.0)",
+        ),
+        (
+            lambda: padded(padded("a", 0), 0),
+            "padded() takes a column or a list of columns, not padded(a, 0)",
+        ),
+        (
+            lambda: padded("a", None),
+            'padded() takes one value to fill up with (0, -1.0, ""), not None',
+        ),
+        (
+            lambda: padded("a", [0]),
+            'padded() takes one value to fill up with (0, -1.0, ""), not [0]',
+        ),
+        (
+            assembled,
+            'assembled() takes names of columns: assembled("user", "item")',
+        ),
+        (
+            lambda: assembled(["a", "b"]),  # type: ignore[arg-type]
+            'assembled() takes names of columns: assembled("user", "item")',
+        ),
+        (
+            lambda: normal_feeds("a"),  # type: ignore[arg-type]
+            'feed=\'a\': write which column feeds which input, feed={"INPUT": "COLUMN"}',
+        ),
+        (
+            lambda: normal_feeds({1: "a"}),  # type: ignore[dict-item]
+            'feed={1: \'a\'}: write which column feeds which input, feed={"INPUT": "COLUMN"}',
+        ),
+        (
+            lambda: as_output(1),
+            "1 is no output: write the name of an output or of a tensor, binary(name) or "
+            "output(name, rank=2)",
+        ),
+        (
+            lambda: normal_fetches([]),
+            "fetch is empty: name at least one output, or leave fetch out",
+        ),
+        (
+            lambda: normal_fetches({}),
+            "fetch is empty: name at least one output, or leave fetch out",
+        ),
+        (
+            lambda: normal_fetches(5),
+            "fetch=5: write a list of outputs, or which output becomes which column, "
+            'fetch={"COLUMN": "OUTPUT"}',
+        ),
+        (
+            lambda: normal_fetches(["a/y:0", "b/y:0"]),
+            '"a/y:0" and "b/y:0" would both become the column "y": name them, '
+            'fetch={"COLUMN": "OUTPUT"}',
+        ),
+    ],
+)
+def test_wrong_arguments_are_told_what_to_write(make: Any, message: str) -> None:
+    """Each message shows what was written and what to write instead."""
+    with pytest.raises(ContractError) as refused:
+        make()
+    assert str(refused.value) == message
+
+
+def test_fetch_takes_a_name_a_list_or_a_mapping() -> None:
+    """Without a mapping, a column is named as its output, or as the last part of its node."""
+    assert normal_fetches(None) is None
+    assert normal_fetches("y") == {"y": Output("y")}
+    assert normal_fetches(binary("y")) == {"y": Output("y", binary=True)}
+    assert normal_fetches(["y", "top/dense/Relu:1"]) == {
+        "y": Output("y"),
+        "Relu": Output("top/dense/Relu:1"),
+    }
+    assert normal_fetches({"p": "y", "q": output("z:0", rank=2)}) == {
+        "p": Output("y"),
+        "q": Output("z:0", 2),
+    }
+
+
+def test_feed_of_none_is_none() -> None:
+    """No feed at all is not an empty one: it means columns of the inputs' own names."""
+    assert normal_feeds(None) is None
+    assert normal_feeds({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("feed", "columns"),
+    [
+        (A, (A,)),
+        (Joined((A, B)), (A, B)),
+        (Assembled((B, A), "indices"), (B, A)),
+        (Padded(Joined((A, B)), 0), (A, B)),
+        (Constant("a"), ()),
+    ],
+)
+def test_columns_of_a_feed(feed: Any, columns: tuple[Column, ...]) -> None:
+    """The columns come in the order in which they were written; a constant has none."""
+    assert columns_of(feed) == columns
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Column("a.b"), "a.b"),
+        (Joined((A, B)), "[a, b]"),
+        (Padded(Joined((A, B)), ""), "padded([a, b], '')"),
+        (Assembled((A, B), "indices"), "assembled(a, b).indices"),
+        (Constant("en"), "literal('en')"),
+        (binary("y"), "binary(y)"),
+        (output("y", rank=2), "y"),
+    ],
+)
+def test_text_is_what_a_user_writes(value: Any, text: str) -> None:
+    """Messages show feeds and outputs nearly as they are written."""
+    assert str(value) == text
+
+
+def test_public_functions_are_these() -> None:
+    """The package's own names are the functions tested here."""
+    assert tf2spark.padded is padded
+    assert tf2spark.literal is literal
+    assert tf2spark.assembled is assembled
+    assert tf2spark.output is output
+    assert tf2spark.binary is binary

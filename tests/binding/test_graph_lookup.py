@@ -1,0 +1,161 @@
+"""What requests ask of a real graph."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from cases.tiny_models import save_function_model, save_graph_model
+from tf2spark.binding.graph_lookup import graph_of
+from tf2spark.binding.request import Graph, make_request
+from tf2spark.dtypes import FLOAT32, INT64, STRING
+from tf2spark.errors import ContractError
+from tf2spark.saved_model import reader
+from tf2spark.saved_model.contract import TensorSpec
+from tf2spark.saved_model.reader import LoadedModel
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """The TF1 graph."""
+    path = tmp_path_factory.mktemp("models") / "graph"
+    save_graph_model(path)
+    return reader.read(path)
+
+
+@pytest.fixture(scope="module")
+def graph(loaded: LoadedModel) -> Graph:
+    return graph_of(loaded)
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """The TF2 function."""
+    path = tmp_path_factory.mktemp("models") / "function"
+    save_function_model(path)
+    return reader.read(path)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TensorSpec("x:0", FLOAT32, (None, 2), ("x:0",)),
+        TensorSpec("scale:0", FLOAT32, (None,), ("scale:0",)),
+        TensorSpec("keep_prob:0", FLOAT32, (), ("keep_prob:0",)),
+        TensorSpec("any:0", FLOAT32, None, ("any:0",)),
+        TensorSpec("any_out:0", FLOAT32, None, ("any_out:0",)),
+        TensorSpec("words:0", STRING, (None,), ("words:0",)),
+        TensorSpec("layer/hidden:0", FLOAT32, (None, 2), ("layer/hidden:0",)),
+        TensorSpec("picked:0", FLOAT32, (None,), ("picked:0",)),
+        TensorSpec("halves:1", FLOAT32, (None, 1), ("halves:1",)),
+        TensorSpec("after:0", INT64, (None,), ("after:0",)),
+    ],
+    ids=lambda spec: spec.name,
+)
+def test_raw_tensors_have_dtype_and_shape(graph: Graph, spec: TensorSpec) -> None:
+    """Placeholders tell their own, TensorFlow's shape inference that of other tensors."""
+    assert graph.find(spec.name) == spec
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "weigths:0",
+            'the graph has no tensor "weigths:0"; did you mean "weights:0"?',
+        ),
+        ("^x:0", 'the graph has no tensor "^x:0"; did you mean "x:0"?'),
+        ("x:1", 'the graph has no tensor "x:1": node "x" (Placeholder) has no such output'),
+        ("x:", 'the graph has no tensor "x:": node "x" (Placeholder) has no such output'),
+        ("x:a", 'the graph has no tensor "x:a": node "x" (Placeholder) has no such output'),
+        (
+            "halves:2",
+            'the graph has no tensor "halves:2": node "halves" (Split) has no such output',
+        ),
+        (
+            "nothing:0",
+            'the graph has no tensor "nothing:0": node "nothing" (NoOp) has no such output',
+        ),
+    ],
+)
+def test_raw_tensors_that_arent_there(graph: Graph, name: str, message: str) -> None:
+    """A near name is suggested; a number that the node hasn't is said to be one."""
+    with pytest.raises(ContractError) as refused:
+        graph.find(name)
+    assert str(refused.value) == message
+
+
+def test_tensors_inside_functions_are_said_to_be(function: LoadedModel) -> None:
+    """TF2's exports keep a model's tensors where no session can fetch them."""
+    with pytest.raises(ContractError) as refused:
+        graph_of(function).find("tripled:0")
+    assert str(refused.value).startswith(
+        'the graph has no tensor "tripled:0"; "tripled" is inside the function "__inference_'
+    )
+    assert str(refused.value).endswith(
+        "whose tensors can't be fed or fetched from outside: export the model with that tensor as "
+        "an output of a signature"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fetches", "feeds", "inputs", "required", "optional"),
+    [
+        (["score:0"], [], ["x:0", "scale:0"], {"x:0"}, {"scale:0"}),
+        (["score:0"], [], [], {"x:0"}, set()),
+        (["score"], ["x"], ["scale:0"], set(), {"scale:0"}),
+        (["score:0"], ["x:0", "scale:0"], ["rate:0"], set(), set()),
+        (["layer/hidden:0"], [], ["x:0", "scale:0", "ids:0"], {"x:0"}, set()),
+        (["score:0"], ["layer/hidden:0"], ["x:0"], set(), set()),
+        (["score:0"], [], ["layer/hidden:0"], {"layer/hidden:0"}, set()),
+        (["score:0"], ["x:0"], ["layer/hidden:0"], set(), {"layer/hidden:0"}),
+        (["picked:0"], ["ids:0"], ["weights:0"], set(), {"weights:0"}),
+        (["layer/hidden:0"], ["layer/hidden:0"], ["x:0"], set(), set()),
+        (["x:0"], [], [], {"x:0"}, set()),
+        (["score:0", "picked:0"], [], [], {"x:0", "ids:0"}, set()),
+        (["after:0"], [], [], {"x:0", "ids:0"}, set()),
+        (["after:0"], ["x:0"], [], {"ids:0"}, set()),
+        (["halves:1"], [], [], {"x:0"}, set()),
+    ],
+)
+def test_what_outputs_need(
+    graph: Graph,
+    fetches: Collection[str],
+    feeds: Collection[str],
+    inputs: Collection[str],
+    required: set[str],
+    optional: set[str],
+) -> None:
+    """Placeholders and inputs below the outputs are required, those with a default are not."""
+    unfed = graph.unfed(fetches, feeds, inputs)
+    assert (unfed.required, unfed.optional) == (required, optional)
+
+
+def test_every_input_of_a_function_is_needed(function: LoadedModel) -> None:
+    """A call takes all of its arguments, whichever output is wanted."""
+    request = make_request(function.contract, graph_of(function), fetch=["total"])
+    assert [one.spec.name for one in request.inputs] == ["times", "words", "x"]
+    assert not any(one.optional for one in request.inputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "inputs"),
+    [
+        ({}, {"x": False, "scale": True}),
+        ({"fetch": ["hidden"]}, {"x": False}),
+        ({"feed": {"scale": "s"}}, {"scale": False, "x": False}),
+        ({"feed": {"layer/hidden:0": "h"}}, {"layer/hidden:0": False, "scale": True}),
+        ({"signature": "from_hidden"}, {"h": False}),
+        ({"signature": "both", "fetch": ["after"]}, {"ids": False, "x": False}),
+        ({"signature": "both", "fetch": ["score"]}, {"x": False}),
+        ({"feed": {"x:0": "a"}, "fetch": {"p": "score:0"}}, {"x:0": False, "scale": True}),
+    ],
+)
+def test_inputs_of_requests(
+    loaded: LoadedModel, graph: Graph, arguments: dict[str, Any], inputs: dict[str, bool]
+) -> None:
+    """Signatures, raw names, defaults and unused inputs come together in a request."""
+    request = make_request(loaded.contract, graph, **arguments)
+    assert {one.spec.name: one.optional for one in request.inputs} == inputs

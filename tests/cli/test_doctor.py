@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from pyspark.sql import SparkSession
+
+from tf2spark.cli import checks
+from tf2spark.cli.checks import judge_pyspark, pandas, spark_home
+from tf2spark.cli.doctor import judge_opened, judge_worker
+from tf2spark.cli.main import run
+from tf2spark.spark.worker_checks import OpenedModel, WorkerPython, look_at_workers
+
+Capture = pytest.CaptureFixture[str]
+
+WORKER = WorkerPython(
+    "host1",
+    "/usr/bin/python3",
+    platform.python_version(),
+    (
+        ("tf2spark", "0.1.0"),
+        ("pyarrow", "26.0.1"),
+        ("numpy", "2.4.6"),
+        ("pandas", "2.3.3"),
+        ("tensorflow", "2.21.0"),
+    ),
+    "/lib/libtensorflow_cc.so.2",
+    "avx2",
+    None,
+    "/tmp",
+    5 << 30,
+)
+
+
+def without(worker: WorkerPython, *names: str) -> WorkerPython:
+    packages = tuple((name, "" if name in names else has) for name, has in worker.packages)
+    return evolve(worker, packages=packages)
+
+
+@pytest.mark.usefixtures("spark")
+class TestDoctor:
+    def test_says_what_is_here_and_what_the_workers_have(self, capsys: Capture) -> None:
+        """Where all is there it ends with 0 and a line for every part."""
+        assert run(["doctor"]) == 0
+        out = capsys.readouterr().out
+        for part in ("Python", "pyarrow", "PySpark", "pandas", "Java", "TensorFlow", "worker on"):
+            assert any(line.startswith(f"ok       {part}") for line in out.splitlines()), part
+        assert out.endswith("ready to score\n")
+
+    def test_json_is_for_programs(self, capsys: Capture) -> None:
+        """--json prints the same findings."""
+        assert run(["doctor", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["ready"] is True
+        java = next(one for one in told["findings"] if one["name"] == "Java")
+        assert java["status"] == "ok"
+        assert java["advice"] is None
+
+    def test_workers_are_looked_at_where_they_run(self, spark: SparkSession) -> None:
+        """The answer comes from a worker's own Python, and has its packages and library."""
+        (worker,) = look_at_workers(spark)
+        assert worker.executable == sys.executable
+        assert all(version for _, version in worker.packages)
+        assert "libtensorflow_cc" in worker.library
+
+
+def test_missing_java_is_told_without_starting_spark(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Without Java it ends with 1, says how to get one, and leaves out the Spark job."""
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    assert run(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "missing  Java" in out
+    assert "pip install 'tf2spark[java]'" in out
+    assert "first mend: Java" in out
+    assert out.endswith("2 to mend before tf2spark can score here\n")
+
+
+def test_job_that_fails_is_told(tmp_path: Path) -> None:
+    """An executor's Python that doesn't start is a finding, not a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tf2spark", "doctor", "--master", "local[1]"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYSPARK_PYTHON": "/nowhere/python"},
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "/nowhere/python" in done.stdout
+
+
+def test_memory_that_cannot_work_is_told() -> None:
+    """A limit that TensorFlow can't be loaded in is told with the setting to write."""
+    limit = "spark.executor.pyspark.memory=1g"
+    command = ["doctor", "--master", "local[1]", "--conf", limit]
+    done = subprocess.run(
+        [sys.executable, "-m", "tf2spark", *command],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.search(rf"^missing  memory +{limit} limits a worker's address", done.stdout, re.M)
+    assert "→ set spark.executor.pyspark.memory=2g or more" in done.stdout
+
+
+def test_no_spark_looks_at_this_machine_only(capsys: Capture) -> None:
+    """--no-spark leaves the job out."""
+    assert run(["doctor", "--no-spark"]) == 0
+    assert "worker on" not in capsys.readouterr().out
+
+
+class TestWorker:
+    def test_complete_worker_is_ok(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A worker that has everything needs no advice."""
+        findings = list(judge_worker(WORKER))
+        assert {(one.status, one.advice) for one in findings} == {("ok", "")}
+        assert [one.found for one in findings[1:]] == ["/tmp, 5 GiB free", "avx2"]
+
+    def test_missing_packages_are_named(self) -> None:
+        """What an executor lacks is named, with the Python to install it into."""
+        finding, *_ = judge_worker(evolve(without(WORKER, "pyarrow"), library=""))
+        assert finding.status == "missing"
+        assert finding.advice == (
+            "install into /usr/bin/python3 there: pip install pyarrow tensorflow-cpu; or name "
+            "another Python with --conf spark.pyspark.python=PATH"
+        )
+
+    def test_tf2spark_itself_is_not_needed(self) -> None:
+        """It travels with the job, whatever the executor has."""
+        finding, *_ = judge_worker(without(WORKER, "tf2spark"))
+        assert finding.status == "ok"
+
+    def test_another_python_is_named(self) -> None:
+        """PySpark refuses workers of another Python than the driver's."""
+        finding, *_ = judge_worker(evolve(WORKER, python="3.9.1"))
+        assert finding.status == "missing"
+        assert "PySpark wants the driver's Python there" in finding.advice
+
+    def test_a_cache_that_cant_be_written_is_named(self) -> None:
+        """The advice is the setting that moves it."""
+        _, finding, _ = judge_worker(evolve(WORKER, cache_free_bytes=None))
+        assert (finding.status, finding.found) == ("missing", "/tmp is not writable")
+        assert "spark.tf2spark.cache.dir" in finding.advice
+
+    def test_a_model_that_opens_says_how_fast(self) -> None:
+        """A model that was opened there is fine; one that wasn't says why."""
+        assert judge_opened("m", OpenedModel("h", 0.25, "")).found == "m opened in 0.2 s"
+        assert judge_opened("m", OpenedModel("h", 0.25, "", 3)).name == "model on h, 3 executors"
+        finding = judge_opened("m", OpenedModel("h", 0.25, "it is damaged"))
+        assert (finding.status, finding.advice) == ("missing", "it is damaged")
+
+
+class TestVersions:
+    @pytest.mark.parametrize(
+        ("version", "status"),
+        [("3.4.4", "missing"), ("3.5.9", "ok"), ("4.3.0", "ok"), ("4.4.0", "warning")],
+    )
+    def test_pyspark(self, version: str, status: str) -> None:
+        """3.5 to 4.3 are tested, older ones can't work, newer ones may."""
+        assert judge_pyspark(version).status == status
+
+    @pytest.mark.parametrize(
+        ("version", "spark", "status"),
+        [
+            (None, "4.3.0", "missing"),
+            (None, None, "warning"),
+            ("2.3.3", "4.3.0", "ok"),
+            ("3.1.1", "4.3.0", "warning"),
+            ("3.1.1", "3.5.9", "warning"),
+        ],
+    )
+    def test_pandas(self, version: str | None, spark: str | None, status: str) -> None:
+        """PySpark asks for a pandas, and for one before 3."""
+        assert pandas(version, spark).status == status
+
+    def test_spark_home_of_another_version(self, tmp_path: Path) -> None:
+        """A SPARK_HOME that doesn't go with PySpark is told, with both ways out."""
+        (tmp_path / "jars").mkdir()
+        (tmp_path / "jars" / "spark-core_2.13-4.1.0.jar").touch()
+        (finding,) = spark_home(str(tmp_path), "4.3.0")
+        assert finding.status == "missing"
+        assert finding.found == f"Spark 4.1.0 in {tmp_path}, but PySpark is 4.3.0"
+        assert finding.advice == "unset SPARK_HOME, or pip install pyspark==4.1.0"
+        (same,) = spark_home(str(tmp_path), "4.1.0")
+        assert same.status == "ok"
+
+    def test_spark_home_without_spark(self, tmp_path: Path) -> None:
+        """A SPARK_HOME that holds no Spark is a warning; none at all is nothing to tell."""
+        (finding,) = spark_home(str(tmp_path), "4.3.0")
+        assert finding.status == "warning"
+        assert list(spark_home(None, "4.3.0")) == []
+
+    def test_missing_package(self) -> None:
+        """A package that isn't installed says how to install it."""
+        finding = checks._package("no-such-package-of-ours", "pip install it")
+        assert (finding.status, finding.advice) == ("missing", "pip install it")
+
+    def test_missing_tensorflow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without TensorFlow the finding says what to install."""
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        finding = checks.tensorflow()
+        assert finding.status == "missing"
+        assert "pip install tensorflow-cpu" in finding.advice

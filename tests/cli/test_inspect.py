@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cases.models import case, path_of
+from tf2spark.cli.main import run
+
+
+@pytest.fixture(scope="module")
+def model() -> str:
+    return str(path_of(case("keras_lookups")))
+
+
+def test_prints_what_the_model_takes_and_gives(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tags, signatures, method names, and every tensor's name, dtype and shape are printed."""
+    assert run(["inspect", model]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    words = [line.split() for line in lines]
+    assert lines[0] == f"SavedModel    {model}"
+    assert ["tags", "serve"] in words
+    assert "signature serving_default  (tensorflow/serving/predict)" in lines
+    assert ["input", "city", "string", "[None]", "serving_default_city:0"] in words
+    assert words[-1][:5] == ["output", "output_0", "float32", "[None,", "2]"]
+
+
+def test_prints_one_signature(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--signature leaves the others out."""
+    assert run(["inspect", model, "--signature", "serve"]) == 0
+    out = capsys.readouterr().out
+    assert "signature serve  (" in out
+    assert "signature serving_default" not in out
+
+
+def test_unknown_signature_lists_those_there_are(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A signature that the model hasn't ends with 2 and the names it has."""
+    assert run(["inspect", model, "--signature", "predict"]) == 2
+    assert capsys.readouterr().err == (
+        "Error: the model has no signature predict; it has: serve, serving_default\n"
+    )
+
+
+def test_json_holds_the_same(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--json prints the contract as JSON; an unknown size is null."""
+    assert run(["inspect", model, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["path"] == model
+    assert told["tag_sets"] == [["serve"]]
+    signature = told["signatures"]["serving_default"]
+    assert signature["method_name"] == "tensorflow/serving/predict"
+    assert signature["inputs"]["year"] == {
+        "dtype": "int64",
+        "shape": [None],
+        "kind": "dense",
+        "tensors": ["serving_default_year:0"],
+    }
+    assert signature["outputs"]["output_0"]["shape"] == [None, 2]
+
+
+def test_version_and_tags_choose(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a base path the largest folder is read, --version another, --tags must be there."""
+    for number in ("1", "2"):
+        (tmp_path / number).symlink_to(model)
+    assert run(["inspect", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"] == 2
+    assert run(["inspect", str(tmp_path), "--version", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"] == 1
+    assert run(["inspect", str(tmp_path), "--tags", "serve,gpu"]) == 2
+    assert "gpu" in capsys.readouterr().err
+
+
+def test_needs_neither_tensorflow_nor_spark(model: str) -> None:
+    """Inspecting a model imports none of the packages that take seconds to import."""
+    program = (
+        "import sys; from tf2spark.cli.main import run; run(['inspect', sys.argv[1]]); "
+        "slow = {'tensorflow', 'pyspark', 'pandas', 'rich', 'keras'} & set(sys.modules); "
+        "sys.exit(f'imported {slow}' if slow else 0)"
+    )
+    command = [sys.executable, "-c", program, model]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+import tf2spark
+from cases.models import case, path_of
+from tf2spark.cli.main import run
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def lookups() -> str:
+    """A model of two columns, city (string) and year (long)."""
+    return str(path_of(case("keras_lookups")))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    """Twenty rows for it, with a column `id`, as Parquet."""
+    rows = case("keras_lookups").table(20).append_column("id", pa.array(range(20)))
+    pq.write_table(rows, tmp_path / "in.parquet")
+    return str(tmp_path / "in.parquet")
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(folder).to_pylist()
+    return sorted(rows, key=lambda row: row["id"])
+
+
+@pytest.mark.spark35
+@pytest.mark.usefixtures("spark")
+class TestScore:
+    def test_writes_what_the_same_call_gives_in_python(
+        self, lookups: str, table: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """The output holds every column and the scores of SavedModel.score, and a line sums up."""
+        out = tmp_path / "out"
+        assert run(["score", lookups, "--input", table, "--output", str(out)]) == 0
+        here = tf2spark.SavedModel(lookups).score(pq.read_table(table))
+        assert rows_of(out) == here.to_pylist()
+        printed = capsys.readouterr()
+        assert re.fullmatch(
+            rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\nmodel .*, digest \w{{64}}\n", printed.out
+        )
+        assert printed.err == ""
+
+    def test_options_are_those_of_python(self, lookups: str, table: str, tmp_path: Path) -> None:
+        """Feeds, fetches and kept columns arrive as they would from Python."""
+        options = ["--keep", "id", "--fetch", "scores=output_0", "--feed", 'city:="Oslo"']
+        command = ["score", lookups, "--input", table, "--output", str(tmp_path / "out")]
+        assert run([*command, *options, "--batch-rows", "3"]) == 0
+        here = tf2spark.SavedModel(lookups).score(
+            pq.read_table(table),
+            feed={"city": tf2spark.literal("Oslo")},
+            fetch={"scores": "output_0"},
+            keep=["id"],
+            batch_rows=3,
+        )
+        assert rows_of(tmp_path / "out") == here.to_pylist()
+
+    def test_workers_that_are_to_read_say_why_they_cannot(
+        self, lookups: str, table: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """A table that has rows counted on its way in is more than its files."""
+        command = ["score", lookups, "--input", table, "--read", "worker"]
+        assert run([*command, "--output", str(tmp_path / "out")]) == 0
+        more = ["--mode", "dropmalformed", "--output", str(tmp_path / "other")]
+        assert run([*command, *more]) == 2
+        assert 'read="worker": ' in capsys.readouterr().err
+
+    @pytest.mark.parametrize("kind", ["json", "orc"])
+    def test_reads_and_writes_other_formats(
+        self, kind: str, lookups: str, table: str, tmp_path: Path, spark: SparkSession
+    ) -> None:
+        """JSON and ORC tables score as Parquet does."""
+        spark.read.parquet(table).write.format(kind).save(str(tmp_path / "in"))
+        formats = ["--input-format", kind, "--output-format", kind]
+        files = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+        assert run(["score", lookups, *files, *formats]) == 0
+        scored = spark.read.format(kind).load(str(tmp_path / "out")).orderBy("id").collect()
+        here = tf2spark.SavedModel(lookups).score(pq.read_table(table)).to_pylist()
+        assert [row["id"] for row in scored] == [row["id"] for row in here]
+        for row, expected in zip(scored, here, strict=True):
+            assert row["output_0"] == pytest.approx(expected["output_0"], rel=1e-6)
+
+    def test_csv_has_a_header_and_types(self, tmp_path: Path) -> None:
+        """A CSV file is read with its header, its types inferred, and written with a header."""
+        (tmp_path / "in.csv").write_text("id,rating,age,income\n7,4.5,30,1000.5\n")
+        files = ["--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out")]
+        formats = ["--input-format", "csv", "--output-format", "csv"]
+        model = str(path_of(case("keras_scalars")))
+        assert run(["score", model, *files, *formats]) == 0
+        written = next((tmp_path / "out").glob("part-*.csv")).read_text().splitlines()
+        assert written[0].startswith("id,rating,age,income,")
+        assert written[1].startswith("7,4.5,30,1000.5,")
+
+    def test_reader_and_writer_options_are_sparks(self, lookups: str, tmp_path: Path) -> None:
+        """--input-option and --output-option reach Spark and win over the defaults."""
+        (tmp_path / "in.csv").write_text("id;city;year\n7;Oslo;2001\n")
+        files = ["--input", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out")]
+        formats = ["--input-format", "csv", "--output-format", "json"]
+        options = ["--input-option", "sep=;", "--output-option", "compression=gzip"]
+        assert run(["score", lookups, *files, *formats, *options]) == 0
+        assert len(list((tmp_path / "out").glob("part-*.json.gz"))) == 1
+
+    def test_version_is_the_models(self, lookups: str, table: str, tmp_path: Path) -> None:
+        """--version N scores with that folder."""
+        (tmp_path / "ctr").mkdir()
+        (tmp_path / "ctr" / "3").symlink_to(lookups)
+        (tmp_path / "ctr" / "4").symlink_to(tmp_path / "nowhere")
+        files = ["--input", table, "--output", str(tmp_path / "out")]
+        assert run(["score", str(tmp_path / "ctr"), "--version", "3", *files]) == 0
+
+
+@pytest.mark.usefixtures("spark")
+class TestRowsThatCannotBeScored:
+    @pytest.fixture
+    def holes(self, tmp_path: Path) -> str:
+        """Three rows, the second without a city."""
+        rows = {"id": [0, 1, 2], "city": ["Oslo", None, "Rome"], "year": [2001, 2002, 2003]}
+        pq.write_table(pa.table(rows), tmp_path / "holes.parquet")
+        return str(tmp_path / "holes.parquet")
+
+    def test_failfast_ends_with_2_and_the_row(
+        self, lookups: str, holes: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """The job stops, the message names the column and the row, and no output is there."""
+        command = ["score", lookups, "--input", holes, "--output", str(tmp_path / "out")]
+        assert run(command) == 2
+        message = capsys.readouterr().err
+        assert '"city"' in message
+        assert "null" in message
+        assert "row 1" in message
+        assert "Traceback" not in message
+        assert sorted(one.name for one in tmp_path.iterdir()) == ["holes.parquet"]
+
+    def test_permissive_writes_the_reason(
+        self, lookups: str, holes: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """Every row is written, the bad one with its reason, and the closing line counts it."""
+        command = ["score", lookups, "--input", holes, "--output", str(tmp_path / "out")]
+        assert run([*command, "--mode", "permissive", "--error-column", "why"]) == 0
+        reasons = [row["why"] for row in rows_of(tmp_path / "out")]
+        assert [reason is None for reason in reasons] == [True, False, True]
+        assert capsys.readouterr().out.startswith("3 rows, 1 of them could not be scored, ")
+
+    def test_dropmalformed_counts_what_it_drops(
+        self, lookups: str, holes: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """The bad row is left out, and the closing line says so."""
+        command = ["score", lookups, "--input", holes, "--output", str(tmp_path / "out")]
+        assert run([*command, "--mode", "dropmalformed"]) == 0
+        assert [row["id"] for row in rows_of(tmp_path / "out")] == [0, 2]
+        assert capsys.readouterr().out.startswith("2 rows, 1 dropped, ")
+
+    def test_failure_with_overwrite_keeps_the_old_output(
+        self, lookups: str, holes: str, table: str, tmp_path: Path
+    ) -> None:
+        """A job that fails leaves the table that was there, whole, and nothing beside it."""
+        out = tmp_path / "out"
+        assert run(["score", lookups, "--input", table, "--output", str(out)]) == 0
+        before = rows_of(out)
+        command = ["score", lookups, "--input", holes, "--output", str(out), "--overwrite"]
+        assert run(command) == 2
+        assert rows_of(out) == before
+        assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
+@pytest.mark.usefixtures("spark")
+class TestRefusedOnTheDriver:
+    def test_existing_output(
+        self, lookups: str, table: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """An output that exists is refused without --overwrite and replaced with it."""
+        out = tmp_path / "out"
+        out.mkdir()
+        command = ["score", lookups, "--input", table, "--output", str(out)]
+        assert run(command) == 2
+        assert capsys.readouterr().err == (
+            f"Error: {out} exists already: write --overwrite to replace it, or choose another "
+            "--output\n"
+        )
+        assert run([*command, "--overwrite"]) == 0
+        assert len(rows_of(out)) == 20
+
+    def test_missing_input(self, lookups: str, tmp_path: Path, capsys: Capture) -> None:
+        """An input that isn't there is named."""
+        files = ["--input", str(tmp_path / "no"), "--output", str(tmp_path / "out")]
+        assert run(["score", lookups, *files]) == 2
+        assert capsys.readouterr().err == (
+            f"Error: --input {tmp_path}/no: there is no such file or folder\n"
+        )
+
+    def test_input_of_another_format(self, lookups: str, tmp_path: Path, capsys: Capture) -> None:
+        """A text file given as Parquet is the data's fault, told in one line."""
+        (tmp_path / "in.txt").write_text("not parquet")
+        files = ["--input", str(tmp_path / "in.txt"), "--output", str(tmp_path / "out")]
+        assert run(["score", lookups, *files]) == 2
+        message = capsys.readouterr().err
+        assert "in.txt" in message
+        assert len(message.splitlines()) == 1
+
+    def test_unknown_format(
+        self, lookups: str, table: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """A format that Spark doesn't know is named."""
+        files = ["--input", table, "--output", str(tmp_path / "out")]
+        assert run(["score", lookups, *files, "--input-format", "parket"]) == 2
+        assert "parket" in capsys.readouterr().err
+
+    def test_column_that_is_not_there(self, lookups: str, tmp_path: Path, capsys: Capture) -> None:
+        """A table that doesn't fit gets the option that would mend it."""
+        pq.write_table(pa.table({"year": [1], "town": ["Oslo"]}), tmp_path / "in.parquet")
+        files = ["--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out")]
+        assert run(["score", lookups, *files]) == 2
+        assert "--feed city=" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--feed", "city"], "--feed city: write INPUT=COLUMN"),
+            (["--fetch", "output_0"], "--fetch output_0: write COLUMN=OUTPUT"),
+            (["--conf", "spark.x"], "--conf spark.x: write --conf KEY=VALUE"),
+            (["--input-option", "header"], "--input-option header: write --input-option KEY=VALUE"),
+            (["--error-column", "e"], "error_column"),
+        ],
+        ids=lambda value: value[0] if isinstance(value, list) else "",
+    )
+    def test_wrong_option(
+        self,
+        options: list[str],
+        message: str,
+        lookups: str,
+        table: str,
+        tmp_path: Path,
+        capsys: Capture,
+    ) -> None:
+        """An option that can't be read is named, with the way to write it."""
+        files = ["--input", table, "--output", str(tmp_path / "out")]
+        assert run(["score", lookups, *files, *options]) == 2
+        assert message in capsys.readouterr().err
+
+    def test_wrong_master(self, lookups: str, table: str, tmp_path: Path) -> None:
+        """A master that Spark doesn't know ends with 2 before a JVM is started."""
+        files = ["--input", table, "--output", str(tmp_path / "out")]
+        done = command_line("score", lookups, *files, "--master", "http://head:7077")
+        assert done.returncode == 2
+        assert done.stderr.startswith("Error: --master http://head:7077: Spark knows ")
+
+
+def command_line(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tf2spark", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.spark35
+class TestProcess:
+    def test_starts_spark_quietly(self, lookups: str, table: str, tmp_path: Path) -> None:
+        """From a shell it starts its own Spark, says one line on stdout and nothing on stderr."""
+        files = ["--input", table, "--output", str(tmp_path / "out")]
+        done = command_line("score", lookups, *files, "--master", "local[1]")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("20 rows, ")
+        assert len(rows_of(tmp_path / "out")) == 20
+
+    def test_failure_is_one_message(self, lookups: str, tmp_path: Path) -> None:
+        """A row that fails the job gives one message, without Spark's or Python's tracebacks."""
+        rows = pa.table({"city": ["Oslo", None], "year": [2001, 2002]})
+        pq.write_table(rows, tmp_path / "in.parquet")
+        files = ["--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out")]
+        done = command_line("score", lookups, *files, "--master", "local[1]")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("Error: ")
+        assert len(done.stderr.splitlines()) == 1
+        assert not (tmp_path / "out").exists()
+
+    def test_existing_output_is_refused_before_spark_starts(self, lookups: str, table: str) -> None:
+        """The refusal needs no Java, so it comes before Spark is started."""
+        done = command_line(
+            "score", lookups, "--input", table, "--output", table, JAVA_HOME="/nowhere"
+        )
+        assert done.returncode == 2
+        assert "exists already" in done.stderr
+
+    def test_no_java_is_one_message(self, lookups: str, table: str, tmp_path: Path) -> None:
+        """A JAVA_HOME without a Java ends with 1 and the way to get one."""
+        files = ["--input", table, "--output", str(tmp_path / "out")]
+        done = command_line("score", lookups, *files, JAVA_HOME="/nowhere")
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: JAVA_HOME is /nowhere, but there is no bin/java in")

@@ -1,0 +1,438 @@
+"""`SavedModel.recommend` against TensorFlow on every pair, and what each odd input comes to."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+import tf2spark
+from cases import recommenders
+from cases.models.saving import save_function, weights
+from cases.recommenders.calls import K, pairs_of, recommended
+from cases.recommenders.case import Case
+from cases.recommenders.running import best_of, path_of
+from tf2spark.errors import ContractError, RowError
+
+_USERS, _ITEMS = 23, 61
+# Scores of a sum taken in another order: relative to scores over 1, absolute below.
+_TOLERANCE = 2e-5
+
+
+def assert_best(got: list[tuple[Any, float]], want: list[tuple[Any, float]]) -> None:
+    """Hold one user's recommendations against brute force: scores, and order up to near ties."""
+    assert len(got) == len(want)
+    scores = dict(want)
+    for (item, score), (other, best) in zip(got, want, strict=True):
+        near = _TOLERANCE * max(1.0, abs(best))
+        assert score == pytest.approx(best, abs=near)
+        assert item == other or scores.get(item, best) == pytest.approx(best, abs=2 * near)
+    assert [score for _, score in got] == sorted((score for _, score in got), reverse=True)
+
+
+class TestEveryModel:
+    @pytest.mark.parametrize("case", recommenders.ALL, ids=lambda case: case.name)
+    def test_gives_what_tensorflow_gives_on_every_pair(self, case: Case) -> None:
+        """The best items of each user are those of the whole graph, in its order."""
+        users, items = case.users(_USERS), case.items(_ITEMS)
+        got = pairs_of(recommended(case, users, items))
+        for one, want in zip(got, best_of(case, users, items, K), strict=True):
+            assert_best(one, want)
+
+    @pytest.mark.parametrize(
+        "case", [one for one in recommenders.ALL if one.splits], ids=lambda case: case.name
+    )
+    def test_is_taken_apart_where_it_can_be(self, case: Case) -> None:
+        """What should leave the pair loop does, but for the few kinds that docs name."""
+        plan = tf2spark.SavedModel(path_of(case)).plan(
+            case.users(5), case.items(9), feed=case.feed, score=case.score, **case.kwargs
+        )
+        assert (plan.why_whole is not None) == (case.name in _WHOLE), plan
+        if plan.why_whole is None:
+            assert "checked against the whole graph" in str(plan)
+
+    def test_ties_go_to_the_smaller_id(self) -> None:
+        """Equal scores, to the bit, come by rising item id."""
+        case = recommenders.case("dot_ties")
+        users, items = case.users(_USERS), case.items(_ITEMS)
+        assert pairs_of(recommended(case, users, items)) == best_of(case, users, items, K)
+
+    @pytest.mark.parametrize("case", recommenders.NOT_ROW_WISE, ids=lambda case: case.name)
+    def test_of_rows_that_meet_runs_one_user_against_all_items(self, case: Case) -> None:
+        """A graph that isn't row-wise stays whole, and the plan names the op."""
+        plan = tf2spark.SavedModel(path_of(case)).plan(
+            case.users(5), case.items(9), feed=case.feed, score=case.score, **case.kwargs
+        )
+        assert plan.why_whole
+        assert "one user against all 9 items" in str(plan)
+
+
+# A loop, and strings of both sides joined.
+_WHOLE = {"keras_lstm", "crossed_words"}
+
+
+class TestTables:
+    def test_pandas_gives_pandas(self) -> None:
+        """A pandas table of users gives one with the same recommendations."""
+        case = recommenders.case("keras_lookups")
+        users, items = case.users(9), case.items(20)
+        got = recommended(case, users.to_pandas(), items.to_pandas())
+        assert isinstance(got, pd.DataFrame)
+        assert list(got.columns) == ["user_id", "recommendations"]
+        arrow = pairs_of(recommended(case, users, items))
+        assert [[tuple(one.values()) for one in row] for row in got["recommendations"]] == arrow
+
+    def test_keeps_the_columns_that_are_asked_for(self) -> None:
+        """The id comes first, then what `keep` names, then the recommendations."""
+        case = recommenders.case("dot")
+        users = case.users(4).append_column("name", pa.array(list("abcd")))
+        got = recommended(case, users, case.items(5), keep=["name"])
+        assert got.column_names == ["user_id", "name", "recommendations"]
+
+    def test_model_column_has_the_digest_of_model_and_catalog(self) -> None:
+        """Another catalog is another digest."""
+        case = recommenders.case("dot")
+        digests = {
+            recommended(case, case.users(3), case.items(n), model_column="model")["model"][
+                0
+            ].as_py()
+            for n in (5, 6)
+        }
+        assert len(digests) == 2
+
+    def test_mirrors(self) -> None:
+        """With the tables exchanged, each item gets its best users."""
+        case = recommenders.case("dot")
+        users, items = case.users(12), case.items(8)
+        model = tf2spark.SavedModel(path_of(case))
+        (name,) = {"user", "item"} & {"item"}
+        got = model.recommend(items, users, 3, user_id="item_id", item_id="user_id")
+        forward = model.recommend(users, items, 8)
+        scores = {
+            (user, one["item_id"]): one["score"]
+            for user, row in zip(*forward.to_pydict().values(), strict=True)
+            for one in row
+        }
+        for item, row in zip(*got.to_pydict().values(), strict=True):
+            want = sorted(((-s, u) for (u, i), s in scores.items() if i == item))[:3]
+            assert [one["user_id"] for one in row] == [user for _, user in want], name
+
+
+class TestIds:
+    @pytest.mark.parametrize("kind", [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.string()])
+    def test_come_in_any_width(self, kind: pa.DataType, vectors: Path) -> None:
+        """Item ids keep their type."""
+        items = table(item_id=pa.array([3, 1, 2]).cast(kind), b=[[1.0], [2.0], [3.0]])
+        got = tf2spark.SavedModel(vectors).recommend(one_user(), items, 2)
+        assert got.schema.field("recommendations").type.value_type.field("item_id").type == kind
+        assert [one["item_id"] for one in got["recommendations"][0].as_py()] == pa.array(
+            [2, 1]
+        ).cast(kind).to_pylist()
+
+    def test_that_come_twice_are_refused(self, vectors: Path) -> None:
+        """The message names one and how to leave one of each."""
+        items = table(item_id=[5, 5, 1], b=[[1.0]] * 3)
+        with pytest.raises(ContractError, match=r'"item_id" 5 comes more than once'):
+            tf2spark.SavedModel(vectors).recommend(one_user(), items)
+
+    def test_that_are_null_are_refused(self, vectors: Path) -> None:
+        """The message says how many and how to leave them out."""
+        items = table(item_id=pa.array([5, None]), b=[[1.0]] * 2)
+        with pytest.raises(ContractError, match=r"1 of 2 items have no id"):
+            tf2spark.SavedModel(vectors).recommend(one_user(), items)
+
+    def test_of_other_types_are_refused(self, vectors: Path) -> None:
+        """A double is no id."""
+        items = table(item_id=[0.5], b=[[1.0]])
+        with pytest.raises(ContractError, match=r"integers or strings.*double"):
+            tf2spark.SavedModel(vectors).recommend(one_user(), items)
+
+
+class TestOddInputs:
+    def test_more_than_the_catalog_gives_all_of_it(self, vectors: Path) -> None:
+        """`k` larger than the catalog isn't an error."""
+        items = table(item_id=[1, 2], b=[[1.0], [2.0]])
+        got = tf2spark.SavedModel(vectors).recommend(one_user(), items, 10)
+        assert pairs_of(got) == [[(2, 2.0), (1, 1.0)]]
+
+    def test_empty_catalog_gives_empty_lists(self, vectors: Path) -> None:
+        """No items: every user is there, with none."""
+        items = table(item_id=pa.array([], pa.int64()), b=pa.array([], pa.list_(pa.float32())))
+        assert pairs_of(tf2spark.SavedModel(vectors).recommend(one_user(), items)) == [[]]
+
+    def test_no_users_give_no_rows(self, vectors: Path) -> None:
+        """An empty table of users gives an empty table."""
+        items = table(item_id=[1], b=[[1.0]])
+        got = tf2spark.SavedModel(vectors).recommend(one_user().slice(0, 0), items)
+        assert got.num_rows == 0
+        assert got.column_names == ["user_id", "recommendations"]
+
+    def test_user_without_features_follows_the_mode(self, vectors: Path) -> None:
+        """A null feature is a user that can't be scored; the others are."""
+        users = table(user_id=[1, 2, 3], a=pa.array([[1.0], None, [2.0]], pa.list_(pa.float32())))
+        items = table(item_id=[1], b=[[1.0]])
+        model = tf2spark.SavedModel(vectors)
+        with pytest.raises(RowError, match=r"user_id=2.*null"):
+            model.recommend(users, items)
+        got = model.recommend(users, items, mode="permissive")
+        assert pairs_of(got) == [[(1, 1.0)], None, [(1, 2.0)]]
+        assert got["_error"].to_pylist()[1]
+        dropped = model.recommend(users, items, mode="dropmalformed")
+        assert dropped["user_id"].to_pylist() == [1, 3]
+
+    def test_item_that_is_refused_is_named_before_users_start(self, vectors: Path) -> None:
+        """A null feature of an item is an error of the catalog, whatever the mode."""
+        items = table(item_id=[1, 9], b=pa.array([[1.0], None], pa.list_(pa.float32())))
+        with pytest.raises(RowError, match=r"item_id=9"):
+            tf2spark.SavedModel(vectors).recommend(one_user(), items, mode="permissive")
+
+    def test_item_that_only_the_whole_graph_refuses_is_named_too(self, tmp_path: Path) -> None:
+        """A graph that isn't taken apart names the item before users start as well."""
+        save_function(
+            tmp_path / "m",
+            lambda a, b: tf.nn.softmax(tf.reduce_sum(a * b, 1, keepdims=True), 0),
+            tf.TensorSpec([None, 1], tf.float32, name="a"),
+            tf.TensorSpec([None, 1], tf.float32, name="b"),
+        )
+        items = table(item_id=[1, 9], b=pa.array([[1.0], None], pa.list_(pa.float32())))
+        with pytest.raises(RowError, match=r"item 9 can't be scored"):
+            tf2spark.SavedModel(tmp_path / "m").recommend(one_user(), items)
+
+    def test_nan_is_no_score(self, vectors: Path) -> None:
+        """A user with a NaN among the items that could be returned can't be scored."""
+        users = table(user_id=[1, 2], a=[[math.nan], [1.0]])
+        items = table(item_id=[7, 8], b=[[1.0], [2.0]])
+        model = tf2spark.SavedModel(vectors)
+        with pytest.raises(RowError, match=r"user_id=1.*with item 7: the score is NaN"):
+            model.recommend(users, items)
+        got = model.recommend(users, items, mode="permissive")
+        assert pairs_of(got) == [None, [(8, 2.0), (7, 1.0)]]
+
+    def test_minus_infinity_is_never_returned(self, vectors: Path) -> None:
+        """Models say "never" with it."""
+        items = table(item_id=[7, 8], b=[[-math.inf], [2.0]])
+        assert pairs_of(tf2spark.SavedModel(vectors).recommend(one_user(), items)) == [[(8, 2.0)]]
+
+
+class TestRowsOfOtherSizes:
+    def test_users_with_other_lengths_run_whole(self, tmp_path: Path) -> None:
+        """Where the first users tell how long a history is, one with another is scored too."""
+        vectors = weights(50, 4, seed=1)
+        save_function(
+            tmp_path / "m",
+            lambda history, item: tf.reduce_sum(
+                tf.reduce_mean(tf.gather(vectors, history), 1) * tf.gather(vectors, item), 1
+            ),
+            tf.TensorSpec([None, None], tf.int64, name="history"),
+            tf.TensorSpec([None], tf.int64, name="item"),
+            keep={"vectors": vectors},
+        )
+        rng = np.random.default_rng(1)
+        histories = [rng.integers(0, 50, 5).tolist() for _ in range(40)] + [
+            [1, 2, 3],
+            None,
+            [7] * 9,
+        ]
+        users = pa.table({"user_id": range(43), "history": histories})
+        items = pa.table({"item_id": range(20), "item": rng.permutation(50)[:20]})
+        model = tf2spark.SavedModel(tmp_path / "m")
+        assert model.plan(users, items).why_whole is None
+        got = model.recommend(users, items, 3, mode="permissive")
+        assert got["_error"].null_count == 42
+        table = vectors.numpy()
+        for history, row in zip(histories, pairs_of(got), strict=True):
+            if history is None:
+                assert row is None
+                continue
+            scores = table[history].mean(0) @ table[items["item"].to_numpy()].T
+            assert [item for item, _ in row] == np.argsort(-scores)[:3].tolist()
+
+    def test_short_users_before_items_are_filled_up_as_in_score(self, tmp_path: Path) -> None:
+        """Ids and values are filled up at the row's end, wherever short users are in the table."""
+        places = tf.Variable([[1.0], [10.0], [100.0], [1000.0], [10000.0]])
+        save_function(
+            tmp_path / "m",
+            lambda ids, vals: tf.squeeze((tf.cast(ids, tf.float32) * vals) @ places, 1),
+            tf.TensorSpec([None, 5], tf.int64, name="ids"),
+            tf.TensorSpec([None, 5], tf.float32, name="vals"),
+            keep={"places": places},
+        )
+        pairs = pa.struct([("indices", pa.list_(pa.int64())), ("values", pa.list_(pa.float32()))])
+        full, short = ([1, 2, 3], [1.0, 1.0, 1.0]), ([4, 5], [1.0, 2.0])
+        rows = [dict(zip(("indices", "values"), one, strict=True)) for one in [full] * 99 + [short]]
+        users = pa.table({"user_id": range(100), "u": pa.array(rows, pairs)})
+        items = pa.table(
+            {"item_id": [7], "i": pa.array([{"indices": [3, 4], "values": [1.0, 1.0]}], pairs)}
+        )
+        feed = {"ids": ["u.indices", "i.indices"], "vals": ["u.values", "i.values"]}
+        model = tf2spark.SavedModel(tmp_path / "m")
+        assert model.plan(users, items, feed=feed).why_whole is None
+        got = pairs_of(model.recommend(users, items, 1, feed=feed))
+        joint = pa.table({"u": users["u"], "i": pa.array([items["i"][0].as_py()] * 100, pairs)})
+        scores = model.score(joint, feed=feed, keep=[]).column(0).to_pylist()
+        assert [row[0][1] for row in got] == scores
+        assert scores[-1] == 4 + 5 * 2 * 10 + 3 * 100 + 4 * 1000
+
+    def test_items_with_other_lengths_run_whole(self, vectors: Path, tmp_path: Path) -> None:
+        """A catalog of uneven rows isn't taken apart, and the plan says so."""
+        save_function(
+            tmp_path / "m",
+            lambda a, b: tf.reduce_sum(a, 1) * tf.reduce_sum(b, 1),
+            tf.TensorSpec([None, 1], tf.float32, name="a"),
+            tf.TensorSpec([None, None], tf.float32, name="b"),
+        )
+        items = table(item_id=range(50), b=[[1.0]] * 49 + [[2.0, 3.0]])
+        model = tf2spark.SavedModel(tmp_path / "m")
+        assert "different lengths" in str(model.plan(one_user(), items).why_whole)
+        assert pairs_of(model.recommend(one_user(), items, 1)) == [[(49, 5.0)]]
+
+
+class TestRestrictions:
+    @pytest.mark.parametrize("name", ["dot", "deepfm_keras", "keras_lookups", "softmax_over_batch"])
+    def test_exclude_and_candidates(self, name: str) -> None:
+        """Excluded ids never come, with candidates nothing else does; unknown ids are ignored."""
+        case = recommenders.case(name)
+        users, items = case.users(11), case.items(40)
+        ids = items["item_id"].to_pylist()
+        unknown = "nowhere" if isinstance(ids[0], str) else 10**6 + 77
+        rng = np.random.default_rng(3)
+        seen = [[*rng.choice(ids, 12).tolist(), unknown] for _ in range(10)] + [None]
+        allowed = [None, [], *(rng.choice(ids, 15).tolist() for _ in range(9))]
+        kind = pa.list_(items.schema.field("item_id").type)
+        users = users.append_column("seen", pa.array(seen, kind))
+        users = users.append_column("allowed", pa.array(allowed, kind))
+        for more in ({"exclude": "seen"}, {"candidates": "allowed"}, None):
+            more = {"exclude": "seen", "candidates": "allowed"} if more is None else more
+            given = {argument: users[column].to_pylist() for argument, column in more.items()}
+            want = best_of(case, users, items, K, **given)
+            for got, best in zip(pairs_of(recommended(case, users, items, **more)), want,
+                                 strict=True):  # fmt: skip
+                assert_best(got, best)
+
+    def test_ids_of_another_width_are_the_same_ids(self, vectors: Path) -> None:
+        """Lists of longs name items whose ids are ints; what doesn't fit isn't there."""
+        users = one_user().append_column("seen", pa.array([[2, 2**40]], pa.list_(pa.int64())))
+        items = table(item_id=pa.array([1, 2], pa.int32()), b=[[1.0], [2.0]])
+        got = tf2spark.SavedModel(vectors).recommend(users, items, exclude="seen")
+        assert pairs_of(got) == [[(1, 1.0)]]
+
+    def test_of_another_type_are_refused(self, vectors: Path) -> None:
+        """The message names both types."""
+        users = one_user().append_column("seen", pa.array([["a"]]))
+        items = table(item_id=[1], b=[[1.0]])
+        with pytest.raises(ContractError, match=r'exclude: column "seen".*array<string>'):
+            tf2spark.SavedModel(vectors).recommend(users, items, exclude="seen")
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("more", "said"),
+        [
+            ({"k": 0}, "k=0: write a whole number from 1"),
+            ({"user_id": "nobody"}, 'the users have no column "nobody"'),
+            ({"item_id": "nothing"}, 'the items have no column "nothing"'),
+            ({"exclude": "no"}, 'exclude: the users have no column "no"'),
+            ({"feed": {"a": "c"}}, 'neither users nor items have a column "c"'),
+            ({"feed": {"a": "x"}}, 'write feed={"a": "user:x"} or "item:x"'),
+            ({"feed": {"a": "user:b"}}, '"b"'),
+            ({"tolerance": -1}, "tolerance=-1"),
+            ({"mode": "loose"}, "mode='loose'"),
+        ],
+    )
+    def test_wrong_ones_are_one_message(
+        self, vectors: Path, more: dict[str, Any], said: str
+    ) -> None:
+        """Each names the argument and what to write."""
+        users = table(user_id=[1], a=[[1.0]], x=[[1.0]])
+        items = table(item_id=[1], b=[[1.0]], x=[[1.0]])
+        with pytest.raises(ContractError) as caught:
+            tf2spark.SavedModel(vectors).recommend(users, items, **more)
+        assert said in str(caught.value)
+
+    def test_several_outputs_need_a_name(self) -> None:
+        """The message lists them."""
+        case = recommenders.case("mmoe_ctr")
+        model = tf2spark.SavedModel(path_of(case))
+        with pytest.raises(ContractError, match=r'say which one ranks, score="'):
+            model.recommend(case.users(2), case.items(2), feed=case.feed)
+
+    def test_widths_that_make_no_row_are_refused(self) -> None:
+        """The message counts what each side gives."""
+        case = recommenders.case("deepfm_keras")
+        users, items = case.users(3), case.items(3)
+        feed = {"feat_ids": ["user:features.indices"] * 9 + ["item:features.indices"]}
+        with pytest.raises(ContractError, match=r'"feat_ids" takes \d+ values'):
+            tf2spark.SavedModel(path_of(case)).recommend(users, items, feed=case.feed | feed)
+
+    def test_users_and_items_of_two_kinds_are_refused(self, vectors: Path) -> None:
+        """A list is no table."""
+        with pytest.raises(ContractError, match=r"takes the items as a Spark DataFrame"):
+            tf2spark.SavedModel(vectors).recommend(one_user(), [1])
+
+
+class TestPackages:
+    def test_are_recommended_from_as_models_are(self, tmp_path: Path) -> None:
+        """A compiled package gives the same, constants compiled in or given."""
+        case = recommenders.case("deepfm_keras")
+        users, items = case.users(9), case.items(30)
+        model = tf2spark.SavedModel(path_of(case))
+        package = model.compile(tmp_path / "package")
+        got = package.recommend(users, items, K, feed=case.feed, score=case.score)
+        assert pairs_of(got) == pairs_of(recommended(case, users, items))
+
+    def test_large_embeddings_stay_in_files(self, tmp_path: Path) -> None:
+        """A table of 32 MiB is mapped, on the users' and on the items' side."""
+        table_of = {"u": weights(1 << 17, 64, seed=1), "i": weights(1 << 17, 64, seed=2)}
+        save_function(
+            tmp_path / "model",
+            lambda user, item: tf.reduce_sum(
+                tf.gather(table_of["u"], user) * tf.gather(table_of["i"], item), 1
+            ),
+            tf.TensorSpec([None], tf.int64, name="user"),
+            tf.TensorSpec([None], tf.int64, name="item"),
+            keep=table_of,
+        )
+        users, items = table(user_id=[5, 99_999]), table(item_id=[3, 77, 100_000])
+        feed = {"user": "user_id", "item": "item_id"}
+        got = pairs_of(tf2spark.SavedModel(tmp_path / "model").recommend(users, items, feed=feed))
+        scores = tf.gather(table_of["u"], [5, 99_999]) @ tf.transpose(
+            tf.gather(table_of["i"], [3, 77, 100_000])
+        )
+        for row, want in zip(got, scores.numpy(), strict=True):
+            assert dict(row) == pytest.approx(dict(zip([3, 77, 100_000], want, strict=True)), 1e-4)
+
+
+def table(**columns: Any) -> pa.Table:
+    """Return a table, lists of numbers as float32."""
+    return pa.table(
+        {
+            name: pa.array(values, pa.list_(pa.float32()))
+            if isinstance(values, list) and values and isinstance(values[0], list)
+            else values
+            for name, values in columns.items()
+        }
+    )
+
+
+def one_user() -> pa.Table:
+    """Return a user whose score of an item is the item's own number."""
+    return table(user_id=[1], a=[[1.0]])
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that scores a * b, both fed as lists of one."""
+    path = tmp_path_factory.mktemp("vectors") / "model"
+    save_function(
+        path,
+        lambda a, b: tf.reduce_sum(a * b, 1),
+        tf.TensorSpec([None, 1], tf.float32, name="a"),
+        tf.TensorSpec([None, 1], tf.float32, name="b"),
+    )
+    return path

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from attrs import evolve
+
+from tf2spark.dtypes import FLOAT32, INT64
+from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
+from tf2spark.saved_model.contract_text import as_html, as_json, as_text, size_text
+
+CONTRACT = Contract(
+    path="/models/ctr/42",
+    version=42,
+    tag_sets=(("serve",), ("gpu", "serve")),
+    tags=("serve",),
+    signatures=(
+        Signature(
+            "serving_default",
+            (
+                TensorSpec("ids", INT64, (None, 3), ("ids:0",)),
+                TensorSpec(
+                    "<x>", FLOAT32, (None, 10), ("x/i:0", "x/v:0", "x/s:0"), "sparse", ("x",)
+                ),
+            ),
+            (TensorSpec("score", FLOAT32, None, ("score:0",)),),
+            "tensorflow/serving/predict",
+        ),
+    ),
+    tensorflow_version="2.21.0",
+    graph_bytes=12_000,
+    variables_bytes=3_500_000,
+    node_count=1234,
+    function_count=5,
+    careful_ops=(("PyFunc", "runs Python"), ("RandomUniform", "draws numbers")),
+    assets=("vocabulary.txt",),
+    warmup_requests=10,
+)
+
+TEXT = """\
+SavedModel    /models/ctr/42
+  version     42
+  written by  TensorFlow 2.21.0
+  tags        serve
+  other tags  gpu, serve
+  graph       11.7 KiB, 1,234 nodes, 5 functions
+  variables   3.3 MiB
+  assets      vocabulary.txt
+  warmup      10 requests
+  take care   PyFunc: runs Python
+              RandomUniform: draws numbers
+
+signature serving_default  (tensorflow/serving/predict)
+  input   ids    int64           [None, 3]     ids:0
+  input   <x>    sparse float32  [None, 10]    x/i:0, x/v:0, x/s:0
+  output  score  float32         unknown_rank  score:0"""
+
+
+def test_text_is_aligned_and_whole() -> None:
+    """Everything in the contract is in the text, in columns."""
+    assert as_text(CONTRACT) == TEXT
+
+
+def test_contract_prints_itself() -> None:
+    """print(model.contract) and the notebook's rendering are these."""
+    assert str(CONTRACT) == TEXT
+    assert CONTRACT._repr_html_() == as_html(CONTRACT)
+
+
+def test_nothing_to_say_is_not_said() -> None:
+    """Facts that a model hasn't take no line, and a model without signatures says so."""
+    bare = Contract("/m", None, ((),), (), ())
+    assert as_text(bare).splitlines() == [
+        "SavedModel   /m",
+        "  tags       (no tag)",
+        "  graph      0 bytes, 0 nodes, 0 functions",
+        "  variables  none",
+        "",
+        "no signatures: feed and fetch tensors by their names (x:0)",
+    ]
+
+
+def test_signature_without_inputs_says_so() -> None:
+    """A signature that takes nothing has a line that says it."""
+    one = evolve(CONTRACT.signatures[0], inputs=())
+    lines = as_text(evolve(CONTRACT, signatures=(one,))).splitlines()
+    assert lines[-2:] == ["  input   none", "  output  score  float32  unknown_rank  score:0"]
+
+
+def test_json_is_plain_values() -> None:
+    """Unknown sizes and ranks are null, and a composite input names all its tensors."""
+    signature = as_json(CONTRACT)["signatures"]["serving_default"]
+    assert signature["inputs"]["<x>"] == {
+        "dtype": "float32",
+        "shape": [None, 10],
+        "kind": "sparse",
+        "tensors": ["x/i:0", "x/v:0", "x/s:0"],
+    }
+    assert signature["outputs"]["score"]["shape"] is None
+    assert as_json(CONTRACT)["careful_ops"][0] == {"op": "PyFunc", "why": "runs Python"}
+
+
+def test_html_escapes_names() -> None:
+    """A name from the model can't become markup in a notebook."""
+    page = as_html(CONTRACT)
+    assert "&lt;x&gt;" in page
+    assert "<x>" not in page
+
+
+def test_sizes_are_readable() -> None:
+    """Sizes go up to the unit that keeps them short."""
+    sizes = [size_text(size) for size in (0, 1023, 1024, 5 * 1024**3, 3 * 1024**5)]
+    assert sizes == ["0 bytes", "1,023 bytes", "1.0 KiB", "5.0 GiB", "3072.0 TiB"]

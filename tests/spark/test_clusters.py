@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from attrs import frozen
+
+from cases.models import case, path_of
+from services.lean_python import lean_python
+from services.standalone import standalone
+from services.yarn import spark_conf as yarn_conf
+from services.yarn import yarn
+
+_JOB = Path(__file__).parents[1] / "services" / "cluster_job.py"
+_SHIPPING_JOB = Path(__file__).parents[1] / "services" / "shipping_job.py"
+_ROWS = 40_000
+
+
+@frozen
+class Cluster:
+    """A cluster that runs: its master, and a folder for the test's files."""
+
+    master: str
+    folder: Path
+
+
+@pytest.fixture(scope="module", params=["local-cluster[2,1,900]", "standalone"])
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Every kind of cluster; another one is one more parameter."""
+    folder = tmp_path_factory.mktemp("cluster")
+    write_table(folder)
+    if request.param == "standalone":
+        with standalone(folder) as master:
+            yield Cluster(master, folder)
+    else:
+        yield Cluster(request.param, folder)
+
+
+def write_table(folder: Path) -> None:
+    """Write the rows to score: several partitions of them."""
+    table = case("mlp_128").table(_ROWS).append_column("id", pa.array(np.arange(_ROWS)))
+    pq.write_table(table, folder / "table.parquet", row_group_size=_ROWS // 8)
+
+
+@pytest.fixture(scope="module")
+def report(cluster: Cluster) -> Any:
+    """Score with a model on a path that the workers see, one of them killed."""
+    return run_job(_JOB, cluster)
+
+
+@pytest.fixture(scope="module", params=["local-cluster[2,1,900]", "standalone", "connect", "yarn"])
+def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Score where executors have neither the model's folder nor tf2spark, on each kind."""
+    folder = tmp_path_factory.mktemp("shipping")
+    write_table(folder)
+    python = str(lean_python(folder / "lean"))
+    if request.param == "standalone":
+        with standalone(folder) as master:
+            return run_job(_SHIPPING_JOB, Cluster(master, folder), python)
+    if request.param == "connect":
+        return run_job(_SHIPPING_JOB, Cluster("connect:local[2]", folder), python)
+    if request.param == "yarn":
+        with yarn(folder, "file:///") as conf:
+            settings = yarn_conf((folder / "staging").as_uri()) | {"spark.yarn.am.cores": "1"}
+            arguments = [f"{key}={value}" for key, value in settings.items()]
+            return run_job(
+                _SHIPPING_JOB,
+                Cluster("yarn", folder),
+                python,
+                *arguments,
+                HADOOP_CONF_DIR=str(conf),
+            )
+    return run_job(_SHIPPING_JOB, Cluster(request.param, folder), python)
+
+
+def run_job(job: Path, cluster: Cluster, *more: str, **environment: str) -> Any:
+    """Score a table of many partitions and return what the driver reported."""
+    model, table = str(path_of(case("mlp_128"))), str(cluster.folder / "table.parquet")
+    done = subprocess.run(
+        [sys.executable, str(job), cluster.master, model, table, *more],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", **environment},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.cluster
+def test_doctor_reports_every_executor(tmp_path: Path) -> None:
+    """Both executors, which have no tf2spark of their own, are told of, and the model opens."""
+    python, model = str(lean_python(tmp_path / "lean")), str(path_of(case("mlp_128")))
+    with standalone(tmp_path) as master:
+        command = ["doctor", model, "--master", master, "--json"]
+        command += ["--conf", "spark.executor.memory=600m"]
+        done = subprocess.run(
+            [sys.executable, "-m", "tf2spark", *command],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": python},
+            check=False,
+        )
+    told = json.loads(done.stdout)
+    assert told["ready"] is True, done.stdout
+    names = {one["name"].partition(" on ")[0]: one for one in told["findings"]}
+    assert names["worker"]["name"].endswith(", 2 executors")
+    assert names["model"]["name"].endswith(", 2 executors")
+    assert "tf2spark" not in names["worker"]["found"].partition(": ")[2]
+    assert re.search(r"opened in \d+\.\d s$", names["model"]["found"])
+
+
+@pytest.mark.cluster
+class TestCluster:
+    def test_scores_on_executors_of_their_own(self, report: dict[str, Any]) -> None:
+        """The job ran on two executors and several partitions, not in the driver."""
+        assert report["executors"] == 2
+        assert report["partitions"] > 2
+
+    def test_scores_are_those_of_one_process(self, report: dict[str, Any]) -> None:
+        """Every carrier gives the bits that the same call gives in this process."""
+        assert report["same"]
+        assert report["same_by_map_in_arrow"]
+
+    def test_killed_worker_costs_nothing_but_time(self, report: dict[str, Any]) -> None:
+        """A Python worker that dies with the model open leaves no row out and none twice."""
+        assert report["killed"] == 1
+        assert report["same_after_kill"]
+
+    def test_workers_never_import_tensorflow(self, report: dict[str, Any]) -> None:
+        """After scoring, a worker has TensorFlow's library mapped and no module of its Python."""
+        assert "libtensorflow mapped" in report["modules"]
+        assert not any("tensorflow," in one or "." in one for one in report["modules"])
+
+
+@pytest.mark.cluster
+class TestShipping:
+    @pytest.mark.parametrize("job", ["savedmodel", "package", "by_map_in_arrow"])
+    def test_models_are_shipped(self, shipped: dict[str, Any], job: str) -> None:
+        """A model whose folder is gone when the job starts scores as in one process."""
+        assert shipped[job] is True
+
+    def test_recommend_ships_model_and_catalog(self, shipped: dict[str, Any]) -> None:
+        """Users on executors meet the items' values, which came with the job."""
+        assert shipped["recommends"] is True
+
+    def test_a_udf_ships_its_model(self, shipped: dict[str, Any]) -> None:
+        """A column function brings its model along, too."""
+        assert shipped["rows_by_udf"] == _ROWS
+
+    def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
+        """Executors that lack tf2spark and attrs get both from the job."""
+        (found,) = shipped["came_from"]
+        assert re.findall(r"tf2spark-[\w.]+-\w{16}\.zip/(\w+)/", found) == ["tf2spark", "needs"]

@@ -1,0 +1,162 @@
+"""Models and packages on a real HDFS and a real S3 server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+
+import tf2spark
+from cases.models import case, path_of
+from services.hdfs import bytes_sent, hdfs
+from services.lean_python import lean_python
+from services.s3 import s3
+from services.standalone import standalone
+from services.yarn import spark_conf as yarn_conf
+from services.yarn import yarn
+
+_JOB = Path(__file__).parents[1] / "services" / "storage_job.py"
+_READS_JOB = _JOB.with_name("reads_job.py")
+
+
+@pytest.fixture(scope="module", params=["hdfs", "s3"])
+def report(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """What the job saw: on HDFS with executors apart, on S3 in one process."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "hdfs":
+        with hdfs(folder) as url:
+            python = str(lean_python(folder / "lean"))
+            yield {"base": f"{url}/m", **run_job("local-cluster[2,1,900]", f"{url}/m", python, {})}
+    else:
+        with s3(folder) as server:
+            base = server.path("m")
+            yield {"base": base, **run_job("local[2]", base, sys.executable, server.conf())}
+
+
+def run_job(master: str, base: str, python: str, conf: Mapping[str, str]) -> Any:
+    model = str(path_of(case("mlp_128")))
+    settings = [f"{key}={value}" for key, value in conf.items()]
+    return run_python(_JOB, master, model, base, python, *settings)
+
+
+@pytest.mark.cluster
+class TestRemoteModels:
+    def test_a_base_path_gives_its_latest_version(self, report: dict[str, Any]) -> None:
+        """The largest number wins, and the contract says where it is."""
+        assert report["version"] == 12
+        assert report["path"] == f"{report['base']}/ctr/12"
+
+    def test_a_savedmodel_scores(self, report: dict[str, Any]) -> None:
+        """Rows that come from there and go there have the scores of one process."""
+        assert report["scored"] is True
+
+    def test_a_package_is_written_and_read(self, report: dict[str, Any]) -> None:
+        """The package that was written opens as the same, and scores in this process too."""
+        assert report["same_digest"] is True
+        assert report["in_this_process"] is True
+        assert len([one for one in report["files"] if one == "manifest.json"]) == 1
+
+    def test_a_package_that_is_overwritten_serves_its_jobs(self, report: dict[str, Any]) -> None:
+        """A job that was set up before scores with the package that it was set up with."""
+        assert report["overwritten"] == ["s"]
+        assert report["by_package_that_was_overwritten"] is True
+
+    def test_a_wrong_key_names_the_settings(self, report: dict[str, Any]) -> None:
+        """S3 says no to another secret, and the message says which settings to check."""
+        if report["base"].startswith("s3a:"):
+            assert "may not be read with these credentials" in report["wrong_key"]
+            assert "spark.hadoop.fs.s3a.secret.key" in report["wrong_key"]
+
+    @pytest.mark.parametrize(
+        ("what", "words"),
+        [
+            ("missing", 'ModelNotFoundError: there is nothing at "{base}/nowhere"'),
+            ("no_version", 'ModelNotFoundError: "{base}/ctr" has no version 4; it has 3, 12'),
+            ("half", "ModelError: the graph of"),
+            ("unwritten", 'ModelError: "{base}/unwritten" is not a whole package: it has files/'),
+            ("partial", 'ModelError: "{base}/partial" is not complete: files/'),
+            ("flipped", 'ModelError: "{base}/flipped/files/'),
+            ("exists", "OutputError: {base}/ctr.tf2spark exists already"),
+            ("no_package", "OutputError: {base}/ctr exists and is no package of tf2spark"),
+            ("unknown_scheme", 'SetupError: Hadoop here knows no file system for "swift://'),
+            ("missing_jar", "spark.jars.packages=org.apache.hadoop:hadoop-aliyun:"),
+        ],
+        ids=lambda text: text if " " not in text else "",
+    )
+    def test_what_is_wrong_is_said(self, report: dict[str, Any], what: str, words: str) -> None:
+        """One message names the path, what is wrong with it, and what to add."""
+        assert words.format(base=report["base"]) in report[what]
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("kind", ["standalone", "yarn"])
+def test_a_package_is_read_once_an_executor(kind: str, tmp_path: Path) -> None:
+    """Two executors with two slots each read the package from its storage once, as the driver.
+
+    On YARN both are on one host, in one folder of the application: Spark gives each a folder of
+    its own inside it, so that what one has fetched isn't found by the other.
+    """
+    with hdfs(tmp_path) as url, cluster(kind, tmp_path, url) as (master, settings, environment):
+        package = f"{url}/big.tf2spark"
+        size_bytes = write_big_package(tmp_path, package)
+        before = bytes_sent(tmp_path)
+        report = run_python(_READS_JOB, master, package, *settings, **environment)
+        read_bytes = bytes_sent(tmp_path) - before
+    assert report == {"scored": 64, "executors": 2}
+    # Spark fetches what it is told to send for the driver as well; checksums and, on YARN, PySpark
+    # come on top.
+    assert 3 * size_bytes <= read_bytes < 3.5 * size_bytes
+
+
+@contextmanager
+def cluster(kind: str, folder: Path, url: str) -> Iterator[tuple[str, list[str], dict[str, str]]]:
+    """Yield the master, the settings and the environment of a job with two executors."""
+    if kind == "standalone":
+        with standalone(folder / "spark", cores=2) as master:
+            yield master, [], {}
+        return
+    with yarn(folder, url) as conf:
+        two = {"spark.executor.instances": "2", "spark.executor.memoryOverhead": "900m"}
+        settings = yarn_conf(f"{url}/staging") | two
+        settings["spark.scheduler.minRegisteredResourcesRatio"] = "1"
+        yield "yarn", [f"{k}={v}" for k, v in settings.items()], {"HADOOP_CONF_DIR": str(conf)}
+
+
+def write_big_package(folder: Path, uri: str) -> int:
+    """Write a package with 20 MB of weights to a URI, and return its size."""
+    ids = keras.Input((4,), dtype="int64", name="ids")
+    summed = keras.layers.Flatten()(keras.layers.Embedding(80_000, 64)(ids))
+    keras.Model(ids, keras.layers.Dense(1)(summed)).export(str(folder / "big"), verbose=False)
+    run_python("-m", "tf2spark", "compile", str(folder / "big"), uri, parsed=False)
+    local = tf2spark.SavedModel(folder / "big").compile(folder / "local.tf2spark")
+    assert local.contract.package is not None
+    return local.contract.package.size_bytes
+
+
+def run_python(*arguments: object, parsed: bool = True, **environment: str) -> Any:
+    """Run a program of the tests' Python, and return what its last line says."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        env={
+            **os.environ,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYTHONPATH": str(_JOB.parents[1]),
+            **environment,
+        },
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    return json.loads(done.stdout.splitlines()[-1]) if parsed else None

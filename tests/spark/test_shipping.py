@@ -1,0 +1,136 @@
+"""`spark.shipping`: what travels with a job, and what doesn't."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tf2spark.errors import ContractError
+from tf2spark.package.folder import entries_of, sha256_of
+from tf2spark.package.manifest import FILES, FileEntry
+from tf2spark.package.staging import staged_copy
+from tf2spark.plan.score import ModelRef
+from tf2spark.spark import shipping
+from tf2spark.spark.shipping import CACHE_SETTING, CACHE_SIZE_SETTING, own_zip, ship
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "saved_model.pb").write_text(str(tmp_path))
+    return folder
+
+
+class Session:
+    """A classic session on a cluster, as far as shipping sees it."""
+
+    def __init__(self, master: str) -> None:
+        self.sparkContext = self
+        self.conf = self
+        self.master = master
+        self.applicationId = f"app-{id(self)}"
+        self.size = "1g"
+        self.files: list[str] = []
+        self.py_files: list[str] = []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return {CACHE_SETTING: "/cache", CACHE_SIZE_SETTING: self.size}.get(key, default)
+
+    def addFile(self, path: str) -> None:
+        self.files.append(path)
+
+    def addPyFile(self, path: str) -> None:
+        self.py_files.append(path)
+
+
+def sent(session: Session, model: ModelRef) -> ModelRef:
+    return ship(session, model)  # type: ignore[arg-type]
+
+
+def test_a_local_master_is_sent_nothing(spark: SparkSession, tree: Path) -> None:
+    """What runs on this machine opens the model where it lies."""
+    model = ModelRef(str(tree), ("serve",), "d")
+    assert ship(spark, model) == model
+
+
+def test_a_model_is_sent_once_a_session(tree: Path) -> None:
+    """Every file goes once, under the name of its content, with tf2spark itself."""
+    session, model = Session("spark://host:7077"), ModelRef(str(tree), ("serve",), "d")
+    for _ in range(2):
+        shipped = sent(session, model)
+    assert shipped.shipped
+    assert (shipped.cache, shipped.cache_bytes) == ("/cache", 1 << 30)
+    assert shipped.files == entries_of(tree)
+    assert [Path(one).name for one in session.files] == [shipped.files[0].stored]
+    assert session.py_files == [str(own_zip())]
+
+
+def test_a_size_that_is_none_is_refused(tree: Path) -> None:
+    """The setting is written as Spark writes sizes."""
+    session = Session("yarn")
+    session.size = "much"
+    with pytest.raises(ContractError, match=r"spark\.tf2spark\.cache\.size=much: write a size"):
+        sent(session, ModelRef(str(tree), ("serve",), "d"))
+
+
+def test_what_is_sent_stays_when_the_model_is_overwritten(tree: Path) -> None:
+    """Executors that start late fetch what the job began with."""
+    session, model = Session("yarn"), ModelRef(str(tree), ("serve",), "d")
+    shipped = sent(session, model)
+    (tree / "saved_model.pb").write_text("another")
+    assert sha256_of(Path(session.files[0])) == shipped.files[0].sha256
+
+
+def test_executors_fetch_a_package_from_its_storage() -> None:
+    """The driver sends no file of a package that executors can reach themselves."""
+    entry = FileEntry("saved_model.pb", "ab" * 32, 5)
+    session = Session("yarn")
+    model = ModelRef("hdfs://n/p", ("serve",), "d", files=(entry,))
+    sent(session, model)
+    assert session.files == [f"hdfs://n/p/{FILES}/{entry.stored}"]
+
+
+def test_a_remote_package_is_fetched_by_a_local_master_too() -> None:
+    """There is no copy of it on this machine; tf2spark is here, and isn't sent."""
+    entry = FileEntry("saved_model.pb", "cd" * 32, 5)
+    session = Session("local[2]")
+    assert sent(session, ModelRef("s3a://b/p", ("serve",), "d", files=(entry,))).shipped
+    assert session.files == [f"s3a://b/p/{FILES}/{entry.stored}"]
+    assert session.py_files == []
+
+
+def test_the_zip_is_all_that_a_bare_python_needs() -> None:
+    """tf2spark imports from the zip alone, with the attrs that it brings."""
+    assert zipfile.ZipFile(own_zip()).testzip() is None
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import tf2spark, attrs; print(attrs.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(own_zip())],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(f"{own_zip()}/needs/attrs")
+
+
+def test_the_zip_is_named_by_its_content() -> None:
+    """Two processes with the same tf2spark send the same name."""
+    code = "from tf2spark.spark.shipping import own_zip; print(own_zip().name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == own_zip().name
+
+
+def test_a_staged_copy_is_made_once(tree: Path) -> None:
+    """The same content is copied once, whoever asks."""
+    entry = entries_of(tree)[0]
+    first = staged_copy(entry, tree / entry.path)
+    assert staged_copy(entry, Path("nowhere")) == first
+    assert shipping.scheme_of(str(first)) is None

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from tf2spark.errors import OutputError
+from tf2spark.spark import table_writer
+from tf2spark.spark.hadoop import exists
+from tf2spark.spark.table_writer import check_local_path, local_path, write
+
+
+def failing(spark: SparkSession) -> DataFrame:
+    """A table of two partitions, the second of which can't be computed."""
+    refuse = F.when(F.col("id") < 50, F.col("id")).otherwise(F.raise_error(F.lit("refused")))
+    return spark.range(0, 100, 1, 2).select(refuse.cast("long").alias("id"))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(one.name for one in folder.iterdir())
+
+
+def test_writes_whole_tables(spark: SparkSession, tmp_path: Path) -> None:
+    """A new table has its rows, Spark's mark of success, and no leftovers beside it."""
+    write(spark.range(10), str(tmp_path / "out"))
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 10
+    assert (tmp_path / "out" / "_SUCCESS").exists()
+    assert names(tmp_path) == ["out"]
+
+
+def test_failed_write_leaves_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    """A job that fails half-way leaves no folder that a reader could take for the table."""
+    with pytest.raises(Exception, match="refused"):
+        write(failing(spark), str(tmp_path / "out"))
+    assert names(tmp_path) == []
+
+
+def test_failed_overwrite_keeps_the_old_table(spark: SparkSession, tmp_path: Path) -> None:
+    """The old table stays in its place until the new one is complete."""
+    write(spark.range(10), str(tmp_path / "out"))
+    with pytest.raises(Exception, match="refused"):
+        write(failing(spark), str(tmp_path / "out"), overwrite=True)
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 10
+    assert names(tmp_path) == ["out"]
+
+
+def test_overwrite_replaces(spark: SparkSession, tmp_path: Path) -> None:
+    """Only the new rows are there afterwards, and the old folder is gone."""
+    write(spark.range(10), str(tmp_path / "out"))
+    write(spark.range(3), str(tmp_path / "out"), overwrite=True)
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 3
+    assert names(tmp_path) == ["out"]
+
+
+def test_table_can_replace_the_one_it_was_read_from(spark: SparkSession, tmp_path: Path) -> None:
+    """The input may be the output: it is read whole before it is replaced."""
+    path = str(tmp_path / "table")
+    write(spark.range(10), path)
+    spark.catalog.clearCache()
+    write(spark.read.parquet(path).withColumn("x", F.col("id") * 2), path, overwrite=True)
+    spark.catalog.refreshByPath(path)
+    assert spark.read.parquet(path).columns == ["id", "x"]
+    assert spark.read.parquet(path).count() == 10
+
+
+def test_failed_rename_puts_the_old_table_back(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the new table can't be moved into place, the old one returns there."""
+    write(spark.range(10), str(tmp_path / "out"))
+    rename = table_writer.rename
+
+    def refuse_the_new(spark: SparkSession, source: str, target: str) -> None:
+        if ".tf2spark-" in source:
+            raise OutputError("no")
+        rename(spark, source, target)
+
+    monkeypatch.setattr(table_writer, "rename", refuse_the_new)
+    with pytest.raises(OutputError, match="no"):
+        write(spark.range(3), str(tmp_path / "out"), overwrite=True)
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 10
+    assert names(tmp_path) == ["out"]
+
+
+def test_existing_output_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    """Without overwrite an existing folder, even an empty one, is refused untouched."""
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputError) as raised:
+        write(spark.range(3), str(tmp_path / "out"))
+    assert str(raised.value) == (
+        f"{tmp_path}/out exists already: write --overwrite to replace it, or choose another "
+        "--output"
+    )
+    assert names(tmp_path / "out") == []
+
+
+def test_other_formats_commit_by_themselves(spark: SparkSession, tmp_path: Path) -> None:
+    """A format that isn't files in a folder is left to its own way of saving."""
+    write(spark.range(3), str(tmp_path / "out"), format="noop", overwrite=True)
+    assert names(tmp_path) == []
+
+
+def test_existence_is_asked_of_the_paths_own_file_system(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Plain paths and file: URIs are both looked up by Hadoop."""
+    assert exists(spark, str(tmp_path))
+    assert exists(spark, tmp_path.as_uri())
+    assert not exists(spark, f"{tmp_path.as_uri()}/no")
+
+
+class TestLocalPath:
+    @pytest.fixture(autouse=True)
+    def no_hadoop_configuration(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("HADOOP_CONF_DIR", "SPARK_CONF_DIR"):
+            monkeypatch.delenv(name, raising=False)
+
+    def test_plain_path_and_file_uri_are_local(self) -> None:
+        """Both ways to name a local file give its path, spaces and all."""
+        assert local_path("/a/b") == Path("/a/b")
+        assert local_path("file:///a/b%20c") == Path("/a/b c")
+
+    @pytest.mark.parametrize("path", ["hdfs:///a", "s3a://bucket/a"])
+    def test_other_schemes_are_not(self, path: str) -> None:
+        """What lies elsewhere can't be checked without Spark."""
+        assert local_path(path) is None
+
+    def test_hadoops_configuration_may_say_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With a Hadoop configuration a plain path can be one on HDFS."""
+        monkeypatch.setenv("HADOOP_CONF_DIR", "/etc/hadoop")
+        assert local_path("/a/b") is None
+        assert local_path("file:/a/b") == Path("/a/b")
+
+    def test_existing_local_output_is_refused_without_spark(self, tmp_path: Path) -> None:
+        """An output that exists on this machine is refused, unless it is to be overwritten."""
+        with pytest.raises(OutputError, match="exists already"):
+            check_local_path(str(tmp_path), overwrite=False)
+        check_local_path(str(tmp_path), overwrite=True)
+        check_local_path(str(tmp_path / "new"), overwrite=False)

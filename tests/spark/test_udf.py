@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+import tf2spark
+from cases.frames import frame
+from cases.models import case, path_of
+from tf2spark import errors
+
+
+@pytest.fixture(scope="module")
+def mlp() -> tf2spark.SavedModel:
+    """A dense model: features [None, 8] to one score."""
+    return tf2spark.SavedModel(path_of(case("keras_mlp")))
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    """Thirty rows with an id."""
+    return case("keras_mlp").table(30).append_column("id", pa.array(range(30)))
+
+
+def pairs(frame: Any) -> list[tuple[Any, ...]]:
+    return sorted(tuple(row) for row in frame.collect())
+
+
+@pytest.mark.spark35
+def test_udf_is_a_column_expression(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
+) -> None:
+    """A udf gives the scores that `score` gives, by position, by name and on Column objects."""
+    df = frame(spark, table)
+    expected = pairs(mlp.score(df, keep=["id"]))
+    udf = mlp.udf()
+    assert pairs(df.select("id", udf("features"))) == expected
+    assert pairs(df.select("id", udf(features="features"))) == expected
+    assert pairs(df.select("id", udf(F.col("features")))) == expected
+
+
+@pytest.mark.spark35
+def test_registered_model_is_a_sql_function(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
+) -> None:
+    """`register` makes the model callable from SQL."""
+    df = frame(spark, table)
+    df.createOrReplaceTempView("rows_to_score")
+    mlp.register(spark, "mlp_score")
+    found = spark.sql("SELECT id, mlp_score(features) FROM rows_to_score WHERE id < 10")
+    assert pairs(found) == pairs(mlp.score(df, keep=["id"]).filter("id < 10"))
+
+
+@pytest.mark.spark35
+def test_several_outputs_are_a_struct(spark: SparkSession) -> None:
+    """Several outputs become one struct with a field for each."""
+    two = case("keras_two_outputs")
+    model, df = tf2spark.SavedModel(path_of(two)), frame(spark, two.table(7))
+    whole = model.score(df, keep=[])
+    columns = df.columns
+    struct = df.select(model.udf()(*columns).alias("out"))
+    assert sorted(struct.schema["out"].dataType.names) == sorted(whole.columns)
+    assert pairs(struct.select("out.*").select(*whole.columns)) == pairs(whole)
+
+
+@pytest.mark.spark35
+def test_vectors_feed_a_udf(spark: SparkSession) -> None:
+    """MLlib vectors, sparse and dense in one column, feed a udf's id and value inputs."""
+    padded = case("deepfm_padded")
+    model, df = tf2spark.SavedModel(path_of(padded)), frame(spark, padded.table(9))
+    udf = model.udf(feed=padded.feed)
+    assert pairs(df.select(udf("features"))) == pairs(model.score(df, feed=padded.feed, keep=[]))
+
+
+def test_permissive_udf_has_the_reason_in_its_struct(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
+) -> None:
+    """In "permissive" mode a udf gives a struct of the outputs and the reason."""
+    df = frame(spark, table).withColumn("features", F.when(F.col("id") != 3, F.col("features")))
+    found = df.select("id", mlp.udf(mode="permissive")("features").alias("s")).select("id", "s.*")
+    rows = {row["id"]: (row["output_0"], row["_error"]) for row in found.collect()}
+    assert rows[3] == (None, 'column "features" is null')
+    assert all(score is not None and why is None for i, (score, why) in rows.items() if i != 3)
+
+
+def test_wrong_column_type_is_named_in_the_job(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
+) -> None:
+    """A column of the wrong type fails the query with the message that `score` gives."""
+    df = frame(spark, table).withColumn("features", F.lit("text"))
+    with pytest.raises(Exception, match="ContractError") as caught:
+        df.select(mlp.udf()("features")).collect()
+    error = errors.from_text(str(caught.value))
+    assert isinstance(error, errors.ContractError)
+    assert 'can\'t take column "features" (string)' in str(error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "by_name", "message"),
+    [
+        (("a", "b"), {}, r"takes 1 columns? \(features\), got 2"),
+        ((), {}, r"features was not given"),
+        ((), {"feature": "a"}, r"feature"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_the_call(
+    spark: SparkSession,
+    mlp: tf2spark.SavedModel,
+    arguments: tuple[str, ...],
+    by_name: dict[str, str],
+    message: str,
+) -> None:
+    """Too many, too few or unknown columns are refused with what the model takes."""
+    with pytest.raises(errors.ContractError, match=message):
+        mlp.udf()(*arguments, **by_name)
+
+
+def test_dropmalformed_udf_is_refused(mlp: tf2spark.SavedModel) -> None:
+    """A udf can't drop rows, and says what can."""
+    with pytest.raises(errors.ContractError, match="a udf gives a value for every row"):
+        mlp.udf(mode="dropmalformed")

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from cases.models import case, path_of
+
+_JOB = Path(__file__).parents[1] / "services" / "leak_job.py"
+_BATCHES = 20_000
+
+
+@pytest.mark.parametrize(
+    ("name", "feed"),
+    [
+        ("keras_lookups", {}),
+        ("deepfm_padded", {"feat_ids": "features.indices", "feat_vals": "features.values"}),
+        ("refuses_id", {}),
+    ],
+)
+def test_memory_stays_flat(name: str, feed: dict[str, str], tmp_path: Path) -> None:
+    """20,000 batches (strings, vectors, refused rows) end with the memory of the first thousand."""
+    one = case(name)
+    pq.write_table(one.table(8), tmp_path / "table.parquet")
+    # The bisection of a refused row takes many runs, so fewer batches do as many.
+    batches = _BATCHES if one.refused is None else _BATCHES // 10
+    done = subprocess.run(
+        [sys.executable, str(_JOB), str(path_of(one)), str(tmp_path / "table.parquet"),
+         json.dumps(feed), str(batches)],
+        capture_output=True, text=True, timeout=300, check=False, env=dict(os.environ),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["rows"] == 8 * batches
+    assert report["late_kib"] - report["early_kib"] < 8 * 1024
+
+
+def test_memory_of_recommend_stays_flat() -> None:
+    """Batch after batch of users ends with the memory of the first ones."""
+    done = subprocess.run(
+        [sys.executable, str(_JOB.with_name("recommend_leak_job.py")), "400"],
+        capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["users"] == 400 * 128
+    assert report["late_kib"] - report["early_kib"] < 8 * 1024

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tf2spark.errors import ContractError, StorageError
+from tf2spark.worker import parquet_reader
+from tf2spark.worker.parquet_reader import FileRange, ParquetTask, file_schema, misfit, read_batches
+
+_IDS = pa.schema([("id", pa.int64())])
+
+
+def whole(path: Path) -> FileRange:
+    return FileRange(str(path), 0, path.stat().st_size)
+
+
+def read(columns: pa.Schema, *ranges: FileRange, batch_rows: int = 4096) -> pa.Table:
+    batches = read_batches(ParquetTask(ranges, columns, batch_rows))
+    return pa.Table.from_batches(batches, columns)
+
+
+def written(path: Path, table: pa.Table | dict[str, Any], **how: Any) -> Path:
+    pq.write_table(table if isinstance(table, pa.Table) else pa.table(table), path, **how)
+    return path
+
+
+def numbered(path: Path, rows: int, **how: Any) -> Path:
+    return written(path, {"id": np.arange(rows), "more": np.arange(rows) * 0.5}, **how)
+
+
+@given(
+    rows=st.integers(0, 200),
+    group=st.integers(1, 70),
+    cuts=st.lists(st.floats(0, 1), max_size=6),
+    batch_rows=st.integers(1, 90),
+)
+def test_ranges_share_the_rows_of_a_file(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: int,
+    group: int,
+    cuts: list[float],
+    batch_rows: int,
+) -> None:
+    """However a file is cut, each row is in one range, and the rows are in order."""
+    path = numbered(tmp_path_factory.mktemp("cut") / "f", rows, row_group_size=group)
+    size = path.stat().st_size
+    places = sorted({0, size, *(int(cut * size) for cut in cuts)})
+    ranges = [FileRange(str(path), start, end - start) for start, end in pairwise(places)]
+    apart = [id for one in ranges for id in read(_IDS, one)["id"].to_pylist()]
+    assert apart == list(range(rows))
+    assert read(_IDS, *ranges, batch_rows=batch_rows)["id"].to_pylist() == apart
+
+
+def test_small_row_groups_and_files_fill_a_batch(tmp_path: Path) -> None:
+    """Row groups of three rows and files of ten become batches of about what was asked."""
+    files = [numbered(tmp_path / str(n), 10, row_group_size=3) for n in range(40)]
+    task = ParquetTask(tuple(map(whole, files)), _IDS, 100)
+    rows = [batch.num_rows for batch in read_batches(task)]
+    assert sum(rows) == 400
+    assert all(50 <= count <= 150 for count in rows)
+
+
+@pytest.mark.parametrize(("batches", "times"), [(10, 0), (32, 1), (100, 4)])
+def test_a_long_task_gives_memory_back(
+    batches: int, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Arrow has freed is given back every 32 batches, and after them."""
+    released: list[None] = []
+
+    class Pool:
+        def release_unused(self) -> None:
+            released.append(None)
+
+    monkeypatch.setattr(parquet_reader.pa, "default_memory_pool", Pool)
+    path = numbered(tmp_path / "f", batches * 50)
+    assert read(_IDS, whole(path), batch_rows=50).num_rows == batches * 50
+    assert len(released) == times
+
+
+def test_a_row_group_is_streamed(tmp_path: Path) -> None:
+    """One row group of 64 MB is read without ever holding more than a small part of it."""
+    values = np.random.default_rng(1).standard_normal(8_000_000)
+    path = written(tmp_path / "f", {"x": values}, row_group_size=8_000_000, use_dictionary=False)
+    assert path.stat().st_size > 60e6
+    del values
+    before, most, rows = pa.total_allocated_bytes(), 0, 0
+    columns = pa.schema([("x", pa.float64())])
+    for batch in read_batches(ParquetTask((whole(path),), columns, 4096)):
+        rows += batch.num_rows
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert rows == 8_000_000
+    assert most < 8e6
+
+
+def test_wide_rows_come_in_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is bounded in bytes of the columns that are read, other columns don't count."""
+    monkeypatch.setattr(parquet_reader, "_BATCH_BYTES", 10_000)
+    random = np.random.default_rng(1)
+    wide = [random.bytes(1000) for _ in range(100)]
+    path = written(tmp_path / "f", {"id": np.arange(100), "wide": wide}, use_dictionary=False)
+    columns = pa.schema([("wide", pa.binary())])
+    batches = list(read_batches(ParquetTask((whole(path),), columns, 8)))
+    assert [one.num_rows for one in batches][:3] == [8, 8, 8]
+    file = pq.ParquetFile(path)
+    assert parquet_reader._rows_within_bytes(file.metadata, [0], {"wide"}) == 9
+    assert parquet_reader._rows_within_bytes(file.metadata, [0], {"id"}) > 100
+
+
+def test_columns_come_in_the_order_and_type_that_is_asked(tmp_path: Path) -> None:
+    """Types that only differ in how they are held become the plain ones, nulls and all."""
+    lists = [[1.0, 2.0], None, [3.0, None]]
+    words = ["a", None, "b"]
+    table = pa.table(
+        {
+            "fixed": pa.array(lists, pa.list_(pa.float32(), 2)),
+            "large": pa.array(lists, pa.large_list(pa.float32())),
+            "words": pa.array(words, pa.large_string()),
+            "picked": pa.array(words).dictionary_encode(),
+            "raw": pa.array([b"x", None, b""], pa.large_binary()),
+            "record": pa.array(
+                [{"i": 1, "l": [1.0]}, None, {"i": None, "l": None}],
+                pa.struct([("i", pa.int32()), ("l", pa.large_list(pa.float64()))]),
+            ),
+        }
+    )
+    path = written(tmp_path / "f", table)
+    floats = pa.list_(pa.float32())
+    columns = pa.schema(
+        [
+            ("picked", pa.string()),
+            ("words", pa.string()),
+            ("record", pa.struct([("i", pa.int32()), ("l", pa.list_(pa.float64()))])),
+            ("raw", pa.binary()),
+            ("large", floats),
+            ("fixed", floats),
+        ]
+    )
+    found = read(columns, whole(path))
+    assert found.schema.equals(columns)
+    assert {name: found[name].to_pylist() for name in columns.names} == {
+        name: table[name].to_pylist() for name in columns.names
+    }
+
+
+def test_a_column_that_a_file_lacks_is_null(tmp_path: Path) -> None:
+    """Also where the file has none of the columns: its rows are there."""
+    paths = [numbered(tmp_path / str(n), 5, row_group_size=2) for n in range(2)]
+    other = pa.schema([("id", pa.int64()), ("label", pa.list_(pa.string()))])
+    assert read(other, *map(whole, paths)).to_pydict() == {
+        "id": [*range(5), *range(5)],
+        "label": [None] * 10,
+    }
+    assert read(pa.schema([("label", pa.string())]), whole(paths[0])).num_rows == 5
+
+
+def test_names_with_dots_are_names(tmp_path: Path) -> None:
+    """A column "a.b" isn't the field b of a column "a"."""
+    table = pa.table({"a": [{"b": 1, "c": 2}], "a.b": ["x"]})
+    path = written(tmp_path / "f", table)
+    for names in (["a"], ["a.b"], ["a.b", "a"]):
+        found = read(pa.schema([table.schema.field(name) for name in names]), whole(path))
+        assert found.to_pylist() == table.select(names).to_pylist()
+
+
+def test_files_without_rows_give_none(tmp_path: Path) -> None:
+    """A file without row groups, one with an empty row group, and no file at all."""
+    empty = pa.table({"id": pa.array([], pa.int64())})
+    none = tmp_path / "none"
+    pq.ParquetWriter(none, empty.schema).close()
+    assert read(_IDS, whole(none), whole(written(tmp_path / "empty", empty))).num_rows == 0
+    assert read(_IDS).num_rows == 0
+
+
+def test_text_that_is_not_utf8_stays_as_it_is(tmp_path: Path) -> None:
+    """Bytes of a string column aren't looked at, as Spark doesn't."""
+    raw = pa.array([b"\xff\xfe", b"ok"])
+    path = written(tmp_path / "f", {"s": raw.view(pa.string())})
+    found = read(pa.schema([("s", pa.string())]), whole(path))["s"].chunk(0)
+    assert found.view(pa.binary()).to_pylist() == [b"\xff\xfe", b"ok"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "fits"),
+    [
+        (pa.int32(), pa.int32(), True),
+        (pa.int32(), pa.int64(), False),
+        (pa.uint8(), pa.int16(), False),
+        (pa.float32(), pa.float64(), False),
+        (pa.binary(), pa.string(), False),
+        (pa.timestamp("us"), pa.int64(), False),
+        (pa.list_(pa.field("x", pa.int8(), False)), pa.list_(pa.int8()), True),
+        (pa.list_(pa.list_(pa.int8())), pa.list_(pa.int8()), False),
+        (pa.struct([("a", pa.int8())]), pa.struct([("a", pa.int8()), ("b", pa.int8())]), False),
+        (pa.struct([("a", pa.int8())]), pa.struct([("A", pa.int8())]), False),
+        (pa.dictionary(pa.int8(), pa.large_string()), pa.string(), True),
+    ],
+)
+def test_only_the_same_type_fits(kind: pa.DataType, wanted: pa.DataType, fits: bool) -> None:
+    """A type is taken where its values are held otherwise, and refused where they are others."""
+    problem = misfit(pa.schema([("x", kind)]), pa.schema([("x", wanted)]))
+    assert (problem is None) == fits
+    assert fits or (str(kind) in str(problem) and str(wanted) in str(problem))
+
+
+def test_names_that_differ_in_case_do_not_fit() -> None:
+    """What they mean depends on the session; twins are ambiguous."""
+    ids = pa.field("ID", pa.int64())
+    assert misfit(pa.schema([ids]), _IDS) == 'for the column "id" it has "ID"'
+    assert misfit(pa.schema([ids, *_IDS]), _IDS) == 'for the column "id" it has "ID", "id"'
+    assert misfit(pa.schema([("other", pa.string())]), _IDS) is None
+
+
+def test_a_misfit_names_file_column_types_and_the_way_out(tmp_path: Path) -> None:
+    """The message alone does."""
+    path = written(tmp_path / "f", {"id": ["a"]})
+    with pytest.raises(ContractError) as raised:
+        read(_IDS, whole(path))
+    for part in (str(path), '"id"', "string", "int64", 'read="spark"'):
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize("damage", ["away", "no parquet", "broken page"])
+def test_files_that_cannot_be_read_are_named(tmp_path: Path, damage: str) -> None:
+    """A missing file, one that isn't Parquet, and one whose data are damaged."""
+    path = numbered(tmp_path / "f", 10_000, compression="zstd")
+    size = path.stat().st_size
+    if damage == "away":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        # The first page begins behind "PAR1"; what ends the file says that it is Parquet.
+        where = slice(30, 2030) if damage == "broken page" else slice(size - 8, size)
+        content[where] = b"?" * len(content[where])
+        path.write_bytes(content)
+    with pytest.raises(StorageError, match=r'f" can\'t be read as Parquet: .*read="spark"'):
+        read(_IDS, FileRange(str(path), 0, size))
+
+
+def test_the_schema_of_a_file_is_read_from_its_footer(tmp_path: Path) -> None:
+    """Names and types, in order."""
+    assert file_schema(str(numbered(tmp_path / "f", 3))).names == ["id", "more"]

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import tracemalloc
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from attrs import frozen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tf2spark.worker.top_k import Array, Places, TopK
+
+Best = list[list[tuple[int, float]]]
+INF, NAN = np.inf, np.nan
+
+
+@frozen
+class Call:
+    """Scores of users by items, and what is excluded or alone allowed, as (user, place) pairs."""
+
+    scores: Array
+    k: int
+    excluded: frozenset[tuple[int, int]] = frozenset()
+    only: frozenset[tuple[int, int]] | None = None
+    restricted: Array | None = None
+
+
+def best_of(call: Call) -> tuple[Best, list[int]]:
+    """The plain way: all that a user may get, sorted by (-score, place)."""
+    best, nans = [], []
+    for user, row in enumerate(call.scores.tolist()):
+        free = call.only is None or (call.restricted is not None and not call.restricted[user])
+        may = [
+            (place, score)
+            for place, score in enumerate(row)
+            if (free or (user, place) in call.only) and (user, place) not in call.excluded  # type: ignore[operator]
+        ]
+        nans.append(next((place for place, score in may if score != score), -1))
+        order = sorted((-score, place, score) for place, score in may if score > -INF)
+        best.append([] if nans[-1] >= 0 else [(p, s) for _, p, s in order[: call.k]])
+    return best, nans
+
+
+def run(call: Call, cuts: list[int] | None = None) -> tuple[Best, list[int]]:
+    """The same by TopK, over blocks that end at these cuts."""
+    users, items = call.scores.shape
+    top = TopK(users, call.k, call.scores.dtype)
+    for start, stop in pairwise([0, *(cuts or []), items]):
+        block = np.ascontiguousarray(call.scores[:, start:stop])
+        block.flags.writeable = False
+        excluded = block_places(call.excluded, start, stop) if call.excluded else None
+        only = None if call.only is None else block_places(call.only, start, stop)
+        top.add(block, start, excluded, only, call.restricted)
+    return listed(top), top.nan_places().tolist()
+
+
+def block_places(pairs: frozenset[tuple[int, int]], start: int, stop: int) -> Places:
+    """Those of a block, out of order and each of them twice."""
+    inside = [(user, place - start) for user, place in pairs if start <= place < stop] * 2
+    array = np.array(inside, np.int64).reshape(-1, 2)
+    return array[:, 0], array[:, 1]
+
+
+def listed(top: TopK) -> Best:
+    counts, places, scores = top.result()
+    flat = list(zip(places.tolist(), scores.tolist(), strict=True))
+    ends = np.cumsum(counts).tolist()
+    assert (ends[-1] if ends else 0) == len(flat)
+    return [flat[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
+
+
+KINDS = [
+    "normal",
+    "equal",
+    "rising",
+    "falling",
+    "few values",
+    "special",
+    "nan",
+    "all nan",
+    "tops",
+    "one equal",
+]
+
+
+def scores_of(kind: str, random: np.random.Generator, shape: tuple[int, int]) -> Array:
+    normal = random.standard_normal(shape)
+    special = random.choice([-0.0, 0.0, 1e-45, INF, -INF, 3.4e38, -3.4e38, 1.0], shape)
+    match kind:
+        case "equal":
+            return np.zeros(shape)
+        case "rising" | "falling":
+            return np.sort(normal, axis=1)[:, :: 1 if kind == "rising" else -1]
+        case "few values":
+            return np.round(normal)
+        case "special":
+            return special
+        case "nan":
+            return np.where(random.random(shape) < 1 / max(1, shape[1]), NAN, special)
+        case "all nan":
+            return np.where(random.random((shape[0], 1)) < 0.5, NAN, normal)
+        case "one equal":
+            normal[:1] = 1
+            return normal
+        case "tops":  # many of one user's best, all in a few groups
+            normal[:1, ::64] += 9
+            return normal
+    return normal
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[Call, list[int]]:
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    users, items = draw(st.integers(0, 5)), draw(st.integers(0, 900))
+    k = draw(st.sampled_from([1, 2, 3, 10, 100, 1000]))
+    scores = scores_of(draw(st.sampled_from(KINDS)), random, (users, items))
+    if draw(st.booleans()):  # another kind for the second half, so that bounds are moved
+        other = scores_of(draw(st.sampled_from(KINDS)), random, (users, items))
+        scores[:, items // 2 :] = other[:, items // 2 :]
+    with np.errstate(over="ignore"):
+        scores = scores.astype(draw(st.sampled_from([np.float32, np.float64])))
+    shares = st.sampled_from([0.0, 0.002, 0.1, 0.9])
+    excluded = pairs_of(random.random(scores.shape) < draw(shares))
+    if draw(st.booleans()):  # the very best, as when people have seen what they like
+        excluded |= pairs_of(scores > np.sort(scores)[:, -20:-19] if items > 20 else scores > 0)
+    only = pairs_of(random.random(scores.shape) < draw(shares)) if draw(st.booleans()) else None
+    restricted = random.random(users) < 0.5 if draw(st.booleans()) else None
+    cuts = sorted(draw(st.lists(st.integers(0, items), max_size=4)))
+    return Call(scores, k, excluded, only, restricted), cuts
+
+
+def pairs_of(mask: Array) -> frozenset[tuple[int, int]]:
+    return frozenset(zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True))
+
+
+@given(calls())
+@settings(max_examples=400, deadline=None)
+def test_any_call_gives_what_sorting_everything_gives(drawn: tuple[Call, list[int]]) -> None:
+    """Whatever the scores, exclusions and restrictions, and however the catalog is cut."""
+    call, cuts = drawn
+    assert run(call, cuts) == best_of(call)
+
+
+@given(calls(), st.data())
+@settings(max_examples=50, deadline=None)
+def test_users_are_apart(drawn: tuple[Call, list[int]], data: st.DataObject) -> None:
+    """A user's items are the same alone as in any block of users."""
+    call, cuts = drawn
+    if not len(call.scores):
+        return
+    user = data.draw(st.integers(0, len(call.scores) - 1))
+    alone = Call(
+        call.scores[user : user + 1],
+        call.k,
+        frozenset((0, place) for row, place in call.excluded if row == user),
+        None if call.only is None else frozenset((0, p) for row, p in call.only if row == user),
+        None if call.restricted is None else call.restricted[user : user + 1],
+    )
+    best, nans = run(call, cuts)
+    assert run(alone, cuts) == (best[user : user + 1], nans[user : user + 1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", [4096, 1000, 7000])
+def test_large_blocks_give_what_sorting_everything_gives(kind: str, width: int) -> None:
+    """At the size of real catalogs, where groups, folds and halves all have a part."""
+    scores = scores_of(kind, np.random.default_rng(1), (6, 7000)).astype(np.float32)
+    for k in (10, 100):
+        assert run(Call(scores, k), list(range(width, 7000, width))) == best_of(Call(scores, k))
+
+
+@pytest.mark.parametrize("seen", [30, 300, 2000, 4900])
+@pytest.mark.parametrize("users", [3, 160])
+def test_those_who_have_seen_the_best_get_the_next(seen: int, users: int) -> None:
+    """However many of a user's best are excluded, and of one user far more than of others."""
+    scores = np.random.default_rng(2).standard_normal((users, 5000)).astype(np.float32)
+    order = np.argsort(-scores, axis=1).tolist()
+    excluded = {(user, place) for user in range(users) for place in order[user][:5]}
+    excluded |= {(1, place) for place in order[1][:seen]}
+    best, _ = run(Call(scores, 20, frozenset(excluded)))
+    assert [place for place, _ in best[1]] == order[1][seen : seen + 20]
+    assert [place for place, _ in best[2]] == order[2][5:25]
+
+
+def one_row(*scores: float, k: int = 9, dtype: Any = np.float32, **rest: Any) -> TopK:
+    top = TopK(1, k, dtype)
+    top.add(np.array([scores], dtype), 0, **rest)
+    return top
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_zeros_tie_and_infinities_are_scores_but_for_minus_infinity(dtype: Any) -> None:
+    """-0.0 ties with 0.0 and comes out as 0.0, +inf is the best, -inf is never returned."""
+    got = listed(one_row(-0.0, 0.0, -INF, INF, -1.0, -0.0, dtype=dtype))
+    assert got == [[(3, INF), (0, 0.0), (1, 0.0), (5, 0.0), (4, -1.0)]]
+    assert not np.signbit(one_row(-0.0, dtype=dtype).result()[2]).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_come_out_bit_by_bit(dtype: Any) -> None:
+    """From the largest to the smallest, denormal ones too, in the dtype that went in."""
+    limits = np.finfo(dtype)
+    given = [limits.max, 1.0, limits.smallest_subnormal, -limits.smallest_subnormal, limits.min]
+    scores = one_row(*given[::-1], dtype=dtype).result()[2]
+    assert scores.dtype == dtype
+    assert scores.tolist() == [float(x) for x in given]
+
+
+def test_minus_infinity_is_not_returned_where_places_are_left() -> None:
+    """Nor later, to a user who has fewer than k while others have long had more."""
+    top = TopK(2, 3, np.float32)
+    first = np.arange(40, dtype=np.float32).reshape(2, 20)
+    first[0, 1:] = -INF
+    top.add(first, 0)
+    top.add(np.full((2, 20), -INF, np.float32), 20)
+    assert listed(top) == [[(0, 0.0)], [(19, 39.0), (18, 38.0), (17, 37.0)]]
+
+
+def test_a_nan_fails_its_user_alone() -> None:
+    """The first place is told, the user gets nothing, and others all that is theirs."""
+    top = TopK(3, 2, np.float32)
+    top.add(np.array([[1, 2], [NAN, 1], [3, 4]], np.float32), 0)
+    top.add(np.array([[NAN, NAN], [NAN, 9], [5, 1]], np.float32), 2)
+    assert top.nan_places().tolist() == [2, 0, -1]
+    assert listed(top) == [[], [], [(2, 5.0), (1, 4.0)]]
+
+
+def test_a_nan_far_below_the_best_is_seen() -> None:
+    """In a block in which nothing else could be returned any more."""
+    top = TopK(1, 1, np.float32)
+    top.add(np.array([[INF]], np.float32), 0)
+    top.add(np.array([[0.0] * 500 + [NAN] + [0.0] * 500], np.float32), 1)
+    assert top.nan_places().tolist() == [501]
+
+
+def test_a_nan_that_nobody_could_get_does_not_count() -> None:
+    """Excluded, or not among the only places."""
+    zero = np.zeros(1, np.int64)
+    assert listed(one_row(NAN, 1.0, excluded=(zero, zero))) == [[(1, 1.0)]]
+    assert listed(one_row(1.0, NAN, only=(zero, zero))) == [[(0, 1.0)]]
+
+
+def test_only_is_about_the_restricted() -> None:
+    """A restricted user without an entry gets nothing, one who is not restricted everything."""
+    top = TopK(3, 2, np.float32)
+    only = np.array([0]), np.array([1])
+    scores = np.array([[9, 1, 2]] * 3, np.float32)
+    top.add(scores, 0, only=only, restricted=np.array([True, True, False]))
+    assert listed(top) == [[(1, 1.0)], [], [(0, 9.0), (2, 2.0)]]
+
+
+def test_places_may_have_gaps_and_reach_four_billion() -> None:
+    """Places are what the caller says, as far as 32 bits go."""
+    top = TopK(1, 3, np.float32)
+    for first in (7, 2**31, 2**32 - 1):
+        top.add(np.array([[1.0]], np.float32), first)
+    assert listed(top) == [[(7, 1.0), (2**31, 1.0), (2**32 - 1, 1.0)]]
+
+
+def test_result_can_be_asked_at_any_time() -> None:
+    """Before the first block, between blocks and twice."""
+    top = TopK(2, 1, np.float32)
+    assert listed(top) == [[], []]
+    top.add(np.array([[1, 2], [4, 3]], np.float32), 0)
+    assert listed(top) == listed(top) == [[(1, 2.0)], [(0, 4.0)]]
+    top.add(np.array([[5], [1]], np.float32), 2)
+    assert listed(top) == [[(2, 5.0)], [(0, 4.0)]]
+
+
+def test_results_have_the_types_that_are_promised() -> None:
+    """Counts and places are int64, scores as they came, also where there are none."""
+    for top in (TopK(0, 5, np.float64), one_row(1.0, dtype=np.float64)):
+        assert [array.dtype for array in top.result()] == [np.int64, np.int64, np.float64]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_stays_below_the_block_s_own(kind: str) -> None:
+    """Filtering takes less than half a block beside it, even where all scores are equal."""
+    scores = scores_of(kind, np.random.default_rng(3), (64, 8000)).astype(np.float32)
+    tracemalloc.start()
+    top = TopK(64, 10, np.float32)
+    top.add(scores, 0)
+    top.result()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < scores.nbytes / 2
+
+
+@pytest.mark.parametrize("kind", ["normal", "equal", "rising"])
+def test_memory_does_not_grow_with_the_catalog(kind: str) -> None:
+    """What is kept between blocks is a few keys for each of the k, however many blocks went by."""
+    top, random = TopK(16, 10, np.float32), np.random.default_rng(4)
+    tracemalloc.start()
+    for block in range(60):
+        top.add(scores_of(kind, random, (16, 500)).astype(np.float32) + block, block * 500)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 16 * 10 * 8 * 20
+
+
+def test_numpy_s_buffer_is_left_as_it_was() -> None:
+    """The comparison sets it for itself, and puts it back."""
+    before = np.setbufsize(4096)
+    try:
+        one_row(1.0)
+        assert np.getbufsize() == 4096
+    finally:
+        np.setbufsize(before)
+
+
+@pytest.mark.parametrize(
+    ("scores", "first", "message"),
+    [
+        (np.zeros((2, 3)), 0, "scores are float32 [2, n], not float64 [2, 3]"),
+        (np.zeros((3, 3), np.float32), 0, "scores are float32 [2, n], not float32 [3, 3]"),
+        (np.zeros(2, np.float32), 0, "scores are float32 [2, n], not float32 [2]"),
+        (np.zeros((2, 3), np.float32), -1, "a block at place -1 comes after one that ends at 0"),
+        (np.zeros((2, 3), np.float32), 2**32, "a catalog has at most 2**32 places"),
+    ],
+)
+def test_what_does_not_fit_is_refused(scores: Array, first: int, message: str) -> None:
+    """The message has what was expected and what came."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        TopK(2, 1, np.float32).add(scores, first)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("k", "dtype", "message"),
+    [
+        (0, np.float32, "k is at least 1, not 0"),
+        (1, np.int32, "scores are float32 or float64, not int32"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(k: int, dtype: Any, message: str) -> None:
+    """Before the first block."""
+    with pytest.raises(ValueError, match=message):
+        TopK(1, k, dtype)
