@@ -101,7 +101,7 @@ def test_command_line_means_what_python_means() -> None:
     assert len(rows) == 9
     for keyword, value, option, written in rows:
         assert keyword == option
-        python = eval(value, {**vars(tf2spark)})
+        python = eval(value, {name: getattr(tf2spark, name) for name in tf2spark.__all__})
         argument = shlex.split(written)
         if keyword == "feed":
             assert parse_feed(argument) == normal_feeds(python)
