@@ -97,3 +97,15 @@ def from_text(text: str) -> Tf2SparkError | None:
     if not found or found[-1][1] not in _KINDS:
         return None
     return _KINDS[found[-1][1]](found[-1][2].rstrip())
+
+
+def shortened(value: object, limit: int = 60) -> str:
+    """Return the repr of a value for a message, cut off after `limit` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line with text of an error's message, for a message of ours to quote."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), "no message")

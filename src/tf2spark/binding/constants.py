@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tf2spark.binding.feeds import Constant
 from tf2spark.binding.messages import input_text
 from tf2spark.dtypes import DType, Shape, shape_text
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, shortened
 from tf2spark.plan.score import Form, InputPlan
 from tf2spark.saved_model.contract import TensorSpec
 
@@ -97,7 +97,7 @@ def _checked(text: str, dtype: DType, value: Any) -> npt.NDArray[Any]:
     except ValueError:
         raise ContractError(f"{text} can't take {value!r}: its lists differ in length") from None
     if not _is_of(array, dtype):
-        raise ContractError(f"{text} can't take {_short(value)}: it takes {_taken(dtype)}")
+        raise ContractError(f"{text} can't take {shortened(value)}: it takes {_taken(dtype)}")
     return array
 
 
@@ -147,8 +147,3 @@ def _matches(shape: tuple[int, ...], want: Shape) -> bool:
     return want is not None and len(shape) == len(want) and all(
         size in (None, got) for size, got in zip(want, shape, strict=True)
     )  # fmt: skip
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,7 +1,7 @@
 """How a user says which columns feed an input, and which outputs become columns.
 
 In Python these are plain values (`"features.indices"`, `["a", "b"]`, `0.5`) and the small
-functions below; `columns_text` reads the same from the command line.
+functions below; `cli.feed_text` reads the same from the command line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, shortened
 from tf2spark.plan.score import VectorField
 
 
@@ -165,7 +165,7 @@ def as_feed(value: Any) -> Feed:
     if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
         return Column(value[0]) if len(value) == 1 else Joined(tuple(map(Column, value)))
     raise ContractError(
-        f"{_short(value)} can't feed an input: write a column name, a list of column names, a "
+        f"{shortened(value)} can't feed an input: write a column name, a list of column names, a "
         'number, literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")'
     )
 
@@ -181,8 +181,8 @@ def as_output(value: Any) -> Output:
     if isinstance(value, str):
         return Output(value)
     raise ContractError(
-        f"{_short(value)} is no output: write the name of an output or of a tensor, binary(name) "
-        "or output(name, rank=2)"
+        f"{shortened(value)} is no output: write the name of an output or of a tensor, "
+        "binary(name) or output(name, rank=2)"
     )
 
 
@@ -190,11 +190,6 @@ def _is_numpy_scalar(value: Any) -> bool:
     # Who has such a value has imported NumPy; nobody else needs it here.
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.bool_ | numpy.number)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def columns_of(feed: Feed) -> tuple[Column, ...]:
@@ -220,7 +215,8 @@ def normal_feeds(feed: Mapping[str, Any] | None) -> dict[str, Feed] | None:
         return None
     if not (isinstance(feed, Mapping) and all(isinstance(name, str) for name in feed)):
         raise ContractError(
-            f'feed={_short(feed)}: write which column feeds which input, feed={{"INPUT": "COLUMN"}}'
+            f"feed={shortened(feed)}: write which column feeds which input, "
+            'feed={"INPUT": "COLUMN"}'
         )
     return {name: as_feed(value) for name, value in feed.items()}
 
@@ -241,7 +237,7 @@ def normal_fetches(fetch: Any) -> dict[str, Output] | None:
         return _by_own_names([as_output(value) for value in fetch])
     if not (isinstance(fetch, Mapping) and all(isinstance(name, str) for name in fetch)):
         raise ContractError(
-            f"fetch={_short(fetch)}: write a list of outputs, or which output becomes which "
+            f"fetch={shortened(fetch)}: write a list of outputs, or which output becomes which "
             'column, fetch={"COLUMN": "OUTPUT"}'
         )
     return _not_empty({column: as_output(value) for column, value in fetch.items()})

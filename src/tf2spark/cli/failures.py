@@ -66,12 +66,10 @@ def _entry(name: str, value: str) -> str:
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return "no message"
     if type(error).__name__ == "Py4JJavaError" and len(lines) > 1:
         # The first line only names the Java object that was called.
         return lines[1].removeprefix(": ")
-    return _without_state(lines[0])
+    return _without_state(errors.first_line(error))
 
 
 def _without_state(line: str) -> str:

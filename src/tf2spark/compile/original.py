@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from tf2spark.errors import ModelError
+from tf2spark.errors import ModelError, first_line
 
 tf1 = tf.compat.v1
 _HANDLE = "VarHandleOp"
@@ -63,7 +63,7 @@ def _load(session: Any, folder: Path, tags: tuple[str, ...]) -> Any:
         with session.graph.as_default(), _not_deprecated():
             return tf1.saved_model.loader.load(session, list(tags), str(folder))
     except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
-        raise ModelError(f'TensorFlow can\'t load "{folder}": {_first_line(error)}') from error
+        raise ModelError(f'TensorFlow can\'t load "{folder}": {first_line(error)}') from error
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def variable_values(original: Original, nodes: Iterable[Any]) -> dict[str, np.nd
     except (tf.errors.FailedPreconditionError, tf.errors.NotFoundError) as error:
         raise ModelError(
             "a variable of the model has no value, neither from its restore op nor from "
-            f"TensorFlow's object loader: {_first_line(error)}. Export the model again with "
+            f"TensorFlow's object loader: {first_line(error)}. Export the model again with "
             "model.export(path)"
         ) from error
     return {name: _as_array(value) for name, value in found.items()}
@@ -160,7 +160,3 @@ def _values_of_objects(
                 dtype = tf.as_dtype(node.attr["dtype"].type)
                 values[node.name] = tf.raw_ops.ReadVariableOp(resource=capture, dtype=dtype).numpy()
     return values
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

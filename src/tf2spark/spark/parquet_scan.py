@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
-from tf2spark.errors import StorageError
+from tf2spark.errors import StorageError, first_line
 from tf2spark.spark.types import arrow_schema
 from tf2spark.worker.parquet_reader import FileRange, ParquetTask, file_schema, misfit
 
@@ -76,7 +76,7 @@ def tasks_of(df: DataFrame, batch_rows: int, *, look: bool) -> list[ParquetTask]
     except NotReadable:
         raise
     except Exception as error:  # Spark's classes aren't an interface: each release may differ
-        raise NotReadable(f"its plan can't be looked at ({_first_line(error)})") from None
+        raise NotReadable(f"its plan can't be looked at ({first_line(error)})") from None
     kinds = [one.type for one in arrow_schema(df.schema)]
     columns = pa.schema(list(zip(names, kinds, strict=True)))
     if look:
@@ -260,7 +260,3 @@ def _batch_rows(spark: SparkSession, model_rows: int) -> int:
 def _each(sequence: Any) -> Iterator[Any]:
     """Iterate over a sequence of Scala's."""
     return (sequence.apply(place) for place in range(sequence.size()))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

@@ -7,7 +7,6 @@ and, with the fake session of `tf2spark.testing`, without TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +23,7 @@ from tf2spark.conversion.rows import (
     check_bytes,
 )
 from tf2spark.conversion.to_arrow import columner
-from tf2spark.errors import RowCountError, RowError, RunError
+from tf2spark.errors import RowCountError, RowError, RunError, shortened
 from tf2spark.plan.score import InputPlan, Plan
 from tf2spark.tensorflow_c.library import TensorFlowFailure
 from tf2spark.tensorflow_c.session import Session
@@ -295,13 +294,8 @@ def _failure(batch: pa.RecordBatch, row: int, number: int, place: str, reason: s
 def _shown(batch: pa.RecordBatch, row: int) -> str:
     """Show a few plain values of a row, so that a person finds it again."""
     shown = [
-        f"{field.name}={_short(batch.column(index)[row].as_py())}"
+        f"{field.name}={shortened(batch.column(index)[row].as_py(), 40)}"
         for index, field in enumerate(batch.schema)
         if pa.types.is_integer(field.type) or pa.types.is_string(field.type)
     ]
     return f" ({', '.join(shown[:4])})" if shown else ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
