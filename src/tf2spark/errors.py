@@ -5,7 +5,7 @@ Each is also the builtin that a caller would expect::
     Tf2SparkError (Exception)
     ├── ModelError (ValueError)                the SavedModel can't be read, or not run as it is
     │   ├── ModelNotFoundError (FileNotFoundError)   there is no SavedModel at that path
-    │   └── UnsafeModelError (PermissionError)       it holds an op that is not allowed
+    │   └── UnsafeModelError (PermissionError)       it has an op that is not allowed
     ├── ContractError (ValueError)             table and model don't fit, or an argument is wrong
     ├── RowError (ValueError)                  a row can't be scored, and the mode is "failfast"
     ├── RowCountError (RuntimeError)           a partition would have lost or gained rows
@@ -14,17 +14,132 @@ Each is also the builtin that a caller would expect::
     ├── StorageError (OSError)                 a file system or object store refuses, or is away
     └── OutputError (OSError)                  an output exists already, or can't be written
 
-Spark passes an error of a worker on as text, so the message alone says everything, and
-`from_text` finds it again in the text of a Spark exception.
+An error has a problem and, in most cases, advice. The advice is data: the same argument is written
+``mode="permissive"`` in Python and ``--mode permissive`` on the command line, and `text_for` writes
+it for either. Spark passes an error of a worker on as text, so a worker's message is written for
+the audience that its plan names, and `from_text` finds the error again in the text of a Spark
+exception.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import EllipsisType
+from typing import Literal
+
+from attrs import frozen
+
+Audience = Literal["python", "command_line", "pandas", "arrow"]
+"""Who reads a message: a user of Spark DataFrames in Python, of the command line, of pandas, or
+of pyarrow tables."""
+
+
+@frozen
+class Advice:
+    """What to do about an error, in the words of each audience.
+
+    Attributes:
+        python: As a user of PySpark writes it.
+        command_line: As options of the command ``tf2spark``, or Spark SQL.
+        pandas: For pandas; as `python` where None.
+        arrow: For pyarrow; as `python` where None.
+    """
+
+    python: str
+    command_line: str
+    pandas: str | None = None
+    arrow: str | None = None
+
+    def text_for(self, audience: Audience) -> str:
+        """Return the advice in the words of one audience."""
+        text: str | None = getattr(self, audience)
+        return self.python if text is None else text
+
+    def __add__(self, more: str | Advice) -> Advice:
+        return _joined(self, more)
+
+    def __radd__(self, text: str) -> Advice:
+        return _joined(text, self)
+
+
+def _joined(first: str | Advice, second: str | Advice) -> Advice:
+    return Advice(
+        *(
+            text_for(first, audience) + text_for(second, audience)
+            for audience in ("python", "command_line", "pandas", "arrow")
+        )
+    )
+
+
+def text_for(advice: str | Advice, audience: Audience) -> str:
+    """Return advice in the words of one audience; text is the same for all."""
+    return advice if isinstance(advice, str) else advice.text_for(audience)
+
+
+def argument(name: str, value: str | int | EllipsisType = ...) -> Advice:
+    """Write a keyword argument of a call: ``mode="permissive"``, ``--mode permissive``.
+
+    A value of ``...`` stands for what the user has to choose.
+    """
+    option = f"--{name.replace('_', '-')}"
+    if value is ...:
+        return Advice(f"{name}=...", f"{option} ...")
+    return Advice(
+        f"{name}={json.dumps(value, ensure_ascii=False)}", f"{option} {shlex.quote(str(value))}"
+    )
+
+
+OTHER_MODES = (
+    argument("mode", "permissive")
+    + " scores the other rows and gives the reason in a column, "
+    + argument("mode", "dropmalformed")
+    + " leaves such rows out"
+)
 
 
 class Tf2SparkError(Exception):
-    """The root of all errors that tf2spark raises."""
+    """The root of all errors that tf2spark raises.
+
+    Attributes:
+        problem: What is wrong.
+        advice: What to do about it; None where the problem says it, or nothing helps.
+        audience: Whose words ``str(error)`` is in.
+    """
+
+    def __init__(self, problem: str = "", advice: str | Advice | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.advice = advice
+        self.audience: Audience = "python"
+
+    def text_for(self, audience: Audience) -> str:
+        """Return problem and advice in the words of one audience."""
+        advice = self.advice_for(audience)
+        return f"{self.problem}; {advice}" if advice else self.problem
+
+    def advice_for(self, audience: Audience) -> str:
+        """Return the advice in the words of one audience, empty where there is none."""
+        return text_for(self.advice or "", audience)
+
+    def __str__(self) -> str:
+        return self.text_for(self.audience)
+
+
+@contextmanager
+def addressed_to(audience: Audience | None) -> Iterator[None]:
+    """Write the errors of a block in the words of one audience; without advice where None."""
+    try:
+        yield
+    except Tf2SparkError as error:
+        if audience is None:
+            error.advice = None
+        else:
+            error.audience = audience
+        raise
 
 
 class ModelError(Tf2SparkError, ValueError):
@@ -67,9 +182,9 @@ class OutputError(Tf2SparkError, OSError):
     """An output exists already, or can't be written."""
 
 
-_KINDS: dict[str, type[Tf2SparkError]] = {
-    kind.__name__: kind
-    for kind in (
+_CLASSES: dict[str, type[Tf2SparkError]] = {
+    error_class.__name__: error_class
+    for error_class in (
         ModelError,
         ModelNotFoundError,
         UnsafeModelError,
@@ -92,11 +207,14 @@ _IN_TEXT = re.compile(
 
 
 def from_text(text: str) -> Tf2SparkError | None:
-    """Return the tf2spark error that a worker's traceback inside `text` ends with, or None."""
-    found = list(_IN_TEXT.finditer(text))
-    if not found or found[-1][1] not in _KINDS:
+    """Return the tf2spark error that a worker's traceback inside `text` ends with, or None.
+
+    Its advice is part of its problem: the worker wrote both as one text.
+    """
+    matches = list(_IN_TEXT.finditer(text))
+    if not matches or matches[-1][1] not in _CLASSES:
         return None
-    return _KINDS[found[-1][1]](found[-1][2].rstrip())
+    return _CLASSES[matches[-1][1]](matches[-1][2].rstrip())
 
 
 def shortened(value: object, limit: int = 60) -> str:
