@@ -17,7 +17,7 @@ from benchmarks.reports import markdown_table
 from tf2spark.binding.bind import bind
 from tf2spark.binding.options import make_options
 from tf2spark.plan.score import Plan
-from tf2spark.spark.parquet_scan import tasks_of
+from tf2spark.spark.parquet_scan import plan_tasks
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker import score_loop
 from tf2spark.worker.model_session import session_of
@@ -31,7 +31,7 @@ Stages = dict[str, float]
 
 def stages_of(path: str, df: DataFrame, rows: int, **options: Any) -> Stages:
     """Read and score about `rows` rows of the table here and say where the CPU time went."""
-    tasks = tasks_of(df, 4096, look=False)
+    tasks = plan_tasks(df, 4096, verify=False)
     read, batches = min((_read(tasks, rows) for _ in range(3)), key=lambda found: found[0])
     count = sum(one.num_rows for one in batches)
     found = {READING: read} | measure(_plan(path, batches[0].schema, **options), batches)
@@ -85,7 +85,7 @@ def _plan(
 def _once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:
     """Time the loop once, with timers in place of the stages' own functions."""
     clock: Counter[str] = Counter()
-    feeder, columner, prepare = score_loop.feeder, score_loop.columner, CApiSession.prepare
+    feeder, column_builder, prepare = score_loop.feeder, score_loop.column_builder, CApiSession.prepare
 
     def feed(*given: Any) -> Any:
         return _timed(clock, STAGES[0], feeder(*given))
@@ -94,11 +94,11 @@ def _once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:
         return _timed(clock, STAGES[1], prepare(self, feeds, fetches))
 
     def column(*given: Any) -> Any:
-        return _timed(clock, STAGES[2], columner(*given))
+        return _timed(clock, STAGES[2], column_builder(*given))
 
     with (
         mock.patch.object(score_loop, "feeder", feed),
-        mock.patch.object(score_loop, "columner", column),
+        mock.patch.object(score_loop, "column_builder", column),
         mock.patch.object(CApiSession, "prepare", prepared),
     ):
         session = session_of(plan.model)

@@ -13,32 +13,40 @@ from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, Options
 from tf2spark.binding.outputs import plan_output
 from tf2spark.binding.request import Request, unmatched
 from tf2spark.errors import ContractError
-from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan
+from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, shown_columns
 from tf2spark.saved_model.contract import TensorSpec
 
 
 def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
-    """Hold a table against a request and return what the worker will do.
+    """Check a table against a request and return what the worker will do.
 
     Args:
         request: The inputs, their feeds and the outputs.
-        schema: The table's columns as Arrow has them.
+        schema: The table's columns as Arrow types.
         options: The other arguments of the call.
         model: The model that the worker opens.
 
     Raises:
-        ContractError: They don't fit; the message names input, column, expected, got and the mend.
+        ContractError: They don't fit; the message names input, column, expected, got and the fix.
+    """
+    plan = bind_inputs(request, schema, options, model)
+    outputs = tuple(
+        plan_output(one.column, one.spec, binary=one.output.binary) for one in request.outputs
+    )
+    return with_outputs(plan, schema, outputs)
+
+
+def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
+    """Return the plan that `bind` does, still without its outputs.
+
+    Raises:
+        ContractError: Table and request don't fit.
     """
     if problem := unmatched(request, schema.names):
         raise ContractError(problem)
     # Where there is no column for an optional input, the model's default stands.
     fed = [one for one in request.inputs if not one.optional or one.spec.name in schema.names]
     inputs = tuple(evolve(plan_input(one.spec, one.feed, schema), exact=one.exact) for one in fed)
-    outputs = tuple(
-        plan_output(one.column, one.spec, binary=one.output.binary) for one in request.outputs
-    )
-    keep = _kept(schema, options.keep)
-    _refuse_same_names([schema.names[index] for index in keep], outputs, options)
     batch_rows = _batch_rows(inputs, options.batch_rows)
     fixed = _fixed_rows([one.spec for one in fed], inputs)
     _refuse_fixed_outputs(request, fixed)
@@ -47,15 +55,26 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
     return Plan(
         model,
         inputs,
-        outputs,
-        keep,
+        (),
+        _kept(schema, options.keep),
         options.mode,
         options.error_column,
         batch_rows,
         BATCH_BYTES,
         fixed,
         options.model_column,
+        shown=shown_columns(schema),
     )
+
+
+def with_outputs(plan: Plan, schema: pa.Schema, outputs: tuple[OutputPlan, ...]) -> Plan:
+    """Return a plan of `bind_inputs` with these outputs.
+
+    Raises:
+        ContractError: Two columns of the result would have the same name.
+    """
+    _refuse_same_names([schema.names[index] for index in plan.keep], outputs, plan)
+    return evolve(plan, outputs=outputs)
 
 
 def _kept(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[int, ...]:
@@ -70,7 +89,7 @@ def _kept(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[int, ...]:
     return tuple(schema.names.index(name) for name in keep)
 
 
-def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], options: Options) -> None:
+def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], plan: Plan) -> None:
     """Refuse new columns of a name that is taken already; Spark's names ignore case."""
     taken = {name.casefold(): f'the table\'s column "{name}"' for name in kept}
     for one in outputs:
@@ -84,7 +103,7 @@ def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], options
                 f"{owner}: fetch={{{named}}} gives it another, keep=[...] leaves columns out"
             )
         taken[one.column.casefold()] = f'output "{one.name}"'
-    for what, name in (("error", options.error_column), ("model", options.model_column)):
+    for what, name in (("error", plan.error_column), ("model", plan.model_column)):
         if name is None:
             continue
         if name.casefold() in taken:

@@ -14,7 +14,8 @@ from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SideName
 from tf2spark.local.score import is_pandas
-from tf2spark.plan.score import ModelRef
+from tf2spark.plan.recommend import renumber_users
+from tf2spark.plan.score import ModelRef, columns_read_first
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
 from tf2spark.worker.model_session import session_of
@@ -82,11 +83,14 @@ def recommend_table(users: Any, prepared: Prepared) -> Any:
     """Give every user of a table its recommendations; a table of the kind that came in."""
     table = as_arrow(users, "users")
     plan = prepared.plan
+    columns = columns_read_first(plan.users, table.num_columns)
     kept = [table.schema.field(index) for index in plan.users.keep]
     schema = pa.schema([*kept, *plan.users.output_fields()])
-    batches = table.combine_chunks().to_batches(max_chunksize=_ARROW_ROWS)
+    batches = table.select(columns).combine_chunks().to_batches(max_chunksize=_ARROW_ROWS)
     session = session_of(plan.users.model)
-    found = recommend_batches(plan, session, batches) if table.num_rows else ()
+    found = (
+        recommend_batches(renumber_users(plan, columns), session, batches) if table.num_rows else ()
+    )
     out = pa.Table.from_batches(found, schema=schema)
     if is_pandas(users):
         return out.to_pandas()

@@ -13,7 +13,7 @@ from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
-from tf2spark.plan.score import ModelRef, Plan
+from tf2spark.plan.score import ModelRef, Plan, columns_read_first, renumber
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.score_loop import score_batches
 
@@ -47,9 +47,13 @@ def score_table(table: Any, request: Request, options: Options, model: ModelRef)
 
 def _score(table: pa.Table, plan: Plan) -> pa.Table:
     fields = [table.schema.field(index) for index in plan.keep] + plan.output_fields()
-    batches = table.to_batches(max_chunksize=_ARROW_ROWS)
-    scored = score_batches(plan, session_of(plan.model), batches) if table.num_rows else ()
-    return pa.Table.from_batches(scored, schema=pa.schema(fields))
+    columns = columns_read_first(plan, table.num_columns)
+    batches = table.select(columns).to_batches(max_chunksize=_ARROW_ROWS)
+    schema = pa.schema(fields)
+    if not table.num_rows:
+        return schema.empty_table()
+    scored = score_batches(renumber(plan, columns), session_of(plan.model), batches)
+    return pa.Table.from_batches(scored, schema=schema)
 
 
 def _as_batch(table: pa.Table) -> pa.RecordBatch:

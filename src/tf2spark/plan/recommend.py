@@ -6,21 +6,25 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from tf2spark.plan.score import InputPlan, OutputPlan, Plan
+from tf2spark.plan.score import InputPlan, OutputPlan, Plan, renumber
 
 RECOMMENDATIONS = "recommendations"
+"""The column of the result."""
 IDS_FILE = "catalog/ids.arrow"
+"""The item ids in ascending order, in the model's folder. An item's position is its index here."""
 ITEMS_FILE = "catalog/items.arrow"
+"""The columns of items that the whole graph is fed, by position."""
 WHOLE_FOLDER = "whole"
+"""The whole graph, in the folder of a split one."""
 
 
 @frozen
 class ItemTensor:
-    """A value of every item, computed once: mapped from a file, fed block by block.
+    """A value of every item, computed once: mapped from a file and fed block by block.
 
     Attributes:
-        placeholder: Where the pair graph takes it.
-        path: Its file below the model's folder: raw, little-endian, in C order, items sorted by id.
+        placeholder: The tensor of the pair graph that it is fed to.
+        path: Its file in the model's folder: raw, little-endian, in C order, by position.
         code: The dtype's number in ``types.proto``.
         shape: [items, ...].
     """
@@ -33,9 +37,11 @@ class ItemTensor:
 
 @frozen
 class Restriction:
-    """A column of users that has lists of item ids: never to return, or the only ones to.
+    """A column of users with lists of item ids: never to return, or the only ones to return.
 
-    `label` is its name, for messages; `column` its index in the batch.
+    Attributes:
+        label: Its name, for messages.
+        column: Its index in the batch.
     """
 
     label: str
@@ -44,18 +50,18 @@ class Restriction:
 
 @frozen
 class SplitPlan:
-    """A graph that was taken apart.
+    """How scores are computed by a split graph.
 
     Attributes:
-        user_tensors: What is computed a user.
-        placeholders: Where the pair graph takes them, in order.
+        user_tensors: The tensors that are computed once per user.
+        placeholders: The tensors of the pair graph that they are fed to, in the same order.
         items: The values of items.
-        users_size: The scalar that is fed the number of users of a block.
-        items_size: The same for items.
-        score: The tensor [users, items].
-        item_count: How many items there are.
-        block_users: Users of a block, at the most.
-        block_items: Items of a block, at the most.
+        users_size: The scalar that is fed the number of users in a block.
+        items_size: The scalar that is fed the number of items in a block.
+        score: The tensor of scores, [users, items].
+        item_count: The number of items.
+        block_users: The most users in a block.
+        block_items: The most items in a block.
     """
 
     user_tensors: tuple[str, ...]
@@ -71,16 +77,17 @@ class SplitPlan:
 
 @frozen
 class WholePlan:
-    """The whole graph, one user against all items a run.
+    """How scores are computed by the whole graph, one user at a time.
 
     Attributes:
-        inputs: How a batch of pairs becomes feeds: users' columns first, then the items'.
-        user_columns: Which columns of users go into it.
-        user_names: Their names in the batch of pairs.
-        output: The tensor of scores, one row a pair, as a column.
-        column: Which entry of a row is the score; None where there is one.
-        fixed_rows: Every run has so many rows; None where runs vary.
-        items_a_run: All items, or so many where rows are known to be treated apart.
+        inputs: How a batch of pairs becomes feeds: the users' columns come first, then the items'.
+        user_columns: The indices of the users' columns that go into a batch of pairs.
+        user_names: Their names there.
+        output: The scores, one row per pair, as a column.
+        column: Which entry of a row is the score; None where a row has only one value.
+        fixed_rows: Every run has exactly so many pairs; None where runs vary.
+        items_per_run: The most items in a run: all of them, unless the graph is known to treat
+            rows independently.
     """
 
     inputs: tuple[InputPlan, ...]
@@ -89,27 +96,31 @@ class WholePlan:
     output: OutputPlan
     column: int | None
     fixed_rows: int | None
-    items_a_run: int
+    items_per_run: int
+
+
+Strategy = SplitPlan | WholePlan
 
 
 @frozen
 class CatalogPlan:
-    """One recommending job, whole.
+    """One `recommend` job.
 
     Attributes:
-        users: The users' part: model, inputs, kept columns, mode, and the one output.
-        way: How scores come about.
-        k: At most so many items a user.
-        items: How many items there are.
-        score_code: The dtype of scores: float32 or float64, by its number in ``types.proto``.
-        exclude: Items never to return, by user.
-        candidates: The only items to return, by user.
-        fallback: How users are scored whose rows have other sizes than the first ones had, from
-            which the split was made; None where the model itself fixes them.
+        users: The users' part: model, inputs, kept columns, mode, and the recommendations as the
+            one output.
+        strategy: How scores are computed.
+        k: How many items a user gets at most.
+        items: The number of items.
+        score_code: The dtype of scores, float32 or float64, by its number in ``types.proto``.
+        exclude: Which items a user never gets; None for no such lists.
+        candidates: Which items are the only ones that a user may get; None for no such lists.
+        fallback: How users are scored whose rows the split graph can't be fed, because they differ
+            in size from those that it was split for; None where the model fixes the sizes.
     """
 
     users: Plan
-    way: SplitPlan | WholePlan
+    strategy: Strategy
     k: int
     items: int
     score_code: int
@@ -118,34 +129,23 @@ class CatalogPlan:
     fallback: WholePlan | None = None
 
 
-def for_columns(plan: CatalogPlan, columns: Sequence[int]) -> CatalogPlan:
-    """Return the plan for a table of these columns of the users alone, in this order."""
-    where = {column: place for place, column in enumerate(columns)}
-    inputs = tuple(
-        evolve(one, sources=tuple(evolve(s, column=where[s.column]) for s in one.sources))
-        for one in plan.users.inputs
-    )
-    users = evolve(
-        plan.users,
-        inputs=inputs,
-        keep=tuple(where[one] for one in plan.users.keep if one in where),
-        beside=tuple(where[one] for one in plan.users.beside),
-    )
+def renumber_users(plan: CatalogPlan, columns: Sequence[int]) -> CatalogPlan:
+    """Return the plan for batches that have just these columns of the users, in this order."""
+    index_of = {column: index for index, column in enumerate(columns)}
 
-    def moved(way: WholePlan) -> WholePlan:
-        return evolve(way, user_columns=tuple(where[one] for one in way.user_columns))
+    def renumber_list(lists: Restriction | None) -> Restriction | None:
+        return None if lists is None else evolve(lists, column=index_of[lists.column])
 
-    way = moved(plan.way) if isinstance(plan.way, WholePlan) else plan.way
-    fallback = plan.fallback and moved(plan.fallback)
-    lists = [
-        one and evolve(one, column=where[one.column]) for one in (plan.exclude, plan.candidates)
-    ]
+    def renumber_whole(whole: WholePlan) -> WholePlan:
+        user_columns = tuple(index_of[column] for column in whole.user_columns)
+        return evolve(whole, user_columns=user_columns)
+
+    strategy, fallback = plan.strategy, plan.fallback
     return evolve(
-        plan, users=users, way=way, exclude=lists[0], candidates=lists[1], fallback=fallback
+        plan,
+        users=renumber(plan.users, columns),
+        strategy=renumber_whole(strategy) if isinstance(strategy, WholePlan) else strategy,
+        exclude=renumber_list(plan.exclude),
+        candidates=renumber_list(plan.candidates),
+        fallback=None if fallback is None else renumber_whole(fallback),
     )
-
-
-def used_columns(plan: CatalogPlan) -> list[int]:
-    """Return the users' columns that are kept or read."""
-    read = {source.column for one in plan.users.inputs for source in one.sources}
-    return sorted({*plan.users.keep, *plan.users.beside, *read})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.dtypes import DType
 from tf2spark.package.manifest import FileEntry, Weight
@@ -106,7 +107,7 @@ class ModelRef:
         tags: The tags of its MetaGraph.
         digest: The SHA-256 over its files: it keys the worker's session and the host's cache.
         threads: CPUs that a session may use.
-        copy_strings: Strings must be fed as copies; see `safety.retains_strings`.
+        copy_strings: Strings must be fed as copies; see `op_check.retains_strings`.
         files: The files to unpack into the host's cache; empty where `path` is opened in place.
         weights: The tensors that are mapped from files and fed at every run.
         shipped: The files came with the job, not from `path`.
@@ -127,6 +128,19 @@ class ModelRef:
 
 
 @frozen
+class ShownColumn:
+    """A column whose values identify a row in messages.
+
+    Attributes:
+        label: The column's own name.
+        column: Its index in the batch.
+    """
+
+    label: str
+    column: int
+
+
+@frozen
 class Plan:
     """One scoring job, whole.
 
@@ -142,6 +156,7 @@ class Plan:
         batch_bytes: The most bytes that the feeds of one run may take (a single row may take more).
         fixed_rows: Every run has exactly so many rows, the last filled up; None where runs vary.
         beside: Indices of columns that are read besides those that feed inputs (`recommend`).
+        shown: The columns that identify a row in messages, in the table's order.
     """
 
     model: ModelRef
@@ -155,6 +170,7 @@ class Plan:
     fixed_rows: int | None = None
     model_column: str | None = None
     beside: tuple[int, ...] = ()
+    shown: tuple[ShownColumn, ...] = ()
 
     def output_fields(self) -> list[pa.Field]:
         """Return the columns that scoring adds: the outputs, the error and the model column."""
@@ -163,3 +179,58 @@ class Plan:
             if name is not None:
                 fields.append(pa.field(name, pa.string()))
         return fields
+
+
+def shown_columns(schema: pa.Schema) -> tuple[ShownColumn, ...]:
+    """Return the columns that people find a row by: integers and strings."""
+    return tuple(
+        ShownColumn(field.name, index)
+        for index, field in enumerate(schema)
+        if pa.types.is_integer(field.type) or pa.types.is_string(field.type)
+    )
+
+
+def read_columns(plan: Plan) -> list[int]:
+    """Return the indices of the columns that a run of the model reads, in the table's order."""
+    fed = {source.column for spec in plan.inputs for source in spec.sources}
+    return sorted({*fed, *plan.beside})
+
+
+def traveling_columns(plan: Plan) -> list[int]:
+    """Return the indices of the columns that a worker needs.
+
+    Those that a run reads come first, so that the worker finds them together at the front of a
+    batch; those that are only kept follow.
+    """
+    read = read_columns(plan)
+    # A batch without columns would have no rows, so there is always one.
+    return [*read, *sorted(set(plan.keep).difference(read))] or [0]
+
+
+def columns_read_first(plan: Plan, count: int) -> list[int]:
+    """Return the indices of all of a table's `count` columns, those that a run reads first."""
+    read = read_columns(plan)
+    return [*read, *sorted(set(range(count)).difference(read))]
+
+
+def renumber(plan: Plan, columns: Sequence[int]) -> Plan:
+    """Return the plan for batches that have just these columns of the table, in this order."""
+    position = {column: index for index, column in enumerate(columns)}
+    inputs = tuple(
+        evolve(
+            spec,
+            sources=tuple(evolve(s, column=position[s.column]) for s in spec.sources),
+        )
+        for spec in plan.inputs
+    )
+    return evolve(
+        plan,
+        inputs=inputs,
+        keep=tuple(position[column] for column in plan.keep),
+        beside=tuple(position[column] for column in plan.beside),
+        shown=tuple(
+            evolve(shown, column=position[shown.column])
+            for shown in plan.shown
+            if shown.column in position
+        ),
+    )

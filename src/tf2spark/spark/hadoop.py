@@ -15,6 +15,7 @@ from attrs import frozen
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import ModelNotFoundError, SetupError, StorageError
+from tf2spark.spark.jvm import JavaError, hadoop_configuration, hadoop_path, java_array, jvm
 
 # Which artifact has the file system of a scheme; the version is the cluster's Hadoop's.
 _ARTIFACTS = {
@@ -57,25 +58,23 @@ def as_hadoop(path: str) -> str:
 
 def resolve(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """Return Hadoop's FileSystem and Path, the path absolute."""
-    jvm: Any = spark._jvm
-    hadoop_path = jvm.org.apache.hadoop.fs.Path(as_hadoop(path))
-    configuration = spark._jsparkSession.sessionState().newHadoopConf()
-    file_system = hadoop_path.getFileSystem(configuration)
-    return file_system, file_system.makeQualified(hadoop_path)
+    unqualified = hadoop_path(spark, as_hadoop(path))
+    file_system = unqualified.getFileSystem(hadoop_configuration(spark))
+    return file_system, file_system.makeQualified(unqualified)
 
 
 def exists(spark: SparkSession, path: str) -> bool:
     """Say whether a file or folder is there, on whatever file system `path` names."""
     with explained(spark, path):
-        file_system, hadoop_path = resolve(spark, path)
-        return bool(file_system.exists(hadoop_path))
+        file_system, resolved = resolve(spark, path)
+        return bool(file_system.exists(resolved))
 
 
 def folders(spark: SparkSession, path: str) -> list[str]:
     """Return the names of the folders in a folder."""
     with explained(spark, path):
-        file_system, hadoop_path = resolve(spark, path)
-        listed = file_system.listStatus(hadoop_path)
+        file_system, resolved = resolve(spark, path)
+        listed = file_system.listStatus(resolved)
         return sorted(one.getPath().getName() for one in listed if one.isDirectory())
 
 
@@ -86,9 +85,9 @@ def files(spark: SparkSession, path: str) -> list[RemoteFile]:
         ModelNotFoundError: There is no such folder.
     """
     with explained(spark, path):
-        file_system, hadoop_path = resolve(spark, path)
-        prefix = hadoop_path.toUri().getPath().rstrip("/") + "/"
-        listed, found = file_system.listFiles(hadoop_path, True), []
+        file_system, resolved = resolve(spark, path)
+        prefix = resolved.toUri().getPath().rstrip("/") + "/"
+        listed, found = file_system.listFiles(resolved, True), []
         while listed.hasNext():
             one = listed.next()
             name = one.getPath().toUri().getPath().removeprefix(prefix)
@@ -101,19 +100,19 @@ def download(spark: SparkSession, path: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     with explained(spark, path):
-        file_system, hadoop_path = resolve(spark, path)
-        local = spark._jvm.org.apache.hadoop.fs.Path(partial.as_uri())  # type: ignore[union-attr]
-        # The last argument leaves out the checksum file that Hadoop writes beside local files.
-        file_system.copyToLocalFile(False, hadoop_path, local, True)
+        file_system, resolved = resolve(spark, path)
+        # The last argument leaves out the checksum file that Hadoop writes next to local files.
+        local = hadoop_path(spark, partial.as_uri())
+        file_system.copyToLocalFile(False, resolved, local, True)
     partial.rename(target)
 
 
 def upload(spark: SparkSession, source: Path, path: str) -> None:
     """Copy one file of this machine to a path, over what is there."""
     with explained(spark, path):
-        file_system, hadoop_path = resolve(spark, path)
-        local = spark._jvm.org.apache.hadoop.fs.Path(source.as_uri())  # type: ignore[union-attr]
-        file_system.copyFromLocalFile(False, True, local, hadoop_path)
+        file_system, resolved = resolve(spark, path)
+        local = hadoop_path(spark, source.as_uri())
+        file_system.copyFromLocalFile(False, True, local, resolved)
 
 
 def rename(spark: SparkSession, source: str, target: str) -> None:
@@ -128,34 +127,28 @@ def rename(spark: SparkSession, source: str, target: str) -> None:
 def replace(spark: SparkSession, source: str, target: str) -> None:
     """Rename a file over another, in one step where the file system can do that."""
     with explained(spark, target):
-        jvm: Any = spark._jvm
         _, from_path = resolve(spark, source)
         _, to_path = resolve(spark, target)
-        configuration = spark._jsparkSession.sessionState().newHadoopConf()
-        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(
-            to_path.toUri(), configuration
+        context = jvm(spark).org.apache.hadoop.fs.FileContext.getFileContext(
+            to_path.toUri(), hadoop_configuration(spark)
         )
-        kind = getattr(jvm, "org.apache.hadoop.fs.Options$Rename")
-        how = spark.sparkContext._gateway.new_array(kind, 1)  # type: ignore[union-attr]
-        how[0] = kind.OVERWRITE
-        context.rename(from_path, to_path, how)
+        option = getattr(jvm(spark), "org.apache.hadoop.fs.Options$Rename")
+        context.rename(from_path, to_path, java_array(spark, option, [option.OVERWRITE]))
 
 
 def delete(spark: SparkSession, path: str) -> None:
     """Delete a file or folder, if it is there."""
     with explained(spark, path):
-        file_system, hadoop_path = resolve(spark, path)
-        file_system.delete(hadoop_path, True)
+        file_system, resolved = resolve(spark, path)
+        file_system.delete(resolved, True)
 
 
 @contextmanager
 def explained(spark: SparkSession, path: str) -> Iterator[None]:
     """Turn what Hadoop throws into one message that says what to do."""
-    from py4j.protocol import Py4JError
-
     try:
         yield
-    except Py4JError as error:
+    except JavaError as error:
         raise _explained(spark, path, str(error)) from error
 
 
@@ -180,7 +173,7 @@ def _explained(spark: SparkSession, path: str, said: str) -> Exception:
 
 
 def _missing_jar(spark: SparkSession, path: str, scheme: str) -> str:
-    hadoop = spark._jvm.org.apache.hadoop.util.VersionInfo.getVersion()  # type: ignore[union-attr]
+    hadoop = jvm(spark).org.apache.hadoop.util.VersionInfo.getVersion()
     artifact = _ARTIFACTS.get(scheme)
     if artifact is None:
         known = ", ".join(f"{one}://" for one in ("hdfs", *_ARTIFACTS))

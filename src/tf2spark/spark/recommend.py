@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import pyarrow as pa
 from attrs import evolve, frozen
@@ -16,16 +15,18 @@ from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError, from_text
 from tf2spark.graph_split.forms import SideName
-from tf2spark.plan.recommend import for_columns, used_columns
-from tf2spark.plan.score import ModelRef
+from tf2spark.plan.recommend import renumber_users
+from tf2spark.plan.score import ModelRef, traveling_columns
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
+from tf2spark.spark.jvm import collect_arrow
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.score import (
     column,
-    mapped_in_arrow,
+    map_in_arrow,
     output_fields,
     score_dataframe,
+    select_numbered,
     task_cpus,
 )
 from tf2spark.spark.shipping import ship
@@ -98,7 +99,7 @@ def collected(table: DataFrame) -> pa.Table:
         Tf2SparkError: A worker raised it.
     """
     try:
-        return _collected(table)
+        return collect_arrow(table)
     except PySparkException as error:
         ours = from_text(str(error))
         if ours is None:
@@ -106,24 +107,12 @@ def collected(table: DataFrame) -> pa.Table:
         raise ours from None
 
 
-def _collected(table: Any) -> pa.Table:
-    if hasattr(table, "toArrow"):
-        found = table.toArrow()
-    else:
-        batches = table._collect_as_arrow()
-        schema = arrow_schema(table.schema)
-        found = pa.Table.from_batches(batches) if batches else schema.empty_table()
-    return found.rename_columns(table.columns)
-
-
 def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
     """Return the users with their recommendations; nothing runs until an action."""
     spark = users.sparkSession
     model = evolve(prepared.plan.users.model, threads=task_cpus(spark))
     plan = evolve(prepared.plan, users=evolve(prepared.plan.users, model=ship(spark, model)))
-    needed = used_columns(plan)
-    names = tuple(users.columns[index] for index in needed)
-    plan = for_columns(plan, needed)
-    table = users.select(*map(column, names))
-    fields = [table.schema.fields[index] for index in plan.users.keep] + output_fields(plan.users)
-    return mapped_in_arrow(table, partition_recommender(plan, names), fields)
+    columns = traveling_columns(plan.users)
+    recommend = partition_recommender(renumber_users(plan, columns))
+    fields = [users.schema.fields[index] for index in plan.users.keep] + output_fields(plan.users)
+    return map_in_arrow(select_numbered(users, columns), recommend, fields)

@@ -22,6 +22,7 @@ from tf2spark.package.staging import staged_path, staging_folder
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.reader import LoadedModel
 from tf2spark.spark import hadoop
+from tf2spark.spark.recognize import is_connect
 
 GRAPH_FILE = "saved_model.pb"
 
@@ -47,7 +48,7 @@ def session_for(path: str) -> SparkSession:
             f'"{path}" is read through Spark, with the settings and keys of its session: start the '
             "session first (SparkSession.builder...getOrCreate())"
         )
-    if type(session).__module__.startswith("pyspark.sql.connect"):
+    if is_connect(session):
         raise SetupError(
             f'"{path}" can\'t be read from here: a Spark Connect client has no access to the '
             "cluster's file systems. Copy the model to this machine, and give its path"

@@ -1,4 +1,4 @@
-"""Count the rows that pass through a job, without a second pass."""
+"""Count a table's rows while its job runs, without a second pass."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from attrs import frozen
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
+from tf2spark.spark.score import column as quoted_column
+
 
 @frozen
 class Counter:
-    """A table whose rows are counted while its one action runs.
+    """A table whose rows are counted during its one action.
 
     Attributes:
-        table: The table to use in place of the one that is counted.
+        table: The table to use in place of the counted one.
     """
 
     table: DataFrame
@@ -23,8 +25,7 @@ class Counter:
         """Count the rows of `table`, and those where `column` is not null."""
         counts = [F.count(F.lit(1)).alias("rows")]
         if column is not None:
-            quoted = "`" + column.replace("`", "``") + "`"
-            counts.append(F.count(F.col(quoted)).alias("not_null"))
+            counts.append(F.count(quoted_column(column)).alias("not_null"))
         observation = Observation()
         return cls(table.observe(observation, *counts), observation)
 
@@ -33,5 +34,5 @@ class Counter:
         return int(self._observation.get["rows"])
 
     def not_null(self) -> int:
-        """Return the number of rows where the column is not null."""
+        """Return the number of rows where the column is not null; waits as `rows` does."""
         return int(self._observation.get["not_null"])

@@ -1,12 +1,16 @@
-"""`score` on a Spark DataFrame: the carrier of the batches is chosen, the result is the same.
+"""`score` on a Spark DataFrame: chooses how batches reach the worker; results don't depend on it.
 
-`mapInArrow` sends every kept column through Python and back; an `arrow_udf` (Spark 4.1 and later)
-sends only what the model needs and leaves the rest in the JVM. A plain scan of local Parquet files
-is read by the worker itself, and only what stays goes through the JVM.
+`mapInArrow` sends every kept column to Python and back; an `arrow_udf` (Spark 4.1 and later) sends
+only what the model reads and leaves the rest in the JVM. Where the table is a plain scan of local
+Parquet files, the worker reads them itself, and only what is kept goes back to the JVM.
+
+A column is renamed once on its way: the plan is bound to the table's own names, then renumbered for
+the columns that travel, and from there on columns are found by their position.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -20,28 +24,29 @@ from pyspark.sql.types import (
 )
 
 from tf2spark.binding.bind import bind
-from tf2spark.binding.options import Options
+from tf2spark.binding.options import Options, Read
 from tf2spark.binding.request import Request
-from tf2spark.errors import ContractError
-from tf2spark.plan.score import ModelRef, Plan
+from tf2spark.errors import ContractError, argument
+from tf2spark.plan.score import ModelRef, Plan, read_columns, renumber, traveling_columns
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.memory_limit import check_worker_memory
-from tf2spark.spark.parquet_scan import NotReadable, tasks_of
+from tf2spark.spark.parquet_scan import plan_tasks
+from tf2spark.spark.scan_plan import NotReadable
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
 from tf2spark.worker.spark_tasks import (
     Batches,
+    column_names,
     column_scorer,
     file_scorer,
-    numbers,
     partition_scorer,
 )
 
 Carrier = Literal["map_in_arrow", "arrow_udf"]
 _SCORED = "_tf2spark_scored"
-# Spark 4.3 has a way of its own for Arrow UDFs straight on a columnar scan.
+# Spark 4.3 can feed Arrow UDFs straight from a columnar scan.
 _COLUMNAR_INPUT = "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled"
-_FEW_NUMBERS = 3
+_FEW_NUMERIC_COLUMNS = 3
 
 
 def score_dataframe(
@@ -57,27 +62,27 @@ def score_dataframe(
     Args:
         df: The table.
         request: The inputs, their feeds and the outputs.
-        options: Which columns stay, batch size, mode, who reads.
+        options: Which columns are kept, batch size, mode, who reads.
         model: The model that the workers open; its threads are set from ``spark.task.cpus``.
-        carrier: How batches reach the worker, where Spark reads; chosen from the schema where None.
+        carrier: How batches reach the worker where Spark reads; chosen from the schema where None.
 
     Raises:
-        ContractError: Table and model don't fit, or the worker is to read what it can't.
-        SetupError: The session's limits are too narrow for TensorFlow.
+        ContractError: Table and model don't fit, or the workers can't read the files as asked.
+        SetupError: The session's memory limit is too low for TensorFlow.
     """
     check_worker_memory(df.sparkSession)
     model = evolve(model, threads=task_cpus(df.sparkSession))
-    # Bound before anything is sent: a mismatch costs nothing.
+    # Bound before the model is shipped, so that a mismatch costs nothing.
     plan = bind(request, arrow_schema(df.schema), options, model)
     plan = evolve(plan, model=ship(df.sparkSession, model))
     if carrier is None and options.read != "spark":
-        scored = _by_reading(df, request, options, plan)
+        scored = _score_files(df, plan, options.read)
         if scored is not None:
             return scored
     carrier = carrier or choose_carrier(df.schema, plan)
     if carrier == "arrow_udf":
-        return _by_arrow_udf(df, plan)
-    return _by_map_in_arrow(df, request, options, plan)
+        return _score_by_arrow_udf(df, plan)
+    return _score_by_map_in_arrow(df, plan)
 
 
 def task_cpus(spark: SparkSession) -> int:
@@ -85,114 +90,112 @@ def task_cpus(spark: SparkSession) -> int:
     return int(spark.conf.get("spark.task.cpus", "1") or 1)
 
 
-def used_columns(plan: Plan) -> list[int]:
-    """Return the indices of the columns that the inputs read."""
-    return sorted({source.column for one in plan.inputs for source in one.sources})
-
-
 def choose_carrier(schema: StructType, plan: Plan) -> Carrier:
-    """Choose how the batches travel, from the columns that stay.
+    """Choose how batches travel, from the columns that are kept.
 
-    Measured by the benchmark `carriers`: where only an id or two like it stay, neither is ahead in
-    every run (`mapInArrow` took from 6 % less CPU to 26 % more). With half a dozen numbers, a
-    string or the features themselves the `arrow_udf` takes 17 to 50 % less.
+    The benchmark `carriers` measures both: where only one to three numbers are kept, neither is
+    ahead in every run (`mapInArrow` used between 6 % less and 26 % more CPU). With half a dozen
+    numbers, a string or the features themselves, the `arrow_udf` uses 17 to 50 % less.
     """
-    used = used_columns(plan)
-    twins = len(set(schema.names)) < len(schema.names)
-    if not _has_arrow_udf() or not used or twins or plan.mode == "dropmalformed":
+    has_equal_names = len(set(schema.names)) < len(schema.names)
+    drops_rows = plan.mode == "dropmalformed"
+    if not hasattr(F, "arrow_udf") or not read_columns(plan) or has_equal_names or drops_rows:
         return "map_in_arrow"
-    if not can_reach_python(StructType([schema.fields[index] for index in plan.keep])):
+    kept = [schema.fields[index] for index in plan.keep]
+    if not can_reach_python(StructType(kept)):
         return "arrow_udf"
-    kept = [schema.fields[index].dataType for index in plan.keep]
-    if len(kept) <= _FEW_NUMBERS and all(isinstance(kind, NumericType) for kind in kept):
+    all_numeric = all(isinstance(field.dataType, NumericType) for field in kept)
+    if all_numeric and len(kept) <= _FEW_NUMERIC_COLUMNS:
         return "map_in_arrow"
     return "arrow_udf"
 
 
-def _has_arrow_udf() -> bool:
-    return hasattr(F, "arrow_udf")
-
-
-def _by_reading(df: DataFrame, request: Request, options: Options, plan: Plan) -> DataFrame | None:
+def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
     """Have the workers read the table's files; None where Spark has to."""
-    df, plan = _narrowed(df, request, options, plan)
+    columns = traveling_columns(plan)
+    names = [df.columns[index] for index in columns]
     try:
-        look = options.read == "auto"
-        tasks = tasks_of(df, plan.fixed_rows or plan.batch_rows, look=look)
+        tasks = plan_tasks(
+            select_numbered(df, columns),
+            plan.fixed_rows or plan.batch_rows,
+            verify=read == "auto",
+            names=names,
+        )
     except NotReadable as reason:
-        if options.read == "worker":
+        if read == "worker":
             raise ContractError(
-                f'read="worker": the workers can\'t read the table by themselves: {reason}. '
-                'read="auto" has Spark read where that is so'
+                f'read="worker": the workers can\'t read the table themselves: {reason}',
+                argument("read", "auto") + " has Spark read such a table",
             ) from None
         return None
-    numbered = df.sparkSession.range(0, len(tasks), 1, len(tasks))
-    function = file_scorer(plan, tuple(df.columns), tasks)
-    return mapped_in_arrow(numbered, function, _fields(df, plan))
+    task_numbers = df.sparkSession.range(0, len(tasks), 1, len(tasks))
+    return map_in_arrow(
+        task_numbers, file_scorer(renumber(plan, columns), tasks), _result_fields(df, plan)
+    )
 
 
-def _by_map_in_arrow(df: DataFrame, request: Request, options: Options, plan: Plan) -> DataFrame:
-    df, plan = _narrowed(df, request, options, plan)
-    return mapped_in_arrow(df, partition_scorer(plan, tuple(df.columns)), _fields(df, plan))
+def _score_by_map_in_arrow(df: DataFrame, plan: Plan) -> DataFrame:
+    columns = traveling_columns(plan)
+    score = partition_scorer(renumber(plan, columns))
+    return map_in_arrow(select_numbered(df, columns), score, _result_fields(df, plan))
 
 
-def _narrowed(
-    df: DataFrame, request: Request, options: Options, plan: Plan
-) -> tuple[DataFrame, Plan]:
-    """Leave the columns out that neither feed the model nor stay, and bind what is left."""
-    needed = sorted({*plan.keep, *used_columns(plan)})
-    if len(needed) == len(df.columns):
-        return df, plan
-    kept = tuple(df.columns[index] for index in plan.keep)
-    df = df.select(*(column(df.columns[index]) for index in needed))
-    return df, bind(request, arrow_schema(df.schema), evolve(options, keep=kept), plan.model)
+def select_numbered(df: DataFrame, columns: Sequence[int]) -> DataFrame:
+    """Select columns by their positions, and name them c0, c1, ... for `mapInArrow`."""
+    names, travel_names = df.columns, column_names(len(columns))
+    counts = Counter(name.lower() for name in names)  # Spark may ignore case
+    if all(counts[names[index].lower()] == 1 for index in columns):
+        selected = [column(names[index]) for index in columns]
+    else:
+        # Equal names are told apart by renaming all columns, which takes Spark a second for 8,000.
+        numbered = column_names(len(names))
+        df = df.toDF(*numbered)
+        selected = [F.col(numbered[index]) for index in columns]
+    return df.select(
+        *(source.alias(name) for source, name in zip(selected, travel_names, strict=True))
+    )
 
 
-def _fields(df: DataFrame, plan: Plan) -> list[StructField]:
+def map_in_arrow(
+    df: DataFrame, function: Callable[[Batches], Batches], fields: Sequence[StructField]
+) -> DataFrame:
+    """Map a table's batches to batches of these fields, which the function names c0, c1, ..."""
+    travel_names = column_names(len(fields))
+    returns = StructType(
+        [
+            StructField(name, field.dataType, field.nullable, field.metadata)
+            for name, field in zip(travel_names, fields, strict=True)
+        ]
+    )
+    return df.mapInArrow(function, returns).toDF(*(field.name for field in fields))
+
+
+def _result_fields(df: DataFrame, plan: Plan) -> list[StructField]:
     return [df.schema.fields[index] for index in plan.keep] + output_fields(plan)
 
 
-def mapped_in_arrow(
-    df: DataFrame, function: Callable[[Batches], Batches], fields: Sequence[StructField]
-) -> DataFrame:
-    """Map a table's batches, whose columns are numbered both ways, to one of these fields."""
-    # mapInArrow looks columns up by name, both ways, and trips over dots and over equal names.
-    numbered = df.toDF(*numbers(len(df.columns)))
-    returns = StructType(
-        [
-            StructField(number, one.dataType, one.nullable, one.metadata)
-            for number, one in zip(numbers(len(fields)), fields, strict=True)
-        ]
-    )
-    return numbered.mapInArrow(function, returns).toDF(*(one.name for one in fields))
-
-
-def _by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
-    used = used_columns(plan)
-    names = tuple(df.columns[index] for index in used)
-    order = {index: position for position, index in enumerate(used)}
-    inputs = tuple(
-        evolve(one, sources=tuple(evolve(s, column=order[s.column]) for s in one.sources))
-        for one in plan.inputs
-    )
-    sent = evolve(plan, inputs=inputs, keep=())
+def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
+    read = read_columns(plan)
     fields = output_fields(plan)
-    udf = arrow_udf_of(column_scorer(sent, names), StructType(fields))
-    scored = _in_rows(df).withColumn(_SCORED, udf(*map(column, names)))
+    score = column_scorer(renumber(evolve(plan, keep=()), read))
+    udf = arrow_udf_of(score, StructType(fields))
+    arguments = [column(df.columns[index]) for index in read]
+    scored = _as_rows(df).withColumn(_SCORED, udf(*arguments))
     kept = [column(df.columns[index]) for index in plan.keep]
-    return scored.select(*kept, *(F.col(_SCORED)[one.name].alias(one.name) for one in fields))
+    outputs = [F.col(_SCORED)[field.name].alias(field.name) for field in fields]
+    return scored.select(*kept, *outputs)
 
 
-def _in_rows(df: DataFrame) -> DataFrame:
+def _as_rows(df: DataFrame) -> DataFrame:
     """Keep an Arrow UDF from Spark 4.3's columnar input, by a filter that every row passes.
 
-    The benchmark `carriers` has the columnar input take up to 1.8 times the CPU, and it fails on
-    MLlib's vectors ("UNSUPPORTED_DATATYPE"). It can't be set for one query; but a filter has rows
-    for its output, and of this one the optimizer doesn't see that it is always true.
+    In the benchmark `carriers` the columnar input uses up to 1.8 times the CPU, and it fails on
+    MLlib's vectors ("UNSUPPORTED_DATATYPE"). It can't be turned off for a single query, but a
+    filter outputs rows, and the optimizer doesn't see that this one is always true.
     """
-    try:  # not with a default of ours: where the setting is not set, that would be returned
+    try:  # without a default, because Spark returns a given default instead of its own
         columnar = df.sparkSession.conf.get(_COLUMNAR_INPUT) == "true"
-    except Exception:  # a Spark that has no such setting; Connect and classic have own errors
+    except Exception:  # this Spark has no such setting; Connect and classic raise different errors
         columnar = False
     if not columnar:
         return df
@@ -201,9 +204,9 @@ def _in_rows(df: DataFrame) -> DataFrame:
 
 def output_fields(plan: Plan) -> list[StructField]:
     """Return the columns that scoring adds, as Spark fields."""
-    return [StructField(one.name, spark_type(one.type), True) for one in plan.output_fields()]
+    return [StructField(field.name, spark_type(field.type), True) for field in plan.output_fields()]
 
 
 def column(name: str) -> Column:
-    """Return a column by its own name, dots and all."""
+    """Return a column by its own name, which may contain dots and backquotes."""
     return F.col("`" + name.replace("`", "``") + "`")

@@ -168,13 +168,11 @@ def _start(
     settings: Mapping[str, str],
     quiet: bool,
 ) -> SparkSession:
-    from pyspark import SparkContext
-
     builder = spark_session.builder.appName(app_name)
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         builder = builder.master(master)
     try:
-        if quiet and "PYSPARK_GATEWAY_PORT" not in os.environ and SparkContext._gateway is None:
+        if quiet and "PYSPARK_GATEWAY_PORT" not in os.environ:
             _start_quiet_context(master, app_name, settings)
         for key, value in settings.items():
             builder = builder.config(key, value)
@@ -194,17 +192,19 @@ def _why_not_started(master: str, error: Exception) -> str:
 
 
 def _start_quiet_context(master: str, app_name: str, settings: Mapping[str, str]) -> None:
+    """Start a context whose JVM logs as we set it; none where the JVM can't be launched so."""
     from pyspark import SparkConf, SparkContext
-    from pyspark.java_gateway import launch_gateway
 
-    conf = SparkConf(loadDefaults=False).setMaster(master).setAppName(app_name)
-    conf.setAll(list(settings.items()))
+    from tf2spark.spark.jvm import launch_jvm
+
+    def configure(conf: SparkConf) -> SparkConf:
+        return conf.setMaster(master).setAppName(app_name).setAll(list(settings.items()))
+
     with _stderr_filter() as descriptor, _own_logging():
-        gateway = launch_gateway(conf, popen_kwargs={"stderr": descriptor})  # type: ignore[no-untyped-call]
-    # The context reads spark-defaults.conf and the like itself, in the JVM that now runs.
-    SparkContext._ensure_initialized(gateway=gateway)
-    full = SparkConf(_jvm=SparkContext._jvm).setMaster(master).setAppName(app_name)
-    SparkContext(conf=full.setAll(list(settings.items())))
+        launched = launch_jvm(configure(SparkConf(loadDefaults=False)), descriptor)
+    if launched:
+        # With a JVM running, SparkConf() reads spark-defaults.conf and the like in it.
+        SparkContext(conf=configure(SparkConf()))
 
 
 @contextmanager

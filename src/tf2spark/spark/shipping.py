@@ -30,6 +30,7 @@ from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.plan.score import ModelRef
 from tf2spark.spark.hadoop import scheme_of
 from tf2spark.spark.memory_limit import memory_mib
+from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.session import runs_here
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
@@ -47,7 +48,7 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
     """
     cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
     model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
-    here = not _is_remote(spark) and runs_here(str(spark.sparkContext.master))
+    here = not is_connect(spark) and runs_here(str(spark.sparkContext.master))
     if here and scheme_of(model.path) is None:
         return model
     files = model.files or _entries(model.path, model.digest)
@@ -81,20 +82,15 @@ def _source(model: ModelRef, entry: FileEntry) -> str:
     return str(staged_copy(entry, located))
 
 
-def _is_remote(spark: SparkSession) -> bool:
-    """Say whether this is a Spark Connect session, whose server is anywhere."""
-    return type(spark).__module__.startswith("pyspark.sql.connect")
-
-
 def _session_id(spark: Any) -> str:
-    return str(spark.session_id if _is_remote(spark) else spark.sparkContext.applicationId)
+    return str(spark.session_id if is_connect(spark) else spark.sparkContext.applicationId)
 
 
 def _send_once(spark: SparkSession, path: str, *, pyfile: bool = False) -> None:
     session = _session_id(spark)
     if (session, path) in _sent:
         return
-    if _is_remote(spark):
+    if is_connect(spark):
         spark.addArtifacts(path, pyfile=pyfile, file=not pyfile)
     elif pyfile:
         spark.sparkContext.addPyFile(path)

@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from tf2spark.errors import OutputError
 from tf2spark.spark.hadoop import delete, exists, rename, resolve
+from tf2spark.spark.jvm import hadoop_path
 
 # The formats whose table is a folder of plain files. Others (delta, iceberg, jdbc, noop) have
 # commits of their own and are left to them.
@@ -92,7 +93,7 @@ def _beside(spark: SparkSession, path: str, purpose: str) -> str:
     """Name a new hidden sibling; readers of the parent folder pass hidden names by."""
     _, target = resolve(spark, path)
     hidden = f".{target.getName()}.{purpose}-{uuid.uuid4().hex[:12]}"
-    return str(spark._jvm.org.apache.hadoop.fs.Path(target.getParent(), hidden).toString())  # type: ignore[union-attr]
+    return str(hadoop_path(spark, target.getParent(), hidden).toString())
 
 
 def _move_into_place(spark: SparkSession, staged: str, path: str) -> None:

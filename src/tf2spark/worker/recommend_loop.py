@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
-from tf2spark.conversion.arrow_buffers import numbers, places
+from tf2spark.conversion.arrow_buffers import number_array, take_indices
 from tf2spark.conversion.rows import Array, RowsRefused
 from tf2spark.dtypes import from_code
-from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, for_columns
-from tf2spark.plan.score import Plan
+from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.session import CApiSession
-from tf2spark.worker.item_lists import Lists, lists_of
+from tf2spark.worker.item_lists import Lists, list_reader
 from tf2spark.worker.mapped_tables import mapped_table
 from tf2spark.worker.other_widths import whole_session, with_fallback
 from tf2spark.worker.score_loop import Runner, score_batches
@@ -27,25 +26,29 @@ Restricted = tuple[Lists | None, Lists | None]
 
 
 def recommend_batches(
-    plan: CatalogPlan, session: CApiSession, batches: Iterable[pa.RecordBatch], *, place: str = ""
+    plan: CatalogPlan,
+    session: CApiSession,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    place: str = "",
+    names: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Give every user of every batch its recommendations; arguments and errors are those of
     `score_batches`, whose loop this is: a user that can't be scored follows the plan's mode.
     """
     ids = mapped_table(Path(session.path), IDS_FILE).column(0)
+    runner = _runner(plan, session, session, ids)
+    yield from score_batches(
+        plan.users, session, batches, place=place, runner=runner, names=names
+    )
 
-    def make(narrow: Plan, used: list[int]) -> Runner:
-        return _runner(evolve(for_columns(plan, used), users=narrow), session, session, ids)
 
-    yield from score_batches(plan.users, session, batches, place=place, make_runner=make)
-
-
-def scores_of(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordBatch], Array]:
+def user_scorer(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordBatch], Array]:
     """Return the function from one user to the scores of all items: [items], for checks."""
-    if isinstance(plan.way, SplitPlan):
-        blocks = split_blocks(plan, plan.way, session)
+    if isinstance(plan.strategy, SplitPlan):
+        blocks = split_blocks(plan, plan.strategy, session)
     else:
-        blocks = whole_blocks(plan, plan.way, session, Path(session.path))
+        blocks = whole_blocks(plan, plan.strategy, session, Path(session.path))
 
     def scores(user: pa.RecordBatch) -> Array:
         try:
@@ -59,7 +62,7 @@ def scores_of(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordBat
 def _runner(plan: CatalogPlan, session: CApiSession, catalog: CApiSession, ids: pa.Array) -> Runner:
     """Return what scores users; `catalog` is the session whose folder has the items."""
     if plan.fallback is not None:
-        whole = evolve(plan, way=plan.fallback, fallback=None)
+        whole = evolve(plan, strategy=plan.fallback, fallback=None)
 
         def make_whole() -> Runner:
             return _runner(whole, whole_session(plan.users.model, session), session, ids)
@@ -67,12 +70,12 @@ def _runner(plan: CatalogPlan, session: CApiSession, catalog: CApiSession, ids: 
         return with_fallback(
             _runner(evolve(plan, fallback=None), session, session, ids), make_whole
         )
-    if isinstance(plan.way, SplitPlan):
-        blocks = split_blocks(plan, plan.way, session)
+    if isinstance(plan.strategy, SplitPlan):
+        blocks = split_blocks(plan, plan.strategy, session)
     else:
-        blocks = whole_blocks(plan, plan.way, session, Path(catalog.path))
-    excluded = lists_of(plan.exclude, ids) if plan.exclude else None
-    only = lists_of(plan.candidates, ids) if plan.candidates else None
+        blocks = whole_blocks(plan, plan.strategy, session, Path(catalog.path))
+    excluded = list_reader(plan.exclude, ids) if plan.exclude else None
+    only = list_reader(plan.candidates, ids) if plan.candidates else None
     finish = _finisher(plan, ids)
 
     def run(batch: pa.RecordBatch) -> list[pa.Array]:
@@ -152,9 +155,9 @@ def _finisher(plan: CatalogPlan, ids: pa.Array) -> Callable[[Array, Array, Array
     def finish(counts: Array, where: Array, scores: Array) -> pa.Array:
         offsets = np.zeros(len(counts) + 1, np.int32)
         np.cumsum(counts, out=offsets[1:])
-        items = ids.take(places(where)).cast(id_type)
-        fields = [items, numbers(scores, score_type)]
+        items = ids.take(take_indices(where)).cast(id_type)
+        fields = [items, number_array(scores, score_type)]
         structs = pa.StructArray.from_arrays(fields, fields=list(kind.value_type))
-        return pa.ListArray.from_arrays(numbers(offsets, pa.int32()), structs, type=kind)
+        return pa.ListArray.from_arrays(number_array(offsets, pa.int32()), structs, type=kind)
 
     return finish

@@ -6,14 +6,14 @@ and, with the fake session of `tf2spark.testing`, without TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-from attrs import Factory, define, evolve
+from attrs import Factory, define
 
-from tf2spark.conversion.arrow_buffers import places, repeated
-from tf2spark.conversion.from_arrow import copied_strings, feeder
+from tf2spark.conversion.arrow_buffers import repeated_text, take_indices
+from tf2spark.conversion.from_arrow import feeder, with_copied_strings
 from tf2spark.conversion.rows import (
     Feeder,
     Ints,
@@ -22,19 +22,17 @@ from tf2spark.conversion.rows import (
     RowsUneven,
     check_bytes,
 )
-from tf2spark.conversion.to_arrow import columner
+from tf2spark.conversion.to_arrow import column_builder
 from tf2spark.errors import RowCountError, RowError, RunError, shortened
-from tf2spark.plan.score import InputPlan, Plan
-from tf2spark.tensorflow_c.library import TensorFlowFailure
+from tf2spark.plan.score import InputPlan, Plan, read_columns
+from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.session import Session
 from tf2spark.tensorflow_c.tensor import Tensor
-from tf2spark.worker.batching import filled_up, groups, halves, picked, row_slices
+from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
 
 Piece = tuple[Ints, list[pa.Array]]
 Runner = Callable[[pa.RecordBatch], list[pa.Array]]
 """Rows that run together to their outputs; what can't be run so is raised (`_score_rows`)."""
-MakeRunner = Callable[[Plan, list[int]], Runner]
-"""Makes a runner for a plan of the used columns alone, and told which columns those are."""
 
 
 @define
@@ -56,16 +54,19 @@ def score_batches(
     batches: Iterable[pa.RecordBatch],
     *,
     place: str = "",
-    make_runner: MakeRunner | None = None,
+    runner: Runner | None = None,
+    names: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Score every row of every batch.
 
     Args:
-        plan: What to do; the batches have the columns that it was bound to.
+        plan: What to do; the batches have its columns in its order, under any names.
         session: The open model.
         batches: Any number of batches, of any size, empty ones included.
         place: Where the rows come from, for messages: " of partition 3".
-        make_runner: How rows become outputs; by one run of the model where None.
+        runner: How rows become outputs; by one run of the model where None.
+        names: The names of the columns that come out; the kept columns' names in the batches and
+            the outputs' own where None.
 
     Yields:
         For each batch one with the kept columns, the outputs and, in "permissive" mode, the error
@@ -77,67 +78,55 @@ def score_batches(
         RunError: TensorFlow failed, and no single row is the cause.
         RowCountError: Rows were lost or gained.
     """
-    score = batch_scorer(plan, session, make_runner)
+    score = batch_scorer(plan, session, runner)
     rows_before = 0
     for batch in batches:
         scored = score(batch, rows_before, place)
         rows_before += batch.num_rows
-        yield _with_kept(plan, batch, scored)
+        yield _with_kept(plan, batch, scored, names)
 
 
 def batch_scorer(
-    plan: Plan, session: Session, make_runner: MakeRunner | None = None
+    plan: Plan, session: Session, runner: Runner | None = None
 ) -> Callable[[pa.RecordBatch, int, str], Scored]:
     """Choose everything that can be chosen once, and return the function that scores a batch.
 
     Its arguments are the batch, the number of rows that came before it and the place for messages.
     """
-    used, narrow = _narrowed(plan)
-    run = make_runner(narrow, used) if make_runner else _runner(narrow, session)
+    run = runner or _runner(plan, session)
+    # Only these columns are copied where rows are scored apart. The driver has put them first
+    # (`traveling_columns`), so that they have the same indices here as in the batch.
+    front = list(range(1 + max(read_columns(plan), default=0)))
     kinds = [one.arrow for one in plan.outputs]
     failfast = plan.mode == "failfast"
 
     def score(batch: pa.RecordBatch, rows_before: int, place: str) -> Scored:
         pieces: list[Piece] = []
         reasons: dict[int, str] = {}
-        fed = batch.select(used)
-        for start, rows in row_slices(fed, narrow):
+        fed = batch.select(front)
+        for start, rows in row_slices(fed, plan):
             numbers = np.arange(start, start + rows)
             _score_rows(run, fed.slice(start, rows), numbers, pieces, reasons, failfast)
             if failfast and reasons:
                 row = min(reasons)
-                raise RowError(_failure(batch, row, rows_before + row, place, reasons[row]))
+                shown = _shown(plan, batch, row)
+                raise RowError(_failure(rows_before + row, place, shown, reasons[row]))
         _check_count(pieces, reasons, batch.num_rows, place)
         return Scored(_in_row_order(pieces, kinds, batch.num_rows), reasons)
 
     return score
 
 
-def _narrowed(plan: Plan) -> tuple[list[int], Plan]:
-    """Return the columns that are fed, and the plan for a batch of these alone.
-
-    So that rows that are run apart are picked from what the model sees, not from all that is kept.
-    """
-    # A batch without a column would have no rows either.
-    fed = {source.column for one in plan.inputs for source in one.sources}
-    used = sorted({*fed, *plan.beside}) or [0]
-    inputs = tuple(
-        evolve(one, sources=tuple(evolve(s, column=used.index(s.column)) for s in one.sources))
-        for one in plan.inputs
-    )
-    return used, evolve(plan, inputs=inputs)
-
-
 def _runner(plan: Plan, session: Session) -> Runner:
     """Return the function that feeds a slice, runs the model and returns the output columns."""
     feed = _feeds(plan)
-    columns = [columner(one) for one in plan.outputs]
+    columns = [column_builder(one) for one in plan.outputs]
     call = session.prepare(
         [name for one in plan.inputs for name in one.tensors], [one.tensor for one in plan.outputs]
     )
 
     def run(batch: pa.RecordBatch) -> list[pa.Array]:
-        whole = filled_up(batch, plan.fixed_rows or batch.num_rows)
+        whole = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
         fetched = zip(columns, call(feed(whole)), strict=True)
         made = [column(tensor, whole.num_rows) for column, tensor in fetched]
         return [column.slice(0, batch.num_rows) for column in made] if whole is not batch else made
@@ -172,7 +161,7 @@ def input_feeder(plan: Plan, one: InputPlan, limit_bytes: int | None) -> Feeder:
     if one.dtype.numpy is not None or not plan.model.copy_strings:
         return feed
     return lambda batch: tuple(
-        copied_strings(tensor) if tensor.dtype is one.dtype else tensor for tensor in feed(batch)
+        with_copied_strings(tensor) if tensor.dtype is one.dtype else tensor for tensor in feed(batch)
     )
 
 
@@ -196,7 +185,7 @@ def _score_rows(
         parts = [_without(refused, numbers, reasons)]
     except RowsUneven as uneven:
         # A batch that was filled up has keys beyond its end.
-        parts = groups(uneven.keys[:rows])
+        parts = rows_by_key(uneven.keys[:rows])
     except RowsTooLarge:
         parts = halves(rows)
     except TensorFlowFailure as failure:
@@ -210,7 +199,7 @@ def _score_rows(
         if failfast and reasons:
             return
         if len(part):
-            _score_rows(run, picked(batch, part), numbers[part], pieces, reasons, failfast)
+            _score_rows(run, select_rows(batch, part), numbers[part], pieces, reasons, failfast)
 
 
 def _without(refused: RowsRefused, numbers: Ints, reasons: dict[int, str]) -> Ints:
@@ -241,7 +230,7 @@ def _in_row_order(pieces: list[Piece], kinds: list[pa.DataType], rows: int) -> l
         return whole
     where = np.full(rows, -1)
     where[numbers] = np.arange(len(numbers))
-    return [column.take(places(where)) for column in whole]
+    return [column.take(take_indices(where)) for column in whole]
 
 
 def _concat(arrays: list[pa.Array]) -> pa.Array:
@@ -256,22 +245,27 @@ def _concat(arrays: list[pa.Array]) -> pa.Array:
         ) from None
 
 
-def _with_kept(plan: Plan, batch: pa.RecordBatch, scored: Scored) -> pa.RecordBatch:
+def _with_kept(
+    plan: Plan, batch: pa.RecordBatch, scored: Scored, names: Sequence[str] | None
+) -> pa.RecordBatch:
     columns = [batch.column(index) for index in plan.keep] + scored.columns
-    fields = [batch.schema.field(index) for index in plan.keep] + plan.output_fields()
-    columns += columns_beside(plan, scored, batch.num_rows)
-    out = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+    columns += error_and_model_columns(plan, scored, batch.num_rows)
+    if names is None:
+        fields = [batch.schema.field(index) for index in plan.keep] + plan.output_fields()
+        out = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+    else:
+        out = pa.RecordBatch.from_arrays(columns, names=names)
     if plan.mode == "dropmalformed" and scored.reasons:
-        out = out.take(places(np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons))))
+        out = out.take(take_indices(np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons))))
     return out
 
 
-def columns_beside(plan: Plan, scored: Scored, rows: int) -> list[pa.Array]:
+def error_and_model_columns(plan: Plan, scored: Scored, rows: int) -> list[pa.Array]:
     """Return the error column and the model column, as far as the plan has them."""
     columns = [] if plan.error_column is None else [_error_column(scored, rows)]
     if plan.model_column is not None:
         # Of the session that ran: sessions are kept by this digest, and files checked against it.
-        columns.append(repeated(plan.model.digest, rows))
+        columns.append(repeated_text(plan.model.digest, rows))
     return columns
 
 
@@ -282,8 +276,7 @@ def _error_column(scored: Scored, rows: int) -> pa.Array:
     return pa.array([scored.reasons.get(row) for row in range(rows)], pa.string())
 
 
-def _failure(batch: pa.RecordBatch, row: int, number: int, place: str, reason: str) -> str:
-    shown = _shown(batch, row)
+def _failure(number: int, place: str, shown: str, reason: str) -> str:
     return (
         f"row {number:,}{place}{shown} can't be scored: {reason}. "
         'mode="permissive" scores the other rows and gives the reason in a column, '
@@ -291,11 +284,10 @@ def _failure(batch: pa.RecordBatch, row: int, number: int, place: str, reason: s
     )
 
 
-def _shown(batch: pa.RecordBatch, row: int) -> str:
+def _shown(plan: Plan, batch: pa.RecordBatch, row: int) -> str:
     """Show a few plain values of a row, so that a person finds it again."""
-    shown = [
-        f"{field.name}={shortened(batch.column(index)[row].as_py(), 40)}"
-        for index, field in enumerate(batch.schema)
-        if pa.types.is_integer(field.type) or pa.types.is_string(field.type)
+    values = [
+        f"{shown.label}={shortened(batch.column(shown.column)[row].as_py(), 40)}"
+        for shown in plan.shown[:4]
     ]
-    return f" ({', '.join(shown[:4])})" if shown else ""
+    return f" ({', '.join(values)})" if values else ""

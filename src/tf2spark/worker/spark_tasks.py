@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from tf2spark.errors import Tf2SparkError
 from tf2spark.package.manifest import FileEntry
-from tf2spark.plan.score import ModelRef, Plan
+from tf2spark.plan.score import ModelRef, Plan, read_columns
 from tf2spark.tensorflow_c.session import CApiSession, Session
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.parquet_reader import ParquetTask, read_batches
-from tf2spark.worker.score_loop import batch_scorer, columns_beside, score_batches
+from tf2spark.worker.score_loop import batch_scorer, error_and_model_columns, score_batches
 from tf2spark.worker.task_start import begin_task
 
 if TYPE_CHECKING:
@@ -64,66 +64,62 @@ def _shipped(entry: FileEntry) -> Path:
     return Path(SparkFiles.get(entry.stored))
 
 
-def numbers(count: int) -> list[str]:
-    """Return the names under which columns travel through `mapInArrow`: c0, c1, ..."""
+def column_names(count: int) -> list[str]:
+    """Return the names under which columns travel through `mapInArrow`: c0, c1, ...
+
+    It looks columns up by name, both ways, and trips over dots and over equal names.
+    """
     return [f"c{index}" for index in range(count)]
 
 
-def partition_scorer(plan: Plan, names: tuple[str, ...]) -> Callable[[Batches], Batches]:
-    """Return the function for `DataFrame.mapInArrow`, whose columns are numbered both ways.
-
-    `names` are the own names of the columns that come in.
-    """
+def partition_scorer(plan: Plan) -> Callable[[Batches], Batches]:
+    """Return the function for `DataFrame.mapInArrow`, which names columns by `column_names`."""
 
     def score_partition(batches: Batches) -> Batches:
         begin_task()
-        yield from _scored(plan, names, batches)
+        yield from _score(plan, batches)
 
     return score_partition
 
 
-def _scored(plan: Plan, names: tuple[str, ...], batches: Batches) -> Batches:
-    named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
-    for scored in score_batches(plan, open_session(plan.model), named, place=_place()):
-        yield pa.RecordBatch.from_arrays(scored.columns, names=numbers(scored.num_columns))
+def _score(plan: Plan, batches: Batches) -> Batches:
+    names = column_names(len(plan.keep) + len(plan.output_fields()))
+    session = open_session(plan.model)
+    return score_batches(plan, session, batches, place=_place(), names=names)
 
 
-def file_scorer(
-    plan: Plan, names: tuple[str, ...], tasks: Sequence[ParquetTask]
-) -> Callable[[Batches], Batches]:
+def file_scorer(plan: Plan, tasks: Sequence[ParquetTask]) -> Callable[[Batches], Batches]:
     """Return the function for `mapInArrow` over numbers of `tasks`, each of which reads its files.
 
-    `names` are the own names of the columns that it reads.
+    The tasks' columns are those of the plan, in its order.
     """
 
     def score_files(batches: Batches) -> Batches:
         begin_task()
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                yield from _scored(plan, names, read_batches(tasks[number]))
+                yield from _score(plan, read_batches(tasks[number]))
 
     return score_files
 
 
-def partition_recommender(
-    plan: CatalogPlan, names: tuple[str, ...]
-) -> Callable[[Batches], Batches]:
+def partition_recommender(plan: CatalogPlan) -> Callable[[Batches], Batches]:
     """Return the function for `DataFrame.mapInArrow` that gives users their recommendations."""
 
     def recommend_partition(batches: Batches) -> Batches:
         from tf2spark.worker.recommend_loop import recommend_batches
 
         begin_task()
-        named = (pa.RecordBatch.from_arrays(one.columns, names=list(names)) for one in batches)
+        names = column_names(len(plan.users.keep) + len(plan.users.output_fields()))
         session = open_session(plan.users.model)
-        for found in recommend_batches(plan, session, named, place=_place()):
-            yield pa.RecordBatch.from_arrays(found.columns, names=numbers(found.num_columns))
+        yield from recommend_batches(plan, session, batches, place=_place(), names=names)
 
     return recommend_partition
 
 
-def column_scorer(plan: Plan, names: tuple[str, ...]) -> Columns:
+def column_scorer(plan: Plan) -> Columns:
     """Return the function for an `arrow_udf`: arrays in, one struct array of the outputs out."""
+    names = column_names(len(read_columns(plan)))
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         begin_task()
@@ -140,11 +136,11 @@ def struct_arrays(plan: Plan, session: Session, batches: Batches) -> Iterator[pa
         scored = score(batch, rows, place)
         rows += batch.num_rows
         columns = list(scored.columns)
-        columns += columns_beside(plan, scored, batch.num_rows)
+        columns += error_and_model_columns(plan, scored, batch.num_rows)
         yield pa.StructArray.from_arrays(columns, fields=plan.output_fields())
 
 
-def batches_of(arrays: Iterable[tuple[pa.Array, ...]], names: tuple[str, ...]) -> Batches:
+def batches_of(arrays: Iterable[tuple[pa.Array, ...]], names: Sequence[str]) -> Batches:
     for columns in arrays:
         # Spark hands a single column over bare.
         listed = [columns] if isinstance(columns, pa.Array) else list(columns)

@@ -1,0 +1,171 @@
+"""The JVM behind a classic Spark session: all that tf2spark uses of PySpark's private parts.
+
+PySpark's public interface reaches neither Hadoop's file systems nor a query's physical plan. What
+is used here has the same names in PySpark 3.5 to 4.3, on which it is tested. Each function says
+what it assumes and what happens in a release where that isn't so; a missing part raises a
+`SetupError` that names it, from `_private_part`, unless the function can do without.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyspark
+from py4j.protocol import Py4JError
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import DataFrame, SparkSession
+
+from tf2spark.errors import SetupError
+from tf2spark.spark.types import arrow_schema
+
+JavaError = Py4JError
+"""What py4j raises for an exception in the JVM."""
+
+
+def jvm(spark: SparkSession) -> Any:
+    """Return py4j's view of the JVM, through which Java's classes are reached by name.
+
+    Assumes `SparkSession._jvm`.
+
+    Raises:
+        SetupError: The session has none: it is one of Spark Connect, or of another PySpark.
+    """
+    return _private_part(spark, "_jvm")
+
+
+def hadoop_path(spark: SparkSession, *parts: Any) -> Any:
+    """Return Hadoop's Path of a URI, or of a parent and the name of its child."""
+    return jvm(spark).org.apache.hadoop.fs.Path(*parts)
+
+
+def hadoop_configuration(spark: SparkSession) -> Any:
+    """Return Hadoop's configuration with the settings of the session, and those of ``SET``.
+
+    Assumes `SparkSession._jsparkSession`, and Spark's `SessionState.newHadoopConf`.
+
+    Raises:
+        SetupError: The session has no JVM that can be reached so.
+    """
+    return _private_part(spark, "_jsparkSession").sessionState().newHadoopConf()
+
+
+def java_array(spark: SparkSession, java_class: Any, values: Sequence[Any]) -> Any:
+    """Return a Java array, for methods that take any number of arguments.
+
+    Assumes `SparkContext._gateway`.
+
+    Raises:
+        SetupError: The context has none.
+    """
+    array = _private_part(spark.sparkContext, "_gateway").new_array(java_class, len(values))
+    for index, value in enumerate(values):
+        array[index] = value
+    return array
+
+
+def query_execution(df: DataFrame) -> Any:
+    """Return Spark's `QueryExecution` of a DataFrame, which has its logical and physical plans.
+
+    Assumes `DataFrame._jdf`. Plans are no interface: their classes may differ in any release, so
+    callers take an error from them as "unknown".
+
+    Raises:
+        SetupError: The DataFrame has no JVM that can be reached so.
+    """
+    return _private_part(df, "_jdf").queryExecution()
+
+
+def status_store(spark: SparkSession) -> Any | None:
+    """Return where Spark keeps the metrics of its queries for the web page.
+
+    Assumes `SparkSession._jsparkSession`, and Spark's `SharedState.statusStore`. None where this
+    PySpark lacks one of them.
+    """
+    try:
+        return _private_part(spark, "_jsparkSession").sharedState().statusStore()
+    except (SetupError, Py4JError):
+        return None
+
+
+def executor_count(spark: SparkSession) -> int | None:
+    """Return how many executors are registered, which PySpark has no public way to tell.
+
+    Assumes `SparkContext._jsc`, and Spark's `SparkContext.getExecutorMemoryStatus`, which counts
+    the driver as well. None where this PySpark lacks one of them.
+    """
+    try:
+        status = _private_part(spark.sparkContext, "_jsc").sc().getExecutorMemoryStatus()
+        return int(status.size()) - 1
+    except (SetupError, Py4JError):
+        return None
+
+
+def scala_items(sequence: Any) -> Iterator[Any]:
+    """Iterate over a Scala sequence, which py4j doesn't take for a collection."""
+    return (sequence.apply(index) for index in range(sequence.size()))
+
+
+def collect_arrow(df: DataFrame) -> pa.Table:
+    """Return the rows of a DataFrame as an Arrow table.
+
+    PySpark has `DataFrame.toArrow` from 4.0 on. PySpark 3.5 has the same as the private
+    `_collect_as_arrow`, whose batches are numbered instead of named.
+
+    Raises:
+        SetupError: This PySpark has neither.
+    """
+    if hasattr(df, "toArrow"):
+        table = df.toArrow()
+    else:
+        schema = arrow_schema(df.schema)
+        batches = _private_part(df, "_collect_as_arrow")()
+        table = pa.Table.from_batches(batches) if batches else schema.empty_table()
+    return table.rename_columns(df.columns)
+
+
+def launch_jvm(conf: SparkConf, stderr: int) -> bool:
+    """Launch the driver's JVM, as a `SparkContext` would, with a stderr of its own.
+
+    Assumes ``pyspark.java_gateway.launch_gateway(conf, popen_kwargs)``, `SparkContext._gateway`
+    (None before there is a JVM) and ``SparkContext._ensure_initialized(gateway=...)``, after which
+    the next `SparkContext` uses this JVM.
+
+    Args:
+        conf: The settings that the JVM starts with.
+        stderr: The file descriptor that it writes to.
+
+    Returns:
+        False, with nothing launched, where one of these is missing or a JVM runs already. The
+        next `SparkContext` then launches its own, whose log goes to this process's stderr.
+    """
+    try:
+        from pyspark.java_gateway import launch_gateway
+    except ImportError:
+        return False
+    initialize = getattr(SparkContext, "_ensure_initialized", None)
+    takes_stderr = "popen_kwargs" in inspect.signature(launch_gateway).parameters
+    if initialize is None or not takes_stderr or getattr(SparkContext, "_gateway", True):
+        return False
+    gateway = launch_gateway(conf, popen_kwargs={"stderr": stderr})  # type: ignore[no-untyped-call]
+    initialize(gateway=gateway)
+    return True
+
+
+def _private_part(owner: Any, name: str) -> Any:
+    """Return a private attribute of one of PySpark's objects.
+
+    Raises:
+        SetupError: It isn't there, or None.
+    """
+    # Connect's classes raise an AttributeError of their own, with advice that doesn't apply here.
+    part = getattr(owner, name, None)
+    if part is None:
+        kind = f"{type(owner).__module__}.{type(owner).__qualname__}"
+        raise SetupError(
+            f"PySpark {pyspark.__version__} has no {name} in {kind}, through which tf2spark "
+            "reaches Spark's JVM: use a classic session (no Spark Connect) of PySpark 3.5 to 4.3"
+        )
+    return part
