@@ -1,3 +1,5 @@
+"""`contract_text`: what `inspect` prints and a notebook shows."""
+
 from __future__ import annotations
 
 from attrs import evolve
@@ -44,7 +46,7 @@ SavedModel    /models/ctr/42
   variables   3.3 MiB
   assets      vocabulary.txt
   warmup      10 requests
-  take care   PyFunc: runs Python
+  caution     PyFunc: runs Python
               RandomUniform: draws numbers
 
 signature serving_default  (tensorflow/serving/predict)
@@ -53,19 +55,19 @@ signature serving_default  (tensorflow/serving/predict)
   output  score  float32         unknown_rank  score:0"""
 
 
-def test_text_is_aligned_and_whole() -> None:
-    """Everything in the contract is in the text, in columns."""
+def test_text_is_aligned_and_complete() -> None:
+    """The text shows everything in the contract, in columns."""
     assert as_text(CONTRACT) == TEXT
 
 
 def test_contract_prints_itself() -> None:
-    """print(model.contract) and the notebook's rendering are these."""
+    """print(model.contract) and a notebook show the same text and HTML."""
     assert str(CONTRACT) == TEXT
     assert CONTRACT._repr_html_() == as_html(CONTRACT)
 
 
-def test_nothing_to_say_is_not_said() -> None:
-    """Facts that a model hasn't take no line, and a model without signatures says so."""
+def test_missing_facts_are_left_out() -> None:
+    """Facts that don't apply take no line, and a model without signatures says so."""
     bare = Contract("/m", None, ((),), (), ())
     assert as_text(bare).splitlines() == [
         "SavedModel   /m",
@@ -73,19 +75,19 @@ def test_nothing_to_say_is_not_said() -> None:
         "  graph      0 bytes, 0 nodes, 0 functions",
         "  variables  none",
         "",
-        "no signatures: feed and fetch tensors by their names (x:0)",
+        "no signatures: feed and fetch tensors by name (x:0)",
     ]
 
 
 def test_signature_without_inputs_says_so() -> None:
-    """A signature that takes nothing has a line that says it."""
-    one = evolve(CONTRACT.signatures[0], inputs=())
-    lines = as_text(evolve(CONTRACT, signatures=(one,))).splitlines()
+    """A signature without inputs has a line that says it."""
+    signature = evolve(CONTRACT.signatures[0], inputs=())
+    lines = as_text(evolve(CONTRACT, signatures=(signature,))).splitlines()
     assert lines[-2:] == ["  input   none", "  output  score  float32  unknown_rank  score:0"]
 
 
 def test_json_is_plain_values() -> None:
-    """Unknown sizes and ranks are null, and a composite input names all its tensors."""
+    """Unknown sizes and ranks are null, and a composite input lists all its tensors."""
     signature = as_json(CONTRACT)["signatures"]["serving_default"]
     assert signature["inputs"]["<x>"] == {
         "dtype": "float32",
@@ -105,6 +107,6 @@ def test_html_escapes_names() -> None:
 
 
 def test_sizes_are_readable() -> None:
-    """Sizes go up to the unit that keeps them short."""
+    """A size is written in the largest unit that fits."""
     sizes = [size_text(size) for size in (0, 1023, 1024, 5 * 1024**3, 3 * 1024**5)]
     assert sizes == ["0 bytes", "1,023 bytes", "1.0 KiB", "5.0 GiB", "3072.0 TiB"]

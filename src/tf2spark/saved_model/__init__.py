@@ -1,1 +1,1 @@
-"""What a SavedModel says and what it may run, read without TensorFlow."""
+"""What a SavedModel contains and what it may run, read without TensorFlow."""

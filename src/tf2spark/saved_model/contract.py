@@ -1,4 +1,4 @@
-"""What a SavedModel takes and gives: plain frozen values, read once on the driver."""
+"""The inputs and outputs of a SavedModel as frozen values, read once on the driver."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class TensorSpec:
     """One input or output of a signature.
 
     Attributes:
-        name: The key in the signature.
-        dtype: Its dtype (of the values, for sparse and ragged tensors).
+        name: Its key in the signature.
+        dtype: Its dtype; for sparse and ragged tensors, that of the values.
         shape: The shape of the whole tensor, batch dimension first.
         tensors: The graph tensors that carry it, as ``node:0``. Dense: one. Sparse: indices
             (int64 [nnz, rank]), values, dense shape (int64 [rank]). Ragged: the flat values,
             then the row splits from the outermost to the innermost.
         kind: "dense", "sparse" or "ragged".
-        parts: The signature keys that make up a composite tensor, where TF2 flattened it
-            (``x``, ``x_1``, ``x_2``); empty otherwise.
+        parts: The signature keys of a composite tensor that TF2 flattened (``x``, ``x_1``,
+            ``x_2``); empty otherwise.
         splits_dtype: The dtype of a ragged tensor's row splits.
     """
 
@@ -54,23 +54,23 @@ class Signature:
 
 @frozen
 class Contract:
-    """What a SavedModel takes and gives, and what a reader should know of it.
+    """What a SavedModel takes and returns, and what its user should know about it.
 
     Attributes:
         path: The folder that holds ``saved_model.pb``, or the package.
-        version: The number of the version folder, where the path given was a base path.
+        version: The number of the version folder; None where the path names the model itself.
         tag_sets: The tags of every MetaGraph in the file.
-        tags: The tags of the MetaGraph that is described here.
+        tags: The tags of the MetaGraph described here.
         signatures: Its signatures, sorted by name.
-        tensorflow_version: The TensorFlow that wrote it ("" where it doesn't say).
+        tensorflow_version: The TensorFlow version that wrote it ("" where unknown).
         graph_bytes: Size of ``saved_model.pb``.
-        variables_bytes: Size of the files under ``variables/``, of a package's weights too.
-        node_count: Nodes of the graph, function bodies included.
+        variables_bytes: Size of the files under ``variables/``, and of a package's weights.
+        node_count: Nodes of the graph, including function bodies.
         function_count: Functions in its library.
-        careful_ops: Ops a reader should know of, with the reason for each.
-        assets: Paths of the asset files below ``assets/``.
+        careful_ops: Ops that need attention, each with the reason.
+        assets: Paths of the asset files, relative to ``assets/``.
         warmup_requests: Requests in ``assets.extra/tf_serving_warmup_requests``, up to 1,000.
-        package: What the package says of itself; None for a plain SavedModel.
+        package: The manifest of a package; None for a plain SavedModel.
     """
 
     path: str

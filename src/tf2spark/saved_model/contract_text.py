@@ -1,9 +1,10 @@
-"""A contract as people and programs read it: text, JSON and HTML."""
+"""A contract written for people and programs: as text, JSON and HTML."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from tf2spark.dtypes import shape_text
@@ -17,19 +18,19 @@ def as_text(contract: Contract, signature: str | None = None) -> str:
     """Write a contract as aligned lines.
 
     Args:
-        contract: What is written.
-        signature: Only this signature; all of them by default.
+        contract: The contract.
+        signature: The only signature to show; all of them by default.
     """
-    head = [
-        ("package" if contract.package else "SavedModel", contract.path),
+    header = [
+        (_kind(contract), contract.path),
         *((f"  {name}", value) for name, value in _facts(contract)),
     ]
-    lines = _aligned(head)
-    for one in _chosen(contract, signature):
-        lines += ["", f"signature {one.name}  ({one.method_name or 'no method name'})"]
-        lines += _tensor_lines(one)
+    lines = _aligned(header)
+    for shown in _signatures(contract, signature):
+        lines += ["", f"signature {shown.name}  ({shown.method_name or 'no method name'})"]
+        lines += _tensor_lines(shown)
     if not contract.signatures:
-        lines += ["", "no signatures: feed and fetch tensors by their names (x:0)"]
+        lines += ["", "no signatures: feed and fetch tensors by name (x:0)"]
     return "\n".join(lines)
 
 
@@ -49,30 +50,34 @@ def as_json(contract: Contract, signature: str | None = None) -> dict[str, Any]:
         "assets": list(contract.assets),
         "warmup_requests": contract.warmup_requests,
         "package": None if contract.package is None else as_dict(contract.package),
-        "signatures": {one.name: _signature_json(one) for one in _chosen(contract, signature)},
+        "signatures": {
+            shown.name: _signature_json(shown) for shown in _signatures(contract, signature)
+        },
     }
 
 
 def as_html(contract: Contract) -> str:
-    """Write a contract as a piece of HTML, for notebooks."""
-    kind = "package" if contract.package else "SavedModel"
-    facts = [(kind, contract.path), *_facts(contract)]
-    parts = [_html_table(None, facts)]
-    for one in _chosen(contract, None):
+    """Write a contract as an HTML fragment, for notebooks."""
+    tables = [_html_table(None, [(_kind(contract), contract.path), *_facts(contract)])]
+    for signature in contract.signatures:
         header = ("", "name", "dtype", "shape", "tensor")
-        caption = f"signature {one.name} ({one.method_name or 'no method name'})"
-        rows = [("input", *_cells(spec)) for spec in one.inputs]
-        rows += [("output", *_cells(spec)) for spec in one.outputs]
-        parts.append(_html_table(header, rows, caption))
-    return "\n".join(parts)
+        caption = f"signature {signature.name} ({signature.method_name or 'no method name'})"
+        rows = [("input", *_cells(spec)) for spec in signature.inputs]
+        rows += [("output", *_cells(spec)) for spec in signature.outputs]
+        tables.append(_html_table(header, rows, caption))
+    return "\n".join(tables)
 
 
 def size_text(size_bytes: int) -> str:
-    """Write a size as people read it: ``1.2 MiB``."""
+    """Write a size in the largest unit that fits: ``1.2 MiB``."""
     size, unit = float(size_bytes), 0
     while size >= 1024 and unit < len(_UNITS) - 1:
         size, unit = size / 1024, unit + 1
     return f"{size_bytes:,} bytes" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
+
+
+def _kind(contract: Contract) -> str:
+    return "package" if contract.package else "SavedModel"
 
 
 def _facts(contract: Contract) -> list[tuple[str, str]]:
@@ -88,7 +93,7 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
         ("assets", ", ".join(contract.assets)),
         ("warmup", f"{contract.warmup_requests:,} requests" if contract.warmup_requests else ""),
         *(
-            ("take care" if not row else "", f"{op}: {why}")
+            ("" if row else "caution", f"{op}: {why}")
             for row, (op, why) in enumerate(contract.careful_ops)
         ),
     ]
@@ -98,26 +103,32 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
 def _package_facts(package: Manifest) -> Iterator[tuple[str, str]]:
     yield "made from", package.source
     if package.why_as_it_was is not None:
-        yield "compiled", f"no, it is packed as it was: {package.why_as_it_was}"
+        yield "compiled", f"no, packed unchanged: {package.why_as_it_was}"
     else:
         yield "compiled", f'signature "{package.signature}", by TensorFlow {package.tensorflow}'
-        yield "verified", verified_text(package)
+        yield "verified", _verified_text(package)
         for name, value in package.constants:
             yield "compiled in", f"{name} = {value}"
-    mapped_bytes = sum(one.size_bytes for one in package.files if one.path.startswith("weights/"))
     if package.weights:
-        yield "mapped", f"{len(package.weights)} tensors, {size_text(mapped_bytes)} shared a host"
+        yield "mapped", _mapped_text(package)
     yield "digest", package.digest
 
 
-def verified_text(package: Manifest) -> str:
-    """Say how a compiled model was held against the original."""
-    found = package.verified
-    if found is None:
+def _mapped_text(package: Manifest) -> str:
+    size = sum(file.size_bytes for file in package.files if file.path.startswith("weights/"))
+    count = len(package.weights)
+    tensors = "1 tensor" if count == 1 else f"{count} tensors"
+    return f"{tensors}, {size_text(size)}, shared by all processes of a host"
+
+
+def _verified_text(package: Manifest) -> str:
+    """Describe how a compiled model was compared with the original."""
+    verified = package.verified
+    if verified is None:
         return f"no: {package.not_verified}"
-    worst = max((apart for _, apart in found.differences), default=0.0)
-    apart = f"at most {worst:.1e} apart" if worst else "equal to the bit"
-    return f"{found.rows} rows, {found.inputs}: {apart} (tolerance {found.tolerance:g})"
+    largest = max((difference for _, difference in verified.differences), default=0.0)
+    result = f"differs by at most {largest:.1e}" if largest else "identical bits"
+    return f"{verified.rows} rows, {verified.inputs}: {result} (tolerance {verified.tolerance:g})"
 
 
 def _tags_text(tags: Sequence[str]) -> str:
@@ -131,14 +142,14 @@ def _graph_text(contract: Contract) -> str:
     )
 
 
-def _chosen(contract: Contract, signature: str | None) -> Iterable[Signature]:
-    return [one for one in contract.signatures if signature in (None, one.name)]
+def _signatures(contract: Contract, name: str | None) -> Iterable[Signature]:
+    return [signature for signature in contract.signatures if name in (None, signature.name)]
 
 
 def _tensor_lines(signature: Signature) -> list[str]:
     rows: list[tuple[str, ...]] = []
-    for word, specs in (("input", signature.inputs), ("output", signature.outputs)):
-        rows += [(f"  {word}", *_cells(spec)) for spec in specs] or [(f"  {word}", "none")]
+    for role, specs in (("input", signature.inputs), ("output", signature.outputs)):
+        rows += [(f"  {role}", *_cells(spec)) for spec in specs] or [(f"  {role}", "none")]
     return _aligned(rows)
 
 
@@ -148,8 +159,8 @@ def _cells(spec: TensorSpec) -> tuple[str, str, str, str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    count = max(map(len, rows))
-    widths = [max(len(row[at]) if at < len(row) else 0 for row in rows) for at in range(count)]
+    columns = zip_longest(*rows, fillvalue="")
+    widths = [max(map(len, column)) for column in columns]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
@@ -184,4 +195,5 @@ def _html_table(
 
 def _html_row(cells: Sequence[str], tag: str) -> str:
     style = ' style="text-align: left"'
-    return "<tr>" + "".join(f"<{tag}{style}>{html.escape(one)}</{tag}>" for one in cells) + "</tr>"
+    written = (f"<{tag}{style}>{html.escape(cell)}</{tag}>" for cell in cells)
+    return f"<tr>{''.join(written)}</tr>"

@@ -1,6 +1,7 @@
-"""The files of a SavedModel: finding the folder, and what can be told without reading the graph.
+"""The files of a SavedModel: finding its folder, and checks that need no look into the graph.
 
-Layout: ``tensorflow/cc/saved_model/constants.h``; version folders as TensorFlow Serving has them.
+The layout is that of ``tensorflow/cc/saved_model/constants.h``, version folders are those of
+TensorFlow Serving.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
     """Find the folder that holds ``saved_model.pb``, or a package.
 
     Args:
-        path: A SavedModel, a package, or a folder of version folders named by integers.
-        version: The version to use; the largest where None.
+        path: A SavedModel, a package, or a base path whose version folders are named by integers.
+        version: The version to use; None for the largest.
 
     Returns:
-        The folder, and the version where `path` is a folder of versions.
+        The folder, and its version; None where `path` is the model itself.
 
     Raises:
-        ModelNotFoundError: There is nothing at `path`, or no such version.
-        ModelError: What is there can't be used.
+        ModelNotFoundError: There is no model at `path`, or no such version.
+        ModelError: The model is in a form that can't be read, or `version` doesn't apply.
     """
     folder = _local(os.fspath(path))
     if not folder.exists():
         raise ModelNotFoundError(f'there is no SavedModel at "{path}": no such folder')
     if not folder.is_dir():
-        whole = f'; give its folder, "{folder.parent}"' if folder.name == GRAPH_FILE else ""
-        raise ModelNotFoundError(f'a SavedModel is a folder, and "{path}" is a file{whole}')
+        hint = f'; pass its folder, "{folder.parent}"' if folder.name == GRAPH_FILE else ""
+        raise ModelNotFoundError(f'a SavedModel is a folder, but "{path}" is a file{hint}')
     if _is_model(folder):
         if version is not None:
             raise ModelError(
                 f'version={version} was given, but "{path}" is a model itself; '
-                "leave version out, or give the folder that holds the version folders"
+                "omit version, or pass the folder that contains the version folders"
             )
         return folder, None
     _check_other_forms(folder)
@@ -65,8 +66,8 @@ def _local(path: str) -> Path:
         path = "/" + path[len("file:") :].lstrip("/")
     elif scheme:
         raise ModelError(
-            f'"{path}" is on {scheme[1]}://, which is read through a Spark session: open it with '
-            "tf2spark.SavedModel while one is active"
+            f'"{path}" is on {scheme[1]}://, which can only be read through a Spark session: open '
+            "it with tf2spark.SavedModel while a session is active"
         )
     return Path(os.path.abspath(os.path.expanduser(path)))
 
@@ -74,13 +75,13 @@ def _local(path: str) -> Path:
 def _check_other_forms(folder: Path) -> None:
     if (folder / _TEXT_FILE).is_file():
         raise ModelError(
-            f'"{folder}" holds {_TEXT_FILE}, the text form, which is not supported; load it in '
-            "Python with TensorFlow and save it again, which writes saved_model.pb"
+            f'"{folder}" contains {_TEXT_FILE}, the text format, which is not supported; load the '
+            "model in Python with TensorFlow and save it again, which writes saved_model.pb"
         )
     if (folder / _CHUNKED_FILE).is_file():
         raise ModelError(
-            f'"{folder}" holds {_CHUNKED_FILE}, the form in chunks (for graphs over 2 GB), which '
-            "is not supported; save it again without experimental_image_format"
+            f'"{folder}" contains {_CHUNKED_FILE}, the chunked format for graphs over 2 GB, which '
+            "is not supported; save the model again without experimental_image_format"
         )
 
 
@@ -92,25 +93,25 @@ def _find_version(base: Path, version: int | None) -> tuple[Path, int]:
     }
     if not versions:
         raise ModelNotFoundError(
-            f'"{base}" is not a SavedModel: it holds no {GRAPH_FILE}, and no version folders '
+            f'"{base}" is not a SavedModel: it contains neither {GRAPH_FILE} nor version folders '
             "named by integers"
         )
     chosen = max(versions) if version is None else version
     if chosen not in versions:
-        there = ", ".join(map(str, sorted(versions)))
-        raise ModelNotFoundError(f'"{base}" has no version {chosen}; it has {there}')
+        available = ", ".join(map(str, sorted(versions)))
+        raise ModelNotFoundError(f'"{base}" has no version {chosen}; it has {available}')
     folder = versions[chosen]
     if not _is_model(folder):
         _check_other_forms(folder)
-        hint = "the largest number there; " if version is None else ""
+        hint = "the largest version; " if version is None else ""
         raise ModelError(
-            f'version folder "{folder}" holds no {GRAPH_FILE} ({hint}is it still being copied?)'
+            f'version folder "{folder}" has no {GRAPH_FILE} ({hint}is it still being copied?)'
         )
     return folder, chosen
 
 
 def check_variables(folder: Path) -> None:
-    """Make sure that the files of the variables are all there.
+    """Check that all files of the variables exist.
 
     Raises:
         ModelError: The index or a data file is missing.
@@ -118,35 +119,35 @@ def check_variables(folder: Path) -> None:
     variables = folder / "variables"
     if not (variables / "variables.index").is_file():
         raise ModelError(
-            f'the graph of "{folder}" has variables, but there is no variables/variables.index; '
-            "was only a part of the model copied?"
+            f'the graph of "{folder}" has variables, but variables/variables.index is missing; '
+            "was the model copied only in part?"
         )
-    shards = [m for m in (_SHARD.fullmatch(each.name) for each in variables.iterdir()) if m]
-    expected = {int(shard[2]) for shard in shards} or {1}
-    names = {f"variables.data-{i:05d}-of-{count:05d}" for count in expected for i in range(count)}
+    shards = [match for file in variables.iterdir() if (match := _SHARD.fullmatch(file.name))]
+    counts = {int(shard[2]) for shard in shards} or {1}
+    names = {f"variables.data-{i:05d}-of-{count:05d}" for count in counts for i in range(count)}
     missing = sorted(names - {shard[0] for shard in shards})
     if missing:
         raise ModelError(
-            f'"{folder}" is not complete: variables/{missing[0]} is missing'
+            f'"{folder}" is incomplete: variables/{missing[0]} is missing'
             + (f", and {len(missing) - 1} more" if len(missing) > 1 else "")
         )
 
 
 def files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every file below a folder with its relative path, sorted."""
-    found = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
-    yield from sorted((path.relative_to(folder).as_posix(), path) for path in found)
+    """Yield the relative path and the path of every file in a folder tree, sorted."""
+    paths = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    yield from sorted((path.relative_to(folder).as_posix(), path) for path in paths)
 
 
 def size_bytes(folder: Path) -> int:
-    """Return the size of all files below a folder; 0 where there is none."""
+    """Return the total size of the files in a folder tree; 0 where there is no such folder."""
     return sum(path.stat().st_size for _, path in files(folder))
 
 
 def digest(folder: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 (hex) over path, size and content of every file of a SavedModel.
+    """Return the SHA-256 (hex) over the path, size and content of every file of a SavedModel.
 
-    Within a process it is computed once, as long as no file changes its size or time.
+    A process computes it once, until the size or modification time of a file changes.
     """
     root = Path(folder)
     stats = [(name, path, path.stat()) for name, path in files(root)]
@@ -164,8 +165,8 @@ def digest(folder: str | os.PathLike[str]) -> str:
 def count_warmup_requests(folder: Path) -> int:
     """Count the records of ``assets.extra/tf_serving_warmup_requests``, at most 1,000.
 
-    TFRecord framing (``tensorflow/core/lib/io/record_writer.h``): uint64 length, uint32 CRC, the
-    data, uint32 CRC. A record that is cut off ends the count.
+    A TFRecord (``tensorflow/core/lib/io/record_writer.h``) is a uint64 length, a uint32 CRC, the
+    data, and another uint32 CRC. A truncated record ends the count.
     """
     path = folder / "assets.extra" / "tf_serving_warmup_requests"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The list of ops that a model may run (``safe_ops.txt``), and why the others are refused."""
+"""The allow-list of ops (``safe_ops.txt``), and why all other ops are refused."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ _ALLOWED = "allowed"
 
 def reason_refused(op: str) -> str | None:
     """Return why an op of this name is refused; None where the list allows it."""
-    return None if op in _sections()[_ALLOWED] else refused().get(op, UNKNOWN)
+    return None if op in _ops_by_title()[_ALLOWED] else refused_ops().get(op, UNKNOWN)
 
 
 @cache
-def refused() -> dict[str, str]:
-    """Return the ops that are known and refused, each with the reason."""
-    return {op: why for why, ops in _sections().items() if why != _ALLOWED for op in ops}
+def refused_ops() -> dict[str, str]:
+    """Return the ops known to be unsafe, each with the reason."""
+    sections = _ops_by_title().items()
+    return {op: reason for reason, ops in sections if reason != _ALLOWED for op in ops}
 
 
 @cache
-def _sections() -> dict[str, frozenset[str]]:
-    text = (resources.files("tf2spark") / "safe_ops.txt").read_text(encoding="utf-8")
+def _ops_by_title() -> dict[str, frozenset[str]]:
+    text = (resources.files("tf2spark.saved_model") / "safe_ops.txt").read_text(encoding="utf-8")
     sections: dict[str, set[str]] = {}
     title = ""
     for line in text.splitlines():

@@ -1,7 +1,9 @@
 """Which ops a model may run.
 
-A SavedModel is a program: TensorFlow's ops can read and write files, call out and run Python. So
-every op that loading and scoring would reach is held against a list before anything runs.
+A SavedModel is a program: TensorFlow's ops can read and write files, open connections and run
+Python. So every op that loading and scoring would reach is checked against an allow-list before
+anything runs. The checks assume that an attacker wrote the graph: what an op reaches, not what
+exporters usually write, decides.
 """
 
 from __future__ import annotations
@@ -9,177 +11,219 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
-from typing import Any
 
+from attrs import frozen
 from google.protobuf.message import DecodeError
 
 from tf2spark.errors import UnsafeModelError
 from tf2spark.saved_model import op_allow_list
-from tf2spark.saved_model.protos import GraphDef
-from tf2spark.saved_model.reachable_nodes import Scope, function_names, loader_runs, user_run, walk
+from tf2spark.saved_model.protos import GraphDef, MetaGraph, NodeMessage
+from tf2spark.saved_model.reachable_nodes import (
+    NodeContext,
+    function_names,
+    loader_runs,
+    user_run,
+    walk,
+)
 
-_SHOWN = 8
+_SHOWN_REFUSALS = 8
+# DataType in tensorflow/core/framework/types.proto.
 _RESOURCE, _STRING = 20, 7
+# PrintV2 treats any other output_stream ("file:///...") as a file to append to.
 _LOGS = frozenset({b"", b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"})
-_TABLE_FILES = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
-# Ops that could make the handle of any resource out of bytes, and the attribute that says so.
+_TABLE_FILE_OPS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
+# Ops that can make bytes into the handle of a resource, with the attribute that says so. A forged
+# handle could name any resource of the session, past every check of how the graph passes it on.
 _HANDLE_TYPES = {"Const": "dtype", "ParseTensor": "out_type"}
-_RESTORES = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
-# The first byte of each field that a serialised GraphDef can begin with.
-_GRAPH_STARTS = (b"\x0a", b"\x12", b"\x18", b"\x22")
-_C_STRINGS = frozenset({"StringLower", "StringUpper"})
-# A table, queue or variable that an op fills outlives the run, and so do strings it was given.
-_KEEPERS = re.compile(
+_RESTORE_OPS = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
+# The first byte of each field that can begin a serialized GraphDef (fields 1 to 4).
+_GRAPH_FIRST_BYTES = (b"\x0a", b"\x12", b"\x18", b"\x22")
+_C_STRING_OPS = frozenset({"StringLower", "StringUpper"})
+# These ops fill a table, queue or variable, which outlives the run, and with it the strings stored.
+_KEEPING_OPS = re.compile(
     "Assign|AssignVariableOp|InitializeTable(V2)?|LookupTable(Insert|Import)(V2)?"
     "|QueueEnqueue(Many)?(V2)?|(Map|OrderedMap)?Stage|BarrierInsertMany|MakeIterator"
     "|AddSparseToTensorsMap|AddManySparseToTensorsMap"
     "|(Resource)?Scatter(Nd)?Update|(Resource)?StridedSliceAssign"
 )
+_SET_BY_CALLER = b"(set by the caller)"
+
+
+@frozen
+class _Refusal:
+    """A refused op: the node that names it, the reason, and the path of functions to the node."""
+
+    op: str
+    node_name: str
+    reason: str
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f'  {" → ".join(self.path)} → {self.op} "{self.node_name}": {self.reason}'
 
 
 def check(
-    meta_graph: Any,
+    meta_graph: MetaGraph,
     fetches: Iterable[str],
     feeds: Iterable[str] = (),
     *,
     allow_ops: Collection[str] = (),
 ) -> None:
-    """Make sure that loading the model and fetching `fetches` runs only allowed ops.
+    """Check that loading the model and fetching `fetches` runs only allowed ops.
 
     Args:
-        meta_graph: The MetaGraph, as `tf2spark.saved_model.reader.read` gives it.
-        fetches: Names of tensors or nodes that will be fetched.
-        feeds: Names of tensors that will be fed; nothing above them runs.
+        meta_graph: The MetaGraph, as returned by `tf2spark.saved_model.reader.read`.
+        fetches: Names of the tensors or nodes to fetch.
+        feeds: Names of the tensors to feed; nodes upstream of them don't run.
         allow_ops: Ops that the user vouches for.
 
     Raises:
-        UnsafeModelError: It reaches others; the message has the way to each.
+        UnsafeModelError: The model reaches other ops; the message has the path to each.
         ModelError: A fetch isn't in the graph.
     """
     runs = [*loader_runs(meta_graph), user_run(meta_graph, fetches, feeds)]
-    found: dict[tuple[str, str], str] = {}
-    for node, scope in walk(meta_graph, runs):
-        for op, name, why, path in _refusals(node, scope):
-            if op not in allow_ops:
-                found.setdefault((op, why), _line(op, name, why, path))
-    if found:
-        raise UnsafeModelError(_message(sorted({op for op, _ in found}), list(found.values())))
+    # Of the nodes refused for the same op and reason, the first is reported.
+    refusals: dict[tuple[str, str], _Refusal] = {}
+    for node, context in walk(meta_graph, runs):
+        for refusal in _refusals(node, context):
+            if refusal.op not in allow_ops:
+                refusals.setdefault((refusal.op, refusal.reason), refusal)
+    if refusals:
+        raise UnsafeModelError(_message(list(refusals.values())))
 
 
-def retains_strings(meta_graph: Any, fetches: Iterable[str], feeds: Iterable[str] = ()) -> bool:
-    """Tell whether fed strings must be copies: views of them would be read beyond run or end.
+def retains_strings(
+    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str] = ()
+) -> bool:
+    """Say whether strings must be fed as copies, because views of them would be read too far.
 
-    Beyond the run by ops that keep them (in a table, queue or variable), as the bytes of a view
-    are gone by then; beyond their end by kernels that look for a zero byte after them.
+    An op that keeps a string (in a table, queue or variable) reads the view after the run, when
+    its bytes are gone. A kernel that expects a zero byte at the end reads past the view.
     """
     run = user_run(meta_graph, fetches, feeds)
     nodes = (node for node, _ in walk(meta_graph, [run]))
     return any(
-        (_KEEPERS.fullmatch(node.op) and _has_strings(node)) or _reads_c_strings(node)
+        (_KEEPING_OPS.fullmatch(node.op) and _may_take_strings(node)) or _reads_c_strings(node)
         for node in nodes
     )
 
 
-def _reads_c_strings(node: Any) -> bool:
-    # With an encoding, string_upper_op.cc and string_lower_op.cc read from c_str() to a zero byte;
-    # string_to_number_op.cc does it in its error message, which would show another row's text.
+def _reads_c_strings(node: NodeMessage) -> bool:
+    # With an encoding, string_upper_op.cc and string_lower_op.cc read from c_str() to a zero byte.
+    # string_to_number_op.cc does so in its error message, which would show text of another row.
     if node.op == "StringToNumber":
         return True
-    return node.op in _C_STRINGS and "encoding" in node.attr and bool(node.attr["encoding"].s)
+    return node.op in _C_STRING_OPS and "encoding" in node.attr and bool(node.attr["encoding"].s)
 
 
-def _has_strings(node: Any) -> bool:
-    # Without a dtype of its own (MakeIterator), or with one that the caller of a function fills in.
+def _may_take_strings(node: NodeMessage) -> bool:
+    # True as well for ops that state no dtype (MakeIterator), and inside a function whose caller
+    # sets the dtype: both can turn out to be string.
     values = [node.attr[key] for key in node.attr if not key.startswith("_")]
-    known = [value for value in values if value.type or value.list.type]
-    return not known or any(
+    typed = [value for value in values if value.type or value.list.type]
+    return not typed or any(
         value.placeholder or _STRING in (value.type, *value.list.type) for value in values
     )
 
 
-def _line(op: str, name: str, why: str, path: tuple[str, ...]) -> str:
-    return f'  {" → ".join(path)} → {op} "{name}": {why}'
-
-
-def _message(ops: list[str], lines: list[str]) -> str:
-    more = [f"  and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+def _message(refusals: list[_Refusal]) -> str:
+    hidden = len(refusals) - _SHOWN_REFUSALS
+    ops = sorted({refusal.op for refusal in refusals})
     names = ", ".join(f'"{op}"' for op in ops)
     flags = " ".join(f"--allow-op {op}" for op in ops)
     return "\n".join(
         [
             "the model would run ops that are not allowed:",
-            *lines[:_SHOWN],
-            *more,
+            *map(str, refusals[:_SHOWN_REFUSALS]),
+            *([f"  and {hidden} more"] if hidden > 0 else []),
             f"if you trust this model, allow them: allow_ops=[{names}] "
             f"(on the command line: {flags})",
         ]
     )
 
 
-def _refusals(node: Any, scope: Scope) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
-    """Yield op, node, reason and path of what is wrong with a node and with what it holds."""
-    why = _condition(node, scope) or op_allow_list.reason_refused(node.op)
-    if why == op_allow_list.UNKNOWN and node.op in scope.functions:
-        why = None  # a call of a function by its name
-    if node.op in _RESTORES and scope.origin(node.input[0]) == "checkpoint":
-        why = None  # the loader's own: it fills the model's variables
-    if why is not None:
-        yield node.op, node.name, why, scope.path
-    for name in function_names(node)[1:]:
-        # A primitive op can stand where a function is called for.
-        if name not in scope.functions and name in op_allow_list.refused():
-            yield name, node.name, op_allow_list.refused()[name], scope.path
+def _refusals(node: NodeMessage, context: NodeContext) -> Iterator[_Refusal]:
+    """Yield a refusal for a node's own op, and for each op that its attributes name or contain."""
+    reason = _unsafe_use(node, context) or op_allow_list.reason_refused(node.op)
+    if reason == op_allow_list.UNKNOWN and node.op in context.functions:
+        reason = None  # a call of a function by its name; its body is checked like any other
+    if node.op in _RESTORE_OPS and context.origin(node.input[0]) == "checkpoint":
+        reason = None  # the loader's own restore op, which may read the model's variables only
+    if reason is not None:
+        yield _Refusal(node.op, node.name, reason, context.path)
+    yield from _refused_function_names(node, context)
     if node.op == "Const":
-        yield from _hidden(node, scope.path)
+        yield from _refused_in_constant(node, context.path)
 
 
-def _condition(node: Any, scope: Scope) -> str | None:
-    """Return why an allowed op is refused with these attributes or inputs."""
-    why = None
-    if node.op == "PrintV2" and _literal(node, "output_stream") not in _LOGS:
-        why = "prints into a file"
-    elif node.op in _TABLE_FILES and scope.origin(node.input[1]) != "asset":
-        why = "reads a file that is not one of the model's own assets"
-    elif node.op == "FixedUnigramCandidateSampler" and _literal(node, "vocab_file"):
-        why = "reads a file"
+def _refused_function_names(node: NodeMessage, context: NodeContext) -> Iterator[_Refusal]:
+    # TensorFlow accepts the name of a primitive op wherever an op takes a function: a While whose
+    # body is "WriteFile" writes a file although no node of the graph has that op.
+    for name in function_names(node)[1:]:
+        reason = op_allow_list.refused_ops().get(name)
+        if reason is not None and name not in context.functions:
+            yield _Refusal(name, node.name, reason, context.path)
+
+
+def _unsafe_use(node: NodeMessage, context: NodeContext) -> str | None:
+    """Return why an op that is safe by name is refused with these attributes or inputs."""
+    reason = None
+    if node.op == "PrintV2" and _string_attr(node, "output_stream") not in _LOGS:
+        reason = "prints to a file"
+    elif node.op in _TABLE_FILE_OPS and context.origin(node.input[1]) != "asset":
+        # The contents of any text file could be looked up through the table, line by line.
+        reason = "reads a file that is not one of the model's own assets"
+    elif node.op == "FixedUnigramCandidateSampler" and _string_attr(node, "vocab_file"):
+        reason = "reads a file"
     elif node.op in ("DecodeProtoV2", "EncodeProto"):
-        source = _literal(node, "descriptor_source")
+        # Anything but a built-in or inline descriptor is the path of a file.
+        source = _string_attr(node, "descriptor_source")
         if source not in (b"", b"local://") and not source.startswith(b"bytes://"):
-            why = "reads a file"
-    elif node.op in _HANDLE_TYPES and _type(node, _HANDLE_TYPES[node.op]) == _RESOURCE:
-        why = "makes the handle of a resource out of bytes"
-    return why
+            reason = "reads a file"
+    elif node.op in _HANDLE_TYPES and _may_be_resource(node, _HANDLE_TYPES[node.op]):
+        reason = "makes bytes into the handle of a resource"
+    return reason
 
 
-def _literal(node: Any, attribute: str) -> bytes:
-    """Return a string attribute; one that the function's caller fills in is never trusted."""
-    if attribute not in node.attr:
+def _string_attr(node: NodeMessage, name: str) -> bytes:
+    """Return a string attribute, b"" where it is left out.
+
+    In a function's body an attribute can be a placeholder that each caller fills in. Its own value
+    is empty then, and would pass for a safe default; so it counts as a value that is never safe.
+    """
+    if name not in node.attr:
         return b""
-    value = node.attr[attribute]
-    return b"(set by the caller)" if value.placeholder else bytes(value.s)
+    value = node.attr[name]
+    return _SET_BY_CALLER if value.placeholder else bytes(value.s)
 
 
-def _type(node: Any, attribute: str) -> int:
-    return int(node.attr[attribute].type) if attribute in node.attr else 0
+def _may_be_resource(node: NodeMessage, name: str) -> bool:
+    if name not in node.attr:
+        return False
+    value = node.attr[name]
+    return bool(value.placeholder) or value.type == _RESOURCE
 
 
-def _hidden(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
-    """Yield the refused ops of GraphDefs that hide in a string constant.
+def _refused_in_constant(node: NodeMessage, path: tuple[str, ...]) -> Iterator[_Refusal]:
+    """Yield the refused ops of GraphDefs that are hidden in a string constant.
 
-    Any bytes can look like a GraphDef, so only ops that are known to be refused count.
+    Ops such as DatasetFromGraph run a serialized graph. A user who allows one of them should still
+    see what that graph does. Any bytes can parse as a GraphDef, so unknown ops don't count here:
+    a vocabulary must not be refused because some of its words look like a graph.
     """
     if "value" not in node.attr:
         return
     path = (*path, f'the graph inside "{node.name}"')
     for value in node.attr["value"].tensor.string_val:
-        if not value.startswith(_GRAPH_STARTS) or len(value) < 8:
+        if not value.startswith(_GRAPH_FIRST_BYTES) or len(value) < 8:
             continue
         try:
             graph = GraphDef.FromString(value)
         except DecodeError:
             continue
-        for inner in chain(graph.node, *(each.node_def for each in graph.library.function)):
-            if inner.op in op_allow_list.refused():
-                yield inner.op, inner.name, op_allow_list.refused()[inner.op], path
+        bodies = (function.node_def for function in graph.library.function)
+        for inner in chain(graph.node, *bodies):
+            if reason := op_allow_list.refused_ops().get(inner.op):
+                yield _Refusal(inner.op, inner.name, reason, path)
             if inner.op == "Const":
-                yield from _hidden(inner, path)
+                yield from _refused_in_constant(inner, path)

@@ -1,24 +1,34 @@
-"""TensorFlow's protobuf messages, as far as tf2spark reads and writes them, in a table of our own.
+"""TensorFlow's protobuf messages, as far as tf2spark reads and writes them, defined by a table.
 
 TensorFlow's Python takes seconds to import and registers its messages in protobuf's default pool.
-This table lives in a pool of its own, so both can be in one process, and it is compiled at import
-(a millisecond), so that no generated module ties us to one version of protobuf. What the table
-leaves out is kept by protobuf as unknown fields and costs nothing.
+The messages here live in a pool of their own, so both can be in one process. They are built when
+this module is imported (in a millisecond), so no generated module ties tf2spark to one version of
+protobuf. Protobuf keeps the fields that the table omits as unknown fields, at no cost.
 
 Field numbers are those of TensorFlow's ``tensorflow/core/protobuf/{saved_model, meta_graph, saver,
 saved_object_graph, trackable_object_graph, struct}.proto`` and ``tensorflow/core/framework/{graph,
-node_def, function, op_def, attr_value, tensor, tensor_shape, versions}.proto``. Enums are read as
-int32, which is how they travel.
+node_def, function, op_def, attr_value, tensor, tensor_shape, versions}.proto``. Enums are read
+as int32, which has the same encoding.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-# One message a paragraph: its name, then "number name type" for each field; "*" is repeated,
-# "<T>" a map from string to T.
+# Protobuf makes message classes at runtime, so type checkers know nothing of their fields. These
+# names say which message is meant: one of the classes below, or TensorFlow's own of the same name.
+MetaGraph: TypeAlias = Any  # MetaGraphDef
+GraphMessage: TypeAlias = Any  # GraphDef
+NodeMessage: TypeAlias = Any  # NodeDef
+FunctionMessage: TypeAlias = Any  # FunctionDef
+AttrMessage: TypeAlias = Any  # AttrValue
+SignatureMessage: TypeAlias = Any  # SignatureDef
+TensorInfoMessage: TypeAlias = Any  # TensorInfo
+
+# One paragraph per message: its name, then "number name type" for each field. "*" marks a repeated
+# field, "<T>" a map from string to T.
 _TABLE = """
 SavedModel
 1 saved_model_schema_version int64
@@ -221,7 +231,9 @@ PairValue
 2 value StructuredValue
 """
 
-_PACKAGE = "tf2spark.saved_model.reader"
+# A namespace within the pool; it never leaves this process.
+_PACKAGE = "tf2spark"
+_FILE_NAME = "tf2spark/savedmodel.proto"
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
     "string": _Field.TYPE_STRING,
@@ -253,14 +265,12 @@ def _add_field(message: Any, number: int, name: str, kind: str) -> None:
 
 
 def _entry_name(field_name: str) -> str:
-    # protoc's rule for the name of a map's hidden message; protobuf checks it.
+    # protoc's rule for the name of a map's hidden entry message; protobuf enforces it.
     return "".join(word.capitalize() for word in field_name.split("_")) + "Entry"
 
 
 def _build_pool() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="tf2spark/savedmodel.proto", package=_PACKAGE, syntax="proto2"
-    )
+    file = descriptor_pb2.FileDescriptorProto(name=_FILE_NAME, package=_PACKAGE, syntax="proto2")
     for paragraph in _TABLE.strip().split("\n\n"):
         name, *fields = paragraph.split("\n")
         message = file.message_type.add(name=name)
@@ -272,14 +282,16 @@ def _build_pool() -> descriptor_pool.DescriptorPool:
     return pool
 
 
-_POOL = _build_pool()
+_FILE = _build_pool().FindFileByName(_FILE_NAME)
 
 
-def _message(name: str) -> Any:
-    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-
-
-SavedModel = _message("SavedModel")
-GraphDef = _message("GraphDef")
-NodeDef = _message("NodeDef")
-AssetFileDef = _message("AssetFileDef")
+# All of them, not only those used below: protobuf before 4.25 frees the class of a nested message
+# that nothing refers to, and crashes when such a message is read.
+_CLASSES: dict[str, Any] = {
+    name: message_factory.GetMessageClass(descriptor)
+    for name, descriptor in _FILE.message_types_by_name.items()
+}
+SavedModel = _CLASSES["SavedModel"]
+GraphDef = _CLASSES["GraphDef"]
+NodeDef = _CLASSES["NodeDef"]
+AssetFileDef = _CLASSES["AssetFileDef"]

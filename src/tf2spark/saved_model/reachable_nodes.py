@@ -1,8 +1,8 @@
-"""Which nodes of a MetaGraph run, through calls into function bodies.
+"""Which nodes of a MetaGraph run, followed through calls into function bodies.
 
-A session runs the nodes that the fetched tensors need, no others; loading a SavedModel runs its
-restore op and its init op (``tensorflow/cc/saved_model/loader.cc``). Inside a function all nodes
-count: stateful ones run whether or not a result needs them.
+A session runs only the nodes that the fetched tensors depend on; loading a SavedModel runs its
+restore op and its init op (``tensorflow/cc/saved_model/loader.cc``). Inside a function every node
+counts, because stateful ones run whether or not a result depends on them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from attrs import Factory, frozen
 
 from tf2spark.errors import ModelError, UnsafeModelError
-from tf2spark.saved_model.protos import AssetFileDef
+from tf2spark.saved_model.protos import (
+    AssetFileDef,
+    AttrMessage,
+    FunctionMessage,
+    MetaGraph,
+    NodeMessage,
+)
 
 Origin = Literal["", "asset", "checkpoint"]
-"""What the loader feeds there: the path of an asset of the model, of its variables, or nothing."""
+"""What the loader feeds to a tensor: the path of an asset, of the checkpoint, or neither ("")."""
 
 INIT_SIGNATURE = "__saved_model_init_op"
 TRAIN_SIGNATURE = "__saved_model_train_op"
@@ -27,42 +33,51 @@ TRAIN_SIGNATURE = "__saved_model_train_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 _ASSETS_COLLECTION = "saved_model_assets"
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+# Their first input chooses the branch; the others are the arguments of every branch.
 _BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 
-
-Follow = Callable[[str], Origin]
+FindOrigin = Callable[[str], Origin]
+Nodes: TypeAlias = Mapping[str, NodeMessage]
+Seen: TypeAlias = set[tuple[str, tuple[Origin, ...]]]
+"""Functions visited already, each with the origins of its arguments."""
 
 
 @frozen(eq=False)
-class Scope:
-    """The graph or function body that a node was found in.
+class NodeContext:
+    """What surrounds a node: how it is reached, and what its inputs can be.
 
     Attributes:
-        path: The way there, for people: the output, then call nodes and functions by turns.
-        functions: The functions of the whole graph by name.
-        origin: Tells what the loader feeds to an input of one of its nodes.
+        path: The path to its graph or function body, for messages: the output, then call nodes and
+            functions alternating.
+        functions: All functions of the MetaGraph by name.
+        origin: Returns the origin of an input of the node, given the input's name.
     """
 
     path: tuple[str, ...]
-    functions: Mapping[str, Any]
-    origin: Follow
+    functions: Mapping[str, FunctionMessage]
+    origin: FindOrigin
 
 
 @frozen
 class Run:
-    """One run of the session: tensors wanted, each with its name for people, and tensors fed."""
+    """One run of the session.
 
-    wanted: tuple[tuple[str, str], ...]
+    Attributes:
+        fetches: The names of the fetched tensors or nodes, each with a label for messages.
+        fed: The fed tensors, each with the origin of its value.
+    """
+
+    fetches: tuple[tuple[str, str], ...]
     fed: Mapping[str, Origin] = Factory(dict)
 
 
-def asset_files(meta_graph: Any) -> dict[str, str]:
-    """Return the asset files, below ``assets/``, by the graph tensor that takes their path.
+def asset_files(meta_graph: MetaGraph) -> dict[str, str]:
+    """Return the asset files, relative to ``assets/``, by the graph tensor that is fed their path.
 
-    TF2 lists them in the MetaGraph, TF1 in a collection; the first wins, as in ``loader.cc``.
+    TF2 lists them in the MetaGraph, TF1 in a collection; the MetaGraph wins, as in ``loader.cc``.
 
     Raises:
-        UnsafeModelError: One is outside of ``assets/``.
+        UnsafeModelError: An asset is outside ``assets/``.
     """
     files = list(meta_graph.asset_file_def)
     if not files and _ASSETS_COLLECTION in meta_graph.collection_def:
@@ -70,6 +85,7 @@ def asset_files(meta_graph: Any) -> dict[str, str]:
         files = [AssetFileDef.FromString(value.value) for value in packed]
     for file in files:
         path = PurePosixPath(file.filename)
+        # Else "../../../etc/passwd" would count as an asset, whose contents a table may hold.
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise UnsafeModelError(
                 f'the model names the asset "{file.filename}", which is outside its assets/ folder'
@@ -77,8 +93,8 @@ def asset_files(meta_graph: Any) -> dict[str, str]:
     return {tensor_name(file.tensor_info.name): file.filename for file in files}
 
 
-def init_op(meta_graph: Any) -> str:
-    """Return the name of the op that loading runs last (tables are filled there), or ""."""
+def init_op(meta_graph: MetaGraph) -> str:
+    """Return the name of the op that loading runs last (it fills tables), or ""."""
     signature = meta_graph.signature_def.get(INIT_SIGNATURE)
     if signature is not None and INIT_SIGNATURE in signature.outputs:
         return str(signature.outputs[INIT_SIGNATURE].name)
@@ -90,7 +106,7 @@ def init_op(meta_graph: Any) -> str:
     return ""
 
 
-def loader_runs(meta_graph: Any) -> Iterator[Run]:
+def loader_runs(meta_graph: MetaGraph) -> Iterator[Run]:
     """Yield what ``TF_LoadSessionFromSavedModel`` runs: the restore op, then the init op."""
     assets: dict[str, Origin] = dict.fromkeys(asset_files(meta_graph), "asset")
     saver = meta_graph.saver_def
@@ -102,20 +118,22 @@ def loader_runs(meta_graph: Any) -> Iterator[Run]:
         yield Run(((name, "init op"),), assets)
 
 
-def user_run(meta_graph: Any, fetches: Iterable[str], feeds: Iterable[str]) -> Run:
-    """Return the run that fetches these tensors (or nodes) with those tensors fed."""
-    keys = {
+def user_run(meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]) -> Run:
+    """Return the run that fetches some tensors (or nodes) and is fed others."""
+    output_keys = {
         tensor_name(info.name): f'output "{key}"'
         for signature in meta_graph.signature_def.values()
         for key, info in signature.outputs.items()
         if info.name
     }
-    wanted = tuple((name, keys.get(tensor_name(name), f'tensor "{name}"')) for name in fetches)
-    return Run(wanted, dict.fromkeys(map(tensor_name, feeds), ""))
+    labeled = tuple(
+        (name, output_keys.get(tensor_name(name), f'tensor "{name}"')) for name in fetches
+    )
+    return Run(labeled, dict.fromkeys(map(tensor_name, feeds), ""))
 
 
 def tensor_name(name: str) -> str:
-    """Return ``node:0`` for ``node``, and any other tensor name as it is."""
+    """Return ``node:0`` for ``node``, and any other tensor name unchanged."""
     return name if ":" in name else name + ":0"
 
 
@@ -124,134 +142,144 @@ def node_name(name: str) -> str:
     return name.lstrip("^").partition(":")[0]
 
 
-def walk(meta_graph: Any, runs: Iterable[Run]) -> Iterator[tuple[Any, Scope]]:
-    """Yield each node that these runs reach, with the scope it was found in.
+def walk(meta_graph: MetaGraph, runs: Iterable[Run]) -> Iterator[tuple[NodeMessage, NodeContext]]:
+    """Yield each node that these runs reach, with its context.
 
-    A function is visited once for each combination of paths that the loader feeds to it.
+    A function is visited once for each combination of origins that its arguments have: what is
+    safe with the path of an asset may not be safe with any other string.
 
     Raises:
-        ModelError: A run wants a node that the graph doesn't have.
+        ModelError: A run fetches a node that isn't in the graph.
     """
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     library = _Library(nodes, meta_graph.graph_def.library)
-    seen: set[tuple[str, tuple[Origin, ...]]] = set()
+    seen: Seen = set()
     for run in runs:
-        for node, scope in _walk_graph(library, nodes, run):
-            yield node, scope
-            yield from _walk_calls(library, node, scope, seen)
+        for node, context in _walk_graph(library, nodes, run):
+            yield node, context
+            yield from _walk_calls(library, node, context, seen)
 
 
 def _walk_graph(
-    library: _Library, nodes: Mapping[str, Any], run: Run
-) -> Iterator[tuple[Any, Scope]]:
+    library: _Library, nodes: Nodes, run: Run
+) -> Iterator[tuple[NodeMessage, NodeContext]]:
     origin = _graph_origin(library, nodes, run.fed)
-    done: set[str] = set()
-    for wanted, label in run.wanted:
-        if node_name(wanted) not in nodes:
-            raise ModelError(f'the graph has no node "{node_name(wanted)}" ({label})')
-        scope = Scope((label,), library.functions, origin)
-        todo = [wanted]
-        while todo:
-            name = todo.pop()
+    visited: set[str] = set()
+    for fetch, label in run.fetches:
+        if node_name(fetch) not in nodes:
+            raise ModelError(f'the graph has no node "{node_name(fetch)}" ({label})')
+        context = NodeContext((label,), library.functions, origin)
+        pending = [fetch]
+        while pending:
+            name = pending.pop()
+            # A control edge waits for the node itself, which runs even where its output is fed.
             if not name.startswith("^") and tensor_name(name) in run.fed:
                 continue
             node = nodes.get(node_name(name))
-            if node is None or node.name in done:
+            if node is None or node.name in visited:
                 continue
-            done.add(node.name)
-            todo.extend(node.input)
-            yield node, scope
+            visited.add(node.name)
+            pending.extend(node.input)
+            yield node, context
 
 
 def _walk_calls(
-    library: _Library, node: Any, scope: Scope, seen: set[tuple[str, tuple[Origin, ...]]]
-) -> Iterator[tuple[Any, Scope]]:
-    todo = list(_calls(library, node, scope))
-    while todo:
-        function, origins, path = todo.pop()
+    library: _Library, node: NodeMessage, context: NodeContext, seen: Seen
+) -> Iterator[tuple[NodeMessage, NodeContext]]:
+    pending = list(_calls(library, node, context))
+    while pending:
+        function, origins, path = pending.pop()
         if (function, origins) in seen:
             continue
         seen.add((function, origins))
-        inner = _function_scope(library.functions, function, origins, path)
+        inner = _function_context(library.functions, function, origins, path)
         for body_node in library.functions[function].node_def:
             yield body_node, inner
-            todo.extend(_calls(library, body_node, inner))
+            pending.extend(_calls(library, body_node, inner))
 
 
 def _calls(
-    library: _Library, node: Any, scope: Scope
+    library: _Library, node: NodeMessage, context: NodeContext
 ) -> Iterator[tuple[str, tuple[Origin, ...], tuple[str, ...]]]:
+    """Yield the functions that a node may call: name, origins of the arguments, and path."""
     if not library.functions:
         return
     for name in function_names(node):
-        for function in library.bodies(name):
-            path = (*scope.path, node.name, function)
-            yield function, _argument_origins(library, node, function, scope), path
+        for function in library.alternatives(name):
+            path = (*context.path, node.name, function)
+            yield function, _argument_origins(library, node, function, context), path
 
 
-def function_names(node: Any) -> list[str]:
-    """Return the functions that a node names: its op, and its attributes of type func."""
+def function_names(node: NodeMessage) -> list[str]:
+    """Return the functions that a node names: its op, then its attributes of type func."""
     names = [node.op]
     for value in node.attr.values():
-        _add_functions(value, names)
+        names += _functions_in(value)
     return names
 
 
-def _add_functions(value: Any, names: list[str]) -> None:
-    if value.HasField("func"):
-        calls = [value.func]
-    elif value.HasField("list"):
-        calls = value.list.func
-    else:
-        return
+def _functions_in(value: AttrMessage) -> Iterator[str]:
+    # A named function carries attributes of its own, which may name further functions.
+    calls = [value.func] if value.HasField("func") else value.list.func
     for call in calls:
-        names.append(call.name)
+        yield call.name
         for inner in call.attr.values():
-            _add_functions(inner, names)
+            yield from _functions_in(inner)
 
 
 class _Library:
     """The functions of a graph, with those that TensorFlow may run in another's place."""
 
-    def __init__(self, nodes: Mapping[str, Any], library: Any) -> None:
+    def __init__(self, nodes: Nodes, library: Any) -> None:
         self._nodes = nodes
         self.functions = {function.signature.name: function for function in library.function}
-        self._gradients = {each.function_name: each.gradient_func for each in library.gradient}
-        self._groups: dict[bytes, list[str]] = {}
+        self._gradients = {
+            gradient.function_name: gradient.gradient_func for gradient in library.gradient
+        }
+        self._implementations: dict[bytes, list[str]] = {}
         for name, function in self.functions.items():
             if "api_implements" in function.attr:
-                self._groups.setdefault(function.attr["api_implements"].s, []).append(name)
+                api = function.attr["api_implements"].s
+                self._implementations.setdefault(api, []).append(name)
 
     @cached_property
-    def only_values(self) -> dict[str, str]:
-        return _only_values(self._nodes, self.functions.values())
+    def sole_values(self) -> dict[str, str]:
+        return _sole_values(self._nodes, self.functions.values())
 
-    def bodies(self, name: str) -> list[str]:
-        # Grappler's implementation selector swaps functions of one "api_implements" (the CPU and
-        # GPU forms of an LSTM); SymbolicGradient runs a function's gradient function.
+    def alternatives(self, name: str) -> list[str]:
+        """Return the functions that may run where `name` is called, itself first.
+
+        Grappler's implementation selector exchanges functions with the same "api_implements" (the
+        CPU and GPU forms of an LSTM); SymbolicGradient runs a function's gradient function.
+        """
         names = [name, self._gradients.get(name, "")]
         function = self.functions.get(name)
         if function is not None and "api_implements" in function.attr:
-            names += self._groups[function.attr["api_implements"].s]
-        return [each for each in dict.fromkeys(names) if each in self.functions]
+            names += self._implementations[function.attr["api_implements"].s]
+        return [name for name in dict.fromkeys(names) if name in self.functions]
 
 
 def _argument_origins(
-    library: _Library, node: Any, function: str, scope: Scope
+    library: _Library, node: NodeMessage, function: str, context: NodeContext
 ) -> tuple[Origin, ...]:
-    arguments = len(library.functions[function].signature.input_arg)
+    count = len(library.functions[function].signature.input_arg)
     inputs = [name for name in node.input if not name.startswith("^")]
     if node.op in _BRANCHES:
         inputs = inputs[1:]
     elif node.op not in _CALLS and node.op != function:
+        # Any other op (a loop, a map over a dataset) may pass computed values.
         inputs = []
-    fits = len(inputs) == arguments
-    return tuple(scope.origin(inputs[i]) if fits else "" for i in range(arguments))
+    if len(inputs) != count:
+        return ("",) * count
+    return tuple(map(context.origin, inputs))
 
 
-def _function_scope(
-    functions: Mapping[str, Any], name: str, origins: Sequence[Origin], path: tuple[str, ...]
-) -> Scope:
+def _function_context(
+    functions: Mapping[str, FunctionMessage],
+    name: str,
+    origins: Sequence[Origin],
+    path: tuple[str, ...],
+) -> NodeContext:
     function = functions[name]
     nodes = {node.name: node for node in function.node_def}
     fed: dict[str, Origin] = {
@@ -260,30 +288,30 @@ def _function_scope(
     }
 
     def origin(name: str) -> Origin:
-        passed: set[str] = set()
+        visited: set[str] = set()
         while name not in fed:
             node = nodes.get(node_name(name))
-            if node is None or node.op != "Identity" or name in passed:
+            if node is None or node.op != "Identity" or name in visited:
                 return ""
-            passed.add(name)
+            visited.add(name)
             name = node.input[0]
         return fed[name]
 
-    return Scope(path, functions, origin)
+    return NodeContext(path, functions, origin)
 
 
-def _graph_origin(library: _Library, nodes: Mapping[str, Any], fed: Mapping[str, Origin]) -> Follow:
+def _graph_origin(library: _Library, nodes: Nodes, fed: Mapping[str, Origin]) -> FindOrigin:
     def origin(name: str) -> Origin:
-        passed: set[str] = set()
+        visited: set[str] = set()
         while tensor_name(name) not in fed:
             node = nodes.get(node_name(name))
-            if node is None or node.name in passed:
+            if node is None or node.name in visited:
                 return ""
-            passed.add(node.name)
+            visited.add(node.name)
             if node.op == "Identity":
                 name = node.input[0]
             elif node.op == "ReadVariableOp":
-                name = library.only_values.get(node_name(node.input[0]), "")
+                name = library.sole_values.get(node_name(node.input[0]), "")
             else:
                 return ""
         return fed[tensor_name(name)]
@@ -291,28 +319,33 @@ def _graph_origin(library: _Library, nodes: Mapping[str, Any], fed: Mapping[str,
     return origin
 
 
-def _only_values(nodes: Mapping[str, Any], functions: Iterable[Any]) -> dict[str, str]:
-    """Return, by variable, the one tensor that is ever assigned to it; others are left out.
+def _sole_values(nodes: Nodes, functions: Iterable[FunctionMessage]) -> dict[str, str]:
+    """Return, by variable, the only tensor ever assigned to it; other variables are left out.
 
     TF2 keeps the path of an asset in a variable, which the init op fills. Such a variable is
-    assigned once, read and asked whether it is filled, and never handed to a function.
+    assigned once, read, and checked for being initialized, but never passed to a function. If it
+    were used in any other way, or if another node shared its storage, it could hold any path.
     """
-    handles = [node for node in nodes.values() if node.op == "VarHandleOp"]
-    in_bodies = (node for each in functions for node in each.node_def if node.op == "VarHandleOp")
-    names = Counter(_shared_name(node) for node in (*handles, *in_bodies))
+    variables = [node for node in nodes.values() if node.op == "VarHandleOp"]
+    in_bodies = (
+        node for function in functions for node in function.node_def if node.op == "VarHandleOp"
+    )
+    # Handles with the same shared_name are the same variable.
+    owners = Counter(_shared_name(node) for node in (*variables, *in_bodies))
     values: dict[str, set[str]] = {
-        node.name: set() for node in handles if names[_shared_name(node)] == 1
+        node.name: set() for node in variables if owners[_shared_name(node)] == 1
     }
+    other_use = {"", " "}  # two values, so the variable is left out
     for node in nodes.values():
-        for place, name in enumerate(node.input):
+        for position, name in enumerate(node.input):
             if node_name(name) not in values or name.startswith("^"):
                 continue
-            if node.op == "AssignVariableOp" and place == 0:
+            if node.op == "AssignVariableOp" and position == 0:
                 values[node_name(name)].add(node.input[1])
             elif node.op not in ("ReadVariableOp", "VarIsInitializedOp"):
-                values[node_name(name)] |= {"", " "}
-    return {name: found.pop() for name, found in values.items() if len(found) == 1}
+                values[node_name(name)] |= other_use
+    return {name: tensors.pop() for name, tensors in values.items() if len(tensors) == 1}
 
 
-def _shared_name(node: Any) -> bytes:
+def _shared_name(node: NodeMessage) -> bytes:
     return bytes(node.attr["shared_name"].s) if "shared_name" in node.attr else b""

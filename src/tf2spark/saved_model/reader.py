@@ -1,4 +1,4 @@
-"""What a SavedModel holds, read without TensorFlow."""
+"""Reading a SavedModel without TensorFlow: its contract, and its MetaGraph."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tf2spark.saved_model import files as model_files
 from tf2spark.saved_model.contract import Contract
 from tf2spark.saved_model.files import digest
 from tf2spark.saved_model.op_notes import careful_ops
-from tf2spark.saved_model.protos import SavedModel
+from tf2spark.saved_model.protos import MetaGraph, SavedModel
 from tf2spark.saved_model.reachable_nodes import asset_files
 from tf2spark.saved_model.signatures import shape, signatures
 
@@ -29,7 +29,7 @@ __all__ = [
     "read",
     "read_contract",
     "read_package",
-    "variables",
+    "variable_shapes",
 ]
 
 _SERVE = "serve"
@@ -38,19 +38,22 @@ _VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 
 @frozen(eq=False)
 class LoadedModel:
-    """A SavedModel that was read: its contract, and the message of the MetaGraph it describes.
+    """A SavedModel that was read.
 
-    `weights` are the tensors that the runtime feeds by itself, from the files of a package.
+    Attributes:
+        contract: Its inputs and outputs, and what else is known about it.
+        meta_graph: The message of the MetaGraph that the contract describes.
+        weights: The tensors that the runtime feeds from the files of a package, without the user.
     """
 
     contract: Contract
-    meta_graph: Any
+    meta_graph: MetaGraph
     weights: tuple[str, ...] = ()
 
 
 @frozen
-class _Files:
-    """What is known of a model's files."""
+class _FileFacts:
+    """What is known about a model's files."""
 
     graph_bytes: int
     variables_bytes: int
@@ -64,39 +67,39 @@ def read(
     version: int | None = None,
     tags: Sequence[str] | None = None,
 ) -> LoadedModel:
-    """Read a SavedModel, or one in a package.
+    """Read a SavedModel, packaged or not.
 
     Args:
-        path: The folder of a SavedModel or a package, or a base path of version folders named by
-            integers.
-        version: The version folder to use; the largest number where None.
-        tags: The tags of the MetaGraph to use; where None, the one tagged ``serve`` and nothing
-            else, or the only one.
+        path: The folder of a SavedModel or a package, or a base path whose version folders are
+            named by integers.
+        version: The version to use; None for the largest.
+        tags: The tags of the MetaGraph to use; None for the one tagged only ``serve``, or the only
+            one there is.
 
     Raises:
         ModelNotFoundError: There is no SavedModel at `path`.
-        ModelError: It can't be read, is not complete, or has no MetaGraph with these tags.
+        ModelError: It can't be read, is incomplete, or has no MetaGraph with these tags.
     """
-    folder, number = model_files.find(path, version)
+    folder, found_version = model_files.find(path, version)
     if is_package(folder):
-        return _read_local_package(folder, number, tags)
-    path = folder / model_files.GRAPH_FILE
-    message = _parse(path.read_bytes(), str(path))
-    meta_graph = _pick(message.meta_graphs, tags, folder)
-    # The loader restores nothing where the model names no restore op: local variables, say.
-    if meta_graph.saver_def.restore_op_name and variables(meta_graph):
+        return _read_local_package(folder, found_version, tags)
+    graph_file = folder / model_files.GRAPH_FILE
+    message = _parse(graph_file.read_bytes(), str(graph_file))
+    meta_graph = _choose_meta_graph(message.meta_graphs, tags, folder)
+    # Without a restore op the loader restores nothing, for example where all variables are local.
+    if meta_graph.saver_def.restore_op_name and variable_shapes(meta_graph):
         model_files.check_variables(folder)
-    assets = tuple(sorted(set(asset_files(meta_graph).values())))
-    for asset in assets:
-        if not (folder / "assets" / asset).is_file():
-            raise ModelError(f'"{folder}" is not complete: assets/{asset} is missing')
-    found = _Files(
-        path.stat().st_size,
+    facts = _FileFacts(
+        graph_file.stat().st_size,
         model_files.size_bytes(folder / "variables"),
-        assets,
+        _assets(meta_graph),
         model_files.count_warmup_requests(folder),
     )
-    return LoadedModel(_contract(str(folder), number, message, meta_graph, found), meta_graph)
+    for asset in facts.assets:
+        if not (folder / "assets" / asset).is_file():
+            raise ModelError(f'"{folder}" is incomplete: assets/{asset} is missing')
+    contract = _contract(str(folder), found_version, message, meta_graph, facts)
+    return LoadedModel(contract, meta_graph)
 
 
 def _read_local_package(
@@ -106,33 +109,31 @@ def _read_local_package(
     wanted = tags.split(",") if isinstance(tags, str) else tags
     if wanted is not None and tuple(sorted(wanted)) != tuple(sorted(manifest.tags)):
         raise ModelError(
-            f'"{folder}" is a package of the graph with the tags {list(manifest.tags)}, not '
-            f"{list(wanted)}"
+            f'"{folder}" is a package of the graph tagged {list(manifest.tags)}, not {list(wanted)}'
         )
-    return read_package(
-        str(folder), manifest, read_file(folder, manifest, model_files.GRAPH_FILE), version
-    )
+    graph = read_file(folder, manifest, model_files.GRAPH_FILE)
+    return read_package(str(folder), manifest, graph, version)
 
 
 def read_package(
     path: str, manifest: Manifest, graph: bytes, version: int | None = None
 ) -> LoadedModel:
-    """Read the model in a package: its manifest, and the content of its ``saved_model.pb``.
+    """Read the model in a package, given its manifest and the content of its ``saved_model.pb``.
 
     Raises:
         ModelError: The graph can't be read.
     """
     message = _parse(graph, path)
-    meta_graph = _pick(message.meta_graphs, manifest.tags, Path(path))
-    sizes = {one.path: one.size_bytes for one in manifest.files}
-    found = _Files(
+    meta_graph = _choose_meta_graph(message.meta_graphs, manifest.tags, Path(path))
+    sizes = {file.path: file.size_bytes for file in manifest.files}
+    facts = _FileFacts(
         len(graph),
         sum(size for name, size in sizes.items() if name.startswith(("variables/", "weights/"))),
-        tuple(sorted(set(asset_files(meta_graph).values()))),
+        _assets(meta_graph),
         0,
     )
-    contract = _contract(path, version, message, meta_graph, found, manifest)
-    return LoadedModel(contract, meta_graph, tuple(one.tensor for one in manifest.weights))
+    contract = _contract(path, version, message, meta_graph, facts, manifest)
+    return LoadedModel(contract, meta_graph, tuple(weight.tensor for weight in manifest.weights))
 
 
 def read_contract(
@@ -140,12 +141,12 @@ def read_contract(
     version: int | None = None,
     tags: Sequence[str] | None = None,
 ) -> Contract:
-    """Read what a SavedModel takes and gives; arguments and errors are those of `read`."""
+    """Read only the contract of a SavedModel; arguments and errors are those of `read`."""
     return read(path, version=version, tags=tags).contract
 
 
-def variables(meta_graph: Any) -> dict[str, Shape]:
-    """Return the shapes of the graph's variables by the name that TensorFlow's errors give them."""
+def variable_shapes(meta_graph: MetaGraph) -> dict[str, Shape]:
+    """Return the shapes of the graph's variables, by the names used in TensorFlow's errors."""
     return {
         node.attr["shared_name"].s.decode("utf-8", "replace") or node.name: shape(
             node.attr["shape"].shape
@@ -156,44 +157,60 @@ def variables(meta_graph: Any) -> dict[str, Shape]:
 
 
 def _parse(content: bytes, path: str) -> Any:
+    """Return the SavedModel message."""
     if not content:
         raise ModelError(f'"{path}" is empty')
-    broken = f'"{path}" ({len(content):,} bytes) is damaged or cut off; copy the model again'
+    damaged = f'"{path}" ({len(content):,} bytes) is damaged or truncated; copy the model again'
     try:
         message = SavedModel.FromString(content)
     except DecodeError as error:
-        raise ModelError(broken) from error
+        raise ModelError(damaged) from error
+    # A truncated message can parse, as one with fewer fields.
     if not message.meta_graphs:
-        raise ModelError(broken + " (it holds no graph)")
+        raise ModelError(damaged + " (it contains no graph)")
     return message
 
 
-def _tags(meta_graph: Any) -> tuple[str, ...]:
+def _assets(meta_graph: MetaGraph) -> tuple[str, ...]:
+    return tuple(sorted(set(asset_files(meta_graph).values())))
+
+
+def _tags(meta_graph: MetaGraph) -> tuple[str, ...]:
     return tuple(sorted(meta_graph.meta_info_def.tags))
 
 
-def _pick(meta_graphs: Iterable[Any], tags: Sequence[str] | None, folder: Path) -> Any:
+def _choose_meta_graph(
+    meta_graphs: Iterable[MetaGraph], tags: Sequence[str] | None, folder: Path
+) -> MetaGraph:
     by_tags = {_tags(meta_graph): meta_graph for meta_graph in meta_graphs}
     if isinstance(tags, str):
         tags = tags.split(",")
-    if tags is None:
-        wanted = (_SERVE,) if (_SERVE,) in by_tags else next(iter(by_tags))
-        if wanted != (_SERVE,) and len(by_tags) > 1:
-            raise ModelError(
-                f'"{folder}" has several graphs and none is tagged just "{_SERVE}"; '
-                f"choose one with tags=: {_tag_lists(by_tags)}"
-            )
-    else:
-        wanted = tuple(sorted(tags))
+    wanted = _default_tags(by_tags, folder) if tags is None else tuple(sorted(tags))
     if wanted not in by_tags:
-        known = {tag for each in by_tags for tag in each}
-        near = [difflib.get_close_matches(tag, known, 1) for tag in wanted if tag not in known]
-        hint = ", ".join(f'"{match[0]}"' for match in near if match)
         raise ModelError(
-            f'"{folder}" has no graph with the tags {list(wanted)}; it has {_tag_lists(by_tags)}'
-            + (f"; did you mean {hint}?" if hint else "")
+            f'"{folder}" has no graph tagged {list(wanted)}; it has {_tag_lists(by_tags)}'
+            + _tag_hint(wanted, by_tags)
         )
     return by_tags[wanted]
+
+
+def _default_tags(tag_sets: Iterable[tuple[str, ...]], folder: Path) -> tuple[str, ...]:
+    available = list(tag_sets)
+    if (_SERVE,) in available:
+        return (_SERVE,)
+    if len(available) > 1:
+        raise ModelError(
+            f'"{folder}" has several graphs and none is tagged only "{_SERVE}"; '
+            f"choose one with tags=: {_tag_lists(available)}"
+        )
+    return available[0]
+
+
+def _tag_hint(wanted: tuple[str, ...], tag_sets: Iterable[tuple[str, ...]]) -> str:
+    known = {tag for tags in tag_sets for tag in tags}
+    matches = [difflib.get_close_matches(tag, known, 1) for tag in wanted if tag not in known]
+    nearest = ", ".join(f'"{match[0]}"' for match in matches if match)
+    return f"; did you mean {nearest}?" if nearest else ""
 
 
 def _tag_lists(tag_sets: Iterable[tuple[str, ...]]) -> str:
@@ -204,27 +221,27 @@ def _contract(
     path: str,
     version: int | None,
     message: Any,
-    meta_graph: Any,
-    files: _Files,
+    meta_graph: MetaGraph,
+    facts: _FileFacts,
     package: Manifest | None = None,
 ) -> Contract:
     graph = meta_graph.graph_def
-    found = signatures(meta_graph)
+    functions = graph.library.function
+    described = signatures(meta_graph)
+    outputs = [spec for signature in described for spec in signature.outputs]
     return Contract(
         path=path,
         version=version,
-        tag_sets=tuple(_tags(each) for each in message.meta_graphs),
+        tag_sets=tuple(map(_tags, message.meta_graphs)),
         tags=_tags(meta_graph),
-        signatures=found,
+        signatures=described,
         tensorflow_version=meta_graph.meta_info_def.tensorflow_version,
-        graph_bytes=files.graph_bytes,
-        variables_bytes=files.variables_bytes,
-        node_count=len(graph.node) + sum(len(each.node_def) for each in graph.library.function),
-        function_count=len(graph.library.function),
-        careful_ops=careful_ops(
-            meta_graph, [name for each in found for spec in each.outputs for name in spec.tensors]
-        ),
-        assets=files.assets,
-        warmup_requests=files.warmup_requests,
+        graph_bytes=facts.graph_bytes,
+        variables_bytes=facts.variables_bytes,
+        node_count=len(graph.node) + sum(len(function.node_def) for function in functions),
+        function_count=len(functions),
+        careful_ops=careful_ops(meta_graph, [name for spec in outputs for name in spec.tensors]),
+        assets=facts.assets,
+        warmup_requests=facts.warmup_requests,
         package=package,
     )

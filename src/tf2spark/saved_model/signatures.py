@@ -1,9 +1,10 @@
-"""Signatures of a MetaGraph as values, with TF2's flattened sparse and ragged inputs whole again.
+"""Signatures of a MetaGraph as values, with TF2's flattened sparse and ragged inputs reassembled.
 
 TF2 saves a signature as a wrapper around the user's function, and the wrapper takes only plain
-tensors: a SparseTensor ``x`` comes as ``x`` (indices), ``x_1`` (values), ``x_2`` (dense shape), a
-RaggedTensor as its flat values and row splits. The wrapper's body says which of its inputs goes to
-which argument of the user's function, and the object graph holds that function's own signature.
+tensors: a SparseTensor ``x`` becomes ``x`` (indices), ``x_1`` (values) and ``x_2`` (dense shape), a
+RaggedTensor its flat values and row splits. Names don't say which tensors belong together. But the
+wrapper's body shows which of its inputs goes to which argument of the user's function, and the
+object graph has that function's own signature.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ from typing import Any
 from tf2spark import dtypes
 from tf2spark.dtypes import Shape
 from tf2spark.saved_model.contract import Signature, TensorSpec
+from tf2spark.saved_model.protos import MetaGraph, SignatureMessage, TensorInfoMessage
 from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, TRAIN_SIGNATURE
 
 # TypeSpecProto.TypeSpecClass in tensorflow/core/protobuf/struct.proto.
 _SPARSE, _RAGGED = 1, 3
 _NOT_SIGNATURES = frozenset({INIT_SIGNATURE, TRAIN_SIGNATURE})
-# What the wrapper's body calls the user's function with.
+# The ops by which a wrapper's body calls the user's function.
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
-def signatures(meta_graph: Any) -> tuple[Signature, ...]:
-    """Return the signatures of a MetaGraph by name, inputs and outputs sorted by name."""
+def signatures(meta_graph: MetaGraph) -> tuple[Signature, ...]:
+    """Return the signatures of a MetaGraph; they, their inputs and outputs are sorted by name."""
     wrappers = _wrappers(meta_graph)
     return tuple(
         Signature(
@@ -39,52 +41,53 @@ def signatures(meta_graph: Any) -> tuple[Signature, ...]:
 
 
 def shape(message: Any) -> Shape:
-    """Return the shape that a TensorShapeProto says."""
+    """Return the shape in a TensorShapeProto."""
     if message.unknown_rank:
         return None
     return tuple(None if dim.size < 0 else dim.size for dim in message.dim)
 
 
-def _specs(key: str, infos: Mapping[str, Any]) -> Iterator[TensorSpec]:
+def _specs(key: str, infos: Mapping[str, TensorInfoMessage]) -> Iterator[TensorSpec]:
     info = infos[key]
     if info.HasField("coo_sparse"):
         coo = info.coo_sparse
         names = (coo.indices_tensor_name, coo.values_tensor_name, coo.dense_shape_tensor_name)
         yield TensorSpec(key, _dtype(info), _shape(info), names, "sparse")
     elif info.HasField("composite_tensor"):
-        parts = list(info.composite_tensor.components)
-        names = tuple(part.name for part in parts)
+        components = list(info.composite_tensor.components)
+        names = tuple(component.name for component in components)
         spec = _composite(key, info.composite_tensor.type_spec, names, ())
         if spec is not None:
             yield spec
         else:
-            for i, part in enumerate(parts):
-                yield TensorSpec(f"{key}/{i}", _dtype(part), _shape(part), (part.name,))
+            for i, component in enumerate(components):
+                name = component.name
+                yield TensorSpec(f"{key}/{i}", _dtype(component), _shape(component), (name,))
     else:
         yield TensorSpec(key, _dtype(info), _shape(info), (info.name,))
 
 
-def _dtype(info: Any) -> dtypes.DType:
+def _dtype(info: TensorInfoMessage) -> dtypes.DType:
     return dtypes.from_code(info.dtype)
 
 
-def _shape(info: Any) -> Shape:
+def _shape(info: TensorInfoMessage) -> Shape:
     return shape(info.tensor_shape) if info.HasField("tensor_shape") else None
 
 
 def _inputs(
-    meta_graph: Any, message: Any, wrapper: tuple[str, list[str]] | None
+    meta_graph: MetaGraph, message: SignatureMessage, wrapper: tuple[str, list[str]] | None
 ) -> tuple[TensorSpec, ...]:
-    composites = [] if wrapper is None else _flattened(meta_graph, message.inputs, *wrapper)
-    hidden = {part for spec in composites for part in spec.parts}
+    composites = [] if wrapper is None else _reassemble(meta_graph, message.inputs, *wrapper)
+    parts = {part for spec in composites for part in spec.parts}
     plain = (
-        spec for key in message.inputs if key not in hidden for spec in _specs(key, message.inputs)
+        spec for key in message.inputs if key not in parts for spec in _specs(key, message.inputs)
     )
     return tuple(sorted([*composites, *plain], key=lambda spec: spec.name))
 
 
-def _wrappers(meta_graph: Any) -> dict[str, tuple[str, list[str]]]:
-    """Return by signature its wrapper function, and the signature key of each of its arguments."""
+def _wrappers(meta_graph: MetaGraph) -> dict[str, tuple[str, list[str]]]:
+    """Return each signature's wrapper function, with the signature key of each argument."""
     nodes = meta_graph.object_graph_def.nodes
     root = _children(nodes[0]) if nodes else {}
     if not 0 < root.get("signatures", 0) < len(nodes):
@@ -105,30 +108,33 @@ def _children(node: Any) -> dict[str, int]:
     return {child.local_name: child.node_id for child in node.children}
 
 
-def _flattened(
-    meta_graph: Any, infos: Mapping[str, Any], wrapper: str, keywords: list[str]
+def _reassemble(
+    meta_graph: MetaGraph,
+    infos: Mapping[str, TensorInfoMessage],
+    wrapper: str,
+    keywords: list[str],
 ) -> list[TensorSpec]:
-    """Return the composite inputs that a signature shows as several plain tensors."""
+    """Return the composite inputs that a signature lists as several plain tensors."""
     keys, user_function = _call_keys(meta_graph, wrapper, keywords)
     concrete = meta_graph.object_graph_def.concrete_functions
     if user_function not in concrete:
         return []
-    found: list[TensorSpec] = []
+    composites: list[TensorSpec] = []
     start = 0
     for type_spec in _leaves(concrete[user_function].canonicalized_input_signature):
         count = 1 if type_spec is None else _component_count(type_spec)
         parts = tuple(keys[start : start + count])
         start += count
         if count == 0 or len(parts) < count:
-            return []  # not what we know: show the plain tensors
+            return []  # an unknown structure: leave the plain tensors
         if type_spec is not None and all(part in infos for part in parts):
             names = tuple(infos[part].name for part in parts)
             spec = _composite(parts[0], type_spec, names, parts)
-            found += [] if spec is None else [spec]
-    return found
+            composites += [] if spec is None else [spec]
+    return composites
 
 
-def _call_keys(meta_graph: Any, wrapper: str, keywords: list[str]) -> tuple[list[str], str]:
+def _call_keys(meta_graph: MetaGraph, wrapper: str, keywords: list[str]) -> tuple[list[str], str]:
     """Return the signature key behind each argument of the user's function, and its name."""
     for function in meta_graph.graph_def.library.function:
         if function.signature.name != wrapper:
@@ -143,9 +149,10 @@ def _call_keys(meta_graph: Any, wrapper: str, keywords: list[str]) -> tuple[list
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """Yield the tensors of a structure in the order of ``tf.nest.flatten``: a type spec, or None.
+    """Yield the tensors of a StructuredValue in the order of ``tf.nest.flatten``.
 
-    Arguments that are not tensors (a Python bool, None) are no inputs of the graph.
+    A composite tensor gives its type spec, a plain tensor None. Arguments that are not tensors (a
+    Python bool, None) are not inputs of the graph and give nothing.
     """
     if value.HasField("type_spec_value"):
         yield value.type_spec_value
@@ -158,12 +165,12 @@ def _leaves(value: Any) -> Iterator[Any]:
         for pair in value.named_tuple_value.values:
             yield from _leaves(pair.value)
     else:
-        for each in (*value.list_value.values, *value.tuple_value.values):
-            yield from _leaves(each)
+        for element in (*value.list_value.values, *value.tuple_value.values):
+            yield from _leaves(element)
 
 
 def _component_count(type_spec: Any) -> int:
-    """Return how many plain tensors it flattens into; 0 where that can't be told."""
+    """Return how many plain tensors a composite flattens into; 0 where unknown."""
     if type_spec.num_flat_components:
         return int(type_spec.num_flat_components)
     if type_spec.type_spec_class == _SPARSE:
@@ -178,18 +185,18 @@ def _composite(
 ) -> TensorSpec | None:
     """Return the spec of a sparse or ragged tensor; None for any other kind.
 
-    The states are those of ``SparseTensorSpec._serialize`` (shape, dtype) and
-    ``RaggedTensorSpec._serialize`` (shape, dtype, ragged rank, dtype of the row splits); their
-    components come in the order that `TensorSpec.tensors` has.
+    The state is that of ``SparseTensorSpec._serialize`` (shape, dtype) or
+    ``RaggedTensorSpec._serialize`` (shape, dtype, ragged rank, dtype of the row splits). Components
+    are in the order of `TensorSpec.tensors`.
     """
     state = type_spec.type_state.tuple_value.values
     if type_spec.type_spec_class not in (_SPARSE, _RAGGED) or len(state) < 2:
         return None
-    whole = shape(state[0].tensor_shape_value)
+    full_shape = shape(state[0].tensor_shape_value)
     dtype = dtypes.from_code(state[1].tensor_dtype_value)
     if type_spec.type_spec_class == _SPARSE:
-        return TensorSpec(name, dtype, whole, tensors, "sparse", parts)
-    if len(tensors) < 2:
-        return TensorSpec(name, dtype, whole, tensors)
-    splits = dtypes.from_code(state[3].tensor_dtype_value)
-    return TensorSpec(name, dtype, whole, tensors, "ragged", parts, splits)
+        return TensorSpec(name, dtype, full_shape, tensors, "sparse", parts)
+    if len(tensors) < 2:  # ragged rank 0: a plain tensor
+        return TensorSpec(name, dtype, full_shape, tensors)
+    splits_dtype = dtypes.from_code(state[3].tensor_dtype_value)
+    return TensorSpec(name, dtype, full_shape, tensors, "ragged", parts, splits_dtype)

@@ -1,0 +1,258 @@
+"""`reachable_nodes`: which nodes run, and which of their inputs the loader feeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tf2spark.errors import ModelError, UnsafeModelError
+from tf2spark.saved_model.protos import AssetFileDef, SavedModel
+from tf2spark.saved_model.reachable_nodes import (
+    Run,
+    asset_files,
+    init_op,
+    loader_runs,
+    node_name,
+    user_run,
+    walk,
+)
+
+
+@pytest.fixture
+def meta_graph() -> Any:
+    """A graph with the path of an asset, another string, and a function with two arguments."""
+    meta_graph = SavedModel().meta_graphs.add()
+    for name in ("asset", "other", "chooser"):
+        add_node(meta_graph, name, "Const")
+    meta_graph.asset_file_def.add(filename="words.txt").tensor_info.name = "asset:0"
+    function = add_function(meta_graph, "fill", "path", "rest")
+    function.node_def.add(name="copy", op="Identity", input=["path"])
+    function.node_def.add(name="table", op="InitializeTableFromTextFileV2", input=["copy:output:0"])
+    return meta_graph
+
+
+def add_node(meta_graph: Any, name: str, op: str, *inputs: str) -> Any:
+    return meta_graph.graph_def.node.add(name=name, op=op, input=inputs)
+
+
+def add_function(meta_graph: Any, name: str, *arguments: str) -> Any:
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = name
+    for argument in arguments:
+        function.signature.input_arg.add(name=argument)
+    return function
+
+
+def set_init_op(meta_graph: Any, name: str) -> None:
+    signature = meta_graph.signature_def["__saved_model_init_op"]
+    signature.outputs["__saved_model_init_op"].name = name
+
+
+def reached(meta_graph: Any, fetches: list[str], feeds: list[str] | None = None) -> set[str]:
+    run = user_run(meta_graph, fetches, feeds or [])
+    return {node.name for node, _ in walk(meta_graph, [run])}
+
+
+def table_origins(meta_graph: Any) -> list[str]:
+    """Return the origin of the table's path, for each time that loading reaches the table."""
+    return [
+        context.origin(node.input[0])
+        for node, context in walk(meta_graph, loader_runs(meta_graph))
+        if node.name == "table"
+    ]
+
+
+@pytest.mark.parametrize("op", ["If", "StatelessIf", "Case", "StatelessCase"])
+@pytest.mark.parametrize(
+    ("inputs", "origin"),
+    [
+        (["chooser", "asset", "other"], "asset"),
+        (["chooser", "other", "asset"], ""),
+        (["asset", "other", "other"], ""),
+        (["asset", "other"], ""),
+    ],
+)
+def test_arguments_of_a_branch_follow_its_condition(
+    meta_graph: Any, op: str, inputs: list[str], origin: str
+) -> None:
+    """The first input of an If or Case chooses the branch; the others are its arguments."""
+    node = add_node(meta_graph, "call", op, *inputs)
+    if "Case" in op:
+        node.attr["branches"].list.func.add(name="fill")
+    else:
+        node.attr["then_branch"].func.name = "fill"
+    set_init_op(meta_graph, "call")
+    assert table_origins(meta_graph) == [origin]
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "origin"),
+    [
+        ("PartitionedCall", ["asset", "other"], "asset"),
+        ("StatefulPartitionedCall", ["asset", "other", "^chooser"], "asset"),
+        ("StatefulPartitionedCall", ["other", "asset"], ""),
+        ("fill", ["asset", "other"], "asset"),
+        ("While", ["asset", "other"], ""),
+        ("StatelessWhile", ["asset", "other"], ""),
+        ("MapDataset", ["asset", "other"], ""),
+    ],
+)
+def test_arguments_of_calls(meta_graph: Any, op: str, inputs: list[str], origin: str) -> None:
+    """A call passes its inputs on; a loop passes what its body computed, so nothing is known."""
+    node = add_node(meta_graph, "call", op, *inputs)
+    if op != "fill":
+        node.attr["f"].func.name = "fill"
+    set_init_op(meta_graph, "call")
+    assert table_origins(meta_graph) == [origin]
+
+
+def test_a_function_is_visited_for_each_combination_of_origins(meta_graph: Any) -> None:
+    """A second call with another path is another visit, a second call with the same is not."""
+    add_node(meta_graph, "good", "fill", "asset", "other")
+    add_node(meta_graph, "again", "fill", "asset", "other")
+    add_node(meta_graph, "bad", "fill", "other", "other")
+    add_node(meta_graph, "init", "NoOp", "^good", "^again", "^bad")
+    set_init_op(meta_graph, "init")
+    assert sorted(table_origins(meta_graph)) == ["", "asset"]
+
+
+def test_identities_that_form_a_cycle_have_no_origin(meta_graph: Any) -> None:
+    """A graph with a cycle, which TensorFlow refuses, doesn't hang the check."""
+    function = add_function(meta_graph, "cycle")
+    function.node_def.add(name="one", op="Identity", input=["two:output:0"])
+    function.node_def.add(name="two", op="Identity", input=["one:output:0"])
+    function.node_def.add(name="table", op="NoOp", input=["one:output:0"])
+    add_node(meta_graph, "call", "cycle")
+    set_init_op(meta_graph, "call")
+    assert table_origins(meta_graph) == [""]
+
+
+def test_functions_call_each_other(meta_graph: Any) -> None:
+    """Calls are followed from body to body, in a cycle only once."""
+    outer = add_function(meta_graph, "outer")
+    outer.node_def.add(name="in_outer", op="inner")
+    inner = add_function(meta_graph, "inner")
+    inner.node_def.add(name="in_inner", op="outer")
+    add_node(meta_graph, "call", "outer")
+    assert reached(meta_graph, ["call"]) == {"call", "in_outer", "in_inner"}
+
+
+def test_the_gradient_of_a_function_counts(meta_graph: Any) -> None:
+    """SymbolicGradient names a function and runs its gradient function."""
+    add_function(meta_graph, "forward")
+    backward = add_function(meta_graph, "backward")
+    backward.node_def.add(name="in_backward", op="NoOp")
+    meta_graph.graph_def.library.gradient.add(function_name="forward", gradient_func="backward")
+    add_node(meta_graph, "call", "SymbolicGradient").attr["f"].func.name = "forward"
+    assert reached(meta_graph, ["call"]) == {"call", "in_backward"}
+
+
+def test_nodes_upstream_of_a_feed_do_not_run(meta_graph: Any) -> None:
+    """Feeding a tensor cuts the edges that read it; a control edge still needs the node."""
+    add_node(meta_graph, "middle", "Identity", "other")
+    add_node(meta_graph, "end", "Identity", "middle:0")
+    assert reached(meta_graph, ["end"]) == {"end", "middle", "other"}
+    assert reached(meta_graph, ["end"], ["middle"]) == {"end"}
+    assert reached(meta_graph, ["end"], ["middle:1"]) == {"end", "middle", "other"}
+    add_node(meta_graph, "waiting", "Identity", "middle", "^middle")
+    assert reached(meta_graph, ["waiting"], ["middle:0"]) == {"waiting", "middle", "other"}
+
+
+def test_a_fetch_that_is_not_there_is_an_error(meta_graph: Any) -> None:
+    """The message names the node and the output."""
+    with pytest.raises(ModelError, match=r'the graph has no node "gone" \(tensor "gone:0"\)'):
+        reached(meta_graph, ["gone:0"])
+
+
+def test_loading_runs_the_restore_op_and_the_init_op(meta_graph: Any) -> None:
+    """The restore op is fed the path of the checkpoint, and both are fed those of the assets."""
+    meta_graph.saver_def.restore_op_name = "restore"
+    meta_graph.saver_def.filename_tensor_name = "prefix"
+    set_init_op(meta_graph, "fill_tables")
+    assert list(loader_runs(meta_graph)) == [
+        Run((("restore", "restore op"),), {"prefix:0": "checkpoint", "asset:0": "asset"}),
+        Run((("fill_tables", "init op"),), {"asset:0": "asset"}),
+    ]
+
+
+def test_the_init_op_is_that_of_the_loader(meta_graph: Any) -> None:
+    """TF2's signature wins over TF1's collections, and the main op over the legacy one."""
+    assert init_op(meta_graph) == ""
+    meta_graph.collection_def["legacy_init_op"].node_list.value.append("legacy")
+    assert init_op(meta_graph) == "legacy"
+    meta_graph.collection_def["saved_model_main_op"].node_list.value.append("main")
+    assert init_op(meta_graph) == "main"
+    set_init_op(meta_graph, "signature")
+    assert init_op(meta_graph) == "signature"
+
+
+def test_assets_of_the_meta_graph_win_over_the_collection(meta_graph: Any) -> None:
+    """TF1's collection counts only where the MetaGraph lists no assets."""
+    asset = AssetFileDef(filename="old.txt")
+    asset.tensor_info.name = "other"
+    packed = meta_graph.collection_def["saved_model_assets"].any_list.value.add()
+    packed.value = asset.SerializeToString()
+    assert asset_files(meta_graph) == {"asset:0": "words.txt"}
+    del meta_graph.asset_file_def[:]
+    assert asset_files(meta_graph) == {"other:0": "old.txt"}
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", ""])
+def test_an_asset_must_be_inside_its_folder(meta_graph: Any, path: str) -> None:
+    """An absolute path, one that goes up, or none at all is refused."""
+    meta_graph.asset_file_def[0].filename = path
+    with pytest.raises(UnsafeModelError, match="which is outside its assets/ folder"):
+        asset_files(meta_graph)
+
+
+def variable(meta_graph: Any, name: str = "variable", shared_name: bytes = b"shared") -> None:
+    add_node(meta_graph, name, "VarHandleOp").attr["shared_name"].s = shared_name
+
+
+def filled_from_variable(meta_graph: Any) -> list[str]:
+    """Return the origin of what a table gets that is filled from the variable."""
+    variable(meta_graph)
+    add_node(meta_graph, "assign", "AssignVariableOp", "variable", "asset")
+    add_node(meta_graph, "is_set", "VarIsInitializedOp", "variable")
+    add_node(meta_graph, "value", "ReadVariableOp", "variable", "^assign", "^is_set")
+    add_node(meta_graph, "table", "InitializeTableFromTextFileV2", "value")
+    set_init_op(meta_graph, "table")
+    return table_origins(meta_graph)
+
+
+def test_a_variable_assigned_once_passes_the_path_of_an_asset_on(meta_graph: Any) -> None:
+    """Reading it and asking whether it is initialized change nothing."""
+    assert filled_from_variable(meta_graph) == ["asset"]
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs"),
+    [
+        ("AssignVariableOp", ["variable", "other"]),
+        ("AssignAddVariableOp", ["variable", "other"]),
+        ("fill", ["variable", "other"]),
+        ("AssignVariableOp", ["other", "variable"]),
+        ("Identity", ["variable"]),
+    ],
+)
+def test_a_variable_used_in_any_other_way_is_not_trusted(
+    meta_graph: Any, op: str, inputs: list[str]
+) -> None:
+    """A second assignment, or a use that could assign, makes its value unknown."""
+    add_node(meta_graph, "extra", op, *inputs)
+    assert filled_from_variable(meta_graph) == [""]
+
+
+def test_a_variable_whose_storage_is_shared_is_not_trusted(meta_graph: Any) -> None:
+    """A handle of the same shared name, in the graph or in a function, could assign to it."""
+    add_function(meta_graph, "elsewhere").node_def.add(name="twin", op="VarHandleOp").attr[
+        "shared_name"
+    ].s = b"shared"
+    assert filled_from_variable(meta_graph) == [""]
+
+
+def test_names_of_nodes() -> None:
+    """Control edges, output numbers and a function's named outputs all name a node."""
+    names = ["^a/b", "a/b", "a/b:1", "a/b:out:1"]
+    assert {node_name(name) for name in names} == {"a/b"}
