@@ -62,7 +62,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
 
 def test_tags_that_the_model_hasnt(folder: Path) -> None:
     """Tags choose the MetaGraph, and wrong ones are refused."""
-    with pytest.raises(ModelError, match="has no graph with the tags"):
+    with pytest.raises(ModelError, match="has no graph tagged"):
         tf2spark.SavedModel(folder / "function", tags=["train"])
 
 

@@ -1,4 +1,4 @@
-"""`package`: packages on disk are whole or not there, and checked byte by byte."""
+"""`package.folder`: packages are written atomically, and verified byte by byte."""
 
 from __future__ import annotations
 
@@ -22,19 +22,23 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def described(tree: Path) -> Manifest:
+def manifest_of(tree: Path) -> Manifest:
     return Manifest(entries_of(tree), ("serve",))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (one for one in folder.rglob("*") if one.is_file())
-    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in files}
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
-def test_a_package_unpacks_to_what_was_packed(tree: Path, tmp_path: Path) -> None:
-    """Every file comes back at its path with its bytes."""
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_unpacking_gives_what_was_packed(tree: Path, tmp_path: Path) -> None:
+    """Every file is unpacked to its path with its bytes."""
     target = tmp_path / "deep" / "p"
-    write(tree, target, described(tree))
+    write(tree, target, manifest_of(tree))
     manifest = read_manifest(target)
     unpack(manifest.files, located_in(target), tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tree)
@@ -42,75 +46,127 @@ def test_a_package_unpacks_to_what_was_packed(tree: Path, tmp_path: Path) -> Non
 
 
 def test_an_existing_package_is_kept(tree: Path, tmp_path: Path) -> None:
-    """Without `overwrite` what is there stays as it is."""
-    write(tree, tmp_path / "p", described(tree))
-    with pytest.raises(OutputError, match="exists already: write overwrite=True"):
-        write(tree, tmp_path / "p", described(tree))
-
-
-def test_overwriting_replaces_the_whole(tree: Path, tmp_path: Path) -> None:
-    """With `overwrite` no file of the old package is left, and nothing beside the new one."""
-    write(tree, tmp_path / "p", described(tree))
+    """Without `overwrite` an existing package stays as it is."""
+    write(tree, tmp_path / "p", manifest_of(tree))
+    before = contents(tmp_path / "p")
     (tree / "saved_model.pb").write_bytes(b"another")
-    write(tree, tmp_path / "p", described(tree), overwrite=True)
-    assert read_manifest(tmp_path / "p") == described(tree)
+    with pytest.raises(OutputError, match="already exists: pass overwrite=True"):
+        write(tree, tmp_path / "p", manifest_of(tree))
+    assert contents(tmp_path / "p") == before
+
+
+def test_overwriting_replaces_the_package(tree: Path, tmp_path: Path) -> None:
+    """With `overwrite` no file of the old package is left, in it or next to it."""
+    write(tree, tmp_path / "p", manifest_of(tree))
+    (tree / "saved_model.pb").write_bytes(b"another")
+    write(tree, tmp_path / "p", manifest_of(tree), overwrite=True)
+    assert read_manifest(tmp_path / "p") == manifest_of(tree)
     assert len(list((tmp_path / "p" / FILES).iterdir())) == 2
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["p", "tree"]
+    assert names(tmp_path) == ["p", "tree"]
 
 
 def test_only_packages_are_overwritten(tree: Path, tmp_path: Path) -> None:
-    """A folder that is no package isn't deleted by mistake."""
+    """A folder that is not a package isn't deleted by mistake."""
     (tmp_path / "home").mkdir()
-    with pytest.raises(OutputError, match="is no package of tf2spark, so it is not overwritten"):
-        write(tree, tmp_path / "home", described(tree), overwrite=True)
+    with pytest.raises(OutputError, match="is not a tf2spark package, so it is not overwritten"):
+        write(tree, tmp_path / "home", manifest_of(tree), overwrite=True)
+    assert (tmp_path / "home").is_dir()
 
 
-def test_a_failure_leaves_what_was_there(
+def test_a_failed_write_leaves_the_old_package(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A write that breaks off leaves the old package, and nothing half-made."""
-    write(tree, tmp_path / "p", described(tree))
+    """A write that fails half way leaves the old package, and no files of the new one."""
+    write(tree, tmp_path / "p", manifest_of(tree))
     before = contents(tmp_path / "p")
 
-    def broken(source: Path, target: Path) -> None:
-        raise OSError(28, "No space left on device", str(target))
-
-    monkeypatch.setattr(folder.shutil, "copyfile", broken)
+    (tree / "saved_model.pb").write_bytes(b"another")
+    copy_until_full(monkeypatch, files=1)
     with pytest.raises(OutputError, match="can't be written: No space left on device"):
-        write(tree, tmp_path / "p", described(tree), overwrite=True)
+        write(tree, tmp_path / "p", manifest_of(tree), overwrite=True)
     assert contents(tmp_path / "p") == before
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["p", "tree"]
+    assert names(tmp_path) == ["p", "tree"]
 
 
-def test_a_package_without_a_manifest_is_not_whole(tree: Path, tmp_path: Path) -> None:
-    """The manifest is written last: without it a copy is still under way, or broke off."""
-    write(tree, tmp_path / "p", described(tree))
+def copy_until_full(monkeypatch: pytest.MonkeyPatch, *, files: int) -> None:
+    """Let the disk be full after some files were copied."""
+    copyfile, copied = shutil.copyfile, []
+
+    def copy(source: Path, target: Path) -> None:
+        if len(copied) == files:
+            raise OSError(28, "No space left on device", str(target))
+        copied.append(copyfile(source, target))
+
+    monkeypatch.setattr(folder.shutil, "copyfile", copy)
+
+
+def test_a_failed_write_leaves_nothing(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there was no package, a write that fails half way leaves none."""
+    copy_until_full(monkeypatch, files=1)
+    with pytest.raises(OutputError, match="can't be written: No space left on device"):
+        write(tree, tmp_path / "p", manifest_of(tree))
+    assert names(tmp_path) == ["tree"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_old_package_returns_where_the_new_one_cannot_be_moved(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    """The last step moves the new package into place: if it fails, the old one is moved back."""
+    target = tmp_path / "p"
+    if overwrite:
+        write(tree, target, manifest_of(tree))
+    before = contents(target)
+    (tree / "saved_model.pb").write_bytes(b"another")
+    rename = Path.rename
+
+    def refuse_new(path: Path, new_path: Path) -> Path:
+        if new_path == target and not path.name.endswith("-old"):
+            raise OSError(5, "Input/output error", str(target))
+        return rename(path, new_path)
+
+    monkeypatch.setattr(Path, "rename", refuse_new)
+    with pytest.raises(OutputError, match="can't be written: Input/output error"):
+        write(tree, target, manifest_of(tree), overwrite=overwrite)
+    assert contents(target) == before
+    assert names(tmp_path) == (["p", "tree"] if overwrite else ["tree"])
+    if overwrite:
+        assert read_file(target, read_manifest(target), "saved_model.pb") == b"graph"
+
+
+def test_a_package_without_a_manifest_is_incomplete(tree: Path, tmp_path: Path) -> None:
+    """The manifest is written last: without it a copy is under way, or was interrupted."""
+    write(tree, tmp_path / "p", manifest_of(tree))
     (tmp_path / "p" / MANIFEST).unlink()
     with pytest.raises(ModelError, match=r"it has files/ but no manifest\.json"):
         read_manifest(tmp_path / "p")
 
 
 def test_a_missing_file_is_named(tree: Path, tmp_path: Path) -> None:
-    """A package that lacks a file says which."""
-    write(tree, tmp_path / "p", described(tree))
-    stored = tmp_path / "p" / FILES / described(tree).files[0].stored
+    """A missing file is named when the package is opened."""
+    write(tree, tmp_path / "p", manifest_of(tree))
+    stored = tmp_path / "p" / FILES / manifest_of(tree).files[0].stored
     stored.unlink()
-    with pytest.raises(ModelError, match=f"is not complete: files/{stored.name} is missing"):
+    with pytest.raises(ModelError, match=f"is incomplete: files/{stored.name} is missing"):
         read_manifest(tmp_path / "p")
 
 
-def test_a_file_that_was_cut_off_is_named(tree: Path, tmp_path: Path) -> None:
+def test_a_truncated_file_is_named(tree: Path, tmp_path: Path) -> None:
     """A file of another size is noticed when the package is opened."""
-    write(tree, tmp_path / "p", described(tree))
-    stored = tmp_path / "p" / FILES / described(tree).files[0].stored
+    write(tree, tmp_path / "p", manifest_of(tree))
+    stored = tmp_path / "p" / FILES / manifest_of(tree).files[0].stored
     stored.write_bytes(b"a")
-    with pytest.raises(ModelError, match=r"\(assets/words.txt\) has 1 bytes, the manifest says 4"):
+    with pytest.raises(
+        ModelError, match=r"\(assets/words.txt\) has 1 bytes, but the manifest says 4"
+    ):
         read_manifest(tmp_path / "p")
 
 
 def test_a_flipped_bit_is_noticed(tree: Path, tmp_path: Path) -> None:
-    """Bytes that are not the manifest's are never unpacked, nor read."""
-    write(tree, tmp_path / "p", described(tree))
+    """A file whose SHA-256 is not that of the manifest is neither unpacked nor read."""
+    write(tree, tmp_path / "p", manifest_of(tree))
     manifest = read_manifest(tmp_path / "p")
     for entry in manifest.files:
         stored = tmp_path / "p" / FILES / entry.stored
@@ -124,7 +180,7 @@ def test_a_flipped_bit_is_noticed(tree: Path, tmp_path: Path) -> None:
 
 
 def test_a_copy_of_a_package_is_the_same(tree: Path, tmp_path: Path) -> None:
-    """A package can be copied and moved as any folder."""
-    write(tree, tmp_path / "p", described(tree))
+    """A package can be copied and moved like any folder."""
+    write(tree, tmp_path / "p", manifest_of(tree))
     shutil.move(shutil.copytree(tmp_path / "p", tmp_path / "q"), tmp_path / "r")
-    assert read_manifest(tmp_path / "r").digest == described(tree).digest
+    assert read_manifest(tmp_path / "r").digest == manifest_of(tree).digest

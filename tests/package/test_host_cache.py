@@ -1,4 +1,4 @@
-"""`host_cache`: one checked copy a host, whatever other processes and disks do."""
+"""`host_cache`: one verified copy per host, whatever other processes and disks do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DIGEST = "d" * 64
 
 @pytest.fixture(autouse=True)
 def held() -> Iterator[None]:
-    """Let go of the locks that a test leaves: they would last as long as this process."""
+    """Release the locks that a test leaves: they would last as long as this process."""
     before = dict(host_cache._in_use)
     yield
     for path in set(host_cache._in_use) - set(before):
@@ -46,75 +46,79 @@ def root(tmp_path: Path) -> str:
 
 def cached(tree: Path, root: str, digest: str = _DIGEST, limit_bytes: int = 1 << 30) -> Path:
     return cached_folder(
-        digest, entries_of(tree), lambda one: tree / one.path, root=root, limit_bytes=limit_bytes
+        digest,
+        entries_of(tree),
+        lambda entry: tree / entry.path,
+        root=root,
+        limit_bytes=limit_bytes,
     )
 
 
-def whole(folder: Path, tree: Path) -> bool:
+def is_intact(folder: Path, tree: Path) -> bool:
     return entries_of(folder) == entries_of(tree)
 
 
-def let_go(root: str, digest: str = _DIGEST) -> None:
+def release(root: str, digest: str = _DIGEST) -> None:
+    """Release the lock of this process, as if the process that used the model had ended."""
     os.close(host_cache._in_use.pop(Path(root) / f"{digest}.using"))
 
 
 def test_the_first_call_unpacks_and_the_next_finds_it(tree: Path, root: str) -> None:
-    """The files are fetched once; later calls don't need them any more."""
+    """The files are fetched once; later calls don't need them."""
     folder = cached(tree, root)
-    assert whole(folder, tree)
+    assert is_intact(folder, tree)
     files = entries_of(tree)
 
-    def gone(entry: FileEntry) -> Path:
+    def refuse(entry: FileEntry) -> Path:
         raise AssertionError(f"{entry.path} was fetched again")
 
-    assert cached_folder(_DIGEST, files, gone, root=root) == folder
+    assert cached_folder(_DIGEST, files, refuse, root=root) == folder
 
 
-def test_a_source_that_changes_doesnt_reach_the_cache(tree: Path, root: str) -> None:
-    """What is unpacked is a copy: overwriting the source changes nothing."""
+def test_changing_the_source_does_not_change_the_cache(tree: Path, root: str) -> None:
+    """Unpacked files are copies: overwriting the source doesn't change them."""
     folder = cached(tree, root)
     (tree / "saved_model.pb").write_bytes(b"later")
     assert (folder / "saved_model.pb").read_bytes() == b"graph"
 
 
-def test_a_copy_that_was_cut_off_is_made_again(tree: Path, root: str) -> None:
-    """A file of another size makes the copy useless: a fresh one takes its place."""
+def test_a_truncated_copy_is_replaced(tree: Path, root: str) -> None:
+    """A copy with a file of the wrong size is replaced by a fresh one."""
     folder = cached(tree, root)
     with (folder / "weights" / "0.bin").open("r+b") as stream:
         stream.truncate(10)
-    assert whole(cached(tree, root), tree)
+    assert is_intact(cached(tree, root), tree)
 
 
-def test_a_flipped_bit_in_the_copy_is_mended(tree: Path, root: str) -> None:
-    """A copy of the right size whose graph is another is made again."""
+def test_a_copy_with_a_flipped_bit_is_replaced(tree: Path, root: str) -> None:
+    """A copy of the right size whose graph has other bytes is replaced."""
     folder = cached(tree, root)
     (folder / "saved_model.pb").write_bytes(b"grapH")
-    assert whole(cached(tree, root), tree)
+    assert is_intact(cached(tree, root), tree)
 
 
-def test_a_partial_copy_is_made_again(tree: Path, root: str) -> None:
-    """A missing file makes the copy useless too, whoever uses it."""
+def test_a_copy_with_a_missing_file_is_replaced(tree: Path, root: str) -> None:
+    """A copy that lacks a file is replaced too, even while it is in use."""
     folder = cached(tree, root)
     (folder / "saved_model.pb").unlink()
-    assert whole(cached(tree, root), tree)
+    assert is_intact(cached(tree, root), tree)
 
 
-def test_a_damaged_source_is_named_and_leaves_nothing(tree: Path, root: str) -> None:
-    """Bytes that are not the manifest's are an error that names the file, and no copy."""
+def test_a_damaged_source_is_named_and_not_unpacked(tree: Path, root: str) -> None:
+    """A file whose SHA-256 is not that of the manifest is named, and no copy is left."""
     files = entries_of(tree)
     (tree / "saved_model.pb").write_bytes(b"grapH")
     with pytest.raises(ModelError, match=r"saved_model.pb\" \(saved_model.pb\) is damaged"):
-        cached_folder(_DIGEST, files, lambda one: tree / one.path, root=root)
-    left = [one.name for one in Path(root).iterdir() if one.is_dir()]
-    assert left == []
+        cached_folder(_DIGEST, files, lambda entry: tree / entry.path, root=root)
+    assert [path.name for path in Path(root).iterdir() if path.is_dir()] == []
 
 
 def test_a_missing_source_is_named(tree: Path, root: str) -> None:
-    """A file that didn't come is an error that names it."""
+    """A file that wasn't shipped is named."""
     files = entries_of(tree)
     (tree / "weights" / "0.bin").unlink()
     with pytest.raises(ModelError, match=r"0.bin\" \(weights/0.bin\) is missing"):
-        cached_folder(_DIGEST, files, lambda one: tree / one.path, root=root)
+        cached_folder(_DIGEST, files, lambda entry: tree / entry.path, root=root)
 
 
 _CHILD = """
@@ -124,51 +128,51 @@ from tf2spark.package import folder
 from tf2spark.package.host_cache import cached_folder
 from tf2spark.package.folder import entries_of
 
-tree, root, what = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+tree, root, behavior = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 copyfile = folder.shutil.copyfile
 
 def slow(source, target):
     copyfile(source, target)
     print("copied", flush=True)
-    if what == "hang":
+    if behavior == "hang":
         time.sleep(600)
     time.sleep(0.3)
 
 folder.shutil.copyfile = slow
-folder = cached_folder("d" * 64, entries_of(tree), lambda one: tree / one.path, root=root)
+folder = cached_folder("d" * 64, entries_of(tree), lambda entry: tree / entry.path, root=root)
 print("done", (folder / "saved_model.pb").stat().st_ino, flush=True)
-if what == "stay":
+if behavior == "stay":
     sys.stdin.read()
 """
 
 
-def child(tree: Path, root: str, what: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _CHILD, str(tree), root, what]
+def child(tree: Path, root: str, behavior: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _CHILD, str(tree), root, behavior]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
 
 
-def test_processes_that_start_at_once_share_one_copy(tree: Path, root: str) -> None:
-    """Of several processes one copies, and all get the same files."""
+def test_processes_that_start_together_share_one_copy(tree: Path, root: str) -> None:
+    """One of several processes copies the files, and all of them use that copy."""
     children = [child(tree, root, "share") for _ in range(4)]
-    said = [one.communicate(timeout=60)[0] for one in children]
-    assert sum(one.count("copied") for one in said) == 2
-    assert len({one.split("done")[1] for one in said}) == 1
+    outputs = [process.communicate(timeout=60)[0] for process in children]
+    assert sum(output.count("copied") for output in outputs) == 2
+    assert len({output.split("done")[1] for output in outputs}) == 1
 
 
-def test_a_process_that_dies_with_the_lock_holds_nobody_up(tree: Path, root: str) -> None:
-    """A copy that was being made when its process was killed is made by the next."""
+def test_a_process_that_dies_with_the_lock_blocks_nobody(tree: Path, root: str) -> None:
+    """If a process is killed while it copies, the next one copies."""
     dying = child(tree, root, "hang")
     assert dying.stdout is not None
     assert dying.stdout.readline() == "copied\n"
     dying.send_signal(signal.SIGKILL)
     dying.wait(10)
     started = time.monotonic()
-    assert whole(cached(tree, root), tree)
+    assert is_intact(cached(tree, root), tree)
     assert time.monotonic() - started < 60
 
 
-def test_what_a_process_uses_is_not_removed(tree: Path, root: str) -> None:
-    """Beyond the limit only models go that no process uses."""
+def test_a_model_in_use_is_not_evicted(tree: Path, root: str) -> None:
+    """Above the limit only models that no process uses are evicted."""
     with child(tree, root, "stay") as user:
         assert user.stdout is not None
         while not user.stdout.readline().startswith("done"):
@@ -181,20 +185,67 @@ def test_what_a_process_uses_is_not_removed(tree: Path, root: str) -> None:
     assert (Path(root) / ("e" * 64)).is_dir()
 
 
-def test_the_longest_unused_goes_first(tree: Path, root: str) -> None:
-    """The cache keeps what was used last."""
-    for number, digest in enumerate("abc"):
-        cached(tree, root, digest * 64)
-        let_go(root, digest * 64)
-        os.utime(Path(root) / f"{digest * 64}.using", (number, number))
+def cached_models(root: str) -> set[str]:
+    """Return the first letters of the digests of the models in the cache."""
+    return {path.name[0] for path in Path(root).iterdir() if path.is_dir()}
+
+
+def fill(tree: Path, root: str, letters: str) -> None:
+    """Cache models that were last used, one after the other, a long time ago."""
+    for second, letter in enumerate(letters):
+        cached(tree, root, letter * 64)
+        release(root, letter * 64)
+        os.utime(Path(root) / f"{letter * 64}.using", (second, second))
+
+
+def test_the_least_recently_used_model_is_evicted_first(tree: Path, root: str) -> None:
+    """The cache keeps the models that were used last, and no more than fit."""
+    fill(tree, root, "cab")
     cached(tree, root, limit_bytes=25_000)
-    left = {one.name[0] for one in Path(root).iterdir() if one.is_dir()}
-    assert left == {"c", "d"}
+    assert cached_models(root) == {"b", "d"}
+
+
+def test_using_a_model_again_makes_it_the_last_used(tree: Path, root: str) -> None:
+    """A model that was cached first but used again outlives one that was cached later."""
+    fill(tree, root, "abc")
+    cached(tree, root, "a" * 64)
+    release(root, "a" * 64)
+    cached(tree, root, limit_bytes=25_000)
+    assert cached_models(root) == {"a", "d"}
+
+
+def test_a_process_that_uses_a_model_for_long_keeps_it_recent(tree: Path, root: str) -> None:
+    """Each use counts, not only the first one of a process."""
+    fill(tree, root, "ab")
+    for second in (0, 0):
+        cached(tree, root, "a" * 64)
+        last_use = Path(root) / f"{'a' * 64}.using"
+        assert last_use.stat().st_mtime > time.time() - 600
+        os.utime(last_use, (second, second))
+
+
+def test_a_cache_within_its_limit_evicts_nothing(tree: Path, root: str) -> None:
+    """Models stay where they fit exactly."""
+    fill(tree, root, "ab")
+    cached(tree, root, limit_bytes=3 * 10_005)
+    assert cached_models(root) == {"a", "b", "d"}
+
+
+def test_abandoned_files_are_removed_after_a_day(tree: Path, root: str) -> None:
+    """What a dead process was unpacking is removed, unless it could still be alive."""
+    for name, hours in (("old", 25), ("new", 1)):
+        folder = Path(root) / f".making-{name}"
+        folder.mkdir(parents=True)
+        modified = time.time() - hours * 3600
+        os.utime(folder, (modified, modified))
+    cached(tree, root)
+    assert not (Path(root) / ".making-old").exists()
+    assert (Path(root) / ".making-new").exists()
 
 
 @pytest.mark.skipif(os.getuid() != 0 or sys.platform != "linux", reason="needs mount")
 def test_a_full_disk_says_what_is_needed(tree: Path, tmp_path: Path) -> None:
-    """A disk that can't hold the model is an error with the size and the way out."""
+    """A disk too small for the model is an error that says the size needed and what to do."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -205,45 +256,46 @@ def test_a_full_disk_says_what_is_needed(tree: Path, tmp_path: Path) -> None:
     try:
         with pytest.raises(SetupError, match=r"disk is full.*needs 10,005 bytes.*TF2SPARK_CACHE"):
             cached(tree, str(disk))
-        assert [one for one in disk.iterdir() if one.is_dir()] == []
-        let_go(str(disk))
+        assert [path for path in disk.iterdir() if path.is_dir()] == []
+        release(str(disk))
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_folder_that_is_a_file_is_refused(tree: Path, tmp_path: Path) -> None:
-    """A cache that can't be there names the setting that moves it."""
+    """The message names the setting that moves the cache."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(SetupError, match=r"can't be in .*spark\.tf2spark\.cache\.dir"):
+    with pytest.raises(
+        SetupError, match=r"can't be used as the model cache: .*spark\.tf2spark\.cache\.dir"
+    ):
         cached(tree, str(tmp_path / "file"))
 
 
-def test_a_folder_of_somebody_else_is_passed_by(
+def test_a_folder_of_somebody_else_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder in the temporary one that others can write to is never trusted."""
+    """A folder that others can write to is never trusted, nor is a link."""
     monkeypatch.delenv(host_cache.ENVIRONMENT, raising=False)
     monkeypatch.setattr(host_cache.tempfile, "gettempdir", lambda: str(tmp_path))
-    taken = tmp_path / f"tf2spark-{os.getuid()}"
-    taken.mkdir()
-    taken.chmod(0o777)
-    found = cache_root()
-    assert found != taken
-    assert found.stat().st_mode & 0o777 == 0o700
-    found.chmod(0o722)
+    writable = tmp_path / f"tf2spark-{os.getuid()}"
+    writable.mkdir()
+    writable.chmod(0o777)
+    own = cache_root()
+    assert own != writable
+    assert own.stat().st_mode & 0o777 == 0o700
+    own.chmod(0o722)
     with pytest.raises(SetupError, match="it belongs to somebody else"):
         cache_root()
 
 
 def test_the_variable_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TF2SPARK_CACHE says where the cache is; an argument wins."""
+    """TF2SPARK_CACHE sets the cache folder; an argument overrides it."""
     monkeypatch.setenv(host_cache.ENVIRONMENT, str(tmp_path / "a"))
     assert cache_root() == tmp_path / "a"
     assert cache_root(str(tmp_path / "b")) == tmp_path / "b"
 
 
 def test_entries_have_the_digest_of_their_bytes(tree: Path) -> None:
-    """A file's entry is its path, SHA-256 and size."""
-    first = entries_of(tree)[0]
-    path = tree / first.path
-    assert first == FileEntry("saved_model.pb", sha256_of(path), 5)
+    """A file's entry has its path, SHA-256 and size."""
+    entry = entries_of(tree)[0]
+    assert entry == FileEntry("saved_model.pb", sha256_of(tree / entry.path), 5)

@@ -1,4 +1,4 @@
-"""`manifest`: what a package says of itself, written and read again."""
+"""`manifest`: written and read again, and refused where it is damaged or malicious."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tf2spark.package.manifest import FileEntry, Manifest, Verified, Weight, fro
 
 GRAPH = FileEntry("saved_model.pb", "ab" * 32, 7)
 WORDS = FileEntry("assets/words.txt", "cd" * 32, 5)
+KERNEL = FileEntry("weights/0.bin", "ef" * 32, 24)
 MANIFEST = Manifest(
-    files=(WORDS, GRAPH),
+    files=(WORDS, GRAPH, KERNEL),
     tags=("serve",),
     weights=(Weight("kernel:0", "weights/0.bin", 1, (2, 3)),),
     signature="serving_default",
@@ -24,57 +25,81 @@ MANIFEST = Manifest(
 )
 
 
-def test_what_is_written_is_read_again() -> None:
-    """A manifest comes back from its JSON as the same values, with the same digest."""
-    again = from_json(to_json(MANIFEST), "manifest.json")
-    assert again == MANIFEST
-    assert again.digest == MANIFEST.digest
+def test_json_gives_the_same_manifest() -> None:
+    """A manifest read from its JSON has the same values and the same digest."""
+    read = from_json(to_json(MANIFEST), "manifest.json")
+    assert read == MANIFEST
+    assert read.digest == MANIFEST.digest
 
 
-def test_a_file_is_stored_under_its_content() -> None:
+def test_a_stored_name_begins_with_the_sha256() -> None:
     """The stored name begins with the content's SHA-256 and ends with the file's own name."""
     assert WORDS.stored == "cdcdcdcdcdcdcdcd-words.txt"
 
 
-def test_the_digest_is_that_of_what_scores_depend_on() -> None:
-    """Where a package came from changes no digest; its files, tags and weights do."""
+def test_the_digest_covers_everything_that_scores_depend_on() -> None:
+    """Where a package came from doesn't change its digest; its files, tags and weights do."""
     assert evolve(MANIFEST, source="elsewhere", verified=None).digest == MANIFEST.digest
+    (weight,) = MANIFEST.weights
+    assert evolve(MANIFEST, weights=(evolve(weight, shape=(3, 2)),)).digest != MANIFEST.digest
+    assert evolve(MANIFEST, weights=(evolve(weight, tensor="other:0"),)).digest != MANIFEST.digest
+    other_bytes = evolve(GRAPH, sha256="12" * 32)
+    assert evolve(MANIFEST, files=(WORDS, other_bytes, KERNEL)).digest != MANIFEST.digest
     assert evolve(MANIFEST, files=(GRAPH,)).digest != MANIFEST.digest
     assert evolve(MANIFEST, tags=("serve", "gpu")).digest != MANIFEST.digest
     assert evolve(MANIFEST, weights=()).digest != MANIFEST.digest
 
 
 def changed(**values: Any) -> str:
-    """Return the JSON with some of its values changed."""
+    """Return the JSON of the manifest with some values changed."""
     return json.dumps({**json.loads(to_json(MANIFEST)), **values})
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "{}", to_json(MANIFEST)[:-20], changed(files=[{"path": "a"}])],
-    ids=["empty", "open", "list", "nothing", "cut", "a file without its digest"],
+    ids=["empty", "open", "list", "no keys", "truncated", "a file without its digest"],
 )
 def test_a_damaged_manifest_says_so(text: str) -> None:
-    """What can't be read is damaged, and the message names the file."""
-    with pytest.raises(ModelError, match=r'^"p/manifest\.json" is damaged or was cut off: copy'):
+    """A manifest that can't be read is reported as damaged, with its path."""
+    with pytest.raises(ModelError, match=r'^"p/manifest\.json" is damaged or truncated; copy'):
         from_json(text, "p/manifest.json")
 
 
 def test_a_changed_list_of_files_is_noticed() -> None:
-    """The digest is held against what the manifest lists."""
-    with pytest.raises(ModelError, match="its digest doesn't fit what it lists"):
+    """The digest is compared with what the manifest lists."""
+    with pytest.raises(ModelError, match="its digest doesn't match its content"):
         from_json(changed(tags=["gpu"]), "manifest.json")
+    with pytest.raises(ModelError, match="its digest doesn't match its content"):
+        from_json(changed(digest="0" * 64), "manifest.json")
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "assets/../../x"])
 def test_a_path_out_of_the_package_is_refused(path: str) -> None:
-    """No file of a package can be unpacked beside it."""
-    manifest = evolve(MANIFEST, files=(evolve(GRAPH, path=path),))
+    """No file of a package can be unpacked outside the model's folder."""
+    manifest = evolve(MANIFEST, files=(evolve(GRAPH, path=path),), weights=())
     with pytest.raises(ModelError, match="damaged"):
         from_json(to_json(manifest), "manifest.json")
 
 
-def test_a_newer_format_asks_for_a_newer_tf2spark() -> None:
-    """A package of a later format is no damage."""
+@pytest.mark.parametrize("sha256", ["../../../../etc/x" + "0" * 47, "AB" * 32, "ab" * 31, ""])
+def test_a_sha256_must_be_one(sha256: str) -> None:
+    """It begins the stored name, so it could otherwise lead to any path."""
+    manifest = evolve(MANIFEST, files=(evolve(GRAPH, sha256=sha256),), weights=())
+    with pytest.raises(ModelError, match="damaged"):
+        from_json(to_json(manifest), "manifest.json")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../etc/passwd", "weights/1.bin"])
+def test_a_weight_must_be_one_of_the_files(path: str) -> None:
+    """A model can't be fed any other file of the worker."""
+    (weight,) = MANIFEST.weights
+    manifest = evolve(MANIFEST, weights=(evolve(weight, path=path),))
+    with pytest.raises(ModelError, match="damaged"):
+        from_json(to_json(manifest), "manifest.json")
+
+
+def test_a_newer_format_needs_a_newer_tf2spark() -> None:
+    """A package in a later format is not reported as damaged."""
     with pytest.raises(ModelError, match=r"has package format 2.*install a newer tf2spark"):
         from_json(changed(format=2), "manifest.json")

@@ -1,1 +1,1 @@
-"""The one thing that travels: a model's files under their SHA-256, and the host's cache of them."""
+"""The form in which a model ships: its files named by SHA-256, and each host's cache of them."""

@@ -1,6 +1,6 @@
-"""Packages on a local disk: written whole or not at all, and checked byte by byte when read.
+"""Packages on a local disk: written atomically, and verified byte by byte when read.
 
-`tf2spark.package.manifest` describes the format.
+The format is described in `tf2spark.package.manifest`.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from tf2spark.errors import ModelError, OutputError
 from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
 
 Locate = Callable[[FileEntry], Path]
-"""Where the stored file of an entry lies on this machine."""
+"""A function that returns the local path of an entry's stored file."""
 
 
 def is_package(folder: Path) -> bool:
-    """Say whether a folder looks like a package, whole or not."""
+    """Say whether a folder looks like a package, complete or not."""
     return (folder / MANIFEST).is_file() or (folder / FILES).is_dir()
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a package, and make sure that its files are there.
+    """Read the manifest of a package, and check that its files exist and have the right size.
 
     Raises:
-        ModelError: It is damaged, or a file is missing or cut off.
+        ModelError: The manifest is damaged, or a file is missing or truncated.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise ModelError(
-            f'"{folder}" is not a whole package: it has {FILES}/ but no {MANIFEST}, which is '
-            "written last; wait until it is copied, or copy it again"
+            f'"{folder}" is an incomplete package: it has {FILES}/ but no {MANIFEST}, which is '
+            "written last; wait until the copy is done, or copy the package again"
         )
     manifest = from_json(path.read_text(errors="replace"), str(path))
     for entry in manifest.files:
         stored = folder / FILES / entry.stored
         if not stored.is_file():
-            raise ModelError(f'"{folder}" is not complete: {FILES}/{entry.stored} is missing')
+            raise ModelError(f'"{folder}" is incomplete: {FILES}/{entry.stored} is missing')
         check_size(entry, stored, stored.stat().st_size)
     return manifest
 
 
 def read_file(folder: Path, manifest: Manifest, path: str) -> bytes:
-    """Return the content of one of a package's files, checked against the manifest.
+    """Return the content of a file in a package, verified against the manifest.
 
     Raises:
-        ModelError: There is no such file, or its bytes are not those of the manifest.
+        ModelError: There is no such file, or its SHA-256 is not that of the manifest.
     """
     for entry in manifest.files:
         if entry.path == path:
@@ -59,35 +59,35 @@ def read_file(folder: Path, manifest: Manifest, path: str) -> bytes:
             if hashlib.sha256(content).hexdigest() != entry.sha256:
                 raise _damaged(entry, stored)
             return content
-    raise ModelError(f'"{folder}" is a package without {path}')
+    raise ModelError(f'the package "{folder}" has no {path}')
 
 
 def _damaged(entry: FileEntry, stored: Path) -> ModelError:
     return ModelError(
-        f'"{stored}" ({entry.path}) is damaged: its SHA-256 is not the one in the manifest; copy '
-        "the package again"
+        f'"{stored}" ({entry.path}) is damaged: its SHA-256 is not that of the manifest; copy the '
+        "package again"
     )
 
 
-def check_size(entry: FileEntry, where: object, size_bytes: int) -> None:
-    """Raise `ModelError` where a file is not as large as the manifest says."""
+def check_size(entry: FileEntry, location: object, size_bytes: int) -> None:
+    """Raise `ModelError` where the size of a file differs from the manifest."""
     if size_bytes != entry.size_bytes:
         raise ModelError(
-            f'"{where}" ({entry.path}) has {size_bytes:,} bytes, the manifest says '
-            f"{entry.size_bytes:,}: copy the package again"
+            f'"{location}" ({entry.path}) has {size_bytes:,} bytes, but the manifest says '
+            f"{entry.size_bytes:,}; copy the package again"
         )
 
 
 def located_in(folder: Path) -> Locate:
-    """Return where the files of a local package lie."""
+    """Return a function that locates the files of a local package."""
     return lambda entry: folder / FILES / entry.stored
 
 
 def entries_of(tree: Path) -> tuple[FileEntry, ...]:
-    """Describe every file below a model's folder, sorted by path."""
-    found = (Path(root) / name for root, _, names in os.walk(tree) for name in names)
-    paths = sorted((one.relative_to(tree).as_posix(), one) for one in found)
-    return tuple(FileEntry(name, sha256_of(one), one.stat().st_size) for name, one in paths)
+    """Return an entry for every file in a model's folder tree, sorted by path."""
+    files = (Path(root) / name for root, _, names in os.walk(tree) for name in names)
+    by_name = sorted((file.relative_to(tree).as_posix(), file) for file in files)
+    return tuple(FileEntry(name, sha256_of(file), file.stat().st_size) for name, file in by_name)
 
 
 def sha256_of(path: Path) -> str:
@@ -97,10 +97,10 @@ def sha256_of(path: Path) -> str:
 
 
 def write(tree: Path, target: Path, manifest: Manifest, *, overwrite: bool = False) -> None:
-    """Write the package of a model that lies unpacked in `tree`; it appears whole or not at all.
+    """Write the package of the model unpacked in `tree`; `target` appears complete or not at all.
 
     Raises:
-        OutputError: There is something at `target` and `overwrite` is false, or it can't be
+        OutputError: `target` exists and `overwrite` is false, it is not a package, or it can't be
             written.
     """
     check_free(target, overwrite=overwrite)
@@ -113,23 +113,26 @@ def write(tree: Path, target: Path, manifest: Manifest, *, overwrite: bool = Fal
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
-    """Raise `OutputError` where a package must not be written to `target`."""
+    """Raise `OutputError` unless a package may be written to `target`."""
     if not target.exists():
         return
     if not overwrite:
         raise OutputError(
-            f"{target} exists already: write overwrite=True (--overwrite) to replace it"
+            f"{target} already exists: pass overwrite=True (--overwrite) to replace it"
         )
     if not is_package(target):
         raise OutputError(
-            f"{target} exists and is no package of tf2spark, so it is not overwritten: remove it, "
-            "or choose another place"
+            f"{target} exists and is not a tf2spark package, so it is not overwritten: remove it, "
+            "or choose another path"
         )
 
 
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
-    """Yield a new hidden folder beside `target`, which is gone afterwards."""
+    """Yield a new hidden folder next to `target`, and remove it afterwards.
+
+    Next to it, so that both are on the same file system: only there is a rename atomic.
+    """
     staged = target.parent / f".{target.name}.tf2spark-{uuid.uuid4().hex[:12]}"
     try:
         staged.mkdir(parents=True)
@@ -143,6 +146,7 @@ def _staged(target: Path) -> Iterator[Path]:
 
 
 def _move(staged: Path, target: Path) -> None:
+    """Put the new package in the place of the old one, which returns if that fails."""
     old = staged.with_name(f"{staged.name}-old")
     if target.exists():
         target.rename(old)
@@ -156,12 +160,12 @@ def _move(staged: Path, target: Path) -> None:
 
 
 def unpack(files: tuple[FileEntry, ...], locate: Locate, tree: Path) -> None:
-    """Lay the files of a package out as the model has them, each checked against the manifest.
+    """Copy the files of a package to their paths in the model, and verify them.
 
-    They are copied, not linked: what is mapped must not change when the package is overwritten.
+    They are copied, not linked: a mapped file must not change when the package is overwritten.
 
     Raises:
-        ModelError: A stored file is missing, or its bytes are not those of the manifest.
+        ModelError: A stored file is missing, or its SHA-256 is not that of the manifest.
         OSError: `tree` can't be written.
     """
     for entry in files:
@@ -172,5 +176,6 @@ def unpack(files: tuple[FileEntry, ...], locate: Locate, tree: Path) -> None:
         except FileNotFoundError:
             raise ModelError(f'"{stored}" ({entry.path}) is missing') from None
         check_size(entry, stored, path.stat().st_size)
+        # The copy is verified, not its source, which could be another file by the time it is read.
         if sha256_of(path) != entry.sha256:
             raise _damaged(entry, stored)

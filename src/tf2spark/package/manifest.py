@@ -1,8 +1,8 @@
-"""What a package says of itself: ``manifest.json``, as frozen values.
+"""The manifest of a package: ``manifest.json`` as frozen values.
 
-A package is a folder that holds ``manifest.json`` and ``files/``. Every file of the model lies
-under a name that begins with the SHA-256 of its content, so that the same name means the same
-bytes wherever it is copied to; the manifest says which path each has in the model::
+A package is a folder with ``manifest.json`` and ``files/``. The stored name of a model's file
+begins with the SHA-256 of its content, so the same name means the same bytes wherever the file is
+copied to; the manifest gives the path of each in the model::
 
     ctr.tf2spark/
       manifest.json
@@ -10,14 +10,15 @@ bytes wherever it is copied to; the manifest says which path each has in the mod
       files/9be1f00d7f3a6c21-0.bin                 weights/0.bin
       files/51c0ffee2ab39d10-words.txt             assets/words.txt
 
-The model is a SavedModel again. What was compiled has no checkpoint: small variables are constants
-of its graph, large ones lie under ``weights/`` and are fed at every run.
+The model is again a SavedModel. A compiled one has no checkpoint: small variables are constants of
+its graph, large ones are files in ``weights/`` and are fed at every run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,11 +29,12 @@ from tf2spark.errors import ModelError
 FORMAT = 1
 MANIFEST = "manifest.json"
 FILES = "files"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen
 class FileEntry:
-    """A file of the model: its path below the model's folder, and what it holds."""
+    """A file of the model: its path relative to the model's folder, its SHA-256 (hex), its size."""
 
     path: str
     sha256: str
@@ -40,16 +42,16 @@ class FileEntry:
 
     @property
     def stored(self) -> str:
-        """Return its name in a package and on its way to the workers: same name, same bytes."""
+        """Return its name in a package and when it is shipped: the same name, the same bytes."""
         return f"{self.sha256[:16]}-{PurePosixPath(self.path).name}"
 
 
 @frozen
 class Weight:
-    """A tensor that was taken out of the graph: workers map its file and feed it at every run.
+    """A tensor that was moved out of the graph: workers map its file and feed it at every run.
 
-    `code` is the dtype's number in ``types.proto``. The file holds the values raw, little-endian
-    and in C order, from its first byte.
+    `code` is the dtype's number in ``types.proto``. The file is the raw values, little-endian and
+    in C order, without a header.
     """
 
     tensor: str
@@ -60,10 +62,13 @@ class Weight:
 
 @frozen
 class Verified:
-    """How the compiled model was held against the original, and how far apart they were.
+    """How the compiled model was compared with the original, and how much they differed.
 
-    `inputs` is "warmup requests", "sample" or "made from the contract"; `differences` has the
-    largest absolute difference of each output.
+    Attributes:
+        inputs: "warmup requests", "sample" or "made from the contract".
+        rows: How many rows both models were run on.
+        differences: The largest absolute difference of each output.
+        tolerance: The tolerance; see `tf2spark.compile.verify`.
     """
 
     inputs: str
@@ -74,21 +79,21 @@ class Verified:
 
 @frozen
 class Manifest:
-    """What a package says of itself.
+    """The content of a package, and where it came from.
 
     Attributes:
         files: Every file of the model, sorted by path.
         tags: The tags of its MetaGraph.
         weights: The tensors that are fed from files.
-        signature: The signature that was compiled; None where the model is as it was.
+        signature: The signature that was compiled; None where the model was packed unchanged.
         constants: The inputs that became part of the graph, each with its value as JSON.
-        why_as_it_was: Why it wasn't compiled; None where it was.
-        source: Where the original was, for people.
+        why_as_it_was: Why the model was packed unchanged; None where it was compiled.
+        source: Where the original was, for people to read.
         source_digest: The SHA-256 over the original's files.
-        tensorflow: The TensorFlow that compiled it.
-        tf2spark: The tf2spark that wrote it.
-        verified: How it was checked; None where it wasn't.
-        not_verified: Why it wasn't; None where it was.
+        tensorflow: The version of TensorFlow that compiled it.
+        tf2spark: The version of tf2spark that wrote it.
+        verified: How it was verified; None where it wasn't.
+        not_verified: Why it wasn't verified; None where it was.
     """
 
     files: tuple[FileEntry, ...]
@@ -106,13 +111,13 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 over all that scores depend on: files, tags and weights."""
-        whole = {name: value for name, value in asdict(self).items() if name in _CONTENT}
-        return hashlib.sha256(_json(whole).encode()).hexdigest()
+        """Return the SHA-256 over everything that scores depend on: files, tags and weights."""
+        content = {name: value for name, value in asdict(self).items() if name in _CONTENT}
+        return hashlib.sha256(_json(content).encode()).hexdigest()
 
     @property
     def size_bytes(self) -> int:
-        return sum(one.size_bytes for one in self.files)
+        return sum(file.size_bytes for file in self.files)
 
 
 _CONTENT = frozenset({"files", "tags", "weights"})
@@ -123,62 +128,80 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def constant_text(value: Any) -> str:
-    """Write the value of an input that became part of the graph."""
-    return json.dumps(
-        value, default=lambda one: one.tolist() if hasattr(one, "tolist") else str(one)
-    )
+    """Write the value of an input that became part of the graph, as JSON."""
+    return json.dumps(value, default=_plain_value)
+
+
+def _plain_value(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def to_json(manifest: Manifest) -> str:
-    """Write a manifest as ``manifest.json`` has it."""
+    """Write a manifest in the form of ``manifest.json``."""
     return _json(as_dict(manifest), indent=2) + "\n"
 
 
 def as_dict(manifest: Manifest) -> dict[str, Any]:
-    """Return a manifest as plain values, its format and digest with them."""
+    """Return a manifest as plain values, with its format and digest."""
     return {"format": FORMAT, "digest": manifest.digest, **asdict(manifest)}
 
 
-def from_json(text: str, where: str) -> Manifest:
-    """Read ``manifest.json``; `where` is its place, for messages.
+def from_json(text: str, location: str) -> Manifest:
+    """Read ``manifest.json``; `location` is its path, for messages.
 
     Raises:
-        ModelError: It is damaged, or of a format that this version doesn't know.
+        ModelError: It is damaged, or its format is newer than this version of tf2spark.
     """
-    damaged = f'"{where}" is damaged or was cut off: copy the package again'
+    damaged = f'"{location}" is damaged or truncated; copy the package again'
     try:
-        read = json.loads(text)
-        written_format = read.pop("format")
+        values = json.loads(text)
+        written_format = values.pop("format")
         if written_format != FORMAT:
             raise ModelError(
-                f'"{where}" has package format {written_format}, written by tf2spark '
-                f"{read.get('tf2spark')}; this one knows format {FORMAT}: install a newer tf2spark"
+                f'"{location}" has package format {written_format}, written by tf2spark '
+                f"{values.get('tf2spark')}; this version reads format {FORMAT}: install a newer "
+                "tf2spark"
             )
-        digest = read.pop("digest")
-        manifest = _structured(read)
+        digest = values.pop("digest")
+        manifest = _manifest(values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(damaged) from error
     if manifest.digest != digest:
-        raise ModelError(f"{damaged} (its digest doesn't fit what it lists)")
+        raise ModelError(f"{damaged} (its digest doesn't match its content)")
     return manifest
 
 
-def _structured(read: dict[str, Any]) -> Manifest:
-    verified = read.pop("verified")
+def _manifest(values: dict[str, Any]) -> Manifest:
+    verified = values.pop("verified")
     if verified is not None:
         differences = tuple((name, float(value)) for name, value in verified.pop("differences"))
         verified = Verified(differences=differences, **verified)
-    files = tuple(FileEntry(**one) for one in read.pop("files"))
-    for one in files:
-        if ".." in PurePosixPath(one.path).parts or one.path.startswith("/"):
-            raise ValueError(one.path)
+    files = tuple(FileEntry(**file) for file in values.pop("files"))
     weights = tuple(
-        Weight(shape=tuple(one.pop("shape")), **one) for one in list(read.pop("weights"))
+        Weight(shape=tuple(weight.pop("shape")), **weight) for weight in values.pop("weights")
     )
-    tags = tuple(read.pop("tags"))
-    constants = tuple((name, value) for name, value in read.pop("constants"))
+    _check_paths(files, weights)
+    tags = tuple(values.pop("tags"))
+    constants = tuple((name, value) for name, value in values.pop("constants"))
     return Manifest(
-        files=files, tags=tags, weights=weights, constants=constants, verified=verified, **read
+        files=files, tags=tags, weights=weights, constants=constants, verified=verified, **values
     )
+
+
+def _check_paths(files: tuple[FileEntry, ...], weights: tuple[Weight, ...]) -> None:
+    """Raise `ValueError` where a manifest, which may come from anyone, leads out of the package.
+
+    Paths are written to and stored names begin with the SHA-256, so neither may climb; a weight
+    that is not one of the files would feed the model with any file of the worker.
+    """
+    for file in files:
+        if ".." in PurePosixPath(file.path).parts or file.path.startswith("/"):
+            raise ValueError(file.path)
+        if not _SHA256.fullmatch(file.sha256):
+            raise ValueError(file.sha256)
+    paths = {file.path for file in files}
+    for weight in weights:
+        if weight.path not in paths:
+            raise ValueError(weight.path)

@@ -1,4 +1,4 @@
-"""A folder of this process for models on their way: from storage, and to the executors."""
+"""A temporary folder of this process, for models fetched from storage or shipped to executors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tf2spark.package.manifest import FILES, FileEntry
 def staging_folder() -> Path:
     """Return the folder, which is removed when the process ends.
 
-    Executors that start late are sent files from here, so that they stay as long.
+    Not earlier: executors that start late are still sent files from here.
     """
     folder = Path(tempfile.mkdtemp(prefix="tf2spark-staging-"))
     (folder / FILES).mkdir()
@@ -25,12 +25,12 @@ def staging_folder() -> Path:
 
 
 def staged_path(entry: FileEntry) -> Path:
-    """Return the place of a file of a model: laid out as in a package."""
+    """Return the path of a model's file in this folder, which is laid out like a package."""
     return staging_folder() / FILES / entry.stored
 
 
 def staged_copy(entry: FileEntry, source: Path) -> Path:
-    """Return a copy of a file that stays what it is when its source is overwritten."""
+    """Return a copy of a file, which doesn't change when its source is overwritten."""
     target = staged_path(entry)
     if not target.exists():
         partial = target.with_name(f".{target.name}-{uuid.uuid4().hex[:12]}")
