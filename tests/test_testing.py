@@ -6,7 +6,7 @@ import pytest
 
 from tf2spark.conversion.rows import numbers_or_views, tensor
 from tf2spark.dtypes import FLOAT32, STRING
-from tf2spark.tensorflow_c.session import TensorFlowFailure
+from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.testing import FakeSession, fed_strings, fetched_strings
 

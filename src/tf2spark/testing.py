@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from attrs import define, field
 
+from tf2spark.tensorflow_c.strings import strings_of
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 
 Model = Callable[[dict[str, Tensor]], dict[str, "Tensor | Strings"]]
@@ -20,7 +20,7 @@ class FakeSession:
 
     Attributes:
         model: The function; it may raise what a real session raises.
-        runs: How many rows each run had (of its first feed), for tests to look at.
+        runs: How many rows each run had (in its first feed), for tests to check.
     """
 
     model: Model
@@ -29,7 +29,7 @@ class FakeSession:
     def prepare(
         self, feeds: Sequence[str], fetches: Sequence[str]
     ) -> Callable[[Sequence[Tensor]], list[Tensor | Strings]]:
-        """Return the function that runs the model on tensors in the order of `feeds`."""
+        """Return a function that runs the model on tensors in the order of `feeds`."""
 
         def run(tensors: Sequence[Tensor]) -> list[Tensor | Strings]:
             self.runs.append(tensors[0].shape[0] if tensors and tensors[0].shape else 0)
@@ -44,17 +44,14 @@ class FakeSession:
 
 def fed_strings(tensor: Tensor) -> list[bytes]:
     """Return the values of a string tensor that was fed, in row-major order."""
-    words = tensor.data.reshape(-1).view(np.uint64).reshape(-1, 3).tolist()
-    # The "large" form holds the pointer last, after a capacity.
-    places = [(first >> 2, last if first & 3 == 1 else second) for first, second, last in words]
-    return [ctypes.string_at(address, size) if size else b"" for size, address in places]
+    return strings_of(tensor.data)
 
 
 def fetched_strings(values: Sequence[str | bytes], shape: tuple[int, ...] | None = None) -> Strings:
-    """Make a string tensor as a session fetches it; its shape is [n] where none is given.
+    """Make a string tensor as a session fetches it; its shape is [n] if none is given.
 
     Raises:
-        ValueError: The shape has not as many places as there are values.
+        ValueError: The shape doesn't have as many elements as there are values.
     """
     raw = [value.encode() if isinstance(value, str) else value for value in values]
     shape = (len(raw),) if shape is None else shape

@@ -16,7 +16,7 @@ from tf2spark.dtypes import FLOAT32, DType
 from tf2spark.plan.score import Form, InputPlan, Source
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.testing import fed_strings
-from tf2spark.worker.batching import groups, picked
+from tf2spark.worker.batching import rows_by_key, select_rows
 
 VECTOR = pa.struct(
     [
@@ -103,8 +103,9 @@ WAYS = st.sampled_from(["plain", "array slice", "batch slice", "struct slice"])
 def value(tensor: Tensor) -> Any:
     """Return a tensor's values as nested lists."""
     if tensor.dtype.numpy is None:
-        flat = np.empty(len(tensor.data.reshape(-1).view("V24")), object)
-        flat[:] = fed_strings(tensor)
+        texts = fed_strings(tensor)
+        flat = np.empty(len(texts), object)
+        flat[:] = texts
         return flat.reshape(tensor.shape).tolist()
     return tensor.data.reshape(tensor.shape).tolist()
 
@@ -127,12 +128,12 @@ def row_values(
         if not len(rows):
             continue
         try:
-            made = [value(tensor) for tensor in feed(picked(batch, rows))]
+            made = [value(tensor) for tensor in feed(select_rows(batch, rows))]
         except RowsRefused as refused:
             reasons |= dict(zip(rows[refused.rows].tolist(), refused.reasons, strict=True))
             todo.append(np.delete(rows, refused.rows))
         except RowsUneven as uneven:
-            todo += [rows[part] for part in groups(uneven.keys)]
+            todo += [rows[part] for part in rows_by_key(uneven.keys)]
         else:
             values |= {row: pick(made, i) for i, row in enumerate(rows.tolist())}
     return values, reasons

@@ -1,4 +1,4 @@
-"""`runtime.arrow_arrays`: what pyarrow's own conversions give, without pandas."""
+"""`conversion.arrow_buffers`: what pyarrow's own conversions give, without pandas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.models import ALL, path_of
-from tf2spark.conversion.arrow_buffers import booleans, numbers, places, values_of
+from tf2spark.conversion.arrow_buffers import bool_array, number_array, take_indices, values_of
 
 _KINDS = [
     pa.bool_(),
@@ -47,19 +47,19 @@ def test_an_array_without_buffers_has_no_values() -> None:
 @given(values=st.lists(st.booleans(), max_size=40))
 def test_bools_become_what_pyarrow_makes_of_them(values: list[bool]) -> None:
     """Bools in a NumPy array are the same bools in an Arrow array."""
-    assert booleans(np.array(values, bool)).to_pylist() == values
+    assert bool_array(np.array(values, bool)).to_pylist() == values
 
 
 @pytest.mark.parametrize("step", [1, 2])
 def test_numbers_become_what_pyarrow_makes_of_them(step: int) -> None:
     """Numbers keep their order and values, strided ones too."""
     values = np.arange(10, dtype=np.float32)[::step]
-    assert numbers(values, pa.float32()).equals(pa.array(values))
+    assert number_array(values, pa.float32()).equals(pa.array(values))
 
 
 def test_a_negative_place_is_null() -> None:
     """`Array.take` gives null where no place is known."""
-    found = pa.array(["a", "b"]).take(places(np.array([1, -1, 0])))
+    found = pa.array(["a", "b"]).take(take_indices(np.array([1, -1, 0])))
     assert found.to_pylist() == ["b", None, "a"]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
 from tf2spark.conversion.casts import cast_to, converter, from_bfloat16, misfits, to_bfloat16
-from tf2spark.conversion.rows import VIEW, RowsRefused
+from tf2spark.conversion.rows import RowsRefused
 from tf2spark.dtypes import (
     BFLOAT16,
     BOOL,
@@ -29,6 +29,7 @@ from tf2spark.dtypes import (
     UINT64,
     DType,
 )
+from tf2spark.tensorflow_c.strings import VIEW
 
 INTEGERS = [INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64]
 COLUMNS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(),

@@ -97,11 +97,11 @@ def test_nested_lists_stand_side_by_side_along_their_first_dimension() -> None:
     one = plan(source(DEEP, label="a"), source(DEEP, column=1, label="b"), dims=(3, 2))
     assert fed(one, batch) == [[[[1, 2], [3, 4], [5, 6]]]]
     assert refused(evolve(one, dims=(4, 2)), batch) == {
-        0: 'columns "a", "b" are [[2, 2], [1, 2]], input "in" takes 4 in all'
+        0: 'columns "a", "b" have shapes [[2, 2], [1, 2]], input "in" takes 4 in all'
     }
     odd = batch_of(pa.array([[[1, 2]]], DEEP), pa.array([[[5, 6, 7]]], DEEP))
     assert refused(evolve(one, dims=(None, None)), odd) == {
-        0: 'columns "a", "b" don\'t fit side by side: [[1, 2], [1, 3]]'
+        0: 'columns "a", "b" have shapes that can\'t be joined: [[1, 2], [1, 3]]'
     }
     assert fed(one, odd.slice(0, 0)) == [[]]
 

@@ -59,16 +59,16 @@ def test_images_of_different_sizes_run_apart() -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (image(2, 4, mode=21), "is an image that has not one byte a channel"),
-        (image(2, 4, mode=-1), "is an image that has not one byte a channel"),
+        (image(2, 4, mode=21), "is an image with more than one byte a channel"),
+        (image(2, 4, mode=-1), "is an image with more than one byte a channel"),
         (image(2, 4, data=b"short"),
-         "is an image whose data is not height x width x channels long"),
+         "is an image whose data is not height x width x channels bytes"),
         (image(-1, -1, data=b"abc"),
-         "is an image whose data is not height x width x channels long"),
-        (image(2, 4, data=None), "is an image that has null for data"),
-        (image(2, 4) | {"height": None}, "is an image that has null for height"),
+         "is an image whose data is not height x width x channels bytes"),
+        (image(2, 4, data=None), "is an image whose data is null"),
+        (image(2, 4) | {"height": None}, "is an image whose height is null"),
         (image(3, 4),
-         'is an image of [3, 4, 3] [height, width, channels], input "in" takes [2, None, 3]'),
+         'is an image of [height, width, channels] [3, 4, 3], input "in" takes [2, None, 3]'),
         (None, "is null"),
     ],
 )  # fmt: skip

@@ -86,16 +86,16 @@ def test_rows_that_are_rectangular_in_themselves_run_apart() -> None:
         read([[[1], [2]], [[1, 2], [3, 4]]], DEEP, (2, None))
     assert caught.value.keys.tolist() == [1, 2]
     assert refused([[[1], [2]], [[1, 2], [3]]], DEEP, (2, None)) == {
-        1: 'column "x" holds lists of different lengths'
+        1: 'column "x" has lists of different lengths'
     }
 
 
 def test_nulls_at_every_level_are_refused() -> None:
     """A null value and a null list inside a row are told by the row that holds them."""
-    assert refused([[1, None], [1, 2]], FLOATS, (2,)) == {0: 'column "x" holds a null'}
+    assert refused([[1, None], [1, 2]], FLOATS, (2,)) == {0: 'column "x" contains a null'}
     rows = [[[1.0], [2.0]], [[1.0], None], [[1.0], [None]]]
-    assert refused(rows[:2], DEEP, (2, 1)) == {1: 'column "x" holds a null'}
-    assert refused([rows[0], rows[2]], DEEP, (2, 1)) == {1: 'column "x" holds a null'}
+    assert refused(rows[:2], DEEP, (2, 1)) == {1: 'column "x" contains a null'}
+    assert refused([rows[0], rows[2]], DEEP, (2, 1)) == {1: 'column "x" contains a null'}
     assert refused([[1], None], FLOATS, (1,)) == {1: 'column "x" is null'}
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cases.arrow_columns import PAIRS, VECTOR, batch_of, dense, fed, plan, source, sparse
 from tf2spark.conversion.from_arrow import feeder
-from tf2spark.conversion.padded import filled_up
+from tf2spark.conversion.padded import pad_rows
 from tf2spark.conversion.rows import Rows, RowsRefused, RowsTooLarge
 from tf2spark.dtypes import BFLOAT16, FLOAT32, INT8, INT32, INT64, STRING
 from tf2spark.plan.score import InputPlan
@@ -133,7 +133,7 @@ def test_filling_up_is_a_loop_over_rows(rows: list[list[int]], spare: int) -> No
     width = max((len(row) for row in rows), default=0) + spare
     lengths = np.array([len(row) for row in rows], np.int64)
     flat = np.array([value for row in rows for value in row], np.int64)
-    full = filled_up(Rows(lengths, flat), width, np.array([99]))
+    full = pad_rows(Rows(lengths, flat), width, np.array([99]))
     assert full.tolist() == [v for row in rows for v in row + [99] * (width - len(row))]
 
 

@@ -84,8 +84,8 @@ def test_strings_are_ragged_too() -> None:
 def test_nulls_and_misfits_name_their_row() -> None:
     """At every level, the row of the batch is told, not the list inside it."""
     one = ragged(DEEP, 2, (None, None))
-    assert refused(one, [[[1]], [[1], None]], DEEP) == {1: 'column "x" holds a null'}
-    assert refused(one, [[[1]], [[1], [2, None]]], DEEP) == {1: 'column "x" holds a null'}
+    assert refused(one, [[[1]], [[1], None]], DEEP) == {1: 'column "x" contains a null'}
+    assert refused(one, [[[1]], [[1], [2, None]]], DEEP) == {1: 'column "x" contains a null'}
     assert refused(one, [None, [[1]]], DEEP) == {0: 'column "x" is null'}
     narrow = ragged(DEEP, 2, (None, None), dtype=INT8)
     assert refused(narrow, [[], [[1], []], [[], [2, 300]]], DEEP) == {
@@ -96,11 +96,11 @@ def test_nulls_and_misfits_name_their_row() -> None:
 def test_inner_lists_of_a_wrong_length_are_refused() -> None:
     """A known inner dimension is held to, an unknown one must be the same within a row."""
     assert refused(ragged(DEEP, 1, (None, 2)), [[[1, 2]], [[3]]], DEEP) == {
-        1: 'column "x" holds inner lists that have not 2 values'
+        1: 'column "x" has inner lists whose length is not 2'
     }
     one = ragged(DEEP, 1, (None, None))
     assert refused(one, [[[1, 2]], [[1], [2, 3]]], DEEP) == {
-        1: 'column "x" holds inner lists of different lengths'
+        1: 'column "x" has inner lists of different lengths'
     }
 
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf2spark.conversion.rows import (
-    VIEW,
     Rows,
     RowsRefused,
     RowsTooLarge,
@@ -27,10 +26,10 @@ from tf2spark.conversion.rows import (
     row_ids_of,
     starts_of,
     tensor,
-    views_of,
 )
 from tf2spark.dtypes import FLOAT32, STRING
 from tf2spark.plan.score import Source
+from tf2spark.tensorflow_c.strings import VIEW, views_of
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.testing import fed_strings
 

@@ -13,11 +13,11 @@ from cases.arrow_columns import PAIRS, VECTOR, batch_of, dense, in_struct, slice
 from tf2spark.conversion.rows import RowsRefused
 from tf2spark.conversion.sparse_rows import (
     Vectors,
-    assembled,
-    densified,
-    in_order,
+    assemble,
+    densify,
     indices_of,
-    refuse_twice,
+    refuse_duplicates,
+    sort_by_index,
     vectors_reader,
 )
 from tf2spark.dtypes import FLOAT32, INT8
@@ -64,7 +64,7 @@ def test_sparse_and_dense_vectors_stand_in_one_column(rows: list[Any]) -> None:
         assert as_dicts(found) == [entries(row) for row in rows]
         assert found.sizes is not None
         assert found.sizes.tolist() == [10] * len(rows)
-        full = densified(found).values.reshape(len(rows), 10)
+        full = densify(found).values.reshape(len(rows), 10)
         assert full.tolist() == [[entries(row).get(i, 0.0) for i in range(10)] for row in rows]
 
 
@@ -72,7 +72,7 @@ def test_all_dense_rows_are_the_column_itself() -> None:
     """Without a sparse row there are no indices to write and no value to move."""
     found = read([dense(1, 2), dense(3, 4)], dtype=None)
     assert found.indices is None
-    assert densified(found).values is found.values
+    assert densify(found).values is found.values
 
 
 def test_empty_vectors_are_rows_without_values() -> None:
@@ -81,7 +81,7 @@ def test_empty_vectors_are_rows_without_values() -> None:
     assert as_dicts(found) == [{}, {}, {3: 1.0}]
     assert found.sizes is not None
     assert found.sizes.tolist() == [4, 0, 4]
-    assert densified(found).values.tolist() == [0, 0, 0, 0, 0, 0, 0, 1]
+    assert densify(found).values.tolist() == [0, 0, 0, 0, 0, 0, 0, 1]
     assert as_dicts(read([])) == []
 
 
@@ -113,12 +113,12 @@ def test_null_rows_over_garbage_are_refused_alone() -> None:
         ({"type": 0, "size": None, "indices": [], "values": []}, 'column "x" has null for size'),
         ({"type": None, "size": 3, "indices": [0], "values": [1.0]},
          'column "x" has null for type'),
-        ({"type": 0, "size": 3, "indices": [None], "values": [1.0]}, 'column "x" holds a null'),
-        ({"type": 0, "size": 3, "indices": [0], "values": [None]}, 'column "x" holds a null'),
+        ({"type": 0, "size": 3, "indices": [None], "values": [1.0]}, 'column "x" contains a null'),
+        ({"type": 0, "size": 3, "indices": [0], "values": [None]}, 'column "x" contains a null'),
         ({"type": 0, "size": 3, "indices": [0, 3], "values": [1.0, 2.0]},
-         'column "x" has the index 3, which is outside of its 3'),
+         'column "x" has the index 3, its size is 3'),
         ({"type": 0, "size": 3, "indices": [-1], "values": [1.0]},
-         'column "x" has the index -1, which is below 0'),
+         'column "x" has the negative index -1'),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("others", [[sparse(3, {1: 1.0})], [dense(1, 2, 3)],
@@ -140,7 +140,7 @@ def test_pairs_keep_their_order_and_need_no_size() -> None:
         {"indices": [1], "values": [1.0], "size": 2},
         {"indices": [2], "values": [1.0], "size": 2},
     ]
-    assert reasons(rows, sized) == {1: 'column "x" has the index 2, which is outside of its 2'}
+    assert reasons(rows, sized) == {1: 'column "x" has the index 2, its size is 2'}
     none = [{"indices": [], "values": [], "size": None}]
     assert reasons(none, sized) == {0: 'column "x" has null for size'}
 
@@ -157,8 +157,8 @@ def test_maps_are_read_by_rising_key(rows: list[dict[int, float]]) -> None:
 
 def test_broken_maps_are_refused() -> None:
     """A null value, a negative key and a value that doesn't fit name their row."""
-    assert reasons([[(1, 1.0)], [(1, None)]], MAP) == {1: 'column "x" holds a null'}
-    assert reasons([[(-3, 1.0)]], MAP) == {0: 'column "x" has the index -3, which is below 0'}
+    assert reasons([[(1, 1.0)], [(1, None)]], MAP) == {1: 'column "x" contains a null'}
+    assert reasons([[(-3, 1.0)]], MAP) == {0: 'column "x" has the negative index -3'}
     whole = pa.map_(pa.int32(), pa.int64())
     assert reasons([[], [(1, 300)]], whole, INT8) == {
         1: 'column "x" has 300, which int8 can\'t hold'
@@ -171,7 +171,7 @@ def test_in_order_sorts_within_rows(rows: list[list[int]]) -> None:
     lengths = np.array([len(row) for row in rows], np.int64)
     ids = np.array([i for row in rows for i in row], np.int64)
     values = np.arange(len(ids), dtype=float)
-    found = in_order(Vectors(lengths, ids, values, None))
+    found = sort_by_index(Vectors(lengths, ids, values, None))
     pairs = iter(zip(ids.tolist(), values.tolist(), strict=True))
     expected = [sorted(next(pairs) for _ in row) for row in rows]
     flat = [pair for row in expected for pair in row]
@@ -183,11 +183,11 @@ def test_an_index_given_twice_is_refused_where_only_one_can_be() -> None:
     lengths = np.array([1, 3, 1])
     found = Vectors(lengths, np.array([4, 2, 4, 2, 2]), np.ones(5), None)
     with pytest.raises(RowsRefused) as caught:
-        refuse_twice(found, "x")
+        refuse_duplicates(found, "x")
     assert caught.value.rows.tolist() == [1]
     assert caught.value.reasons == ['column "x" has the index 2 twice']
-    refuse_twice(Vectors(np.array([1, 1]), np.array([2, 2]), np.ones(2), None), "x")
-    refuse_twice(Vectors(np.array([0]), np.array([], np.int64), np.ones(0), None), "x")
+    refuse_duplicates(Vectors(np.array([1, 1]), np.array([2, 2]), np.ones(2), None), "x")
+    refuse_duplicates(Vectors(np.array([0]), np.array([], np.int64), np.ones(0), None), "x")
 
 
 @given(st.lists(st.tuples(st.one_of(SPARSE, DENSE), st.floats(width=32, allow_nan=False),
@@ -201,23 +201,23 @@ def test_assembled_joins_as_vector_assembler_does(rows: list[tuple[Any, float, A
     )
     kinds = (VECTOR, pa.float64(), VECTOR)
     parts = [vectors_reader(source(kind, column=i), FLOAT32)(batch) for i, kind in enumerate(kinds)]
-    whole = assembled(parts)
+    whole = assemble(parts)
     expected = [
         {**entries(a), 10: x, **{11 + i: v for i, v in entries(b).items()}} for a, x, b in rows
     ]
     assert as_dicts(whole) == expected
-    full = densified(whole).values.reshape(len(rows), 21).tolist()
+    full = densify(whole).values.reshape(len(rows), 21).tolist()
     assert full == [[row.get(i, 0.0) for i in range(21)] for row in expected]
 
 
 def test_assembled_dense_parts_stay_dense() -> None:
     """Numbers and dense vectors need no ids."""
-    whole = assembled([read([dense(1, 2)]), read([dense(3)])])
+    whole = assemble([read([dense(1, 2)]), read([dense(3)])])
     assert whole.indices is None
-    assert densified(whole).values.tolist() == [1, 2, 3]
+    assert densify(whole).values.tolist() == [1, 2, 3]
 
 
 def test_a_part_of_unknown_size_can_not_be_assembled() -> None:
     """Binding lets none through; if one came, ids would be wrong, so it stops."""
     with pytest.raises(AssertionError, match="binding lets"):
-        assembled([read([[(1, 1.0)]], MAP), read([dense(3)])])
+        assemble([read([[(1, 1.0)]], MAP), read([dense(3)])])

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hn
 
 from tf2spark import dtypes
 from tf2spark.conversion.rows import RowsRefused
-from tf2spark.conversion.to_arrow import columner
+from tf2spark.conversion.to_arrow import column_builder
 from tf2spark.dtypes import BFLOAT16, BOOL, FLOAT32, HALF, INT64, STRING, UINT64, DType
 from tf2spark.errors import RunError
 from tf2spark.plan.score import OutputPlan
@@ -32,7 +32,7 @@ def output(dtype: DType, dims: tuple[int | None, ...] = (), **rest: Any) -> Outp
 
 def column(plan: OutputPlan, values: Any) -> pa.Array:
     data = np.asarray(values, plan.dtype.numpy)
-    return columner(plan)(Tensor(plan.dtype, data.shape, data), len(data))
+    return column_builder(plan)(Tensor(plan.dtype, data.shape, data), len(data))
 
 
 SHAPES = st.lists(st.integers(0, 3), max_size=3)
@@ -76,7 +76,7 @@ def test_a_row_of_one_value_is_a_scalar() -> None:
 def test_numbers_are_not_copied() -> None:
     """The column is over the fetched tensor's own memory where the types agree."""
     values = np.arange(4, dtype=np.int64)
-    made = columner(output(INT64))(Tensor(INT64, (4,), values), 4)
+    made = column_builder(output(INT64))(Tensor(INT64, (4,), values), 4)
     assert made.buffers()[1].address == values.ctypes.data
 
 
@@ -89,7 +89,7 @@ def test_bytes_leave_as_they_are(rows: int, sizes: list[int], data: Any) -> None
     count = rows * math.prod(sizes)
     values = data.draw(st.lists(BYTES, min_size=count, max_size=count))
     plan = output(STRING, tuple(sizes), leaf=pa.binary())
-    made = columner(plan)(fetched_strings(values, (rows, *sizes)), rows)
+    made = column_builder(plan)(fetched_strings(values, (rows, *sizes)), rows)
     made.validate(full=True)
     flat = np.empty(count, object)
     flat[:] = values
@@ -100,24 +100,24 @@ def test_bytes_leave_as_they_are(rows: int, sizes: list[int], data: Any) -> None
 def test_text_is_checked_row_by_row() -> None:
     """A row with a value that isn't UTF-8 is refused and told of binary(); others are text."""
     good = fetched_strings(["żółć", "", "a", "b"], (2, 2))
-    assert columner(output(STRING, (2,)))(good, 2).to_pylist() == [["żółć", ""], ["a", "b"]]
+    assert column_builder(output(STRING, (2,)))(good, 2).to_pylist() == [["żółć", ""], ["a", "b"]]
     bad = fetched_strings(["a", "b", "c", b"\xff", "e", "f"], (3, 2))
     with pytest.raises(RowsRefused) as caught:
-        columner(output(STRING, (2,)))(bad, 3)
+        column_builder(output(STRING, (2,)))(bad, 3)
     assert caught.value.rows.tolist() == [1]
     assert caught.value.reasons == [
-        'output "out" is not UTF-8 text: fetch={"y": tf2spark.binary("out")} takes it as it is'
+        'output "out" is not UTF-8 text; fetch binary(out) to get its bytes'
     ]
 
 
 @pytest.mark.parametrize(
     ("shape", "dims", "expected"),
     [
-        ((2, 3), (None,), "came as [2, 3] for 3 rows, expected [3, None]"),
-        ((3, 4), (2,), "came as [3, 4] for 3 rows, expected [3, 2]"),
-        ((3,), (2,), "came as [3] for 3 rows, expected [3, 2]"),
-        ((), (), "came as [] for 3 rows, expected [3]"),
-        ((3, 1), (), "came as [3, 1] for 3 rows, expected [3]"),
+        ((2, 3), (None,), "has shape [2, 3] for 3 rows, expected [3, None]"),
+        ((3, 4), (2,), "has shape [3, 4] for 3 rows, expected [3, 2]"),
+        ((3,), (2,), "has shape [3] for 3 rows, expected [3, 2]"),
+        ((), (), "has shape [] for 3 rows, expected [3]"),
+        ((3, 1), (), "has shape [3, 1] for 3 rows, expected [3]"),
     ],
 )
 def test_an_output_without_an_entry_a_row_is_an_error(
@@ -126,10 +126,10 @@ def test_an_output_without_an_entry_a_row_is_an_error(
     """The message names the output, both shapes and how to leave it out."""
     data = np.zeros(shape, np.float32)
     with pytest.raises(RunError) as caught:
-        columner(output(FLOAT32, dims))(Tensor(FLOAT32, shape, data), 3)
+        column_builder(output(FLOAT32, dims))(Tensor(FLOAT32, shape, data), 3)
     assert str(caught.value) == (
-        f'output "out" {expected}: every output that becomes a column must have one entry a row; '
-        "leave it out by naming the others in fetch={...}"
+        f'output "out" {expected}: every output that becomes a column must have one entry per row; '
+        "to leave it out, name the others: fetch=[...]"
     )
 
 
@@ -137,9 +137,9 @@ def test_more_strings_than_a_column_can_hold_are_an_error() -> None:
     """Spark's strings have 32-bit offsets: the message says what to lower."""
     huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (2**31,), (0,))
     tensor = Strings((1,), np.array([0, 2**31], np.int64), huge)
-    with pytest.raises(RunError, match="over 2 GiB of strings: lower batch_rows"):
-        columner(output(STRING))(tensor, 1)
+    with pytest.raises(RunError, match="over 2 GiB of strings; score fewer rows"):
+        column_builder(output(STRING))(tensor, 1)
     many = np.lib.stride_tricks.as_strided(np.zeros(1, np.bool_), (2**31,), (0,))
     plan = output(BOOL, (None,))
-    with pytest.raises(RunError, match=r"over 2\*\*31 values: lower batch_rows"):
-        columner(plan)(Tensor(BOOL, (1, 2**31), many), 1)
+    with pytest.raises(RunError, match=r"over 2\*\*31 values; score fewer rows"):
+        column_builder(plan)(Tensor(BOOL, (1, 2**31), many), 1)

@@ -1,111 +1,157 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import pairwise
+import ctypes
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tf2spark.dtypes import STRING
-from tf2spark.tensorflow_c import library, strings
-from tf2spark.tensorflow_c.tensor import Strings, Tensor
-from tf2spark.tensorflow_c.tensor_memory import new_tensor
-
-AWKWARD = [
-    b"",
-    b"a",
-    b"\x00",
-    b"a\x00b",
-    b"\xff\xfe\x80",
-    b"x" * 22,
-    b"x" * 23,
-    b"y" * 10_000,
-    "Zażółć".encode(),
-]
+from tf2spark.errors import SetupError
+from tf2spark.tensorflow_c import strings
+from tf2spark.tensorflow_c.library import tensorflow
+from tf2spark.tensorflow_c.operations import add_constant
+from tf2spark.tensorflow_c.tensor import Tensor
 
 
-def view_tensor(array: pa.Array, shape: tuple[int, ...]) -> Tensor:
-    wide = np.int64 if pa.types.is_large_binary(array.type) else np.int32
-    offsets = np.frombuffer(array.buffers()[1], wide)[array.offset : array.offset + len(array) + 1]
-    data = array.buffers()[2]
-    return Tensor(STRING, shape, strings.views(offsets, data.address if data else 0), array)
-
-
-@contextmanager
-def handle(tensor: Tensor) -> Iterator[int]:
-    pointer = new_tensor(library.library(), tensor)
-    try:
-        yield pointer
-    finally:
-        library.library().TF_DeleteTensor(pointer)
-
-
-def values(result: Strings) -> list[bytes]:
-
-    text = result.data.tobytes()
-    return [text[start:end] for start, end in pairwise(result.offsets.tolist())]
-
-
-def round_trip(array: pa.Array, shape: tuple[int, ...]) -> Strings:
-    with handle(view_tensor(array, shape)) as pointer:
-        return strings.joined(pointer)
-
-
-@pytest.mark.parametrize("type_", [pa.binary(), pa.large_binary()])
-def test_awkward_values_come_back_as_they_were(type_: pa.DataType) -> None:
-    """Empty, NUL, non-UTF-8, inline-sized and long values survive the way in and out."""
-    result = round_trip(pa.array(AWKWARD, type_), (len(AWKWARD),))
-    assert values(result) == AWKWARD
-    assert result.offsets.dtype == np.int64
-    assert result.data.dtype == np.uint8
-
-
-@given(st.lists(st.binary(max_size=60), max_size=30), st.integers(0, 5), st.booleans())
-def test_any_values_of_any_slice_come_back(items: list[bytes], skip: int, large: bool) -> None:
-    """A slice with an offset gives its own values, whatever they are."""
-    array = pa.array(items, pa.large_binary() if large else pa.binary())[skip:]
-    assert values(round_trip(array, (len(array),))) == items[skip:]
-
-
-def test_shape_is_kept() -> None:
-    """A tensor of any rank keeps its shape, values in row-major order."""
-    items = [str(number).encode() for number in range(12)]
-    for shape in ((2, 3, 2), (12, 1), (1, 12)):
-        result = round_trip(pa.array(items, pa.binary()), shape)
-        assert result.shape == shape
-        assert values(result) == items
-
-
-def test_scalar_has_one_value() -> None:
-    """A 0-d string tensor has shape () and one value."""
-    result = round_trip(pa.array([b"one"], pa.binary()), ())
-    assert (result.shape, values(result)) == ((), [b"one"])
-
-
-@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
-def test_no_values(shape: tuple[int, ...]) -> None:
-    """A tensor without elements has its shape, one offset and no bytes."""
-    result = round_trip(pa.array([], pa.binary()), shape)
-    assert (result.shape, result.offsets.tolist(), result.data.size) == (shape, [0], 0)
-
-
-def test_only_empty_values() -> None:
-    """Values that are all empty need no data buffer."""
-    assert values(round_trip(pa.array([b"", b""], pa.binary()), (2,))) == [b"", b""]
+def words_of(structs: Any) -> list[list[int]]:
+    """Return the three 64-bit words of each struct."""
+    words: list[list[int]] = structs.view(np.uint64).reshape(-1, 3).tolist()
+    return words
 
 
 def test_views_point_into_the_buffer_and_have_no_owner() -> None:
     """Each view is size << 2 | 3, the address of the value, 0 for "no owner"."""
     offsets = np.array([5, 5, 8, 12], np.int32)
     expected = [[3, 1005, 0], [3 << 2 | 3, 1005, 0], [4 << 2 | 3, 1008, 0]]
-    assert strings.views(offsets, 1000).tolist() == expected
-    assert strings.views(offsets.astype(np.int64), 1000).tolist() == expected
+    assert words_of(strings.views(offsets, 1000)) == expected
+    assert words_of(strings.views(offsets.astype(np.int64), 1000)) == expected
 
 
-def test_views_of_no_values() -> None:
-    """An empty array has an empty set of views."""
-    assert strings.views(np.array([0], np.int32), 0).shape == (0, 3)
+def test_a_view_is_one_value() -> None:
+    """An array of views is indexed, joined and padded as numbers are."""
+    made, _ = strings.views_of(["a", b"\xff", ""])
+    assert (made.dtype, made.shape) == (strings.VIEW, (3,))
+    assert strings.VIEW.itemsize == 24
+    assert strings.strings_of(np.concatenate([made[2:], made[:2]])) == [b"", b"a", b"\xff"]
+    assert strings.views(np.array([0], np.int32), 0).shape == (0,)
+
+
+@given(st.lists(st.binary(max_size=60), max_size=20))
+def test_strings_are_read_back(texts: list[bytes]) -> None:
+    """From views and from copies, whatever their bytes."""
+    made, owner = strings.views_of(texts)
+    assert strings.strings_of(made) == texts
+    copies, copied = strings.zero_terminated(made)
+    del owner
+    assert strings.strings_of(copies) == texts
+    assert isinstance(copied, np.ndarray)
+
+
+def test_copies_are_large_strings_with_a_zero_byte_after_each() -> None:
+    """Size << 2 | 1, a capacity, and an address within the copies' own memory."""
+    texts = [b"", b"a\x00b", b"x" * 100]
+    made, _ = strings.views_of(texts)
+    copies, owner = strings.zero_terminated(made)
+    assert isinstance(owner, np.ndarray)
+    start = owner.ctypes.data
+    assert words_of(copies) == [
+        [0 << 2 | 1, 0, start],
+        [3 << 2 | 1, 3, start + 1],
+        [100 << 2 | 1, 100, start + 5],
+    ]
+    assert owner.tobytes() == b"\0" + b"a\x00b\0" + b"x" * 100 + b"\0"
+
+
+def test_the_layout_is_that_of_the_library() -> None:
+    """The check passes for the installed TensorFlow, and leaves none of its strings behind."""
+    strings.check_layout.__wrapped__()
+    strings.check_layout()
+    strings.check_layout()
+    assert strings.check_layout.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("_VIEW", 1, "it finds the bytes of a string of 0 bytes at another address"),
+        ("_VIEW", 2, "it finds the bytes of a string of 0 bytes at another address"),
+        ("_LARGE", 2, "it finds the bytes of a string of 0 bytes at another address"),
+        ("_FORM_BITS", 3, "it reads the size of a string of 5 bytes as 10, not 5"),
+    ],
+)
+def test_another_layout_is_a_setup_error(
+    name: str, value: int, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever part of the layout differs, the check says so and nothing crashes."""
+    monkeypatch.setattr(strings, name, value)
+    with pytest.raises(SetupError) as error:
+        strings.check_layout.__wrapped__()
+    assert problem in str(error.value)
+
+
+class Lying:
+    """TensorFlow's library, in which some functions answer as another release might."""
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Any:
+        return self._answers.get(name) or getattr(tensorflow(), name)
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        (
+            {"TF_StringGetType": lambda at: 2},
+            "it reads the form of a string of 0 bytes as 2, not 3",
+        ),
+        (
+            {"TF_StringGetSize": lambda at: 40},
+            "it reads the size of a string of 0 bytes as 40, not 0",
+        ),
+        (
+            {"TF_StringGetDataPointer": lambda at: at + 1},
+            "it finds the bytes of a string of 0 bytes at another address",
+        ),
+        ({"TF_TensorByteSize": lambda tensor: 32}, "a string takes 32 bytes, not 24"),
+    ],
+    ids=["form", "size", "address", "struct"],
+)
+def test_a_library_with_other_strings_is_refused(
+    answers: dict[str, Any], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names TensorFlow's version and file, what differs, and what to install."""
+    monkeypatch.setattr(strings, "tensorflow", lambda: Lying(**answers))
+    with pytest.raises(SetupError) as error:
+        strings.check_layout.__wrapped__()
+    message = str(error.value)
+    assert message.startswith(f"TensorFlow {strings.version()} ({strings.library_path()}) doesn't")
+    assert problem in message
+    assert "pip install 'tensorflow-cpu==2.21.*'" in message
+
+
+def test_text_that_comes_back_changed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes and addresses may agree, and the bytes that TensorFlow reads still be others."""
+    other, owner = strings.views_of(["something else"])
+    monkeypatch.setattr(
+        strings,
+        "add_constant",
+        lambda graph, name, value: add_constant(graph, name, Tensor(STRING, (1,), other, owner)),
+    )
+    with pytest.raises(SetupError, match="it reads b'something else' from a view of b'too long"):
+        strings.check_layout.__wrapped__()
+
+
+def test_the_library_reads_and_writes_what_the_check_compares() -> None:
+    """A view is 3 and a large string 1 for TensorFlow's accessors too."""
+    lib = tensorflow()
+    made, owner = strings.views_of(["abc"])
+    copies, _ = strings.zero_terminated(made)
+    assert lib.TF_StringGetType(made.ctypes.data) == 3
+    assert lib.TF_StringGetType(copies.ctypes.data) == 1
+    assert ctypes.string_at(lib.TF_StringGetDataPointer(copies.ctypes.data), 4) == b"abc\0"
+    assert isinstance(owner, np.ndarray)

@@ -11,7 +11,7 @@ from cases.arrow_columns import batch_of, source
 from cases.arrow_columns import plan as input_plan
 from tf2spark.dtypes import FLOAT32, FLOAT64, INT8, STRING
 from tf2spark.plan.score import InputPlan, ModelRef, Plan
-from tf2spark.worker.batching import filled_up, groups, halves, picked, row_slices
+from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
 
 MODEL = ModelRef("/model", ("serve",), "digest")
 FLOATS = pa.list_(pa.float32(), 4)
@@ -67,25 +67,25 @@ def test_a_fixed_size_is_that_of_every_slice() -> None:
 def test_a_batch_is_filled_up_with_its_last_row() -> None:
     """A full one is passed on as it is."""
     batch = batch_of(pa.array([1, 2]), pa.array(["a", "b"]))
-    assert filled_up(batch, 4).to_pydict() == {"c0": [1, 2, 2, 2], "c1": ["a", "b", "b", "b"]}
-    assert filled_up(batch, 2) is batch
+    assert pad_to_rows(batch, 4).to_pydict() == {"c0": [1, 2, 2, 2], "c1": ["a", "b", "b", "b"]}
+    assert pad_to_rows(batch, 2) is batch
 
 
 def test_rows_are_picked_without_a_copy_where_they_follow_each_other() -> None:
     """A run of rows is a slice, any others are taken."""
     batch = batch_of(pa.array([1, 2, 3, 4]))
-    run = picked(batch, np.array([1, 2]))
+    run = select_rows(batch, np.array([1, 2]))
     assert run.to_pydict() == {"c0": [2, 3]}
     assert run.column(0).buffers()[1].address == batch.column(0).buffers()[1].address
-    assert picked(batch, np.array([0, 2])).to_pydict() == {"c0": [1, 3]}
-    assert picked(batch, np.array([], np.int64)).num_rows == 0
+    assert select_rows(batch, np.array([0, 2])).to_pydict() == {"c0": [1, 3]}
+    assert select_rows(batch, np.array([], np.int64)).num_rows == 0
 
 
 @given(st.lists(st.integers(0, 4), max_size=12))
 def test_groups_hold_the_rows_of_each_key(keys: list[int]) -> None:
     """In the order of first appearance, rows rising within each."""
     expected = [[row for row, key in enumerate(keys) if key == one] for one in dict.fromkeys(keys)]
-    assert [part.tolist() for part in groups(np.array(keys, np.int64))] == expected
+    assert [part.tolist() for part in rows_by_key(np.array(keys, np.int64))] == expected
 
 
 @given(st.integers(2, 9))

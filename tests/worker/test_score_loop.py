@@ -18,8 +18,16 @@ from tf2spark import SavedModel
 from tf2spark.conversion.rows import RowsTooLarge
 from tf2spark.dtypes import FLOAT32, INT64, STRING
 from tf2spark.errors import RowCountError, RowError, RunError
-from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan
-from tf2spark.tensorflow_c.session import TensorFlowFailure, open_session
+from tf2spark.plan.score import (
+    InputPlan,
+    ModelRef,
+    OutputPlan,
+    Plan,
+    ShownColumn,
+    shown_columns,
+)
+from tf2spark.tensorflow_c.failure import TensorFlowFailure
+from tf2spark.tensorflow_c.session import open_session
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.testing import FakeSession, fed_strings, fetched_strings
 from tf2spark.worker import score_loop
@@ -36,6 +44,7 @@ def fed(column: int = 1, kind: pa.DataType = LISTS, **rest: Any) -> InputPlan:
 
 def job(*inputs: InputPlan, **rest: Any) -> Plan:
     rest.setdefault("outputs", (SUM,))
+    rest.setdefault("shown", (ShownColumn("id", 0),))
     return Plan(MODEL, inputs or (fed(),), rest.pop("outputs"), rest.pop("keep", (0,)), **rest)
 
 
@@ -99,7 +108,7 @@ def test_a_bad_row_stops_the_job_and_is_told_in_full() -> None:
     with pytest.raises(RowError) as caught:
         scored(job(), *batches, place=" of partition 3")
     assert str(caught.value) == (
-        'row 1,235 of partition 3 (id=1) can\'t be scored: column "x" holds a null. '
+        'row 1,235 of partition 3 (id=1) can\'t be scored: column "x" contains a null. '
         'mode="permissive" scores the other rows and gives the reason in a column, '
         'mode="dropmalformed" leaves such rows out'
     )
@@ -110,13 +119,14 @@ def test_a_row_is_shown_by_its_plain_values() -> None:
     names = ["a", "x", "f", "b", "c", "d", "e"]
     arrays = [pa.array([7]), pa.array([None], LISTS), pa.array([1.5]), pa.array(["w" * 50]),
               pa.array([None], pa.string()), pa.array([1]), pa.array([2])]  # fmt: skip
+    batch = pa.RecordBatch.from_arrays(arrays, names=names)
     with pytest.raises(RowError) as caught:
-        scored(job(), pa.RecordBatch.from_arrays(arrays, names=names))
+        scored(job(shown=shown_columns(batch.schema)), batch)
     assert str(caught.value).startswith(
         f"row 0 (a=7, b='{'w' * 36}..., c=None, d=1) can't be scored: column \"x\" is null. "
     )
     with pytest.raises(RowError, match=r"^row 0 can't be scored: "):
-        scored(job(fed(0), keep=()), batch_of(pa.array([None], LISTS)))
+        scored(job(fed(0), keep=(), shown=()), batch_of(pa.array([None], LISTS)))
 
 
 def test_permissive_scores_all_others_and_gives_reasons() -> None:
@@ -130,7 +140,7 @@ def test_permissive_scores_all_others_and_gives_reasons() -> None:
         'column "x" is null',
         "TensorFlow refused it: indices[0] = 13 is not in [0, 13)",
         None,
-        'column "x" holds a null',
+        'column "x" contains a null',
         None,
     ]
 
@@ -285,9 +295,9 @@ def test_several_outputs_become_several_columns() -> None:
 )
 def test_an_output_of_the_wrong_shape_is_an_error_in_any_mode(made: Tensor, came: str) -> None:
     """It is no row's fault."""
-    with pytest.raises(RunError, match=r'output "sum" came as ') as caught:
+    with pytest.raises(RunError, match=r'output "sum" has shape ') as caught:
         scored(permissive(), table([[1, 2], [3, 4]]), model=lambda feeds: {"sum:0": made})
-    assert f"came as {came} for 2 rows, expected [2]" in str(caught.value)
+    assert f"has shape {came} for 2 rows, expected [2]" in str(caught.value)
 
 
 def test_a_string_that_is_not_text_refuses_its_row_alone() -> None:
@@ -301,7 +311,7 @@ def test_a_string_that_is_not_text_refuses_its_row_alone() -> None:
     got, _ = scored(plan, table([[1], [2], [3]]), model=model)
     assert [row["y"] for row in got] == ["ok", None, "ok"]
     assert got[1]["_error"] == (
-        'output "out" is not UTF-8 text: fetch={"y": tf2spark.binary("out")} takes it as it is'
+        'output "out" is not UTF-8 text; fetch binary(out) to get its bytes'
     )
 
 
@@ -414,7 +424,7 @@ def test_vectors_of_all_kinds_are_scored_together() -> None:
     assert [row["_error"] for row in got][2:] == [
         'column "x" is null',
         'column "x" has 2 values, input "x" takes 3',
-        'column "x" has the index 5, which is outside of its 3',
+        'column "x" has the index 5, its size is 3',
         'column "x" has 1 value, input "x" takes 3',
     ]
 

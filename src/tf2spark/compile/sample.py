@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +20,9 @@ from tf2spark.conversion.rows import Feeder, RowsRefused, RowsUneven
 from tf2spark.dtypes import STRING
 from tf2spark.errors import ContractError, RowError
 from tf2spark.plan.score import ModelRef
+from tf2spark.tensorflow_c.strings import strings_of
 from tf2spark.tensorflow_c.tensor import Tensor
-from tf2spark.worker.batching import filled_up
+from tf2spark.worker.batching import pad_to_rows
 
 _MOST_ROWS = 256
 _MOST_SINGLE_ROWS = 16
@@ -46,7 +46,7 @@ def sample_feeds(sample: Any, request: Request) -> list[Feeds]:
     feeders = [(one.tensors, feeder(one, None)) for one in plan.inputs]
     whole = sample.slice(0, _MOST_ROWS).combine_chunks().to_batches()[0]
     if plan.fixed_rows:
-        batch = filled_up(whole.slice(0, plan.fixed_rows), plan.fixed_rows)
+        batch = pad_to_rows(whole.slice(0, plan.fixed_rows), plan.fixed_rows)
         return [_feeds(feeders, batch)]
     try:
         return [_feeds(feeders, one) for one in (whole, whole.slice(0, 1))]
@@ -71,8 +71,7 @@ def _as_array(tensor: Tensor) -> np.ndarray[Any, Any]:
     if tensor.dtype is not STRING:
         kind = tf.as_dtype(tensor.dtype.code).as_numpy_dtype
         return np.asarray(np.array(tensor.data).view(kind).reshape(tensor.shape))
-    # A view is: size << 2 | 3, address (`runtime.strings`).
-    views = np.frombuffer(tensor.data.tobytes(), np.uint64).reshape(-1, 3)
-    flat = np.empty(len(views), object)
-    flat[:] = [ctypes.string_at(int(at), int(size) >> 2) for size, at, _ in views]
+    texts = strings_of(tensor.data)
+    flat = np.empty(len(texts), object)
+    flat[:] = texts
     return flat.reshape(tensor.shape)

@@ -15,12 +15,12 @@ from tf2spark.compile.build import Built
 from tf2spark.compile.examples import example_of
 from tf2spark.compile.inputs import Feeds, made, row_count, warmup
 from tf2spark.compile.original import NotCompilable, Original
-from tf2spark.conversion.rows import views_of
+from tf2spark.tensorflow_c.strings import views_of
 from tf2spark.dtypes import STRING, from_code
 from tf2spark.errors import ModelError
 from tf2spark.package.manifest import Verified
 from tf2spark.saved_model.contract import Signature
-from tf2spark.tensorflow_c.library import TensorFlowFailure, readable
+from tf2spark.tensorflow_c.failure import TensorFlowFailure, readable
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
 from tf2spark.tensorflow_c.session import open_session
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
@@ -150,7 +150,7 @@ def _running(
 
 
 def _as_tensor(value: Array) -> Tensor:
-    value = np.array(value, order="C", copy=None)
+    value = np.asarray(value, order="C")
     if value.dtype == object:
         views, owner = views_of(value.reshape(-1).tolist())
         return Tensor(STRING, value.shape, views, owner)

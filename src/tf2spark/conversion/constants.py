@@ -1,4 +1,4 @@
-"""Tensors that no column feeds: the same at every run, or one value for every row."""
+"""Tensors that no column feeds: the same in every run, or one value for every row."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from tf2spark.conversion.casts import cast_to
-from tf2spark.conversion.rows import Feeder, tensor, views_of
+from tf2spark.conversion.rows import Feeder, tensor
 from tf2spark.dtypes import DType
 from tf2spark.plan.score import InputPlan
+from tf2spark.tensorflow_c.strings import views_of
 from tf2spark.tensorflow_c.tensor import Tensor
 
 
@@ -25,18 +26,18 @@ def constant_tensor(dtype: DType, value: Any) -> Tensor:
 
 
 def constant_feeder(plan: InputPlan) -> Feeder:
-    """Feed the same tensor at every run."""
-    made = (constant_tensor(plan.dtype, plan.value),)
-    return lambda batch: made
+    """Feed the same tensor in every run."""
+    tensors = (constant_tensor(plan.dtype, plan.value),)
+    return lambda batch: tensors
 
 
 def broadcast_feeder(plan: InputPlan) -> Feeder:
     """Feed one value for every row of the batch."""
-    one = constant_tensor(plan.dtype, plan.value)
-    values = one.data.reshape(-1)
+    row = constant_tensor(plan.dtype, plan.value)
+    values = row.data.reshape(-1)
 
     def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
         rows = batch.num_rows
-        return (tensor(plan.dtype, np.tile(values, rows), (rows, *one.shape), one.owner),)
+        return (tensor(plan.dtype, np.tile(values, rows), (rows, *row.shape), row.owner),)
 
     return feed

@@ -1,4 +1,4 @@
-"""Dense inputs: every row as many values as the next, in the shape that the input takes."""
+"""Dense inputs: every row has equally many values, in the shape that the input takes."""
 
 from __future__ import annotations
 
@@ -56,23 +56,23 @@ def _flat_reader(plan: InputPlan, limit_bytes: int | None) -> Reader:
 
 
 def _rectangle(rows: Rows, plan: InputPlan) -> tuple[Array, tuple[int, ...], object]:
-    """Return the values of rows of equal length and their dimensions, or say what doesn't fit."""
+    """Return the values of rows of equal length and their dimensions; other rows are refused."""
     width = product_of(plan.dims)
     if width is not None:
         refuse_wrong_lengths(rows.lengths, width, plan)
     elif (width := rows.uniform) is None:
         raise RowsUneven(rows.lengths)
-    return rows.values, filled_in(plan.dims, width), rows.owner
+    return rows.values, fill_unknown_dim(plan.dims, width), rows.owner
 
 
-def filled_in(dims: Dims, width: int) -> tuple[int, ...]:
-    """Fill the size of the one unknown dimension in."""
+def fill_unknown_dim(dims: Dims, width: int) -> tuple[int, ...]:
+    """Replace the one unknown dimension, if there is one, with its size."""
     return tuple(width if size is None else size for size in dims)
 
 
 def _side_by_side(plan: InputPlan) -> Feeder:
     """Put scalars, or nested lists, side by side along their first dimension."""
-    # Only the sum of the parts is known, not each part's own length.
+    # The input fixes the sum of the parts' lengths, not the length of each part.
     dims = (None, *plan.dims[1:])
     readers = [_reader(plan, source, dims, None) for source in plan.sources]
     want = plan.dims[0]
@@ -83,11 +83,12 @@ def _side_by_side(plan: InputPlan) -> Feeder:
         shapes = [list(shape) for _, shape, _ in read]
         every_row = np.ones(rows, bool)
         if len({tuple(shape[1:]) for shape in shapes}) > 1:
-            refuse(every_row, f"{columns_text(plan)} don't fit side by side: {shapes}")
+            refuse(every_row, f"{columns_text(plan)} have shapes that can't be joined: {shapes}")
         parts = [values.reshape(rows, *shape) for values, shape, _ in read]
         whole = np.concatenate(parts, axis=1)
         if want is not None and whole.shape[1] != want:
-            reason = f'{columns_text(plan)} are {shapes}, input "{plan.name}" takes {want} in all'
+            takes = f'input "{plan.name}" takes {want} in all'
+            reason = f"{columns_text(plan)} have shapes {shapes}, {takes}"
             refuse(every_row, reason)
         return (tensor(plan.dtype, whole, whole.shape, [owner for _, _, owner in read]),)
 

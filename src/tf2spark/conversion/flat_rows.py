@@ -13,7 +13,6 @@ from tf2spark.conversion.casts import converter
 from tf2spark.conversion.nested_lists import nested_reader, wrong_length
 from tf2spark.conversion.ragged import list_rows
 from tf2spark.conversion.rows import (
-    VIEW,
     Ints,
     Rows,
     check_bytes,
@@ -24,14 +23,15 @@ from tf2spark.conversion.rows import (
 from tf2spark.conversion.sparse_rows import (
     Vectors,
     VectorsReader,
-    assembled,
-    densified,
+    assemble,
+    densify,
     indices_of,
-    refuse_twice,
+    refuse_duplicates,
     sizes_of,
     vectors_reader,
 )
 from tf2spark.plan.score import InputPlan, Source
+from tf2spark.tensorflow_c.strings import VIEW
 
 RowsReader = Callable[[pa.RecordBatch], Rows]
 
@@ -39,7 +39,7 @@ RowsReader = Callable[[pa.RecordBatch], Rows]
 def rows_reader(plan: InputPlan, limit_bytes: int | None) -> RowsReader:
     """Choose how all sources of an input are read as rows of its dtype.
 
-    The function raises `RowsTooLarge` before it writes sparse rows out beyond the limit.
+    The function raises `RowsTooLarge` before it densifies sparse rows beyond the limit.
     """
     if plan.assembled:
         return _part_reader(vectors_of(plan), plan.sources[0], plan, limit_bytes)
@@ -50,23 +50,23 @@ def rows_reader(plan: InputPlan, limit_bytes: int | None) -> RowsReader:
 
 
 def vectors_of(plan: InputPlan) -> VectorsReader:
-    """Choose how the sources are read as sparse rows; a list is the row's values in order."""
+    """Choose how the sources are read as sparse rows; a list is a dense row."""
     readers = [_vectors_of_source(plan, source) for source in plan.sources]
     if not plan.assembled:
         return readers[0]
-    return lambda batch: assembled([read(batch) for read in readers])
+    return lambda batch: assemble([read(batch) for read in readers])
 
 
 def _vectors_of_source(plan: InputPlan, source: Source) -> VectorsReader:
     if source.layout != "list" or not source.depth:
-        # Of ids alone the values are never looked at, and they may be of any type.
+        # If only the ids are fed, the values may be of any type: they are never read.
         only_ids = (plan.part or source.part) in ("indices", "size")
         return vectors_reader(source, None if only_ids else plan.dtype)
     rows = list_rows(source, plan.dtype)
 
     def read(batch: pa.RecordBatch) -> Vectors:
-        found = rows(batch)
-        return Vectors(found.lengths, None, found.values, None, found.owner)
+        lists = rows(batch)
+        return Vectors(lists.lengths, None, lists.values, None, lists.owner)
 
     return read
 
@@ -88,8 +88,8 @@ def _source_reader(plan: InputPlan, source: Source, limit_bytes: int | None) -> 
 def _part_reader(
     read: VectorsReader, source: Source, plan: InputPlan, limit_bytes: int | None
 ) -> RowsReader:
-    """Choose how one half of sparse rows is read, or the whole written out in full."""
-    label = ", ".join(each.label for each in plan.sources) if plan.assembled else source.label
+    """Choose how one half of sparse rows is read, or how the whole is densified."""
+    label = ", ".join(part.label for part in plan.sources) if plan.assembled else source.label
     match plan.part or source.part:
         case "values":
             return lambda batch: _values(read(batch))
@@ -97,68 +97,69 @@ def _part_reader(
             convert = converter(pa.int64(), plan.dtype, label)
 
             def indices(batch: pa.RecordBatch) -> Rows:
-                found = read(batch)
-                return Rows(found.lengths, convert(indices_of(found), found.lengths))
+                vectors = read(batch)
+                return Rows(vectors.lengths, convert(indices_of(vectors), vectors.lengths))
 
             return indices
         case "size":
             convert = converter(pa.int64(), plan.dtype, label)
 
             def sizes(batch: pa.RecordBatch) -> Rows:
-                found = read(batch)
-                whole = found.lengths if found.sizes is None else found.sizes
-                ones = np.ones(len(whole), np.int64)
-                return Rows(ones, convert(whole, ones))
+                vectors = read(batch)
+                widths = vectors.lengths if vectors.sizes is None else vectors.sizes
+                ones = np.ones(len(widths), np.int64)
+                return Rows(ones, convert(widths, ones))
 
             return sizes
         case _:
-            return _full_reader(read, source, plan, limit_bytes)
+            return _dense_reader(read, source, plan, limit_bytes)
 
 
-def _values(found: Vectors) -> Rows:
-    return Rows(found.lengths, found.values, found.owner)
+def _values(vectors: Vectors) -> Rows:
+    return Rows(vectors.lengths, vectors.values, vectors.owner)
 
 
-def _full_reader(
+def _dense_reader(
     read: VectorsReader, source: Source, plan: InputPlan, limit_bytes: int | None
 ) -> RowsReader:
     want = product_of(plan.dims) if len(plan.sources) == 1 else None
     value_bytes = VIEW.itemsize if plan.dtype.numpy is None else plan.dtype.numpy.itemsize
 
-    def full(batch: pa.RecordBatch) -> Rows:
-        found = read(batch)
+    def read_dense(batch: pa.RecordBatch) -> Rows:
+        vectors = read(batch)
         if source.layout in ("pairs", "map"):
-            refuse_twice(found, source.label)
-        if want is not None and plan.form == "padded" and found.sizes is not None:
-            refuse_too_long(found.sizes, want, plan)
+            refuse_duplicates(vectors, source.label)
+        if want is not None and plan.form == "padded" and vectors.sizes is not None:
+            refuse_too_long(vectors.sizes, want, plan)
         elif want is not None:
-            refuse_wrong_size(found, want, plan)
-        if found.sizes is None and want is not None:
-            found = evolve(found, sizes=np.full(batch.num_rows, want, np.int64))
-        check_bytes(int(sizes_of(found).sum()), value_bytes, batch.num_rows, limit_bytes)
-        return densified(found)
+            refuse_wrong_size(vectors, want, plan)
+        if vectors.sizes is None and want is not None:
+            vectors = evolve(vectors, sizes=np.full(batch.num_rows, want, np.int64))
+        # Before the memory is taken: a few sparse rows can be gigabytes when densified.
+        check_bytes(int(sizes_of(vectors).sum()), value_bytes, batch.num_rows, limit_bytes)
+        return densify(vectors)
 
-    return full
+    return read_dense
 
 
-def refuse_wrong_size(found: Vectors, want: int, plan: InputPlan) -> None:
-    """Refuse the rows that are not `want` wide, or have an index that isn't below it."""
-    if found.sizes is not None:
-        refuse_wrong_lengths(found.sizes, want, plan)
-    elif found.indices is None:
-        refuse_too_long(found.lengths, want, plan)
-    elif (ids := found.indices).max(initial=-1) >= want:
+def refuse_wrong_size(vectors: Vectors, want: int, plan: InputPlan) -> None:
+    """Refuse rows whose size isn't `want`, and rows without a size that have an id beyond it."""
+    if vectors.sizes is not None:
+        refuse_wrong_lengths(vectors.sizes, want, plan)
+    elif vectors.indices is None:
+        refuse_too_long(vectors.lengths, want, plan)
+    elif (ids := vectors.indices).max(initial=-1) >= want:
         refuse_values(
             ids >= want,
-            found.lengths,
-            lambda _, place: (
-                f'{_have(plan)} the id {ids[place]}, input "{plan.name}" takes ids below {want}'
+            vectors.lengths,
+            lambda _, at: (
+                f'{_have(plan)} the id {ids[at]}, input "{plan.name}" takes ids below {want}'
             ),
         )
 
 
 def refuse_wrong_lengths(lengths: Ints, want: int, plan: InputPlan) -> None:
-    """Refuse the rows that have not as many values as the input takes."""
+    """Refuse the rows that don't have as many values as the input takes."""
     have, name = _have(plan), plan.name
     refuse(lengths != want, lambda row: wrong_length(have, int(lengths[row]), want, name))
 
@@ -173,7 +174,7 @@ def refuse_too_long(lengths: Ints, most: int, plan: InputPlan) -> None:
 
 
 def product_of(dims: tuple[int | None, ...]) -> int | None:
-    """Return how many values a row of these dimensions has, None where one is unknown."""
+    """Return how many values a row of these dimensions has; None if a dimension is unknown."""
     known = [size for size in dims if size is not None]
     return math.prod(known) if len(known) == len(dims) else None
 

@@ -1,4 +1,4 @@
-"""Spark's image struct as uint8 [height, width, channels], channels BGR as they come.
+"""Spark's image struct as uint8 [height, width, channels]; the channels stay BGR.
 
 Source of the layout: ``org.apache.spark.ml.image.ImageSchema``. Modes are OpenCV's, of which CV_8U
 (mode % 8 == 0) is one byte a channel.
@@ -27,7 +27,7 @@ from tf2spark.plan.score import Source
 
 
 def image_reader(source: Source, dtype: DType, dims: Dims, name: str) -> Reader:
-    """Choose, once, how a column of images is read; `dims` and `name` are the input's."""
+    """Choose how a column of images is read; `dims` and `name` are the input's."""
     take, cast, label = column_of(source), cast_to(dtype), source.label
 
     def read(batch: pa.RecordBatch) -> tuple[Array, tuple[int, ...], object]:
@@ -47,36 +47,37 @@ _SHAPE = ("height", "width", "nChannels")
 def _field(array: pa.StructArray, key: str, label: str) -> Ints:
     field = array.field(key)
     if field.null_count:
-        refuse(nulls_of(field), f'column "{label}" is an image that has null for {key}')
+        refuse(nulls_of(field), f'column "{label}" is an image whose {key} is null')
     return values_of(field).astype(np.int64)
 
 
 def _pixels(array: pa.StructArray, label: str) -> tuple[Array, Ints]:
     data = plain(array.field("data"))
     if data.null_count:
-        refuse(nulls_of(data), f'column "{label}" is an image that has null for data')
+        refuse(nulls_of(data), f'column "{label}" is an image whose data is null')
     offsets = offsets_of(data)
     whole = np.frombuffer(data.buffers()[2] or b"", np.uint8)
+    # Images lie end to end: those of one size are one array already, without a copy.
     return whole[offsets[0] : offsets[-1]], np.diff(offsets).astype(np.int64)
 
 
 def _refuse_broken(modes: Ints, shapes: Ints, lengths: Ints, label: str) -> None:
-    refuse(modes % 8 != 0, f'column "{label}" is an image that has not one byte a channel')
+    refuse(modes % 8 != 0, f'column "{label}" is an image with more than one byte a channel')
     refuse(
         (shapes < 0).any(axis=1) | (lengths != shapes.prod(axis=1)),
-        f'column "{label}" is an image whose data is not height x width x channels long',
+        f'column "{label}" is an image whose data is not height x width x channels bytes',
     )
 
 
 def _one_shape(shapes: Ints, dims: Dims, label: str, name: str) -> tuple[int, ...]:
-    """Return the shape that all images have; refuse those that the input doesn't take."""
+    """Return the shape of all images; those that the input doesn't take are refused."""
     if not len(shapes):
         return tuple(size or 0 for size in dims)
     wants = np.array([-1 if size is None else size for size in dims])
     refuse(
         ((shapes != wants) & (wants >= 0)).any(axis=1),
         lambda row: (
-            f'column "{label}" is an image of {shapes[row].tolist()} [height, width, channels], '
+            f'column "{label}" is an image of [height, width, channels] {shapes[row].tolist()}, '
             f'input "{name}" takes {list(dims)}'
         ),
     )

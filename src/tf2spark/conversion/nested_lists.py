@@ -22,11 +22,11 @@ from tf2spark.plan.score import Source
 
 Dims = tuple[int | None, ...]
 Reader = Callable[[pa.RecordBatch], tuple[Array, tuple[int, ...], object]]
-"""Flat values of the input's dtype, the dimensions of each row, and what must stay alive."""
+"""Reads flat values of the input's dtype, the dimensions of each row, and their owner."""
 
 
 def nested_reader(source: Source, dtype: DType, dims: Dims, name: str) -> Reader:
-    """Choose, once, how a column of scalars or of rectangular nested lists is read.
+    """Choose how a column of scalars or of rectangular nested lists is read.
 
     Args:
         source: The column: a scalar, or lists as deep as `dims`.
@@ -43,6 +43,7 @@ def nested_reader(source: Source, dtype: DType, dims: Dims, name: str) -> Reader
     def read(batch: pa.RecordBatch) -> tuple[Array, tuple[int, ...], object]:
         array, rows = take(batch), batch.num_rows
         sizes: tuple[int, ...] = ()
+        # How many elements of the current level each row has, as all rows must have equally many.
         per_row = 1
         for want in wants:
             lengths, array = child_of(array)
@@ -66,9 +67,9 @@ def _scalar_reader(source: Source, dtype: DType, dims: tuple[int, ...]) -> Reade
 
 
 def _size_of_level(table: Ints, want: int | None, label: str, name: str) -> int:
-    """Return the length that all lists of one level have; refuse or separate the rows otherwise.
+    """Return the length of all lists of one level; other rows are refused, or must run apart.
 
-    `table` holds the lengths, a line for each row of the batch.
+    `table` holds the lengths: [rows of the batch, lists a row].
     """
     if not table.size:
         return want or 0
@@ -82,14 +83,15 @@ def _size_of_level(table: Ints, want: int | None, label: str, name: str) -> int:
         return want
     first = table[:, 0]
     if table.shape[1] > 1:
+        # Within a row nothing can be regrouped: such a row fits no tensor.
         differ = (table != first[:, None]).any(axis=1)
-        refuse(differ, f'column "{label}" holds lists of different lengths')
+        refuse(differ, f'column "{label}" has lists of different lengths')
     if (first != first[0]).any():
         raise RowsUneven(first)
     return int(first[0])
 
 
 def wrong_length(have: str, got: int, want: int, name: str) -> str:
-    """Say that a row has not as many values as the input takes; `have`: ``column "x" has``."""
+    """Say that a row has too few or too many values; `have` is ``column "x" has``."""
     values = "1 value" if got == 1 else f"{got} values"
     return f'{have} {values}, input "{name}" takes {want}'

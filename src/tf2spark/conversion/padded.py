@@ -1,4 +1,4 @@
-"""Padded inputs: rows of any length filled up to the input's length, or to the longest row's."""
+"""Padded inputs: rows of any length padded to the input's length, or to that of the longest row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from tf2spark.conversion.constants import constant_tensor
-from tf2spark.conversion.dense import filled_in
+from tf2spark.conversion.dense import fill_unknown_dim
 from tf2spark.conversion.flat_rows import (
     product_of,
     refuse_too_long,
@@ -19,7 +19,10 @@ from tf2spark.tensorflow_c.tensor import Tensor
 
 
 def padded_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
-    """Choose how rows of different lengths become one rectangular tensor."""
+    """Choose how rows of different lengths become one rectangular tensor.
+
+    It raises `RowsTooLarge` before it takes the memory for a tensor beyond the limit.
+    """
     read, width = rows_reader(plan, limit_bytes), product_of(plan.dims)
     empty = "" if plan.dtype.numpy is None else 0
     fill = constant_tensor(plan.dtype, [empty if plan.pad is None else plan.pad])
@@ -28,19 +31,22 @@ def padded_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
         rows = read(batch)
         if width is not None:
             (refuse_wrong_lengths if plan.exact else refuse_too_long)(rows.lengths, width, plan)
-        # One slot at least, so that no model sees a dimension of 0 for a batch of empty rows.
-        wide = width if width is not None else max(1, int(rows.lengths.max(initial=0)))
-        check_bytes(batch.num_rows * wide, rows.values.itemsize, batch.num_rows, limit_bytes)
-        shape = (batch.num_rows, *filled_in(plan.dims, wide))
-        return (tensor(plan.dtype, filled_up(rows, wide, fill.data), shape, (rows.owner, fill)),)
+        # At least one slot, so that no model sees a dimension of 0 for a batch of empty rows.
+        padded = width if width is not None else max(1, int(rows.lengths.max(initial=0)))
+        check_bytes(batch.num_rows * padded, rows.values.itemsize, batch.num_rows, limit_bytes)
+        shape = (batch.num_rows, *fill_unknown_dim(plan.dims, padded))
+        values = pad_rows(rows, padded, fill.data)
+        # The padding of a string input is a view as well: its text must stay alive too.
+        return (tensor(plan.dtype, values, shape, (rows.owner, fill)),)
 
     return feed
 
 
-def filled_up(rows: Rows, width: int, fill: Array) -> Array:
-    """Return `width` values a row: its own, then the one of `fill`."""
+def pad_rows(rows: Rows, width: int, fill: Array) -> Array:
+    """Return `width` values a row: its own, then the first of `fill` repeated."""
     if (rows.lengths == width).all():
         return rows.values
     full = np.full((len(rows.lengths), width), fill[0], rows.values.dtype)
+    # The mask runs through rows and columns in the order in which the flat values lie.
     full[np.arange(width) < rows.lengths[:, None]] = rows.values
     return full.reshape(-1)

@@ -1,4 +1,4 @@
-"""Nested lists as they are: the tensors of a ragged input, and rows of any length."""
+"""Nested lists without padding: the tensors of a ragged input, and rows of any length."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def ragged_feeder(plan: InputPlan) -> Feeder:
 
     def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
         array, splits, dims = take(batch), [], []
-        # Row i has the elements ends[i] to ends[i + 1] of the level that is reached.
+        # Row i of the batch has the elements ends[i] to ends[i + 1] - 1 of the current level: so a
+        # bad value at any depth is traced back to its row.
         ends = np.arange(batch.num_rows + 1)
         for level, want in enumerate(plan.dims):
             lengths, array = child_of(array)
@@ -48,7 +49,7 @@ def ragged_feeder(plan: InputPlan) -> Feeder:
         values, owner = numbers_or_views(array)
         values = convert(values, np.diff(ends))
         flat = tensor(plan.dtype, values, (int(splits[-1][-1]), *dims), owner)
-        return (flat, *(tensor(splits_dtype, cast_splits(one), one.shape) for one in splits))
+        return (flat, *(tensor(splits_dtype, cast_splits(level), level.shape) for level in splits))
 
     return feed
 
@@ -66,19 +67,20 @@ def _inner_size(lengths: Ints, ends: Ints, want: int | None, label: str) -> int:
         return want or 0
     if want is not None:
         bad = _rows_with(lengths != want, ends)
-        refuse(bad, f'column "{label}" holds inner lists that have not {want} values')
+        refuse(bad, f'column "{label}" has inner lists whose length is not {want}')
         return want
     if (lengths == lengths[0]).all():
         return int(lengths[0])
-    # A row without inner lists goes with any size: here with that of the first.
+    # A row without inner lists runs with rows of any size: it is given the first list's.
     firsts = lengths[np.minimum(ends[:-1], len(lengths) - 1)]
     firsts = np.where(np.diff(ends) > 0, firsts, lengths[0])
     differ = lengths != np.repeat(firsts, np.diff(ends))
-    refuse(_rows_with(differ, ends), f'column "{label}" holds inner lists of different lengths')
+    refuse(_rows_with(differ, ends), f'column "{label}" has inner lists of different lengths')
     raise RowsUneven(firsts)
 
 
 def _rows_with(bad: Mask, ends: Ints) -> Mask:
+    """Return which rows have an element where `bad` is true."""
     counts = splits_of(bad.astype(np.int64))
     return np.asarray(counts[ends[1:]] > counts[ends[:-1]])
 

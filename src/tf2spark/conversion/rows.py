@@ -1,7 +1,8 @@
 """Arrow columns as flat NumPy values and the rows they belong to.
 
-A string is 24 bytes here (dtype `VIEW`): a ``TF_TString`` view onto the Arrow buffer, so that
-joining and padding treat strings as they treat numbers.
+A string is one value here as well: a view onto the Arrow buffer (`strings.VIEW`), so that strings
+are joined and padded as numbers are. Views don't keep the buffer alive; the `owner` next to them
+does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from tf2spark.plan.score import Source
 from tf2spark.tensorflow_c.strings import views
 from tf2spark.tensorflow_c.tensor import Tensor
 
-VIEW = np.dtype("V24")
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -28,9 +28,9 @@ Feeder = Callable[[pa.RecordBatch], tuple[Tensor, ...]]
 
 
 class RowsRefused(Exception):
-    """Some rows of a batch can't become tensors: their numbers, rising, and why for each.
+    """Some rows of a batch can't become tensors: their numbers, ascending, and why for each.
 
-    A signal to the worker's loop, not an error for users; so are the two below.
+    A signal to the worker's loop, not an error for users; so are the next two.
     """
 
     def __init__(self, rows: Ints, reasons: list[str]) -> None:
@@ -40,7 +40,7 @@ class RowsRefused(Exception):
 
 
 class RowsUneven(Exception):
-    """Rows have different shapes: rows of equal `keys` can be run together."""
+    """Rows have different shapes; rows with equal `keys` can run together."""
 
     def __init__(self, keys: Ints) -> None:
         super().__init__("rows of different shapes")
@@ -55,7 +55,7 @@ class RowsTooLarge(Exception):
 class Rows:
     """Values of rows of any length: row i has the next ``lengths[i]`` of `values`.
 
-    `owner` keeps the memory alive that string values point to.
+    `owner` keeps the memory alive that views point to.
     """
 
     lengths: Ints
@@ -64,41 +64,41 @@ class Rows:
 
     @property
     def uniform(self) -> int | None:
-        """The length that all rows have, or None where they differ."""
+        """The length of all rows, or None if they differ."""
         first = int(self.lengths[0]) if len(self.lengths) else 0
         return first if (self.lengths == first).all() else None
 
 
 def refuse(mask: Mask, reason: str | Callable[[int], str]) -> None:
-    """Raise `RowsRefused` for the rows where `mask` is true, if there is one."""
+    """Raise `RowsRefused` for the rows where `mask` is true, if there are any."""
     if mask.any():
         rows = np.flatnonzero(mask)
-        say = (lambda _: reason) if isinstance(reason, str) else reason
-        raise RowsRefused(rows, [say(int(row)) for row in rows])
+        reason_of = (lambda _: reason) if isinstance(reason, str) else reason
+        raise RowsRefused(rows, [reason_of(int(row)) for row in rows])
 
 
 def refuse_values(bad: Mask, lengths: Ints | int, reason: Callable[[int, int], str]) -> None:
-    """Raise `RowsRefused` for the rows that hold a value where `bad` is true, if there is one.
+    """Raise `RowsRefused` for the rows with a value where `bad` is true, if there are any.
 
-    `lengths` are how many values each row has, or the one number that all have. `reason` is told
-    each such row and where its first bad value stands among the flat values.
+    `lengths` says how many values each row has, or is the one number that all have. `reason` is
+    called with each such row and with the position of its first bad value among the flat values.
     """
     if bad.any():
-        places = np.flatnonzero(bad)
-        row_of = places // lengths if isinstance(lengths, int) else row_ids_of(lengths)[places]
+        at = np.flatnonzero(bad)
+        row_of = at // lengths if isinstance(lengths, int) else row_ids_of(lengths)[at]
         rows, first = np.unique(row_of, return_index=True)
-        said = zip(rows.tolist(), places[first].tolist(), strict=True)
-        raise RowsRefused(rows, [reason(row, place) for row, place in said])
+        first_bad = zip(rows.tolist(), at[first].tolist(), strict=True)
+        raise RowsRefused(rows, [reason(row, position) for row, position in first_bad])
 
 
 def refuse_nulls(array: pa.Array, lengths: Ints | int, label: str) -> None:
     """Refuse the rows with a null among their values."""
     if array.null_count:
-        refuse_values(nulls_of(array), lengths, lambda row, _: f'column "{label}" holds a null')
+        refuse_values(nulls_of(array), lengths, lambda row, _: f'column "{label}" contains a null')
 
 
 def check_bytes(values: int, value_bytes: int, rows: int, limit_bytes: int | None) -> None:
-    """Raise `RowsTooLarge` where a tensor passes the limit and fewer rows would make it smaller."""
+    """Raise `RowsTooLarge` if a tensor exceeds the limit and fewer rows would make it smaller."""
     if limit_bytes is not None and rows > 1 and values * value_bytes > limit_bytes:
         raise RowsTooLarge
 
@@ -122,9 +122,11 @@ def join(parts: list[Rows]) -> Rows:
     """Put rows side by side: row i is row i of each part, one after the other."""
     if len(parts) == 1:
         return parts[0]
+    # Views stay where they point: the join needs the memory of every part.
     owners = [part.owner for part in parts]
     count = len(parts[0].lengths)
     widths = [width for part in parts if (width := part.uniform) is not None]
+    # Rectangular parts are one concatenation; others are scattered value by value.
     if len(widths) == len(parts):
         tables = [
             part.values.reshape(count, width) for part, width in zip(parts, widths, strict=True)
@@ -141,12 +143,12 @@ def join(parts: list[Rows]) -> Rows:
 
 
 def tensor(dtype: DType, values: Array, shape: tuple[int, ...], owner: object = None) -> Tensor:
-    """Wrap flat values as a tensor of that shape."""
+    """Return a tensor of that shape over flat values; strided values are copied."""
     return Tensor(dtype, shape, np.ascontiguousarray(values), owner)
 
 
 def column_of(source: Source) -> Callable[[pa.RecordBatch], pa.Array]:
-    """Choose, once, how the array of `source` is taken from a batch; null rows are refused."""
+    """Choose how the array of `source` is read from a batch; null rows are refused."""
     index, fields = source.column, source.fields
     reason = f'column "{source.label}" is null'
 
@@ -163,10 +165,11 @@ def column_of(source: Source) -> Callable[[pa.RecordBatch], pa.Array]:
 
 def _field_of(array: pa.StructArray, name: str) -> pa.Array:
     """Return a field of a struct, null where the struct is."""
-    # Here, because most jobs need none of it and it is slow to import.
+    # Imported here: most jobs don't need it, and it is slow to import.
     import pyarrow.compute as pc
 
-    # By number, since a name that begins with a dot would be read as a path.
+    # Unlike StructArray.field, this honors the struct's own nulls and offset. By index, since a
+    # name that begins with a dot would be read as a path.
     return pc.struct_field(array, [array.type.get_field_index(name)])
 
 
@@ -192,7 +195,8 @@ def nulls_of(array: pa.Array) -> Mask:
 
 
 def child_of(array: pa.Array) -> tuple[Ints, pa.Array]:
-    """Open one list level without nulls: the lengths and the children, those of a slice only."""
+    """Open one list level without nulls: the lengths, and the children of this slice only."""
+    # A fixed-size list has no offsets; flatten() cuts its children to the slice.
     if pa.types.is_fixed_size_list(array.type):
         return np.full(len(array), array.type.list_size, np.int64), plain(array.flatten())
     offsets = offsets_of(array)
@@ -203,34 +207,32 @@ def child_of(array: pa.Array) -> tuple[Ints, pa.Array]:
 
 def offsets_of(array: pa.Array) -> npt.NDArray[np.integer[Any]]:
     """Return the offsets [n + 1] of an array of lists, maps, strings or binary."""
-    # An empty array may come without offsets: its one offset is then not there to be read.
-    where = array.buffers()[1] if len(array) else None
-    if where is None:
+    # Arrow for Java sends an empty array without its one offset, and there is nothing to read.
+    buffer = array.buffers()[1] if len(array) else None
+    if buffer is None:
         return np.zeros(1, np.int32)
     types, kind = pa.types, array.type
     large = types.is_large_list(kind) or types.is_large_string(kind) or types.is_large_binary(kind)
     width = np.dtype(np.int64 if large else np.int32)
-    return np.frombuffer(where, width, len(array) + 1, array.offset * width.itemsize)
+    # A slice shares its parent's buffers: its own offsets begin at `array.offset`.
+    return np.frombuffer(buffer, width, len(array) + 1, array.offset * width.itemsize)
 
 
 def numbers_or_views(leaf: pa.Array) -> tuple[Array, object]:
-    """Return the values of a leaf array without nulls, and what must stay alive for them."""
+    """Return the values of a leaf array without nulls, and what must stay alive for them.
+
+    Numbers are the Arrow buffer itself, and the NumPy array refers to it. Views hold bare
+    addresses, so the leaf is returned as their owner.
+    """
     types, kind = pa.types, leaf.type
     if types.is_fixed_size_binary(kind):
         offsets = np.arange(leaf.offset, leaf.offset + len(leaf) + 1) * kind.byte_width
-        return _views(offsets, leaf.buffers()[1]), leaf
+        return views(offsets, _address(leaf.buffers()[1])), leaf
     if types.is_primitive(kind):
         return values_of(leaf), None
-    return _views(offsets_of(leaf), leaf.buffers()[2]), leaf
+    return views(offsets_of(leaf), _address(leaf.buffers()[2])), leaf
 
 
-def _views(offsets: npt.NDArray[np.integer[Any]], data: pa.Buffer | None) -> Array:
-    return views(offsets, 0 if data is None else data.address).reshape(-1).view(VIEW)
-
-
-def views_of(texts: list[str | bytes]) -> tuple[Array, object]:
-    """Return strings as `VIEW` values, and what must stay alive for them."""
-    flat = [text if isinstance(text, bytes) else text.encode() for text in texts]
-    offsets = np.cumsum([0, *map(len, flat)], dtype=np.int64)
-    data = pa.py_buffer(b"".join(flat))
-    return _views(offsets, data), data
+def _address(data: pa.Buffer | None) -> int:
+    # An array of empty strings may have no data buffer.
+    return 0 if data is None else int(data.address)

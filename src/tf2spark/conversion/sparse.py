@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tf2spark.conversion.flat_rows import refuse_wrong_size, vectors_of
 from tf2spark.conversion.rows import Feeder, row_ids_of, tensor
-from tf2spark.conversion.sparse_rows import Vectors, in_order, indices_of
+from tf2spark.conversion.sparse_rows import Vectors, indices_of, sort_by_index
 from tf2spark.dtypes import INT64
 from tf2spark.plan.score import InputPlan
 from tf2spark.tensorflow_c.tensor import Tensor
@@ -17,31 +17,32 @@ def sparse_feeder(plan: InputPlan) -> Feeder:
     """Choose how sparse rows become the three tensors of a SparseTensor, sorted by row and id."""
     read = vectors_of(plan)
     want = plan.dims[0] if plan.dims else None
-    # The ids of vectors rise already: Spark refuses others. Pairs come as the user made them.
+    # The ids of vectors are sorted: MLlib refuses others. Maps are sorted when they are read. Pairs
+    # are in whatever order the user made them.
     sorted_already = all(source.layout != "pairs" for source in plan.sources)
 
     def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
-        found = read(batch)
+        vectors = read(batch)
         if want is not None:
-            refuse_wrong_size(found, want, plan)
-        found = found if sorted_already else in_order(found)
-        ids = indices_of(found)
-        where = np.empty((len(ids), 2), np.int64)
-        where[:, 0] = row_ids_of(found.lengths)
-        where[:, 1] = ids
-        size = _widest(found) if want is None else want
+            refuse_wrong_size(vectors, want, plan)
+        vectors = vectors if sorted_already else sort_by_index(vectors)
+        ids = indices_of(vectors)
+        indices = np.empty((len(ids), 2), np.int64)
+        indices[:, 0] = row_ids_of(vectors.lengths)
+        indices[:, 1] = ids
+        size = _widest(vectors) if want is None else want
         return (
-            tensor(INT64, where, where.shape),
-            tensor(plan.dtype, found.values, (len(ids),), found.owner),
+            tensor(INT64, indices, indices.shape),
+            tensor(plan.dtype, vectors.values, (len(ids),), vectors.owner),
             tensor(INT64, np.array([batch.num_rows, size], np.int64), (2,)),
         )
 
     return feed
 
 
-def _widest(found: Vectors) -> int:
-    if found.sizes is not None:
-        return int(found.sizes.max(initial=0))
-    if found.indices is None:
-        return int(found.lengths.max(initial=0))
-    return int(found.indices.max(initial=-1)) + 1
+def _widest(vectors: Vectors) -> int:
+    if vectors.sizes is not None:
+        return int(vectors.sizes.max(initial=0))
+    if vectors.indices is None:
+        return int(vectors.lengths.max(initial=0))
+    return int(vectors.indices.max(initial=-1)) + 1

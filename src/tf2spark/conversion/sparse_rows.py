@@ -1,7 +1,7 @@
 """Sparse rows: MLlib vectors, structs of indices and values, and maps, without densifying.
 
-MLlib's vector is ``struct<type: int8, size: int32, indices: list<int32>, values: list<double>>``
-with type 0 for a sparse and 1 for a dense one, whose size and indices are null (source:
+MLlib's vector is ``struct<type: int8, size: int32, indices: list<int32>, values: list<double>>``.
+Its type is 0 for a sparse vector and 1 for a dense one, whose size and indices are null (source:
 ``org.apache.spark.ml.linalg.VectorUDT.sqlType``).
 """
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from tf2spark.conversion.arrow_buffers import booleans, values_of
+from tf2spark.conversion.arrow_buffers import bool_array, values_of
 from tf2spark.conversion.casts import converter
 from tf2spark.conversion.rows import (
     Array,
@@ -45,9 +45,8 @@ Ids = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 class Vectors:
     """Sparse rows: row i has the next ``lengths[i]`` of `indices` and `values`.
 
-    `indices` (int32 or int64) is None where all rows are dense: each has 0, 1, 2, ... up to its
-    length.
-    `sizes` are the widths of the rows, None where the data doesn't say (maps, bare pairs, lists).
+    `indices` (int32 or int64) is None if all rows are dense: each has 0, 1, 2, ...
+    `sizes` are the widths of the rows, None if the data doesn't say (maps, pairs, lists).
     """
 
     lengths: Ints
@@ -61,29 +60,31 @@ VectorsReader = Callable[[pa.RecordBatch], Vectors]
 
 
 def vectors_reader(source: Source, dtype: DType | None) -> VectorsReader:
-    """Choose, once, how a vector, pairs, a map or a scalar is read as sparse rows.
+    """Choose how a vector, pairs, a map or a scalar is read as sparse rows.
 
     Args:
         source: The column.
-        dtype: What its values become; None leaves them as they are, where only indices are read.
+        dtype: What its values become; None leaves them as they are, if only the indices are read.
     """
     take, label = column_of(source), source.label
     read = {"vector": _mllib, "pairs": _pairs, "map": _map, "list": _scalar}[source.layout]
     convert = None if dtype is None else converter(source.leaf, dtype, label)
 
-    def vectors(batch: pa.RecordBatch) -> Vectors:
-        found = read(take(batch), label)
-        _refuse_outside(found, label)
+    def read_vectors(batch: pa.RecordBatch) -> Vectors:
+        vectors = read(take(batch), label)
+        # Everything after this writes through the indices: one beyond its row's size would land in
+        # the next row.
+        _refuse_outside(vectors, label)
         if convert is None:
-            return found
-        return evolve(found, values=convert(found.values, found.lengths))
+            return vectors
+        return evolve(vectors, values=convert(vectors.values, vectors.lengths))
 
-    return vectors
+    return read_vectors
 
 
-def indices_of(found: Vectors) -> Ids:
-    """Return the indices, written out for dense rows too."""
-    return positions_of(found.lengths) if found.indices is None else found.indices
+def indices_of(vectors: Vectors) -> Ids:
+    """Return the indices; those of dense rows are 0, 1, 2, ..."""
+    return positions_of(vectors.lengths) if vectors.indices is None else vectors.indices
 
 
 def _mllib(array: pa.StructArray, label: str) -> Vectors:
@@ -98,18 +99,19 @@ def _mllib(array: pa.StructArray, label: str) -> Vectors:
     ids = _sparse_indices(array, sparse, lengths, label)
     if sparse.all():
         return Vectors(lengths, ids, values, sizes, owner)
+    # Dense rows count up from 0; the sparse rows' own ids replace theirs.
     indices = positions_of(lengths)
     indices[np.repeat(sparse, lengths)] = ids
     return Vectors(lengths, indices, values, sizes, owner)
 
 
 def _sparse_indices(array: pa.StructArray, sparse: Mask, value_lengths: Ints, label: str) -> Ids:
-    """Return the indices of the sparse rows alone; those of dense rows are null or mean nothing."""
+    """Return the indices of the sparse rows only; those of dense rows are null or meaningless."""
     lists = plain(array.field("indices"))
     if lists.null_count:
         refuse(nulls_of(lists) & sparse, f'column "{label}" has null for indices')
     if not sparse.all():
-        lists = lists.filter(booleans(sparse))
+        lists = lists.filter(bool_array(sparse))
     lengths = np.zeros(len(array), np.int64)
     lengths[sparse], leaf = child_of(lists)
     refuse_nulls(leaf, lengths, label)
@@ -135,8 +137,8 @@ def _map(array: pa.MapArray, label: str) -> Vectors:
     refuse_nulls(items, lengths, label)
     values, owner = numbers_or_views(items)
     keys = _ids(plain(array.keys.slice(start, end - start)))
-    # A map has no order: sorted, the same map is the same tensor, whatever it went through.
-    return in_order(Vectors(lengths, keys, values, None, owner))
+    # A map has no order. Sorted, equal maps become equal tensors, whatever a shuffle did to them.
+    return sort_by_index(Vectors(lengths, keys, values, None, owner))
 
 
 def _scalar(array: pa.Array, label: str) -> Vectors:
@@ -162,7 +164,7 @@ def _sizes(array: pa.StructArray, needed: Mask, label: str) -> Ints:
 
 
 def _ids(leaf: pa.Array) -> Ids:
-    # MLlib's are int32, which is as good to look at and only half as many bytes.
+    # MLlib's ids stay int32: half the bytes to check and to move.
     ids = values_of(leaf)
     return ids if ids.dtype == np.int32 else ids.astype(np.int64, copy=False)
 
@@ -171,79 +173,82 @@ def _unequal(indices: Ints, values: Ints, label: str) -> Callable[[int], str]:
     return lambda row: f'column "{label}" has {indices[row]} indices and {values[row]} values'
 
 
-def _refuse_outside(found: Vectors, label: str) -> None:
-    """Refuse rows with an index below 0 or beyond their size."""
-    ids, sizes = found.indices, found.sizes
+def _refuse_outside(vectors: Vectors, label: str) -> None:
+    """Refuse rows with a negative index, or one that isn't below their size."""
+    ids, sizes = vectors.indices, vectors.sizes
     if ids is None or not len(ids):
         return
-    # Two reductions settle the usual case; only a batch that fails them looks at every index.
+    # Nearly all batches are fine, and the least size bounds every row: two reductions settle that.
+    # Only a batch that fails them compares each index with the size of its own row.
     if ids.min() >= 0 and (sizes is None or ids.max() < sizes.min()):
         return
     bad = ids < 0
     if sizes is not None:
-        bad |= ids >= np.repeat(sizes, found.lengths)
+        bad |= ids >= np.repeat(sizes, vectors.lengths)
 
-    def reason(row: int, place: int) -> str:
-        outside = "below 0" if ids[place] < 0 or sizes is None else f"outside of its {sizes[row]}"
-        return f'column "{label}" has the index {ids[place]}, which is {outside}'
+    def reason(row: int, at: int) -> str:
+        if ids[at] < 0 or sizes is None:
+            return f'column "{label}" has the negative index {ids[at]}'
+        return f'column "{label}" has the index {ids[at]}, its size is {sizes[row]}'
 
-    refuse_values(bad, found.lengths, reason)
+    refuse_values(bad, vectors.lengths, reason)
 
 
-def in_order(found: Vectors) -> Vectors:
-    """Sort each row by index, as sparse kernels want it."""
-    if found.indices is None:
-        return found
-    indices, rows = found.indices, row_ids_of(found.lengths)
+def sort_by_index(vectors: Vectors) -> Vectors:
+    """Sort each row by index, as sparse kernels expect; equal indices keep their order."""
+    if vectors.indices is None:
+        return vectors
+    indices, rows = vectors.indices, row_ids_of(vectors.lengths)
     if ((np.diff(indices) > 0) | (np.diff(rows) > 0)).all():
-        return found
+        return vectors
     order = np.lexsort((indices, rows))
-    return evolve(found, indices=indices[order], values=found.values[order])
+    return evolve(vectors, indices=indices[order], values=vectors.values[order])
 
 
-def refuse_twice(found: Vectors, label: str) -> None:
-    """Refuse rows that have an index twice: a dense row can't hold both values."""
-    ordered = in_order(found)
+def refuse_duplicates(vectors: Vectors, label: str) -> None:
+    """Refuse rows that have an index twice: a dense row has one value an index."""
+    ordered = sort_by_index(vectors)
     if (ids := ordered.indices) is not None:
-        rows = row_ids_of(found.lengths)
+        rows = row_ids_of(vectors.lengths)
         twice = np.concatenate([[False], (np.diff(ids) == 0) & (np.diff(rows) == 0)])
         refuse_values(
             twice[: len(ids)],
-            found.lengths,
-            lambda _, place: f'column "{label}" has the index {ids[place]} twice',
+            vectors.lengths,
+            lambda _, at: f'column "{label}" has the index {ids[at]} twice',
         )
 
 
-def assembled(parts: list[Vectors]) -> Vectors:
-    """Join vectors row by row, ids offset by the sizes before them.
+def assemble(parts: list[Vectors]) -> Vectors:
+    """Join vectors row by row; the ids of each part are offset by the sizes of the parts before it.
 
-    As MLlib's ``VectorAssembler`` does, but zeros that a part spells out stay in the result.
+    As MLlib's ``VectorAssembler`` does, but explicit zeros stay in the result.
     """
     joined = join([Rows(part.lengths, part.values, part.owner) for part in parts])
     sizes = [sizes_of(part) for part in parts]
-    shifts = [sum(sizes[:place], np.zeros_like(sizes[0])) for place in range(len(parts))]
+    shifts = [sum(sizes[:part], np.zeros_like(sizes[0])) for part in range(len(parts))]
     indices = None
     if any(part.indices is not None for part in parts):
-        moved = [
+        shifted = [
             Rows(part.lengths, indices_of(part) + np.repeat(shift, part.lengths))
             for part, shift in zip(parts, shifts, strict=True)
         ]
-        indices = join(moved).values
+        indices = join(shifted).values
     return Vectors(joined.lengths, indices, joined.values, sum(sizes[1:], sizes[0]), joined.owner)
 
 
-def densified(found: Vectors) -> Rows:
-    """Write sparse rows out in full: row i is ``sizes[i]`` long, zero where nothing is said."""
-    if found.indices is None:
-        return Rows(found.lengths, found.values, found.owner)
-    sizes = sizes_of(found)
-    full = np.zeros(int(sizes.sum()), found.values.dtype)
-    full[found.indices + np.repeat(starts_of(sizes), found.lengths)] = found.values
-    return Rows(sizes, full, found.owner)
+def densify(vectors: Vectors) -> Rows:
+    """Return dense rows: row i has ``sizes[i]`` values, zero where it has no index."""
+    if vectors.indices is None:
+        return Rows(vectors.lengths, vectors.values, vectors.owner)
+    sizes = sizes_of(vectors)
+    # Zero bytes are 0 in every numeric dtype, and an empty string in TensorFlow's struct.
+    full = np.zeros(int(sizes.sum()), vectors.values.dtype)
+    full[vectors.indices + np.repeat(starts_of(sizes), vectors.lengths)] = vectors.values
+    return Rows(sizes, full, vectors.owner)
 
 
-def sizes_of(found: Vectors) -> Ints:
-    """Return the widths of rows that have some."""
-    if found.sizes is None:
+def sizes_of(vectors: Vectors) -> Ints:
+    """Return the sizes of rows that have one."""
+    if vectors.sizes is None:
         raise AssertionError("binding lets a map or bare pairs only where the input has a size")
-    return found.sizes
+    return vectors.sizes

@@ -1,7 +1,9 @@
-"""A model's graph taken apart, and what each side is then asked for."""
+"""Splits a model's graph, and says what each side of the split graph computes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,84 +11,95 @@ from attrs import evolve
 
 from tf2spark.binding.feeds import Output
 from tf2spark.binding.request import FedInput, FetchedOutput, Request
-from tf2spark.graph_split.constant_folding import as_array
+from tf2spark.graph_split.constant_folding import to_array
 from tf2spark.graph_split.forms import Array, NotSplit, Side, SideName
-from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split
+from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split_graph
 from tf2spark.recommend.items import value_column
-from tf2spark.recommend.pair_model import CatalogModel
-from tf2spark.recommend.side_widths import SizedPart
+from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.side_widths import SizedFeed
 from tf2spark.recommend.sides import SidedInput
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
+from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.tensor import Tensor
-from tf2spark.worker.model_session import opened
+from tf2spark.worker.model_session import open_model
+
+SizedInputs = Sequence[tuple[SizedFeed, ...]]
+"""What the sides feed to each input."""
 
 
-def taken_apart(
-    model: CatalogModel,
+def split_model(
+    model: PairModel,
     meta_graph: Any,
-    inputs: list[SidedInput],
-    parts: list[tuple[SizedPart, ...]],
+    inputs: Sequence[SidedInput],
+    sized_inputs: SizedInputs,
     tree: Path,
 ) -> SplitGraph:
-    """Take the graph of a MetaGraph apart, and write the result into it.
+    """Split the graph of a MetaGraph, and write the result into it.
 
     Args:
         model: The model.
-        meta_graph: Its MetaGraph, without control edges and with constants in place.
-        inputs: The inputs that are left.
-        parts: What the sides feed to each.
-        tree: The folder that the MetaGraph lies in as it is now: its constants are read there.
+        meta_graph: Its MetaGraph, without control edges and with fed constants in place.
+        inputs: The inputs that columns feed.
+        sized_inputs: What the sides feed to each of these inputs.
+        tree: The folder that has the MetaGraph as it is now; constants are read from there.
+
+    Raises:
+        NotRowWise: The graph isn't known to treat rows independently.
+        NotSplit: It does, but can't be split.
     """
-    session = opened(model.reference(), tree)
-    weights = {one.tensor: one for one in model.weights}
+    split_inputs = [
+        SplitInput(
+            sided_input.fed.spec.tensors[0],
+            sided_input.fed.spec.dtype,
+            tuple(SidePart(feed.side, feed.dims) for feed in feeds),
+        )
+        for sided_input, feeds in zip(inputs, sized_inputs, strict=True)
+    ]
+    with closing(open_model(model.reference(), tree)) as session:
+        load = _constant_loader(model, session, tree)
+        score = model.score.tensors[0]
+        return split_graph(meta_graph.graph_def, split_inputs, score, model.column, load)
+
+
+def _constant_loader(model: PairModel, session: CApiSession, tree: Path) -> Callable[[str], Array]:
+    """Return the function that reads the value of a constant tensor or a mapped weight."""
+    weights = {weight.tensor: weight for weight in model.weights}
 
     def load(name: str) -> Array:
         if name in weights:
-            return as_array(mapped_tensor(weights[name], tree))
-        (found,) = session.prepare([], [name])([])
-        if not isinstance(found, Tensor):
+            return to_array(mapped_tensor(weights[name], tree))
+        (tensor,) = session.prepare([], [name])([])
+        if not isinstance(tensor, Tensor):
             raise NotSplit(f'"{name}" is a constant of strings')
-        return as_array(found)
+        return to_array(tensor)
 
-    split_inputs = [
-        SplitInput(
-            one.fed.spec.tensors[0],
-            one.fed.spec.dtype,
-            tuple(SidePart(part.part.side, part.dims) for part in each),
-        )
-        for one, each in zip(inputs, parts, strict=True)
-    ]
-    score = model.score.tensors[0]
-    try:
-        return split(meta_graph.graph_def, split_inputs, score, model.column, load)
-    finally:
-        session.close()
+    return load
 
 
 def side_request(
-    taken: SplitGraph,
-    parts: list[tuple[SizedPart, ...]],
+    split_graph: SplitGraph,
+    sized_inputs: SizedInputs,
     side: SideName,
-    outputs: tuple[FetchedOutput, ...],
+    outputs: tuple[FetchedOutput, ...] = (),
 ) -> Request:
-    """Return what one side feeds, as a request of its own."""
-    fed = []
-    for each, tensors in zip(parts, taken.feeds, strict=True):
-        for part, tensor in zip(each, tensors, strict=True):
-            if part.part.side == side:
-                spec = evolve(part.spec, tensors=(tensor,))
-                fed.append(FedInput(spec, part.part.feed, exact=part.exact))
+    """Return what one side feeds to the split graph, as a request of its own."""
+    fed = [
+        FedInput(evolve(feed.spec, tensors=(tensor,)), feed.source.feed, exact=feed.exact)
+        for feeds, tensors in zip(sized_inputs, split_graph.feeds, strict=True)
+        for feed, tensor in zip(feeds, tensors, strict=True)
+        if feed.side == side
+    ]
     return Request(tuple(fed), outputs)
 
 
-def computed_values(values: tuple[tuple[Side, str], ...]) -> tuple[FetchedOutput, ...]:
-    """Return what is computed for every item, as columns."""
+def item_value_outputs(values: Sequence[tuple[Side, str]]) -> tuple[FetchedOutput, ...]:
+    """Return the values that are computed once per item as outputs, each one column."""
     return tuple(
         FetchedOutput(
-            value_column(place),
-            TensorSpec(value_column(place), value.dtype, (None, *value.dims), (value.tensor,)),
-            Output(value_column(place)),
+            value_column(number),
+            TensorSpec(value_column(number), value.dtype, (None, *value.dims), (value.tensor,)),
+            Output(value_column(number)),
         )
-        for place, (value, _) in enumerate(values)
+        for number, (value, _) in enumerate(values)
     )

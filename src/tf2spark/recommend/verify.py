@@ -1,4 +1,4 @@
-"""A graph that was taken apart held against the whole one, on real users and items of the call."""
+"""Checks on real users and items of the call: a split graph against the whole one; the items."""
 
 from __future__ import annotations
 
@@ -16,29 +16,32 @@ from tf2spark.conversion.rows import RowsRefused, RowsUneven
 from tf2spark.errors import RowError
 from tf2spark.graph_split.forms import Array, NotSplit
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, WholePlan
-from tf2spark.recommend.arguments import Asked
-from tf2spark.recommend.files import new_tree, referred
+from tf2spark.recommend.files import new_tree, refer_to
 from tf2spark.recommend.items import write_columns
-from tf2spark.recommend.pair_model import CatalogModel
+from tf2spark.recommend.job import Job
 from tf2spark.recommend.side_widths import Samples
-from tf2spark.recommend.sides import Schemas, SidedInput
-from tf2spark.recommend.whole_graph import whole_job, whole_tree
-from tf2spark.tensorflow_c.library import TensorFlowFailure
-from tf2spark.tensorflow_c.session import CApiSession
-from tf2spark.worker.item_lists import finder
+from tf2spark.recommend.whole_graph import bind_whole_graph, copy_model
+from tf2spark.tensorflow_c.failure import TensorFlowFailure
+from tf2spark.worker.item_lists import position_finder
 from tf2spark.worker.mapped_tables import mapped_table
-from tf2spark.worker.model_session import opened
-from tf2spark.worker.recommend_loop import scores_of
+from tf2spark.worker.model_session import open_model
+from tf2spark.worker.recommend_loop import user_scorer
 from tf2spark.worker.whole_scores import refused_items
 
-_MOST = 8
+_MOST_ROWS = 8
+_CANT_SCORE = (RowsRefused, RowsUneven, TensorFlowFailure)
+UserScorer = Callable[[pa.RecordBatch], Array]
+"""From one user to the scores of items: [items]."""
 
 
 @frozen
-class Verified:
-    """How a graph that was taken apart was checked: pairs, and the largest difference.
+class SplitCheck:
+    """How a split graph compares with the whole one.
 
-    `difference` is absolute for scores up to 1, relative for larger ones.
+    Attributes:
+        pairs: How many pairs were scored by both.
+        difference: The largest difference: absolute for scores up to 1, relative for larger ones.
+        tolerance: How large it may be.
     """
 
     pairs: int
@@ -46,159 +49,149 @@ class Verified:
     tolerance: float
 
 
-def verified(
-    model: CatalogModel,
-    inputs: tuple[SidedInput, ...],
-    schemas: Schemas,
-    samples: Samples,
-    plan: CatalogPlan,
-    asked: Asked,
-    tree: Path,
-) -> Verified | None:
-    """Score a few users and items both ways.
+def check_split(job: Job, plan: CatalogPlan, tree: Path) -> SplitCheck | None:
+    """Score a few users and items by the split graph and by the whole graph.
+
+    Args:
+        job: The call.
+        plan: The plan that splits the graph.
+        tree: The folder of its model.
 
     Returns:
-        What was found; None where no user or no item of the samples can be scored.
+        The comparison; None where no user or no item of the samples can be scored.
 
     Raises:
         NotSplit: The scores differ by more than the tolerance.
     """
-    items = _extremes(samples["item"], asked.item_id)
-    users = _batch(_extremes(samples["user"], asked.user_id))
+    arguments = job.arguments
+    items = _pick_rows(job.samples["item"], arguments.item_id)
+    users = _as_batch(_pick_rows(job.samples["user"], arguments.user_id))
     if users is None or not items.num_rows:
         return None
-    specified = model.specified(inputs)
-    places = finder(mapped_table(tree, IDS_FILE).column(0))(items.column(asked.item_id).chunk(0))
+    find_positions = position_finder(mapped_table(tree, IDS_FILE).column(0))
+    positions = find_positions(items.column(arguments.item_id).chunk(0))
     with (
-        closing(opened(plan.users.model, tree)) as session,
-        _whole_scorer(model, specified, schemas, plan, items, tree.parent) as whole,
+        closing(open_model(plan.users.model, tree)) as session,
+        _whole_scorer(job, plan, items) as score_whole,
     ):
-        good, ours = _scored(plan, session, users)
-        theirs = [whole(users.slice(row, 1)) for row in good]
-    pairs = zip(ours, theirs, strict=True)
-    kept = [(one[places], other) for one, other in pairs if other is not None]
-    if not kept:
+        score_split = user_scorer(plan, session)
+        pairs = [
+            (split_scores[positions], whole_scores)
+            for user in _one_by_one(users)
+            if (split_scores := _try_scoring(score_split, user)) is not None
+            and (whole_scores := _try_scoring(score_whole, user)) is not None
+        ]
+    if not pairs:
         return None
-    got, want = (np.stack(each).astype(np.float64) for each in zip(*kept, strict=True))
-    return _compared(got, want, asked.tolerance)
+    got, expected = (np.stack(scores).astype(np.float64) for scores in zip(*pairs, strict=True))
+    return _compare(got, expected, arguments.tolerance)
 
 
-def _compared(got: Array, want: Array, tolerance: float) -> Verified:
-    same = (got == want) | (np.isnan(got) & np.isnan(want))
+def _compare(got: Array, expected: Array, tolerance: float) -> SplitCheck:
+    is_same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
-        apart = np.where(same, 0.0, np.abs(got - want) / np.maximum(1.0, np.abs(want)))
-    largest = float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
+        distances = np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
+    # What is left of NaN is a NaN or an infinity of one graph alone.
+    distances = np.nan_to_num(np.where(is_same, 0.0, distances), nan=np.inf)
+    largest = float(distances.max(initial=0.0))
     if largest > tolerance:
-        at = np.unravel_index(int(np.argmax(np.nan_to_num(apart, nan=np.inf))), got.shape)
+        pair = np.unravel_index(int(np.argmax(distances)), got.shape)
         raise NotSplit(
-            f"taken apart it gives {got[at]:.9g} where the whole graph gives {want[at]:.9g}, more "
-            f"than the tolerance {tolerance:g} apart"
+            f"split, it gives {got[pair]:.9g} where the whole graph gives {expected[pair]:.9g}, "
+            f"which differ by more than the tolerance {tolerance:g}"
         )
-    return Verified(got.size, largest, tolerance)
+    return SplitCheck(got.size, largest, tolerance)
 
 
-def _extremes(table: pa.Table, key: str) -> pa.Table:
-    """Return the first rows, the last, and those with the smallest and largest numbers."""
+def _pick_rows(table: pa.Table, id_column: str) -> pa.Table:
+    """Return the first rows, the last, and those with the smallest and the largest values."""
     rows = table.num_rows
-    chosen = {*range(min(rows, _MOST // 2)), *([rows - 1] if rows else [])}
-    for field in table.schema:
-        if field.name != key and len(chosen) < _MOST and rows:
-            chosen |= _extreme_rows(table.column(field.name))
-    return table.take(pa.array(sorted(chosen)[: 2 * _MOST], pa.int64())).combine_chunks()
+    if not rows:
+        return table
+    picked = {*range(min(rows, _MOST_ROWS // 2)), rows - 1}
+    for name in table.column_names:
+        if name != id_column and len(picked) < _MOST_ROWS:
+            magnitudes = [_magnitude(value) for value in table.column(name).to_pylist()]
+            picked |= {int(np.argmin(magnitudes)), int(np.argmax(magnitudes))}
+    return table.take(pa.array(sorted(picked), pa.int64())).combine_chunks()
 
 
-def _extreme_rows(column: pa.ChunkedArray) -> set[int]:
-    weights = [_weight(value) for value in column.to_pylist()]
-    return {int(np.argmin(weights)), int(np.argmax(weights))}
-
-
-def _weight(value: Any) -> float:
-    """Return how large a value is: a number, a text's length, what is inside a list."""
+def _magnitude(value: Any) -> float:
+    """Return how large a value is: a number, a text's length, the sum of what a list has."""
     match value:
         case bool() | int() | float():
             return 0.0 if value != value else float(value)
         case str() | bytes():
             return float(len(value))
         case list() | tuple():
-            return sum(map(_weight, value))
+            return sum(map(_magnitude, value))
         case dict():
-            return sum(map(_weight, value.values()))
+            return sum(map(_magnitude, value.values()))
         case _:
             return 0.0
 
 
-def _batch(table: pa.Table) -> pa.RecordBatch | None:
+def _as_batch(table: pa.Table) -> pa.RecordBatch | None:
     batches = table.combine_chunks().to_batches()
     return batches[0] if batches else None
 
 
-def _scored(
-    plan: CatalogPlan, session: CApiSession, users: pa.RecordBatch
-) -> tuple[list[int], list[Array]]:
-    """Score users one by one; those that can't be are left out."""
-    score = scores_of(plan, session)
-    good, found = [], []
-    for row in range(users.num_rows):
-        try:
-            found.append(score(users.slice(row, 1)))
-            good.append(row)
-        except (RowsRefused, RowsUneven, TensorFlowFailure):
-            continue
-    return good, found
+def _one_by_one(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    return (batch.slice(row, 1) for row in range(batch.num_rows))
+
+
+def _try_scoring(score: UserScorer, user: pa.RecordBatch) -> Array | None:
+    """Return a user's scores; None where the user can't be scored."""
+    try:
+        return score(user)
+    except _CANT_SCORE:
+        return None
 
 
 @contextmanager
-def _whole_scorer(
-    model: CatalogModel,
-    inputs: tuple[SidedInput, ...],
-    schemas: Schemas,
-    plan: CatalogPlan,
-    items: pa.Table,
-    parent: Path,
-) -> Iterator[Callable[[pa.RecordBatch], Array | None]]:
-    """Yield the function from a user to scores of these items by the whole graph, or None."""
-    job = whole_job(model, inputs, schemas).for_items(items.num_rows, row_wise=True)
-    tree = new_tree(model.folder, parent)
-    whole_tree(model, tree)
-    write_columns(tree, items, job.item_columns)
-    reference = referred(tree, model.reference())
-    whole = evolve(
-        plan, way=job.way, items=items.num_rows, users=evolve(plan.users, model=reference)
-    )
+def _whole_scorer(job: Job, plan: CatalogPlan, items: pa.Table) -> Iterator[UserScorer]:
+    """Yield the function from a user to the scores of these items by the whole graph."""
+    whole = bind_whole_graph(job)
+    tree = new_tree(job.model.folder, job.parent)
     try:
-        with closing(opened(reference, tree)) as session:
-            score = scores_of(whole, session)
-
-            def scored(user: pa.RecordBatch) -> Array | None:
-                try:
-                    return score(user)
-                except (RowsRefused, RowsUneven, TensorFlowFailure):
-                    return None
-
-            yield scored
+        copy_model(job.model, tree)
+        write_columns(tree, items, whole.item_columns)
+        reference = refer_to(tree, job.model.reference())
+        whole_plan = evolve(
+            plan,
+            strategy=whole.strategy(items.num_rows, row_wise=True),
+            items=items.num_rows,
+            users=evolve(plan.users, model=reference),
+        )
+        with closing(open_model(reference, tree)) as session:
+            yield user_scorer(whole_plan, session)
     finally:
         shutil.rmtree(tree, ignore_errors=True)
 
 
-def verified_whole(plan: CatalogPlan, samples: Samples, tree: Path) -> None:
-    """Score the first user that can be scored against all items, so that a bad item is named.
+def check_items(plan: CatalogPlan, samples: Samples, tree: Path) -> None:
+    """Score all items by the whole graph with the first user that can be scored.
+
+    So an item that can't be scored is named before the job starts.
 
     Raises:
         RowError: Some items can't be scored with a user with whom others can.
     """
-    assert isinstance(plan.way, WholePlan)
-    users = _batch(samples["user"])
+    strategy = plan.strategy
+    assert isinstance(strategy, WholePlan)
+    users = _as_batch(samples["user"].slice(0, _MOST_ROWS))
     if users is None or not plan.items:
         return
-    with closing(opened(plan.users.model, tree)) as session:
+    with closing(open_model(plan.users.model, tree)) as session:
         ids = mapped_table(tree, IDS_FILE).column(0)
-        for row in range(min(users.num_rows, _MOST)):
-            reasons = refused_items(plan, plan.way, session, users.slice(row, 1))
+        for user in _one_by_one(users):
+            reasons = refused_items(plan, strategy, session, user)
             if not reasons:
                 return
             if len(reasons) < plan.items:
-                place = min(reasons)
+                position = min(reasons)
                 raise RowError(
-                    f"item {ids[place].as_py()!r} can't be scored: {reasons[place]}. Leave it out "
-                    f"of the items ({len(reasons):,} of {plan.items:,} can't be)"
+                    f"item {ids[position].as_py()!r} can't be scored: {reasons[position]} "
+                    f"({len(reasons):,} of {plan.items:,} items can't be)",
+                    "leave them out of the items",
                 )

@@ -1,7 +1,7 @@
 """TensorFlow's C API, bound with ctypes: the library is found, loaded once and declared here.
 
-Signatures from ``tensorflow/c/c_api.h``, ``tf_tensor.h``, ``tf_buffer.h`` and ``tf_status.h``.
-TensorFlow's Python package is never imported.
+Signatures from ``tensorflow/c/c_api.h``, ``tf_tensor.h``, ``tf_tstring.h``, ``tf_buffer.h`` and
+``tf_status.h``. TensorFlow's Python package is never imported.
 """
 
 from __future__ import annotations
@@ -20,33 +20,11 @@ from ctypes import c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any
 
-from tf2spark.errors import RunError, SetupError
+from tf2spark.errors import SetupError
+from tf2spark.tensorflow_c.failure import TensorFlowFailure, readable
 
-# The codes of ``tsl_status.h`` that are told apart.
-INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, OUT_OF_RANGE, DATA_LOSS = 3, 5, 9, 11, 15
-
-# What kernels answer to values they can't work with: a gather out of range, a failed assertion, a
-# malformed Example (3); a read past the end of the data (11); corrupt compressed bytes (15).
-_ROW_CAUSED = frozenset({INVALID_ARGUMENT, OUT_OF_RANGE, DATA_LOSS})
-
-
-class TensorFlowFailure(RunError):
-    """TensorFlow answered with an error.
-
-    Attributes:
-        code: TensorFlow's status code (``tsl_status.h``).
-        message: Its message, without the stack of nodes.
-        row_caused: True where the values fed can be the cause, so that a smaller batch may pass.
-    """
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-    @property
-    def row_caused(self) -> bool:
-        return self.code in _ROW_CAUSED
+OLDEST_VERSION = (2, 16)
+_INSTALL = "pip install -U tensorflow-cpu (or tensorflow)"
 
 
 class TFOutput(ctypes.Structure):
@@ -67,7 +45,8 @@ _pointers = ctypes.POINTER(c_void_p)
 _buffer = ctypes.POINTER(TFBuffer)
 _dims = ctypes.POINTER(c_int64)
 
-# name: (result, arguments). Opaque pointers are plain integers (c_void_p).
+# name: (result, arguments). Opaque pointers are plain integers (c_void_p). Every function that is
+# called must be declared: ctypes cuts undeclared pointers down to a C int of 32 bits.
 _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "TF_Version": (c_char_p, ()),
     "TF_NewStatus": (c_void_p, ()),
@@ -85,6 +64,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "TF_Dim": (c_int64, (c_void_p, c_int)),
     "TF_TensorByteSize": (c_size_t, (c_void_p,)),
     "TF_TensorData": (c_void_p, (c_void_p,)),
+    "TF_StringGetType": (c_int, (c_void_p,)),
+    "TF_StringGetSize": (c_size_t, (c_void_p,)),
     "TF_StringGetDataPointer": (c_void_p, (c_void_p,)),
     "TF_NewGraph": (c_void_p, ()),
     "TF_DeleteGraph": (None, (c_void_p,)),
@@ -102,6 +83,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "TF_SetAttrTensor": (None, (c_void_p, c_char_p, c_void_p, c_void_p)),
     "TF_FinishOperation": (c_void_p, (c_void_p, c_void_p)),
     "TF_OperationName": (c_char_p, (c_void_p,)),
+    "TF_OperationGetAttrTensor": (None, (c_void_p, c_char_p, _pointers, c_void_p)),
     "TF_OperationNumOutputs": (c_int, (c_void_p,)),
     "TF_OperationOutputType": (c_int, (TFOutput,)),
     "TF_NewSessionOptions": (c_void_p, ()),
@@ -151,36 +133,37 @@ def library_path() -> str:
     Raises:
         SetupError: TensorFlow isn't installed for this Python, or has no such library.
     """
-    # find_spec of a top-level package only looks for it, it runs nothing of it.
+    # find_spec of a top-level package only locates it, without running any of its code.
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or not spec.submodule_search_locations:
         raise SetupError(
-            f"TensorFlow is not installed for {sys.executable}. Every Python that scores (on "
-            "Spark: each executor's) needs it: pip install tensorflow-cpu (or tensorflow)"
+            f"TensorFlow is not installed for {sys.executable}",
+            "every Python that scores (on Spark: each executor's) needs it: "
+            "pip install tensorflow-cpu (or tensorflow)",
         )
     pattern = "libtensorflow_cc*.dylib" if sys.platform == "darwin" else "libtensorflow_cc.so*"
     folders = [Path(folder) for folder in spec.submodule_search_locations]
-    found = sorted(path for folder in folders for path in folder.glob(pattern))
-    if not found:
+    libraries = sorted(path for folder in folders for path in folder.glob(pattern))
+    if not libraries:
         raise SetupError(
-            f"TensorFlow in {folders[0]} has no {pattern}, which tf2spark runs models with. "
-            "Install TensorFlow 2.13 or later: pip install -U tensorflow-cpu (or tensorflow)"
+            f"TensorFlow in {folders[0]} has no {pattern}, which tf2spark runs models with",
+            f"install TensorFlow {_oldest()} or later: {_INSTALL}",
         )
-    return str(found[0])
+    return str(libraries[0])
 
 
 def version() -> str:
     """Return the version of the TensorFlow library, such as "2.21.0"; loads it."""
-    text: bytes = library().TF_Version()
-    return text.decode()
+    return _version_of(tensorflow())
 
 
-def library() -> ctypes.CDLL:
+def tensorflow() -> ctypes.CDLL:
     """Return TensorFlow's library with its functions declared; loaded at the first call.
 
     Raises:
-        SetupError: It is missing or can't be loaded.
+        SetupError: It is missing, too old, or can't be loaded.
     """
+    # functools.cache alone would let two threads load and declare it at the same time.
     with _lock:
         return _load()
 
@@ -191,23 +174,49 @@ def _load() -> ctypes.CDLL:
     try:
         with _quiet():
             loaded = ctypes.CDLL(path, handle=_open_lazily(path))
-        for name, (result, arguments) in _FUNCTIONS.items():
-            function = getattr(loaded, name)
-            function.restype, function.argtypes = result, arguments
+        _declare(loaded, "TF_Version")
+        _refuse_old(_version_of(loaded), path)
+        for name in _FUNCTIONS:
+            _declare(loaded, name)
     except (OSError, AttributeError) as error:
         raise SetupError(
-            f"TensorFlow's library {path} can't be loaded: {error}. tf2spark needs TensorFlow "
-            "2.13 or later; spark.executor.pyspark.memory, if set, must leave it 2 GB"
+            f"TensorFlow's library {path} can't be loaded: {error}",
+            f"tf2spark needs TensorFlow {_oldest()} or later; spark.executor.pyspark.memory, if "
+            "set, must leave it 2 GB",
         ) from error
     return loaded
+
+
+def _declare(loaded: ctypes.CDLL, name: str) -> None:
+    function = getattr(loaded, name)
+    function.restype, function.argtypes = _FUNCTIONS[name]
+
+
+def _version_of(loaded: ctypes.CDLL) -> str:
+    text: bytes = loaded.TF_Version()
+    return text.decode()
+
+
+def _refuse_old(release: str, path: str) -> None:
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_VERSION:
+        raise SetupError(
+            f"TensorFlow {release} ({path}) is too old: tf2spark needs {_oldest()} or later",
+            f"install it: {_INSTALL}",
+        )
+
+
+def _oldest() -> str:
+    return ".".join(map(str, OLDEST_VERSION))
 
 
 def _open_lazily(path: str) -> int:
     """Open a library whose functions are bound at their first call, and return its handle.
 
-    Binding all of TensorFlow's 150,000 calls at once, as ctypes does, takes twice as long. With
-    RTLD_GLOBAL its BoringSSL would take the place of the OpenSSL of Python's _hashlib.
+    ctypes itself would bind all of TensorFlow's 150,000 calls at once, which takes twice as long.
     """
+    # RTLD_LOCAL keeps TensorFlow's symbols to itself. With RTLD_GLOBAL the BoringSSL inside it
+    # would replace the OpenSSL that Python's _hashlib and ssl resolve their calls to.
     system = ctypes.CDLL(None)
     system.dlopen.restype, system.dlopen.argtypes = c_void_p, (c_char_p, c_int)
     system.dlerror.restype = c_char_p
@@ -219,26 +228,26 @@ def _open_lazily(path: str) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what TensorFlow says at its start off a terminal, unless the user asked to see it."""
+    """Keep TensorFlow's start-up messages off a terminal, unless the user asked to see them."""
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    # The oneDNN notice heeds no variable: it is written to descriptor 2 while the library loads.
-    # In a log it does no harm, and there the last words of a load that dies must not be lost.
+    # No variable turns the oneDNN notice off: it goes to descriptor 2 while the library loads. In a
+    # log it does no harm, and the last words of a load that crashes must not be lost there.
     if not os.isatty(2):
         yield
         return
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
-            said.seek(0)
-            os.write(2, b"".join(line for line in said if not _CHATTER.match(line)))
+            captured.seek(0)
+            os.write(2, b"".join(line for line in captured if not _CHATTER.match(line)))
 
 
 _CHATTER = re.compile(
@@ -248,8 +257,8 @@ _CHATTER = re.compile(
 
 @contextmanager
 def status() -> Iterator[int]:
-    """Give a ``TF_Status`` to one call; raise `TensorFlowFailure` if it came back as an error."""
-    lib = library()
+    """Lend a ``TF_Status`` to one call; raise `TensorFlowFailure` if the call set an error."""
+    lib = tensorflow()
     pointer: int = lib.TF_NewStatus()
     try:
         yield pointer
@@ -264,31 +273,3 @@ def check(lib: ctypes.CDLL, pointer: int) -> None:
     if code:
         text: bytes = lib.TF_Message(pointer)
         raise TensorFlowFailure(code, readable(text.decode(errors="replace")))
-
-
-# "[[{{function_node f}}{{node a/b}}]]", then perhaps "[[a/c/_5]]"; only the first node helps.
-_NODES = re.compile(r"\s*\[\[\{\{.*?\}\}\]\](?:\s*\[\[.*?\]\])*")
-_NODE = re.compile(r"\{\{node ([^}]+)\}\}\]\]")
-# Advice and bookkeeping for the people of TensorFlow.
-_NOISE = re.compile(
-    r"\s*\[Op:\w+\].*"
-    r"|\s*Hint: If you want to see a list of allocated tensors.*"
-    r"|\s*Make sure the Op and Kernel are registered in the binary.*"
-    r"|\s*To inspect available tag-sets in the SavedModel.*"
-    r"|\s*\d+ successful operations\."
-    r"|\s*\d+ derived errors ignored\."
-    r"| in binary running on \S+(?= Make)"
-)
-_FIRST_ROOT = re.compile(
-    r"\d+ root error\(s\) found\.\s*\(0\) [\w ]+: (.*?)(?=\n\s*\(1\)|\Z)", re.DOTALL
-)
-
-
-def readable(message: str) -> str:
-    """Return an error message without TensorFlow's stack of nodes, but with the failing one."""
-    roots = _FIRST_ROOT.match(message)
-    text = roots[1] if roots else message
-    node = _NODE.search(text)
-    lines = (line.strip() for line in _NOISE.sub("", _NODES.sub("", text)).splitlines())
-    kept = "\n".join(line for line in lines if line) or "no message"
-    return f"{kept} (node {node[1]})" if node else kept

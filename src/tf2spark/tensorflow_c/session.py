@@ -1,26 +1,26 @@
-"""A TensorFlow session over the C API: a SavedModel loaded, tensors fed, tensors fetched.
+"""A TensorFlow session over the C API: a SavedModel is loaded, tensors are fed and fetched.
 
-Everything above this module sees only the `Session` protocol.
+All other modules see only the `Session` protocol.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Callable, Sequence
 from ctypes import c_char_p, c_void_p
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from tf2spark.dtypes import STRING, DType, Shape
-from tf2spark.errors import ModelError, ModelNotFoundError, RunError, SetupError
-from tf2spark.tensorflow_c import graph, library
-from tf2spark.tensorflow_c.graph import graph_tensor_info as graph_tensor_info
-from tf2spark.tensorflow_c.library import TensorFlowFailure as TensorFlowFailure
-from tf2spark.tensorflow_c.library import TFOutput, status
+from tf2spark.errors import ModelError, ModelNotFoundError, RunError
+from tf2spark.tensorflow_c import graph
+from tf2spark.tensorflow_c.failure import FAILED_PRECONDITION, NOT_FOUND, TensorFlowFailure
+from tf2spark.tensorflow_c.library import TFOutput, check, status, tensorflow, version
+from tf2spark.tensorflow_c.process import mark_started, refuse_fork
 from tf2spark.tensorflow_c.session_config import session_options
-from tf2spark.tensorflow_c.strings import joined
+from tf2spark.tensorflow_c.string_reader import read_strings
+from tf2spark.tensorflow_c.strings import check_layout
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.tensorflow_c.tensor_memory import (
     adopted_numbers,
@@ -30,7 +30,7 @@ from tf2spark.tensorflow_c.tensor_memory import (
 )
 
 Run = Callable[[Sequence[Tensor]], list[Tensor | Strings]]
-"""One run: the tensors of the feeds, in their order, in; those of the fetches, in theirs, out."""
+"""One run: takes a tensor a feed and returns a tensor a fetch, each in the order prepared."""
 
 
 class Session(Protocol):
@@ -46,15 +46,16 @@ class Session(Protocol):
 class CApiSession:
     """A SavedModel loaded by TensorFlow's C API; made by `open_session`.
 
-    It serves the process that made it only. Several threads may run it at once.
+    It works only in the process that made it. Several threads may run it at once.
     """
 
     def __init__(self, path: str, graph_pointer: int, session_pointer: int) -> None:
         self._path = path
         self._graph = graph_pointer
         self._session: int | None = session_pointer
-        # Tensors that every run is fed: where, and the TF_Tensor.
-        self._always: list[tuple[TFOutput, int]] = []
+        # Tensors that every run is fed, such as mapped weights: where, and the TF_Tensor. The
+        # session owns these and deletes them when it is closed.
+        self._always_fed: list[tuple[TFOutput, int]] = []
 
     @property
     def path(self) -> str:
@@ -64,14 +65,14 @@ class CApiSession:
     def feed_always(self, name: str, tensor: Tensor) -> None:
         """Feed a tensor at every run that is prepared from now on.
 
-        TensorFlow reads it where it lies. It stays alive as long as the session.
+        TensorFlow reads its memory in place. It stays alive as long as the session.
 
         Raises:
             ModelError: The graph has no tensor of that name.
         """
         self._usable()
-        at = graph.output(self._graph, name)
-        self._always.append((at, new_tensor(library.library(), tensor)))
+        output = graph.output(self._graph, name)
+        self._always_fed.append((output, new_tensor(tensorflow(), tensor)))
 
     def tensor_info(self, name: str) -> tuple[DType, Shape]:
         """Return the dtype and the shape, as far as it is known, of a tensor of the graph.
@@ -86,13 +87,13 @@ class CApiSession:
         """Look tensors up by their names in the graph, once for many runs.
 
         Args:
-            feeds: Names of the tensors that every run gets: "node:0", or "node" for its output 0.
+            feeds: Names of the tensors that every run is given: "node:0", or "node" for output 0.
             fetches: Names of the tensors that every run returns.
 
         Returns:
-            A function from one `Tensor` a feed to one `Tensor` or `Strings` a fetch. What it
-            returns owns its memory. It raises `TensorFlowFailure` where TensorFlow refuses the
-            values, and ModelError where the model as it was loaded can't be run at all.
+            A function that takes one `Tensor` a feed and returns one `Tensor` or `Strings` a
+            fetch. What it returns owns its memory. It raises `TensorFlowFailure` if TensorFlow
+            refuses the values, and ModelError if the model can't be run at all as it was loaded.
 
         Raises:
             ModelError: The graph has no such tensor, or one whose values can't be fetched.
@@ -100,13 +101,15 @@ class CApiSession:
         self._usable()
         inputs = [graph.output(self._graph, name) for name in feeds]
         outputs = [graph.output(self._graph, name) for name in fetches]
-        dtypes = [graph.fetchable(*each) for each in zip(fetches, outputs, strict=True)]
-        # TensorFlow refuses to fetch a tensor that is fed: such a one is read from the feed.
-        places = {(each.oper, each.index): place for place, each in enumerate(inputs)}
-        sources = [places.get((each.oper, each.index)) for each in outputs]
-        asked = [each for each, source in zip(outputs, sources, strict=True) if source is None]
-        execute = self._executor(inputs, asked)
-        expected = [graph.dtype(each).code for each in inputs]
+        dtypes = [
+            graph.fetchable(name, output) for name, output in zip(fetches, outputs, strict=True)
+        ]
+        # TensorFlow refuses to fetch a tensor that is fed, so such a fetch is read from its feed.
+        positions = {(fed.oper, fed.index): position for position, fed in enumerate(inputs)}
+        sources = [positions.get((output.oper, output.index)) for output in outputs]
+        computed = [out for out, source in zip(outputs, sources, strict=True) if source is None]
+        execute = self._executor(inputs, computed)
+        expected = [graph.dtype(fed).code for fed in inputs]
 
         def run(tensors: Sequence[Tensor]) -> list[Tensor | Strings]:
             if [tensor.dtype.code for tensor in tensors] != expected:
@@ -118,9 +121,9 @@ class CApiSession:
     def _executor(
         self, inputs: list[TFOutput], outputs: list[TFOutput]
     ) -> Callable[..., list[Tensor | Strings]]:
-        always = [pointer for _, pointer in self._always]
-        lib, n_in, n_out = library.library(), len(inputs) + len(always), len(outputs)
-        feeds = (TFOutput * n_in)(*inputs, *(at for at, _ in self._always))
+        always_fed = [pointer for _, pointer in self._always_fed]
+        lib, n_in, n_out = tensorflow(), len(inputs) + len(always_fed), len(outputs)
+        feeds = (TFOutput * n_in)(*inputs, *(output for output, _ in self._always_fed))
         fetches = (TFOutput * n_out)(*outputs)
         feed_pointers, fetch_pointers = c_void_p * n_in, c_void_p * n_out
         n_own = len(inputs)
@@ -129,30 +132,33 @@ class CApiSession:
             tensors: Sequence[Tensor], sources: list[int | None], dtypes: list[DType]
         ) -> list[Tensor | Strings]:
             session, state = self._usable(), lib.TF_NewStatus()
-            given: Any = feed_pointers()
-            taken: Any = fetch_pointers()
+            # New arrays for every run, so that threads can share a prepared one.
+            fed: Any = feed_pointers()
+            fetched: Any = fetch_pointers()
             adopted: set[int] = set()
             try:
-                for place, tensor in enumerate(tensors):
-                    given[place] = new_tensor(lib, tensor)
-                given[n_own:] = always
+                for position, tensor in enumerate(tensors):
+                    fed[position] = new_tensor(lib, tensor)
+                fed[n_own:] = always_fed
                 if n_out:
                     lib.TF_SessionRun(
-                        *(session, None, feeds, given, n_in, fetches, taken, n_out),
+                        *(session, None, feeds, fed, n_in, fetches, fetched, n_out),
                         *(None, 0, None, state),
                     )
                     if lib.TF_GetCode(state):
                         self._fail(state)
-                fetched = iter(taken)
-                pointers = [next(fetched) if at is None else given[at] for at in sources]
-                # A fetched tensor may be the very memory of a fed one, so it is copied here,
-                # before the fed ones are let go.
+                computed = iter(fetched)
+                pointers = [next(computed) if source is None else fed[source] for source in sources]
+                # A fetched tensor may be the very memory of a fed one, which the caller may reuse
+                # after the run: so it is read here, before the fed ones are deleted.
                 return [
-                    self._fetched(pointer, dtype, adopted, own=at is None)
-                    for pointer, dtype, at in zip(pointers, dtypes, sources, strict=True)
+                    self._read(pointer, dtype, adopted, computed=source is None)
+                    for pointer, dtype, source in zip(pointers, dtypes, sources, strict=True)
                 ]
             finally:
-                for pointer in (*taken, *given[:n_own]):
+                # Also where the run failed. Deleting only drops this side's reference: TensorFlow
+                # calls the deallocator of a fed tensor when nothing in it refers to the memory.
+                for pointer in (*fetched, *fed[:n_own]):
                     if pointer and pointer not in adopted:
                         lib.TF_DeleteTensor(pointer)
                 lib.TF_DeleteStatus(state)
@@ -160,39 +166,42 @@ class CApiSession:
         return execute
 
     @staticmethod
-    def _fetched(pointer: int, dtype: DType, adopted: set[int], *, own: bool) -> Tensor | Strings:
-        """Read a tensor; `adopted` gets it where its memory is kept, as only that of `own` is."""
-        lib = library.library()
+    def _read(pointer: int, dtype: DType, adopted: set[int], *, computed: bool) -> Tensor | Strings:
+        """Read a tensor; its pointer is added to `adopted` if its memory is kept.
+
+        Only the memory of `computed` tensors is: that of a fed one is the caller's.
+        """
+        lib = tensorflow()
         if dtype is STRING:
-            return joined(pointer)
-        if own and pointer not in adopted and is_adopted(lib, pointer):
+            return read_strings(pointer)
+        if computed and is_adopted(lib, pointer):
             adopted.add(pointer)
             return adopted_numbers(lib, pointer, dtype)
         return read_numbers(lib, pointer, dtype)
 
     def close(self) -> None:
-        """Release the model. No run may be under way, and none can follow."""
+        """Release the model. No run may be in progress, and none can follow."""
         pointer, self._session = self._session, None
         if pointer is None:
             return
-        lib = library.library()
+        lib = tensorflow()
         with status() as state:
             lib.TF_CloseSession(pointer, state)
         with status() as state:
             lib.TF_DeleteSession(pointer, state)
-        for _, tensor in self._always:
+        for _, tensor in self._always_fed:
             lib.TF_DeleteTensor(tensor)
         lib.TF_DeleteGraph(self._graph)
 
     def _usable(self) -> int:
-        _refuse_fork()
+        refuse_fork()
         if self._session is None:
             raise RunError(f"the session of {self._path} is closed")
         return self._session
 
     def _fail(self, state: int) -> None:
         try:
-            library.check(library.library(), state)
+            check(tensorflow(), state)
         except TensorFlowFailure as failure:
             raise _unrestored(self._path, failure) or failure from None
 
@@ -201,7 +210,7 @@ def _wrong_feeds(
     names: Sequence[str], inputs: Sequence[TFOutput], tensors: Sequence[Tensor]
 ) -> RunError:
     expected = ", ".join(
-        f"{name} {graph.dtype(at)}" for name, at in zip(names, inputs, strict=True)
+        f"{name} {graph.dtype(output)}" for name, output in zip(names, inputs, strict=True)
     )
     got = ", ".join(str(tensor.dtype) for tensor in tensors)
     return RunError(f"a run must be fed {expected or 'nothing'}; got {got or 'nothing'}")
@@ -210,9 +219,9 @@ def _wrong_feeds(
 def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession:
     """Load a SavedModel from a local folder into a session of its own.
 
-    The threads within ops are one pool a process, made by the first session with its `threads`;
-    a later session with another number gets only its pool between ops in that size (seen with
-    TensorFlow 2.21). The same holds where TensorFlow's Python has run anything before.
+    The threads within ops are one pool a process, made by the first session with its `threads`; a
+    later session with another number gets only its pool between ops in that size (seen with
+    TensorFlow 2.21). The same holds if TensorFlow's Python has run anything before.
 
     Args:
         path: The folder that holds ``saved_model.pb``.
@@ -222,13 +231,15 @@ def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession
     Raises:
         ModelNotFoundError: There is no SavedModel in that folder.
         ModelError: TensorFlow can't load it.
-        SetupError: TensorFlow is missing, or was started before this process was forked.
+        SetupError: TensorFlow is missing, too old or incompatible, or was started before this
+            process was forked.
     """
-    _refuse_fork()
+    refuse_fork()
     if not any((Path(path) / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         raise ModelNotFoundError(f"there is no saved_model.pb in {path}")
-    lib = library.library()
-    _mark_started()
+    lib = tensorflow()
+    mark_started()
+    check_layout()
     graph_pointer: int = lib.TF_NewGraph()
     try:
         session = _load(path, tags, threads, graph_pointer)
@@ -241,18 +252,18 @@ def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession
 def _load(path: str, tags: Sequence[str], threads: int, graph_pointer: int) -> int:
     names = (c_char_p * len(tags))(*(tag.encode() for tag in tags))
     with session_options(threads) as options, status() as state:
-        session: int = library.library().TF_LoadSessionFromSavedModel(
+        session: int = tensorflow().TF_LoadSessionFromSavedModel(
             *(options, None, os.fsencode(path), names, len(tags), graph_pointer, None, state)
         )
     return session
 
 
 def _why_not_loaded(path: str, message: str) -> str:
-    why = f"TensorFlow {library.version()} can't load {path}: {message}"
+    why = f"TensorFlow {version()} can't load {path}: {message}"
     if "RestoreV2" in message:
         return f"{why}. The files under {path}/variables are damaged or incomplete"
     if message.startswith("Op type not registered"):
-        return f"{why}. That op is a custom one, or of a newer TensorFlow"
+        return f"{why}. It is a custom op, or one of a newer TensorFlow"
     return why
 
 
@@ -265,63 +276,17 @@ _UNRESTORED = re.compile(
 
 def _unrestored(path: str, failure: TensorFlowFailure) -> ModelError | None:
     """Return the error of a model whose restore op leaves a variable without a value."""
-    if failure.code not in (library.FAILED_PRECONDITION, library.NOT_FOUND):
+    if failure.code not in (FAILED_PRECONDITION, NOT_FOUND):
         return None
-    found = _UNRESTORED.search(failure.message)
-    if found is None:
+    match = _UNRESTORED.search(failure.message)
+    if match is None:
         return None
-    what = f"variable {found['a'] or found['b'] or found['c']!r} of {path} has no value: "
+    problem = f"variable {match['a'] or match['b'] or match['c']!r} of {path} has no value: "
     if not (Path(path) / "variables" / "variables.index").is_file():
-        return ModelError(f"{what}the model comes without {path}/variables/variables.index")
+        return ModelError(f"{problem}the model comes without {path}/variables/variables.index")
     return ModelError(
-        f"{what}the model's own restore op doesn't fill it, as in a Keras 3 model that was written "
-        "by tf.saved_model.save (only tf.saved_model.load in Python can restore it; TF Serving "
-        "can't serve it either). Export it again with model.export(path), or, for an object that "
-        "holds Keras models, with keras.export.ExportArchive"
+        f"{problem}the model's own restore op doesn't fill it, as in a Keras 3 model that was "
+        "saved with tf.saved_model.save (only tf.saved_model.load in Python can restore it; TF "
+        "Serving can't serve it either). Export it again with model.export(path) or, for an object "
+        "that holds Keras models, with keras.export.ExportArchive"
     )
-
-
-# The process in which TensorFlow's threads run. A fork of it has the memory but not the threads,
-# and waits for them for ever, with a session of its own as well: the pools are the process's.
-_started_in: int | None = None
-
-
-def _mark_started() -> None:
-    global _started_in
-    _started_in = os.getpid()
-
-
-def _refuse_fork() -> None:
-    if _started_in is not None and _started_in != os.getpid():
-        raise SetupError(
-            f"process {os.getpid()} was forked from process {_started_in} after TensorFlow had "
-            "been started there; TensorFlow's threads don't survive a fork, and it would hang. "
-            "Score in the process that started it, or start the new one by "
-            "multiprocessing.get_context('spawn')"
-        )
-
-
-S = TypeVar("S", bound=Session)
-_sessions: dict[str, Any] = {}
-_sessions_lock = threading.Lock()
-
-
-def cached_session(key: str, opener: Callable[[], S]) -> S:
-    """Return this process's session for a key, opened at the first call.
-
-    It lives as long as the process, so that a worker that is used for many tasks loads a model
-    once.
-
-    Args:
-        key: What makes two sessions the same: the model's digest, tags and threads.
-        opener: Opens the session, for instance by `open_session`.
-
-    Raises:
-        SetupError: TensorFlow was started before this process was forked.
-    """
-    _refuse_fork()
-    with _sessions_lock:
-        if key not in _sessions:
-            _sessions[key] = opener()
-        session: S = _sessions[key]
-        return session

@@ -1,6 +1,6 @@
 """The options of a session, written as the protobuf bytes that TensorFlow reads.
 
-By hand, so that a worker doesn't import protobuf for 30 bytes.
+They are written by hand, so that a worker doesn't import protobuf for 30 bytes.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tf2spark.tensorflow_c import library
+from tf2spark.tensorflow_c.library import status, tensorflow
 
 
 def config(threads: int) -> bytes:
@@ -16,12 +16,15 @@ def config(threads: int) -> bytes:
 
     Field numbers from ``tensorflow/core/protobuf/config.proto``.
     """
-    # One thread: the calling one runs the graph itself (-1), which saves 30 us a run. More: a pool
-    # of the session's own (use_per_session_threads), or the first session's size would hold for
-    # all. The pool within ops is one a process in any case, sized by its first session.
+    # With one thread, the calling thread runs the graph itself (-1), which saves 30 us a run. With
+    # more, the session has a pool of its own (use_per_session_threads): otherwise the size of the
+    # first session's pool would apply to all. The pool within ops is one a process in any case,
+    # sized by the process's first session.
     between_ops = -1 if threads == 1 else threads
-    experimental = _varint(12, 1) + _varint(14, 1)  # optimize_for_static_graph, disable_output_
-    return b"".join(  # partition_graphs: don't keep two copies of the graph for who might ask
+    # optimize_for_static_graph, disable_output_partition_graphs: TensorFlow would otherwise keep
+    # two more copies of the graph, for callers that extend it or inspect it.
+    experimental = _varint(12, 1) + _varint(14, 1)
+    return b"".join(
         (
             _varint(2, threads),
             _varint(5, between_ops),
@@ -42,18 +45,19 @@ def _bytes(field: int, value: bytes) -> bytes:
 
 
 def _base128(value: int) -> bytes:
+    # Seven bits a byte, the lowest first; the eighth bit says that another byte follows.
     low, rest = value & 0x7F, value >> 7
     return bytes([low | 0x80]) + _base128(rest) if rest else bytes([low])
 
 
 @contextmanager
 def session_options(threads: int) -> Iterator[int]:
-    """Give ``TF_SessionOptions`` for this many threads."""
-    lib = library.library()
+    """Lend ``TF_SessionOptions`` for this many threads."""
+    lib = tensorflow()
     options: int = lib.TF_NewSessionOptions()
     try:
         content = config(threads)
-        with library.status() as state:
+        with status() as state:
             lib.TF_SetConfig(options, content, len(content), state)
         yield options
     finally:

@@ -13,9 +13,8 @@ from tf2spark.dtypes import DType
 class Tensor:
     """A tensor that is fed, or a numeric one that was fetched.
 
-    `data` is C-contiguous. For numbers it holds the values. For strings that are fed it holds one
-    ``TF_TString`` view a value (uint64 [n, 3]: size << 2 | 3, address, unused), and `owner` keeps
-    the bytes alive that the views point to.
+    `data` is C-contiguous. It holds the values of numbers; of strings that are fed it holds one
+    view a value (`strings.VIEW`), and `owner` keeps the bytes alive that the views point to.
     """
 
     dtype: DType

@@ -1,4 +1,10 @@
-"""`Tensor` to ``TF_Tensor`` and back."""
+"""`Tensor` to ``TF_Tensor`` and back: who owns which memory, and for how long.
+
+In: TensorFlow reads the memory of the NumPy array, often an Arrow buffer, where it lies. `_fed`
+holds a reference to the tensor until TensorFlow calls the deallocator.
+Out: small results are copied, and their ``TF_Tensor`` is deleted at once. The memory of large ones
+stays TensorFlow's: the last NumPy or Arrow array over it deletes the ``TF_Tensor``.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +20,29 @@ from tf2spark.errors import RunError
 from tf2spark.tensorflow_c.library import Deallocator
 from tf2spark.tensorflow_c.tensor import Tensor
 
+# Keyed by a token and not by the address: one buffer can be fed to several inputs at a time.
 _fed: dict[int, Tensor] = {}
 _tokens = itertools.count(1)
 
 
-# Called once TensorFlow has let go of a tensor's memory. That is not always when the run is over:
-# a model that assigns its input to a variable keeps that very memory.
-def _let_go(data: int, length_bytes: int, token: int) -> None:
+# Called once TensorFlow no longer needs a tensor's memory. That isn't always when the run is over:
+# a model that assigns its input to a variable keeps that very memory. It can be called from a
+# thread of TensorFlow's; ctypes takes the GIL, and dict.pop is atomic under it. Nothing is freed
+# here: the memory goes with the last reference to the NumPy array.
+def _forget(data: int, length_bytes: int, token: int) -> None:
     _fed.pop(token, None)
 
 
-_release = Deallocator(_let_go)
+# A module-level name, since TensorFlow keeps the bare function pointer: ctypes frees the code that
+# it points to together with this object.
+_deallocator = Deallocator(_forget)
 
 
 def new_tensor(lib: ctypes.CDLL, tensor: Tensor) -> int:
     """Wrap a tensor's memory as a ``TF_Tensor``, to be deleted by the caller.
 
-    TensorFlow reads the memory in place where it is 64-byte aligned, or holds strings, and copies
-    it otherwise.
+    TensorFlow reads the memory in place if it is 64-byte aligned or holds strings; otherwise it
+    copies it here, and calls the deallocator before this returns.
     """
     shape, data = tensor.shape, tensor.data
     token = next(_tokens)
@@ -39,17 +50,17 @@ def new_tensor(lib: ctypes.CDLL, tensor: Tensor) -> int:
     dims = (c_int64 * len(shape))(*shape)
     address = data.__array_interface__["data"][0]
     pointer: int | None = lib.TF_NewTensor(
-        tensor.dtype.code, dims, len(shape), address, data.nbytes, _release, token
+        tensor.dtype.code, dims, len(shape), address, data.nbytes, _deallocator, token
     )
     if pointer is None:
         raise RunError(
-            f"TensorFlow takes no {tensor.dtype} tensor of shape {list(shape)} from "
+            f"TensorFlow accepts no {tensor.dtype} tensor of shape {list(shape)} from "
             f"{data.nbytes} bytes"
         )
     return pointer
 
 
-# Below it, a copy is cheaper than what looks after TensorFlow's memory.
+# For smaller tensors, a copy is cheaper than the finalizer that frees TensorFlow's memory.
 _ADOPTED_BYTES = 1 << 18
 
 
@@ -59,13 +70,16 @@ def is_adopted(lib: ctypes.CDLL, pointer: int) -> bool:
 
 
 def adopted_numbers(lib: ctypes.CDLL, pointer: int, dtype: DType) -> Tensor:
-    """Return a numeric ``TF_Tensor`` over its own memory, deleted with the last array over it.
+    """Return a numeric ``TF_Tensor`` over its own memory; the last array over it deletes it.
 
-    It may be the memory of a fed tensor: that is kept until TensorFlow lets go of it (`_let_go`).
+    It may be the memory of a fed tensor, if the graph passes an input on. TensorFlow counts the
+    references to that, and calls `_forget` only after this one is gone too.
     """
     shape = tuple(lib.TF_Dim(pointer, axis) for axis in range(lib.TF_NumDims(pointer)))
     size_bytes = lib.TF_TensorByteSize(pointer)
+    # Every view of the array, Arrow's included, refers to this ctypes object in the end.
     memory = (ctypes.c_char * size_bytes).from_address(lib.TF_TensorData(pointer))
+    # Not at exit: the process ends anyway, and parts of the library may be gone by then.
     weakref.finalize(memory, lib.TF_DeleteTensor, pointer).atexit = False
     data = np.frombuffer(memory, dtype.numpy).reshape(shape)
     return Tensor(dtype, shape, data)
@@ -75,6 +89,7 @@ def read_numbers(lib: ctypes.CDLL, pointer: int, dtype: DType) -> Tensor:
     """Copy a numeric ``TF_Tensor`` into memory of its own."""
     shape = tuple(lib.TF_Dim(pointer, axis) for axis in range(lib.TF_NumDims(pointer)))
     data = np.empty(shape, dtype.numpy)
+    # An empty tensor may have no memory to point to.
     if data.nbytes:
         address = data.__array_interface__["data"][0]
         ctypes.memmove(address, lib.TF_TensorData(pointer), data.nbytes)

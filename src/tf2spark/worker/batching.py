@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from tf2spark.conversion.arrow_buffers import places
+from tf2spark.conversion.arrow_buffers import take_indices
 from tf2spark.conversion.rows import Ints
 from tf2spark.plan.score import InputPlan, Plan
 
@@ -42,21 +42,21 @@ def _value_bits(leaf: pa.DataType) -> int:
     return int(leaf.bit_width) if pa.types.is_primitive(leaf) else 64
 
 
-def filled_up(batch: pa.RecordBatch, rows: int) -> pa.RecordBatch:
+def pad_to_rows(batch: pa.RecordBatch, rows: int) -> pa.RecordBatch:
     """Return `batch` with exactly so many rows: its last row stands for the missing ones.
 
     A real row, because one made of zeros could be one that the model refuses.
     """
     if batch.num_rows == rows:
         return batch
-    return batch.take(places(np.minimum(np.arange(rows), batch.num_rows - 1)))
+    return batch.take(take_indices(np.minimum(np.arange(rows), batch.num_rows - 1)))
 
 
-def picked(batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
+def select_rows(batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
     """Return the rows with these rising numbers, without a copy where they follow each other."""
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
         return batch.slice(int(rows[0]), len(rows))
-    return batch.take(places(rows))
+    return batch.take(take_indices(rows))
 
 
 def halves(rows: int) -> list[Ints]:
@@ -64,7 +64,7 @@ def halves(rows: int) -> list[Ints]:
     return [np.arange(rows // 2), np.arange(rows // 2, rows)]
 
 
-def groups(keys: Ints) -> list[Ints]:
+def rows_by_key(keys: Ints) -> list[Ints]:
     """Return the row numbers of each distinct key, in the order of first appearance."""
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(inverse.reshape(-1), kind="stable")

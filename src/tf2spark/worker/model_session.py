@@ -8,7 +8,8 @@ from tf2spark.package.folder import Locate, located_in
 from tf2spark.package.host_cache import LIMIT_BYTES, cached_folder
 from tf2spark.plan.score import ModelRef
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
-from tf2spark.tensorflow_c.session import CApiSession, cached_session, open_session
+from tf2spark.tensorflow_c.process import cached_session
+from tf2spark.tensorflow_c.session import CApiSession, open_session
 
 
 def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
@@ -34,10 +35,10 @@ def _open(model: ModelRef, locate: Locate | None) -> CApiSession:
         folder = cached_folder(
             model.digest, model.files, locate, root=model.cache, limit_bytes=limit_bytes
         )
-    return opened(model, folder)
+    return open_model(model, folder)
 
 
-def opened(model: ModelRef, folder: Path, *, weights: Path | None = None) -> CApiSession:
+def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) -> CApiSession:
     """Open a session of one's own for a model that lies unpacked in a folder.
 
     Args:

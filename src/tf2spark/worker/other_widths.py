@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tf2spark.conversion.arrow_buffers import places
+from tf2spark.conversion.arrow_buffers import take_indices
 from tf2spark.conversion.rows import RowsRefused
 from tf2spark.plan.recommend import WHOLE_FOLDER
 from tf2spark.plan.score import ModelRef
-from tf2spark.tensorflow_c.session import CApiSession, cached_session
-from tf2spark.worker.model_session import opened
+from tf2spark.tensorflow_c.process import cached_session
+from tf2spark.tensorflow_c.session import CApiSession
+from tf2spark.worker.model_session import open_model
 from tf2spark.worker.score_loop import Runner
 
 
@@ -26,7 +27,7 @@ def whole_session(model: ModelRef, split: CApiSession) -> CApiSession:
     folder = Path(split.path)
     return cached_session(
         f"whole {model.digest} {model.threads}",
-        lambda: opened(model, folder / WHOLE_FOLDER, weights=folder),
+        lambda: open_model(model, folder / WHOLE_FOLDER, weights=folder),
     )
 
 
@@ -48,7 +49,7 @@ def with_fallback(run: Runner, make_whole: Callable[[], Runner]) -> Runner:
             whole.append(make_whole())
         apart = _apart(whole[0], batch, refused)
         rest = np.setdiff1d(np.arange(batch.num_rows), refused.rows)
-        together = run(batch.take(places(rest))) if len(rest) else None
+        together = run(batch.take(take_indices(rest))) if len(rest) else None
         return _in_order(apart, refused.rows, together, rest)
 
     return run_either
@@ -77,5 +78,5 @@ def _in_order(
     pieces = [*apart, *([together] if together else [])]
     order = np.argsort(np.concatenate([rows, rest]))
     return [
-        pa.concat_arrays(list(columns)).take(places(order)) for columns in zip(*pieces, strict=True)
+        pa.concat_arrays(list(columns)).take(take_indices(order)) for columns in zip(*pieces, strict=True)
     ]

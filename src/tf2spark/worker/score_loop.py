@@ -23,7 +23,14 @@ from tf2spark.conversion.rows import (
     check_bytes,
 )
 from tf2spark.conversion.to_arrow import column_builder
-from tf2spark.errors import RowCountError, RowError, RunError, shortened
+from tf2spark.errors import (
+    OTHER_MODES,
+    RowCountError,
+    RowError,
+    RunError,
+    addressed_to,
+    shortened,
+)
 from tf2spark.plan.score import InputPlan, Plan, read_columns
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.session import Session
@@ -80,10 +87,12 @@ def score_batches(
     """
     score = batch_scorer(plan, session, runner)
     rows_before = 0
-    for batch in batches:
-        scored = score(batch, rows_before, place)
-        rows_before += batch.num_rows
-        yield _with_kept(plan, batch, scored, names)
+    # Spark passes errors on as text: they must be in the right words before they leave here.
+    with addressed_to(plan.audience):
+        for batch in batches:
+            scored = score(batch, rows_before, place)
+            rows_before += batch.num_rows
+            yield _with_kept(plan, batch, scored, names)
 
 
 def batch_scorer(
@@ -100,6 +109,7 @@ def batch_scorer(
     kinds = [one.arrow for one in plan.outputs]
     failfast = plan.mode == "failfast"
 
+    @addressed_to(plan.audience)
     def score(batch: pa.RecordBatch, rows_before: int, place: str) -> Scored:
         pieces: list[Piece] = []
         reasons: dict[int, str] = {}
@@ -110,7 +120,9 @@ def batch_scorer(
             if failfast and reasons:
                 row = min(reasons)
                 shown = _shown(plan, batch, row)
-                raise RowError(_failure(rows_before + row, place, shown, reasons[row]))
+                raise RowError(
+                    _failure(rows_before + row, place, shown, reasons[row]), OTHER_MODES
+                )
         _check_count(pieces, reasons, batch.num_rows, place)
         return Scored(_in_row_order(pieces, kinds, batch.num_rows), reasons)
 
@@ -277,11 +289,7 @@ def _error_column(scored: Scored, rows: int) -> pa.Array:
 
 
 def _failure(number: int, place: str, shown: str, reason: str) -> str:
-    return (
-        f"row {number:,}{place}{shown} can't be scored: {reason}. "
-        'mode="permissive" scores the other rows and gives the reason in a column, '
-        'mode="dropmalformed" leaves such rows out'
-    )
+    return f"row {number:,}{place}{shown} can't be scored: {reason}"
 
 
 def _shown(plan: Plan, batch: pa.RecordBatch, row: int) -> str:

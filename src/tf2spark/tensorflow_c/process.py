@@ -1,0 +1,57 @@
+"""What TensorFlow holds once a process: its threads, which no fork survives, and the sessions."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tf2spark.errors import SetupError
+
+# The process in which TensorFlow's threads run. A fork copies the memory but not the threads, and
+# waits for them forever, even with a session of its own: the pools belong to the process.
+_started_in: int | None = None
+
+
+def mark_started() -> None:
+    """Remember that TensorFlow's threads run in this process."""
+    global _started_in
+    _started_in = os.getpid()
+
+
+def refuse_fork() -> None:
+    """Raise SetupError if TensorFlow was started before this process was forked."""
+    if _started_in is not None and _started_in != os.getpid():
+        raise SetupError(
+            f"process {os.getpid()} was forked from process {_started_in} after TensorFlow had "
+            "been started there; TensorFlow's threads don't survive a fork, and it would hang. "
+            "Score in the process that started it, or start the new one with "
+            "multiprocessing.get_context('spawn')"
+        )
+
+
+S = TypeVar("S")
+_sessions: dict[str, Any] = {}
+_sessions_lock = threading.Lock()
+
+
+def cached_session(key: str, opener: Callable[[], S]) -> S:
+    """Return this process's session for a key, opened at the first call.
+
+    It lives as long as the process, so a worker that runs many tasks loads a model once.
+
+    Args:
+        key: What makes two sessions the same: the model's digest, tags and threads.
+        opener: Opens the session, for instance with `open_session`.
+
+    Raises:
+        SetupError: TensorFlow was started before this process was forked.
+    """
+    refuse_fork()
+    # Held while a session opens: a second caller waits for it instead of loading the model again.
+    with _sessions_lock:
+        if key not in _sessions:
+            _sessions[key] = opener()
+        session: S = _sessions[key]
+        return session
