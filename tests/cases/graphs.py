@@ -19,11 +19,11 @@ from attrs import Factory, frozen
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
 from tf2spark.dtypes import INT32, STRING, from_code
-from tf2spark.graph_split.control_edges import without_controls
+from tf2spark.graph_split.control_edges import remove_control_edges
 from tf2spark.graph_split.forms import Array
-from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split
+from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split_graph
 from tf2spark.saved_model.protos import SavedModel
-from tf2spark.saved_model.reachable_nodes import node_name
+from tf2spark.saved_model.upstream import node_name
 from tf2spark.tensorflow_c.session import CApiSession, open_session
 from tf2spark.tensorflow_c.strings import views
 from tf2spark.tensorflow_c.tensor import Tensor
@@ -225,7 +225,7 @@ def _taken_apart(whole: Whole, column: int | None, init: str) -> SplitGraph:
     graph = SavedModel().meta_graphs.add().graph_def
     graph.ParseFromString(whole.graph.SerializeToString())
     score = whole.score.name
-    without_controls(graph, score, [init])
+    remove_control_edges(graph, score, [init])
     inputs = [
         SplitInput(
             placeholder.name,
@@ -234,7 +234,7 @@ def _taken_apart(whole: Whole, column: int | None, init: str) -> SplitGraph:
         )
         for one, placeholder in zip(whole.inputs, whole.placeholders, strict=True)
     ]
-    return split(graph, inputs, score, column, whole.value)
+    return split_graph(graph, inputs, score, column, whole.value)
 
 
 def _by_whole(

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from cases.graphs import item, scored, user
-from tf2spark.graph_split.control_edges import refuse_assertions, without_controls
+from tf2spark.graph_split.control_edges import refuse_assertions, remove_control_edges
 from tf2spark.graph_split.forms import NotRowWise, NotSplit
 
 tf1 = tf.compat.v1
@@ -81,7 +81,7 @@ def test_what_loading_runs_keeps_its_edges() -> None:
         with tf.control_dependencies([first]):
             tf.identity(first, "score")
     made = graph.as_graph_def()
-    without_controls(made, "score:0", ["init"])
+    remove_control_edges(made, "score:0", ["init"])
     edges = {node.name: [one for one in node.input if one[0] == "^"] for node in made.node}
     assert edges == {"first": [], "init": ["^first"], "score": []}
     refuse_assertions(made, "score:0")

@@ -176,13 +176,13 @@ def test_rows_of_unknown_size_are_not_split() -> None:
         rows_of = tf.stack([tf.shape(x)[0], tf.shape(x)[1], 1])
         return tf.reduce_sum(tf.reshape(x, rows_of) * y[:, tf.newaxis], [1, 2])
 
-    with pytest.raises(NotSplit, match=r'Reshape "\w+": rows of unknown size'):
+    with pytest.raises(NotSplit, match=r'Reshape "\w+": it reshapes rows of unknown size'):
         scored(build, user(3, known=False, sized=False), item(1))
 
 
 def test_a_score_that_is_a_vector_is_not_split() -> None:
     """One number a pair ranks; which of several has to be said."""
-    with pytest.raises(NotSplit, match="isn't one number a row"):
+    with pytest.raises(NotSplit, match="isn't one number per row"):
         scored(lambda x, y: x * y, user(3), item(3))
 
 

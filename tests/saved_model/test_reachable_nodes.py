@@ -13,10 +13,10 @@ from tf2spark.saved_model.reachable_nodes import (
     asset_files,
     init_op,
     loader_runs,
-    node_name,
     user_run,
     walk,
 )
+from tf2spark.saved_model.upstream import node_name
 
 
 @pytest.fixture

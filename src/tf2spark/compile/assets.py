@@ -10,7 +10,7 @@ from tensorflow.core.framework import node_def_pb2
 
 from tf2spark.compile.original import NotCompilable
 from tf2spark.compile.weights import constant
-from tf2spark.saved_model.reachable_nodes import node_name
+from tf2spark.saved_model.upstream import node_name
 
 
 def protect(graph: Any, assets: Mapping[str, str]) -> None:

@@ -23,13 +23,8 @@ from tf2spark.compile.signature import signature_def
 from tf2spark.compile.weights import WeightFiles, constant, take_out
 from tf2spark.package.manifest import Weight
 from tf2spark.saved_model.contract import Signature, TensorSpec
-from tf2spark.saved_model.reachable_nodes import (
-    INIT_SIGNATURE,
-    asset_files,
-    init_op,
-    node_name,
-    tensor_name,
-)
+from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, asset_files, init_op
+from tf2spark.saved_model.upstream import node_name, tensor_name, upstream
 
 _ASSETS = ("assets", "assets.extra")
 
@@ -177,25 +172,19 @@ _FILLS = ("InitializeTable", "LookupTableImport", "LookupTableInsert")
 
 
 def _table_inits(graph: Any, init: str) -> list[str]:
-    """Return the ops below the init op that fill tables; variables are constants by then.
+    """Return the ops upstream of the init op that fill tables; variables are constants by then.
 
     Raises:
         NotCompilable: The init op does something else.
     """
     nodes = {node.name: node for node in graph.node}
-    todo, seen, found = [node_name(init)] if init else [], set(), []
-    while todo:
-        name = todo.pop()
-        if name in seen or name not in nodes:
-            continue
-        seen.add(name)
-        node = nodes[name]
+    fills: list[str] = []
+    for name, node in upstream(nodes, [init]).items():
         if node.op.startswith(_FILLS):
-            found.append(name)
+            fills.append(name)
         elif node.op.endswith("PartitionedCall"):
             raise NotCompilable(f'its init op calls a function that can\'t be inlined ("{name}")')
-        todo.extend(node_name(one) for one in node.input)
-    return sorted(found)
+    return sorted(fills)
 
 
 def _write(

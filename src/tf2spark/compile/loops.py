@@ -19,7 +19,8 @@ import numpy.typing as npt
 from tensorflow.core.framework import graph_pb2
 
 from tf2spark.compile.weights import constant
-from tf2spark.saved_model.reachable_nodes import function_names, node_name
+from tf2spark.saved_model.reachable_nodes import function_names
+from tf2spark.saved_model.upstream import upstream
 
 _LOOPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})
 # By the op of a variable: what assigns to it, and the attribute that has the type.
@@ -39,12 +40,7 @@ def has_loops(graph_def: Any) -> bool:
 def pruned(graph_def: Any, roots: Sequence[str]) -> Any:
     """Return the nodes that these depend on, and the functions that those call, all untouched."""
     nodes = {node.name: node for node in graph_def.node}
-    todo, wanted = [node_name(name) for name in roots], set[str]()
-    while todo:
-        name = todo.pop()
-        if name not in wanted:
-            wanted.add(name)
-            todo.extend(node_name(one) for one in nodes[name].input)
+    wanted = upstream(nodes, roots)
     found = graph_pb2.GraphDef(versions=graph_def.versions)
     found.node.extend(node for node in graph_def.node if node.name in wanted)
     called = _called(graph_def, found.node)

@@ -1,1 +1,1 @@
-"""`recommend`'s algebra: a user x item graph split into what depends on users, items and pairs."""
+"""The algebra of `recommend`: splits a graph into what users, items and pairs each need."""

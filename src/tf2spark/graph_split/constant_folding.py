@@ -1,39 +1,47 @@
-"""Constants that only our own knowledge makes constant, computed by TensorFlow itself."""
+"""Nodes that only we know to be constant, run by TensorFlow itself.
+
+TensorFlow folded the graph's constants when it was compiled. More become constant here, because
+the sizes of rows are known from the tables.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tf2spark.graph_split.forms import Array, Const
-from tf2spark.graph_split.graph_builder import Builder
-from tf2spark.saved_model.protos import SavedModel
+from tf2spark.graph_split.graph_builder import GraphBuilder
+from tf2spark.saved_model.protos import NodeMessage, SavedModel
 from tf2spark.tensorflow_c.session import open_session
 from tf2spark.tensorflow_c.tensor import Tensor
 
 _TAG = "fold"
 
 
-def folded(node: Any, inputs: Sequence[Const], outputs: int) -> list[Tensor]:
-    """Run one node on constants."""
+def run_on_constants(node: NodeMessage, inputs: Sequence[Const], output_count: int) -> list[Tensor]:
+    """Run one node on constants and return its outputs."""
     message = SavedModel(saved_model_schema_version=1)
     meta_graph = message.meta_graphs.add()
     meta_graph.meta_info_def.tags.append(_TAG)
-    graph = Builder(meta_graph.graph_def)
-    tensors = [graph.constant(one.value, one.dtype).tensor for one in inputs]
-    name = graph.copy(node, tensors)
+    b = GraphBuilder(meta_graph.graph_def)
+    tensors = [b.constant(value.value, value.dtype).tensor for value in inputs]
+    name = b.copy_node(node, tensors)
+    fetches = [f"{name}:{index}" for index in range(output_count)]
     with tempfile.TemporaryDirectory(prefix="tf2spark-fold-") as folder:
         (Path(folder) / "saved_model.pb").write_bytes(message.SerializeToString())
         session = open_session(folder, [_TAG], threads=1)
         try:
-            found = session.prepare([], [f"{name}:{place}" for place in range(outputs)])([])
+            outputs = session.prepare([], fetches)([])
         finally:
             session.close()
-    assert all(isinstance(one, Tensor) for one in found)
-    return found  # type: ignore[return-value]
+    return [_numeric(output) for output in outputs]
 
 
-def as_array(tensor: Tensor) -> Array:
+def _numeric(output: object) -> Tensor:
+    assert isinstance(output, Tensor), output
+    return output
+
+
+def to_array(tensor: Tensor) -> Array:
     return tensor.data.reshape(tensor.shape)

@@ -1,84 +1,76 @@
-"""Control edges taken out of a graph: they would tie what is computed apart together again.
+"""Control edges, removed from a graph before it is split.
 
-Constant folding leaves them behind, and they carry no values. One that waits for an assertion is
-another matter: without it, rows that the model refuses would get a score.
+They carry no values, but they would tie the parts together: a user's tensor that waits for an
+item's can't be computed once per user. Constant folding leaves such edges behind. An edge that
+waits for an assertion is another matter: without it, rows that the model rejects would get a score.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from tf2spark.graph_split.forms import NotSplit
-from tf2spark.saved_model.reachable_nodes import node_name
+from tf2spark.saved_model.protos import GraphMessage, NodeMessage
+from tf2spark.saved_model.upstream import control_inputs, is_control, upstream
 
 
-def without_controls(graph: Any, score: str, kept: Iterable[str]) -> None:
-    """Remove the control edges of a ``GraphDef``, but for those to assertions.
-
-    What runs when it is loaded stays as it is.
+def remove_control_edges(graph: GraphMessage, score: str, init_ops: Iterable[str]) -> None:
+    """Remove the control edges of a ``GraphDef``, except those that wait for assertions.
 
     Args:
-        graph: It is written to.
-        score: The tensor that is wanted.
-        kept: The nodes that loading runs: they and what is above them stay as they are.
+        graph: It is modified.
+        score: The tensor of scores.
+        init_ops: The nodes that loading runs. They and all nodes upstream of them keep their
+            edges: tables are filled in the order that the model prescribes.
     """
     nodes = {node.name: node for node in graph.node}
-    waiting = [name for name, _ in _waiting(nodes, score, _asserting(graph))]
-    stays = _above(nodes, [*kept, *waiting], controls=True)
+    waiting = [name for name, _ in _waiting_for_assertions(nodes, score, _asserting_ops(graph))]
+    unchanged = upstream(nodes, [*init_ops, *waiting])
     for node in graph.node:
-        if node.name not in stays and any(name.startswith("^") for name in node.input):
-            data = [name for name in node.input if not name.startswith("^")]
+        if node.name not in unchanged and any(map(is_control, node.input)):
+            data = [name for name in node.input if not is_control(name)]
             del node.input[:]
             node.input.extend(data)
 
 
-def _above(nodes: dict[str, Any], names: Iterable[str], *, controls: bool) -> set[str]:
-    todo, seen = [node_name(name) for name in names], set()
-    while todo:
-        name = todo.pop()
-        if name in seen or name not in nodes:
-            continue
-        seen.add(name)
-        inputs = (one for one in nodes[name].input if controls or not one.startswith("^"))
-        todo += map(node_name, inputs)
-    return seen
-
-
-def refuse_assertions(graph: Any, score: str) -> None:
+def refuse_assertions(graph: GraphMessage, score: str) -> None:
     """Refuse a graph whose score waits for an assertion.
 
     Raises:
         NotSplit: It does.
     """
     nodes = {node.name: node for node in graph.node}
-    for name, assertion in _waiting(nodes, score, _asserting(graph)):
+    for name, assertion in _waiting_for_assertions(nodes, score, _asserting_ops(graph)):
         raise NotSplit(f'"{name}" runs only if an assertion ("{assertion}") holds')
 
 
-def _waiting(nodes: dict[str, Any], score: str, asserting: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the nodes above a score that wait for an assertion, each with one."""
-    for name in sorted(_above(nodes, [score], controls=False)):
-        waits = [one for one in nodes[name].input if one.startswith("^")]
-        above = _above(nodes, waits, controls=True)
-        found = next((one for one in above if _calls(nodes[one]) & asserting), None)
-        if found is not None:
-            yield name, found
+def _waiting_for_assertions(
+    nodes: dict[str, NodeMessage], score: str, asserting: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the nodes upstream of a score that wait for an assertion, each with one of them."""
+    for name in sorted(upstream(nodes, [score], control_edges=False)):
+        # The edge may lead to a group of checks, so all that is upstream of it counts.
+        for waited_for, node in upstream(nodes, control_inputs(nodes[name])).items():
+            if _called_names(node) & asserting:
+                yield name, waited_for
+                break
 
 
-def _asserting(graph: Any) -> set[str]:
+def _asserting_ops(graph: GraphMessage) -> set[str]:
     """Return ``Assert`` and the functions of a graph that lead to one."""
     calls = {
-        one.signature.name: set().union(*map(_calls, one.node_def))
-        for one in graph.library.function
+        function.signature.name: set().union(*map(_called_names, function.node_def))
+        for function in graph.library.function
     }
-    found = {"Assert"}
-    while more := {name for name, called in calls.items() if called & found} - found:
-        found |= more
-    return found
+    asserting = {"Assert"}
+    while more := {name for name, called in calls.items() if called & asserting} - asserting:
+        asserting |= more
+    return asserting
 
 
-def _calls(node: Any) -> set[str]:
+def _called_names(node: NodeMessage) -> set[str]:
     """Return the op of a node and the functions that it calls."""
-    functions = [each for one in node.attr.values() for each in (one.func, *one.list.func)]
-    return {node.op, *(one.name for one in functions)}
+    functions = [
+        function for value in node.attr.values() for function in (value.func, *value.list.func)
+    ]
+    return {node.op, *(function.name for function in functions)}

@@ -1,67 +1,87 @@
-"""Dropout that is switched off by what is fed: its random numbers decide nothing.
+"""Dropout that is switched off by what is fed, so that its random numbers decide nothing.
 
-TF1 keeps a value where ``floor(keep_prob + random)`` is 1, newer versions where ``random >= rate``.
-With keep_prob = 1 either holds whatever the random number is.
+TF1 keeps a value where ``floor(keep_prob + random)`` is 1, TF2 where ``random >= rate``, with
+random numbers in [0, 1). With keep_prob = 1 or rate = 0 both hold whatever is drawn. So random
+numbers are followed as a range [low, high) until the range alone decides a comparison or a floor;
+if nothing decides, the score depends on chance and the graph is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, floor
-from typing import Any
 
 import numpy as np
 from attrs import evolve
 
 from tf2spark.dtypes import BOOL, from_code
-from tf2spark.graph_split.forms import Between, Const, NotRowWise, Value
-from tf2spark.graph_split.graph_builder import Builder
+from tf2spark.graph_split.forms import Const, NotRowWise, RandomRange, Value
+from tf2spark.graph_split.graph_builder import GraphBuilder
+from tf2spark.saved_model.protos import NodeMessage
 
-_UNIFORM = ("RandomUniform", "StatelessRandomUniform", "StatelessRandomUniformV2")
+_RANDOM_OPS = """
+Multinomial RandomGamma RandomPoissonV2 RandomShuffle RandomStandardNormal RandomUniform
+RandomUniformInt StatelessMultinomial StatelessRandomNormal StatelessRandomNormalV2
+StatelessRandomUniform StatelessRandomUniformInt StatelessRandomUniformV2 StatelessTruncatedNormal
+TruncatedNormal
+"""
+RANDOM_OPS = frozenset(_RANDOM_OPS.split())
+_UNIFORM_OPS = ("RandomUniform", "StatelessRandomUniform", "StatelessRandomUniformV2")
 
 
-def drawn(node: Any) -> Value:
-    """Return the form of random numbers.
+def random_range(node: NodeMessage) -> RandomRange:
+    """Return the form of the random numbers that a node draws.
 
     Raises:
-        NotRowWise: They aren't uniform.
+        NotRowWise: They aren't uniform, so they have no bounds.
     """
-    if node.op not in _UNIFORM:
+    if node.op not in _UNIFORM_OPS:
         raise NotRowWise("it draws random numbers")
-    return Between(0.0, 1.0, from_code(node.attr["dtype"].type))
+    return RandomRange(0.0, 1.0, from_code(node.attr["dtype"].type))
 
 
-def decided(b: Builder, node: Any, inputs: Sequence[Value]) -> Value:
-    """Apply an op to random numbers.
+def apply_to_random(b: GraphBuilder, node: NodeMessage, inputs: Sequence[Value]) -> Value:
+    """Apply an op to random numbers: to their range, or to a constant where that decides.
 
     Raises:
-        NotRowWise: The result depends on them.
+        NotRowWise: The result depends on the numbers drawn.
     """
     if node.op in ("Identity", "StopGradient"):
         return inputs[0]
-    if node.op == "Floor" and isinstance(inputs[0], Between):
-        return _floored(b, inputs[0])
-    one, other = (_bounds(each) for each in inputs[:2]) if len(inputs) == 2 else (None, None)
-    if one is None or other is None:
+    if node.op == "Floor" and isinstance(inputs[0], RandomRange):
+        return _floor(b, inputs[0])
+    if len(inputs) != 2:
         raise NotRowWise("it depends on random numbers")
-    random = next(each for each in inputs if isinstance(each, Between))
-    match node.op:
+    return _apply_binary(b, node.op, inputs[0], inputs[1])
+
+
+def _apply_binary(b: GraphBuilder, op: str, left: Value, right: Value) -> Value:
+    bounds, other = _bounds(left), _bounds(right)
+    if bounds is None or other is None:
+        raise NotRowWise("it depends on random numbers")
+    drawn = left if isinstance(left, RandomRange) else right
+    assert isinstance(drawn, RandomRange)
+    (low, high), (other_low, other_high) = bounds, other
+    match op:
         case "Add" | "AddV2":
-            return evolve(random, low=one[0] + other[0], high=one[1] + other[1])
-        case "Sub" if isinstance(inputs[1], Const):
-            return evolve(random, low=one[0] - other[0], high=one[1] - other[0])
-        case "Mul" if min(one[0], other[0]) >= 0:
-            return evolve(random, low=one[0] * other[0], high=one[1] * other[1])
-        case "GreaterEqual" if isinstance(inputs[1], Const) and one[0] >= other[0]:
+            return evolve(drawn, low=low + other_low, high=high + other_high)
+        # Of two random numbers the bounds would have to swap, and constant - random is
+        # (low, high], not [low, high): neither is dropout.
+        case "Sub" if isinstance(right, Const):
+            return evolve(drawn, low=low - other_low, high=high - other_low)
+        case "Mul" if min(low, other_low) >= 0:
+            return evolve(drawn, low=low * other_low, high=high * other_high)
+        case "GreaterEqual" if isinstance(right, Const) and low >= other_low:
             return b.constant(np.array(True), BOOL)
-        case "Less" if isinstance(inputs[1], Const) and one[0] >= other[0]:
+        case "Less" if isinstance(right, Const) and low >= other_low:
             return b.constant(np.array(False), BOOL)
         case _:
             raise NotRowWise("it depends on random numbers")
 
 
 def _bounds(value: Value) -> tuple[float, float] | None:
-    if isinstance(value, Between):
+    """Return the range of random numbers, or a constant number twice; None for anything else."""
+    if isinstance(value, RandomRange):
         return value.low, value.high
     if isinstance(value, Const) and np.size(value.value) == 1:
         number = float(np.reshape(value.value, ()))
@@ -69,8 +89,8 @@ def _bounds(value: Value) -> tuple[float, float] | None:
     return None
 
 
-def _floored(b: Builder, value: Between) -> Value:
-    # The upper bound itself never comes.
+def _floor(b: GraphBuilder, value: RandomRange) -> Value:
+    # The range is half-open: [1, 2) has one floor although floor(2) is another.
     if floor(value.low) != ceil(value.high) - 1:
         raise NotRowWise("it depends on random numbers")
     return b.constant(np.array(floor(value.low)), value.dtype)

@@ -1,8 +1,12 @@
-"""The forms that a tensor of a user x item graph can have.
+"""The forms that a tensor can have while a user x item graph is split.
 
-A score belongs to a pair (user, item). In the whole graph a tensor has one row a pair; a form says
-how that row comes about from what is known of the user and of the item, so that each part can be
-computed as rarely as it can be. `dims` are the dimensions of one row, without the batch.
+A score belongs to a pair of a user and an item, so in the whole graph every tensor has one row per
+pair. A form says how that row follows from what is known of the user alone and of the item alone.
+Computation per pair is what costs, so a form postpones it: a `Sum` of a user's and an item's
+`Side` is two small tensors until an op needs the added value.
+
+`dims` are the dimensions of one row, without the batch axis. Axes count from 1 in rows, since
+axis 0 of the whole tensor is the batch.
 """
 
 from __future__ import annotations
@@ -18,27 +22,35 @@ from tf2spark.dtypes import DType
 
 Array = npt.NDArray[Any]
 SideName = Literal["user", "item"]
+SIDES: tuple[SideName, ...] = ("user", "item")
 Dims = tuple[int | None, ...]
+"""Dimensions of one row; None where one is unknown."""
 
 
 class NotRowWise(Exception):
-    """The graph isn't known to treat rows apart; the message says which op and why."""
+    """The graph isn't known to treat each row independently; the message names the op and why.
+
+    Then a score could depend on which other pairs run with it, so not even blocks of pairs are
+    safe.
+    """
 
 
 class NotSplit(Exception):
-    """The graph can't be taken apart; the message says why.
+    """The graph can't be split into sides; the message says why.
 
-    `row_wise` says that it is known to treat rows apart all the same.
+    Attributes:
+        row_wise: Whether the graph is known to treat rows independently all the same, so that it
+            can run whole in blocks of pairs.
     """
 
-    def __init__(self, why: str, *, row_wise: bool = False) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, *, row_wise: bool = False) -> None:
+        super().__init__(reason)
         self.row_wise = row_wise
 
 
 @frozen(eq=False)
 class Const:
-    """No input above it: the same for all pairs. `shape` is the whole one: it has no batch."""
+    """Depends on no input: the same for all pairs. `shape` is the whole shape, without a batch."""
 
     tensor: str
     dtype: DType
@@ -52,7 +64,7 @@ class Const:
 
 @frozen(eq=False)
 class Side:
-    """Depends on one side only: a tensor [users, ...] or [items, ...]."""
+    """Depends on one side only: a tensor [users, *dims] or [items, *dims]."""
 
     side: SideName
     tensor: str
@@ -62,7 +74,7 @@ class Side:
 
 @frozen(eq=False)
 class Pair:
-    """A value a pair: a tensor [users * items, ...], users in the outer loop."""
+    """A value per pair: a tensor [users * items, *dims], users in the outer loop."""
 
     tensor: str
     dtype: DType
@@ -71,7 +83,7 @@ class Pair:
 
 @frozen(eq=False)
 class Concat:
-    """Parts side by side along an axis (1 or more; 0 is the batch), not yet put together."""
+    """Parts side by side along an axis of the row, not yet concatenated."""
 
     axis: int
     parts: tuple[Value, ...]
@@ -81,7 +93,7 @@ class Concat:
 
 @frozen(eq=False)
 class Sum:
-    """Terms that broadcast against each other, not yet added: one a side at the most."""
+    """Terms that broadcast against each other, not yet added: at most one `Side` per side."""
 
     terms: tuple[Value, ...]
     dtype: DType
@@ -99,8 +111,11 @@ class Product:
 
 
 @frozen(eq=False)
-class Merged:
-    """Rows of [count, ...] that stand below each other: the tensor is [batch * count, ...]."""
+class StackedRows:
+    """Several rows per pair, stacked along the batch axis: the tensor is [batch * count, *dims].
+
+    `inner` is the same values as one row per pair, with rows of [count, *dims].
+    """
 
     inner: Value
     count: int
@@ -109,8 +124,11 @@ class Merged:
 
 
 @frozen(eq=False)
-class Beside:
-    """Rows of [count, ...] that stand beside each other: the tensor is [1, batch * count, ...]."""
+class ChannelRows:
+    """Several rows per pair along axis 1, as channels of one image: [1, batch * count, *dims].
+
+    `inner` is the same values as one row per pair, with rows of [count, *dims].
+    """
 
     inner: Value
     count: int
@@ -119,10 +137,12 @@ class Beside:
 
 
 @frozen(eq=False)
-class Sizes:
-    """Shape arithmetic: integers that are known, `Batch`, or None where nothing is known.
+class ShapeVector:
+    """Shape arithmetic: integers, some of which are known only up to the number of rows.
 
-    `sides` are those whose batch it speaks of.
+    Attributes:
+        values: An object array of int, `BatchSize`, `LowerBound`, or None where nothing is known.
+        sides: The sides whose number of rows the values speak of.
     """
 
     values: Array
@@ -131,8 +151,8 @@ class Sizes:
 
 
 @frozen(eq=False)
-class Between:
-    """Random numbers from `low` up to, but without, `high`: what dropout leaves in a graph."""
+class RandomRange:
+    """Random numbers in [low, high): the remains of dropout in a graph."""
 
     low: float
     high: float
@@ -140,30 +160,33 @@ class Between:
 
 
 @frozen
-class AtLeast:
-    """An integer of the batch (the largest id in it, say) that is no smaller than this."""
+class LowerBound:
+    """An integer that depends on the data (the largest id, say) and is at least `low`."""
 
     low: int
 
 
 @frozen
-class Batch:
-    """So many times the number of rows."""
+class BatchSize:
+    """The number of rows of the batch, times a factor."""
 
     times: int = 1
 
 
-Value = Const | Side | Pair | Concat | Sum | Product | Merged | Beside | Sizes | Between
+Value = (
+    Const | Side | Pair | Concat | Sum | Product | StackedRows | ChannelRows
+    | ShapeVector | RandomRange
+)  # fmt: skip
 """A tensor in one of its forms."""
-Rows = Side | Pair | Concat | Sum | Product | Merged | Beside
-"""The forms that have a row a pair."""
+Operand = Const | Side | Pair
+"""The forms that are one tensor, which an op can read."""
 
 
 def dims_of(value: Value) -> Dims:
-    """Return the dimensions of a row; of all of it for a constant."""
-    if isinstance(value, Between):
+    """Return the dimensions of a row; the whole shape of what has no rows."""
+    if isinstance(value, RandomRange):
         return ()
-    if isinstance(value, Sizes):
+    if isinstance(value, ShapeVector):
         return tuple(value.values.shape)
     return value.shape if isinstance(value, Const) else value.dims
 
@@ -174,65 +197,81 @@ def sides_of(value: Value) -> frozenset[SideName]:
         case Side():
             return frozenset((value.side,))
         case Pair():
-            return frozenset(("user", "item"))
-        case Concat(parts=inside) | Sum(terms=inside):
-            return frozenset().union(*map(sides_of, inside))
+            return frozenset(SIDES)
+        case Concat(parts=members) | Sum(terms=members):
+            return frozenset().union(*map(sides_of, members))
         case Product():
             return sides_of(value.left) | sides_of(value.right)
-        case Merged() | Beside():
+        case StackedRows() | ChannelRows():
             return sides_of(value.inner)
-        case Sizes():
+        case ShapeVector():
             return value.sides
         case _:
             return frozenset()
 
 
+def common_side(values: Sequence[Value]) -> SideName | None:
+    """Return the side that all values but constants are of; None where there isn't one."""
+    row_values = [value for value in values if not isinstance(value, Const)]
+    sides = {value.side for value in row_values if isinstance(value, Side)}
+    if len(sides) != 1 or not all(isinstance(value, Side) for value in row_values):
+        return None
+    return sides.pop()
+
+
 def broadcast_dims(values: Sequence[Value]) -> Dims:
     """Return the dimensions of a row of an elementwise op's result.
 
+    Broadcasting aligns axes from the right, so with values of one rank the batch meets the batch.
+    A constant is the exception: it has no batch axis, and may be of any lower rank.
+
     Raises:
-        NotRowWise: The batch of one would meet a feature axis of another.
+        NotRowWise: The batch axis of one value would meet a feature axis of another.
     """
     rank = max(len(dims_of(value)) for value in values if not isinstance(value, Const))
+    result: list[int | None] = [1] * rank
     for value in values:
         if isinstance(value, Const):
-            _refuse_batch(value, rank)
+            _check_constant_has_no_rows(value, rank)
         elif len(dims_of(value)) != rank:
-            raise NotRowWise("tensors of different rank meet, so that rows meet columns")
-    found: list[int | None] = [1] * rank
-    for value in values:
+            raise NotRowWise("its inputs differ in rank, so rows would meet columns")
         dims = dims_of(value)[-rank:] if rank else ()
-        for place, size in enumerate(dims, start=rank - len(dims)):
-            found[place] = _broadcast(found[place], size)
-    return tuple(found)
+        for axis, size in enumerate(dims, start=rank - len(dims)):
+            result[axis] = _broadcast_size(result[axis], size)
+    return tuple(result)
 
 
-def _refuse_batch(value: Const, rank: int) -> None:
+def _check_constant_has_no_rows(value: Const, rank: int) -> None:
     extra = value.shape[: len(value.shape) - rank]
     if any(size != 1 for size in extra):
-        raise NotRowWise("a constant has a value of its own for every row of the batch")
+        raise NotRowWise("a constant input has a value for each row of the batch")
     if len(extra) > 1:
-        raise NotRowWise("a constant has more dimensions than the rows that it meets")
+        raise NotRowWise("a constant input has a higher rank than the rows")
 
 
-def _broadcast(one: int | None, other: int | None) -> int | None:
-    if one == 1:
-        return other
-    return one if other in (1, None) else other
+def _broadcast_size(left: int | None, right: int | None) -> int | None:
+    if left == 1:
+        return right
+    # Of an unknown size and a known one that isn't 1, the known one is the result's.
+    return left if right in (1, None) else right
 
 
-def known(dims: Dims, what: str) -> tuple[int, ...]:
-    """Return dimensions that are all known.
+def require_known(dims: Dims, subject: str) -> tuple[int, ...]:
+    """Return dimensions of which all are known.
+
+    Args:
+        dims: The dimensions.
+        subject: What they are of, for the message: "a mean".
 
     Raises:
-        NotSplit: One isn't.
+        NotSplit: One is unknown.
     """
-    found = tuple(size for size in dims if size is not None)
-    if len(found) < len(dims):
-        raise NotSplit(f"{what} has a row of unknown size ({dims})")
-    return found
+    sizes = tuple(size for size in dims if size is not None)
+    if len(sizes) < len(dims):
+        raise NotSplit(f"{subject} has unknown dimensions ({dims})")
+    return sizes
 
 
-def count(dims: Dims) -> int | None:
-    """Return the number of values of a row, or None."""
+def value_count(dims: Dims) -> int | None:
+    """Return the number of values in a row; None where a dimension is unknown."""
     return None if None in dims else int(np.prod([size or 0 for size in dims], dtype=np.int64))

@@ -1,12 +1,22 @@
-"""Nodes written into a graph: on one side, across to the pairs, and for the pairs."""
+"""Nodes added to the graph: on one side, across to the pairs, and for the pairs.
+
+One ``GraphDef`` holds the original nodes and three graphs: what is computed per user, per item and
+per pair. They share no edges. Where a pair needs a side's value, the side's tensor is fetched and
+fed to the pair graph through a placeholder: these tensors are the *frontier*.
+
+Inside the pair graph a tensor has one of two layouts: a `Pair` is [users * items, ...], as the
+model's own ops expect it; the *grid* is [users, items, ...], in which a user's value
+[users, 1, ...] and an item's [1, items, ...] broadcast.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar, overload
 
 import numpy as np
-from attrs import define, evolve, field
+import numpy.typing as npt
+from attrs import define, evolve, field, frozen
 
 from tf2spark.dtypes import BY_CODE, INT32, STRING, DType
 from tf2spark.graph_split.forms import (
@@ -14,20 +24,28 @@ from tf2spark.graph_split.forms import (
     Const,
     Dims,
     NotSplit,
+    Operand,
     Pair,
     Side,
     SideName,
+    Value,
     broadcast_dims,
-    known,
+    common_side,
+    require_known,
 )
-from tf2spark.saved_model.reachable_nodes import tensor_name
+from tf2spark.graph_split.node_attributes import set_attribute, write_constant, write_shape
+from tf2spark.saved_model.protos import GraphMessage, NodeMessage
+from tf2spark.saved_model.upstream import tensor_name
 
 PREFIX = "tf2spark/"
 USERS, ITEMS = f"{PREFIX}users", f"{PREFIX}items"
-_DTYPES = {one.numpy: one for one in BY_CODE.values() if one.numpy and one.name != "bfloat16"}
-Operand = Const | Side | Pair
-M = TypeVar("M")
-_FOLDS: Mapping[str, Any] = {
+"""Placeholders of the pair graph for the number of users and items of a block."""
+_DTYPES = {
+    dtype.numpy: dtype for dtype in BY_CODE.values() if dtype.numpy and dtype.name != "bfloat16"
+}
+_Attribute = DType | bool | int | float | str
+_Computed = TypeVar("_Computed", bound=Value)
+_FOLDS: Mapping[str, Callable[..., Array]] = {
     "AddV2": np.add,
     "MatMul": np.matmul,
     "Mul": np.multiply,
@@ -36,289 +54,272 @@ _FOLDS: Mapping[str, Any] = {
 }
 
 
-@define
-class Frontier:
-    """A side's tensor that the pair graph is fed, and the placeholder that takes it there."""
+@frozen
+class FrontierTensor:
+    """A tensor of a side, as it is fetched, and the placeholder that takes it to the pairs."""
 
     value: Side
     placeholder: str
 
 
 @define
-class Builder:
-    """A graph in the making: the original's nodes, and those that are written beside them.
+class GraphBuilder:
+    """A graph that is being extended.
 
     Attributes:
-        graph: A ``GraphDef``.
-        anchors: A fed tensor of each side, which tells how many rows there are.
+        graph: A ``GraphDef``: the original's nodes, and those that are added.
+        anchors: A fed tensor of each side, which tells the number of its rows, with its dtype.
         frontier: What crosses from a side to the pairs, by tensor.
-        filled_with: The constant that all rows of a side's tensor are, by tensor.
+        fill_values: The constant that fills all rows of a side's tensor, by tensor.
     """
 
-    graph: Any
+    graph: GraphMessage
     anchors: dict[SideName, tuple[str, DType]] = field(factory=dict)
-    frontier: dict[str, Frontier] = field(factory=dict)
-    filled_with: dict[str, Const] = field(factory=dict)
-    _count: int = 0
-    _cache: dict[Any, Any] = field(factory=dict)
+    frontier: dict[str, FrontierTensor] = field(factory=dict)
+    fill_values: dict[str, Const] = field(factory=dict)
+    _node_count: int = 0
+    _tensors: dict[Hashable, str] = field(factory=dict)
+    _repeated: dict[str, Pair] = field(factory=dict)
+    _computed: dict[tuple[str, int], tuple[Value, Value]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         for name in (USERS, ITEMS):
             self.placeholder(name, INT32, ())
 
+    # Single nodes.
+
     def placeholder(self, name: str, dtype: DType, shape: Dims) -> str:
-        """Write a placeholder of this whole shape."""
+        """Add a placeholder of this whole shape, batch included."""
         node = self.graph.node.add(name=name, op="Placeholder")
         node.attr["dtype"].type = dtype.code
-        for size in shape:
-            node.attr["shape"].shape.dim.add(size=-1 if size is None else size)
-        node.attr["shape"].shape.SetInParent()
+        write_shape(node, shape)
         return f"{name}:0"
 
-    def constant(self, value: Any, dtype: DType | None = None) -> Const:
-        """Write a constant of numbers."""
+    def constant(self, value: npt.ArrayLike, dtype: DType | None = None) -> Const:
+        """Add a constant of numbers; its dtype is the array's unless it is given."""
         array = np.asarray(value, None if dtype is None else dtype.numpy)
         dtype = dtype or _DTYPES[array.dtype]
-        name = self._name("Const")
-        node = self.graph.node.add(name=name, op="Const")
-        write_constant(node, array, dtype)
+        name = self._new_name("Const")
+        write_constant(self.graph.node.add(name=name, op="Const"), array, dtype)
         return Const(f"{name}:0", dtype, array.shape, lambda: array)
 
-    def ints(self, *values: int) -> str:
-        """Return a constant vector of int32, written once."""
-        if values not in self._cache:
-            self._cache[values] = self.constant(np.array(values, np.int32)).tensor
-        return str(self._cache[values])
+    def zeros(self, shape: tuple[int, ...], dtype: DType) -> Const:
+        return self.constant(np.zeros(shape, dtype.numpy), dtype)
 
-    def scalar(self, value: int) -> str:
-        """Return a constant int32, written once."""
-        key = ("scalar", value)
-        if key not in self._cache:
-            self._cache[key] = self.constant(np.int32(value)).tensor
-        return str(self._cache[key])
+    def int_vector(self, *values: int) -> str:
+        """Return a constant vector of int32; the same tensor for the same values."""
+        return self._tensor_once(
+            ("vector", values), lambda: self.constant(np.array(values, np.int32)).tensor
+        )
 
-    def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Write a node and return its first output."""
-        node = self.graph.node.add(name=self._name(op), op=op)
+    def int_scalar(self, value: int) -> str:
+        """Return a constant int32; the same tensor for the same value."""
+        return self._tensor_once(("scalar", value), lambda: self.constant(np.int32(value)).tensor)
+
+    def node(self, op: str, inputs: Sequence[str], **attributes: _Attribute) -> str:
+        """Add a node and return its first output."""
+        node = self.graph.node.add(name=self._new_name(op), op=op)
         node.input.extend(inputs)
         for name, value in attributes.items():
             set_attribute(node.attr[name], value)
         return f"{node.name}:0"
 
-    def copy(self, original: Any, inputs: Sequence[str]) -> str:
-        """Write a node again with other inputs and return its name; the same where they are."""
+    def copy_node(self, original: NodeMessage, inputs: Sequence[str]) -> str:
+        """Return the name of a node like this one with these inputs, itself if it has them."""
         if [tensor_name(name) for name in original.input] == list(inputs):
             return str(original.name)
-        node = self.graph.node.add(name=self._name(original.op), op=original.op)
+        node = self.graph.node.add(name=self._new_name(original.op), op=original.op)
         node.input.extend(inputs)
         for name in original.attr:
+            # Both speak of the original's place: colocation with it, and its inferred shape.
             if name not in ("_class", "_output_shapes"):
                 node.attr[name].CopyFrom(original.attr[name])
         return str(node.name)
 
-    def _name(self, op: str) -> str:
-        self._count += 1
-        return f"{PREFIX}{op}_{self._count}"
+    def _new_name(self, op: str) -> str:
+        self._node_count += 1
+        return f"{PREFIX}{op}_{self._node_count}"
 
-    # Across to the pairs.
+    def _tensor_once(self, key: Hashable, add: Callable[[], str]) -> str:
+        if key not in self._tensors:
+            self._tensors[key] = add()
+        return self._tensors[key]
 
-    def cross(self, value: Side) -> str:
-        """Return the placeholder by which a side's tensor reaches the pair graph."""
+    def compute_once(
+        self, purpose: str, value: Value, compute: Callable[[], _Computed]
+    ) -> _Computed:
+        """Return what was computed of this very value for this purpose before, or compute it."""
+        key = (purpose, id(value))
+        if key not in self._computed:
+            # The value is kept alive with the result, so that no other object gets its id.
+            self._computed[key] = (compute(), value)
+        return self._computed[key][0]  # type: ignore[return-value]
+
+    # Across the frontier, and between the two layouts of pairs.
+
+    def pair_placeholder(self, value: Side) -> str:
+        """Return the placeholder through which a side's tensor reaches the pair graph."""
         if value.dtype is STRING or value.dtype.numpy is None:
             raise NotSplit(f"pairs would be computed from {value.dtype} values")
         if value.tensor not in self.frontier:
-            known(value.dims, f"a value of each {value.side}")
+            require_known(value.dims, f"a value of each {value.side}")
             name = f"{PREFIX}{value.side}_{len(self.frontier)}"
-            tensor = self.placeholder(name, value.dtype, (None, *value.dims))
+            placeholder = self.placeholder(name, value.dtype, (None, *value.dims))
             # TensorFlow's optimizer takes -reshape(-x) for -reshape(x) where that itself is
-            # fetched (its RemoveInvolution): what is fetched is never more than an identity.
+            # fetched (its RemoveInvolution), so what is fetched is always a plain identity.
             fetched = self.node("Identity", [value.tensor], T=value.dtype)
-            self.frontier[value.tensor] = Frontier(evolve(value, tensor=fetched), tensor)
+            self.frontier[value.tensor] = FrontierTensor(evolve(value, tensor=fetched), placeholder)
         return self.frontier[value.tensor].placeholder
 
-    def spread(self, value: Operand) -> str:
-        """Return a tensor that broadcasts to [users, items, ...]."""
-        key = ("spread", value.tensor)
-        if key in self._cache:
-            return str(self._cache[key])
+    def grid_operand(self, value: Operand) -> str:
+        """Return a tensor that broadcasts to the grid [users, items, *dims]."""
+        return self._tensor_once(("grid", value.tensor), lambda: self._grid_operand(value))
+
+    def _grid_operand(self, value: Operand) -> str:
         match value:
             case Const():
-                made = value.tensor
+                return value.tensor
             case Side():
-                axis = self.scalar(1 if value.side == "user" else 0)
-                made = self.node("ExpandDims", [self.cross(value), axis], T=value.dtype, Tdim=INT32)
+                axis = self.int_scalar(1 if value.side == "user" else 0)
+                placeholder = self.pair_placeholder(value)
+                return self.node("ExpandDims", [placeholder, axis], T=value.dtype, Tdim=INT32)
             case Pair():
-                made = self.reshaped(value.tensor, self.pair_shape(value.dims), value.dtype)
-        self._cache[key] = made
-        return made
+                return self.reshape_tensor(value.tensor, self.grid_shape(value.dims), value.dtype)
 
-    def pair_shape(self, dims: Dims) -> str:
-        """Return the shape [users, items, ...] as a tensor."""
-        key = ("shape", dims)
-        if key not in self._cache:
-            sizes = [self.scalar(size) for size in known(dims, "a pair's value")]
+    def grid_shape(self, dims: Dims) -> str:
+        """Return the shape [users, items, *dims] as a tensor."""
+
+        def pack() -> str:
+            sizes = [self.int_scalar(size) for size in require_known(dims, "a value per pair")]
             parts = [f"{USERS}:0", f"{ITEMS}:0", *sizes]
-            self._cache[key] = self.node("Pack", parts, T=INT32, N=len(parts), axis=0)
-        return str(self._cache[key])
+            return self.node("Pack", parts, T=INT32, N=len(parts), axis=0)
 
-    def reshaped(self, tensor: str, shape: str, dtype: DType) -> str:
-        return self.node("Reshape", [tensor, shape], T=dtype, Tshape=INT32)
+        return self._tensor_once(("grid shape", dims), pack)
 
-    def flattened(self, tensor: str, dtype: DType, dims: Dims) -> Pair:
-        """Return a tensor [users, items, ...] as a value a pair."""
-        shape = self.ints(-1, *known(dims, "a pair's value"))
-        return Pair(self.reshaped(tensor, shape, dtype), dtype, dims)
+    def flatten_grid(self, tensor: str, dtype: DType, dims: Dims) -> Pair:
+        """Return a tensor [users, items, *dims] as a value per pair."""
+        shape = self.int_vector(-1, *require_known(dims, "a value per pair"))
+        return Pair(self.reshape_tensor(tensor, shape, dtype), dtype, dims)
 
-    def whole(self, value: Side) -> Pair:
+    def repeat_for_pairs(self, value: Side) -> Pair:
         """Repeat a side's value for every pair."""
-        key = ("whole", value.tensor)
-        if key not in self._cache:
-            shape = self.pair_shape(value.dims)
-            tensor = self.node(
-                "BroadcastTo", [self.spread(value), shape], T=value.dtype, Tidx=INT32
-            )
-            self._cache[key] = self.flattened(tensor, value.dtype, value.dims)
-        found: Pair = self._cache[key]
-        return found
+        if value.tensor not in self._repeated:
+            shape = self.grid_shape(value.dims)
+            grid = self.grid_operand(value)
+            tensor = self.node("BroadcastTo", [grid, shape], T=value.dtype, Tidx=INT32)
+            self._repeated[value.tensor] = self.flatten_grid(tensor, value.dtype, value.dims)
+        return self._repeated[value.tensor]
 
     # Ops on operands.
 
-    def cached(self, what: str, value: Any, make: Callable[[], M]) -> M:
-        """Return what was made of a value before, or make it."""
-        key = (what, id(value))
-        if key not in self._cache:
-            # The value is kept too, so that no other gets its id.
-            self._cache[key] = (make(), value)
-        found: M = self._cache[key][0]
-        return found
-
-    def folded(self, op: str, *values: Const) -> Const:
+    def fold(self, op: str, *values: Const) -> Const:
         """Apply an op to constants, here and now."""
-        return self.constant(_FOLDS[op](*(one.value for one in values)), values[0].dtype)
+        return self.constant(_FOLDS[op](*(value.value for value in values)), values[0].dtype)
 
     def broadcast_constant(self, value: Const, shape: tuple[int, ...]) -> Const:
-        """Return a constant of rows of this shape."""
+        """Return a constant of rows of this shape, without a leading axis of size 1."""
         array = value.value.reshape(value.value.shape[-len(shape) :] if shape else ())
         return self.constant(np.broadcast_to(array, shape), value.dtype)
 
-    def zeros(self, shape: tuple[int, ...], dtype: DType) -> Const:
-        return self.constant(np.zeros(shape, dtype.numpy), dtype)
+    @overload
+    def write_elementwise(
+        self, op: str, operands: Sequence[Side | Pair], dtype: DType, **attributes: _Attribute
+    ) -> Side | Pair: ...
 
-    def elementwise(
-        self, op: str, operands: Sequence[Operand], dtype: DType, **attributes: Any
-    ) -> Any:
-        """Apply an elementwise op: on its side where there is one, else for the pairs."""
-        if all(isinstance(one, Const) for one in operands):
-            return self.folded(op, *operands)  # type: ignore[arg-type]
-        dims = broadcast_dims(operands)
+    @overload
+    def write_elementwise(
+        self, op: str, operands: Sequence[Operand], dtype: DType, **attributes: _Attribute
+    ) -> Operand: ...
+
+    def write_elementwise(
+        self, op: str, operands: Sequence[Operand], dtype: DType, **attributes: _Attribute
+    ) -> Operand:
+        """Add an elementwise op: on a side if all operands are of it, else for the pairs."""
+        constants = [operand for operand in operands if isinstance(operand, Const)]
+        if len(constants) == len(operands):
+            return self.fold(op, *constants)
         if not op.startswith("Logical"):
             attributes = attributes or {"T": operands[0].dtype}
-        side = one_side(operands)
+        side = common_side(operands)
         if side is not None:
-            tensor = self.node(op, [one.tensor for one in operands], **attributes)
-            return Side(side, tensor, dtype, dims)
-        if op == "AddV2" and (bias := _bias_last(operands)) is not None:
-            # TensorFlow fuses this one, and a ReLU behind it, into a matrix product before it.
-            tensor = self.node("BiasAdd", [one.tensor for one in bias], T=dtype)
-            return Pair(tensor, dtype, dims)
-        return self.of_pairs(operands, dtype, lambda inputs: self.node(op, inputs, **attributes))
+            tensor = self.node(op, [operand.tensor for operand in operands], **attributes)
+            return Side(side, tensor, dtype, broadcast_dims(operands))
+        if op == "AddV2" and (bias := _pair_and_bias(operands)) is not None:
+            # TensorFlow fuses a BiasAdd, and a ReLU after it, into the matrix product before it.
+            tensor = self.node("BiasAdd", [operand.tensor for operand in bias], T=dtype)
+            return Pair(tensor, dtype, broadcast_dims(operands))
+        return self.pair_elementwise(
+            operands, dtype, lambda inputs: self.node(op, inputs, **attributes)
+        )
 
-    def of_pairs(
-        self, operands: Sequence[Operand], dtype: DType, write: Callable[[list[str]], str]
+    def pair_elementwise(
+        self, operands: Sequence[Operand], dtype: DType, add: Callable[[list[str]], str]
     ) -> Pair:
-        """Write an elementwise op on operands that broadcast against each other, for the pairs."""
-        dims = broadcast_dims(operands)
-        if not any(isinstance(one, Side) for one in operands):
-            return Pair(write([one.tensor for one in operands]), dtype, dims)
-        return self.flattened(write([self.spread(one) for one in operands]), dtype, dims)
+        """Add an elementwise op for the pairs, on operands that broadcast against each other.
 
-    def reshape(self, value: Side | Pair, dims: Dims) -> Side | Pair:
-        """Give rows other dimensions; one may be unknown on a side whose own are unknown too."""
+        Args:
+            operands: Its inputs.
+            dtype: Of its result.
+            add: Adds the node, given its inputs, and returns its output.
+        """
+        dims = broadcast_dims(operands)
+        if not any(isinstance(operand, Side) for operand in operands):
+            return Pair(add([operand.tensor for operand in operands]), dtype, dims)
+        # Only a side's value needs the grid: without one, rows already meet rows.
+        grid = add([self.grid_operand(operand) for operand in operands])
+        return self.flatten_grid(grid, dtype, dims)
+
+    def reshape_tensor(self, tensor: str, shape: str, dtype: DType) -> str:
+        return self.node("Reshape", [tensor, shape], T=dtype, Tshape=INT32)
+
+    def reshape_operand(self, value: Side | Pair, dims: Dims) -> Side | Pair:
+        """Give rows other dimensions, all known, of as many values."""
         if value.dims == dims:
             return value
-        shape = self.ints(-1, *known(dims, "a reshaped row"))
-        return renewed(value, self.reshaped(value.tensor, shape, value.dtype), dims)
+        shape = self.int_vector(-1, *require_known(dims, "a reshaped row"))
+        return with_tensor(value, self.reshape_tensor(value.tensor, shape, value.dtype), dims)
 
-    def rows(self, side: SideName) -> str:
+    def row_count(self, side: SideName) -> str:
         """Return the number of a side's rows as a vector of one int32."""
-        key = ("rows", side)
-        if key not in self._cache:
+
+        def slice_shape() -> str:
             anchor, dtype = self.anchors[side]
             shape = self.node("Shape", [anchor], T=dtype, out_type=INT32)
-            self._cache[key] = self.node(
-                "Slice", [shape, self.ints(0), self.ints(1)], T=INT32, Index=INT32
-            )
-        return str(self._cache[key])
+            first = [shape, self.int_vector(0), self.int_vector(1)]
+            return self.node("Slice", first, T=INT32, Index=INT32)
 
-    def filled(self, value: Const, side: SideName, dims: Dims) -> Side:
+        return self._tensor_once(("rows", side), slice_shape)
+
+    def fill_rows(self, value: Const, side: SideName, dims: Dims) -> Side:
         """Give every row of a side the same value."""
-        sizes = known(dims, "a filled row")
+        sizes = require_known(dims, "a filled row")
         shape = self.node(
             "ConcatV2",
-            [self.rows(side), self.ints(*sizes), self.scalar(0)],
+            [self.row_count(side), self.int_vector(*sizes), self.int_scalar(0)],
             T=INT32,
             N=2,
             Tidx=INT32,
         )
         tensor = self.node("BroadcastTo", [value.tensor, shape], T=value.dtype, Tidx=INT32)
-        self.filled_with[tensor] = value
+        self.fill_values[tensor] = value
         return Side(side, tensor, value.dtype, sizes)
 
 
-def write_constant(node: Any, array: Array, dtype: DType) -> None:
-    """Write the attributes of a ``Const`` of numbers."""
-    node.attr["dtype"].type = dtype.code
-    tensor = node.attr["value"].tensor
-    tensor.dtype = dtype.code
-    for size in array.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_shape.SetInParent()
-    tensor.tensor_content = np.ascontiguousarray(array).tobytes()
-
-
-def renewed(value: Side | Pair, tensor: str, dims: Dims, dtype: DType | None = None) -> Side | Pair:
-    """Return a value of the same form that another tensor holds."""
+def with_tensor(
+    value: Side | Pair, tensor: str, dims: Dims, dtype: DType | None = None
+) -> Side | Pair:
+    """Return a value of the same form and side, held by another tensor."""
     dtype = dtype or value.dtype
     if isinstance(value, Side):
         return Side(value.side, tensor, dtype, dims)
     return Pair(tensor, dtype, dims)
 
 
-def one_side(operands: Sequence[Any]) -> SideName | None:
-    """Return the side that all operands are of, constants apart; None where there is none."""
-    rows = [one for one in operands if not isinstance(one, Const)]
-    if not all(isinstance(one, Side) for one in rows):
+def _pair_and_bias(operands: Sequence[Operand]) -> tuple[Pair, Const] | None:
+    """Return two operands as a ``BiasAdd`` takes them, if they are rows and as long a vector."""
+    rows, bias = operands
+    if isinstance(rows, Const):
+        rows, bias = bias, rows
+    if not isinstance(rows, Pair) or not isinstance(bias, Const) or len(bias.shape) != 1:
         return None
-    sides = {one.side for one in rows}
-    return sides.pop() if len(sides) == 1 else None
-
-
-def _bias_last(operands: Sequence[Operand]) -> tuple[Pair, Const] | None:
-    """Return vectors of pairs and a constant vector as wide, if that is what two operands are."""
-    first, second = operands
-    if isinstance(first, Const):
-        first, second = second, first
-    same = isinstance(first, Pair) and isinstance(second, Const) and len(second.shape) == 1
-    if same and first.dims == second.shape and first.dtype.is_floating:  # type: ignore[union-attr]
-        return first, second  # type: ignore[return-value]
-    return None
-
-
-def set_attribute(attribute: Any, value: Any) -> None:
-    """Write a value into a node's attribute."""
-    match value:
-        case DType():
-            attribute.type = value.code
-        case bool():
-            attribute.b = value
-        case int():
-            attribute.i = value
-        case float():
-            attribute.f = value
-        case str():
-            attribute.s = value.encode()
-        case list():
-            attribute.list.i.extend(value)
-            attribute.list.SetInParent()
-        case _:
-            raise TypeError(value)
+    return (rows, bias) if rows.dims == bias.shape and rows.dtype.is_floating else None

@@ -1,4 +1,4 @@
-"""Forms computed after all: for an op that can't take them apart, or at the end."""
+"""Forms computed after all: for an op that can't work on parts, or at the end of the graph."""
 
 from __future__ import annotations
 
@@ -6,75 +6,80 @@ from tf2spark.dtypes import INT32
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
-    Merged,
     NotRowWise,
+    Operand,
     Pair,
     Product,
     Side,
+    StackedRows,
     Sum,
     Value,
     dims_of,
 )
-from tf2spark.graph_split.graph_builder import Builder, Operand
+from tf2spark.graph_split.graph_builder import GraphBuilder
 
 
-def flat(b: Builder, value: Value) -> Pair:
-    """Compute a value for every pair."""
+def materialize_pairs(b: GraphBuilder, value: Value) -> Pair:
+    """Compute a value for every pair.
+
+    Raises:
+        NotRowWise: It is a constant, or has several rows per pair.
+    """
     match value:
         case Pair():
             return value
         case Side():
-            return b.whole(value)
+            return b.repeat_for_pairs(value)
         case Concat():
-            return b.cached("flat", value, lambda: _joined(b, value))
+            return b.compute_once("pairs", value, lambda: _concatenate(b, value))
         case Sum() | Product():
-            found = operand(b, value)
-            if isinstance(found, Const):
-                raise NotRowWise("a constant stands where a value a row is wanted")
-            return found if isinstance(found, Pair) else b.whole(found)
-        case Merged():
-            raise NotRowWise("rows of a merged batch meet others")
+            return _operand_for_pairs(b, as_operand(b, value))
+        case StackedRows():
+            raise NotRowWise("stacked rows are combined with rows that aren't")
         case _:
-            raise NotRowWise("a constant stands where a value a row is wanted")
+            raise NotRowWise("a constant is used where a value per row is needed")
 
 
-def _joined(b: Builder, value: Concat) -> Pair:
-    parts = [flat(b, part).tensor for part in value.parts]
-    axis = b.scalar(value.axis)
+def _operand_for_pairs(b: GraphBuilder, value: Operand) -> Pair:
+    # A sum of constants folds to one, which has no rows.
+    return value if isinstance(value, Pair) else materialize_pairs(b, value)
+
+
+def _concatenate(b: GraphBuilder, value: Concat) -> Pair:
+    parts = [materialize_pairs(b, part).tensor for part in value.parts]
+    axis = b.int_scalar(value.axis)
     tensor = b.node("ConcatV2", [*parts, axis], N=len(parts), T=value.dtype, Tidx=INT32)
     return Pair(tensor, value.dtype, value.dims)
 
 
-def operand(b: Builder, value: Value) -> Operand:
-    """Return a value as what an op can take: a constant, of one side, or of the pairs."""
+def as_operand(b: GraphBuilder, value: Value) -> Operand:
+    """Return a value as one tensor that an op can read, of a side if it depends on one only."""
     match value:
         case Const() | Side() | Pair():
             return value
         case Sum():
-            return b.cached("operand", value, lambda: _added(b, value))
+            return b.compute_once("operand", value, lambda: _add_terms(b, value))
         case Product():
-            return b.cached("operand", value, lambda: _multiplied(b, value))
+            return b.compute_once("operand", value, lambda: _multiply_factors(b, value))
         case _:
-            return flat(b, value)
+            return materialize_pairs(b, value)
 
 
-def _added(b: Builder, value: Sum) -> Operand:
-    # What is the same for more pairs is added first: a side's values, then those of pairs.
-    terms = sorted((operand(b, term) for term in value.terms), key=_by_size)
+def _add_terms(b: GraphBuilder, value: Sum) -> Operand:
+    # Small tensors are added first: what is the same for many pairs, before the values of pairs.
+    terms = sorted((as_operand(b, term) for term in value.terms), key=_relative_size)
     total = terms[0]
     for term in terms[1:]:
-        total = b.elementwise("AddV2", [term, total], value.dtype)
+        total = b.write_elementwise("AddV2", [term, total], value.dtype)
     return total
 
 
-def _by_size(value: Operand) -> tuple[bool, int]:
+def _relative_size(value: Operand) -> tuple[bool, int]:
     return isinstance(value, Pair), len(dims_of(value))
 
 
-def _multiplied(b: Builder, value: Product) -> Operand:
-    left, right = operand(b, value.left), operand(b, value.right)
-    same = left is right
-    made: Operand = b.elementwise(
-        "Square" if same else "Mul", [left] if same else [left, right], value.dtype
-    )
-    return made
+def _multiply_factors(b: GraphBuilder, value: Product) -> Operand:
+    left, right = as_operand(b, value.left), as_operand(b, value.right)
+    if left is right:
+        return b.write_elementwise("Square", [left], value.dtype)
+    return b.write_elementwise("Mul", [left, right], value.dtype)

@@ -1,50 +1,55 @@
-"""One op of the graph on its way through the algebra, and how most ops are applied."""
+"""One op with the forms of its inputs, and the two ways in which most ops are applied."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from attrs import evolve, frozen
 
 from tf2spark.dtypes import DType
-from tf2spark.graph_split.algebra.layout import aligned, concat
+from tf2spark.graph_split.algebra.parts import align_parts, concat_features
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
     Dims,
-    Merged,
     NotRowWise,
+    Operand,
     Pair,
+    ShapeVector,
     Side,
-    Sizes,
+    StackedRows,
     Value,
     broadcast_dims,
+    common_side,
     dims_of,
 )
-from tf2spark.graph_split.graph_builder import Builder, Operand, one_side
-from tf2spark.graph_split.materialize import flat, operand
-from tf2spark.graph_split.shape_inference import inferred
+from tf2spark.graph_split.graph_builder import GraphBuilder
+from tf2spark.graph_split.materialize import as_operand, materialize_pairs
+from tf2spark.graph_split.shape_inference import infer_shape
+from tf2spark.saved_model.protos import AttrMessage, NodeMessage
+
+TensorInfo = tuple[DType, Dims | None]
+"""Dtype and whole shape of a tensor, as TensorFlow infers them."""
 
 
 @frozen(eq=False)
-class Call:
-    """A node with the forms of its inputs.
+class OpCall:
+    """A node with the forms of its inputs: what a rule is given.
 
     Attributes:
-        b: Where new nodes go.
+        b: Adds new nodes.
         node: The ``NodeDef``.
         inputs: The forms of its data inputs.
-        outputs: Dtype and whole shape of each output that is used, as TensorFlow infers them.
+        outputs: What TensorFlow infers of each output that is read.
     """
 
-    b: Builder
-    node: Any
+    b: GraphBuilder
+    node: NodeMessage
     inputs: tuple[Value, ...]
-    outputs: tuple[tuple[DType, Dims | None], ...]
+    outputs: tuple[TensorInfo, ...]
 
-    def given(self, *inputs: Value) -> Call:
+    def with_inputs(self, *inputs: Value) -> OpCall:
         """Return the same node with other inputs."""
         return evolve(self, inputs=inputs)
 
@@ -52,117 +57,156 @@ class Call:
     def dtype(self) -> DType:
         return self.outputs[0][0]
 
-    def attr(self, name: str) -> Any:
+    def attr(self, name: str) -> AttrMessage:
         return self.node.attr[name]
 
-    def out_dims(self, place: int = 0) -> Dims:
+    def out_dims(self, output: int = 0) -> Dims:
         """Return the dimensions of a row of an output, as TensorFlow infers them."""
-        shape = self.outputs[place][1]
+        shape = self.outputs[output][1]
         if shape is None or None in shape[1:]:
-            shape = inferred(self.node, self.inputs, place)
+            shape = infer_shape(self.node, self.inputs, output)
         if not shape:
             raise NotRowWise("the rank of its result isn't known")
         return shape[1:]
 
-    def ints(self, place: int) -> list[int]:
-        """Return an input as integers that are known, a scalar as a list of one."""
-        value = self.inputs[place]
-        if isinstance(value, Const):
-            return [int(one) for one in np.atleast_1d(value.value).reshape(-1)]
-        if isinstance(value, Sizes) and all(isinstance(v, int) for v in value.values.reshape(-1)):
-            return list(value.values.reshape(-1))
-        raise NotRowWise("an axis or a size of it depends on the rows")
+    def ints(self, index: int) -> list[int]:
+        """Return an input as integers that are all known; a scalar as a list of one.
 
-    def const(self, place: int) -> Const:
-        value = self.inputs[place]
+        Raises:
+            NotRowWise: One depends on the rows.
+        """
+        value = self.inputs[index]
+        if isinstance(value, Const):
+            return [int(number) for number in np.atleast_1d(value.value).reshape(-1)]
+        if isinstance(value, ShapeVector):
+            entries = list(value.values.reshape(-1))
+            if all(isinstance(entry, int) for entry in entries):
+                return entries
+        raise NotRowWise("an axis or a size depends on the rows")
+
+    def const(self, index: int) -> Const:
+        """Return an input that must be constant.
+
+        Raises:
+            NotRowWise: It isn't.
+        """
+        value = self.inputs[index]
         if not isinstance(value, Const):
-            raise NotRowWise(f"its input {place} isn't constant")
+            raise NotRowWise(f"its input {index} isn't constant")
         return value
 
-    def rank(self, place: int = 0) -> int:
-        """Return the rank of an input with its batch."""
-        value = self.inputs[place]
-        return len(dims_of(value)) + (0 if isinstance(value, Const | Sizes) else 1)
+    def rank(self, index: int = 0) -> int:
+        """Return the rank of an input, batch axis included."""
+        value = self.inputs[index]
+        return len(dims_of(value)) + (0 if isinstance(value, Const | ShapeVector) else 1)
+
+    def has_input(self, form: type[Value]) -> bool:
+        return any(isinstance(value, form) for value in self.inputs)
 
 
-Rule = Callable[[Call], "Value | Sequence[Value]"]
+Rule = Callable[[OpCall], Value | Sequence[Value]]
+"""What an op does to forms: it returns that of its result, or those of all its outputs.
+
+A rule refuses by raising `NotRowWise` or `NotSplit` with the reason.
+"""
 
 
-def feature_axes(call: Call, place: int, rank: int) -> list[int]:
-    """Return axes that an input names, counted from the front; none may be the batch.
+def feature_axes(call: OpCall, index: int, rank: int) -> list[int]:
+    """Return the axes that an input names, counted from the front.
 
     Raises:
-        NotRowWise: One is.
+        NotRowWise: One is the batch.
     """
-    axes = sorted(axis % rank for axis in call.ints(place))
+    axes = sorted(axis % rank for axis in call.ints(index))
     if 0 in axes:
         raise NotRowWise("it runs over the batch")
     return axes
 
 
 def feature_axis(axis: int, rank: int) -> int:
-    """Return an axis counted from the front; it must not be the batch."""
+    """Return an axis counted from the front.
+
+    Raises:
+        NotRowWise: It is the batch.
+    """
     if axis % rank == 0:
         raise NotRowWise("it runs over the batch")
     return axis % rank
 
 
-def elementwise(call: Call) -> Value:
-    """Apply an op that treats every value apart: to each part, on its side where it has one."""
+def elementwise(call: OpCall) -> Value:
+    """``f([U | I])  ->  [f(U) | f(I)]``: an op that treats every value independently."""
     return apply_elementwise(call.b, call.node, call.inputs, call.dtype)
 
 
-def apply_elementwise(b: Builder, node: Any, values: Sequence[Value], dtype: DType) -> Value:
-    if any(isinstance(value, Sizes) for value in values):
-        raise NotRowWise("a number of rows meets their values")
-    if any(isinstance(value, Merged) for value in values):
-        return _on_merged(b, node, values, dtype)
+def apply_elementwise(
+    b: GraphBuilder, node: NodeMessage, values: Sequence[Value], dtype: DType
+) -> Value:
+    """Apply an elementwise op to each part of its inputs, on a side where a part is of one."""
+    if any(isinstance(value, ShapeVector) for value in values):
+        raise NotRowWise("it combines the number of rows with their values")
+    if any(isinstance(value, StackedRows) for value in values):
+        return _apply_to_stacked_rows(b, node, values, dtype)
     if any(isinstance(value, Concat) for value in values):
-        cut = aligned(b, values)
+        cut = align_parts(b, values)
         if cut is not None:
             axis, pieces = cut
             parts = [apply_elementwise(b, node, piece, dtype) for piece in pieces]
-            return concat(b, parts, axis)
-    operands = [operand(b, value) for value in values]
-    dims, side = broadcast_dims(operands), one_side(operands)
+            return concat_features(b, parts, axis)
+    # Not linear in general, so sums and products must be computed before it.
+    operands = [as_operand(b, value) for value in values]
+    side = common_side(operands)
     if side is not None:
-        name = b.copy(node, [one.tensor for one in operands])
+        dims = broadcast_dims(operands)
+        name = b.copy_node(node, [operand.tensor for operand in operands])
         return Side(side, f"{name}:0", dtype, dims)
-    return b.of_pairs(operands, dtype, lambda inputs: f"{b.copy(node, inputs)}:0")
+    return b.pair_elementwise(operands, dtype, lambda inputs: f"{b.copy_node(node, inputs)}:0")
 
 
-def _on_merged(b: Builder, node: Any, values: Sequence[Value], dtype: DType) -> Value:
-    first = next(value for value in values if isinstance(value, Merged))
-    inside = []
+def _apply_to_stacked_rows(
+    b: GraphBuilder, node: NodeMessage, values: Sequence[Value], dtype: DType
+) -> Value:
+    """Apply an elementwise op to stacked rows as to one row of [count, ...] per pair.
+
+    A constant broadcasts the same way in both layouts only if it has no axis for the rows.
+    """
+    stacked = next(value for value in values if isinstance(value, StackedRows))
+    inner_values = []
     for value in values:
-        if isinstance(value, Merged) and value.count == first.count:
-            inside.append(value.inner)
-        elif isinstance(value, Const) and len(value.shape) <= len(first.dims):
-            inside.append(value)
+        if isinstance(value, StackedRows) and value.count == stacked.count:
+            inner_values.append(value.inner)
+        elif isinstance(value, Const) and len(value.shape) <= len(stacked.dims):
+            inner_values.append(value)
         else:
-            raise NotRowWise("rows of a merged batch meet others")
-    inner = apply_elementwise(b, node, inside, dtype)
-    return Merged(inner, first.count, dtype, dims_of(inner)[1:])
+            raise NotRowWise("stacked rows are combined with rows that aren't")
+    inner = apply_elementwise(b, node, inner_values, dtype)
+    return StackedRows(inner, stacked.count, dtype, dims_of(inner)[1:])
 
 
-def applied(call: Call) -> Value:
-    """Apply an op that treats rows apart as it is: on its side, or to the rows of all pairs."""
-    return outputs_applied(call)[0]
+def apply_row_wise(call: OpCall) -> Value:
+    """Apply an op that treats each row independently: on a side, or to the rows of all pairs."""
+    return apply_row_wise_outputs(call)[0]
 
 
-def outputs_applied(call: Call) -> list[Value]:
-    """Apply such an op and return all its outputs."""
+def apply_row_wise_outputs(call: OpCall) -> list[Value]:
+    """Apply an op that treats each row independently, and return all its outputs."""
     operands: list[Operand] = []
     for value in call.inputs:
-        if isinstance(value, Sizes):
-            raise NotRowWise("the number of rows goes into it")
-        operands.append(value if isinstance(value, Const | Side) else flat(call.b, value))
-    side = one_side(operands)
+        if isinstance(value, ShapeVector):
+            raise NotRowWise("it takes the number of rows as an input")
+        if not isinstance(value, Const | Side):
+            value = materialize_pairs(call.b, value)
+        operands.append(value)
+    side = common_side(operands)
     if side is None:
-        operands = [one if isinstance(one, Const) else flat(call.b, one) for one in operands]
-    name = call.b.copy(call.node, [one.tensor for one in operands])
-    found: list[Value] = []
-    for place, (dtype, _) in enumerate(call.outputs):
-        dims, tensor = call.out_dims(place), f"{name}:{place}"
-        found.append(Pair(tensor, dtype, dims) if side is None else Side(side, tensor, dtype, dims))
-    return found
+        operands = [
+            operand if isinstance(operand, Const) else materialize_pairs(call.b, operand)
+            for operand in operands
+        ]
+    name = call.b.copy_node(call.node, [operand.tensor for operand in operands])
+    results: list[Value] = []
+    for index, (dtype, _) in enumerate(call.outputs):
+        dims, tensor = call.out_dims(index), f"{name}:{index}"
+        row = Pair(tensor, dtype, dims) if side is None else Side(side, tensor, dtype, dims)
+        results.append(row)
+    return results

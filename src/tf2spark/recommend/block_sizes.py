@@ -13,7 +13,7 @@ from tf2spark.dtypes import Shape, from_code
 from tf2spark.graph_split.forms import Dims
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.recommend.pair_model import CatalogModel
-from tf2spark.saved_model.reachable_nodes import node_name, tensor_name
+from tf2spark.saved_model.upstream import node_name, tensor_name
 from tf2spark.tensorflow_c.graph import graph_tensor_info
 
 # Of the largest tensor of a block of pairs: it is read again right after it was written, from the

@@ -16,7 +16,7 @@ from tf2spark.binding.feeds import Output
 from tf2spark.binding.request import FetchedOutput, Request
 from tf2spark.dtypes import FLOAT32, DType
 from tf2spark.errors import RowError
-from tf2spark.graph_split.control_edges import without_controls
+from tf2spark.graph_split.control_edges import remove_control_edges
 from tf2spark.graph_split.forms import NotRowWise, NotSplit
 from tf2spark.graph_split.graph_builder import ITEMS, USERS
 from tf2spark.graph_split.splitter import SplitGraph, score_dtype
@@ -132,7 +132,7 @@ def _split(job: _Job) -> Prepared:
     meta_graph = type(model.meta_graph)()
     meta_graph.CopyFrom(model.meta_graph)
     score = model.score.tensors[0]
-    without_controls(meta_graph.graph_def, score, filter(None, [init_op(meta_graph)]))
+    remove_control_edges(meta_graph.graph_def, score, filter(None, [init_op(meta_graph)]))
     specified = with_constants(meta_graph.graph_def, model.specified(job.inputs))
     parts = [sized(one, job.tables.schemas, job.samples) for one in specified]
     tree = new_tree(model.folder, job.parent)

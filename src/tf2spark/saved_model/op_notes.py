@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from tf2spark.saved_model.op_allow_list import reason_refused
 from tf2spark.saved_model.protos import MetaGraph
-from tf2spark.saved_model.reachable_nodes import node_name, user_run, walk
+from tf2spark.saved_model.reachable_nodes import user_run, walk
+from tf2spark.saved_model.upstream import node_name
 
 _REASONS = tuple(
     (re.compile(pattern), reason)

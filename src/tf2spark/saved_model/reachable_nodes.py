@@ -23,6 +23,7 @@ from tf2spark.saved_model.protos import (
     MetaGraph,
     NodeMessage,
 )
+from tf2spark.saved_model.upstream import node_name, tensor_name
 
 Origin = Literal["", "asset", "checkpoint"]
 """What the loader feeds to a tensor: the path of an asset, of the checkpoint, or neither ("")."""
@@ -130,16 +131,6 @@ def user_run(meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
         (name, output_keys.get(tensor_name(name), f'tensor "{name}"')) for name in fetches
     )
     return Run(labeled, dict.fromkeys(map(tensor_name, feeds), ""))
-
-
-def tensor_name(name: str) -> str:
-    """Return ``node:0`` for ``node``, and any other tensor name unchanged."""
-    return name if ":" in name else name + ":0"
-
-
-def node_name(name: str) -> str:
-    """Return the node in an input's name: ``^node``, ``node``, ``node:1`` or ``node:out:1``."""
-    return name.lstrip("^").partition(":")[0]
 
 
 def walk(meta_graph: MetaGraph, runs: Iterable[Run]) -> Iterator[tuple[NodeMessage, NodeContext]]:

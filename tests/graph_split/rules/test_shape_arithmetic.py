@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from cases.graphs import both, item, numbers, scored, user
 from tf2spark.dtypes import INT32
-from tf2spark.graph_split.forms import AtLeast, Batch, NotRowWise, Sizes
-from tf2spark.graph_split.rules.shape_arithmetic import OPS, computed, is_static
+from tf2spark.graph_split.forms import BatchSize, LowerBound, NotRowWise, ShapeVector
+from tf2spark.graph_split.rules.shape_arithmetic import SHAPE_OPS, apply_shape_op, is_static
 
 raw = tf.raw_ops
 # Of a user's x [batch, 2, 6] and an item's y [batch, 3]: what a reshape of x is given.
@@ -53,7 +53,7 @@ WAYS: dict[str, Callable[[Any, Any], Any]] = {
 
 def test_every_op_of_shape_arithmetic_has_a_case_here() -> None:
     """An op that nobody tested can't be in the table."""
-    assert sorted(OPS) == sorted(WAYS)
+    assert sorted(SHAPE_OPS) == sorted(WAYS)
 
 
 @pytest.mark.parametrize("op", WAYS)
@@ -73,10 +73,10 @@ def test_a_computed_shape_reshapes_rows(op: str) -> None:
     assert len(np.unique(found.want)) > 1
 
 
-def sizes(*values: Any) -> Sizes:
+def sizes(*values: Any) -> ShapeVector:
     made = np.empty(len(values), object)
     made[:] = values
-    return Sizes(made, INT32, frozenset(("user",)))
+    return ShapeVector(made, INT32, frozenset(("user",)))
 
 
 def node(**attributes: Any) -> Any:
@@ -87,26 +87,26 @@ def node(**attributes: Any) -> Any:
 @pytest.mark.parametrize(
     ("op", "one", "other", "expected"),
     [
-        ("Mul", Batch(2), 3, Batch(6)),
-        ("Mul", 3, Batch(2), Batch(6)),
+        ("Mul", BatchSize(2), 3, BatchSize(6)),
+        ("Mul", 3, BatchSize(2), BatchSize(6)),
         ("Mul", None, 3, None),
-        ("FloorDiv", Batch(6), 3, Batch(2)),
-        ("FloorDiv", Batch(6), 4, None),
-        ("AddV2", Batch(), 1, None),
-        ("Sub", Batch(), Batch(), None),
-        ("Maximum", None, 10, AtLeast(10)),
-        ("Maximum", Batch(), 10, None),
-        ("Maximum", AtLeast(3), 10, AtLeast(10)),
-        ("Minimum", AtLeast(10), 10, 10),
-        ("Minimum", AtLeast(3), 10, None),
-        ("Minimum", Batch(), 10, None),
+        ("FloorDiv", BatchSize(6), 3, BatchSize(2)),
+        ("FloorDiv", BatchSize(6), 4, None),
+        ("AddV2", BatchSize(), 1, None),
+        ("Sub", BatchSize(), BatchSize(), None),
+        ("Maximum", None, 10, LowerBound(10)),
+        ("Maximum", BatchSize(), 10, None),
+        ("Maximum", LowerBound(3), 10, LowerBound(10)),
+        ("Minimum", LowerBound(10), 10, 10),
+        ("Minimum", LowerBound(3), 10, None),
+        ("Minimum", BatchSize(), 10, None),
         ("Greater", 3, 2, 1),
-        ("Greater", Batch(), 2, None),
+        ("Greater", BatchSize(), 2, None),
     ],
 )
 def test_the_batch_in_arithmetic(op: str, one: Any, other: Any, expected: Any) -> None:
     """Multiples of the batch stay known, anything else of it is nothing that is known."""
-    found = computed(node(op=op), [sizes(one), sizes(other)], INT32)
+    found = apply_shape_op(node(op=op), [sizes(one), sizes(other)], INT32)
     assert found.values.tolist() == [expected]
     assert is_static(found) is isinstance(expected, int)
 
@@ -114,15 +114,17 @@ def test_the_batch_in_arithmetic(op: str, one: Any, other: Any, expected: Any) -
 def test_the_batch_by_itself_is_refused() -> None:
     """What grows with the square of the rows can't treat them apart."""
     with pytest.raises(NotRowWise, match="multiplied by itself"):
-        computed(node(op="Mul"), [sizes(Batch()), sizes(Batch())], INT32)
+        apply_shape_op(node(op="Mul"), [sizes(BatchSize()), sizes(BatchSize())], INT32)
 
 
 @pytest.mark.parametrize("op", ["GatherV2", "Reshape", "Slice"])
 def test_a_place_that_depends_on_the_batch_is_refused(op: str) -> None:
     """Which number is meant would depend on how many rows there are."""
-    rest = [sizes(Batch())] * (len("Slice") - 3 if op == "Slice" else 1)
-    with pytest.raises(NotRowWise, match="by the number of rows"):
-        computed(node(op=op), [sizes(Batch(), 2), *rest, *[sizes(0)] * (op == "GatherV2")], INT32)
+    rest = [sizes(BatchSize())] * (len("Slice") - 3 if op == "Slice" else 1)
+    with pytest.raises(NotRowWise, match="depends on the number of rows"):
+        apply_shape_op(
+            node(op=op), [sizes(BatchSize(), 2), *rest, *[sizes(0)] * (op == "GatherV2")], INT32
+        )
 
 
 def test_a_fraction_of_the_batch_is_unknown() -> None:

@@ -1,1 +1,1 @@
-"""What rules do to forms."""
+"""Operations on forms that keep what depends on users apart from what depends on items."""

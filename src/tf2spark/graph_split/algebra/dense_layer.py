@@ -1,7 +1,8 @@
-"""Rows times a constant matrix, as `Dense` layers have it: the layer that is worth most to split.
+"""Rows times a constant matrix, as in `Dense` layers: what is worth most to split.
 
-The matrix of rows that are put side by side is cut by its own rows, so that a user's and an item's
-part of the layer are computed once a user and once an item, and only added for the pairs.
+``[U | I] @ W  ->  U @ W_u + I @ W_i``: the matrix is cut by rows, so a user's and an item's half
+of the layer are computed once per user and once per item, and pairs only add them. The product is
+linear, so terms are multiplied one by one as well; a nonlinear activation ends it.
 """
 
 from __future__ import annotations
@@ -12,147 +13,172 @@ import numpy as np
 from attrs import evolve
 
 from tf2spark.graph_split.algebra.inner_product import contract
-from tf2spark.graph_split.algebra.layout import concat, concat_dims, widened
-from tf2spark.graph_split.algebra.sums_and_products import is_narrow, terms_of, total
+from tf2spark.graph_split.algebra.layout import broadcast_terms
+from tf2spark.graph_split.algebra.parts import concat_dims, concat_features
+from tf2spark.graph_split.algebra.sums_and_products import is_number_per_row, sum_terms, terms_of
 from tf2spark.graph_split.forms import (
+    SIDES,
     Array,
     Concat,
     Const,
     Dims,
-    Merged,
     NotRowWise,
     NotSplit,
     Pair,
     Product,
     Side,
+    StackedRows,
     Sum,
     Value,
     dims_of,
-    known,
+    require_known,
 )
-from tf2spark.graph_split.graph_builder import Builder, renewed
-from tf2spark.graph_split.materialize import flat
+from tf2spark.graph_split.graph_builder import GraphBuilder, with_tensor
+from tf2spark.graph_split.materialize import materialize_pairs
 
-Weighted = tuple[Value, Const]
+_WeightedPart = tuple[Value, Const]
 
 
-def matmul(b: Builder, value: Value, weight: Const) -> Value:
-    """Multiply rows [..., n] by a constant [n, m] from the right."""
+def multiply_by_matrix(b: GraphBuilder, value: Value, weight: Const) -> Value:
+    """``(U + I) @ W  ->  U @ W + I @ W``, ``[U | I] @ W  ->  U @ W_u + I @ W_i``.
+
+    Args:
+        b: Adds the products.
+        value: Rows of [..., n].
+        weight: A constant [n, m].
+    """
     match value:
-        case Merged():
-            inner = matmul(b, value.inner, weight)
+        case StackedRows():
+            inner = multiply_by_matrix(b, value.inner, weight)
             return evolve(value, inner=inner, dims=dims_of(inner)[1:])
         case Side() | Pair():
-            return _on_rows(b, value, weight)
+            return _add_matmul(b, value, weight)
         case Concat() if value.axis == len(value.dims):
-            cut = _cut(b, value, weight)
-            plain = [(part, rows) for part, rows in cut if not isinstance(part, Concat)]
-            nested = [matmul(b, part, rows) for part, rows in cut if isinstance(part, Concat)]
-            dims = _dims(value, weight)
-            return total(b, [*nested, *([_weighted(b, plain, dims)] if plain else [])], dims)
+            return _multiply_parts(b, value, weight)
         case Concat():
-            parts = [matmul(b, part, weight) for part in value.parts]
-            return concat(b, parts, value.axis)
+            # Along another axis each part has rows of full width, for the whole matrix.
+            parts = [multiply_by_matrix(b, part, weight) for part in value.parts]
+            return concat_features(b, parts, value.axis)
         case Sum() | Product():
-            return _weighted(b, [(value, weight)], _dims(value, weight))
+            return _weighted_sum(b, [(value, weight)], _product_dims(value, weight))
         case _:
-            raise NotRowWise("a constant stands where rows are multiplied by a matrix")
+            raise NotRowWise("a constant is multiplied as if it had rows")
 
 
-def _dims(value: Value, weight: Const) -> Dims:
+def _product_dims(value: Value, weight: Const) -> Dims:
     return (*dims_of(value)[:-1], weight.shape[1])
 
 
-def _cut(b: Builder, value: Concat, weight: Const) -> list[Weighted]:
-    """Give each part its rows of the matrix; parts of one side, wherever they stand, as one."""
-    matrix, first = weight.value, 0
-    found: list[tuple[Value, Array]] = []
+def _multiply_parts(b: GraphBuilder, value: Concat, weight: Const) -> Value:
+    cut = _cut_weight(b, value, weight)
+    plain = [(part, rows) for part, rows in cut if not isinstance(part, Concat)]
+    terms = [multiply_by_matrix(b, part, rows) for part, rows in cut if isinstance(part, Concat)]
+    dims = _product_dims(value, weight)
+    if plain:
+        terms.append(_weighted_sum(b, plain, dims))
+    return sum_terms(b, terms, dims)
+
+
+def _cut_weight(b: GraphBuilder, value: Concat, weight: Const) -> list[_WeightedPart]:
+    """Give each part its rows of the matrix; parts of one side, wherever they stand, as one.
+
+    The order of the parts may change here, as long as the rows of the matrix change with it.
+    """
+    matrix, start = weight.value, 0
+    parts: list[tuple[Value, Array]] = []
     for part in value.parts:
-        size = known((dims_of(part)[-1],), "a part of a layer's input")[0]
-        found.append((part, matrix[first : first + size]))
-        first += size
-    cut: list[Weighted] = []
-    for side in ("user", "item"):
-        ours = [(part, rows) for part, rows in found if getattr(part, "side", "") == side]
-        if ours:
-            together = concat(b, [part for part, _ in ours], value.axis)
-            rows = np.concatenate([rows for _, rows in ours])
-            cut.append((together, b.constant(rows, weight.dtype)))
-    rest = [(part, rows) for part, rows in found if not isinstance(part, Side)]
+        size = require_known((dims_of(part)[-1],), "a part of a layer's input")[0]
+        parts.append((part, matrix[start : start + size]))
+        start += size
+    cut: list[_WeightedPart] = []
+    for side in SIDES:
+        of_side = [(part, rows) for part, rows in parts
+                   if isinstance(part, Side) and part.side == side]  # fmt: skip
+        if of_side:
+            joined = concat_features(b, [part for part, _ in of_side], value.axis)
+            rows = np.concatenate([rows for _, rows in of_side])
+            cut.append((joined, b.constant(rows, weight.dtype)))
+    rest = [(part, rows) for part, rows in parts if not isinstance(part, Side)]
     return cut + [(part, b.constant(rows, weight.dtype)) for part, rows in rest]
 
 
-def _weighted(b: Builder, parts: Sequence[Weighted], dims: Dims) -> Value:
-    """Return the sum of parts, each multiplied by its weight."""
+def _weighted_sum(b: GraphBuilder, parts: Sequence[_WeightedPart], dims: Dims) -> Value:
+    """Return the sum of parts, each multiplied by its weight.
+
+    Terms that only pairs have are collected, so that they cost one matrix product together.
+    """
     terms: list[Value] = []
-    rest: list[Weighted] = []
+    for_pairs: list[_WeightedPart] = []
     for part, weight in parts:
         left_over: list[Value] = []
-        wide = widened(b, part) if isinstance(part, Sum) else (part,)
-        for term in wide:
-            done = _without_pairs(b, term, weight)
-            if done is None:
+        # The matrix mixes all columns, so a term must be as wide as its rows first.
+        for term in broadcast_terms(b, part) if isinstance(part, Sum) else (part,):
+            product = _multiply_without_pairs(b, term, weight)
+            if product is None:
                 left_over.append(term)
             else:
-                terms += terms_of(done)
+                terms += terms_of(product)
         if left_over:
-            rest.append((flat(b, total(b, left_over, dims_of(left_over[0]))), weight))
-    if rest:
-        terms.append(_together(b, rest))
-    return total(b, terms, dims)
+            total = sum_terms(b, left_over, dims_of(left_over[0]))
+            for_pairs.append((materialize_pairs(b, total), weight))
+    if for_pairs:
+        terms.append(_multiply_pairs(b, for_pairs))
+    return sum_terms(b, terms, dims)
 
 
-def _without_pairs(b: Builder, term: Value, weight: Const) -> Value | None:
-    """Return a term times a weight where no pair needs a matrix product; else None."""
+def _multiply_without_pairs(b: GraphBuilder, term: Value, weight: Const) -> Value | None:
+    """Return a term times a matrix; None where that takes a matrix product for every pair."""
     match term:
         case Const():
-            return b.folded("MatMul", term, weight)
+            return b.fold("MatMul", term, weight)
         case Side():
-            return _on_rows(b, term, weight)
+            return _add_matmul(b, term, weight)
         case Product():
-            return _of_product(b, term, weight)
+            return _multiply_product(b, term, weight)
         case _:
             return None
 
 
-def _of_product(b: Builder, term: Product, weight: Const) -> Value | None:
+def _multiply_product(b: GraphBuilder, term: Product, weight: Const) -> Value | None:
+    """``(s * U) @ W  ->  s * (U @ W)`` for a number per row; ``(U * I) @ w  ->  <U * w, I>``."""
     for vector, scale in ((term.left, term.right), (term.right, term.left)):
-        # A number a pair times a side's vector: the vector is multiplied by the matrix.
-        is_scale = is_narrow(scale, term.dims) or term.dims[-1] == 1
+        is_scale = is_number_per_row(scale, term.dims) or term.dims[-1] == 1
         if is_scale and isinstance(scale, Side | Pair) and isinstance(vector, Side | Const):
-            inner = _without_pairs(b, vector, weight)
-            assert inner is not None
-            return Product(inner, scale, term.dtype, _dims(term, weight))
+            product = _multiply_without_pairs(b, vector, weight)
+            assert product is not None
+            return Product(product, scale, term.dtype, _product_dims(term, weight))
     left, right = term.left, term.right
+    # With more columns there would be as many inner products per pair.
     if weight.shape[1] == 1 and isinstance(left, Side) and isinstance(right, Side):
-        # One column: a weighted inner product.
         column = b.constant(weight.value.reshape(-1), weight.dtype)
-        weighted = b.elementwise("Mul", [left, column], left.dtype)
+        weighted = b.write_elementwise("Mul", [left, column], left.dtype)
+        assert isinstance(weighted, Side)
         return contract(b, weighted, right, [len(term.dims)], keep=True)
     return None
 
 
-def _together(b: Builder, rest: Sequence[Weighted]) -> Value:
-    """Multiply values of pairs side by side with their weights below each other."""
-    values = [flat(b, value) for value, _ in rest]
-    if len(rest) == 1:
-        return _on_rows(b, values[0], rest[0][1])
+def _multiply_pairs(b: GraphBuilder, parts: Sequence[_WeightedPart]) -> Value:
+    """``P @ W + Q @ V  ->  [P | Q] @ [W; V]``."""
+    values = [materialize_pairs(b, value) for value, _ in parts]
+    if len(parts) == 1:
+        return _add_matmul(b, values[0], parts[0][1])
     axis, dtype = len(values[0].dims), values[0].dtype
     joined = Concat(axis, tuple(values), dtype, concat_dims(values, axis))
-    matrix = np.concatenate([weight.value for _, weight in rest])
-    return _on_rows(b, flat(b, joined), b.constant(matrix, rest[0][1].dtype))
+    matrix = np.concatenate([weight.value for _, weight in parts])
+    return _add_matmul(b, materialize_pairs(b, joined), b.constant(matrix, parts[0][1].dtype))
 
 
-def _on_rows(b: Builder, value: Side | Pair, weight: Const) -> Value:
-    inner, outer = known(weight.shape, "a weight")
+def _add_matmul(b: GraphBuilder, value: Side | Pair, weight: Const) -> Side | Pair:
+    inner, outer = require_known(weight.shape, "a weight")
     if value.dims[-1] not in (inner, None):
         raise NotSplit(f"rows of {value.dims[-1]} values meet a weight of {inner} rows")
     lead, tensor = value.dims[:-1], value.tensor
+    # MatMul takes matrices only: vectors of a row become rows, and rows again afterwards.
     if lead:
-        tensor = b.reshaped(tensor, b.ints(-1, inner), value.dtype)
+        tensor = b.reshape_tensor(tensor, b.int_vector(-1, inner), value.dtype)
     inputs = [tensor, weight.tensor]
     tensor = b.node("MatMul", inputs, T=value.dtype, transpose_a=False, transpose_b=False)
     if lead:
-        shape = b.ints(-1, *known((*lead, outer), "a row of vectors"))
-        tensor = b.reshaped(tensor, shape, value.dtype)
-    return renewed(value, tensor, (*lead, outer))
+        shape = b.int_vector(-1, *require_known((*lead, outer), "a row of vectors"))
+        tensor = b.reshape_tensor(tensor, shape, value.dtype)
+    return with_tensor(value, tensor, (*lead, outer))

@@ -1,94 +1,99 @@
-"""Inner products of users and items: a matrix product instead of a value a pair and a sum."""
+"""Inner products of users and items: one matrix product instead of a value per pair and a sum."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from tf2spark.dtypes import INT32
-from tf2spark.graph_split.forms import Dims, Pair, Side, broadcast_dims, known
-from tf2spark.graph_split.graph_builder import Builder, renewed
+from tf2spark.graph_split.forms import Dims, Pair, Side, broadcast_dims, require_known
+from tf2spark.graph_split.graph_builder import GraphBuilder, with_tensor
 
+# One letter per feature axis, in an equation where "u" and "i" are the users and the items.
 _LETTERS = "abcdefghjklmnopqrst"
 
 
 def contract(
-    b: Builder, one: Side | Pair, other: Side | Pair, axes: Sequence[int], *, keep: bool
+    b: GraphBuilder, left: Side | Pair, right: Side | Pair, axes: Sequence[int], *, keep: bool
 ) -> Side | Pair:
-    """Return the sum over feature axes of a product of a user's and an item's value.
+    """``sum_k(U[k] * I[k])  ->  U @ I^T``.
 
-    Either may be of the pairs: a weight a pair over a user's history, say. They broadcast against
-    each other as in the product.
+    Args:
+        b: Adds the product.
+        left: A value of one side, or of the pairs: the weights of an attention over a user's
+            history, say.
+        right: A value of the other side, or of the pairs; not both are of the pairs. The two
+            broadcast against each other.
+        axes: The feature axes that are summed over, counted from 1.
+        keep: Whether these axes stay, with size 1.
     """
-    dims = known(broadcast_dims([one, other]), "a product")
-    one, other = _summed_alone(b, one, other, axes), _summed_alone(b, other, one, axes)
-    summed = [axis for axis in axes if one.dims[axis - 1] == other.dims[axis - 1] != 1]
-    left, left_labels = _labelled(b, one, dims)
-    right, right_labels = _labelled(b, other, dims)
-    gone = {_LETTERS[axis - 1] for axis in summed}
-    kept = [
-        _LETTERS[place]
-        for place in range(len(dims))
-        if _LETTERS[place] in left_labels + right_labels and _LETTERS[place] not in gone
-    ]
-    out = tuple(
-        1 if place + 1 in axes else size
-        for place, size in enumerate(dims)
-        if keep or place + 1 not in axes
+    dims = require_known(broadcast_dims([left, right]), "a product")
+    left, right = _sum_alone(b, left, right, axes), _sum_alone(b, right, left, axes)
+    result_dims = tuple(
+        1 if axis in axes else size
+        for axis, size in enumerate(dims, start=1)
+        if keep or axis not in axes
     )
-    if not gone and not kept:
-        return _reduced(b.elementwise("Mul", [left, right], one.dtype), b, out)
-    if not kept and isinstance(one, Side) and isinstance(other, Side):
-        return _matrix_product(b, left, right, out)
-    equation = f"{_batch(one)}{left_labels},{_batch(other)}{right_labels}->ui{''.join(kept)}"
-    inputs = [_laid_out(b, left), _laid_out(b, right)]
-    tensor = b.node("Einsum", inputs, equation=equation, N=2, T=one.dtype)
-    return b.flattened(tensor, one.dtype, out)
+    summed = {
+        _LETTERS[axis - 1] for axis in axes if left.dims[axis - 1] == right.dims[axis - 1] != 1
+    }
+    left_vector, left_labels = _without_ones(b, left)
+    right_vector, right_labels = _without_ones(b, right)
+    kept = [letter for letter in _LETTERS[: len(dims)]
+            if letter in left_labels + right_labels and letter not in summed]  # fmt: skip
+    if not summed and not kept:
+        # Nothing is left to sum: numbers per row, multiplied.
+        product = b.write_elementwise("Mul", [left_vector, right_vector], left.dtype)
+        return b.reshape_operand(product, result_dims)
+    if not kept and isinstance(left_vector, Side) and isinstance(right_vector, Side):
+        return _matrix_product(b, left_vector, right_vector, result_dims)
+    labels = f"{_batch_labels(left)}{left_labels},{_batch_labels(right)}{right_labels}"
+    inputs = [_einsum_input(b, left_vector), _einsum_input(b, right_vector)]
+    tensor = b.node("Einsum", inputs, equation=f"{labels}->ui{''.join(kept)}", N=2, T=left.dtype)
+    return b.flatten_grid(tensor, left.dtype, result_dims)
 
 
-def _reduced(value: Side | Pair, b: Builder, dims: Dims) -> Side | Pair:
-    return b.reshape(value, dims)
-
-
-def _summed_alone(
-    b: Builder, value: Side | Pair, other: Side | Pair, axes: Sequence[int]
+def _sum_alone(
+    b: GraphBuilder, value: Side | Pair, other: Side | Pair, axes: Sequence[int]
 ) -> Side | Pair:
-    """Sum over the axes along which the other doesn't change, before they meet."""
+    """``sum_k(U[k] * i)  ->  sum_k(U[k]) * i``: sum over axes along which the other is constant."""
     alone = [axis for axis in axes if value.dims[axis - 1] != 1 and other.dims[axis - 1] == 1]
     if not alone:
         return value
-    tensor = b.node(
-        "Sum", [value.tensor, b.ints(*alone)], T=value.dtype, Tidx=INT32, keep_dims=True
-    )
-    dims = tuple(1 if axis + 1 in alone else size for axis, size in enumerate(value.dims))
-    return renewed(value, tensor, dims)
+    inputs = [value.tensor, b.int_vector(*alone)]
+    tensor = b.node("Sum", inputs, T=value.dtype, Tidx=INT32, keep_dims=True)
+    dims = tuple(1 if axis in alone else size for axis, size in enumerate(value.dims, start=1))
+    return with_tensor(value, tensor, dims)
 
 
-def _labelled(b: Builder, value: Side | Pair, dims: Sequence[int]) -> tuple[Side | Pair, str]:
-    """Leave out the axes of size 1; return a letter for each that is left."""
-    places = [place for place, size in enumerate(value.dims) if size != 1]
-    squeezed = b.reshape(value, tuple(value.dims[place] for place in places))
-    return squeezed, "".join(_LETTERS[place] for place in places)
+def _without_ones(b: GraphBuilder, value: Side | Pair) -> tuple[Side | Pair, str]:
+    """Remove the axes of size 1, along which a value broadcasts; return the others' letters.
+
+    In an equation, a letter must have one size everywhere, so a broadcast axis has none.
+    """
+    axes = [axis for axis, size in enumerate(value.dims) if size != 1]
+    squeezed = b.reshape_operand(value, tuple(value.dims[axis] for axis in axes))
+    return squeezed, "".join(_LETTERS[axis] for axis in axes)
 
 
-def _batch(value: Side | Pair) -> str:
+def _batch_labels(value: Side | Pair) -> str:
     return "ui" if isinstance(value, Pair) else value.side[0]
 
 
-def _laid_out(b: Builder, value: Side | Pair) -> str:
-    """Return a side's tensor in the pair graph, or pairs as [users, items, ...]."""
-    return b.cross(value) if isinstance(value, Side) else b.spread(value)
+def _einsum_input(b: GraphBuilder, value: Side | Pair) -> str:
+    """Return a side's tensor as it reaches the pair graph, or pairs as a grid."""
+    return b.pair_placeholder(value) if isinstance(value, Side) else b.grid_operand(value)
 
 
-def _matrix_product(b: Builder, left: Side | Pair, right: Side | Pair, out: Dims) -> Pair:
-    assert isinstance(left, Side)
-    assert isinstance(right, Side)
+def _matrix_product(b: GraphBuilder, left: Side, right: Side, dims: Dims) -> Pair:
+    """``[users, n] @ [items, n]^T``: all axes of both are summed over, as one."""
     if left.side == "item":
         left, right = right, left
-    # Several axes are summed over as one.
-    size = 1
-    for one in known(left.dims, "a vector"):
-        size *= one
-    vectors = [b.reshape(one, (size,)) for one in (left, right)]
-    tensors = [b.cross(one) for one in vectors if isinstance(one, Side)]
+    size = prod(require_known(left.dims, "a vector"))
+    tensors = []
+    for value in (left, right):
+        vector = b.reshape_operand(value, (size,))
+        assert isinstance(vector, Side)
+        tensors.append(b.pair_placeholder(vector))
     tensor = b.node("MatMul", tensors, T=left.dtype, transpose_a=False, transpose_b=True)
-    return b.flattened(tensor, left.dtype, out)
+    return b.flatten_grid(tensor, left.dtype, dims)

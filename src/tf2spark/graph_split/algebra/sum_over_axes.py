@@ -1,4 +1,8 @@
-"""Sums over feature axes: of parts side by side, of terms, and of products (inner products)."""
+"""Sums over feature axes: of parts side by side, of terms, and of products.
+
+The sum of a product of a user's and an item's vector is an inner product, so that pairs need one
+matrix product and no vector per pair.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from math import prod
 
 from tf2spark.dtypes import INT32
 from tf2spark.graph_split.algebra.inner_product import contract
-from tf2spark.graph_split.algebra.layout import concat
-from tf2spark.graph_split.algebra.sums_and_products import multiply, terms_of, total
+from tf2spark.graph_split.algebra.parts import concat_features
+from tf2spark.graph_split.algebra.sums_and_products import multiply_values, sum_terms, terms_of
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
@@ -19,99 +23,131 @@ from tf2spark.graph_split.forms import (
     Sum,
     Value,
     broadcast_dims,
+    common_side,
     dims_of,
-    known,
+    require_known,
 )
-from tf2spark.graph_split.graph_builder import Builder, one_side, renewed
-from tf2spark.graph_split.materialize import flat
+from tf2spark.graph_split.graph_builder import GraphBuilder, with_tensor
+from tf2spark.graph_split.materialize import materialize_pairs
 
+# Multiplying sums out gives a product for every two terms: beyond these, more than it saves.
 _MOST_PRODUCTS = 9
 
 
-def reduce_sum(b: Builder, value: Value, axes: Sequence[int], *, keep: bool) -> Value:
-    """Sum over feature axes (1 or more)."""
+def reduce_sum(b: GraphBuilder, value: Value, axes: Sequence[int], *, keep: bool) -> Value:
+    """``sum(U + I)  ->  sum(U) + sum(I)``, ``sum([U | I])  ->  sum(U) + sum(I)``.
+
+    Args:
+        b: Adds the sums.
+        value: A value with rows.
+        axes: Feature axes, counted from 1.
+        keep: Whether the axes stay, with size 1.
+    """
     dims = reduced_dims(dims_of(value), axes, keep)
     match value:
         case Concat() if value.axis in axes:
-            parts = [reduce_sum(b, part, axes, keep=keep) for part in value.parts]
-            return total(b, [term for part in parts for term in terms_of(part)], dims)
+            sums = [reduce_sum(b, part, axes, keep=keep) for part in value.parts]
+            return _add_sums(b, sums, dims)
         case Concat():
-            gone = 0 if keep else sum(axis < value.axis for axis in axes)
+            # Summing over axes before the concatenation moves its axis to the front.
+            removed = 0 if keep else sum(axis < value.axis for axis in axes)
             parts = [reduce_sum(b, part, axes, keep=keep) for part in value.parts]
-            return concat(b, parts, value.axis - gone)
+            return concat_features(b, parts, value.axis - removed)
         case Sum():
-            sums = [_of_term(b, term, value.dims, axes, keep=keep) for term in value.terms]
-            return total(b, [term for one in sums for term in terms_of(one)], dims)
+            sums = [_sum_term(b, term, value.dims, axes, keep=keep) for term in value.terms]
+            return _add_sums(b, sums, dims)
         case Product():
-            return _of_product(b, value, axes, keep=keep)
+            return _sum_product(b, value, axes, keep=keep)
         case Side() | Pair():
-            return _summed(b, value, axes, keep=keep)
+            return _add_sum_node(b, value, axes, keep=keep)
         case _:
-            return _summed(b, flat(b, value), axes, keep=keep)
+            return _add_sum_node(b, materialize_pairs(b, value), axes, keep=keep)
+
+
+def _add_sums(b: GraphBuilder, sums: Sequence[Value], dims: Dims) -> Value:
+    return sum_terms(b, [term for value in sums for term in terms_of(value)], dims)
 
 
 def reduced_dims(dims: Dims, axes: Sequence[int], keep: bool) -> Dims:
-    """Return the dimensions of a row after these axes were reduced."""
+    """Return the dimensions of a row after a reduction over these axes."""
     if keep:
         return tuple(1 if axis in axes else size for axis, size in enumerate(dims, start=1))
     return tuple(size for axis, size in enumerate(dims, start=1) if axis not in axes)
 
 
-def _summed(b: Builder, value: Side | Pair, axes: Sequence[int], *, keep: bool) -> Value:
-    inputs = [value.tensor, b.ints(*axes)]
+def _add_sum_node(
+    b: GraphBuilder, value: Side | Pair, axes: Sequence[int], *, keep: bool
+) -> Side | Pair:
+    inputs = [value.tensor, b.int_vector(*axes)]
     tensor = b.node("Sum", inputs, T=value.dtype, Tidx=INT32, keep_dims=keep)
-    return renewed(value, tensor, reduced_dims(value.dims, axes, keep))
+    return with_tensor(value, tensor, reduced_dims(value.dims, axes, keep))
 
 
-def _of_term(b: Builder, term: Value, dims: Dims, axes: Sequence[int], *, keep: bool) -> Value:
-    """Sum a term that may be narrower than the sum it stands in: it counts so many times."""
+def _sum_term(
+    b: GraphBuilder, term: Value, dims: Dims, axes: Sequence[int], *, keep: bool
+) -> Value:
+    """Sum a term over axes of the sum that it stands in, whose dimensions are `dims`."""
     if isinstance(term, Const):
-        wide = b.broadcast_constant(term, known(dims, "a sum"))
-        places = tuple(axis - 1 for axis in axes)
-        return b.constant(wide.value.sum(axis=places, keepdims=keep), term.dtype)
-    return _times(b, reduce_sum(b, term, axes, keep=keep), dims_of(term), dims, axes)
+        wide = b.broadcast_constant(term, require_known(dims, "a sum"))
+        total = wide.value.sum(axis=tuple(axis - 1 for axis in axes), keepdims=keep)
+        return b.constant(total, term.dtype)
+    return _count_broadcasts(b, reduce_sum(b, term, axes, keep=keep), dims_of(term), dims, axes)
 
 
-def _times(b: Builder, value: Value, own: Dims, dims: Dims, axes: Sequence[int]) -> Value:
+def _count_broadcasts(
+    b: GraphBuilder, total: Value, own: Dims, dims: Dims, axes: Sequence[int]
+) -> Value:
+    """Multiply the sum of a narrow value by how often it is repeated in rows of `dims`.
+
+    A term of size 1 along an axis stands there for `dims[axis]` equal values, all of them added.
+    """
     repeated = [dims[axis - 1] for axis in axes if own[axis - 1] == 1]
-    times = prod(known(tuple(repeated), "a sum"))
-    return value if times == 1 else multiply(b, value, b.constant(times, value.dtype))
+    times = prod(require_known(tuple(repeated), "a sum"))
+    return total if times == 1 else multiply_values(b, total, b.constant(times, total.dtype))
 
 
-def _of_product(b: Builder, value: Product, axes: Sequence[int], *, keep: bool) -> Value:
+def _sum_product(b: GraphBuilder, value: Product, axes: Sequence[int], *, keep: bool) -> Value:
+    """``sum((U + I) * U')  ->  sum(U * U') + sum(I * U')``, the latter an inner product.
+
+    Not where a factor isn't a tensor, there are many products, or the square of a value per pair
+    is summed: that one exists already, so nothing is saved, and a variance written as the
+    difference of its sums would lose its last digits.
+    """
     left, right = terms_of(value.left), terms_of(value.right)
-    simple = all(isinstance(one, Side | Pair | Const) for one in (*left, *right))
-    # The square of what is computed for the pairs already: nothing is saved by taking it apart,
-    # and a variance would lose its last digits.
-    squared = value.left is value.right and any(isinstance(one, Pair) for one in left)
-    if not simple or squared or len(left) * len(right) > _MOST_PRODUCTS:
-        return _summed(b, flat(b, value), axes, keep=keep)
-    if value.left is value.right:
-        factors = _of_square(b, left)
+    is_square = value.left is value.right
+    simple = all(isinstance(term, Side | Pair | Const) for term in (*left, *right))
+    square_of_pairs = is_square and any(isinstance(term, Pair) for term in left)
+    if not simple or square_of_pairs or len(left) * len(right) > _MOST_PRODUCTS:
+        return _add_sum_node(b, materialize_pairs(b, value), axes, keep=keep)
+    if is_square:
+        factors = _expand_square(b, left)
     else:
-        factors = [(one, other) for one in left for other in right]
-    sums = [_of_factors(b, *pair, value.dims, axes, keep=keep) for pair in factors]
-    dims = reduced_dims(value.dims, axes, keep)
-    return total(b, [term for one in sums for term in terms_of(one)], dims)
+        factors = [(first, second) for first in left for second in right]
+    sums = [
+        _sum_of_factors(b, first, second, value.dims, axes, keep=keep) for first, second in factors
+    ]
+    return _add_sums(b, sums, reduced_dims(value.dims, axes, keep))
 
 
-def _of_square(b: Builder, terms: Sequence[Value]) -> list[tuple[Value, Value]]:
-    """Return the products of a squared sum: each term's square, and twice every pair of terms."""
-    factors: list[tuple[Value, Value]] = [(one, one) for one in terms]
-    for place, one in enumerate(terms):
-        for other in terms[place + 1 :]:
-            factors.append((multiply(b, one, b.constant(2, one.dtype)), other))
+def _expand_square(b: GraphBuilder, terms: Sequence[Value]) -> list[tuple[Value, Value]]:
+    """``(U + I)^2  ->  U * U + I * I + 2U * I``, as the factors of each product."""
+    factors: list[tuple[Value, Value]] = [(term, term) for term in terms]
+    for index, term in enumerate(terms):
+        for other in terms[index + 1 :]:
+            factors.append((multiply_values(b, term, b.constant(2, term.dtype)), other))
     return factors
 
 
-def _of_factors(
-    b: Builder, one: Value, other: Value, dims: Dims, axes: Sequence[int], *, keep: bool
+def _sum_of_factors(
+    b: GraphBuilder, left: Value, right: Value, dims: Dims, axes: Sequence[int], *, keep: bool
 ) -> Value:
-    rows = [each for each in (one, other) if isinstance(each, Side | Pair)]
-    apart = len(rows) == 2 and one_side(rows) is None
-    if apart and not all(isinstance(each, Pair) for each in rows):
-        first, second = rows
-        found = contract(b, first, second, axes, keep=keep)
-        return _times(b, found, broadcast_dims(rows), dims, axes)
-    made = multiply(b, one, other)
-    return _of_term(b, flat(b, made) if isinstance(made, Product) else made, dims, axes, keep=keep)
+    """``sum(U * I)  ->  <U, I>``; where the factors are of one side, their product is summed."""
+    factors = [factor for factor in (left, right) if isinstance(factor, Side | Pair)]
+    crosses = len(factors) == 2 and common_side(factors) is None
+    if crosses and not all(isinstance(factor, Pair) for factor in factors):
+        total = contract(b, factors[0], factors[1], axes, keep=keep)
+        return _count_broadcasts(b, total, broadcast_dims(factors), dims, axes)
+    product = multiply_values(b, left, right)
+    if isinstance(product, Product):
+        product = materialize_pairs(b, product)
+    return _sum_term(b, product, dims, axes, keep=keep)

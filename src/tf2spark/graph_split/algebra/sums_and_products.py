@@ -1,211 +1,250 @@
-"""Addition and multiplication on forms: done on a side where they can be, else put off.
+"""Addition and multiplication of forms: on a side where possible, else postponed.
 
-A sum keeps a user's and an item's part apart, a product its two factors: what comes next may never
-need the value a pair (`reduction`, `weights`).
+A `Sum` keeps a user's and an item's term apart, a `Product` its two factors, because the op that
+follows may never need the value per pair: a dense layer multiplies each term by itself
+(`dense_layer`), and a sum over features turns a product into an inner product (`sum_over_axes`).
+
+Postponing is always correct; it pays only if the postponed value is as small as its parts. So
+whatever can be computed on one side, or is a value per pair already, is computed at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tf2spark.graph_split.algebra.layout import aligned, concat
+from tf2spark.graph_split.algebra.parts import align_parts, concat_features
 from tf2spark.graph_split.forms import (
+    SIDES,
     Concat,
     Const,
     Dims,
-    Merged,
     Pair,
     Product,
     Side,
+    StackedRows,
     Sum,
     Value,
     broadcast_dims,
+    common_side,
     dims_of,
 )
-from tf2spark.graph_split.graph_builder import Builder, one_side
-from tf2spark.graph_split.materialize import flat, operand
-
-_SIDES = ("user", "item")
+from tf2spark.graph_split.graph_builder import GraphBuilder
+from tf2spark.graph_split.materialize import as_operand, materialize_pairs
 
 
-def add(b: Builder, one: Value, other: Value) -> Value:
-    """Add two values."""
-    parts = _by_parts(b, one, other, add)
+def add_values(b: GraphBuilder, left: Value, right: Value) -> Value:
+    """``(U + I) + (U' + I')  ->  (U + U') + (I + I')``."""
+    parts = _apply_to_parts(b, left, right, add_values)
     if parts is not None:
         return parts
-    one, other = uncut(b, one), uncut(b, other)
-    return total(b, [*terms_of(one), *terms_of(other)], broadcast_dims([one, other]))
+    left, right = _join_parts(b, left), _join_parts(b, right)
+    return sum_terms(b, [*terms_of(left), *terms_of(right)], broadcast_dims([left, right]))
 
 
-def _by_parts(
-    b: Builder, one: Value, other: Value, op: Callable[[Builder, Value, Value], Value]
+def _apply_to_parts(
+    b: GraphBuilder,
+    left: Value,
+    right: Value,
+    function: Callable[[GraphBuilder, Value, Value], Value],
 ) -> Value | None:
-    """Apply an op to each part of what is put side by side; None where nothing is."""
-    if not (isinstance(one, Concat) or isinstance(other, Concat)):
+    """``f([U | I], x)  ->  [f(U, x1) | f(I, x2)]``; None where no cut fits both values."""
+    if not (isinstance(left, Concat) or isinstance(right, Concat)):
         return None
-    cut = aligned(b, [one, other])
+    cut = align_parts(b, [left, right])
     if cut is None:
         return None
     axis, pieces = cut
-    return concat(b, [op(b, *piece) for piece in pieces], axis)
+    return concat_features(b, [function(b, *piece) for piece in pieces], axis)
 
 
-def uncut(b: Builder, value: Value) -> Value:
-    """Compute what is put side by side."""
-    return flat(b, value) if isinstance(value, Concat | Merged) else value
+def _join_parts(b: GraphBuilder, value: Value) -> Value:
+    """Compute a value that is in parts which don't fit those of the other operand."""
+    return materialize_pairs(b, value) if isinstance(value, Concat | StackedRows) else value
 
 
 def terms_of(value: Value) -> tuple[Value, ...]:
     return value.terms if isinstance(value, Sum) else (value,)
 
 
-def total(b: Builder, terms: Sequence[Value], dims: Dims) -> Value:
-    """Return a sum of terms, those of one side added there, constants to one of them."""
+def sum_terms(b: GraphBuilder, terms: Sequence[Value], dims: Dims) -> Value:
+    """``U + I + U' + c  ->  (U + U' + c) + I``: a sum with at most one term per side.
+
+    Args:
+        b: Adds the additions on a side.
+        terms: What is added; sums among them are flattened.
+        dims: The dimensions of the result, which may be wider than every term.
+    """
     if any(isinstance(term, Concat) for term in terms):
-        return _added_by_parts(b, terms)
-    terms = [each for term in terms for each in terms_of(term)]
+        return _add_in_turn(b, terms)
+    terms = [inner for term in terms for inner in terms_of(term)]
     assert all(isinstance(term, Side | Const | Pair | Product) for term in terms)
-    found: list[Value] = []
-    for side in _SIDES:
-        ours = [term for term in terms if isinstance(term, Side) and term.side == side]
-        if ours:
-            found.append(_added(b, ours))
+    grouped: list[Value] = []
+    for side in SIDES:
+        of_side = [term for term in terms if isinstance(term, Side) and term.side == side]
+        if of_side:
+            grouped.append(_add_operands(b, of_side))
     for constant in (term for term in terms if isinstance(term, Const)):
-        if found:
-            found[0] = b.elementwise("AddV2", [operand(b, found[0]), constant], constant.dtype)
+        # A side computes fewer rows than there are pairs, so it takes the constants.
+        if grouped:
+            first = as_operand(b, grouped[0])
+            grouped[0] = b.write_elementwise("AddV2", [first, constant], constant.dtype)
         else:
-            found.append(constant)
-    found += _pairs_added(b, [term for term in terms if isinstance(term, Pair)])
-    found += [term for term in terms if isinstance(term, Product)]
-    if len(found) == 1 and dims_of(found[0]) == dims:
-        return found[0]
-    return Sum(tuple(found), found[0].dtype, dims)
+            grouped.append(constant)
+    grouped += _add_pairs(b, [term for term in terms if isinstance(term, Pair)])
+    grouped += [term for term in terms if isinstance(term, Product)]
+    if len(grouped) == 1 and dims_of(grouped[0]) == dims:
+        return grouped[0]
+    return Sum(tuple(grouped), grouped[0].dtype, dims)
 
 
-def _added_by_parts(b: Builder, terms: Sequence[Value]) -> Value:
-    found = terms[0]
+def _add_in_turn(b: GraphBuilder, terms: Sequence[Value]) -> Value:
+    total = terms[0]
     for term in terms[1:]:
-        found = add(b, found, term)
-    return found
+        total = add_values(b, total, term)
+    return total
 
 
-def _pairs_added(b: Builder, pairs: Sequence[Pair]) -> list[Value]:
+def _add_pairs(b: GraphBuilder, pairs: Sequence[Pair]) -> list[Value]:
+    # Only those of equal dimensions: a number per pair stays narrow as long as it can.
     by_dims: dict[Dims, list[Pair]] = {}
-    for one in pairs:
-        by_dims.setdefault(one.dims, []).append(one)
-    return [_added(b, same) for same in by_dims.values()]
+    for pair in pairs:
+        by_dims.setdefault(pair.dims, []).append(pair)
+    return [_add_operands(b, same_dims) for same_dims in by_dims.values()]
 
 
-def _added(b: Builder, terms: Sequence[Side | Pair]) -> Value:
-    first = terms[0]
+def _add_operands(b: GraphBuilder, terms: Sequence[Side | Pair]) -> Side | Pair:
+    total = terms[0]
     for term in terms[1:]:
-        first = b.elementwise("AddV2", [first, term], term.dtype)
-    return first
+        total = b.write_elementwise("AddV2", [total, term], term.dtype)
+    return total
 
 
-def each_term(b: Builder, value: Value, function: Callable[[Value], Value]) -> Value:
-    """Apply a linear function to every part and term of a value."""
+def map_terms(b: GraphBuilder, value: Value, function: Callable[[Value], Value]) -> Value:
+    """``f(U + I)  ->  f(U) + f(I)``, ``f(U * I)  ->  f(U) * I``, for a linear `function`.
+
+    It must multiply all values by one number (-1, say). Then it commutes with broadcasting, and
+    may be applied to either factor of a product.
+    """
     match value:
         case Concat():
-            parts = [each_term(b, one, function) for one in value.parts]
-            return concat(b, parts, value.axis)
+            parts = [map_terms(b, part, function) for part in value.parts]
+            return concat_features(b, parts, value.axis)
         case Sum():
-            return total(b, [each_term(b, one, function) for one in value.terms], value.dims)
+            terms = [map_terms(b, term, function) for term in value.terms]
+            return sum_terms(b, terms, value.dims)
         case Product():
-            left = each_term(b, value.left, function)
+            left = map_terms(b, value.left, function)
             return Product(left, value.right, left.dtype, value.dims)
         case _:
             return function(value)
 
 
-def negated(b: Builder, value: Value) -> Value:
-    def one(term: Value) -> Value:
-        negative: Value = b.elementwise("Neg", [term], term.dtype)  # type: ignore[list-item]
-        return negative
+def negate_value(b: GraphBuilder, value: Value) -> Value:
+    """``-(U + I)  ->  -U + -I``."""
 
-    return each_term(b, value, one)
+    def negate(term: Value) -> Value:
+        return b.write_elementwise("Neg", [as_operand(b, term)], term.dtype)
+
+    return map_terms(b, value, negate)
 
 
-def multiply(b: Builder, one: Value, other: Value) -> Value:
-    """Multiply two values."""
-    if one is other:
-        return square(b, one)
-    parts = _by_parts(b, one, other, multiply)
+def multiply_values(b: GraphBuilder, left: Value, right: Value) -> Value:
+    """``(U + I) * s  ->  U * s + I * s`` for a constant or a number per row `s`.
+
+    Two sums are not multiplied out: n * m products cost more than one product of two sums.
+    """
+    if left is right:
+        return square_value(b, left)
+    parts = _apply_to_parts(b, left, right, multiply_values)
     if parts is not None:
         return parts
-    one, other = uncut(b, one), uncut(b, other)
-    if isinstance(one, Const) and isinstance(other, Const):
-        return b.folded("Mul", one, other)
-    dims = broadcast_dims([one, other])
-    if isinstance(one, Const) or is_narrow(one, dims):
-        one, other = other, one
-    if isinstance(one, Sum) and (isinstance(other, Const) or is_narrow(other, dims)):
-        factor = other if isinstance(other, Const | Side) else flat(b, other)
-        return total(b, [multiply(b, term, factor) for term in one.terms], dims)
-    return _product(b, one, other, dims)
+    left, right = _join_parts(b, left), _join_parts(b, right)
+    if isinstance(left, Const) and isinstance(right, Const):
+        return b.fold("Mul", left, right)
+    dims = broadcast_dims([left, right])
+    if isinstance(left, Const) or is_number_per_row(left, dims):
+        left, right = right, left
+    if isinstance(left, Sum) and (isinstance(right, Const) or is_number_per_row(right, dims)):
+        scale = right if isinstance(right, Const | Side) else materialize_pairs(b, right)
+        return sum_terms(b, [multiply_values(b, term, scale) for term in left.terms], dims)
+    return _multiply(b, left, right, dims)
 
 
-def is_narrow(value: Value, dims: Dims) -> bool:
-    """Say whether a value is one number where the result is a vector."""
+def is_number_per_row(value: Value, dims: Dims) -> bool:
+    """Say whether a value has one entry along the last axis where the result has several."""
     own = dims_of(value)
     return bool(own and dims) and own[-1] == 1 != dims[-1]
 
 
-def _product(b: Builder, one: Value, other: Value, dims: Dims) -> Value:
-    if isinstance(other, Const) and isinstance(one, Pair) and is_narrow(one, dims):
-        return Product(other, one, one.dtype, dims)
-    if _meet(one, other):
-        done: Value = b.elementwise("Mul", [one, other], one.dtype)  # type: ignore[list-item]
-        return done
-    if isinstance(one, Sum) and is_narrow(one, dims):
-        one = flat(b, one)
-    if isinstance(other, Sum) and is_narrow(other, dims):
-        other = flat(b, other)
-    for first, second in ((one, other), (other, one)):
-        if isinstance(first, Product):
-            found = _into_factor(b, first, second, dims)
-            if found is not None:
-                return found
-    one, other = (flat(b, each) if isinstance(each, Product) else each for each in (one, other))
-    if _meet(one, other):
-        done = b.elementwise("Mul", [one, other], one.dtype)  # type: ignore[list-item]
-        return done
-    return Product(one, other, one.dtype, dims)
+def _multiply(b: GraphBuilder, left: Value, right: Value, dims: Dims) -> Value:
+    if isinstance(right, Const) and isinstance(left, Pair) and is_number_per_row(left, dims):
+        # A number per pair times a constant vector: the vector per pair may never be needed.
+        return Product(right, left, left.dtype, dims)
+    if _share_domain(left, right):
+        return _multiply_operands(b, left, right)
+    if isinstance(left, Sum) and is_number_per_row(left, dims):
+        left = materialize_pairs(b, left)
+    if isinstance(right, Sum) and is_number_per_row(right, dims):
+        right = materialize_pairs(b, right)
+    for product, factor in ((left, right), (right, left)):
+        if isinstance(product, Product):
+            absorbed = _multiply_into_factor(b, product, factor, dims)
+            if absorbed is not None:
+                return absorbed
+    # A product has two factors; one with a third side's value would have to be a value per pair.
+    left, right = _without_product(b, left), _without_product(b, right)
+    if _share_domain(left, right):
+        return _multiply_operands(b, left, right)
+    return Product(left, right, left.dtype, dims)
 
 
-def _meet(one: Value, other: Value) -> bool:
-    """Say whether two values are of one side, or both of pairs: they are multiplied there."""
-    if isinstance(one, Pair) and isinstance(other, Pair):
+def _without_product(b: GraphBuilder, value: Value) -> Value:
+    return materialize_pairs(b, value) if isinstance(value, Product) else value
+
+
+def _multiply_operands(b: GraphBuilder, left: Value, right: Value) -> Value:
+    return b.write_elementwise("Mul", [as_operand(b, left), as_operand(b, right)], left.dtype)
+
+
+def _share_domain(left: Value, right: Value) -> bool:
+    """Say whether two values are of one side, or both of pairs, so that they multiply at once."""
+    if isinstance(left, Pair) and isinstance(right, Pair):
         return True
-    if isinstance(one, Const):
-        one, other = other, one
-    if isinstance(other, Const):
-        return isinstance(one, Side | Pair)
-    return one_side([one, other]) is not None
+    if isinstance(left, Const):
+        left, right = right, left
+    if isinstance(right, Const):
+        return isinstance(left, Side | Pair)
+    return common_side([left, right]) is not None
 
 
-def _into_factor(b: Builder, value: Product, by: Value, dims: Dims) -> Value | None:
-    """Multiply a value into the factor of a product that it meets; None where it meets neither."""
-    for mine, rest in ((value.left, value.right), (value.right, value.left)):
-        if _meet(mine, by) and not (isinstance(mine, Const) and isinstance(by, Pair)):
-            return Product(multiply(b, mine, by), rest, value.dtype, dims)
+def _multiply_into_factor(
+    b: GraphBuilder, product: Product, factor: Value, dims: Dims
+) -> Value | None:
+    """``(U * I) * U'  ->  (U * U') * I``; None where the factor is of neither's side."""
+    for own, rest in ((product.left, product.right), (product.right, product.left)):
+        constant_by_pair = isinstance(own, Const) and isinstance(factor, Pair)
+        if _share_domain(own, factor) and not constant_by_pair:
+            return Product(multiply_values(b, own, factor), rest, product.dtype, dims)
     return None
 
 
-def square(b: Builder, value: Value) -> Value:
-    """Multiply a value by itself."""
+def square_value(b: GraphBuilder, value: Value) -> Value:
+    """``[U | I]^2  ->  [U^2 | I^2]``, ``(U * I)^2  ->  U^2 * I^2``.
+
+    The square of a sum is a product of one object with itself, by which it is known as a square.
+    """
     match value:
         case Concat():
-            return concat(b, [square(b, one) for one in value.parts], value.axis)
+            parts = [square_value(b, part) for part in value.parts]
+            return concat_features(b, parts, value.axis)
         case Side() | Pair():
-            done: Value = b.elementwise("Square", [value], value.dtype)
-            return done
+            return b.write_elementwise("Square", [value], value.dtype)
         case Product():
-            left, right = square(b, value.left), square(b, value.right)
+            left, right = square_value(b, value.left), square_value(b, value.right)
             return Product(left, right, value.dtype, value.dims)
         case Const():
-            return b.folded("Square", value)
+            return b.fold("Square", value)
         case Sum():
             return Product(value, value, value.dtype, value.dims)
         case _:
-            return square(b, flat(b, value))
+            return square_value(b, materialize_pairs(b, value))

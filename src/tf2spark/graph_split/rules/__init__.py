@@ -1,1 +1,1 @@
-"""One rule an op: what it does to forms."""
+"""One rule per op: the form of its result, given the forms of its inputs."""

@@ -1,146 +1,181 @@
-"""Rules of arithmetic and of choice: sums and products are put off, the rest is value by value."""
+"""Rules of arithmetic and of choice: sums and products are postponed, the rest is elementwise."""
 
 from __future__ import annotations
 
-from tf2spark.graph_split.algebra.layout import reshaped
-from tf2spark.graph_split.algebra.sums_and_products import add, each_term, multiply, negated, square
+from tf2spark.graph_split.algebra.layout import reshape_rows
+from tf2spark.graph_split.algebra.sums_and_products import (
+    add_values,
+    map_terms,
+    multiply_values,
+    negate_value,
+    square_value,
+)
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
-    Merged,
     NotRowWise,
     Product,
-    Side,
+    StackedRows,
     Sum,
     Value,
-    count,
+    common_side,
     dims_of,
+    value_count,
 )
-from tf2spark.graph_split.materialize import flat
+from tf2spark.graph_split.materialize import materialize_pairs
 from tf2spark.graph_split.op_call import (
-    Call,
-    applied,
+    OpCall,
     apply_elementwise,
+    apply_row_wise,
     elementwise,
 )
+from tf2spark.saved_model.protos import NodeMessage
 
 
-def add_all(call: Call) -> Value:
-    found = call.inputs[0]
-    for one in call.inputs[1:]:
-        found = add(call.b, found, one)
-    return found
+def add_n(call: OpCall) -> Value:
+    """``AddN(a, b, c)  ->  (a + b) + c``."""
+    total = call.inputs[0]
+    for value in call.inputs[1:]:
+        total = add_values(call.b, total, value)
+    return total
 
 
-def bias_add(call: Call) -> Value:
+def bias_add(call: OpCall) -> Value:
+    """``(U + I) + c  ->  (U + c) + I``: the bias is added on one side."""
     value, bias = call.inputs[0], call.const(1)
+    # Channels first: the bias runs along another axis than a broadcast would give it.
     if call.attr("data_format").s == b"NCHW" and call.rank() > 2:
-        return applied(call)
-    if isinstance(value, Merged):
-        inner = add(call.b, value.inner, bias)
-        return Merged(inner, value.count, value.dtype, value.dims)
-    return add(call.b, value, bias)
+        return apply_row_wise(call)
+    if isinstance(value, StackedRows):
+        inner = add_values(call.b, value.inner, bias)
+        return StackedRows(inner, value.count, value.dtype, value.dims)
+    return add_values(call.b, value, bias)
 
 
-def added(call: Call) -> Value:
-    if any(isinstance(one, Merged) for one in call.inputs):
+def add(call: OpCall) -> Value:
+    """``U + I`` stays a sum of its terms."""
+    if call.has_input(StackedRows):
         return elementwise(call)
-    return add(call.b, *call.inputs)
+    return add_values(call.b, *call.inputs)
 
 
-def subtracted(call: Call) -> Value:
-    one, other = call.inputs
-    if any(isinstance(each, Merged) for each in call.inputs) or _on_one_side(call):
+def sub(call: OpCall) -> Value:
+    """``U - I  ->  U + -I``, which rounds alike: negation is exact."""
+    left, right = call.inputs
+    if call.has_input(StackedRows) or _on_one_side(call):
         return elementwise(call)
-    minus = call.b.folded("Neg", other) if isinstance(other, Const) else negated(call.b, other)
-    return add(call.b, one, minus)
+    negative = negate_value(call.b, right)
+    return add_values(call.b, left, negative)
 
 
-def multiplied(call: Call) -> Value:
-    if any(isinstance(one, Merged) for one in call.inputs):
+def mul(call: OpCall) -> Value:
+    """``U * I`` stays a product of its factors."""
+    if call.has_input(StackedRows):
         return elementwise(call)
-    return multiply(call.b, *call.inputs)
+    return multiply_values(call.b, *call.inputs)
 
 
-def squared(call: Call) -> Value:
-    if isinstance(call.inputs[0], Merged):
+def square(call: OpCall) -> Value:
+    """``U^2`` on its side; the square of a sum stays a product."""
+    if call.has_input(StackedRows):
         return elementwise(call)
-    return square(call.b, call.inputs[0])
+    return square_value(call.b, call.inputs[0])
 
 
-def squared_difference(call: Call) -> Value:
-    if any(isinstance(one, Const | Merged) for one in call.inputs) or _on_one_side(call):
+def squared_difference(call: OpCall) -> Value:
+    """``(U - I)^2``, a square of a sum, unless its inputs are in parts.
+
+    The squares of parts side by side are a variance: as a difference of sums, it would cancel.
+    """
+    if call.has_input(Const) or call.has_input(StackedRows) or _on_one_side(call):
         return elementwise(call)
-    if any(isinstance(one, Concat) for one in call.inputs):
-        # A variance: taken apart, its sums would cancel.
+    if call.has_input(Concat):
         return elementwise(call)
-    one, other = call.inputs
-    return square(call.b, add(call.b, one, negated(call.b, other)))
+    left, right = call.inputs
+    return square_value(call.b, add_values(call.b, left, negate_value(call.b, right)))
 
 
-def divided(call: Call) -> Value:
-    """Divide by a constant term by term, by one number a pair in the end."""
-    one, other = call.inputs
-    if call.dtype.is_integer:
+def div(call: OpCall) -> Value:
+    """``(U + I) / c  ->  U / c + I / c``, ``(U + I) / s  ->  U * s^-1 + I * s^-1``.
+
+    Only floating point: an integer division rounds, so it isn't linear.
+    """
+    left, right = call.inputs
+    if call.dtype.is_integer or not isinstance(left, Sum | Concat | Product):
         return elementwise(call)
-    if isinstance(other, Const) and isinstance(one, Sum | Concat | Product):
-        return _divided_by(call, one, other)
-    own, by = dims_of(one), dims_of(other)
-    narrow = bool(by) and by[-1] == 1 != (own or (1,))[-1]
-    if isinstance(one, Sum | Concat | Product) and narrow and not isinstance(other, Merged):
-        scale = flat(call.b, other)
-        inverse = call.b.elementwise("Reciprocal", [scale], scale.dtype)
-        return multiply(call.b, one, inverse)
-    return elementwise(call)
-
-
-def _divided_by(call: Call, value: Value, by: Const) -> Value:
-    if isinstance(value, Concat):
+    if isinstance(right, Const):
+        return _divide_by_constant(call, left, right)
+    dims, divisor_dims = dims_of(left), dims_of(right)
+    number_per_row = bool(divisor_dims) and divisor_dims[-1] == 1 != (dims or (1,))[-1]
+    if not number_per_row or isinstance(right, StackedRows):
         return elementwise(call)
-    if count(by.shape) != 1 and isinstance(value, Sum | Product):
+    # One reciprocal per row, instead of a division per value: the rest is a multiplication, which
+    # keeps a normalized vector linear in what it was made of.
+    scale = materialize_pairs(call.b, right)
+    inverse = call.b.write_elementwise("Reciprocal", [scale], scale.dtype)
+    return multiply_values(call.b, left, inverse)
+
+
+def _divide_by_constant(call: OpCall, value: Value, divisor: Const) -> Value:
+    # A vector would have to be cut for the terms that are narrower than it.
+    if isinstance(value, Concat) or value_count(divisor.shape) != 1:
         return elementwise(call)
-    return each_term(
-        call.b, value, lambda term: apply_elementwise(call.b, call.node, [term, by], term.dtype)
-        if not isinstance(term, Const)
-        else call.b.constant(term.value / by.value, term.dtype),
-    )  # fmt: skip
+
+    def divide(term: Value) -> Value:
+        if isinstance(term, Const):
+            return call.b.constant(term.value / divisor.value, term.dtype)
+        return apply_elementwise(call.b, call.node, [term, divisor], term.dtype)
+
+    return map_terms(call.b, value, divide)
 
 
-def _on_one_side(call: Call) -> bool:
-    sides = {one.side for one in call.inputs if isinstance(one, Side)}
-    return len(sides) == 1 and all(isinstance(one, Side | Const) for one in call.inputs)
+def _on_one_side(call: OpCall) -> bool:
+    """Say whether the op can be applied as it is, on the side of all its inputs."""
+    return common_side(call.inputs) is not None
 
 
-def negative(call: Call) -> Value:
-    if isinstance(call.inputs[0], Merged):
+def neg(call: OpCall) -> Value:
+    """``-(U + I)  ->  -U + -I``."""
+    if call.has_input(StackedRows):
         return elementwise(call)
-    return negated(call.b, call.inputs[0])
+    return negate_value(call.b, call.inputs[0])
 
 
-def select(call: Call) -> Value:
-    """Choose value by value; the older op's condition may be one a row."""
-    condition, *values = call.inputs
+def select(call: OpCall) -> Value:
+    """Choose value by value: `SelectV2` broadcasts, the older `Select` takes equal shapes.
+
+    `Select` may also have one condition per row, a vector [batch]. A constant condition or a
+    constant choice then has a value per row of the batch, which is refused.
+    """
+    condition, *choices = call.inputs
     if isinstance(condition, Const) and dims_of(condition) == ():
-        return values[0] if condition.value else values[1]
+        return choices[0] if condition.value else choices[1]
     if call.node.op == "SelectV2":
         return elementwise(call)
-    if any(isinstance(one, Const) for one in call.inputs):
-        raise NotRowWise("a constant has a value of its own for every row of the batch")
+    if call.has_input(Const):
+        raise NotRowWise("a constant input has a value for each row of the batch")
     if call.rank(0) == 1 < call.rank(1):
-        condition = reshaped(call.b, condition, (1,) * (call.rank(1) - 1))
-    # The newer op takes values that are broadcast against each other, as a user's and an item's.
-    node = type(call.node)(name=call.node.name, op="SelectV2")
-    node.attr["T"].CopyFrom(call.attr("T"))
-    return apply_elementwise(call.b, node, [condition, *values], call.dtype)
+        condition = reshape_rows(call.b, condition, (1,) * (call.rank(1) - 1))
+    # A user's condition and an item's values have equal shapes only where they broadcast.
+    node = _like_node(call, "SelectV2")
+    return apply_elementwise(call.b, node, [condition, *choices], call.dtype)
 
 
-def clipped(call: Call) -> Value:
-    """Clip by numbers; by values of rows as what broadcasts: the op itself takes equal shapes."""
+def clip_by_value(call: OpCall) -> Value:
+    """``clip(x, low, high)  ->  max(min(x, high), low)``, except for constant numbers.
+
+    `ClipByValue` doesn't broadcast, and a user's bounds meet an item's values only by broadcasting.
+    """
     value, *bounds = call.inputs
-    if all(isinstance(one, Const) and dims_of(one) == () for one in bounds):
+    if all(isinstance(bound, Const) and dims_of(bound) == () for bound in bounds):
         return elementwise(call)
     for op, bound in zip(("Minimum", "Maximum"), reversed(bounds), strict=True):
-        node = type(call.node)(name=call.node.name, op=op)
-        node.attr["T"].CopyFrom(call.attr("T"))
-        value = apply_elementwise(call.b, node, [value, bound], call.dtype)
+        value = apply_elementwise(call.b, _like_node(call, op), [value, bound], call.dtype)
     return value
+
+
+def _like_node(call: OpCall, op: str) -> NodeMessage:
+    """Return a node of another op, for the same type."""
+    node = type(call.node)(name=call.node.name, op=op)
+    node.attr["T"].CopyFrom(call.attr("T"))
+    return node

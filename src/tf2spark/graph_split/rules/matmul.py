@@ -1,137 +1,184 @@
-"""Matrix products of rows with rows: `BatchMatMul` and `Einsum`."""
+"""Rules of matrix products: `MatMul`, `BatchMatMul` and `Einsum`."""
 
 from __future__ import annotations
 
 from math import prod
 
-from tf2spark.graph_split.algebra.dense_layer import matmul
-from tf2spark.graph_split.algebra.layout import reshaped, transposed
+from tf2spark.graph_split.algebra.dense_layer import multiply_by_matrix
+from tf2spark.graph_split.algebra.layout import reshape_rows, transpose_rows
 from tf2spark.graph_split.algebra.sum_over_axes import reduce_sum
-from tf2spark.graph_split.algebra.sums_and_products import multiply, terms_of
-from tf2spark.graph_split.forms import Const, NotRowWise, Pair, Side, Sum, Value, dims_of
-from tf2spark.graph_split.graph_builder import one_side
-from tf2spark.graph_split.materialize import operand
-from tf2spark.graph_split.op_call import Call, applied
+from tf2spark.graph_split.algebra.sums_and_products import multiply_values, terms_of
+from tf2spark.graph_split.forms import (
+    Const,
+    NotRowWise,
+    Pair,
+    Side,
+    Sum,
+    Value,
+    common_side,
+    dims_of,
+)
+from tf2spark.graph_split.graph_builder import GraphBuilder
+from tf2spark.graph_split.materialize import as_operand
+from tf2spark.graph_split.op_call import OpCall, apply_row_wise
 
 
-def batch_matmul(call: Call) -> Value:
-    """Multiply a matrix a row by a constant one, or by another a row."""
-    one, other = call.inputs
-    turned, turned_other = call.attr("adj_x").b, call.attr("adj_y").b
-    if isinstance(other, Const):
+def matmul(call: OpCall) -> Value:
+    """``[U | I] @ W  ->  U @ W_u + I @ W_i``, for a constant matrix on the right."""
+    value, weight = call.inputs
+    if call.attr("transpose_a").b or not isinstance(weight, Const):
+        raise NotRowWise("it multiplies rows of the batch by each other")
+    if isinstance(value, Const):
+        raise NotRowWise("it multiplies the batch from the left")
+    if isinstance(value, Side):
+        return apply_row_wise(call)
+    return multiply_by_matrix(call.b, value, _transposed_if(call, "transpose_b", weight))
+
+
+def _transposed_if(call: OpCall, attribute: str, weight: Const) -> Const:
+    if not call.attr(attribute).b:
+        return weight
+    return call.b.constant(weight.value.T.copy(), weight.dtype)
+
+
+def batch_matmul(call: OpCall) -> Value:
+    """``X @ W`` as a dense layer; ``U @ I  ->  sum_k(U[:, k] * I[k, :])``, an inner product."""
+    left, right = call.inputs
+    if isinstance(right, Const):
         if call.rank() < 3:
-            raise NotRowWise("the batch is one matrix")
-        if len(other.shape) != 2 or turned or isinstance(one, Side):
-            return _const_applied(call, other, call.rank())
-        weight = call.b.constant(other.value.T.copy(), other.dtype) if turned_other else other
-        return matmul(call.b, one, weight)
-    if isinstance(one, Const):
-        return _const_applied(call, one, call.rank(1))
+            raise NotRowWise("it multiplies the batch as one matrix")
+        if len(right.shape) != 2 or call.attr("adj_x").b or isinstance(left, Side):
+            return _apply_with_constant(call, right, call.rank())
+        return multiply_by_matrix(call.b, left, _transposed_if(call, "adj_y", right))
+    if isinstance(left, Const):
+        return _apply_with_constant(call, left, call.rank(1))
     if call.rank(0) < 3 or call.rank(1) < 3 or call.rank(0) != call.rank(1):
-        raise NotRowWise("the batch is one matrix")
-    if not _are_taken_apart(one, other):
-        return applied(call)
-    axes = list(range(1, call.rank()))
-    swapped = [*axes[:-2], axes[-1], axes[-2]]
-    left = transposed(call.b, one, swapped) if turned else one
-    right = transposed(call.b, other, swapped) if turned_other else other
-    return _contracted(call, left, right)
+        raise NotRowWise("it multiplies the batch as one matrix")
+    if not _has_inner_products(left, right):
+        return apply_row_wise(call)
+    *axes, row_axis, column_axis = range(1, call.rank())
+    swapped = [*axes, column_axis, row_axis]
+    # Adjoint is transposed: the algebra knows real numbers only.
+    if call.attr("adj_x").b:
+        left = transpose_rows(call.b, left, swapped)
+    if call.attr("adj_y").b:
+        right = transpose_rows(call.b, right, swapped)
+    return _sum_of_outer_products(call.b, left, right)
 
 
-def _const_applied(call: Call, matrix: Const, rank: int) -> Value:
+def _apply_with_constant(call: OpCall, matrix: Const, rank: int) -> Value:
+    # Leading axes of the constant broadcast against the batch, counted from the right.
     lead = len(matrix.shape) - rank
     if lead > 0 or (lead == 0 and matrix.shape[0] != 1):
-        raise NotRowWise("a constant has a matrix of its own for every row of the batch")
-    return applied(call)
+        raise NotRowWise("a constant input has a matrix for each row of the batch")
+    return apply_row_wise(call)
 
 
-def _are_taken_apart(one: Value, other: Value) -> bool:
-    """Say whether two values of several forms have a matrix product by sides."""
-    terms = (*terms_of(one), *terms_of(other))
+def _has_inner_products(left: Value, right: Value) -> bool:
+    """Say whether a product of two values per row is worth writing as products of its terms.
+
+    That is where users meet items. Values of one side are multiplied there, and values that are
+    of pairs already by the op itself. A sum with a term of the pairs would be as large as both.
+    """
+    terms = (*terms_of(left), *terms_of(right))
     if not all(isinstance(term, Side | Pair) for term in terms):
         return False
-    if isinstance(one, Sum) or isinstance(other, Sum):
+    if isinstance(left, Sum) or isinstance(right, Sum):
         return not any(isinstance(term, Pair) for term in terms)
-    rows = [one, other]
-    return one_side(rows) is None and not all(isinstance(each, Pair) for each in rows)
+    return common_side([left, right]) is None and not all(isinstance(term, Pair) for term in terms)
 
 
-def _contracted(call: Call, left: Value, right: Value) -> Value:
-    """Sum [..., m, k, 1] * [..., 1, k, n] over k."""
-    dims, others = dims_of(left), dims_of(right)
-    product = multiply(
-        call.b,
-        reshaped(call.b, left, (*dims, 1)),
-        reshaped(call.b, right, (*others[:-2], 1, *others[-2:])),
+def _sum_of_outer_products(b: GraphBuilder, left: Value, right: Value) -> Value:
+    """``L @ R  ->  sum_k(L[..., m, k, 1] * R[..., 1, k, n])``."""
+    dims, right_dims = dims_of(left), dims_of(right)
+    product = multiply_values(
+        b,
+        reshape_rows(b, left, (*dims, 1)),
+        reshape_rows(b, right, (*right_dims[:-2], 1, *right_dims[-2:])),
     )
-    return reduce_sum(call.b, product, [len(dims)], keep=False)
+    return reduce_sum(b, product, [len(dims)], keep=False)
 
 
-def einsum(call: Call) -> Value:
-    """Apply Einstein's sum where the batch is the first letter of all that has rows."""
+def einsum(call: OpCall) -> Value:
+    """Apply an equation in which the batch is the first letter of all that has rows.
+
+    A constant must not have the batch's letter. Repeated letters in one operand (a diagonal),
+    ellipses and more than two operands are refused.
+    """
     equation = call.attr("equation").s.decode().replace(" ", "")
     inputs, _, out = equation.partition("->")
     labels = inputs.split(",")
-    if "." in equation or len(labels) > 2 or any(len(set(one)) < len(one) for one in labels):
-        raise NotRowWise(f"its equation is {equation}")
-    rows = [
+    row_labels = [
         label
         for label, value in zip(labels, call.inputs, strict=True)
         if not isinstance(value, Const)
     ]
-    batch = rows[0][:1]
-    constant = [label for label in labels if label not in rows]
-    if not batch or any(label[:1] != batch for label in (*rows, out)) or batch in "".join(constant):
-        raise NotRowWise(f"its equation is {equation}")
+    constant_labels = [label for label in labels if label not in row_labels]
+    repeats = any(len(set(label)) < len(label) for label in labels)
+    batch = row_labels[0][:1]
+    batch_leads = batch and all(label[:1] == batch for label in (*row_labels, out))
+    if "." in equation or len(labels) > 2 or repeats or not batch_leads:
+        raise NotRowWise(f'its equation "{equation}" may mix rows')
+    if batch in "".join(constant_labels):
+        raise NotRowWise("a constant input has a matrix for each row of the batch")
     if len(labels) == 1:
-        return _turned(call, labels[0], out)
-    if constant:
-        return _with_constant(call, rows[0], constant[0], out)
-    if one_side(call.inputs) is not None or not _are_taken_apart(*call.inputs):
-        return applied(call)
+        return _sum_and_transpose(call, labels[0], out)
+    if constant_labels:
+        return _einsum_with_constant(call, row_labels[0], constant_labels[0], out)
+    if common_side(call.inputs) is not None or not _has_inner_products(*call.inputs):
+        return apply_row_wise(call)
+    return _einsum_of_rows(call, labels, out)
+
+
+def _einsum_of_rows(call: OpCall, labels: list[str], out: str) -> Value:
+    """``einsum(bij,bkj->bik)  ->  sum_j(U[i, 1, j] * I[1, k, j])``."""
     kept = out[1:]
-    gone = "".join(sorted(set("".join(labels)) - set(out)))
-    laid = [_laid_out(call, place, labels[place][1:], kept + gone) for place in (0, 1)]
-    product = multiply(call.b, *laid)
-    axes = list(range(len(kept) + 1, len(kept + gone) + 1))
+    summed = "".join(sorted(set("".join(labels)) - set(out)))
+    aligned = [_align_axes(call, index, labels[index][1:], kept + summed) for index in (0, 1)]
+    product = multiply_values(call.b, *aligned)
+    axes = list(range(len(kept) + 1, len(kept + summed) + 1))
     return reduce_sum(call.b, product, axes, keep=False) if axes else product
 
 
-def _with_constant(call: Call, rows: str, constant: str, out: str) -> Value:
-    """Multiply by a matrix from the right where that is what the equation says.
+def _align_axes(call: OpCall, index: int, labels: str, order: str) -> Value:
+    """Put the axes of an input in this order, with axes of size 1 for those that it lacks."""
+    value = as_operand(call.b, call.inputs[index])
+    own_order = [labels.index(label) + 1 for label in order if label in labels]
+    transposed = transpose_rows(call.b, value, own_order)
+    sizes = iter(dims_of(transposed))
+    dims = tuple(next(sizes) if label in labels else 1 for label in order)
+    return reshape_rows(call.b, transposed, dims)
 
-    Several axes may be summed over as one, and come out as one: the heads of an attention.
+
+def _einsum_with_constant(call: OpCall, rows: str, constant: str, out: str) -> Value:
+    """``einsum(bij,jhk->bihk)  ->  reshape(X @ W)``: a dense layer, if the equation is one.
+
+    It is one where the shared letters are the last axes of the rows, in order, and the constant's
+    other letters are the last axes of the result. Several axes (the heads of an attention) are
+    summed over as one, and come out as one.
     """
-    value = next(one for one in call.inputs if not isinstance(one, Const))
-    weight = next(one for one in call.inputs if isinstance(one, Const))
+    value = next(value for value in call.inputs if not isinstance(value, Const))
+    weight = next(value for value in call.inputs if isinstance(value, Const))
     shared = [label for label in rows if label in constant]
     lead = rows[: len(rows) - len(shared)]
     new = out[len(lead) :]
-    plain = bool(shared) and rows.endswith("".join(shared)) and out.startswith(lead)
-    if isinstance(value, Side) or not plain or sorted([*shared, *new]) != sorted(constant):
-        return applied(call)
-    order = [constant.index(label) for label in (*shared, *new)]
-    array = weight.value.transpose(order)
-    sizes = array.shape[len(shared) :]
-    matrix = call.b.constant(array.reshape(-1, prod(sizes)), weight.dtype)
-    before = dims_of(value)[: len(lead) - 1]
-    flattened = reshaped(call.b, value, (*before, matrix.value.shape[0]))
-    return reshaped(call.b, matmul(call.b, flattened, matrix), (*before, *sizes))
+    shared_last = bool(shared) and rows.endswith("".join(shared)) and out.startswith(lead)
+    all_used = sorted([*shared, *new]) == sorted(constant)
+    if isinstance(value, Side) or not shared_last or not all_used:
+        return apply_row_wise(call)
+    array = weight.value.transpose([constant.index(label) for label in (*shared, *new)])
+    new_sizes = array.shape[len(shared) :]
+    matrix = call.b.constant(array.reshape(-1, prod(new_sizes)), weight.dtype)
+    lead_dims = dims_of(value)[: len(lead) - 1]
+    vectors = reshape_rows(call.b, value, (*lead_dims, matrix.shape[0]))
+    product = multiply_by_matrix(call.b, vectors, matrix)
+    return reshape_rows(call.b, product, (*lead_dims, *new_sizes))
 
 
-def _turned(call: Call, labels: str, out: str) -> Value:
-    """Sum over the axes that are gone, and reorder the others."""
-    gone = [place for place, label in enumerate(labels) if label not in out]
-    found = reduce_sum(call.b, call.inputs[0], gone, keep=False) if gone else call.inputs[0]
-    left = [label for label in labels if label in out]
-    return transposed(call.b, found, [left.index(label) for label in out[1:]])
-
-
-def _laid_out(call: Call, place: int, labels: str, wanted: str) -> Value:
-    """Order the axes of rows as wanted, with axes of size 1 for those that it lacks."""
-    value = operand(call.b, call.inputs[place])
-    order = [labels.index(label) + 1 for label in wanted if label in labels]
-    turned = transposed(call.b, value, order)
-    sizes = iter(dims_of(turned))
-    dims = tuple(next(sizes) if label in labels else 1 for label in wanted)
-    return reshaped(call.b, turned, dims)
+def _sum_and_transpose(call: OpCall, labels: str, out: str) -> Value:
+    """``einsum(bij->bj)  ->  sum_i(X)``: sum over the missing axes, and reorder the others."""
+    missing = [axis for axis, label in enumerate(labels) if label not in out]
+    value = call.inputs[0]
+    total = reduce_sum(call.b, value, missing, keep=False) if missing else value
+    kept = [label for label in labels if label in out]
+    return transpose_rows(call.b, total, [kept.index(label) for label in out[1:]])

@@ -7,85 +7,90 @@ from math import prod
 
 import numpy as np
 
-from tf2spark.graph_split.algebra.layout import concat
+from tf2spark.dtypes import INT32
+from tf2spark.graph_split.algebra.parts import concat_features
 from tf2spark.graph_split.algebra.sum_over_axes import reduce_sum, reduced_dims
-from tf2spark.graph_split.algebra.sums_and_products import multiply
+from tf2spark.graph_split.algebra.sums_and_products import multiply_values
 from tf2spark.graph_split.forms import (
     Concat,
+    Operand,
     Pair,
+    ShapeVector,
     Side,
-    Sizes,
     Value,
     dims_of,
-    known,
+    require_known,
     sides_of,
 )
-from tf2spark.graph_split.graph_builder import renewed
-from tf2spark.graph_split.materialize import flat
-from tf2spark.graph_split.op_call import (
-    Call,
-    Rule,
-    applied,
-    feature_axes,
-)
+from tf2spark.graph_split.graph_builder import with_tensor
+from tf2spark.graph_split.materialize import materialize_pairs
+from tf2spark.graph_split.op_call import OpCall, Rule, apply_row_wise, feature_axes
 
 
-def summed(call: Call) -> Value:
+def sum_(call: OpCall) -> Value:
+    """``sum(U + I)  ->  sum(U) + sum(I)``; of products, inner products."""
     axes = feature_axes(call, 1, call.rank())
     return reduce_sum(call.b, call.inputs[0], axes, keep=call.attr("keep_dims").b)
 
 
-def mean(call: Call) -> Value:
+def mean(call: OpCall) -> Value:
+    """``mean(U + I)  ->  sum(U) * 1/n + sum(I) * 1/n``, except for integers, which round."""
     axes = feature_axes(call, 1, call.rank())
-    if isinstance(call.inputs[0], Side) or call.dtype.is_integer:
-        return applied(call)
-    dims = dims_of(call.inputs[0])
-    size = prod(known(tuple(dims[axis - 1] for axis in axes), "a mean"))
-    found = reduce_sum(call.b, call.inputs[0], axes, keep=call.attr("keep_dims").b)
-    return multiply(call.b, found, call.b.constant(1 / size, call.dtype))
+    value = call.inputs[0]
+    if isinstance(value, Side) or call.dtype.is_integer:
+        return apply_row_wise(call)
+    dims = dims_of(value)
+    count = prod(require_known(tuple(dims[axis - 1] for axis in axes), "a mean"))
+    total = reduce_sum(call.b, value, axes, keep=call.attr("keep_dims").b)
+    return multiply_values(call.b, total, call.b.constant(1 / count, call.dtype))
 
 
-def reduced(op: str | None) -> Rule:
-    """Return the rule of a reduction; `op` joins what parts side by side were reduced to."""
+def reduction(combining_op: str) -> Rule:
+    """Return the rule of a reduction: ``max([U | I])  ->  maximum(max(U), max(I))``.
 
-    def rule(call: Call) -> Value:
+    Args:
+        combining_op: The elementwise op that combines the results of two parts.
+    """
+
+    def rule(call: OpCall) -> Value:
         value, axes = call.inputs[0], feature_axes(call, 1, call.rank())
         if not isinstance(value, Concat):
-            return applied(call)
+            return apply_row_wise(call)
         keep = call.attr("keep_dims").b
-        parts = [_reduced_part(call, part, axes, keep) for part in value.parts]
+        parts = [_reduce_part(call, part, axes, keep) for part in value.parts]
         if value.axis not in axes:
-            gone = 0 if keep else sum(axis < value.axis for axis in axes)
-            return concat(call.b, parts, value.axis - gone)
-        if op is None:
-            return applied(call)
-        found = parts[0]
+            # Reducing axes before the concatenation moves its axis to the front.
+            removed = 0 if keep else sum(axis < value.axis for axis in axes)
+            return concat_features(call.b, parts, value.axis - removed)
+        result: Operand = parts[0]
         for part in parts[1:]:
-            found = call.b.elementwise(op, [found, part], call.dtype)
-        whole: Value = found
-        return whole
+            result = call.b.write_elementwise(combining_op, [result, part], call.dtype)
+        return result
 
     return rule
 
 
-def largest(call: Call) -> Value | Sequence[Value]:
-    """Reduce to the largest; that of a whole batch of integers only bounds something."""
-    value = call.inputs[0]
+_max_over_features = reduction("Maximum")
+
+
+def max_(call: OpCall) -> Value | Sequence[Value]:
+    """The maximum of rows; that of a whole batch of integers is unknown, not refused.
+
+    Counting ids asks for the largest id of the batch only to bound it by a constant
+    (`LowerBound`), so no score depends on it. Whatever else uses the unknown refuses it.
+    """
     axes = {axis % call.rank() for axis in call.ints(1)}
     if 0 in axes and call.dtype.is_integer and len(axes) == call.rank():
-        unknown = np.empty((), object)
-        return Sizes(unknown, call.dtype, sides_of(value))
-    return _LARGEST(call)
+        unknown = np.full((), None, object)
+        return ShapeVector(unknown, call.dtype, sides_of(call.inputs[0]))
+    return _max_over_features(call)
 
 
-_LARGEST = reduced("Maximum")
-
-
-def _reduced_part(call: Call, part: Value, axes: Sequence[int], keep: bool) -> Side | Pair:
-    one = part if isinstance(part, Side) else flat(call.b, part)
-    axis = call.b.ints(*axes)
+def _reduce_part(call: OpCall, part: Value, axes: Sequence[int], keep: bool) -> Side | Pair:
+    rows = part if isinstance(part, Side) else materialize_pairs(call.b, part)
+    # The axes of the original may be negative, or of 64 bits.
     node = type(call.node)()
     node.CopyFrom(call.node)
-    node.attr["Tidx"].type = 3
-    tensor = f"{call.b.copy(node, [one.tensor, axis])}:0"
-    return renewed(one, tensor, reduced_dims(one.dims, axes, keep))
+    node.attr["Tidx"].type = INT32.code
+    tensor = f"{call.b.copy_node(node, [rows.tensor, call.b.int_vector(*axes)])}:0"
+    return with_tensor(rows, tensor, reduced_dims(rows.dims, axes, keep))

@@ -1,7 +1,8 @@
-"""Shape arithmetic: what graphs compute from ``Shape`` to give to ``Reshape`` and its like.
+"""Shape arithmetic: what graphs compute from ``Shape`` to give to ``Reshape`` and the like.
 
-TensorFlow's own layers are full of ``Shape -> StridedSlice -> Pack -> Reshape``. The numbers are
-known but for the batch, so that they are carried as integers and `Batch`.
+TensorFlow's own layers are full of ``Shape -> StridedSlice -> Pack -> Reshape``. All of these
+numbers are known but for the batch, so they are followed as Python integers and `BatchSize`.
+A number that can't be followed is None, which is refused only where it is used.
 """
 
 from __future__ import annotations
@@ -14,221 +15,241 @@ import numpy as np
 from tf2spark.dtypes import BOOL, DType
 from tf2spark.graph_split.forms import (
     Array,
-    AtLeast,
-    Batch,
+    BatchSize,
     Const,
+    LowerBound,
     NotRowWise,
-    Sizes,
+    ShapeVector,
     Value,
     dims_of,
     sides_of,
 )
+from tf2spark.saved_model.protos import NodeMessage
+
+Entry = int | BatchSize | LowerBound | None
+"""A number of shape arithmetic; None is one of which nothing is known."""
+_BinaryOp = Callable[[Entry, Entry], Entry]
+_ShapeOp = Callable[..., Any]
 
 
-def shape_of(value: Value, dtype: DType) -> Sizes:
+def shape_vector_of(value: Value, dtype: DType) -> ShapeVector:
     """Return the shape of a tensor: the batch, then the dimensions of a row."""
-    return Sizes(_objects([Batch(), *dims_of(value)]), dtype, sides_of(value))
+    return ShapeVector(_object_array([BatchSize(), *dims_of(value)]), dtype, sides_of(value))
 
 
-def computed(node: Any, inputs: Sequence[Value], dtype: DType) -> Sizes:
+def apply_shape_op(node: NodeMessage, inputs: Sequence[Value], dtype: DType) -> ShapeVector:
     """Apply an op of shape arithmetic, whose result has this dtype.
 
     Raises:
-        NotRowWise: What comes out depends on the number of rows in another way.
+        NotRowWise: The result depends on the number of rows in a way that can't be followed.
     """
-    arrays = [_array(one) for one in inputs]
+    entries = [_entries_of(value) for value in inputs]
     sides = frozenset().union(*map(sides_of, inputs))
-    return Sizes(_objects(OPS[node.op](node, *arrays)), dtype, sides)
+    return ShapeVector(_object_array(SHAPE_OPS[node.op](node, *entries)), dtype, sides)
 
 
-def is_static(value: Sizes) -> bool:
+def is_static(value: ShapeVector) -> bool:
     """Say whether all the numbers are known and none depends on the batch."""
-    return all(isinstance(one, int) for one in value.values.reshape(-1))
+    return all(isinstance(entry, int) for entry in value.values.reshape(-1))
 
 
-def _array(value: Value) -> Array:
-    if isinstance(value, Sizes):
+def _entries_of(value: Value) -> Array:
+    if isinstance(value, ShapeVector):
         return value.values
     if not isinstance(value, Const):
-        raise NotRowWise("the number of rows meets their values")
+        raise NotRowWise("it combines the number of rows with their values")
     if value.dtype.is_integer or value.dtype is BOOL:
-        return _objects(value.value.astype(np.int64).tolist())
-    # A fraction of the number of rows: nothing is known of it.
+        return _object_array(value.value.astype(np.int64).tolist())
+    # A fraction of the number of rows, rounded later, could be any number.
     return np.full(np.shape(value.value), None, object)
 
 
-def _objects(values: Any) -> Array:
+def _object_array(values: Any) -> Array:
+    """Return entries, or nested lists of them, as an object array.
+
+    NumPy itself would look for a dtype of its own, or take entries for sequences.
+    """
+    if isinstance(values, np.ndarray):
+        return values
     if not isinstance(values, list):
-        if isinstance(values, np.ndarray):
-            return values
-        made = np.empty((), object)
-        made[()] = values
-        return made
-    inner = [_objects(one) for one in values]
+        scalar = np.empty((), object)
+        scalar[()] = values
+        return scalar
+    inner = [_object_array(value) for value in values]
     shape = inner[0].shape if inner else ()
-    made = np.empty((len(inner), *shape), object)
-    for place, one in enumerate(inner):
-        made[place] = one if shape else one[()]
-    return made
+    result = np.empty((len(inner), *shape), object)
+    for index, entries in enumerate(inner):
+        result[index] = entries if shape else entries[()]
+    return result
 
 
-def _each(function: Callable[[Any, Any], Any]) -> Callable[..., Array]:
-    return lambda node, one, other: np.frompyfunc(function, 2, 1)(one, other)
+def _entrywise(function: _BinaryOp) -> _ShapeOp:
+    return lambda node, left, right: np.frompyfunc(function, 2, 1)(left, right)
 
 
-def _times(one: Any, other: Any) -> Any:
-    if one is None or other is None or isinstance(one, AtLeast) or isinstance(other, AtLeast):
-        return None
-    if isinstance(one, Batch) and isinstance(other, Batch):
+def _multiply(left: Entry, right: Entry) -> Entry:
+    if isinstance(left, BatchSize) and isinstance(right, BatchSize):
+        # A row would be as long as the batch: then rows can't be independent.
         raise NotRowWise("the number of rows is multiplied by itself")
-    if isinstance(other, Batch):
-        one, other = other, one
-    return Batch(one.times * other) if isinstance(one, Batch) else one * other
-
-
-def _numbers(function: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
-    def on(one: Any, other: Any) -> Any:
-        if isinstance(one, Batch) or isinstance(other, Batch):
-            # Nothing is known of it; what needs the number says so.
-            return None
-        if one is None or other is None or isinstance(one, AtLeast) or isinstance(other, AtLeast):
-            return None
-        return function(one, other)
-
-    return on
-
-
-def _larger(one: Any, other: Any) -> Any:
-    if isinstance(one, int) and isinstance(other, int):
-        return max(one, other)
-    if isinstance(one, Batch) or isinstance(other, Batch):
+    if isinstance(right, BatchSize):
+        left, right = right, left
+    if not isinstance(right, int):
         return None
-    known = [each.low if isinstance(each, AtLeast) else each for each in (one, other)]
-    return AtLeast(max((each for each in known if each is not None), default=0))
+    if isinstance(left, BatchSize):
+        return BatchSize(left.times * right)
+    return left * right if isinstance(left, int) else None
 
 
-def _smaller(one: Any, other: Any) -> Any:
-    """Return a bound that holds whatever the batch holds: ``min(max(ids) or 10, 10)`` is 10."""
-    if isinstance(one, AtLeast) and isinstance(other, int) and other <= one.low:
-        return other
-    if isinstance(other, AtLeast) and isinstance(one, int) and one <= other.low:
-        return one
-    return _numbers(min)(one, other)
+def _on_known(function: Callable[[int, int], int]) -> _BinaryOp:
+    """Return an op on known integers; any other operand makes its result unknown."""
+
+    def apply(left: Entry, right: Entry) -> Entry:
+        known = isinstance(left, int) and isinstance(right, int)
+        return function(left, right) if known else None  # type: ignore[arg-type]
+
+    return apply
 
 
-def _over(one: Any, other: Any) -> Any:
-    if isinstance(one, Batch) and isinstance(other, int) and other and one.times % other == 0:
-        return Batch(one.times // other)
-    return _numbers(lambda a, b: a // b)(one, other)
+def _maximum(left: Entry, right: Entry) -> Entry:
+    if isinstance(left, int) and isinstance(right, int):
+        return max(left, right)
+    if isinstance(left, BatchSize) or isinstance(right, BatchSize):
+        return None
+    # Of an unknown number and 10, the larger is at least 10. Sizes are never negative.
+    lows = [value.low if isinstance(value, LowerBound) else value for value in (left, right)]
+    return LowerBound(max((low for low in lows if low is not None), default=0))
 
 
-def _prod(node: Any, values: Array, axis: Array) -> Array:
-    axes = tuple(_bound(one) for one in axis.reshape(-1))
+def _minimum(left: Entry, right: Entry) -> Entry:
+    """``min(at least 10, 10)  ->  10``, whatever the batch holds."""
+    if isinstance(left, LowerBound) and isinstance(right, int) and right <= left.low:
+        return right
+    if isinstance(right, LowerBound) and isinstance(left, int) and left <= right.low:
+        return left
+    return _on_known(min)(left, right)
+
+
+def _floor_divide(left: Entry, right: Entry) -> Entry:
+    if isinstance(left, BatchSize) and isinstance(right, int) and right:
+        # With a remainder, the quotient isn't a multiple of the batch.
+        return None if left.times % right else BatchSize(left.times // right)
+    return _on_known(lambda a, b: a // b)(left, right)
+
+
+def _product(node: NodeMessage, values: Array, axis: Array) -> Array:
+    axes = tuple(_require_int(entry) for entry in axis.reshape(-1))
     if not axes:
         return values
     if values.ndim != 1:
-        raise NotRowWise("a product of shapes runs over more than one axis")
-    product: Any = 1
-    for one in values.reshape(-1):
-        product = _times(product, one)
-    return _objects([product] if node.attr["keep_dims"].b else product)
+        raise NotRowWise("a product of sizes runs over more than one axis")
+    product: Entry = 1
+    for entry in values.reshape(-1):
+        product = _multiply(product, entry)
+    return _object_array([product] if node.attr["keep_dims"].b else product)
 
 
-def _gathered(node: Any, values: Array, indices: Array, axis: Array) -> Array:
-    found: Array = np.take(values, _places(indices), axis=_bound(axis[()]))
-    return found
+def _gather(node: NodeMessage, values: Array, indices: Array, axis: Array) -> Array:
+    return np.asarray(np.take(values, _require_ints(indices), axis=_require_int(axis.item())))
 
 
-def _joined(node: Any, *arrays: Array) -> Array:
-    axis = _bound(arrays[-1][()])
-    return np.concatenate([np.atleast_1d(one) for one in arrays[:-1]], axis=axis)
+def _concat(node: NodeMessage, *arrays: Array) -> Array:
+    axis = _require_int(arrays[-1].item())
+    return np.concatenate([np.atleast_1d(values) for values in arrays[:-1]], axis=axis)
 
 
-def _sliced(node: Any, values: Array, begin: Array, end: Array, strides: Array) -> Array:
-    index = slice_index(node, begin, end, strides)
-    return np.asarray(values[index], object) if values[index] is not None else _objects(None)
+def _strided_slice(
+    node: NodeMessage, values: Array, begin: Array, end: Array, strides: Array
+) -> Array:
+    result = values[numpy_index(node, begin, end, strides)]
+    return _object_array(result)
 
 
-def slice_index(node: Any, begin: Array, end: Array, strides: Array) -> tuple[Any, ...]:
+def numpy_index(node: NodeMessage, begin: Array, end: Array, strides: Array) -> tuple[Any, ...]:
     """Return a ``StridedSlice`` as NumPy writes it; the masks are those of ``array_ops.cc``.
 
+    An end that is a multiple of the batch counts as open along axis 0; the caller must check that
+    it is the whole axis.
+
     Raises:
-        NotRowWise: A bound depends on the number of rows.
+        NotRowWise: Another bound depends on the number of rows.
     """
     masks = {
         name: node.attr[f"{name}_mask"].i
         for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
     }
     index: list[Any] = []
-    for place, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
-        bit = 1 << place
+    for position, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
+        bit = 1 << position
         if masks["ellipsis"] & bit:
             index.append(Ellipsis)
         elif masks["new_axis"] & bit:
             index.append(None)
         elif masks["shrink_axis"] & bit:
-            index.append(_bound(first))
+            index.append(_require_int(first))
         else:
-            low = None if masks["begin"] & bit else _bound(first)
-            whole = masks["end"] & bit or (place == 0 and isinstance(last, Batch))
-            high = None if whole else _bound(last)
-            index.append(slice(low, high, _bound(step)))
+            low = None if masks["begin"] & bit else _require_int(first)
+            is_open = masks["end"] & bit or (position == 0 and isinstance(last, BatchSize))
+            high = None if is_open else _require_int(last)
+            index.append(slice(low, high, _require_int(step)))
     return tuple(index)
 
 
-def _places(values: Array) -> Array:
-    return np.array([_bound(one) for one in values.reshape(-1)], np.int64).reshape(values.shape)
+def _require_ints(values: Array) -> Array:
+    integers = [_require_int(entry) for entry in values.reshape(-1)]
+    return np.array(integers, np.int64).reshape(values.shape)
 
 
-def _bound(value: Any) -> int:
-    if not isinstance(value, int):
-        raise NotRowWise("a slice is cut by the number of rows")
-    return value
+def _require_int(entry: Entry) -> int:
+    if not isinstance(entry, int):
+        raise NotRowWise("an index or a size depends on the number of rows")
+    return entry
 
 
-def _packed(node: Any, *arrays: Array) -> Array:
+def _pack(node: NodeMessage, *arrays: Array) -> Array:
     return np.stack(arrays, axis=node.attr["axis"].i)
 
 
-def _cut(node: Any, values: Array, begin: Array, size: Array) -> Array:
-    bounds = zip(_places(begin), _places(size), strict=True)
+def _slice(node: NodeMessage, values: Array, begin: Array, size: Array) -> Array:
+    bounds = zip(_require_ints(begin), _require_ints(size), strict=True)
     return values[tuple(slice(at, None if n == -1 else at + n) for at, n in bounds)]
 
 
-def _squeezed(node: Any, values: Array) -> Array:
+def _squeeze(node: NodeMessage, values: Array) -> Array:
     axes = tuple(node.attr["squeeze_dims"].list.i)
     return np.squeeze(values, axes or None)
 
 
-def _filled(number: int) -> Callable[..., Array]:
+def _filled_with(number: int) -> _ShapeOp:
     return lambda node, values: np.full(values.shape, number, object)
 
 
-OPS: Mapping[str, Callable[..., Any]] = {
-    "Add": _each(_numbers(lambda a, b: a + b)),
-    "AddV2": _each(_numbers(lambda a, b: a + b)),
+SHAPE_OPS: Mapping[str, _ShapeOp] = {
+    "Add": _entrywise(_on_known(lambda a, b: a + b)),
+    "AddV2": _entrywise(_on_known(lambda a, b: a + b)),
     "Cast": lambda node, values: values,
-    "ConcatV2": _joined,
-    "ExpandDims": lambda node, values, axis: np.expand_dims(values, _bound(axis.reshape(-1)[0])),
-    "FloorDiv": _each(_over),
-    "GatherV2": _gathered,
+    "ConcatV2": _concat,
+    "ExpandDims": lambda node, values, axis: np.expand_dims(
+        values, _require_int(axis.reshape(-1)[0])
+    ),
+    "FloorDiv": _entrywise(_floor_divide),
+    "GatherV2": _gather,
     "Identity": lambda node, values: values,
-    "Greater": _each(_numbers(lambda a, b: int(a > b))),
-    "Maximum": _each(_larger),
-    "Minimum": _each(_smaller),
-    "Mul": _each(_times),
-    "OnesLike": _filled(1),
-    "Pack": _packed,
-    "Prod": _prod,
+    "Greater": _entrywise(_on_known(lambda a, b: int(a > b))),
+    "Maximum": _entrywise(_maximum),
+    "Minimum": _entrywise(_minimum),
+    "Mul": _entrywise(_multiply),
+    "OnesLike": _filled_with(1),
+    "Pack": _pack,
+    "Prod": _product,
     "Rank": lambda node, values: values.ndim,
-    "Reshape": lambda node, values, shape: values.reshape(_places(shape)),
+    "Reshape": lambda node, values, shape: values.reshape(_require_ints(shape)),
     "Shape": lambda node, values: list(values.shape),
     "Size": lambda node, values: values.size,
-    "Slice": _cut,
-    "Squeeze": _squeezed,
+    "Slice": _slice,
+    "Squeeze": _squeeze,
     "StopGradient": lambda node, values: values,
-    "StridedSlice": _sliced,
-    "Sub": _each(_numbers(lambda a, b: a - b)),
-    "ZerosLike": _filled(0),
+    "StridedSlice": _strided_slice,
+    "Sub": _entrywise(_on_known(lambda a, b: a - b)),
+    "ZerosLike": _filled_with(0),
 }
-"""What each op does to integers, some of which are `Batch` or None."""
+"""What each op does to entries: a function of the node and of its inputs as object arrays."""

@@ -1,7 +1,7 @@
-"""Ops on rows that stand below each other: `Merged` values, whose batch is `count` times as long.
+"""Ops on `StackedRows`: several rows per pair along the batch axis, [batch * count, ...].
 
-An op that treats rows apart treats these apart too. Its rule is asked with values that stand for
-the merged rows, and what comes out is put back below its rows.
+An op that treats each row independently treats these independently too. So its rule is applied to
+values that stand for the stacked rows, as if they were the batch, and the result is unstacked.
 """
 
 from __future__ import annotations
@@ -12,78 +12,88 @@ import numpy as np
 from attrs import evolve
 
 from tf2spark.graph_split.forms import (
-    Batch,
+    BatchSize,
     Const,
-    Merged,
     NotRowWise,
     Pair,
+    ShapeVector,
     Side,
-    Sizes,
+    StackedRows,
     Value,
-    known,
+    common_side,
+    require_known,
 )
-from tf2spark.graph_split.graph_builder import Builder, one_side, renewed
-from tf2spark.graph_split.materialize import flat
-from tf2spark.graph_split.op_call import Call, Rule
+from tf2spark.graph_split.graph_builder import GraphBuilder, with_tensor
+from tf2spark.graph_split.materialize import materialize_pairs
+from tf2spark.graph_split.op_call import OpCall, Rule
 
 
-def on_merged(call: Call, rule: Rule) -> list[Value]:
-    """Apply the rule of an op to merged rows.
+def apply_to_stacked_rows(call: OpCall, rule: Rule) -> list[Value]:
+    """Apply the rule of an op to stacked rows.
 
     Raises:
-        NotRowWise: They meet other rows, or the rule says so.
+        NotRowWise: They meet other rows, or the rule refuses.
     """
-    merged = [one for one in call.inputs if isinstance(one, Merged)]
-    count = merged[0].count
-    inner = {id(one): _computed(call.b, merged, one) for one in merged}
+    stacked = [value for value in call.inputs if isinstance(value, StackedRows)]
+    count = stacked[0].count
+    unstacked = {id(value): _compute_inner(call.b, stacked, value) for value in stacked}
     inputs: list[Value] = []
     for value in call.inputs:
         match value:
             case Const():
                 inputs.append(value)
-            case Sizes():
-                inputs.append(_per_row(value, count))
-            case Merged() if value.count == count:
-                inputs.append(_below(call.b, inner[id(value)], value))
+            case ShapeVector():
+                inputs.append(_per_stacked_row(value, count))
+            case StackedRows() if value.count == count:
+                inputs.append(_as_batch(call.b, unstacked[id(value)], value))
             case _:
-                raise NotRowWise("rows of a merged batch meet others")
-    found = rule(evolve(call, inputs=tuple(inputs)))
-    like = inner[id(merged[0])]
-    made = found if isinstance(found, Sequence) else [found]
-    return [_beside(call.b, one, like, count) for one in made]
+                raise NotRowWise("stacked rows are combined with rows that aren't")
+    result = rule(evolve(call, inputs=tuple(inputs)))
+    outputs = result if isinstance(result, Sequence) else [result]
+    return [_unstack(call.b, output, unstacked[id(stacked[0])], count) for output in outputs]
 
 
-def _computed(b: Builder, merged: Sequence[Merged], one: Merged) -> Side | Pair:
-    if one_side([each.inner for each in merged]) is None:
-        return flat(b, one.inner)
-    assert isinstance(one.inner, Side)
-    return one.inner
+def _compute_inner(
+    b: GraphBuilder, stacked: Sequence[StackedRows], value: StackedRows
+) -> Side | Pair:
+    """Return stacked rows as one tensor with a row per pair, all of one side or all of pairs."""
+    if common_side([other.inner for other in stacked]) is None:
+        return materialize_pairs(b, value.inner)
+    assert isinstance(value.inner, Side)
+    return value.inner
 
 
-def _below(b: Builder, inner: Side | Pair, value: Merged) -> Side:
-    """Return merged rows as rows. They are never sent to the pairs, so that any side will do."""
-    shape = b.ints(-1, *known(value.dims, "a merged row"))
-    return Side("user", b.reshaped(inner.tensor, shape, inner.dtype), inner.dtype, value.dims)
+def _as_batch(b: GraphBuilder, inner: Side | Pair, value: StackedRows) -> Side:
+    """Return stacked rows as the rows of a batch.
+
+    The rule sees a `Side`, so that it applies the op as it is. Such rows never cross to the pairs,
+    so it doesn't matter which side.
+    """
+    shape = b.int_vector(-1, *require_known(value.dims, "a stacked row"))
+    tensor = b.reshape_tensor(inner.tensor, shape, inner.dtype)
+    return Side("user", tensor, inner.dtype, value.dims)
 
 
-def _beside(b: Builder, value: Value, like: Side | Pair, count: int) -> Value:
-    """Put results back: `count` of them in a row."""
-    if not isinstance(value, Side):
-        raise NotRowWise("its result isn't one of merged rows")
-    dims = (count, *known(value.dims, "a merged row"))
-    tensor = b.reshaped(value.tensor, b.ints(-1, *dims), value.dtype)
-    return Merged(renewed(like, tensor, dims, value.dtype), count, value.dtype, value.dims)
+def _unstack(b: GraphBuilder, output: Value, like: Side | Pair, count: int) -> Value:
+    """Return an output of the op as `count` rows per pair, of the side that `like` is of."""
+    if not isinstance(output, Side):
+        raise NotRowWise("its result doesn't have one row for each stacked row")
+    dims = (count, *require_known(output.dims, "a stacked row"))
+    tensor = b.reshape_tensor(output.tensor, b.int_vector(-1, *dims), output.dtype)
+    inner = with_tensor(like, tensor, dims, output.dtype)
+    return StackedRows(inner, count, output.dtype, output.dims)
 
 
-def _per_row(value: Sizes, count: int) -> Sizes:
-    def one(entry: object) -> object:
-        if not isinstance(entry, Batch):
+def _per_stacked_row(value: ShapeVector, count: int) -> ShapeVector:
+    """Count in stacked rows: a batch that is `count` times as long is one of them."""
+
+    def divide(entry: object) -> object:
+        if not isinstance(entry, BatchSize):
             return entry
         if entry.times % count:
-            raise NotRowWise("it takes some of the rows")
-        return Batch(entry.times // count)
+            raise NotRowWise("it selects some of the rows")
+        return BatchSize(entry.times // count)
 
-    entries = [one(entry) for entry in value.values.reshape(-1)]
-    made = np.empty(len(entries), object)
-    made[:] = entries
-    return evolve(value, values=made.reshape(value.values.shape))
+    entries = np.empty(value.values.size, object)
+    entries[:] = [divide(entry) for entry in value.values.reshape(-1)]
+    return evolve(value, values=entries.reshape(value.values.shape))

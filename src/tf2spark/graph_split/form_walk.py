@@ -1,0 +1,171 @@
+"""The walk over a graph from its inputs to the score: a form for every tensor.
+
+Each node is handled by what its inputs are: constants stay constants, shape arithmetic is computed,
+random numbers are followed as a range, and everything else has a rule per op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import Factory, define
+
+from tf2spark.dtypes import DType
+from tf2spark.graph_split.constant_folding import run_on_constants, to_array
+from tf2spark.graph_split.dropout import RANDOM_OPS, apply_to_random, random_range
+from tf2spark.graph_split.forms import (
+    Array,
+    ChannelRows,
+    Const,
+    Dims,
+    NotRowWise,
+    NotSplit,
+    Pair,
+    RandomRange,
+    ShapeVector,
+    StackedRows,
+    Value,
+)
+from tf2spark.graph_split.graph_builder import PREFIX, GraphBuilder
+from tf2spark.graph_split.op_call import OpCall, TensorInfo, elementwise
+from tf2spark.graph_split.rules.shape_arithmetic import SHAPE_OPS, apply_shape_op, is_static
+from tf2spark.graph_split.rules.stacked_rows import apply_to_stacked_rows
+from tf2spark.graph_split.rules.table import (
+    RULES,
+    SHAPE_INPUTS,
+    TAKES_CHANNEL_ROWS,
+    TAKES_STACKED_ROWS,
+)
+from tf2spark.saved_model.protos import NodeMessage
+from tf2spark.saved_model.upstream import data_inputs, node_name
+
+
+@define
+class FormWalk:
+    """The forms of a graph's tensors, found on demand.
+
+    Attributes:
+        b: Adds nodes.
+        nodes: The graph's own nodes by name.
+        infos: What TensorFlow infers of each tensor.
+        load: Returns the value of a constant tensor.
+        values: The forms that are known; those of the fed inputs are set before the walk.
+        obstacles: Why nodes could not be split. The walk goes on past them, since whether rows
+            are independent depends on all of the graph.
+    """
+
+    b: GraphBuilder
+    nodes: Mapping[str, NodeMessage]
+    infos: Mapping[str, TensorInfo]
+    load: Callable[[str], Array]
+    values: dict[str, Value] = Factory(dict)
+    obstacles: list[str] = Factory(list)
+
+    def form_of(self, name: str) -> Value:
+        """Return the form of a tensor, and find that of all tensors upstream.
+
+        Raises:
+            NotRowWise: A node isn't known to treat rows independently.
+        """
+        # A stack of our own: graphs are deeper than Python's recursion may be.
+        todo = [name]
+        while todo:
+            if todo[-1] in self.values:
+                todo.pop()
+                continue
+            node = self.nodes[node_name(todo[-1])]
+            inputs = data_inputs(node)
+            missing = [tensor for tensor in inputs if tensor not in self.values]
+            if missing:
+                todo += missing
+                continue
+            self._visit(node, [self.values[tensor] for tensor in inputs])
+            todo.pop()
+        return self.values[name]
+
+    def _visit(self, node: NodeMessage, inputs: Sequence[Value]) -> None:
+        """Find the forms of a node's outputs."""
+        constants = [value for value in inputs if isinstance(value, Const)]
+        if len(constants) == len(inputs) and node.op not in RANDOM_OPS:
+            self._visit_constant(node, constants)
+            return
+        try:
+            outputs = self._apply(node, inputs)
+        except NotRowWise as reason:
+            raise NotRowWise(f'{node.op} "{node.name}": {reason}') from None
+        except NotSplit as reason:
+            self.obstacles.append(f'{node.op} "{node.name}": {reason}')
+            outputs = self._as_pairs(node)
+        if len(outputs) < len(self._output_infos(node)):
+            raise NotRowWise(f'{node.op} "{node.name}": the form of its other results isn\'t known')
+        for index, value in enumerate(outputs):
+            if isinstance(value, ShapeVector) and is_static(value):
+                value = self.b.constant(value.values.tolist(), value.dtype)
+            self.values[f"{node.name}:{index}"] = value
+
+    def _apply(self, node: NodeMessage, inputs: Sequence[Value]) -> Sequence[Value]:
+        is_shape = all(isinstance(value, ShapeVector | Const) for value in inputs)
+        if node.op in SHAPE_OPS and is_shape:
+            return [apply_shape_op(node, inputs, self.infos[f"{node.name}:0"][0])]
+        if node.op in RANDOM_OPS:
+            return [random_range(node)]
+        if any(isinstance(value, RandomRange) for value in inputs):
+            return [apply_to_random(self.b, node, inputs)]
+        return self._apply_rule(node, inputs)
+
+    def _apply_rule(self, node: NodeMessage, inputs: Sequence[Value]) -> Sequence[Value]:
+        rule = RULES.get(node.op)
+        if rule is None:
+            raise NotRowWise("this op isn't known to treat rows independently")
+        for index, value in enumerate(inputs):
+            if isinstance(value, ShapeVector) and index not in SHAPE_INPUTS.get(node.op, ()):
+                raise NotRowWise("it takes the number of rows as an input")
+        call = OpCall(self.b, node, tuple(inputs), tuple(self._output_infos(node)))
+        if call.has_input(ChannelRows) and node.op not in TAKES_CHANNEL_ROWS:
+            raise NotRowWise("it would take rows for columns")
+        knows_stacked_rows = rule is elementwise or node.op in TAKES_STACKED_ROWS
+        if call.has_input(StackedRows) and not knows_stacked_rows:
+            return apply_to_stacked_rows(call, rule)
+        result = rule(call)
+        return result if isinstance(result, Sequence) else [result]
+
+    def _output_infos(self, node: NodeMessage) -> list[TensorInfo]:
+        infos: list[TensorInfo] = []
+        while (info := self.infos.get(f"{node.name}:{len(infos)}")) is not None:
+            infos.append(info)
+        return infos
+
+    def _as_pairs(self, node: NodeMessage) -> list[Value]:
+        """Return a node's outputs as values per pair, which stand in for them and never run."""
+        outputs: list[Value] = []
+        for index, (dtype, shape) in enumerate(self._output_infos(node)):
+            if not shape:
+                raise NotRowWise(f'{node.op} "{node.name}": the rank of its result isn\'t known')
+            outputs.append(Pair(f"{node.name}:{index}", dtype, shape[1:]))
+        return outputs
+
+    def _visit_constant(self, node: NodeMessage, inputs: Sequence[Const]) -> None:
+        """Find the forms of the outputs of a node that depends on no input."""
+        infos = self._output_infos(node)
+        names = [f"{node.name}:{index}" for index in range(len(infos))]
+        if any(value.tensor.startswith(PREFIX) for value in inputs):
+            # It is constant only because we know the sizes of rows: the graph can't tell its value.
+            tensors = run_on_constants(node, inputs, len(names))
+            for name, tensor in zip(names, tensors, strict=True):
+                self.values[name] = self.b.constant(to_array(tensor), tensor.dtype)
+        elif node.op in ("Placeholder", "PlaceholderV2"):
+            # Not one of the inputs, so it is fed with a constant; its shape may say less.
+            value = self.load(names[0])
+            self.values[names[0]] = Const(names[0], infos[0][0], value.shape, lambda: value)
+        else:
+            for name, (dtype, shape) in zip(names, infos, strict=True):
+                self.values[name] = self._constant(name, dtype, shape)
+
+    def _constant(self, name: str, dtype: DType, shape: Dims | None) -> Const:
+        def load() -> Array:
+            return self.load(name)
+
+        # What NumPy has no dtype for (a table's handle) is never loaded.
+        if dtype.numpy is not None and (shape is None or None in shape):
+            shape = load().shape
+        return Const(name, dtype, shape or (), load)

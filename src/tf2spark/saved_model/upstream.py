@@ -1,0 +1,79 @@
+"""Backward walks over a graph: which nodes a session runs to compute some tensors.
+
+An input of a node is written as ``node`` or ``node:1`` where it carries a value, and as ``^node``
+where it only says that ``node`` runs first: a control edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from tf2spark.saved_model.protos import NodeMessage
+
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
+
+
+def tensor_name(name: str) -> str:
+    """Return ``node:0`` for ``node``, and any other tensor name as it is."""
+    return name if ":" in name else name + ":0"
+
+
+def node_name(name: str) -> str:
+    """Return the node in an input's name: ``^node``, ``node``, ``node:1`` or ``node:out:1``."""
+    return name.lstrip("^").partition(":")[0]
+
+
+def is_control(name: str) -> bool:
+    """Say whether an input is a control edge, which carries no value."""
+    return name.startswith("^")
+
+
+def data_inputs(node: NodeMessage) -> list[str]:
+    """Return the tensors that a node reads, in the order of its arguments."""
+    return [tensor_name(name) for name in node.input if not is_control(name)]
+
+
+def control_inputs(node: NodeMessage) -> list[str]:
+    """Return the control edges of a node, each as ``^node``."""
+    return [name for name in node.input if is_control(name)]
+
+
+def feedable_tensor(nodes: Mapping[str, NodeMessage], name: str) -> str | None:
+    """Return the tensor that makes an input unnecessary to compute when it is fed.
+
+    A control edge from a placeholder counts as an edge from its value, as in TensorFlow's own
+    ``subgraph.cc``. Other control edges can't be fed: their node runs in any case.
+    """
+    if not is_control(name):
+        return tensor_name(name)
+    node = nodes.get(node_name(name))
+    return f"{node.name}:0" if node is not None and node.op in _PLACEHOLDERS else None
+
+
+def upstream(
+    nodes: Mapping[str, NodeMessage],
+    roots: Iterable[str],
+    *,
+    fed: Collection[str] = (),
+    control_edges: bool = True,
+) -> dict[str, NodeMessage]:
+    """Return the nodes that a session runs to compute `roots`, by name, the roots first.
+
+    Calls of functions are not followed (`tf2spark.saved_model.reachable_nodes.walk` does that).
+
+    Args:
+        nodes: The nodes of the graph by name; an input that names no node here is ignored.
+        roots: Tensors, nodes or control edges.
+        fed: Tensors that are fed, as ``node:0``. An edge from one is not followed, so its node is
+            missing from the result unless another edge needs it.
+        control_edges: Whether to follow control edges too.
+    """
+    todo, reached = list(roots), dict[str, NodeMessage]()
+    while todo:
+        name = todo.pop()
+        node = nodes.get(node_name(name))
+        if node is None or node.name in reached or feedable_tensor(nodes, name) in fed:
+            continue
+        reached[node.name] = node
+        todo += node.input if control_edges else data_inputs(node)
+    return reached
