@@ -49,11 +49,11 @@ def one_core() -> None:
 
 
 def main(path: str, shapes: Mapping[str, Sequence[int]]) -> None:
-    import tf2spark
+    from tf2spark.runnable_model import RunnableModel
     from tf2spark.tensorflow_c.tensor import Tensor
     from tf2spark.worker.model_session import session_of
 
-    model = tf2spark.SavedModel(path)
+    model = RunnableModel(path)
     (signature,) = [one for one in model.contract.signatures if one.name == "serving_default"]
     draw = np.random.default_rng(1)
     fed = [

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-import tf2spark
 from benchmarks.inside import memory_of_this_process
+from tf2spark.runnable_model import RunnableModel
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.model_session import session_of
@@ -41,7 +41,7 @@ def pss_bytes() -> int:
 
 
 def main(path: str, rows: int, runs: int, ids: int = 1_000_000) -> None:
-    model = tf2spark.SavedModel(path)
+    model = RunnableModel(path)
     reference = model.reference()
     (signature,) = [one for one in model.contract.signatures if one.name == "serving_default"]
     tensors = [feed(spec, rows, ids) for spec in signature.inputs]

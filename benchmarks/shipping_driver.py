@@ -16,7 +16,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-import tf2spark
+from tf2spark.runnable_model import RunnableModel
 from tf2spark.spark.shipping import ship
 from tf2spark.worker.spark_tasks import model_opener
 
@@ -47,7 +47,7 @@ def put(spark: Any, source: str, uri: str) -> None:
 
 
 def ours(spark: SparkSession, uri: str) -> DataFrame:
-    opener = model_opener(ship(spark, tf2spark.SavedModel(uri).reference()))
+    opener = model_opener(ship(spark, RunnableModel(uri).reference()))
     return spark.range(0, 2, 1, 2).mapInArrow(opener, _ANSWER)
 
 

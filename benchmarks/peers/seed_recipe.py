@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-import tf2spark
+from tf2spark.runnable_model import RunnableModel
 
 _SCHEMA = "user_id long, recommendations array<struct<item_id: long, score: float>>"
 Array = npt.NDArray[Any]
@@ -49,7 +49,7 @@ def best(
     broadcast = items.sparkSession.sparkContext.broadcast(
         (table["item_id"].to_numpy(), dict(read_items(table.combine_chunks())))
     )
-    model = tf2spark.SavedModel(package)
+    model = RunnableModel(package)
     (signature,) = [one for one in model.contract.signatures if one.name == "serving_default"]
     reference = model.reference()
     inputs = {one.name: (one.tensors[0], one.dtype) for one in signature.inputs}

@@ -138,7 +138,7 @@ class TestIds:
     def test_that_come_twice_are_refused(self, vectors: Path) -> None:
         """The message names one and how to leave one of each."""
         items = table(item_id=[5, 5, 1], b=[[1.0]] * 3)
-        with pytest.raises(ContractError, match=r'"item_id" 5 comes more than once'):
+        with pytest.raises(ContractError, match=r'"item_id" 5 occurs more than once'):
             tf2spark.SavedModel(vectors).recommend(one_user(), items)
 
     def test_that_are_null_are_refused(self, vectors: Path) -> None:
@@ -334,7 +334,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("more", "said"),
         [
-            ({"k": 0}, "k=0: write a whole number from 1"),
+            ({"k": 0}, "k=0: must be an integer of at least 1"),
             ({"user_id": "nobody"}, 'the users have no column "nobody"'),
             ({"item_id": "nothing"}, 'the items have no column "nothing"'),
             ({"exclude": "no"}, 'exclude: the users have no column "no"'),
@@ -359,7 +359,7 @@ class TestArguments:
         """The message lists them."""
         case = recommenders.case("mmoe_ctr")
         model = tf2spark.SavedModel(path_of(case))
-        with pytest.raises(ContractError, match=r'say which one ranks, score="'):
+        with pytest.raises(ContractError, match=r'say which one ranks: score="'):
             model.recommend(case.users(2), case.items(2), feed=case.feed)
 
     def test_widths_that_make_no_row_are_refused(self) -> None:

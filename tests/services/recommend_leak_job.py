@@ -12,11 +12,11 @@ import sys
 
 import pyarrow as pa
 
-import tf2spark
 from cases import recommenders
 from cases.recommenders.running import path_of
 from services.leak_job import resident_kib
-from tf2spark.recommend.arguments import make_asked
+from tf2spark.recommend.arguments import make_arguments
+from tf2spark.runnable_model import RunnableModel
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.recommend_loop import recommend_batches
 
@@ -28,9 +28,11 @@ def main(batches: int) -> None:
     users, items = case.users(_USERS), case.items(_ITEMS)
     seen = [items["item_id"].to_pylist()[n : n + 40] for n in range(_USERS)]
     users = users.append_column("seen", pa.array(seen))
-    model = tf2spark.SavedModel(path_of(case))
-    asked = make_asked(20, "user_id", "item_id", "seen", None, None, "permissive", None, None, 1e-4)
-    plan = model.prepared(users, items, asked, case.feed, case.score, None).plan
+    model = RunnableModel(str(path_of(case)))
+    arguments = make_arguments(
+        20, "user_id", "item_id", "seen", None, None, "permissive", None, None, 1e-4
+    )
+    plan = model.prepare(users, items, arguments, case.feed, case.score, None).plan
     batch = users.combine_chunks().to_batches()[0]
     count, early = 0, 0
     found = recommend_batches(plan, session_of(plan.users.model), itertools.repeat(batch, batches))

@@ -1,4 +1,4 @@
-"""What `recommend`, and `inspect` of its plan, are told of users, items and what ranks them."""
+"""The options about users, items and the score that `recommend` and `inspect` share."""
 
 from __future__ import annotations
 
@@ -8,17 +8,32 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import frozen
 
 from tf2spark.cli.jobs import Job
 from tf2spark.cli.options import Command, Decorator, feed_option, names
 from tf2spark.cli.tables import table_options
 
 if TYPE_CHECKING:
+    from tf2spark.recommend.arguments import RecommendArguments
     from tf2spark.recommend.prepare import Prepared
 
 
+@frozen
+class PairCall:
+    """The arguments of a call of `recommend`, except for the tables.
+
+    Attributes:
+        arguments: What is returned for whom.
+        feed: What feeds which input.
+    """
+
+    arguments: RecommendArguments
+    feed: Mapping[str, Any] | None
+
+
 def pair_options(*, required: bool) -> Decorator:
-    """Return a decorator that adds the options of users, items and what ranks them."""
+    """Return a decorator that adds the options about users, items and the score."""
 
     def decorate(command: Command) -> Command:
         for add in (
@@ -26,14 +41,14 @@ def pair_options(*, required: bool) -> Decorator:
                 "--tolerance",
                 type=click.FloatRange(min=0),
                 metavar="X",
-                help="How far scores may be from those of the whole graph; else it runs whole.  "
-                "[default: 1e-4]",
+                help="How far scores may be from those of the whole graph; otherwise it runs "
+                "whole.  [default: 1e-4]",
             ),
             click.option(
                 "--score",
                 metavar="OUTPUT",
-                help="The output that ranks, where there are several; probs[1] for one entry of "
-                "its rows.",
+                help="The output that ranks, if there are several; probs[1] for one entry of its "
+                "rows.",
             ),
             feed_option,
             click.option(
@@ -41,7 +56,7 @@ def pair_options(*, required: bool) -> Decorator:
                 default="item_id",
                 show_default=True,
                 metavar="COL",
-                help="The items' id: integers or strings; none null, none twice.",
+                help="The items' id: integers or strings, without nulls or duplicates.",
             ),
             click.option(
                 "--user-id",
@@ -50,8 +65,8 @@ def pair_options(*, required: bool) -> Decorator:
                 metavar="COL",
                 help="The users' id.",
             ),
-            table_options("items", "One row an item: its id and features.", required=required),
-            table_options("users", "One row a user: its id and features.", required=required),
+            table_options("items", "One row per item: its id and features.", required=required),
+            table_options("users", "One row per user: its id and features.", required=required),
         ):
             command = add(command)
         return command
@@ -59,17 +74,17 @@ def pair_options(*, required: bool) -> Decorator:
     return decorate
 
 
-def pair_call(given: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Read the options of `pair_options` that need no table: what is asked, and the feeds.
+def pair_call(given: Mapping[str, Any]) -> PairCall:
+    """Read the options of `pair_options`, as far as that needs no table.
 
     Raises:
-        ContractError: One is wrong.
+        ContractError: An option is wrong.
     """
     from tf2spark.cli.feed_text import parse_feed
-    from tf2spark.recommend.arguments import TOLERANCE, make_asked
+    from tf2spark.recommend.arguments import TOLERANCE, make_arguments
 
     tolerance = given["tolerance"]
-    asked = make_asked(
+    arguments = make_arguments(
         given.get("k", 10),
         given["user_id"],
         given["item_id"],
@@ -80,20 +95,20 @@ def pair_call(given: Mapping[str, Any]) -> tuple[Any, Any]:
         given.get("error_column"),
         given.get("model_column"),
         TOLERANCE if tolerance is None else tolerance,
+        "command_line",
     )
-    return asked, parse_feed(given["feed"])
+    return PairCall(arguments, parse_feed(given["feed"]))
 
 
-def prepared_of(running: Job, given: Mapping[str, Any], call: tuple[Any, Any]) -> Prepared:
+def prepare(running: Job, given: Mapping[str, Any], call: PairCall) -> Prepared:
     """Compile the model and compute the catalog, with a progress bar on a terminal."""
     from tf2spark.compile.quiet import silence
     from tf2spark.spark.progress import shown_progress
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    asked, feed = call
+    users, items = running.tables
     show = sys.stderr.isatty()
     with shown_progress(running.spark, "preparing", "items", show=show), silence():
-        prepared: Prepared = running.model.prepared(
-            *running.tables, asked, feed, given["score"], given["signature"]
+        return running.model.prepare(
+            users, items, call.arguments, call.feed, given["score"], given["signature"]
         )
-    return prepared

@@ -1,4 +1,4 @@
-"""`tf2spark inspect`: what a model takes and gives, and how it would score users against items."""
+"""`tf2spark inspect`: a model's inputs and outputs, and how it would score users against items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf2spark.cli.catalog import pair_call, pair_options, prepared_of
+from tf2spark.cli.catalog import pair_call, pair_options, prepare
 from tf2spark.cli.jobs import job
 from tf2spark.cli.options import model_options, session_for, spark_options
 from tf2spark.cli.tables import source_of
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 @spark_options
 @click.pass_context
 def inspect(context: click.Context, /, **given: Any) -> None:
-    """Print what MODEL takes and gives, without loading TensorFlow.
+    """Print the inputs and outputs of MODEL, without loading TensorFlow.
 
-    MODEL is a SavedModel folder or a package, or a base path of integer folders as TF Serving has
-    it; on this machine, or a URI that is read through Spark (hdfs://, s3a://, oss://).
+    MODEL is a SavedModel folder or a package, or a base path with integer folders, as for TF
+    Serving; on this machine, or a URI that is read through Spark (hdfs://, s3a://, oss://).
 
-    With --users and --items it also prints how `tf2spark recommend` would go about them: what is
-    computed once a user, once an item and for every pair, what that takes, and why a model isn't
-    taken apart. For that the model is compiled, and the items' part computed.
+    With --users and --items it also prints the plan of `tf2spark recommend`: what is computed once
+    per user, once per item and for every pair, what that costs, and why a model can't be split. For
+    that the model is compiled and the item side computed.
 
     \b
     Examples:
@@ -68,7 +68,7 @@ def _wants_plan(given: Mapping[str, Any]) -> bool:
     named = [option for option in paths if option not in missing] + others
     if missing and named:
         text = " and ".join(f"{option} PATH" for option in missing)
-        raise ContractError(f"{named[0]} is for the plan of recommend: write {text} as well")
+        raise ContractError(f"{named[0]} is for the plan of recommend", f"write {text} as well")
     return not missing
 
 
@@ -84,32 +84,32 @@ def _planned(given: Mapping[str, Any], debug: bool) -> tuple[Contract, Recommend
     call = pair_call(given)
     sources = [source_of(given, "users"), source_of(given, "items")]
     with job(given, sources, None, debug=debug) as running:
-        from tf2spark.recommend.explain import explained
+        from tf2spark.recommend.explain import explain
 
-        return running.model.contract, explained(prepared_of(running, given, call))
+        return running.model.contract, explain(prepare(running, given, call))
 
 
 def _check_signature(contract: Contract, signature: str | None) -> None:
-    names = [one.name for one in contract.signatures]
+    names = [known.name for known in contract.signatures]
     if signature is not None and signature not in names:
         raise ContractError(
-            f"the model has no signature {signature}; it has: {', '.join(names) or 'none'}"
+            f"the model has no signature {signature}; it has {', '.join(names) or 'none'}"
         )
 
 
 def _as_text(contract: Contract, signature: str | None, plan: RecommendPlan | None) -> str:
-    from tf2spark.saved_model import contract_text as report
+    from tf2spark.saved_model.contract_text import as_text
 
-    text = report.as_text(contract, signature)
+    text = as_text(contract, signature)
     return text if plan is None else f"{text}\n\n{plan}"
 
 
 def _as_json(contract: Contract, signature: str | None, plan: RecommendPlan | None) -> str:
     from attrs import asdict
 
-    from tf2spark.saved_model import contract_text as report
+    from tf2spark.saved_model.contract_text import as_json
 
-    told = report.as_json(contract, signature)
+    description = as_json(contract, signature)
     if plan is not None:
-        told = {**told, "recommend": asdict(plan)}
-    return json.dumps(told, indent=2)
+        description = {**description, "recommend": asdict(plan)}
+    return json.dumps(description, indent=2)

@@ -1,4 +1,4 @@
-"""`tf2spark recommend`: every user against every item, each user's best out."""
+"""`tf2spark recommend`: every user against every item, and each user's best items written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf2spark.cli.catalog import pair_call, pair_options, prepared_of
+from tf2spark.cli.catalog import pair_call, pair_options, prepare
 from tf2spark.cli.jobs import Job, job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tf2spark.cli.jobs import Counts
     from tf2spark.recommend.explain import RecommendPlan
     from tf2spark.recommend.prepare import Prepared
+    from tf2spark.runnable_model import RunnableModel
 
 _BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BATCH_PAIRS = 1 << 23
@@ -43,7 +44,7 @@ _BATCH_PAIRS = 1 << 23
     default=10,
     show_default=True,
     metavar="K",
-    help="At most so many items a user.",
+    help="The maximum number of items per user.",
 )
 @click.option(
     "--exclude", metavar="COL", help="A column of users: lists of item ids never to return."
@@ -51,7 +52,7 @@ _BATCH_PAIRS = 1 << 23
 @click.option(
     "--candidates", metavar="COL", help="A column of users: lists of the only ids to return."
 )
-@click.option("--keep", metavar="COL,COL", help="Columns of users that stay beside the id.")
+@click.option("--keep", metavar="COL,COL", help="Columns of users that stay besides the id.")
 @row_options
 @call_options
 @model_options
@@ -60,10 +61,10 @@ _BATCH_PAIRS = 1 << 23
 def recommend(context: click.Context, /, **given: Any) -> None:
     """Score every user against every item with MODEL, and write each user's best K.
 
-    A row a user comes out: the id, and `recommendations`, a list of (item id, score), best first.
-    The result is exact. The graph is taken apart so that what depends on the user alone is
-    computed once a user, and what depends on the item alone once an item; `tf2spark inspect
-    MODEL --users ... --items ...` prints how.
+    The output has one row per user: the id, and `recommendations`, a list of (item id, score), best
+    first. The result is exact. The graph is split: what depends on the user alone is computed once
+    per user, what depends on the item alone once per item. `tf2spark inspect MODEL --users ...
+    --items ...` prints how.
 
     \b
     Examples:
@@ -77,21 +78,21 @@ def recommend(context: click.Context, /, **given: Any) -> None:
 
     \b
     What can feed an input, besides what `score` takes:
-      --feed x=user:age            a column of users, where items have one of that name as well
-      --feed x=user:a,item:b       columns of both sides, side by side
+      --feed x=user:age            a column of users, if items have one of that name as well
+      --feed x=user:a,item:b       columns of both sides, concatenated
     """
     users, items, target = source_of(given, "users"), source_of(given, "items"), target_of(given)
     call = pair_call(given)
     debug = bool((context.obj or {}).get("debug"))
     with job(given, [users, items], target, debug=debug) as running:
-        from tf2spark.recommend.explain import explained
+        from tf2spark.recommend.explain import explain
 
         started = time.monotonic()
-        prepared = prepared_of(running, given, call)
+        prepared = prepare(running, given, call)
         counts = _write(running, prepared, target, given)
         seconds = time.monotonic() - started
         click.echo(_closing_line(counts, prepared.plan.items, seconds, target.path))
-        click.echo("\n".join(_what_ran(running.model, explained(prepared))))
+        click.echo("\n".join(_what_ran(running.model, explain(prepared))))
 
 
 def _write(running: Job, prepared: Prepared, target: Any, given: Mapping[str, Any]) -> Counts:
@@ -109,11 +110,11 @@ def _write(running: Job, prepared: Prepared, target: Any, given: Mapping[str, An
 
 @contextmanager
 def _small_batches(spark: SparkSession, items: int, given: Mapping[str, Any]) -> Iterator[None]:
-    """Let users through in batches of some seconds, so that a progress bar sees them done."""
+    """Send users in batches that take some seconds each, so that the progress bar moves."""
     before = str(spark.conf.get(_BATCH))
     if _BATCH not in pairs("--conf", given["conf"]):
-        users, most = max(64, _BATCH_PAIRS // max(1, items)), int(before)
-        spark.conf.set(_BATCH, str(min(users, most) if most > 0 else users))
+        users, limit = max(64, _BATCH_PAIRS // max(1, items)), int(before)
+        spark.conf.set(_BATCH, str(min(users, limit) if limit > 0 else users))
     try:
         yield
     finally:
@@ -129,11 +130,11 @@ def _closing_line(counts: Counts, items: int, seconds: float, path: str) -> str:
     )
 
 
-def _what_ran(model: Any, plan: RecommendPlan) -> list[str]:
+def _what_ran(model: RunnableModel, plan: RecommendPlan) -> list[str]:
     lines = [
-        f"model {model.contract.path}, digest {model.reference().digest}",
+        f"model {model.contract.path}, digest {model.digest}",
         f"with its catalog of {plan.items:,} items, digest {plan.digest}",
     ]
     if plan.why_whole:
-        lines.append(f"not taken apart: {plan.why_whole}")
+        lines.append(f"not split: {plan.why_whole}")
     return lines

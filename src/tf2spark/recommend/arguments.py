@@ -1,4 +1,4 @@
-"""The arguments of `recommend`, checked as far as no table is needed for it."""
+"""The arguments of `recommend`, checked as far as that needs no table."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from attrs import frozen
 from tf2spark.binding.messages import listed
 from tf2spark.binding.options import Options, make_options
 from tf2spark.binding.request import choose_signature
-from tf2spark.errors import ContractError
+from tf2spark.dtypes import Shape
+from tf2spark.errors import Advice, Audience, ContractError, argument
+from tf2spark.plan.score import Mode
 from tf2spark.saved_model.contract import Contract
 
 TOLERANCE = 1e-4
 
 
 @frozen
-class Asked:
-    """What a call of `recommend` asks for, apart from what feeds what.
+class RecommendArguments:
+    """The arguments of a call of `recommend`, except for the tables and what feeds which input.
 
     Attributes:
-        k: At most so many items a user.
+        k: How many items a user gets at most.
         user_id: The users' column that comes first in the result.
-        item_id: The items' column that the result names items by.
-        exclude: The users' column of ids never to return, or None.
-        candidates: The users' column of the only ids to return, or None.
-        options: The users' columns that stay, and what happens to users that can't be scored.
-        tolerance: How far scores may be from those of the whole graph.
+        item_id: The items' column that identifies items in the result.
+        exclude: The users' column of item ids never to return, or None.
+        candidates: The users' column of the only item ids to return, or None.
+        options: Which columns of users are kept, and what happens to users that can't be scored.
+        tolerance: How far scores may be from those of the whole graph: absolutely for scores up
+            to 1, relative to the score beyond that.
     """
 
     k: int
@@ -41,87 +44,117 @@ class Asked:
     tolerance: float
 
 
-@frozen
-class Ranked:
-    """The output that ranks, as the user named it, and which entry of its rows."""
-
-    output: str
-    column: int | None
-
-
-def ranked(contract: Contract, signature: str | None, score: str | None) -> Ranked:
-    """Settle which output ranks: the only one, or the one that was named, ``probs[1]``.
-
-    Raises:
-        ContractError: There are several and none was named.
-    """
-    if score is not None:
-        if not isinstance(score, str) or not score:
-            raise ContractError(f'score={score!r}: write the name of an output, or "probs[1]"')
-        found = re.fullmatch(r"(.+?)\[(\d+)\]", score)
-        rank = Ranked(found[1], int(found[2])) if found else Ranked(score, None)
-        return _checked(rank, contract, signature)
-    chosen = choose_signature(contract, signature)
-    outputs = [] if chosen is None else [one.name for one in chosen.outputs]
-    if len(outputs) != 1:
-        what = f"has the outputs {listed(outputs)}" if outputs else "names no output"
-        example = outputs[0] if outputs else "y:0"
-        raise ContractError(f'the model {what}: say which one ranks, score="{example}"')
-    return _checked(Ranked(outputs[0], None), contract, signature)
-
-
-def _checked(rank: Ranked, contract: Contract, signature: str | None) -> Ranked:
-    """Refuse an entry that the output's rows haven't, and rows of several where none is named."""
-    chosen = choose_signature(contract, signature)
-    outputs = {} if chosen is None else {one.name: one.shape for one in chosen.outputs}
-    name, shape = rank.output, outputs.get(rank.output)
-    if shape is None or None in shape[1:]:
-        return rank
-    width = prod(size or 1 for size in shape[1:])
-    if rank.column is None and width != 1:
-        raise ContractError(
-            f'output "{name}" has {width} values a row: say which one ranks, score="{name}[0]"'
-        )
-    if rank.column is not None and (len(shape) != 2 or rank.column >= width):
-        last = f'"{name}[{width - 1}]" is the last' if len(shape) == 2 else f'write score="{name}"'
-        raise ContractError(
-            f'score="{name}[{rank.column}]": output "{name}" is {list(shape)}, {last}'
-        )
-    return rank
-
-
-def make_asked(
+def make_arguments(
     k: Any,
     user_id: str,
     item_id: str,
     exclude: str | None,
     candidates: str | None,
     keep: Sequence[str] | None,
-    mode: str,
+    mode: Mode,
     error_column: str | None,
     model_column: str | None,
     tolerance: float,
-) -> Asked:
-    """Check the arguments of `recommend` that no table is needed for.
+    audience: Audience = "python",
+) -> RecommendArguments:
+    """Check the arguments of `recommend` that can be checked without a table.
+
+    `audience` is who reads the messages of workers.
 
     Raises:
-        ContractError: One is wrong.
+        ContractError: An argument is wrong.
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ContractError(f"k={k!r}: write a whole number from 1")
-    given = {"user_id": user_id, "item_id": item_id, "exclude": exclude, "candidates": candidates}
-    for name, value in given.items():
-        if not (isinstance(value, str) and value) and not (
-            value is None and name in ("exclude", "candidates")
-        ):
-            raise ContractError(f"{name}={value!r}: write the name of a column")
+        raise ContractError(f"k={k!r}: must be an integer of at least 1")
+    _check_column_names({"user_id": user_id, "item_id": item_id})
+    optional_columns = {"exclude": exclude, "candidates": candidates}
+    _check_column_names({arg: name for arg, name in optional_columns.items() if name is not None})
     if not tolerance >= 0:
-        raise ContractError(f"tolerance={tolerance!r}: write a number from 0")
+        raise ContractError(f"tolerance={tolerance!r}: must be a number of at least 0")
     kept = [keep] if isinstance(keep, str) else list(keep or ())
-    options: Options = make_options(
+    options = make_options(
         keep=[user_id, *(name for name in kept if name != user_id)],
         mode=mode,
         error_column=error_column,
         model_column=model_column,
+        audience=audience,
     )
-    return Asked(k, user_id, item_id, exclude, candidates, options, tolerance)
+    return RecommendArguments(k, user_id, item_id, exclude, candidates, options, tolerance)
+
+
+def _check_column_names(columns: dict[str, Any]) -> None:
+    """Refuse arguments, by name, whose value isn't the name of a column."""
+    for keyword, name in columns.items():
+        if not isinstance(name, str) or not name:
+            raise ContractError(f"{keyword}={name!r}: must be the name of a column")
+
+
+@frozen
+class RankingOutput:
+    """The output that ranks items, as the user named it.
+
+    Attributes:
+        name: The output or tensor.
+        column: Which entry of its rows is the score; None where a row has only one value.
+    """
+
+    name: str
+    column: int | None
+
+
+def choose_ranking_output(
+    contract: Contract, signature: str | None, score: str | None
+) -> RankingOutput:
+    """Settle which output ranks: the only one, or the one named by `score`, e.g. ``probs[1]``.
+
+    Raises:
+        ContractError: There are several outputs and none was named, or a row of the output has
+            several values and none was picked.
+    """
+    shapes = _output_shapes(contract, signature)
+    ranking = _only_output(list(shapes)) if score is None else _parse_output(score)
+    _check_column(ranking, shapes.get(ranking.name))
+    return ranking
+
+
+def _output_shapes(contract: Contract, signature: str | None) -> dict[str, Shape]:
+    chosen = choose_signature(contract, signature)
+    return {} if chosen is None else {output.name: output.shape for output in chosen.outputs}
+
+
+def _only_output(names: list[str]) -> RankingOutput:
+    if len(names) == 1:
+        return RankingOutput(names[0], None)
+    outputs = f"has the outputs {listed(names)}" if names else "names no output"
+    example = names[0] if names else "y:0"
+    raise ContractError(f"the model {outputs}", "say which one ranks: " + _score(example))
+
+
+def _parse_output(score: Any) -> RankingOutput:
+    if not isinstance(score, str) or not score:
+        raise ContractError(f'score={score!r}: must be the name of an output, or "probs[1]"')
+    match = re.fullmatch(r"(.+?)\[(\d+)\]", score)
+    return RankingOutput(match[1], int(match[2])) if match else RankingOutput(score, None)
+
+
+def _check_column(ranking: RankingOutput, shape: Shape) -> None:
+    """Refuse a column that the output lacks, and rows of several values where none is picked."""
+    if shape is None or None in shape[1:]:
+        return
+    name, column = ranking.name, ranking.column
+    width = prod(size or 1 for size in shape[1:])
+    if column is None and width != 1:
+        raise ContractError(
+            f'output "{name}" has {width} values per row',
+            "say which one ranks: " + _score(f"{name}[0]"),
+        )
+    if column is not None and (len(shape) != 2 or column >= width):
+        last = f"{name}[{width - 1}]" if len(shape) == 2 else name
+        raise ContractError(
+            f'output "{name}" has shape {list(shape)}, so there is no "{name}[{column}]"',
+            "the last entry is " + _score(last) if len(shape) == 2 else "write " + _score(last),
+        )
+
+
+def _score(output: str) -> Advice:
+    return argument("score", output)

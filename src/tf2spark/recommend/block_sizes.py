@@ -1,4 +1,7 @@
-"""Work and memory a pair, and the blocks of users and items that follow from them."""
+"""Work and memory per pair, and the sizes of the blocks of users and items that follow from them.
+
+A block is a number of users against a number of items: the pair graph runs once per block.
+"""
 
 from __future__ import annotations
 
@@ -12,36 +15,36 @@ from attrs import frozen
 from tf2spark.dtypes import Shape, from_code
 from tf2spark.graph_split.forms import Dims
 from tf2spark.graph_split.splitter import SplitGraph
-from tf2spark.recommend.pair_model import CatalogModel
-from tf2spark.saved_model.upstream import node_name, tensor_name
+from tf2spark.recommend.pair_model import PairModel
+from tf2spark.saved_model.upstream import data_inputs, tensor_name, upstream
 from tf2spark.tensorflow_c.graph import graph_tensor_info
 
-# Of the largest tensor of a block of pairs: it is read again right after it was written, from the
-# processor's cache (2 to 3 MiB measured best; smaller ones are more runs, larger ones miss it).
+# The largest tensor of a block: it is read right after it is written, so it should still be in the
+# processor's cache (2 to 3 MiB measured best; smaller blocks mean more runs, larger ones miss it).
 _TENSOR_BYTES = 3 << 20
-# Where nothing is wider than a score.
+# Where no tensor of a pair is wider than its score, blocks have this many pairs.
 _MOST_PAIRS, _SCORE_BYTES = 1 << 20, 8
-# A block's scores are looked at together: of so many users at least, so that it costs little.
+# Top-k looks at a block's scores of all users at once, which costs little from this many users on.
 _FEWEST_USERS = 32
-# Items to a user in a block: items are packed for every block's product, so that many users share
-# it, and the best k are found faster in long rows.
-_USERS_TO_ITEMS = 16
+# Items per user in a block: TensorFlow packs the items anew for each block's matrix product, so
+# many users should share that; but the best k are found faster in long rows.
+_ITEMS_PER_USER = 16
 
 
 @frozen
-class Sizing:
-    """What a pair costs, and the blocks.
+class BlockSizes:
+    """What a pair costs, and the blocks that follow.
 
     Attributes:
-        flops_whole: Multiplications and additions of a pair in the whole graph.
-        flops_pair: The same in what is left for pairs.
-        bytes_pair: Of the values that are computed for a pair.
-        bytes_user: Of the values that are computed for a user.
-        bytes_item: The same for an item.
-        block_users: Users of a block.
-        block_items: Items of a block.
-        pair_ops: What is computed for a pair, in words.
-        left_ops: The matrix products of the whole graph that no pair needs, in words.
+        flops_whole: Floating-point operations per pair in the whole graph.
+        flops_pair: Floating-point operations per pair in the pair graph.
+        bytes_pair: Bytes of the values that are computed per pair.
+        bytes_user: Bytes of the values that are computed once per user.
+        bytes_item: Bytes of the values that are computed once per item.
+        block_users: Users per block.
+        block_items: Items per block.
+        pair_ops: What is computed per pair, as text.
+        left_ops: The matrix products of the whole graph that no pair computes, as text.
     """
 
     flops_whole: int
@@ -55,138 +58,143 @@ class Sizing:
     left_ops: tuple[str, ...]
 
 
-def sizing_of(taken: SplitGraph, items: int, model: CatalogModel) -> Sizing:
-    """Count the work of a graph that was taken apart, and choose its blocks."""
-    nodes = {node.name: node for node in taken.graph.node}
-    stops = {node_name(placeholder) for _, placeholder in (*taken.users, *taken.items)}
-    pair = list(_above(nodes, taken.score, stops))
-    infos = _infos(taken.graph, pair)
-    widest, total = 4, 0
-    for node in pair:
-        size = _row_bytes(node, infos)
-        total += size
-        widest = max(widest, size)
-    pairs = _MOST_PAIRS if widest <= _SCORE_BYTES else max(1, _TENSOR_BYTES // widest)
-    users = min(pairs, max(_FEWEST_USERS, isqrt(pairs // _USERS_TO_ITEMS)))
-    per_block = max(1, pairs // users)
-    whole, whole_infos = _whole(taken.graph, model)
-    gone = Counter(_products(whole, whole_infos)) - Counter(_products(pair, infos))
-    return Sizing(
-        sum(_flops(node, whole_infos) for node in whole),
-        sum(_flops(node, infos) for node in pair),
-        total,
-        sum(_value_bytes(value.dims, value.dtype.code) for value, _ in taken.users),
-        sum(_value_bytes(value.dims, value.dtype.code) for value, _ in taken.items),
-        users,
-        max(1, min(per_block, items)),
-        (*_products(pair, infos), *_others(pair, infos)),
-        tuple(gone.elements()),
+def choose_block_sizes(split: SplitGraph, items: int, model: PairModel) -> BlockSizes:
+    """Count the work of a split graph, and choose its blocks for a catalog of so many items."""
+    pair = _pair_graph(split)
+    whole = _whole_graph(split, model)
+    widest_bytes = max([4, *map(pair.value_bytes, pair.nodes)])
+    block_users, block_items = _block_shape(widest_bytes)
+    left_ops = Counter(_product_texts(whole)) - Counter(_product_texts(pair))
+    return BlockSizes(
+        sum(map(whole.flops, whole.nodes)),
+        sum(map(pair.flops, pair.nodes)),
+        sum(map(pair.value_bytes, pair.nodes)),
+        sum(_row_bytes(value.dims, value.dtype.code) for value, _ in split.users),
+        sum(_row_bytes(value.dims, value.dtype.code) for value, _ in split.items),
+        block_users,
+        max(1, min(block_items, items)),
+        (*_product_texts(pair), *_other_op_texts(pair)),
+        tuple(left_ops.elements()),
     )
 
 
-def _products(nodes: list[Any], infos: dict[str, Shape]) -> Iterator[str]:
-    """Name the matrix products with their sizes, from the inputs to the score."""
-    for node in reversed(nodes):
-        shape = infos.get(f"{node.name}:0")
-        if node.op in _PRODUCTS and shape and shape[0] is None:
-            width = prod(size for size in shape if size is not None)
-            yield f"{node.op} {_inner(node, infos)} -> {width}"
+def _block_shape(widest_bytes: int) -> tuple[int, int]:
+    """Return users and items per block for pairs whose widest tensor has so many bytes a pair."""
+    pairs = _MOST_PAIRS if widest_bytes <= _SCORE_BYTES else max(1, _TENSOR_BYTES // widest_bytes)
+    users = min(pairs, max(_FEWEST_USERS, isqrt(pairs // _ITEMS_PER_USER)))
+    return users, max(1, pairs // users)
 
 
-def _others(nodes: list[Any], infos: dict[str, Shape]) -> Iterator[str]:
-    """Count the other ops."""
-    found: Counter[str] = Counter()
-    for node in nodes:
-        shape = infos.get(f"{node.name}:0")
-        if node.op not in _FREE | _PRODUCTS and shape and shape[0] is None:
-            found[node.op] += 1
-    if found:
-        yield ", ".join(f"{op} x {n}" if n > 1 else op for op, n in found.most_common())
-
-
-def _above(nodes: dict[str, Any], name: str, stops: set[str]) -> Iterator[Any]:
-    """Yield the nodes that a tensor needs, down to the placeholders of the frontier."""
-    todo, seen = [name], set()
-    while todo:
-        one = node_name(todo.pop())
-        if one in seen or one in stops or one not in nodes:
-            continue
-        seen.add(one)
-        yield nodes[one]
-        todo += nodes[one].input
-
-
-def _infos(graph: Any, nodes: list[Any]) -> dict[str, Shape]:
-    names = {f"{node.name}:0" for node in nodes}
-    for node in nodes:
-        names |= {tensor_name(one) for one in node.input if not one.startswith("^")}
-    found = graph_tensor_info(graph.SerializeToString(), sorted(names))
-    return {name: info[1] for name, info in found.items() if info is not None}
+# The cost of nodes.
 
 
 _FREE = frozenset(
-    [
-        "Const",
-        "Placeholder",
-        "Reshape",
-        "Pack",
-        "ExpandDims",
-        "Identity",
-        "Shape",
-        "Slice",
-        "Squeeze",
-    ]
-)
-
-
-def _row_bytes(node: Any, infos: dict[str, Shape]) -> int:
-    """Return the bytes of a pair in a node's result; nothing for what only changes the shape."""
-    shape = infos.get(f"{node.name}:0")
-    if node.op in _FREE or shape is None or not shape or shape[0] is not None:
-        return 0
-    # [users * items, ...] or [users, items, ...]: unknown sizes are the pairs'.
-    code = next((node.attr[key].type for key in ("DstT", "T") if key in node.attr), 1)
-    return _value_bytes(tuple(size for size in shape if size is not None), code)
-
-
-def _value_bytes(dims: Dims, code: int) -> int:
-    kind = from_code(code).numpy
-    return prod(size or 1 for size in dims) * (4 if kind is None else kind.itemsize)
-
-
+    ["Const", "Placeholder", "Reshape", "Pack", "ExpandDims", "Identity", "Shape", "Slice",
+     "Squeeze"]
+)  # fmt: skip
+"""Ops that compute nothing: they only change or describe a shape."""
 _REDUCTIONS = frozenset(["Sum", "Mean", "Max", "Min", "Prod", "All", "Any"])
 _PRODUCTS = frozenset(
     ["MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D"]
 )
 
 
-def _flops(node: Any, infos: dict[str, Shape]) -> int:
-    """Count a row's multiplications and additions in a node."""
-    shape = infos.get(f"{node.name}:0")
-    if node.op in _FREE or shape is None or (shape and shape[0] is not None) or not shape:
-        return 0
-    values = prod(size for size in shape if size is not None)
-    if node.op in _PRODUCTS:
-        return 2 * values * _inner(node, infos)
-    if node.op in _REDUCTIONS:
-        before = infos.get(tensor_name(node.input[0])) or ()
-        return max(values, prod(size for size in before if size is not None))
-    return values
+@frozen(eq=False)
+class _CostedGraph:
+    """Nodes from the score up to the inputs, and the shapes of their tensors.
+
+    A tensor with an unknown first dimension, [None, ...], has a row per pair; in the pair graph it
+    may also be [None, None, ...], users by items. All other tensors are computed once, not per
+    pair, and cost nothing here.
+    """
+
+    nodes: list[Any]
+    shapes: dict[str, Shape]
+
+    def pair_shape(self, node: Any) -> Dims | None:
+        """Return the shape of a node's result where there is a row per pair, else None."""
+        shape = self.shapes.get(f"{node.name}:0")
+        return shape if shape and shape[0] is None else None
+
+    def value_bytes(self, node: Any) -> int:
+        """Return the bytes per pair of a node's result: 0 where it only changes the shape."""
+        shape = self.pair_shape(node)
+        if node.op in _FREE or shape is None:
+            return 0
+        code = next((node.attr[key].type for key in ("DstT", "T") if key in node.attr), 1)
+        return _row_bytes(shape, code)
+
+    def flops(self, node: Any) -> int:
+        """Count the additions and multiplications of a node per pair."""
+        shape = self.pair_shape(node)
+        if node.op in _FREE or shape is None:
+            return 0
+        values = prod(_known(shape))
+        if node.op in _PRODUCTS:
+            return 2 * values * self.inner_size(node)
+        if node.op in _REDUCTIONS:
+            operand = self.shapes.get(tensor_name(node.input[0])) or ()
+            return max(values, prod(_known(operand)))
+        return values
+
+    def inner_size(self, node: Any) -> int:
+        """Return how many products are summed for one value of a matrix product."""
+        left = self.shapes.get(tensor_name(node.input[0]))
+        if not left:
+            return 1
+        is_transposed = node.attr["adj_x"].b or node.attr["transpose_a"].b
+        size = left[-2] if is_transposed and len(left) > 1 else left[-1]
+        return size or 1
 
 
-def _inner(node: Any, infos: dict[str, Shape]) -> int:
-    """Return how many products are added up for a value of a matrix product."""
-    first = infos.get(tensor_name(node.input[0]))
-    if not first:
-        return 1
-    turned = node.attr["adj_x"].b or node.attr["transpose_a"].b
-    size = first[-2] if turned and len(first) > 1 else first[-1]
-    return size or 1
+def _pair_graph(split: SplitGraph) -> _CostedGraph:
+    """Return what is computed per pair: downstream of the values that the sides compute."""
+    frontier = {placeholder for _, placeholder in (*split.users, *split.items)}
+    return _costed_graph(split.graph, split.score, frontier)
 
 
-def _whole(graph: Any, model: CatalogModel) -> tuple[list[Any], dict[str, Shape]]:
-    """Return the nodes of the graph as it was, which are there still, and their shapes."""
-    nodes = {node.name: node for node in graph.node}
-    stops = {node_name(name) for spec in model.inputs.values() for name in spec.tensors}
-    needed = list(_above(nodes, model.score.tensors[0], stops))
-    return needed, _infos(graph, needed)
+def _whole_graph(split: SplitGraph, model: PairModel) -> _CostedGraph:
+    """Return the original graph, whose nodes are still in the split one."""
+    inputs = {tensor_name(name) for spec in model.inputs.values() for name in spec.tensors}
+    return _costed_graph(split.graph, model.score.tensors[0], inputs)
+
+
+def _costed_graph(graph: Any, score: str, fed: set[str]) -> _CostedGraph:
+    nodes = list(upstream({node.name: node for node in graph.node}, [score], fed=fed).values())
+    names = {f"{node.name}:0" for node in nodes}
+    for node in nodes:
+        names |= set(data_inputs(node))
+    infos = graph_tensor_info(graph.SerializeToString(), sorted(names))
+    return _CostedGraph(nodes, {name: info[1] for name, info in infos.items() if info is not None})
+
+
+def _known(shape: Dims) -> tuple[int, ...]:
+    return tuple(size for size in shape if size is not None)
+
+
+def _row_bytes(dims: Dims, code: int) -> int:
+    """Return the bytes of one row: an unknown size counts as 1, a string as 4 bytes."""
+    dtype = from_code(code).numpy
+    return prod(size or 1 for size in dims) * (4 if dtype is None else dtype.itemsize)
+
+
+# Nodes as text.
+
+
+def _product_texts(graph: _CostedGraph) -> Iterator[str]:
+    """Describe the matrix products with their sizes, from the inputs to the score."""
+    for node in reversed(graph.nodes):
+        shape = graph.pair_shape(node)
+        if node.op in _PRODUCTS and shape is not None:
+            yield f"{node.op} {graph.inner_size(node)} -> {prod(_known(shape))}"
+
+
+def _other_op_texts(graph: _CostedGraph) -> Iterator[str]:
+    """Count the other ops."""
+    ops = Counter(
+        node.op
+        for node in graph.nodes
+        if node.op not in _FREE | _PRODUCTS and graph.pair_shape(node) is not None
+    )
+    if ops:
+        yield ", ".join(f"{op} x {n}" if n > 1 else op for op, n in ops.most_common())

@@ -1,12 +1,13 @@
-"""The model that `recommend` splits: compiled, or a package as it is."""
+"""The model that `recommend` splits: compiled for that, or a package as it is."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from tf2spark.binding.feeds import Column, Constant
 from tf2spark.binding.request import FedInput, Request
@@ -14,108 +15,129 @@ from tf2spark.errors import ModelError
 from tf2spark.package.folder import located_in, read_manifest, unpack
 from tf2spark.package.manifest import FILES
 from tf2spark.recommend.arguments import TOLERANCE
-from tf2spark.recommend.pair_model import CatalogModel
+from tf2spark.recommend.pair_model import PairModel
 from tf2spark.saved_model import reader
+from tf2spark.saved_model.contract import TensorSpec
 
 
-def catalog_model(
-    place: str,
+@frozen(eq=False)
+class PairRequest:
+    """What `recommend` needs of a model.
+
+    Attributes:
+        request: The inputs as the user feeds them, and the one output that ranks.
+        signature: The signature's name.
+        column: Which entry of the output's rows is the score; None where there is only one.
+        copy_strings: See `op_check.retains_strings`.
+    """
+
+    request: Request
+    signature: str | None
+    column: int | None
+    copy_strings: bool
+
+
+def compile_pair_model(
+    path: Path,
     loaded: reader.LoadedModel,
-    request: Request,
-    signature: str | None,
-    column: int | None,
+    wanted: PairRequest,
     parent: Path,
-    compiler: Any,
-    copy_strings: bool,
-) -> CatalogModel:
-    """Compile a model for `recommend`, or take a package as it is.
+    compiler: Callable[[], Any],
+) -> PairModel:
+    """Compile a model for `recommend`; a package is used as it is.
 
     Args:
-        place: Where the model's files lie on this machine.
+        path: The model's folder on this machine.
         loaded: The model.
-        request: Its inputs as the user feeds them, and the one output that ranks.
-        signature: The signature's name.
-        column: Which entry of the output's rows ranks.
-        parent: A folder for what is made.
+        wanted: What is scored with it.
+        parent: A folder for what is written.
         compiler: Returns the module ``tf2spark.compile.compiler``; not called for a package.
-        copy_strings: See `safety.retains_strings`.
     """
-    package = loaded.contract.package
-    if package is None:
-        package_folder = Path(tempfile.mkdtemp(prefix="compiled-", dir=parent)) / "package"
-        module = compiler()
-        options = module.CompileOptions(tolerance=TOLERANCE)
-        try:
-            module.compile_to(package_folder, place, loaded, _compiled(request), signature, options)
-        except ModelError as error:
-            return _as_it_is(place, loaded, request, column, str(error), copy_strings)
-        read = reader.read(package_folder)
-    else:
-        package_folder, read = Path(place), loaded
-    manifest = read.contract.package
-    assert manifest is not None
-    if manifest.why_as_it_was is not None:
-        why = manifest.why_as_it_was
-        if package is None:
-            return _as_it_is(place, loaded, request, column, why, copy_strings)
-        return _as_it_is(
-            str(_unpacked(package_folder, parent)), read, request, column, why, copy_strings
-        )
-    (described,) = read.contract.signatures
-    wanted = request.outputs[0]
-    output = next(
-        (one for one in described.outputs if one.name in (wanted.column, wanted.spec.name)), None
-    )
-    return CatalogModel(
-        read.meta_graph,
-        _unpacked(package_folder, parent),
-        read.contract.tags,
-        manifest.weights,
-        {one.name: one for one in described.inputs},
-        output or wanted.spec,
-        column,
-        None,
-        copy_strings,
-    )
+    if loaded.contract.package is not None:
+        tree = _unpack(path, parent)
+        why = loaded.contract.package.why_as_it_was
+        if why is not None:
+            return _uncompiled_model(tree, loaded, wanted, why)
+        return _compiled_model(tree, loaded, wanted)
+    try:
+        package = _compile(path, loaded, wanted, parent, compiler())
+    except ModelError as error:
+        return _uncompiled_model(path, loaded, wanted, str(error))
+    compiled = reader.read(package)
+    assert compiled.contract.package is not None
+    why = compiled.contract.package.why_as_it_was
+    if why is not None:
+        return _uncompiled_model(path, loaded, wanted, why)
+    return _compiled_model(_unpack(package, parent), compiled, wanted)
 
 
-def _unpacked(package: Path, parent: Path) -> Path:
+def _compile(
+    path: Path, loaded: reader.LoadedModel, wanted: PairRequest, parent: Path, compiler: Any
+) -> Path:
+    """Write the model as a package; return its folder."""
+    package = Path(tempfile.mkdtemp(prefix="compiled-", dir=parent)) / "package"
+    options = compiler.CompileOptions(tolerance=TOLERANCE)
+    request = _request_to_compile(wanted.request)
+    compiler.compile_to(package, str(path), loaded, request, wanted.signature, options)
+    return package
+
+
+def _unpack(package: Path, parent: Path) -> Path:
     tree = Path(tempfile.mkdtemp(prefix="unpacked-", dir=parent))
     assert (package / FILES).is_dir(), package
     unpack(read_manifest(package).files, located_in(package), tree)
     return tree
 
 
-def _as_it_is(
-    place: str,
-    loaded: reader.LoadedModel,
-    request: Request,
-    column: int | None,
-    why: str,
-    copy_strings: bool,
-) -> CatalogModel:
-    package = loaded.contract.package
-    return CatalogModel(
+def _compiled_model(tree: Path, loaded: reader.LoadedModel, wanted: PairRequest) -> PairModel:
+    manifest = loaded.contract.package
+    assert manifest is not None
+    (signature,) = loaded.contract.signatures
+    return PairModel(
         loaded.meta_graph,
-        Path(place),
+        tree,
         loaded.contract.tags,
-        package.weights if package else (),
-        {},
-        request.outputs[0].spec,
-        column,
-        why,
-        copy_strings,
+        manifest.weights,
+        {spec.name: spec for spec in signature.inputs},
+        _score_spec(signature.outputs, wanted.request),
+        wanted.column,
+        None,
+        wanted.copy_strings,
     )
 
 
-def _compiled(request: Request) -> Request:
-    """Return what is compiled: constants of a known shape go into the graph, the rest stays."""
-    return evolve(request, inputs=tuple(map(_to_compile, request.inputs)))
+def _score_spec(outputs: tuple[TensorSpec, ...], request: Request) -> TensorSpec:
+    """Return the output that ranks; of a package it may be a tensor that isn't an output."""
+    fetched = request.outputs[0]
+    names = (fetched.column, fetched.spec.name)
+    return next((spec for spec in outputs if spec.name in names), fetched.spec)
 
 
-def _to_compile(one: FedInput) -> FedInput:
-    spec = one.spec
-    known = spec.kind == "dense" and (spec.shape is None or None not in spec.shape)
-    if known and isinstance(one.feed, Constant):
-        return one
-    return evolve(one, feed=Column(spec.name.partition(":")[0]))
+def _uncompiled_model(
+    tree: Path, loaded: reader.LoadedModel, wanted: PairRequest, why: str
+) -> PairModel:
+    package = loaded.contract.package
+    return PairModel(
+        loaded.meta_graph,
+        tree,
+        loaded.contract.tags,
+        package.weights if package else (),
+        {},
+        wanted.request.outputs[0].spec,
+        wanted.column,
+        why,
+        wanted.copy_strings,
+    )
+
+
+def _request_to_compile(request: Request) -> Request:
+    """Return the request with constants of known shape; columns feed all other inputs."""
+    return evolve(request, inputs=tuple(map(_input_to_compile, request.inputs)))
+
+
+def _input_to_compile(fed: FedInput) -> FedInput:
+    spec = fed.spec
+    has_known_shape = spec.kind == "dense" and (spec.shape is None or None not in spec.shape)
+    if has_known_shape and isinstance(fed.feed, Constant):
+        return fed
+    return evolve(fed, feed=Column(spec.name.partition(":")[0]))

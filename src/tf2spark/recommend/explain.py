@@ -1,35 +1,37 @@
-"""The plan of a recommending job as a person reads it."""
+"""The plan of a `recommend` job as text for people."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from attrs import frozen
 
 from tf2spark.graph_split.splitter import SplitGraph
-from tf2spark.recommend.block_sizes import Sizing
+from tf2spark.recommend.block_sizes import BlockSizes
 from tf2spark.recommend.prepare import Prepared
-from tf2spark.recommend.verify import Verified
+from tf2spark.recommend.verify import SplitCheck
 
 
 @frozen
 class RecommendPlan:
-    """What `recommend` computes a user, an item and a pair, and what that takes; prints well.
+    """What `recommend` computes per user, per item and per pair, and what that costs; prints well.
 
     Attributes:
         text: All of it, as printed.
-        why_whole: Why the graph isn't taken apart; None where it is.
-        items: How many items there are.
-        digest: Of the model and the catalog, as ``model_column`` has it.
-        sizing: Work and memory a pair, and the blocks; None where the whole graph runs.
-        verified: How far scores were from those of the whole graph; None where nothing was held
-            against it.
+        why_whole: Why the graph isn't split; None where it is.
+        items: The number of items.
+        digest: The SHA-256 of the model and its catalog, as in ``model_column``.
+        sizing: Work and memory per pair, and the blocks; None where the whole graph runs.
+        verified: How far scores were from those of the whole graph; None where nothing was
+            compared.
     """
 
     text: str
     why_whole: str | None
     items: int
     digest: str
-    sizing: Sizing | None
-    verified: Verified | None
+    sizing: BlockSizes | None
+    verified: SplitCheck | None
 
     def __str__(self) -> str:
         return self.text
@@ -38,78 +40,81 @@ class RecommendPlan:
         return self.text
 
 
-def explained(prepared: Prepared) -> RecommendPlan:
-    """Describe a plan."""
-    lines = _whole(prepared) if prepared.why_whole else _split(prepared)
+def explain(prepared: Prepared) -> RecommendPlan:
+    """Describe a prepared job."""
     return RecommendPlan(
-        "\n".join(lines),
+        "\n".join(_lines(prepared)),
         prepared.why_whole,
         prepared.plan.items,
         prepared.plan.users.model.digest,
-        prepared.sizing,
-        prepared.verified,
+        prepared.block_sizes,
+        prepared.check,
     )
 
 
-def _whole(prepared: Prepared) -> list[str]:
-    items = prepared.plan.items
-    return [
-        f"The whole graph runs, one user against all {items:,} items a run.",
-        f"It isn't taken apart: {prepared.why_whole}.",
-    ]
-
-
-def _split(prepared: Prepared) -> list[str]:
-    sizing, taken, items = prepared.sizing, prepared.split, prepared.plan.items
-    assert sizing is not None
-    assert taken is not None
-    lines = ["The graph is taken apart.", ""]
-    lines += _work(sizing)
-    if sizing.left_ops:
-        lines.append(f"out of the pair loop: {', '.join(sizing.left_ops)}")
-    lines += ["", *_layers(taken)]
-    lines += [f"a pair: {one}" for one in sizing.pair_ops]
-    lines += [
-        "",
-        f"a user keeps {sizing.bytes_user:,} bytes, an item {sizing.bytes_item:,}, "
-        f"{items:,} items {_size(sizing.bytes_item * items)} (once a host)",
-        f"blocks of {sizing.block_users:,} users x {sizing.block_items:,} items take "
-        f"{_size(sizing.block_users * sizing.block_items * sizing.bytes_pair)} at the most",
-    ]
+def _lines(prepared: Prepared) -> Iterator[str]:
+    items, split, sizes = prepared.plan.items, prepared.split, prepared.block_sizes
+    if split is None or sizes is None:
+        yield f"The whole graph runs, one user against all {items:,} items at a time."
+        yield f"It isn't split: {prepared.why_whole}."
+        return
+    yield "The graph is split."
+    yield ""
+    yield from _savings(sizes)
+    yield ""
+    yield from _layers(split, sizes)
+    yield ""
+    yield from _memory(sizes, items)
     if prepared.plan.fallback is not None:
-        lines.append("users whose rows are of other sizes than the first ones' run whole")
-    found = prepared.verified
-    if found is None:
-        lines.append("not checked against the whole graph: no user and item of the samples score")
-    else:
-        lines.append(
-            f"checked against the whole graph on {found.pairs:,} pairs: largest difference "
-            f"{found.difference:.1e} (tolerance {found.tolerance:g})"
-        )
-    return lines
+        yield "users whose rows differ in size from the first users' are scored by the whole graph"
+    yield _check(prepared.check)
 
 
-def _work(sizing: Sizing) -> list[str]:
-    factor = sizing.flops_whole / max(1, sizing.flops_pair)
-    return [
-        f"a pair: {sizing.flops_whole:,} operations in the whole graph, {sizing.flops_pair:,} "
-        f"here ({factor:.1f} times fewer), {sizing.bytes_pair:,} bytes of values",
-    ]
+def _savings(sizes: BlockSizes) -> Iterator[str]:
+    factor = sizes.flops_whole / max(1, sizes.flops_pair)
+    yield (
+        f"per pair: {sizes.flops_pair:,} operations instead of {sizes.flops_whole:,} in the whole "
+        f"graph ({factor:.1f} times fewer), {sizes.bytes_pair:,} bytes of values"
+    )
+    if sizes.left_ops:
+        yield f"out of the pair loop: {', '.join(sizes.left_ops)}"
 
 
-def _layers(taken: SplitGraph) -> list[str]:
-    """List what crosses from the sides to the pairs, and what the pairs compute."""
-    lines = []
-    for what, values in (("user", taken.users), ("item", taken.items)):
+def _layers(split: SplitGraph, sizes: BlockSizes) -> Iterator[str]:
+    """List what the pair graph takes from each side, and what it computes."""
+    for side, values in (("user", split.users), ("item", split.items)):
         for value, _ in values:
             shape = ", ".join(map(str, value.dims)) or "1"
-            lines.append(f"once {'a' if what == 'user' else 'an'} {what}: {value.dtype} [{shape}]")
-    return lines
+            yield f"once per {side}: {value.dtype} [{shape}]"
+    for ops in sizes.pair_ops:
+        yield f"per pair: {ops}"
 
 
-def _size(size_bytes: float) -> str:
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size_bytes < 1024 or unit == "GiB":
+def _memory(sizes: BlockSizes, items: int) -> Iterator[str]:
+    catalog = _size_text(sizes.bytes_item * items)
+    block = _size_text(sizes.block_users * sizes.block_items * sizes.bytes_pair)
+    yield (
+        f"a user takes {sizes.bytes_user:,} bytes, an item {sizes.bytes_item:,}; "
+        f"{items:,} items take {catalog} (once per host)"
+    )
+    yield (
+        f"a block of {sizes.block_users:,} users x {sizes.block_items:,} items takes at most "
+        f"{block}"
+    )
+
+
+def _check(check: SplitCheck | None) -> str:
+    if check is None:
+        return "not checked against the whole graph: no sampled user and item can be scored"
+    return (
+        f"checked against the whole graph on {check.pairs:,} pairs: largest difference "
+        f"{check.difference:.1e} (tolerance {check.tolerance:g})"
+    )
+
+
+def _size_text(size_bytes: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if size_bytes < 1024:
             return f"{size_bytes:,.0f} {unit}"
         size_bytes /= 1024
-    raise AssertionError
+    return f"{size_bytes:,.0f} GiB"

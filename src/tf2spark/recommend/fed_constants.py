@@ -1,4 +1,4 @@
-"""Inputs that are fed a constant, as constants of the graph."""
+"""Inputs that are fed a constant become constants of the graph."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.saved_model.upstream import node_name
 
 
-def with_constants(graph: Any, inputs: Iterable[SidedInput]) -> list[SidedInput]:
-    """Write constants of a whole shape into a ``GraphDef``; return the inputs that are left.
+def write_fed_constants(graph: Any, inputs: Iterable[SidedInput]) -> list[SidedInput]:
+    """Write constants whose whole shape is known into a ``GraphDef``; return the other inputs.
 
-    What has a value a row stays: it is fed on the users' side.
+    A constant for an input with a batch dimension isn't written: the users' side is fed it, one
+    value per row.
 
     Raises:
-        NotSplit: It is a constant that the graph can't be given.
+        NotSplit: The graph can't hold the constant.
     """
-    left = []
-    for one in inputs:
-        spec, feed = one.fed.spec, one.fed.feed
-        whole = spec.kind == "dense" and (spec.shape is None or None not in spec.shape)
-        if isinstance(feed, Constant) and whole:
+    remaining = []
+    for sided_input in inputs:
+        spec, feed = sided_input.fed.spec, sided_input.fed.feed
+        has_known_shape = spec.kind == "dense" and (spec.shape is None or None not in spec.shape)
+        if isinstance(feed, Constant) and has_known_shape:
             _write(graph, spec, feed)
         else:
-            left.append(one)
-    return left
+            remaining.append(sided_input)
+    return remaining
 
 
 def _write(graph: Any, spec: TensorSpec, feed: Constant) -> None:
     plan = plan_constant(spec, feed)
     if spec.dtype.numpy is None or plan.form != "constant":
         raise NotSplit(f'input "{spec.name}" is fed the constant {feed}')
-    value = np.asarray(plan.value, spec.dtype.numpy).reshape(
-        [size or 1 for size in spec.shape or ()]
-    )
+    shape = [size or 1 for size in spec.shape or ()]
+    value = np.asarray(plan.value, spec.dtype.numpy).reshape(shape)
     node = next(node for node in graph.node if node.name == node_name(spec.tensors[0]))
     node.op = "Const"
     node.attr.clear()

@@ -1,4 +1,4 @@
-"""The model of a recommending job on disk: a SavedModel, its weights, and the catalog's values."""
+"""The model of a `recommend` job on disk: a SavedModel, its weights, and the catalog's values."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model.protos import SavedModel
 
 _GRAPH = "saved_model.pb"
-_ROWS_AT_ONCE = 1 << 16
-_LINKED = ("assets", "weights")
+_ROWS_PER_WRITE = 1 << 16
+_LINKED_FOLDERS = ("assets", "weights")
 
 
 def new_tree(source: Path, parent: Path) -> Path:
-    """Return a new folder with the assets and weights of a model, linked, not copied."""
+    """Return a new folder with the assets and weights of a model, linked rather than copied."""
     tree = parent / f"catalog-{uuid.uuid4().hex[:12]}"
     tree.mkdir(parents=True)
-    for name in _LINKED:
+    for name in _LINKED_FOLDERS:
         if (source / name).is_dir():
-            shutil.copytree(source / name, tree / name, copy_function=_linked)
+            shutil.copytree(source / name, tree / name, copy_function=_link_or_copy)
     return tree
 
 
-def _linked(source: str, target: str) -> None:
+def _link_or_copy(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except OSError:
+    except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
 
 
@@ -50,27 +50,36 @@ def write_graph(tree: Path, meta_graph: Any) -> None:
 
 
 def write_item_tensor(
-    tree: Path, place: int, placeholder: str, dtype: DType, values: Array, order: Array
+    tree: Path, number: int, placeholder: str, dtype: DType, values: Array, order: Array
 ) -> ItemTensor:
-    """Write a value of every item, in this order, from which workers map it."""
-    path = f"catalog/{place}.bin"
+    """Write a value of every item into a file that workers map.
+
+    Args:
+        tree: The model's folder.
+        number: Of the file; each tensor has its own.
+        placeholder: The tensor that is fed from the file.
+        dtype: The values' dtype.
+        values: [items, ...].
+        order: [items], which row of `values` comes first, second, ... in the file.
+    """
+    path = f"catalog/{number}.bin"
     (tree / "catalog").mkdir(exist_ok=True)
     with (tree / path).open("wb") as file:
-        # A part at a time, so that no second copy of a large catalog stands in memory.
-        for first in range(0, len(order), _ROWS_AT_ONCE):
-            np.ascontiguousarray(values[order[first : first + _ROWS_AT_ONCE]]).tofile(file)
+        # A slice at a time, so that memory never holds a second copy of a large catalog.
+        for first in range(0, len(order), _ROWS_PER_WRITE):
+            np.ascontiguousarray(values[order[first : first + _ROWS_PER_WRITE]]).tofile(file)
     return ItemTensor(placeholder, path, dtype.code, values.shape)
 
 
 def write_table(tree: Path, path: str, table: pa.Table) -> None:
-    """Write a table as an Arrow file of one batch, from which workers map it."""
+    """Write a table as an Arrow file with a single batch, which workers map."""
     (tree / "catalog").mkdir(exist_ok=True)
     table = table.combine_chunks()
     with pa.OSFile(str(tree / path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=max(1, table.num_rows))
 
 
-def referred(tree: Path, model: ModelRef) -> ModelRef:
-    """Return what a worker is told of the model in a folder, called by its content."""
+def refer_to(tree: Path, model: ModelRef) -> ModelRef:
+    """Return the reference to a model in this folder, with the digest of the folder's content."""
     manifest = Manifest(entries_of(tree), model.tags, model.weights)
     return evolve(model, path=str(tree), digest=manifest.digest, files=())

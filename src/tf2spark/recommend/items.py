@@ -1,4 +1,4 @@
-"""The catalog's side of a job: its ids checked and in order, its values in files."""
+"""The catalog of a job: item ids, checked and sorted, and item values, written to files."""
 
 from __future__ import annotations
 
@@ -10,132 +10,157 @@ import pyarrow.compute as pc
 
 from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.conversion.arrow_buffers import values_of
-from tf2spark.errors import ContractError, RowError
+from tf2spark.errors import Advice, ContractError, RowError, argument
 from tf2spark.graph_split.forms import Array, Side
 from tf2spark.plan.recommend import IDS_FILE, ITEMS_FILE, ItemTensor
 from tf2spark.recommend.files import write_item_tensor, write_table
 
 
-def check_id(schema: pa.Schema, name: str, argument: str, table: str) -> pa.DataType:
-    """Return the type of an id column: integers or strings.
+def id_column_type(schema: pa.Schema, name: str, id_argument: str, table: str) -> pa.DataType:
+    """Return the type of a table's id column.
+
+    Args:
+        schema: The table's columns.
+        name: The id column.
+        id_argument: The argument that named it: ``user_id`` or ``item_id``.
+        table: What a message calls the table: "the users".
 
     Raises:
-        ContractError: There is no such column, or it is of another type.
+        ContractError: There is no such column.
     """
     if name not in schema.names:
         near = did_you_mean(name, schema.names, label="column")
         raise ContractError(
-            f'{table} have no column "{name}": name their id, {argument}=...; {near}'
+            f'{table} have no column "{name}"', argument(id_argument) + f" names their id; {near}"
         )
     return schema.field(name).type
 
 
-def id_type(schema: pa.Schema, name: str) -> pa.DataType:
+def item_id_type(schema: pa.Schema, name: str) -> pa.DataType:
     """Return the type of item ids in the result.
 
     Raises:
-        ContractError: The column isn't one of integers or strings.
+        ContractError: There is no such column, or it has neither integers nor strings.
     """
-    kind = check_id(schema, name, "item_id", "the items")
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_string(kind) or pa.types.is_integer(kind):
-        return kind
-    if pa.types.is_large_string(kind):
+    id_type = id_column_type(schema, name, "item_id", "the items")
+    if pa.types.is_dictionary(id_type):
+        id_type = id_type.value_type
+    if pa.types.is_string(id_type) or pa.types.is_integer(id_type):
+        return id_type
+    if pa.types.is_large_string(id_type):
         return pa.string()
     raise ContractError(
-        f'item ids are integers or strings, and "{name}" of the items is {type_text(kind)}: cast it'
+        f'item ids must be integers or strings, but "{name}" of the items is {type_text(id_type)}',
+        "cast it",
     )
 
 
-def in_order(table: pa.Table, name: str) -> pa.Table:
-    """Return items by rising id; errors are those of `id_order`."""
-    ids, order = id_order(table.column(name), name)
-    place = table.schema.get_field_index(name)
-    return table.take(order).set_column(place, name, ids)
+def sort_by_id(table: pa.Table, name: str) -> pa.Table:
+    """Return items in ascending order of their ids; raises as `sort_ids` does."""
+    ids, order = sort_ids(table.column(name), name)
+    return table.take(order).set_column(table.schema.get_field_index(name), name, ids)
 
 
-def id_order(ids: pa.ChunkedArray, name: str) -> tuple[pa.Array, pa.Array]:
-    """Return ids rising (strings by their bytes, as Spark orders them), and where each was.
+def sort_ids(ids: pa.ChunkedArray, name: str) -> tuple[pa.Array, pa.Array]:
+    """Return ids in ascending order (strings by their bytes, as in Spark), and the rows they had.
 
     Raises:
-        ContractError: An id is null, or comes twice.
+        ContractError: An id is null or occurs twice.
     """
     if pa.types.is_dictionary(ids.type):
         ids = ids.cast(ids.type.value_type)
     if ids.null_count:
         raise ContractError(
-            f'{ids.null_count:,} of {len(ids):,} items have no id ("{name}" is null): leave them '
-            f'out, items.where("{name} is not null")'
+            f'{ids.null_count:,} of {len(ids):,} items have no id ("{name}" is null)',
+            Advice(
+                f'leave them out, items.where("{name} is not null")',
+                "leave them out",
+                pandas=f'leave them out, items.dropna(subset=["{name}"])',
+                arrow=f'leave them out, items.filter(pc.field("{name}").is_valid())',
+            ),
         )
     order = pc.sort_indices(ids)
-    ordered = ids.take(order).combine_chunks()
-    if isinstance(ordered, pa.ChunkedArray):
-        ordered = ordered.chunk(0) if ordered.num_chunks else pa.array([], ordered.type)
-    _refuse_twice(ordered, name)
-    return ordered, order
+    sorted_ids = ids.take(order).combine_chunks()
+    if isinstance(sorted_ids, pa.ChunkedArray):
+        no_ids = pa.array([], sorted_ids.type)
+        sorted_ids = sorted_ids.chunk(0) if sorted_ids.num_chunks else no_ids
+    _refuse_duplicates(sorted_ids, name)
+    return sorted_ids, order
 
 
-def _refuse_twice(ids: pa.Array, name: str) -> None:
+def _refuse_duplicates(ids: pa.Array, name: str) -> None:
     if len(ids) < 2:
         return
-    same = values_of(pc.equal(ids.slice(0, len(ids) - 1), ids.slice(1)))
-    if same.any():
-        first, more = ids[int(np.argmax(same))].as_py(), int(same.sum())
+    is_repeated = values_of(pc.equal(ids.slice(0, len(ids) - 1), ids.slice(1)))
+    if is_repeated.any():
+        first, rows = ids[int(np.argmax(is_repeated))].as_py(), int(is_repeated.sum())
         raise ContractError(
-            f'item ids must differ: "{name}" {first!r} comes more than once ({more:,} rows too '
-            f'many); leave one of each, items.dropDuplicates(["{name}"])'
+            f'item ids must be unique, but "{name}" {first!r} occurs more than once ({rows:,} rows '
+            "too many)",
+            Advice(
+                f'keep one row of each, items.dropDuplicates(["{name}"])',
+                "keep one row of each",
+                pandas=f'keep one row of each, items.drop_duplicates("{name}")',
+                arrow="keep one row of each",
+            ),
         )
 
 
 def item_error(error: RowError) -> RowError:
-    """Return the error of an item that can't be scored, without advice that is for users."""
-    said = str(error).partition(". mode=")[0]
-    return RowError(f"an item can't be scored, so that nobody can be recommended it: {said}")
+    """Return the error of an item that can't be scored."""
+    return RowError(f"an item can't be scored, so it can't be recommended: {error.problem}")
 
 
-def write_ids(tree: Path, ids: pa.Array, kind: pa.DataType) -> None:
-    """Write the ids of items, in order."""
-    write_table(tree, IDS_FILE, pa.table({"id": ids.cast(kind)}))
+def write_ids(tree: Path, ids: pa.Array, id_type: pa.DataType) -> None:
+    """Write the item ids, which are sorted."""
+    write_table(tree, IDS_FILE, pa.table({"id": ids.cast(id_type)}))
 
 
-def value_column(place: int) -> str:
-    """Return the name of the column of an item's value."""
-    return f"tf2spark_value_{place}"
+def value_column(number: int) -> str:
+    """Return the name of the column with an item value."""
+    return f"tf2spark_value_{number}"
 
 
 def write_values(
-    tree: Path, table: pa.Table, order: pa.Array, wanted: tuple[tuple[Side, str], ...]
+    tree: Path, table: pa.Table, order: pa.Array, values: tuple[tuple[Side, str], ...]
 ) -> tuple[ItemTensor, ...]:
-    """Write what was computed for every item, a column each (`value_column`), in this order."""
-    where = values_of(order)
+    """Write the values that were computed for every item.
+
+    Args:
+        tree: The model's folder.
+        table: The items, with a column per value (`value_column`).
+        order: The rows of `table` in ascending order of the item ids.
+        values: The values and the placeholders that they are fed to.
+    """
+    row_order = values_of(order)
     return tuple(
         write_item_tensor(
             tree,
-            place,
+            number,
             placeholder,
             value.dtype,
-            _array(table.column(value_column(place)), value),
-            where,
+            _to_array(table.column(value_column(number)), value),
+            row_order,
         )
-        for place, (value, placeholder) in enumerate(wanted)
+        for number, (value, placeholder) in enumerate(values)
     )
 
 
-def _array(column: pa.ChunkedArray, value: Side) -> Array:
-    """Return lists, nested as deep as a row has dimensions, as one array."""
-    dims = tuple(size or 0 for size in value.dims)
+def _to_array(column: pa.ChunkedArray, value: Side) -> Array:
+    """Return a column of lists, nested as deep as a row has dimensions, as one array."""
     chunks = []
     for chunk in column.chunks:
         while pa.types.is_list(chunk.type):
             chunk = chunk.flatten()
         chunks.append(values_of(chunk).astype(value.dtype.numpy, copy=False))
     flat = np.concatenate(chunks) if chunks else np.zeros(0, value.dtype.numpy)
-    return flat.reshape(len(column), *dims)
+    return flat.reshape(len(column), *(size or 0 for size in value.dims))
 
 
 def write_columns(tree: Path, table: pa.Table, names: tuple[str, ...]) -> None:
-    """Write the columns of items that the whole graph is fed, as a batch of pairs names them."""
+    """Write the items' columns that the whole graph is fed, under their names in a batch of pairs.
+
+    A table without columns would lose its row count, so there is always one column.
+    """
     named = table.select(names).rename_columns([f"item:{name}" for name in names])
-    # A table without columns would have no rows either.
     write_table(tree, ITEMS_FILE, named if names else pa.table({"item:": pa.nulls(len(table))}))

@@ -1,4 +1,4 @@
-"""The model that is taken apart: frozen, in a folder, with its inputs as the user named them."""
+"""The model that scores pairs: frozen, in a folder, with its inputs as the user named them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tf2spark.saved_model.contract import TensorSpec
 
 
 @frozen(eq=False)
-class CatalogModel:
-    """A model that scores pairs.
+class PairModel:
+    """A model that scores pairs of a user and an item.
 
     Attributes:
-        meta_graph: Its MetaGraph; frozen, unless `why_as_it_is`.
-        folder: Where its files lie, unpacked.
+        meta_graph: Its MetaGraph; frozen, except where `why_not_compiled` is set.
+        folder: The folder with its files, unpacked.
         tags: The tags of its MetaGraph.
         weights: Tensors that are fed from files.
         inputs: Its inputs by the names of the signature that was compiled.
         score: The output that ranks.
-        column: Which entry of its rows; None where there is one.
-        why_as_it_is: Why it couldn't be compiled, so that it can't be taken apart; or None.
-        copy_strings: See `safety.retains_strings`.
+        column: Which entry of its rows is the score; None where a row has only one value.
+        why_not_compiled: Why it couldn't be compiled, and so can't be split; None where it was.
+        copy_strings: See `op_check.retains_strings`.
     """
 
     meta_graph: Any
@@ -36,11 +36,11 @@ class CatalogModel:
     inputs: dict[str, TensorSpec]
     score: TensorSpec
     column: int | None
-    why_as_it_is: str | None = None
+    why_not_compiled: str | None = None
     copy_strings: bool = False
 
     def reference(self) -> ModelRef:
-        """Return what a session is opened by; it is keyed by the folder."""
+        """Return what a session is opened with; the folder stands for the digest."""
         return ModelRef(
             str(self.folder),
             self.tags,
@@ -49,15 +49,17 @@ class CatalogModel:
             weights=self.weights,
         )
 
-    def specified(self, inputs: tuple[SidedInput, ...]) -> tuple[SidedInput, ...]:
-        """Return inputs with the tensors that they have here, without those compiled in."""
-        return tuple(each for each in map(self._specified, inputs) if each is not None)
+    def resolve_inputs(self, inputs: tuple[SidedInput, ...]) -> tuple[SidedInput, ...]:
+        """Return the inputs with the tensors of this model, without those that it compiled in."""
+        if self.why_not_compiled is not None:
+            return inputs
+        resolved = map(self._resolve, inputs)
+        return tuple(sided_input for sided_input in resolved if sided_input is not None)
 
-    def _specified(self, one: SidedInput) -> SidedInput | None:
-        if self.why_as_it_is is not None:
-            return one
-        spec = self.inputs.get(one.fed.spec.name.partition(":")[0])
+    def _resolve(self, sided_input: SidedInput) -> SidedInput | None:
+        fed = sided_input.fed
+        spec = self.inputs.get(fed.spec.name.partition(":")[0])
         if spec is None:
             return None
-        named = evolve(spec, name=one.fed.spec.name)
-        return evolve(one, fed=evolve(one.fed, spec=named))
+        # Messages name the input as the user did.
+        return evolve(sided_input, fed=evolve(fed, spec=evolve(spec, name=fed.spec.name)))

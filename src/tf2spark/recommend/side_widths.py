@@ -1,4 +1,4 @@
-"""How wide each side's part of an input is: from the contract, the tables' types, or their rows."""
+"""How wide each side's share of an input is: from the contract, or else from sample rows."""
 
 from __future__ import annotations
 
@@ -11,27 +11,34 @@ from tf2spark.conversion.from_arrow import feeder
 from tf2spark.conversion.rows import RowsRefused, RowsUneven
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import Dims, NotSplit, SideName
-from tf2spark.recommend.sides import Part, Schemas, SidedInput
+from tf2spark.recommend.sides import Schemas, SidedInput, SideFeed
 from tf2spark.saved_model.contract import TensorSpec
 
-_LOOKED_AT = 32
+_MOST_ROWS = 32
 Samples = dict[SideName, pa.Table]
+"""Some rows of each side's table."""
 
 
 @frozen
-class SizedPart:
-    """A part and the input that it is by itself: its spec has the dimensions of its rows.
+class SizedFeed:
+    """What one side feeds to an input, as an input of its own whose row dimensions are known.
 
     Attributes:
-        pinned: Rows may come with other sizes: only the first ones told them, or shorter ones would
-            be filled up in the middle of the input's row.
+        source: The side and its feed, with columns as the side's table names them.
+        spec: The input; its shape has the dimensions of this side's rows.
+        pinned: Other rows may have other dimensions, because only sample rows told these; or rows
+            may be shorter, and would be filled up in the middle of the input's row.
         exact: Shorter rows are refused, not filled up.
     """
 
-    part: Part
+    source: SideFeed
     spec: TensorSpec
     pinned: bool = False
     exact: bool = False
+
+    @property
+    def side(self) -> SideName:
+        return self.source.side
 
     @property
     def dims(self) -> Dims:
@@ -39,109 +46,124 @@ class SizedPart:
         return self.spec.shape[1:]
 
 
-def sized(one: SidedInput, schemas: Schemas, samples: Samples) -> tuple[SizedPart, ...]:
-    """Settle the dimensions of every part of an input.
+def size_feeds(
+    sided_input: SidedInput, schemas: Schemas, samples: Samples
+) -> tuple[SizedFeed, ...]:
+    """Settle the dimensions of what each side feeds to an input.
 
     Raises:
-        NotSplit: The input can't be fed by parts.
-        ContractError: The parts together aren't what the input takes.
+        NotSplit: The sides can't feed the input separately.
+        ContractError: The columns together don't make up what the input takes.
     """
-    spec = one.fed.spec
-    if one.why_whole:
-        raise NotSplit(one.why_whole)
+    shape = _splittable_shape(sided_input)
+    sizer = _Sizer(sided_input, shape, schemas, samples)
+    if len(sided_input.feeds) == 1:
+        return (sizer.size_by_rows(sided_input.feeds[0], shape[1:]),)
+    if len(shape) < 2:
+        raise ContractError(
+            f'input "{sided_input.fed.spec.name}" takes one value per row, '
+            f"{sided_input.fed.feed} give several"
+        )
+    return sizer.size_side_by_side()
+
+
+def _splittable_shape(sided_input: SidedInput) -> Dims:
+    """Return the shape of an input, [None, ...], that the sides can feed separately."""
+    spec = sided_input.fed.spec
+    if sided_input.why_whole:
+        raise NotSplit(sided_input.why_whole)
     if spec.kind != "dense":
         raise NotSplit(f'input "{spec.name}" is {spec.kind}')
     if spec.shape is None:
         raise NotSplit(f'the rank of input "{spec.name}" isn\'t known')
     if not spec.shape or spec.shape[0] is not None:
-        raise NotSplit(f'input "{spec.name}" has a batch of fixed size')
-    if len(one.parts) == 1:
-        return (_pinned(one.parts[0], spec, spec.shape[1:], schemas, samples),)
-    if len(spec.shape) < 2:
-        raise ContractError(
-            f'input "{spec.name}" takes one value a row, {one.fed.feed} give several'
-        )
-    return _side_by_side(one, spec, schemas, samples)
+        raise NotSplit(f'input "{spec.name}" has a fixed batch size')
+    return spec.shape
 
 
-def _side_by_side(
-    one: SidedInput, spec: TensorSpec, schemas: Schemas, samples: Samples
-) -> tuple[SizedPart, ...]:
-    assert spec.shape is not None
-    whole, rest = spec.shape[1], spec.shape[2:]
-    found: dict[int, SizedPart] = {}
-    # Items first: what is left is the users'. Each row is held against it when it is fed.
-    order = sorted(range(len(one.parts)), key=lambda place: one.parts[place].side != "item")
-    for place in order:
-        part, width = one.parts[place], None
-        if whole is not None and len(found) == len(one.parts) - 1:
-            width = whole - sum(each.dims[0] or 0 for each in found.values())
-        own = evolve(spec, shape=(None, None, *rest))
-        if width is None:
-            found[place] = _pinned(part, spec, (None, *rest), schemas, samples)
-            continue
-        shapes = _shapes(part, own, schemas, samples)
+@frozen(eq=False)
+class _Sizer:
+    """Sizes the feeds of one input of this shape."""
+
+    sided_input: SidedInput
+    shape: Dims
+    schemas: Schemas
+    samples: Samples
+
+    def size_by_rows(self, feed: SideFeed, dims: Dims) -> SizedFeed:
+        """Size a feed whose dimensions may be open: the sample's rows tell the open ones."""
+        spec = self._spec(dims)
+        if isinstance(feed.feed, Constant) or None not in dims:
+            return SizedFeed(feed, spec)
+        shapes = self._row_shapes(feed, spec)
+        if len(shapes) != 1:
+            why = "rows have different lengths" if shapes else "no row tells its width"
+            raise NotSplit(f'input "{spec.name}", fed {feed.feed} of {feed.side}s: {why}')
+        return SizedFeed(feed, self._spec(shapes.pop()), pinned=True)
+
+    def size_side_by_side(self) -> tuple[SizedFeed, ...]:
+        """Size the feeds that make up a row side by side."""
+        feeds, (width, *rest) = self.sided_input.feeds, self.shape[1:]
+        sized: dict[int, SizedFeed] = {}
+        # The items' come first, so that the users' take what is left: the whole catalog is checked
+        # before the job starts, and a user with another width can still be scored.
+        order = sorted(range(len(feeds)), key=lambda index: feeds[index].side != "item")
+        for index in order:
+            if width is not None and len(sized) == len(feeds) - 1:
+                sized[index] = self._size_last(feeds[index], list(sized.values()), width)
+            else:
+                sized[index] = self.size_by_rows(feeds[index], (None, *rest))
+        *inner, last = (sized[index] for index in range(len(feeds)))
+        # `score` fills a short row up at its end. Only for the last feed is that the input's end.
+        return (*map(_refuse_short_rows, inner), last)
+
+    def _size_last(self, feed: SideFeed, others: list[SizedFeed], width: int) -> SizedFeed:
+        """Size the feed that takes what the others leave of the input's width."""
+        rest = self.shape[2:]
+        remaining = width - sum(other.dims[0] or 0 for other in others)
+        shapes = self._row_shapes(feed, self._spec((None, *rest)))
         lengths = {shape[0] for shape in shapes}
-        wrong = min(lengths) > width if _fills_up(part) and lengths else width not in lengths
-        if width < 1 or (lengths and wrong):
-            raise _wrong_width(one, whole, found, place, shapes)
-        found[place] = SizedPart(part, evolve(spec, shape=(None, width, *rest)))
-    parts = [found[place] for place in range(len(one.parts))]
-    # Filled up at its end, a row is what it is in `score` only where its end is the input's.
-    return (*(_as_it_is(part) for part in parts[:-1]), parts[-1])
+        if _fills_up(feed):
+            fits = not lengths or min(lengths) <= remaining
+        else:
+            fits = not lengths or remaining in lengths
+        if remaining < 1 or not fits:
+            raise self._wrong_width(feed, others, sorted(lengths), width)
+        return SizedFeed(feed, self._spec((remaining, *rest)))
+
+    def _row_shapes(self, feed: SideFeed, spec: TensorSpec) -> set[tuple[int, ...]]:
+        """Return the dimensions of the sample's rows, without those that can't be fed."""
+        to_tensors = feeder(plan_input(spec, feed.feed, self.schemas[feed.side]), None)
+        shapes = set()
+        for batch in self.samples[feed.side].slice(0, _MOST_ROWS).to_batches():
+            for row in range(batch.num_rows):
+                try:
+                    shapes.add(to_tensors(batch.slice(row, 1))[0].shape[1:])
+                except (RowsRefused, RowsUneven):
+                    continue
+        return shapes
+
+    def _wrong_width(
+        self, feed: SideFeed, others: list[SizedFeed], lengths: list[int], width: int
+    ) -> ContractError:
+        given = [f"{other.source.feed} of {other.side}s has {other.dims[0]}" for other in others]
+        given += [f"{feed.feed} of {feed.side}s has {length}" for length in lengths]
+        return ContractError(
+            f'input "{self.sided_input.fed.spec.name}" takes {width} values per row, but '
+            f"{', '.join(given)}",
+            "feed it the columns that make up a row",
+        )
+
+    def _spec(self, dims: Dims) -> TensorSpec:
+        return evolve(self.sided_input.fed.spec, shape=(None, *dims))
 
 
-def _as_it_is(part: SizedPart) -> SizedPart:
-    return evolve(part, pinned=True, exact=True) if _fills_up(part.part) else part
+def _refuse_short_rows(feed: SizedFeed) -> SizedFeed:
+    return evolve(feed, pinned=True, exact=True) if _fills_up(feed.source) else feed
 
 
-def _fills_up(part: Part) -> bool:
-    """Say whether shorter rows are filled up: padded ones, ids and values of sparse vectors."""
-    return isinstance(part.feed, Padded) or any(
-        column.path.endswith((".indices", ".values")) for column in columns_of(part.feed)
+def _fills_up(source: SideFeed) -> bool:
+    """Say whether short rows are filled up: padded ones, ids and values of sparse vectors."""
+    return isinstance(source.feed, Padded) or any(
+        column.path.endswith((".indices", ".values")) for column in columns_of(source.feed)
     )
-
-
-def _wrong_width(
-    one: SidedInput,
-    whole: int | None,
-    found: dict[int, SizedPart],
-    place: int,
-    shapes: set[tuple[int, ...]],
-) -> ContractError:
-    given = [f"{each.part.feed} of {each.part.side}s {each.dims[0]}" for each in found.values()]
-    last = one.parts[place]
-    given += [f"{last.feed} of {last.side}s {shape[0]}" for shape in sorted(shapes)]
-    return ContractError(
-        f'input "{one.fed.spec.name}" takes {whole} values a row, and {" and ".join(given)} are '
-        "given: feed it the columns that make up a row"
-    )
-
-
-def _pinned(
-    part: Part, spec: TensorSpec, dims: Dims, schemas: Schemas, samples: Samples
-) -> SizedPart:
-    """Give a part a spec of its own, with sizes that only the rows tell."""
-    own = evolve(spec, shape=(None, *dims))
-    if isinstance(part.feed, Constant) or None not in dims:
-        return SizedPart(part, own)
-    shapes = _shapes(part, own, schemas, samples)
-    if len(shapes) != 1:
-        why = "rows have different lengths" if shapes else "no row tells its width"
-        raise NotSplit(f'input "{spec.name}", fed {part.feed} of {part.side}s: {why}')
-    return SizedPart(part, evolve(own, shape=(None, *shapes.pop())), pinned=True)
-
-
-def _shapes(
-    part: Part, own: TensorSpec, schemas: Schemas, samples: Samples
-) -> set[tuple[int, ...]]:
-    """Return the shapes of the sample's rows, those that can't be fed left out."""
-    plan = plan_input(own, part.feed, schemas[part.side])
-    feed, shapes = feeder(plan, None), set()
-    batches = samples[part.side].slice(0, _LOOKED_AT).combine_chunks().to_batches()
-    for row in range(batches[0].num_rows if batches else 0):
-        try:
-            shapes.add(feed(batches[0].slice(row, 1))[0].shape[1:])
-        except (RowsRefused, RowsUneven):
-            continue
-    return shapes

@@ -1,13 +1,14 @@
-"""Which side feeds what: every column of a feed belongs to the users or to the items."""
+"""Which side feeds what: each column of a feed belongs to the users or to the items."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import pyarrow as pa
 from attrs import evolve, frozen
 
+from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import did_you_mean, input_text, listed
 from tf2spark.binding.request import FedInput, Request
@@ -19,8 +20,8 @@ SIDES: tuple[SideName, SideName] = ("user", "item")
 
 
 @frozen
-class Part:
-    """What one side feeds to an input, alone or beside others; columns are named as its table's."""
+class SideFeed:
+    """What one side feeds to an input; columns are named as in that side's table."""
 
     side: SideName
     feed: Feed
@@ -28,78 +29,79 @@ class Part:
 
 @frozen
 class SidedInput:
-    """An input with its parts, in order.
+    """An input and what the sides feed to it.
 
     Attributes:
-        fed: The input; its feed has every column written ``user:NAME`` or ``item:NAME``.
-        parts: One a run of columns of one side; a constant is given to the users' side.
-        why_whole: Why it can't be fed by parts; None where it can.
+        fed: The input; in its feed, every column is written ``user:NAME`` or ``item:NAME``.
+        feeds: What the sides feed, in order along axis 1: one per run of columns of one side. A
+            constant belongs to the users' side.
+        why_whole: Why the sides can't feed it separately; None where they can.
     """
 
     fed: FedInput
-    parts: tuple[Part, ...]
+    feeds: tuple[SideFeed, ...]
     why_whole: str | None = None
 
 
-def sided(request: Request, schemas: Schemas) -> tuple[SidedInput, ...]:
+def assign_sides(request: Request, schemas: Schemas) -> tuple[SidedInput, ...]:
     """Settle which side each column of a request belongs to.
 
     Raises:
         ContractError: A column is in neither table, or in both and the feed doesn't say which.
     """
-    found = []
-    for one in request.inputs:
-        if one.optional and all(one.spec.name not in schemas[side].names for side in SIDES):
-            continue
-        found.append(_sided(one, schemas))
-    return tuple(found)
+    return tuple(
+        _assign_sides(fed, schemas)
+        for fed in request.inputs
+        if not fed.optional or any(fed.spec.name in schemas[side].names for side in SIDES)
+    )
 
 
-def _sided(one: FedInput, schemas: Schemas) -> SidedInput:
-    if isinstance(one.feed, Constant):
-        return SidedInput(one, (Part("user", one.feed),))
-    sides = [side_of(column, schemas, one) for column in columns_of(one.feed)]
-    named = _renamed(one.feed, iter([f"{side}:{path}" for side, path in sides]))
-    fed = evolve(one, feed=named)
-    if len({side for side, _ in sides}) == 1:
-        return SidedInput(
-            fed, (Part(sides[0][0], _renamed(one.feed, iter([p for _, p in sides]))),)
-        )
-    if isinstance(_inside(one.feed), Assembled):
-        why = f'input "{one.spec.name}" takes users and items assembled into one vector'
+def _assign_sides(fed: FedInput, schemas: Schemas) -> SidedInput:
+    feed = fed.feed
+    if isinstance(feed, Constant):
+        return SidedInput(fed, (SideFeed("user", feed),))
+    columns = [side_of(column, schemas, fed) for column in columns_of(feed)]
+    paths = [path for _, path in columns]
+    fed = evolve(fed, feed=_rename_columns(feed, [f"{side}:{path}" for side, path in columns]))
+    if len({side for side, _ in columns}) == 1:
+        side = columns[0][0]
+        return SidedInput(fed, (SideFeed(side, _rename_columns(feed, paths)),))
+    if isinstance(feed.column if isinstance(feed, Padded) else feed, Assembled):
+        why = f'input "{fed.spec.name}" takes users and items assembled into one vector'
         return SidedInput(fed, (), why)
-    parts = [
-        Part(side, _joined([path for _, path in run], one.feed))
-        for side, run in groupby(sides, key=lambda each: each[0])
+    feeds = [
+        SideFeed(side, _join([path for _, path in run], feed))
+        for side, run in groupby(columns, key=lambda column: column[0])
     ]
-    return SidedInput(fed, tuple(parts))
+    return SidedInput(fed, tuple(feeds))
 
 
-def _joined(paths: Sequence[str], feed: Feed) -> Feed:
+def _join(paths: Sequence[str], feed: Feed) -> Feed:
+    """Feed columns joined, and padded where all of the feed is."""
     columns = tuple(map(Column, paths))
-    inside: Column | Joined = columns[0] if len(columns) == 1 else Joined(columns)
-    return Padded(inside, feed.value) if isinstance(feed, Padded) else inside
+    joined: Column | Joined = columns[0] if len(columns) == 1 else Joined(columns)
+    return Padded(joined, feed.value) if isinstance(feed, Padded) else joined
 
 
-def _inside(feed: Feed) -> Feed:
-    return feed.column if isinstance(feed, Padded) else feed
+def _rename_columns(feed: Feed, paths: Sequence[str]) -> Feed:
+    """Return a feed with these columns, in the order of `columns_of`."""
+    return _renamed(feed, iter(paths))
 
 
-def _renamed(feed: Feed, paths: object) -> Feed:
-    take: Callable[[], Column] = lambda: Column(next(paths))  # type: ignore[call-overload]  # noqa: E731
+def _renamed(feed: Feed, paths: Iterator[str]) -> Feed:
     match feed:
         case Column():
-            return take()
+            return Column(next(paths))
         case Joined(columns) | Assembled(columns):
-            return evolve(feed, columns=tuple(take() for _ in columns))
+            return evolve(feed, columns=tuple(Column(next(paths)) for _ in columns))
         case Padded():
             return Padded(_renamed(feed.column, paths), feed.value)  # type: ignore[arg-type]
         case _:
             return feed
 
 
-def side_of(column: Column, schemas: Schemas, one: FedInput) -> tuple[SideName, str]:
-    """Return the side of a column, and its path there.
+def side_of(column: Column, schemas: Schemas, fed: FedInput) -> tuple[SideName, str]:
+    """Return the side of a column, and its path in that side's table.
 
     Raises:
         ContractError: It is in neither table, or in both.
@@ -107,25 +109,34 @@ def side_of(column: Column, schemas: Schemas, one: FedInput) -> tuple[SideName, 
     for side in SIDES:
         if column.path.startswith(f"{side}:"):
             return side, column.path.removeprefix(f"{side}:")
-    having: list[SideName] = [side for side in SIDES if _has(schemas[side], column.path)]
-    if len(having) == 1:
-        return having[0], column.path
-    text, name = input_text(one.spec), one.spec.name
-    if having:
-        raise ContractError(
-            f'{text} takes column "{column.path}", which users and items both have: write '
-            f'feed={{"{name}": "user:{column.path}"}} or "item:{column.path}"'
-        )
-    names = [f"{side}:{each}" for side in SIDES for each in schemas[side].names]
-    if one.by_name:
-        raise ContractError(
-            f"neither users nor items have a column named as {text}; users have "
-            f"{listed(schemas['user'].names)}, items {listed(schemas['item'].names)}: say what "
-            f'feeds it, feed={{"{name}": "COLUMN"}}, several columns side by side as a list'
-        )
-    near = did_you_mean(column.path, names, label="column")
-    raise ContractError(f'{text}: neither users nor items have a column "{column.path}"; {near}')
+    sides = [side for side in SIDES if _has_column(schemas[side], column.path)]
+    if len(sides) == 1:
+        return sides[0], column.path
+    raise _in_both(column, fed) if sides else _in_neither(column, schemas, fed)
 
 
-def _has(schema: pa.Schema, path: str) -> bool:
+def _has_column(schema: pa.Schema, path: str) -> bool:
     return any(path == name or path.startswith(f"{name}.") for name in schema.names)
+
+
+def _in_both(column: Column, fed: FedInput) -> ContractError:
+    of_users = Column(f"user:{column.path}")
+    return ContractError(
+        f'{input_text(fed.spec)} takes column "{column.path}", which users and items both have',
+        "write " + feed_advice({fed.spec.name: of_users}) + f' or "item:{column.path}"',
+    )
+
+
+def _in_neither(column: Column, schemas: Schemas, fed: FedInput) -> ContractError:
+    text = input_text(fed.spec)
+    if fed.by_name:
+        return ContractError(
+            f"neither users nor items have a column named like {text}; users have "
+            f"{listed(schemas['user'].names)}, items {listed(schemas['item'].names)}",
+            "say what feeds it: "
+            + feed_advice({fed.spec.name: Column("COLUMN")})
+            + ", with several columns side by side as a list",
+        )
+    names = [f"{side}:{name}" for side in SIDES for name in schemas[side].names]
+    near = did_you_mean(column.path, names, label="column")
+    return ContractError(f'{text}: neither users nor items have a column "{column.path}"', near)

@@ -1,4 +1,4 @@
-"""Users, items and arguments held against each other before anything is computed."""
+"""Checks users, items and arguments against each other before anything is computed."""
 
 from __future__ import annotations
 
@@ -6,38 +6,45 @@ import pyarrow as pa
 
 from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.errors import ContractError
-from tf2spark.recommend.arguments import Asked
-from tf2spark.recommend.items import check_id, id_type
+from tf2spark.recommend.arguments import RecommendArguments
+from tf2spark.recommend.items import id_column_type, item_id_type
 from tf2spark.recommend.tables import Tables
 
 
-def check_tables(asked: Asked, tables: Tables) -> None:
-    """Make sure that the columns that a call names are there, and of types that fit.
+def check_tables(arguments: RecommendArguments, tables: Tables) -> None:
+    """Check that the columns that a call names exist, and that their types fit.
 
     Raises:
-        ContractError: One isn't.
+        ContractError: A column is missing or of a type that doesn't fit.
     """
-    id_type(tables.schemas["item"], asked.item_id)
-    users = tables.schemas["user"]
-    check_id(users, asked.user_id, "user_id", "the users")
-    for argument, name in (("exclude", asked.exclude), ("candidates", asked.candidates)):
+    users, items = tables.schemas["user"], tables.schemas["item"]
+    id_type = item_id_type(items, arguments.item_id)
+    id_column_type(users, arguments.user_id, "user_id", "the users")
+    for argument in ("exclude", "candidates"):
+        name: str | None = getattr(arguments, argument)
         if name is not None:
-            _check_list(argument, name, users, tables.schemas["item"].field(asked.item_id).type)
+            _check_list(argument, name, users, id_type)
 
 
-def _check_list(argument: str, name: str, users: pa.Schema, kind: pa.DataType) -> None:
+def _check_list(argument: str, name: str, users: pa.Schema, id_type: pa.DataType) -> None:
+    """Check that a column of users has lists of item ids."""
     if name not in users.names:
         near = did_you_mean(name, users.names, label="column")
-        raise ContractError(f'{argument}: the users have no column "{name}"; {near}')
-    own = users.field(name).type
-    inner = own.value_type if pa.types.is_list(own) or pa.types.is_large_list(own) else None
-    same = inner is not None and (
-        pa.types.is_null(inner)
-        or (pa.types.is_integer(inner) and pa.types.is_integer(kind))
-        or (not pa.types.is_integer(kind) and pa.types.is_string(inner))
-    )
-    if not same:
+        raise ContractError(f'{argument}: the users have no column "{name}"', near)
+    column_type = users.field(name).type
+    if not _has_lists_of(column_type, id_type):
         raise ContractError(
-            f'{argument}: column "{name}" of the users is {type_text(own)}; it takes lists of item '
-            f"ids, which are {type_text(kind)}"
+            f'{argument}: column "{name}" of the users is {type_text(column_type)}, but must have '
+            f"lists of item ids, which are {type_text(id_type)}"
         )
+
+
+def _has_lists_of(column_type: pa.DataType, id_type: pa.DataType) -> bool:
+    types = pa.types
+    if not (types.is_list(column_type) or types.is_large_list(column_type)):
+        return False
+    listed = column_type.value_type
+    if types.is_null(listed):
+        return True
+    is_same_kind = types.is_integer if types.is_integer(id_type) else types.is_string
+    return bool(is_same_kind(listed))

@@ -1,4 +1,4 @@
-"""Users and items as the driver sees them, whatever holds them; and what is asked of them."""
+"""Users and items as the driver sees them, whatever kind of table they are."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Tables(Protocol):
 
     @property
     def schemas(self) -> Schemas:
-        """The columns of both, as Arrow has them."""
+        """The columns of both as Arrow types."""
 
     def sample(self, side: SideName, rows: int) -> pa.Table:
-        """Return some rows of a table, at most so many."""
+        """Return at most so many rows of a table."""
 
     def items(self, columns: Sequence[str]) -> pa.Table:
-        """Return columns of all items."""
+        """Return these columns of all items."""
 
     def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
         """Return the outputs of a request for every item, its id first.

@@ -1,4 +1,4 @@
-"""The plan of a model that stays whole: one user against all items a run."""
+"""The plan of a model that runs whole: pairs of one user and the items, in one batch."""
 
 from __future__ import annotations
 
@@ -15,80 +15,86 @@ from tf2spark.binding.outputs import plan_output
 from tf2spark.binding.request import FetchedOutput, Request
 from tf2spark.plan.recommend import WholePlan
 from tf2spark.plan.score import Plan
-from tf2spark.recommend.pair_model import CatalogModel
-from tf2spark.recommend.sides import Schemas, SidedInput
+from tf2spark.recommend.job import Job
+from tf2spark.recommend.pair_model import PairModel
 
 _SCORE = "score"
-_ROWS_A_RUN = 1 << 14
+_MOST_ROWS = 1 << 14
+"""Pairs per run, where a pair's score is known not to depend on the other pairs of its run."""
 
 
 @frozen
-class WholeJob:
-    """A plan, and the item columns that it feeds."""
+class WholeGraph:
+    """The whole graph, bound to pairs.
 
-    way: WholePlan
+    Attributes:
+        plan: How a batch of pairs is scored: the users' columns first, then the items'.
+        user_columns: The indices of the users' columns that it reads.
+        user_names: Their names in a batch of pairs.
+        item_columns: The items' columns that it reads, as the items' table names them.
+        score_column: Which entry of an output row is the score; None where there is only one.
+    """
+
+    plan: Plan
+    user_columns: tuple[int, ...]
+    user_names: tuple[str, ...]
     item_columns: tuple[str, ...]
+    score_column: int | None
 
-    def for_items(self, count: int, *, row_wise: bool) -> WholeJob:
-        """Return it for so many items: all in a run, unless rows are known to be treated apart."""
-        items_a_run = min(count, _ROWS_A_RUN) if row_wise else count
-        return evolve(self, way=evolve(self.way, items_a_run=max(1, items_a_run)))
+    def strategy(self, items: int, *, row_wise: bool) -> WholePlan:
+        """Return the worker's plan for so many items.
+
+        All pairs of a user share one run, unless the graph is known to treat rows independently.
+        """
+        rows_per_run = min(items, _MOST_ROWS) if row_wise else items
+        return WholePlan(
+            self.plan.inputs,
+            self.user_columns,
+            self.user_names,
+            self.plan.outputs[0],
+            self.score_column,
+            self.plan.fixed_rows,
+            max(1, rows_per_run),
+        )
 
 
-def whole_job(
-    model: CatalogModel,
-    inputs: tuple[SidedInput, ...],
-    schemas: Schemas,
-) -> WholeJob:
-    """Bind pairs of users and items, side by side in one table, to the whole graph.
-
-    It runs one item at a time until it is told how many there are (`WholeJob.for_items`).
+def bind_whole_graph(job: Job) -> WholeGraph:
+    """Bind pairs, the columns of users and items in one table, to the whole graph.
 
     Raises:
         ContractError: Tables and model don't fit.
     """
-    users, catalog = schemas["user"], schemas["item"]
-    request = _request(model, inputs)
-    plan = _bound(model, request, _joint(users, users.names, catalog, catalog.names))
-    used = {source.column for one in plan.inputs for source in one.sources}
-    ours = tuple(place for place in range(len(users)) if place in used)
-    theirs = tuple(place for place in range(len(catalog)) if len(users) + place in used)
-    user_names = [users.names[place] for place in ours]
-    item_names = tuple(catalog.names[place] for place in theirs)
-    plan = _bound(model, request, _joint(users, user_names, catalog, item_names))
-    way = WholePlan(
-        plan.inputs,
-        ours,
+    users, items = job.schemas["user"], job.schemas["item"]
+    # Bound twice: the first time tells which columns are read, the second has no others.
+    plan = _bind_pairs(job, users.names, items.names)
+    read = {source.column for input_plan in plan.inputs for source in input_plan.sources}
+    user_columns = tuple(index for index in range(len(users)) if index in read)
+    user_names = [users.names[index] for index in user_columns]
+    item_names = [name for index, name in enumerate(items.names, len(users)) if index in read]
+    return WholeGraph(
+        _bind_pairs(job, user_names, item_names),
+        user_columns,
         tuple(f"user:{name}" for name in user_names),
-        plan.outputs[0],
-        model.column,
-        plan.fixed_rows,
-        1,
+        tuple(item_names),
+        job.model.column,
     )
-    return WholeJob(way, item_names)
 
 
-def _request(model: CatalogModel, inputs: tuple[SidedInput, ...]) -> Request:
-    score = FetchedOutput(_SCORE, model.score, Output(model.score.name))
-    return Request(tuple(one.fed for one in inputs), (score,))
-
-
-def _joint(
-    users: pa.Schema, user_names: list[str], items: pa.Schema, item_names: tuple[str, ...]
-) -> pa.Schema:
+def _bind_pairs(job: Job, user_names: list[str], item_names: list[str]) -> Plan:
+    """Bind a table of pairs that has these columns of users and items."""
+    model, users, items = job.model, job.schemas["user"], job.schemas["item"]
     fields = [users.field(name).with_name(f"user:{name}") for name in user_names]
-    return pa.schema([*fields, *(items.field(n).with_name(f"item:{n}") for n in item_names)])
-
-
-def _bound(model: CatalogModel, request: Request, schema: pa.Schema) -> Plan:
-    # Checked here, so that a score that is no column is refused with its own words.
+    fields += [items.field(name).with_name(f"item:{name}") for name in item_names]
+    # Checked first, so that a score that can't be a column is refused in its own words.
     plan_output(_SCORE, model.score)
-    inputs = tuple(evolve(one, by_name=False) for one in request.inputs)
-    return bind(evolve(request, inputs=inputs), schema, Options(keep=()), model.reference())
+    score = FetchedOutput(_SCORE, model.score, Output(model.score.name))
+    inputs = tuple(evolve(sided_input.fed, by_name=False) for sided_input in job.inputs)
+    options = Options(keep=())
+    return bind(Request(inputs, (score,)), pa.schema(fields), options, model.reference())
 
 
-def whole_tree(model: CatalogModel, tree: Path) -> None:
-    """Lay the model out in a folder, as it is; its weights are elsewhere."""
+def copy_model(model: PairModel, tree: Path) -> None:
+    """Copy the model's graph, variables and assets into a folder; its weights stay elsewhere."""
     tree.mkdir(exist_ok=True)
     for name in ("saved_model.pb", "variables", "assets"):
         source = model.folder / name

@@ -17,12 +17,12 @@ Lists = tuple[Array, Array, Array]
 """Rows and places, an entry an id that the catalog has, and which rows have a list at all."""
 
 
-def lists_of(restriction: Restriction, ids: pa.Array) -> Callable[[pa.RecordBatch], Lists]:
+def list_reader(restriction: Restriction, ids: pa.Array) -> Callable[[pa.RecordBatch], Lists]:
     """Return the function that looks a column's ids up in the catalog.
 
     Ids that the catalog hasn't, and nulls inside a list, are passed over. A null list is none.
     """
-    find = finder(ids)
+    find = position_finder(ids)
 
     def lists(batch: pa.RecordBatch) -> Lists:
         column = batch.column(restriction.column)
@@ -43,7 +43,7 @@ def _not_null(column: pa.Array) -> Array:
     return np.ones(len(column), bool) if not column.null_count else values_of(column.is_valid())
 
 
-def finder(ids: pa.Array) -> Callable[[pa.Array], Array]:
+def position_finder(ids: pa.Array) -> Callable[[pa.Array], Array]:
     """Return the function from ids to places, -1 where the catalog hasn't one."""
     if pa.types.is_integer(ids.type):
         known = values_of(ids)

@@ -49,7 +49,7 @@ class PairsRefused(Exception):
 Blocks = Callable[[pa.RecordBatch], Iterator[Block]]
 
 
-def split_blocks(plan: CatalogPlan, way: SplitPlan, session: CApiSession) -> Blocks:
+def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: CApiSession) -> Blocks:
     """Return the function that scores a batch of users, block by block.
 
     It raises `RowsRefused` for users that can't be fed, `TensorFlowFailure` where TensorFlow
@@ -58,15 +58,15 @@ def split_blocks(plan: CatalogPlan, way: SplitPlan, session: CApiSession) -> Blo
     inputs = plan.users.inputs
     feeders = [input_feeder(plan.users, one, None) for one in inputs]
     values = session.prepare(
-        [name for one in inputs for name in one.tensors], list(way.user_tensors)
+        [name for one in inputs for name in one.tensors], list(strategy.user_tensors)
     )
-    score = _scorer(way, session)
+    score = _scorer(strategy, session)
 
     def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
         tensors = [tensor for feed in feeders for tensor in feed(batch)]
-        users = values(tensors) if way.user_tensors else []
+        users = values(tensors) if strategy.user_tensors else []
         # Blocks of one size, since a small one costs nearly as much as a full one.
-        size = even(batch.num_rows, way.block_users)
+        size = even(batch.num_rows, strategy.block_users)
         for start in range(0, batch.num_rows, size):
             stop = min(start + size, batch.num_rows)
             cut = [_rows(one, start, stop) for one in users if isinstance(one, Tensor)]
@@ -88,16 +88,16 @@ def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
 
 
 def _scorer(
-    way: SplitPlan, session: CApiSession
+    strategy: SplitPlan, session: CApiSession
 ) -> Callable[[Sequence[Tensor], int], Iterator[tuple[int, Array]]]:
     """Return the function that scores a block of users against all items, a part at a time."""
-    sizes = [way.users_size, way.items_size]
-    placeholders = [one.placeholder for one in way.items]
-    run = session.prepare([*sizes, *way.placeholders, *placeholders], [way.score])
+    sizes = [strategy.users_size, strategy.items_size]
+    placeholders = [one.placeholder for one in strategy.items]
+    run = session.prepare([*sizes, *strategy.placeholders, *placeholders], [strategy.score])
     folder = Path(session.path)
-    mapped = [mapped_file(folder / one.path, from_code(one.code), one.shape) for one in way.items]
-    count = way.item_count
-    block = _aligned(even(count, way.block_items))
+    mapped = [mapped_file(folder / one.path, from_code(one.code), one.shape) for one in strategy.items]
+    count = strategy.item_count
+    block = _aligned(even(count, strategy.block_items))
     parts = [(first, min(first + block, count)) for first in range(0, count, block)]
     cut = {part: [_rows(one, *part) for one in mapped] for part in parts}
 
@@ -108,7 +108,7 @@ def _scorer(
         return scores.data
 
     def score(users: Sequence[Tensor], rows: int) -> Iterator[tuple[int, Array]]:
-        together = max(1, _TOGETHER // max(1, rows * way.block_items))
+        together = max(1, _TOGETHER // max(1, rows * strategy.block_items))
         for place in range(0, len(parts), together):
             some = parts[place : place + together]
             found = [scores_of(users, rows, part) for part in some]

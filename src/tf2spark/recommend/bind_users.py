@@ -1,0 +1,86 @@
+"""Binds the users' table: the plan of a whole job, whose one output is the recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from attrs import evolve
+
+from tf2spark.binding.bind import bind_inputs, with_outputs
+from tf2spark.binding.request import Request
+from tf2spark.dtypes import DType
+from tf2spark.errors import ContractError
+from tf2spark.plan.recommend import (
+    RECOMMENDATIONS,
+    CatalogPlan,
+    Restriction,
+    Strategy,
+    WholePlan,
+)
+from tf2spark.plan.score import ModelRef, OutputPlan
+from tf2spark.recommend.items import item_id_type
+from tf2spark.recommend.job import Job
+
+_USER_ROWS = 1024
+"""Users per run of the users' part of the graph."""
+_SCORE_FIELD = "score"
+
+
+def bind_users(
+    job: Job,
+    request: Request,
+    model: ModelRef,
+    strategy: Strategy,
+    items: int,
+    score: DType,
+    fallback: WholePlan | None = None,
+) -> CatalogPlan:
+    """Return the plan of a job.
+
+    Args:
+        job: The call.
+        request: What users feed to the split graph; no inputs where the whole graph runs.
+        model: The model that workers open, the catalog's files among its own.
+        strategy: How scores are computed.
+        items: The number of items.
+        score: The dtype of scores.
+        fallback: How users are scored whose rows the split graph can't be fed.
+
+    Raises:
+        ContractError: The users' table doesn't fit.
+    """
+    arguments, users = job.arguments, job.schemas["user"]
+    plan = bind_inputs(request, users, arguments.options, model)
+    _refuse_taken_name(users.names[index] for index in plan.keep)
+    plan = with_outputs(plan, users, (_output(job, score),))
+    exclude, candidates = (
+        None if name is None else Restriction(name, users.names.index(name))
+        for name in (arguments.exclude, arguments.candidates)
+    )
+    beside = [lists.column for lists in (exclude, candidates) if lists is not None]
+    for whole in (strategy, fallback):
+        if isinstance(whole, WholePlan):
+            beside += whole.user_columns
+    plan = evolve(plan, batch_rows=_USER_ROWS, fixed_rows=None, beside=tuple(beside))
+    return CatalogPlan(
+        plan, strategy, arguments.k, items, score.code, exclude, candidates, fallback
+    )
+
+
+def _refuse_taken_name(kept: Iterator[str]) -> None:
+    for name in kept:
+        if name.casefold() == RECOMMENDATIONS:
+            raise ContractError(
+                f'the result has a column "{RECOMMENDATIONS}", and "{name}" of the users is kept',
+                "rename it, or leave it out of keep",
+            )
+
+
+def _output(job: Job, score: DType) -> OutputPlan:
+    """Return the column of recommendations: lists of structs of item id and score."""
+    item_id = job.arguments.item_id
+    id_type = item_id_type(job.schemas["item"], item_id)
+    fields = [pa.field(item_id, id_type), pa.field(_SCORE_FIELD, score.arrow)]
+    column_type = pa.list_(pa.struct(fields))
+    return OutputPlan(RECOMMENDATIONS, RECOMMENDATIONS, "", score, (), column_type)

@@ -1,0 +1,38 @@
+"""One call of `recommend`, as the steps that prepare it see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+from tf2spark.recommend.arguments import RecommendArguments
+from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.side_widths import Samples
+from tf2spark.recommend.sides import Schemas, SidedInput
+from tf2spark.recommend.tables import Tables
+
+
+@frozen(eq=False)
+class Job:
+    """What all steps of a call work on.
+
+    Attributes:
+        model: The model that scores pairs.
+        inputs: Its inputs, without those that were compiled in, and what the sides feed to them.
+        arguments: The arguments of the call.
+        tables: Users and items.
+        samples: The first rows of both.
+        parent: A folder in which the job's model gets a folder of its own.
+    """
+
+    model: PairModel
+    inputs: tuple[SidedInput, ...]
+    arguments: RecommendArguments
+    tables: Tables
+    samples: Samples
+    parent: Path
+
+    @property
+    def schemas(self) -> Schemas:
+        return self.tables.schemas
