@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import tf2spark
-from tf2spark.binding.feeds import normal_feeds, normal_fetches
+from tf2spark.binding.feeds import normalize_feeds, normalize_fetches
 from tf2spark.binding.options import make_options
 from tf2spark.cli.feed_text import parse_feed, parse_fetch
 from tf2spark.cli.main import commands
-from tf2spark.recommend.arguments import make_asked
+from tf2spark.recommend.arguments import make_arguments
 
 _DOCS = Path(__file__).parent.parent / "docs"
 _PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md", "recommend.md"]
@@ -49,16 +49,16 @@ class CheckedModel:
 
     def _check(self, method: Any, arguments: Any, named: dict[str, Any]) -> None:
         inspect.signature(method).bind(self, *arguments, **named)
-        normal_feeds(named.get("feed"))
-        normal_fetches(named.get("fetch"))
+        normalize_feeds(named.get("feed"))
+        normalize_fetches(named.get("fetch"))
         make_options(**{key: value for key, value in named.items() if key in _OPTIONS})
 
     def _check_pairs(self, method: Any, arguments: Any, named: dict[str, Any]) -> None:
         call = inspect.signature(method).bind(self, *arguments, **named)
         call.apply_defaults()
-        normal_feeds(named.get("feed"))
-        asked = inspect.signature(make_asked).parameters
-        make_asked(**{key: call.arguments.get(key, _UNASKED.get(key)) for key in asked})
+        normalize_feeds(named.get("feed"))
+        asked = inspect.signature(make_arguments).parameters
+        make_arguments(**{key: call.arguments.get(key, _UNASKED.get(key)) for key in asked})
 
 
 class Frame:
@@ -104,6 +104,6 @@ def test_command_line_means_what_python_means() -> None:
         python = eval(value, {name: getattr(tf2spark, name) for name in tf2spark.__all__})
         argument = shlex.split(written)
         if keyword == "feed":
-            assert parse_feed(argument) == normal_feeds(python)
+            assert parse_feed(argument) == normalize_feeds(python)
         else:
-            assert parse_fetch(argument) == normal_fetches(python)
+            assert parse_fetch(argument) == normalize_fetches(python)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from cases.contracts import IMAGE, PAIRS, SIZED, VECTOR, array
-from tf2spark.binding.columns import resolve, tells_size, type_of
+from tf2spark.binding.columns import has_size, resolve, type_of
 from tf2spark.binding.feeds import Column
 from tf2spark.errors import ContractError
 from tf2spark.plan.score import Source
@@ -128,4 +128,4 @@ def test_type_of_a_path_is_the_fields_own() -> None:
 def test_maps_and_bare_pairs_dont_tell_their_size(path: str, tells: bool) -> None:
     """A vector holds its size, a struct of pairs may, a map never does."""
     source = resolve(Column(path), SCHEMA, "")
-    assert tells_size(source, type_of(source, SCHEMA)) is tells
+    assert has_size(source, type_of(source, SCHEMA)) is tells

@@ -21,16 +21,16 @@ from tf2spark.binding.feeds import (
     binary,
     columns_of,
     literal,
-    normal_feeds,
-    normal_fetches,
+    normalize_feeds,
+    normalize_fetches,
     output,
     padded,
 )
 from tf2spark.errors import ContractError
 
 A, B = Column("a"), Column("b")
-CANT = (
-    " can't feed an input: write a column name, a list of column names, a number, "
+CANNOT = (
+    " can't feed an input; write a column name, a list of column names, a number, "
     'literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")'
 )
 
@@ -79,7 +79,7 @@ def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
     """Anything else is refused with the forms there are, and shown shortly."""
     with pytest.raises(ContractError) as refused:
         as_feed(value)
-    assert str(refused.value).replace("\n", "") == shown + CANT
+    assert str(refused.value).replace("\n", "") == shown + CANNOT
 
 
 @pytest.mark.parametrize(
@@ -95,49 +95,49 @@ def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
         ),
         (
             lambda: padded("a", None),
-            'padded() takes one value to fill up with (0, -1.0, ""), not None',
+            'padded() takes a single value to pad with (0, -1.0, ""), not None',
         ),
         (
             lambda: padded("a", [0]),
-            'padded() takes one value to fill up with (0, -1.0, ""), not [0]',
+            'padded() takes a single value to pad with (0, -1.0, ""), not [0]',
         ),
         (
             assembled,
-            'assembled() takes names of columns: assembled("user", "item")',
+            'assembled() takes column names: assembled("user", "item")',
         ),
         (
             lambda: assembled(["a", "b"]),  # type: ignore[arg-type]
-            'assembled() takes names of columns: assembled("user", "item")',
+            'assembled() takes column names: assembled("user", "item")',
         ),
         (
-            lambda: normal_feeds("a"),  # type: ignore[arg-type]
-            'feed=\'a\': write which column feeds which input, feed={"INPUT": "COLUMN"}',
+            lambda: normalize_feeds("a"),  # type: ignore[arg-type]
+            '\'a\' doesn\'t say which column feeds which input; write feed={"INPUT": "COLUMN"}',
         ),
         (
-            lambda: normal_feeds({1: "a"}),  # type: ignore[dict-item]
-            'feed={1: \'a\'}: write which column feeds which input, feed={"INPUT": "COLUMN"}',
+            lambda: normalize_feeds({1: "a"}),  # type: ignore[dict-item]
+            '{1: \'a\'} doesn\'t say which column feeds which input; write feed={"INPUT": "COLUMN"}',
         ),
         (
             lambda: as_output(1),
-            "1 is no output: write the name of an output or of a tensor, binary(name) or "
+            "1 is not an output; write the name of an output or of a tensor, binary(name) or "
             "output(name, rank=2)",
         ),
         (
-            lambda: normal_fetches([]),
-            "fetch is empty: name at least one output, or leave fetch out",
+            lambda: normalize_fetches([]),
+            "fetch is empty; name at least one output, or leave fetch out",
         ),
         (
-            lambda: normal_fetches({}),
-            "fetch is empty: name at least one output, or leave fetch out",
+            lambda: normalize_fetches({}),
+            "fetch is empty; name at least one output, or leave fetch out",
         ),
         (
-            lambda: normal_fetches(5),
-            "fetch=5: write a list of outputs, or which output becomes which column, "
-            'fetch={"COLUMN": "OUTPUT"}',
+            lambda: normalize_fetches(5),
+            "5 doesn't say which outputs to fetch; write a list of outputs, or which output becomes "
+            'which column: fetch={"COLUMN": "OUTPUT"}',
         ),
         (
-            lambda: normal_fetches(["a/y:0", "b/y:0"]),
-            '"a/y:0" and "b/y:0" would both become the column "y": name them, '
+            lambda: normalize_fetches(["a/y:0", "b/y:0"]),
+            '"a/y:0" and "b/y:0" would both become the column "y"; name the columns: '
             'fetch={"COLUMN": "OUTPUT"}',
         ),
     ],
@@ -151,14 +151,14 @@ def test_wrong_arguments_are_told_what_to_write(make: Any, message: str) -> None
 
 def test_fetch_takes_a_name_a_list_or_a_mapping() -> None:
     """Without a mapping, a column is named as its output, or as the last part of its node."""
-    assert normal_fetches(None) is None
-    assert normal_fetches("y") == {"y": Output("y")}
-    assert normal_fetches(binary("y")) == {"y": Output("y", binary=True)}
-    assert normal_fetches(["y", "top/dense/Relu:1"]) == {
+    assert normalize_fetches(None) is None
+    assert normalize_fetches("y") == {"y": Output("y")}
+    assert normalize_fetches(binary("y")) == {"y": Output("y", binary=True)}
+    assert normalize_fetches(["y", "top/dense/Relu:1"]) == {
         "y": Output("y"),
         "Relu": Output("top/dense/Relu:1"),
     }
-    assert normal_fetches({"p": "y", "q": output("z:0", rank=2)}) == {
+    assert normalize_fetches({"p": "y", "q": output("z:0", rank=2)}) == {
         "p": Output("y"),
         "q": Output("z:0", 2),
     }
@@ -166,8 +166,8 @@ def test_fetch_takes_a_name_a_list_or_a_mapping() -> None:
 
 def test_feed_of_none_is_none() -> None:
     """No feed at all is not an empty one: it means columns of the inputs' own names."""
-    assert normal_feeds(None) is None
-    assert normal_feeds({}) == {}
+    assert normalize_feeds(None) is None
+    assert normalize_feeds({}) == {}
 
 
 @pytest.mark.parametrize(

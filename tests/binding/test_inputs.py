@@ -121,16 +121,16 @@ def test_cast_of_a_nested_field_is_a_column_of_its_own() -> None:
         (
             dense(FLOAT32, N, 8),
             "user",
-            '"user" (struct<age: int, zip: string, home: string>): name one of its fields: '
+            '"user" (struct<age: int, zip: string, home: string>): it is a struct; name one of its fields: '
             '"user.age" or "user.zip" or "user.home"',
         ),
         (
             dense(FLOAT32, N, 8),
             "users",
-            '"users" (array<struct<age: int, zip: string, home: string>>): select one of its '
-            'fields first: df.withColumn("age", df["users.age"])',
+            '"users" (array<struct<age: int, zip: string, home: string>>): its values are structs; '
+            'select one of its fields first: df.withColumn("age", df["users.age"])',
         ),
-        (dense(FLOAT32, N), "empty", '"empty" (struct<>): a struct without fields holds nothing'),
+        (dense(FLOAT32, N), "empty", '"empty" (struct<>): it is a struct without fields'),
         (
             dense(FLOAT32, N, N),
             "maps",
@@ -156,7 +156,7 @@ def test_cast_of_a_nested_field_is_a_column_of_its_own() -> None:
             (
                 spec,
                 column,
-                f'"{column}" (map<string, double>): its keys are string and ids are integers; '
+                f'"{column}" (map<string, double>): its keys are string, and ids are integers; '
                 'F.map_keys(df["by_name"]) and F.map_values(df["by_name"]) are lists',
             )
             for spec, column in (
@@ -181,7 +181,7 @@ def test_columns_that_no_cast_mends(spec: TensorSpec, feed: str, message: str) -
 def test_image_into_strings_is_its_bytes() -> None:
     """Spark's image struct has its bytes in a field."""
     assert message_of(dense(STRING, N), "img").endswith(
-        'an image is numbers; its bytes are "img.data"'
+        'an image consists of numbers; its bytes are "img.data"'
     )
 
 
@@ -216,7 +216,7 @@ def test_single_value_takes_a_constant(dtype: DType, name: str, constant: str) -
     """No column feeds an input of shape []: the message writes a constant of its dtype."""
     assert message_of(dense(dtype, name=name), "f") == (
         f'input "{name}" ({dtype} []) is one value for the whole batch and takes a constant, not '
-        f'column "f": feed={{"{name}": {constant}}}'
+        f'column "f"; write feed={{"{name}": {constant}}}'
     )
 
 
@@ -264,7 +264,7 @@ def test_ids_of_assembled_vectors_are_integers() -> None:
 
 
 SPARSE = 'input "x" (sparse float32 [None, 10])'
-ANY_OF = " takes a vector, a map, a struct of indices and values or a list; "
+ANY_OF = " takes a vector, a map, a struct of indices and values or a list, but "
 
 
 @pytest.mark.parametrize("feed", ["v", "m", "p", "fs", assembled("v", "w"), assembled("v", "f")])
@@ -283,13 +283,17 @@ def test_sparse_inputs_take_sparse_rows(feed: Any) -> None:
         ("ffs", ANY_OF + '"ffs" is array<array<float>>'),
         ("img", ANY_OF + '"img" is an image'),
         ("v.indices", ANY_OF + '"v.indices" is the indices of a vector'),
-        (["v", "w"], " takes one column: assembled('v', 'w') joins vectors"),
+        (
+            ["v", "w"],
+            ' takes one column; join vectors with feed={"x": tf2spark.assembled("v", "w")}',
+        ),
         (
             assembled("v", "w").indices,
-            " takes the whole vector: leave .indices out of assembled(v, w).indices",
+            " takes the whole vector, not assembled(v, w).indices; write "
+            'feed={"x": tf2spark.assembled("v", "w")}',
         ),
-        (padded("v", 0), ' takes rows of any length: feed={"x": "v"}'),
-        (1.0, ' can\'t take a constant, write a column: feed={"x": "COLUMN"}'),
+        (padded("v", 0), ' takes rows of any length; write feed={"x": "v"}'),
+        (1.0, ' can\'t take a constant; feed a column: feed={"x": "COLUMN"}'),
     ],
 )
 def test_what_a_sparse_input_cant_take(feed: Any, message: str) -> None:
@@ -331,27 +335,27 @@ def test_ragged_inputs_take_lists_as_they_are(
 @pytest.mark.parametrize(
     ("spec", "feed", "message"),
     [
-        (ragged(N, N), "i", 'takes one column of type array<bigint>, "i" is int'),
+        (ragged(N, N), "i", 'takes one column of type array<bigint>, but "i" is int'),
         (ragged(N, N), ["i", "i"], "takes one column of type array<bigint>, not [i, i]"),
         (
             ragged(N, N),
             "v.indices",
-            'takes one column of type array<bigint>, "v.indices" is the indices of a vector',
+            'takes one column of type array<bigint>, but "v.indices" is the indices of a vector',
         ),
         (
             ragged(N, N, N, dtype=FLOAT32, levels=2),
             "fs",
-            'takes one column of type array<array<float>>, "fs" is array<float>',
+            'takes one column of type array<array<float>>, but "fs" is array<float>',
         ),
         (
             ragged(N, N, dtype=FLOAT32),
             "ffs",
-            'takes one column of type array<float>, "ffs" is array<array<float>>',
+            'takes one column of type array<float>, but "ffs" is array<array<float>>',
         ),
         (
             ragged(N, N, dtype=FLOAT32),
             padded("fs", 0),
-            'takes rows of any length: feed={"x": "fs"}',
+            'takes rows of any length; write feed={"x": "fs"}',
         ),
     ],
 )

@@ -76,10 +76,10 @@ def test_inputs_are_written_with_kind_dtype_and_shape() -> None:
     ("dims", "text"),
     [
         (None, "anything"),
-        ((), "one value a row"),
-        ((8,), "8 values a row"),
-        ((N,), "a list a row"),
-        ((2, N), "values of shape [2, None] a row"),
+        ((), "one value per row"),
+        ((8,), "8 values per row"),
+        ((N,), "a list per row"),
+        ((2, N), "values of shape [2, None] per row"),
     ],
 )
 def test_rows_are_described_in_words(dims: Shape, text: str) -> None:

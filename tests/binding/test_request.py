@@ -15,9 +15,9 @@ from tf2spark.binding.request import (
     Graph,
     Request,
     Unfed,
+    check_columns,
     choose_signature,
     make_request,
-    unmatched,
 )
 from tf2spark.dtypes import BOOL, FLOAT32, INT64, STRING
 from tf2spark.errors import ContractError
@@ -137,8 +137,8 @@ def test_part_of_a_sparse_input_fed_raw_asks_for_the_other_parts() -> None:
     assert message_of(
         signature(inputs=(sparse(),)), on=raw, feed={"indices:0": "i"}, fetch=["y"]
     ) == (
-        '"y" can\'t be computed without "shape:0", "values:0": feed={"shape:0": "COLUMN"}, or a '
-        "constant"
+        '"y" can\'t be computed without "shape:0", "values:0"; write feed={"shape:0": "COLUMN"}, or '
+        "feed a constant"
     )
 
 
@@ -185,7 +185,7 @@ def test_raw_tensors_beside_a_default_signature_leave_the_rest_to_it() -> None:
     assert fed(request) == {"hidden:0": "h", "x": "x", "ids": "ids"}
 
 
-TENSOR = "(a tensor of the graph is written with its number, "
+TENSOR = "(a tensor of the graph has a number after its name, "
 BOTH = (signature("a"), signature("b", (IDS,), (Z,)))
 
 
@@ -229,7 +229,7 @@ BOTH = (signature("a"), signature("b", (IDS,), (Z,)))
         (
             (signature(outputs=(Y,)), signature("b", (X,), (Z,))),
             {"fetch": ["z"]},
-            'the signature "serving_default" has no output "z", "b" has: signature="b"',
+            'the signature "serving_default" has no output "z", but "b" has; write signature="b"',
         ),
         (
             (signature(),),
@@ -239,34 +239,35 @@ BOTH = (signature("a"), signature("b", (IDS,), (Z,)))
         (
             (signature(inputs=(X, TensorSpec("x2", FLOAT32, (None, 8), ("x:0",)))),),
             {"feed": {"x": "a", "x2": "b"}},
-            'feed: "x" and "x2" are the same tensor, "x:0"; name one of them',
+            'feed: "x" and "x2" are the same tensor, "x:0"; name only one of them',
         ),
         (
             (signature(inputs=(X,)),),
             {},
-            '"y", "z" can\'t be computed without "ids:0": feed={"ids:0": "COLUMN"}, or a constant',
+            '"y", "z" can\'t be computed without "ids:0"; write feed={"ids:0": "COLUMN"}, or feed a '
+            "constant",
         ),
         (
             (signature(),),
             {"fetch": {"p": output("y", rank=3)}},
-            'output "y" (float32 [None, 1]) has rank 2, not 3: leave rank= out',
+            'output "y" (float32 [None, 1]) has rank 2, not 3; name the output without a rank',
         ),
         (
             (signature(outputs=()),),
             {},
-            'the signature "serving_default" has no output: name tensors, as in '
+            'the signature "serving_default" has no output; name tensors, as in '
             'feed={"x:0": "COLUMN"}, fetch={"score": "y:0"}',
         ),
         (
             (),
             {"feed": {"x": "a"}, "fetch": ["hidden:0"]},
-            f'the model has no signature and so no input "x" {TENSOR}"x:0")',
+            f'the model has no signature, so there is no input "x" {TENSOR}"x:0")',
         ),
         (
             (),
             {"fetch": ["hidden:0"]},
-            '"hidden:0" can\'t be computed without "ids:0", "x:0": feed={"ids:0": "COLUMN"}, or a '
-            "constant",
+            '"hidden:0" can\'t be computed without "ids:0", "x:0"; write feed={"ids:0": "COLUMN"}, or '
+            "feed a constant",
         ),
         (
             (),
@@ -301,26 +302,26 @@ COLUMNS_A = 'its columns are "features", "user_id"'
         (
             (X,),
             ["features", "user_id"],
-            'the table has no column named as input "x" (float32 [None, 8]); '
+            'the table has no column named like input "x" (float32 [None, 8]); '
             f'{COLUMNS_A}; say what feeds it: feed={{"x": "COLUMN"}}',
         ),
         (
             (dense(INT64, N, name="userid"),),
             ["features", "user_id"],
-            'the table has no column named as input "userid" (int64 [None]); '
+            'the table has no column named like input "userid" (int64 [None]); '
             f'{COLUMNS_A}; did you mean feed={{"userid": "user_id"}}?',
         ),
         (
             (dense(INT64, N, name="userid"), X, dense(BOOL, name="is_training")),
             ["features", "user_id"],
-            'the table has no column named as input "userid" (int64 [None]) and input "x" '
+            'the table has no column named like input "userid" (int64 [None]) and input "x" '
             f'(float32 [None, 8]) and input "is_training" (bool []); {COLUMNS_A}; say what feeds '
             'them: feed={"userid": "user_id", "x": "COLUMN", "is_training": True}',
         ),
         (
             (dense(STRING, name="lang"),),
             [],
-            'the table has no column named as input "lang" (string []); it has no columns; say '
+            'the table has no column named like input "lang" (string []); it has no columns; say '
             'what feeds it: feed={"lang": tf2spark.literal("text")}',
         ),
     ],
@@ -330,17 +331,18 @@ def test_inputs_without_a_column_of_their_name(
 ) -> None:
     """All of them are named in one message, which ends with the feed to write."""
     on = graph([one.tensors[0] for one in inputs])
-    assert unmatched(request_of(signature(inputs=inputs), on=on), columns) == message
+    with pytest.raises(ContractError) as refused:
+        check_columns(request_of(signature(inputs=inputs), on=on), columns)
+    assert str(refused.value) == message
 
 
 def test_a_wide_table_is_not_listed_whole() -> None:
     """The first twelve columns are enough."""
     columns = [f"c{number}" for number in range(500)]
-    problem = unmatched(request_of(signature(inputs=(X,)), on=graph(["x:0"])), columns)
-    assert problem is not None
-    assert '"c11" and 488 more; say' in problem
+    with pytest.raises(ContractError, match='"c11" and 488 more; say'):
+        check_columns(request_of(signature(inputs=(X,)), on=graph(["x:0"])), columns)
 
 
 def test_optional_inputs_need_no_column() -> None:
     """The model's default stands where the table has no column of the name."""
-    assert unmatched(request_of(on=graph(["x:0"], ["ids:0"])), ["x"]) is None
+    check_columns(request_of(on=graph(["x:0"], ["ids:0"])), ["x"])

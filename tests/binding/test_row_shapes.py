@@ -89,18 +89,18 @@ def test_columns_that_fit(spec: TensorSpec, feed: Any, form: str, dims: tuple[in
     assert (plan.form, plan.dims) == (form, dims)
 
 
-ONE = 'input "x" (float32 [None]) takes one value a row, '
-EIGHT_TAKES = 'input "x" (float32 [None, 8]) takes 8 values a row, '
-NESTED_TAKES = 'input "x" (float32 [None, None, None]) takes values of shape [None, None] a row, '
+ONE = 'input "x" (float32 [None]) takes one value per row, but '
+EIGHT_TAKES = 'input "x" (float32 [None, 8]) takes 8 values per row, '
+NESTED_TAKES = 'input "x" (float32 [None, None, None]) takes values of shape [None, None] per row, '
 LISTS_X = 'input "x" (float32 [None, None])'
-NO_SIZE = "which doesn't tell its size"
+NO_SIZE = "without a size"
 
 
 @pytest.mark.parametrize(
     ("spec", "feed", "message"),
     [
-        (FLAT, "fs", ONE + 'column "fs" is array<float>: one element is df["fs"][0]'),
-        (FLAT, "v", ONE + 'column "v" is a vector: one element is vector_to_array(df["v"])[0]'),
+        (FLAT, "fs", ONE + 'column "fs" is array<float>; one element is df["fs"][0]'),
+        (FLAT, "v", ONE + 'column "v" is a vector; one element is vector_to_array(df["v"])[0]'),
         (FLAT, "ffs", ONE + 'column "ffs" is array<array<float>>'),
         (FLAT, "img", ONE + 'column "img" is an image'),
         (FLAT, "m", ONE + 'column "m" is a map'),
@@ -111,77 +111,77 @@ NO_SIZE = "which doesn't tell its size"
         (
             EIGHT,
             "f",
-            EIGHT_TAKES + 'column "f" is float: name a column for each value, ["a", "b", ...], or '
-            "one that holds lists",
+            EIGHT_TAKES + 'but column "f" is float; name a column for each value, ["a", "b", ...], or '
+            "one column of lists",
         ),
-        (EIGHT, "ffs", EIGHT_TAKES + 'column "ffs" is array<array<float>>: F.flatten(df["ffs"]) '
+        (EIGHT, "ffs", EIGHT_TAKES + 'but column "ffs" is array<array<float>>; F.flatten(df["ffs"]) '
             "is one list"),
-        (EIGHT, "fix3", EIGHT_TAKES + 'column "fix3" is array<float> of 3'),
-        (EIGHT, ["f", "g", "i"], EIGHT_TAKES + "[f, g, i] give 3"),
-        (EIGHT, ["fix3", "fix3"], EIGHT_TAKES + "[fix3, fix3] give 6"),
-        (NESTED, "fs", NESTED_TAKES + 'column "fs" is array<float>'),
+        (EIGHT, "fix3", EIGHT_TAKES + 'but column "fix3" is array<float> of 3'),
+        (EIGHT, ["f", "g", "i"], EIGHT_TAKES + "but [f, g, i] give 3"),
+        (EIGHT, ["fix3", "fix3"], EIGHT_TAKES + "but [fix3, fix3] give 6"),
+        (NESTED, "fs", NESTED_TAKES + 'but column "fs" is array<float>'),
         (dense(FLOAT32, N, N, 2), "f", 'input "x" (float32 [None, None, 2]) takes values of shape '
-            '[None, 2] a row, column "f" is float'),
-        (TWO_THREE, "fix3", 'input "x" (float32 [None, 2, 3]) takes values of shape [2, 3] a row, '
-            'column "fix3" is array<float> of 3'),
-        (NESTED, ["v", "w"], NESTED_TAKES + "[v, w] gives flat lists"),
-        (NESTED, assembled("v", "w"), NESTED_TAKES + "assembled(v, w) gives flat lists"),
-        (NESTED, padded("fs", 0), NESTED_TAKES + "fs gives flat lists"),
-        (NESTED, ["ffs", "fs"], NESTED_TAKES + 'and columns side by side must be nested equally '
-            'deep: "fs" is array<float>'),
-        (EIGHT, ["ffs", "ffs"], EIGHT_TAKES + 'and columns side by side must be nested equally '
-            'deep: "ffs" is array<array<float>>'),
-        (LISTS, padded("ffs", 0), LISTS_X + ': only flat lists can be padded, "ffs" is '
+            '[None, 2] per row, but column "f" is float'),
+        (TWO_THREE, "fix3", 'input "x" (float32 [None, 2, 3]) takes values of shape [2, 3] per row, '
+            'but column "fix3" is array<float> of 3'),
+        (NESTED, ["v", "w"], NESTED_TAKES + "but [v, w] gives flat lists"),
+        (NESTED, assembled("v", "w"), NESTED_TAKES + "but assembled(v, w) gives flat lists"),
+        (NESTED, padded("fs", 0), NESTED_TAKES + "but fs gives flat lists"),
+        (NESTED, ["ffs", "fs"], NESTED_TAKES + 'and concatenated columns must have the same number of '
+            'dimensions, but "fs" is array<float>'),
+        (EIGHT, ["ffs", "ffs"], EIGHT_TAKES + 'and concatenated columns must have the same number of '
+            'dimensions, but "ffs" is array<array<float>>'),
+        (LISTS, padded("ffs", 0), LISTS_X + ': only flat lists can be padded, but "ffs" is '
             "array<array<float>>"),
-        (LISTS, padded("img", 0), LISTS_X + ': only flat lists can be padded, "img" is an image'),
+        (LISTS, padded("img", 0), LISTS_X + ': only flat lists can be padded, but "img" is an image'),
         (
             LISTS,
             "m",
-            LISTS_X + f': "m" is a map, {NO_SIZE}, and neither does the input: feed "m.indices" '
-            'and "m.values" to two inputs, or a vector',
+            LISTS_X + f': "m" is a map {NO_SIZE}, and the input has no fixed size either; feed "m.indices" '
+            'and "m.values" to two inputs, or feed a vector',
         ),
         (
             LISTS,
             "p",
-            LISTS_X + f': "p" is a struct of indices and values, {NO_SIZE}, and neither does the '
-            'input: feed "p.indices" and "p.values" to two inputs, or a vector',
+            LISTS_X + f': "p" is a struct of indices and values {NO_SIZE}, and the input has no '
+            'fixed size either; feed "p.indices" and "p.values" to two inputs, or feed a vector',
         ),
         (
             ANY,
             "m",
-            f'input "x" (float32 unknown_rank): "m" is a map, {NO_SIZE}, and neither does the '
-            'input: feed "m.indices" and "m.values" to two inputs, or a vector',
+            f'input "x" (float32 unknown_rank): "m" is a map {NO_SIZE}, and the input has no '
+            'fixed size either; feed "m.indices" and "m.values" to two inputs, or feed a vector',
         ),
         (
             EIGHT,
             ["m", "v"],
-            f'input "x" (float32 [None, 8]): "m" is a map, {NO_SIZE}, so nothing can stand beside '
-            "it: make it a vector",
+            f'input "x" (float32 [None, 8]): "m" is a map {NO_SIZE}, so nothing can be '
+            "concatenated with it; make it a vector",
         ),
         *(
             (
                 LISTS,
                 feed,
-                LISTS_X + f': "m" is a map, {NO_SIZE}: feed its .indices and .values to two '
-                "inputs, or a vector",
+                LISTS_X + f': "m" is a map {NO_SIZE}; feed its .indices and .values to two '
+                "inputs, or feed a vector",
             )
             for feed in (padded("m", 0), ["v.values", "m"])
         ),
         (
             LISTS,
             assembled("v", "fs"),
-            LISTS_X + ': assembled(v, fs) takes vectors and numbers, "fs" is array<float>',
+            LISTS_X + ': assembled(v, fs) takes vectors and numbers, but "fs" is array<float>',
         ),
         (
             LISTS,
             assembled("v", "w.values"),
-            LISTS_X + ': assembled(v, w.values) takes vectors and numbers, "w.values" is the '
+            LISTS_X + ': assembled(v, w.values) takes vectors and numbers, but "w.values" is the '
             "values of a vector",
         ),
         (
             LISTS,
             assembled("sized", "v"),
-            LISTS_X + ': assembled(sized, v) takes vectors and numbers, "sized" is a struct of '
+            LISTS_X + ': assembled(sized, v) takes vectors and numbers, but "sized" is a struct of '
             "indices and values",
         ),
     ],

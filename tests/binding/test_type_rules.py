@@ -1,17 +1,11 @@
-"""Which values feed which dtypes, and the casts for the others."""
+"""Which values feed which dtypes."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any
-
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
-from tf2spark.binding.type_rules import cast_text, fits, spark_name
+from tf2spark.binding.type_rules import fits, spark_name
 from tf2spark.dtypes import (
     BFLOAT16,
     BOOL,
@@ -24,10 +18,8 @@ from tf2spark.dtypes import (
     INT64,
     STRING,
     UINT8,
-    UINT32,
     UINT64,
     DType,
-    from_code,
 )
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint32(), pa.uint64()]
@@ -65,66 +57,3 @@ def test_handles_and_complex_numbers_cant_be_fed(code: int) -> None:
     """No column feeds such a tensor, not even one of nothing but nulls."""
     assert not any(fits(kind, BY_CODE[code]) for kind in [*EVERY, pa.null()])
     assert spark_name(BY_CODE[code]) is None
-
-
-@pytest.mark.parametrize(
-    ("leaf", "depth", "dtype", "text"),
-    [
-        (pa.string(), 0, FLOAT32, 'c.cast("float")'),
-        (pa.string(), 0, FLOAT64, 'c.cast("double")'),
-        (pa.float64(), 0, INT32, 'c.cast("int")'),
-        (pa.float64(), 0, UINT32, 'c.cast("bigint")'),
-        (pa.bool_(), 0, BFLOAT16, 'c.cast("float")'),
-        (pa.int32(), 0, BOOL, 'c.cast("boolean")'),
-        (pa.int32(), 0, STRING, 'c.cast("string")'),
-        (pa.decimal128(5, 1), 2, FLOAT32, 'c.cast("array<array<float>>")'),
-        (pa.date32(), 0, FLOAT32, "F.unix_date(c)"),
-        (pa.date32(), 1, INT64, "F.transform(c, F.unix_date)"),
-        (pa.date32(), 0, STRING, 'c.cast("string")'),
-        (pa.date32(), 0, BOOL, None),
-        (pa.timestamp("us", "UTC"), 0, FLOAT64, 'c.cast("double")'),
-        (pa.timestamp("us", "UTC"), 0, INT32, 'c.cast("bigint")'),
-        (pa.timestamp("us"), 0, INT64, 'c.cast("timestamp").cast("bigint")'),
-        (pa.timestamp("us"), 0, BOOL, None),
-        (pa.binary(), 0, FLOAT32, 'c.cast("string").cast("float")'),
-        (pa.string(), 0, from_code(20), None),
-    ],
-)
-def test_casts_to_write(leaf: pa.DataType, depth: int, dtype: DType, text: str | None) -> None:
-    """A message gives the PySpark for a conversion, or nothing where Spark has none."""
-    assert cast_text("c", leaf, depth, dtype) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "leaf", "depth", "dtype", "becomes"),
-    [
-        ("1.5", "string", pa.string(), 0, FLOAT32, 1.5),
-        (1.9, "double", pa.float64(), 0, INT32, 1),
-        (True, "boolean", pa.bool_(), 0, FLOAT32, 1.0),
-        (2, "int", pa.int32(), 0, BOOL, True),
-        (Decimal("1.25"), "decimal(5,2)", pa.decimal128(5, 2), 0, FLOAT32, 1.25),
-        ([Decimal("1.25")], "array<decimal(5,2)>", pa.decimal128(5, 2), 1, INT64, [1]),
-        (date(1970, 1, 11), "date", pa.date32(), 0, FLOAT32, 10),
-        ([date(1970, 1, 11)], "array<date>", pa.date32(), 1, INT64, [10]),
-        (datetime(2024, 1, 1), "timestamp", pa.timestamp("us", "UTC"), 0, INT32, int),
-        (datetime(2024, 1, 1), "timestamp_ntz", pa.timestamp("us"), 0, FLOAT64, float),
-        (b"2.5", "binary", pa.binary(), 0, FLOAT32, 2.5),
-        (["7"], "array<string>", pa.string(), 1, INT64, [7]),
-    ],
-)
-def test_casts_run_on_spark(
-    spark: SparkSession,
-    value: Any,
-    kind: str,
-    leaf: pa.DataType,
-    depth: int,
-    dtype: DType,
-    becomes: Any,
-) -> None:
-    """Each cast that a message gives is one that Spark accepts and that changes the value."""
-    df = spark.createDataFrame([(value,)], f"c {kind}")
-    text = cast_text('df["c"]', leaf, depth, dtype)
-    assert text is not None
-    cast = df.select(eval(text, {"df": df, "F": F})).first()
-    assert cast is not None
-    assert isinstance(cast[0], becomes) if isinstance(becomes, type) else cast[0] == becomes

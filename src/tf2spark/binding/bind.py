@@ -1,4 +1,4 @@
-"""A request and a table's schema become a plan, or one message that says why they can't."""
+"""A request and a table's schema become a plan, or one error that says why they can't."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import math
 import pyarrow as pa
 from attrs import evolve
 
+from tf2spark.binding.feed_advice import LEAVE_OUT, fetch_advice
+from tf2spark.binding.feeds import Output
 from tf2spark.binding.inputs import plan_input
 from tf2spark.binding.messages import did_you_mean, output_text
 from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, Options
 from tf2spark.binding.outputs import plan_output
-from tf2spark.binding.request import Request, unmatched
-from tf2spark.errors import ContractError
+from tf2spark.binding.request import Request, check_columns
+from tf2spark.errors import Advice, ContractError, argument
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, shown_columns
 from tf2spark.saved_model.contract import TensorSpec
 
@@ -31,7 +33,8 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
     """
     plan = bind_inputs(request, schema, options, model)
     outputs = tuple(
-        plan_output(one.column, one.spec, binary=one.output.binary) for one in request.outputs
+        plan_output(fetched.column, fetched.spec, binary=fetched.output.binary)
+        for fetched in request.outputs
     )
     return with_outputs(plan, schema, outputs)
 
@@ -42,13 +45,16 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
     Raises:
         ContractError: Table and request don't fit.
     """
-    if problem := unmatched(request, schema.names):
-        raise ContractError(problem)
-    # Where there is no column for an optional input, the model's default stands.
-    fed = [one for one in request.inputs if not one.optional or one.spec.name in schema.names]
-    inputs = tuple(evolve(plan_input(one.spec, one.feed, schema), exact=one.exact) for one in fed)
+    check_columns(request, schema.names)
+    # If there is no column for an optional input, the model's default applies.
+    fed_inputs = [
+        fed for fed in request.inputs if not fed.optional or fed.spec.name in schema.names
+    ]
+    inputs = tuple(
+        evolve(plan_input(fed.spec, fed.feed, schema), exact=fed.exact) for fed in fed_inputs
+    )
     batch_rows = _batch_rows(inputs, options.batch_rows)
-    fixed = _fixed_rows([one.spec for one in fed], inputs)
+    fixed = _fixed_rows([fed.spec for fed in fed_inputs], inputs)
     _refuse_fixed_outputs(request, fixed)
     if fixed is None and options.reproducible:
         fixed = batch_rows
@@ -56,7 +62,7 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
         model,
         inputs,
         (),
-        _kept(schema, options.keep),
+        _keep_positions(schema, options.keep),
         options.mode,
         options.error_column,
         batch_rows,
@@ -64,6 +70,7 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
         fixed,
         options.model_column,
         shown=shown_columns(schema),
+        audience=options.audience,
     )
 
 
@@ -77,45 +84,56 @@ def with_outputs(plan: Plan, schema: pa.Schema, outputs: tuple[OutputPlan, ...])
     return evolve(plan, outputs=outputs)
 
 
-def _kept(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[int, ...]:
+def _keep_positions(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[int, ...]:
     if keep is None:
         return tuple(range(len(schema)))
     for name in keep:
         if name not in schema.names:
             near = did_you_mean(name, schema.names, label="column")
-            raise ContractError(f'keep: the table has no column "{name}"; {near}')
+            raise ContractError(f'keep: the table has no column "{name}"', near)
         if (count := schema.names.count(name)) > 1:
-            raise ContractError(f'keep: the table has {count} columns "{name}"; rename all but one')
+            raise ContractError(
+                f'keep: the table has {count} columns "{name}"', "rename all but one"
+            )
     return tuple(schema.names.index(name) for name in keep)
 
 
 def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], plan: Plan) -> None:
-    """Refuse new columns of a name that is taken already; Spark's names ignore case."""
-    taken = {name.casefold(): f'the table\'s column "{name}"' for name in kept}
-    for one in outputs:
-        if owner := taken.get(one.column.casefold()):
-            others = {f"{one.column}_out": one.name} | {
-                other.column: other.name for other in outputs if other is not one
-            }
-            named = ", ".join(f'"{column}": "{name}"' for column, name in others.items())
+    """Refuse new columns whose name is taken already; Spark's names ignore case."""
+    owners = {name.casefold(): f'the table\'s column "{name}"' for name in kept}
+    for output in outputs:
+        if owner := owners.get(output.column.casefold()):
             raise ContractError(
-                f'output "{one.name}" would become the column "{one.column}", which is the name of '
-                f"{owner}: fetch={{{named}}} gives it another, keep=[...] leaves columns out"
+                f'output "{output.name}" would become the column "{output.column}", which is the '
+                f"name of {owner}",
+                "give it another name with "
+                + _rename_advice(output, outputs)
+                + ", or drop columns of the table with "
+                + Advice("keep=[...]", "--keep COL,COL"),
             )
-        taken[one.column.casefold()] = f'output "{one.name}"'
-    for what, name in (("error", plan.error_column), ("model", plan.model_column)):
+        owners[output.column.casefold()] = f'output "{output.name}"'
+    for label, name in (("error", plan.error_column), ("model", plan.model_column)):
         if name is None:
             continue
-        if name.casefold() in taken:
+        if owner := owners.get(name.casefold()):
             raise ContractError(
-                f'the {what} column "{name}" has the name of {taken[name.casefold()]}: '
-                f'{what}_column="..." gives it another'
+                f'the {label} column "{name}" has the name of {owner}',
+                "give it another name with " + argument(f"{label}_column"),
             )
-        taken[name.casefold()] = f"the {what} column"
+        owners[name.casefold()] = f"the {label} column"
+
+
+def _rename_advice(renamed: OutputPlan, outputs: tuple[OutputPlan, ...]) -> Advice:
+    """Write the fetch that gives one output another column and leaves the others."""
+    columns = {f"{renamed.column}_out": Output(renamed.name)}
+    for output in outputs:
+        if output is not renamed:
+            columns[output.column] = Output(output.name)
+    return fetch_advice(columns)
 
 
 def _fixed_rows(specs: list[TensorSpec], inputs: tuple[InputPlan, ...]) -> int | None:
-    """Return the batch dimension that the inputs fed from columns are fixed to, if any is."""
+    """Return the fixed batch dimension of the inputs that columns feed, None if it is free."""
     sizes = {
         spec.name: spec.shape[0]
         for spec, plan in zip(specs, inputs, strict=True)
@@ -124,29 +142,30 @@ def _fixed_rows(specs: list[TensorSpec], inputs: tuple[InputPlan, ...]) -> int |
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f'"{name}" {size}' for name, size in sizes.items())
         raise ContractError(
-            f"the inputs' batch dimensions are fixed and differ ({listed}): no batch of rows fits "
-            "them all, export the model with batch dimensions of None"
+            f"the inputs' batch dimensions are fixed and differ ({listed}), so no batch of rows "
+            "fits them all",
+            "export the model with batch dimensions of None",
         )
     return next(iter(sizes.values()), None)
 
 
 def _refuse_fixed_outputs(request: Request, fixed: int | None) -> None:
-    for one in request.outputs:
-        rows = one.spec.shape[0] if one.spec.shape else None
+    for spec in (fetched.spec for fetched in request.outputs):
+        rows = spec.shape[0] if spec.shape else None
         if rows is not None and rows != fixed:
             raise ContractError(
-                f"{output_text(one.spec)} has {rows} entries whatever the rows of the table; leave "
-                "it out by naming the outputs you want: fetch=[...]"
+                f"{output_text(spec)} has {rows} entries however many rows the table has", LEAVE_OUT
             )
 
 
-def _batch_rows(inputs: tuple[InputPlan, ...], asked: int | None) -> int:
-    """Lower the rows of a run where the known sizes of its tensors would take too many bytes."""
-    row_bytes = sum(_row_bytes(one) for one in inputs if one.form in ("dense", "padded"))
-    within = max(1, BATCH_BYTES // row_bytes) if row_bytes else BATCH_ROWS
-    return min(asked or BATCH_ROWS, within)
+def _batch_rows(inputs: tuple[InputPlan, ...], max_rows: int | None) -> int:
+    """Lower the rows of a run if the known sizes of its tensors would take too many bytes."""
+    row_bytes = sum(_row_bytes(plan) for plan in inputs if plan.form in ("dense", "padded"))
+    rows_within_bytes = max(1, BATCH_BYTES // row_bytes) if row_bytes else BATCH_ROWS
+    return min(max_rows or BATCH_ROWS, rows_within_bytes)
 
 
 def _row_bytes(plan: InputPlan) -> int:
+    # A string is 24 bytes of TensorFlow's, wherever its text is.
     value_bytes = plan.dtype.numpy.itemsize if plan.dtype.numpy is not None else 24
     return value_bytes * math.prod(size for size in plan.dims if size is not None)

@@ -1,4 +1,4 @@
-"""Constants, and the values that short rows are filled up with, held against an input."""
+"""Constants, and the values that short rows are padded with, checked against an input."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf2spark.binding.feeds import Constant
+from tf2spark.binding.feed_advice import feed_advice
+from tf2spark.binding.feeds import Column, Constant
 from tf2spark.binding.messages import input_text
 from tf2spark.dtypes import DType, Shape, shape_text
-from tf2spark.errors import ContractError, shortened
+from tf2spark.errors import Advice, ContractError, shortened
 from tf2spark.plan.score import Form, InputPlan
 from tf2spark.saved_model.contract import TensorSpec
 
@@ -18,8 +19,8 @@ from tf2spark.saved_model.contract import TensorSpec
 def plan_constant(spec: TensorSpec, feed: Constant) -> InputPlan:
     """Settle how a constant feeds an input.
 
-    One of the input's own shape is fed as it is, one of a row's shape for every row, and a single
-    value fills the rows of any input whose dimensions are known.
+    A constant of the input's own shape is fed unchanged, one of a row's shape is repeated for every
+    row, and a single value fills the rows of any input whose dimensions are known.
 
     Raises:
         ContractError: Its dtype or shape isn't the input's.
@@ -27,21 +28,22 @@ def plan_constant(spec: TensorSpec, feed: Constant) -> InputPlan:
     text = input_text(spec)
     if spec.kind != "dense":
         raise ContractError(
-            f'{text} can\'t take a constant, write a column: feed={{"{spec.name}": "COLUMN"}}'
+            f"{text} can't take a constant",
+            "feed a column: " + feed_advice({spec.name: Column("COLUMN")}),
         )
-    array = _checked(text, spec.dtype, feed.value)
+    array = _as_array(text, spec.dtype, feed.value)
     if spec.shape is None or _matches(array.shape, spec.shape):
         return _plan(spec, "constant", _as_given(feed.value))
     dims = spec.shape[1:]
     if not spec.shape or not (array.shape == () or _matches(array.shape, dims)):
         shapes = dict.fromkeys([shape_text(spec.shape), shape_text(dims), "[]"])
         raise ContractError(
-            f"{text} can't take a constant of shape {shape_text(array.shape)}: write one of shape "
-            + (" or ".join(shapes) if spec.shape else "[]")
+            f"{text} can't take a constant of shape {shape_text(array.shape)}",
+            "its shape must be " + (" or ".join(shapes) if spec.shape else "[]"),
         )
     row: Any = _as_given(feed.value)
     if array.shape == ():
-        for size in reversed(_known(text, dims)):
+        for size in reversed(_known_sizes(spec, dims)):
             row = [row] * size
     if spec.shape[0] is not None:
         return _plan(spec, "constant", [row] * spec.shape[0])
@@ -53,55 +55,57 @@ def _plan(spec: TensorSpec, form: Form, value: Any) -> InputPlan:
 
 
 def _as_given(value: Any) -> Any:
-    # Plain Python values travel and compare; text is left alone, as NumPy cuts zeros off its end.
+    # Plain Python values pickle and compare. Text never goes through NumPy, which cuts off NULs at
+    # its end.
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def check_pad(spec: TensorSpec, pad: Any) -> None:
-    """Make sure that `pad` can stand beside an input's values.
+    """Check that an input can be padded with `pad`.
 
     Raises:
-        ContractError: It is of another dtype.
+        ContractError: It has another dtype.
     """
     text = input_text(spec)
     try:
-        _checked(text, spec.dtype, pad)
+        _as_array(text, spec.dtype, pad)
     except ContractError:
         raise ContractError(
-            f"{text} can't be padded with {pad!r}: it takes {_taken(spec.dtype)}"
+            f"{text} can't be padded with {pad!r}: it takes {_accepted(spec.dtype)}"
         ) from None
 
 
-def example(spec: TensorSpec) -> str:
-    """Return a constant that an input would take, as a user writes it."""
+def example(spec: TensorSpec) -> Constant:
+    """Return a constant that an input would take."""
     if spec.dtype.name == "string":
-        return 'tf2spark.literal("text")'
+        return Constant("text")
     if spec.dtype.name == "bool":
-        return "True"
-    return "1" if spec.dtype.is_integer else "1.0"
+        return Constant(True)
+    return Constant(1 if spec.dtype.is_integer else 1.0)
 
 
-def _known(text: str, dims: tuple[int | None, ...]) -> tuple[int, ...]:
-    """Return a row's dimensions, or refuse where a single value can't tell how many it fills."""
+def _known_sizes(spec: TensorSpec, dims: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Return a row's dimensions, or refuse if one is unknown: how often is the value repeated?"""
     if None in dims:
+        row = Advice("literal([...])", f"--feed {spec.name}:=[...]")
         raise ContractError(
-            f"{text} can't take a single value, as its width isn't known: write literal([...]) "
-            "with the values of one row"
+            f"{input_text(spec)} can't take a single value, because its width isn't known",
+            "write " + row + " with the values of one row",
         )
     return tuple(size for size in dims if size is not None)
 
 
-def _checked(text: str, dtype: DType, value: Any) -> npt.NDArray[Any]:
+def _as_array(text: str, dtype: DType, value: Any) -> npt.NDArray[Any]:
     try:
         array = np.asarray(value)
     except ValueError:
         raise ContractError(f"{text} can't take {value!r}: its lists differ in length") from None
-    if not _is_of(array, dtype):
-        raise ContractError(f"{text} can't take {shortened(value)}: it takes {_taken(dtype)}")
+    if not _fits(array, dtype):
+        raise ContractError(f"{text} can't take {shortened(value)}: it takes {_accepted(dtype)}")
     return array
 
 
-def _is_of(array: npt.NDArray[Any], dtype: DType) -> bool:
+def _fits(array: npt.NDArray[Any], dtype: DType) -> bool:
     kind, target = array.dtype.kind, dtype.numpy
     if dtype.name == "string":
         return kind in "US"
@@ -118,7 +122,7 @@ def _is_of(array: npt.NDArray[Any], dtype: DType) -> bool:
 
 
 def _within_float(array: npt.NDArray[Any], dtype: DType) -> bool:
-    # bfloat16 ends where float32 does, give or take a rounding.
+    # bfloat16 has the range of float32, up to rounding.
     target = np.dtype(np.float32) if dtype.name == "bfloat16" else dtype.numpy
     with np.errstate(over="ignore"):
         return bool((np.isfinite(array) <= np.isfinite(array.astype(target))).all())
@@ -130,7 +134,7 @@ def _limits(dtype: DType) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
-def _taken(dtype: DType) -> str:
+def _accepted(dtype: DType) -> str:
     if dtype.name == "string":
         return "text"
     if dtype.name == "bool":
@@ -139,8 +143,8 @@ def _taken(dtype: DType) -> str:
         return f"numbers that {dtype} can hold"
     if dtype.is_integer:
         low, high = _limits(dtype)
-        return f"whole numbers from {low} to {high}"
-    return f"{dtype}, which nothing can feed"
+        return f"integers from {low} to {high}"
+    return f"{dtype}, and nothing can feed that"
 
 
 def _matches(shape: tuple[int, ...], want: Shape) -> bool:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Union
 
 from attrs import evolve, frozen
 
 from tf2spark.errors import ContractError, shortened
 from tf2spark.plan.score import VectorField
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @frozen
@@ -50,7 +53,7 @@ class Assembled:
 
 @frozen
 class Joined:
-    """Columns put side by side along the second axis, in the order given."""
+    """Columns concatenated along the second axis, in the order given."""
 
     columns: tuple[Column, ...]
 
@@ -60,7 +63,7 @@ class Joined:
 
 @frozen
 class Padded:
-    """Rows of different lengths, filled up with `value` to the longest of the batch."""
+    """Rows of different lengths, padded with `value` to the longest of the batch."""
 
     column: Column | Joined | Assembled
     value: float | int | str | bool | bytes
@@ -88,7 +91,7 @@ class Output:
 
     Attributes:
         name: The signature's output, or a tensor name (``hidden/Relu:0``).
-        rank: The tensor's rank, batch dimension included, where the graph doesn't tell.
+        rank: The tensor's rank, including the batch dimension, if the graph doesn't say.
         binary: Strings become ``binary`` instead of ``string``.
     """
 
@@ -100,6 +103,15 @@ class Output:
         return f"binary({self.name})" if self.binary else self.name
 
 
+FeedValue: TypeAlias = Union[
+    str, bool, int, float, Sequence[str], Feed, "np.number[Any]", "np.bool_"
+]
+"""What a user may write to feed an input: a column, several, a number or bool, or a `Feed`."""
+OutputName: TypeAlias = str | Output
+Fetch: TypeAlias = OutputName | Sequence[OutputName] | Mapping[str, OutputName]
+"""What a user may write to fetch outputs: one, several, or a mapping of columns to outputs."""
+
+
 def literal(value: Any) -> Constant:
     """Feed one value to an input for every row.
 
@@ -109,50 +121,54 @@ def literal(value: Any) -> Constant:
     return Constant(value)
 
 
-def padded(column: Any, value: Any) -> Padded:
-    """Fill rows of different lengths up with `value`.
+def padded(column: FeedValue, value: float | str | bytes | np.number[Any]) -> Padded:
+    """Pad rows of different lengths with `value`.
 
-    ``feed={"ids": padded("ids", 0)}`` fills them to the input's own fixed length, or to the
-    longest row of the batch.
+    ``feed={"ids": padded("ids", 0)}`` pads them to the input's own fixed length, or to the longest
+    row of the batch.
+
+    Raises:
+        ContractError: `column` is a constant or padded already, or `value` is not a single value.
     """
-    inside = as_feed(column)
-    if isinstance(inside, Padded | Constant):
-        raise ContractError(f"padded() takes a column or a list of columns, not {inside}")
-    if _is_numpy_scalar(value):
-        value = value.item()
-    if not isinstance(value, bool | int | float | str | bytes):
-        raise ContractError(
-            f'padded() takes one value to fill up with (0, -1.0, ""), not {value!r}'
-        )
-    return Padded(inside, value)
+    inner = as_feed(column)
+    if isinstance(inner, Padded | Constant):
+        raise ContractError(f"padded() takes a column or a list of columns, not {inner}")
+    pad = value.item() if _is_numpy_scalar(value) else value
+    if not isinstance(pad, bool | int | float | str | bytes):
+        raise ContractError(f'padded() takes a single value to pad with (0, -1.0, ""), not {pad!r}')
+    return Padded(inner, pad)
 
 
 def assembled(*columns: str) -> Assembled:
     """Join columns into one vector, as MLlib's VectorAssembler does.
 
-    The ids of each are offset by the sizes of those before it; a numeric column counts as a
-    vector of size 1. ``assembled("a", "b").indices`` and ``.values`` feed id and value inputs.
+    The ids of each column are offset by the sizes of the columns before it; a numeric column
+    counts as a vector of size 1. ``assembled("a", "b").indices`` and ``.values`` feed id and value
+    inputs.
+
+    Raises:
+        ContractError: There is no column, or something other than a name.
     """
     if not columns or not all(isinstance(path, str) and path for path in columns):
-        raise ContractError('assembled() takes names of columns: assembled("user", "item")')
+        raise ContractError('assembled() takes column names: assembled("user", "item")')
     return Assembled(tuple(Column(path) for path in columns))
 
 
 def output(name: str, *, rank: int | None = None, binary: bool = False) -> Output:
-    """Name an output and say what the graph doesn't: its rank, or that its strings are bytes."""
+    """Name an output and add what the graph lacks: its rank, or that its strings are bytes."""
     return Output(name, rank, binary)
 
 
 def binary(name: str) -> Output:
-    """Name a string output that isn't UTF-8 text: its column becomes ``binary``."""
+    """Name a string output that isn't UTF-8 text, so that its column is ``binary``."""
     return Output(name, binary=True)
 
 
-def as_feed(value: Any) -> Feed:
+def as_feed(value: object) -> Feed:
     """Turn what a user wrote for one input into a `Feed`.
 
     Raises:
-        ContractError: It is none of the things that can feed an input.
+        ContractError: It can't feed an input.
     """
     if isinstance(value, Feed):
         return value
@@ -162,15 +178,16 @@ def as_feed(value: Any) -> Feed:
         value = value.item()
     if isinstance(value, bool | int | float):
         return Constant(value)
-    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+    if isinstance(value, list | tuple) and value and all(isinstance(path, str) for path in value):
         return Column(value[0]) if len(value) == 1 else Joined(tuple(map(Column, value)))
     raise ContractError(
-        f"{shortened(value)} can't feed an input: write a column name, a list of column names, a "
-        'number, literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")'
+        f"{shortened(value)} can't feed an input",
+        "write a column name, a list of column names, a number, "
+        'literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")',
     )
 
 
-def as_output(value: Any) -> Output:
+def as_output(value: object) -> Output:
     """Turn what a user wrote for one output column into an `Output`.
 
     Raises:
@@ -181,13 +198,13 @@ def as_output(value: Any) -> Output:
     if isinstance(value, str):
         return Output(value)
     raise ContractError(
-        f"{shortened(value)} is no output: write the name of an output or of a tensor, "
-        "binary(name) or output(name, rank=2)"
+        f"{shortened(value)} is not an output",
+        "write the name of an output or of a tensor, binary(name) or output(name, rank=2)",
     )
 
 
-def _is_numpy_scalar(value: Any) -> bool:
-    # Who has such a value has imported NumPy; nobody else needs it here.
+def _is_numpy_scalar(value: object) -> TypeGuard[np.number[Any] | np.bool_]:
+    # Whoever has such a value has imported NumPy; nobody else needs it here.
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.bool_ | numpy.number)
 
@@ -205,8 +222,8 @@ def columns_of(feed: Feed) -> tuple[Column, ...]:
             return ()
 
 
-def normal_feeds(feed: Mapping[str, Any] | None) -> dict[str, Feed] | None:
-    """Turn the `feed` argument of a user into `Feed` values.
+def normalize_feeds(feed: Mapping[str, FeedValue] | None) -> dict[str, Feed] | None:
+    """Turn the `feed` argument of a call into `Feed` values.
 
     Raises:
         ContractError: It isn't a mapping of input names to what feeds them.
@@ -215,14 +232,14 @@ def normal_feeds(feed: Mapping[str, Any] | None) -> dict[str, Feed] | None:
         return None
     if not (isinstance(feed, Mapping) and all(isinstance(name, str) for name in feed)):
         raise ContractError(
-            f"feed={shortened(feed)}: write which column feeds which input, "
-            'feed={"INPUT": "COLUMN"}'
+            f"{shortened(feed)} doesn't say which column feeds which input",
+            'write feed={"INPUT": "COLUMN"}',
         )
     return {name: as_feed(value) for name, value in feed.items()}
 
 
-def normal_fetches(fetch: Any) -> dict[str, Output] | None:
-    """Turn the `fetch` argument of a user into `Output` values by column.
+def normalize_fetches(fetch: Fetch | None) -> dict[str, Output] | None:
+    """Turn the `fetch` argument of a call into `Output` values by column.
 
     A mapping is column to output; a list or a single name keeps the outputs' own names.
 
@@ -234,30 +251,32 @@ def normal_fetches(fetch: Any) -> dict[str, Output] | None:
     if isinstance(fetch, str | Output):
         fetch = [fetch]
     if isinstance(fetch, list | tuple):
-        return _by_own_names([as_output(value) for value in fetch])
+        return _by_own_name([as_output(value) for value in fetch])
     if not (isinstance(fetch, Mapping) and all(isinstance(name, str) for name in fetch)):
         raise ContractError(
-            f"fetch={shortened(fetch)}: write a list of outputs, or which output becomes which "
-            'column, fetch={"COLUMN": "OUTPUT"}'
+            f"{shortened(fetch)} doesn't say which outputs to fetch",
+            "write a list of outputs, or which output becomes which column: "
+            'fetch={"COLUMN": "OUTPUT"}',
         )
     return _not_empty({column: as_output(value) for column, value in fetch.items()})
 
 
-def _by_own_names(outputs: Sequence[Output]) -> dict[str, Output]:
-    """Name each column as its output; as the last part of its node for a raw tensor."""
-    found: dict[str, Output] = {}
-    for one in outputs:
-        column = one.name.partition(":")[0].rpartition("/")[2]
-        if column in found:
+def _by_own_name(outputs: Sequence[Output]) -> dict[str, Output]:
+    """Name each column after its output; after the last part of its node for a raw tensor."""
+    by_column: dict[str, Output] = {}
+    for fetched in outputs:
+        column = fetched.name.partition(":")[0].rpartition("/")[2]
+        if column in by_column:
             raise ContractError(
-                f'"{found[column].name}" and "{one.name}" would both become the column "{column}": '
-                'name them, fetch={"COLUMN": "OUTPUT"}'
+                f'"{by_column[column].name}" and "{fetched.name}" would both become the column '
+                f'"{column}"',
+                'name the columns: fetch={"COLUMN": "OUTPUT"}',
             )
-        found[column] = one
-    return _not_empty(found)
+        by_column[column] = fetched
+    return _not_empty(by_column)
 
 
 def _not_empty(fetches: dict[str, Output]) -> dict[str, Output]:
     if not fetches:
-        raise ContractError("fetch is empty: name at least one output, or leave fetch out")
+        raise ContractError("fetch is empty", "name at least one output, or leave fetch out")
     return fetches

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from tf2spark.binding.cast_advice import cast_advice
 from tf2spark.binding.columns import resolve, type_of
 from tf2spark.binding.constants import check_pad, example, plan_constant
+from tf2spark.binding.expressions import pyspark_column, sql_column
+from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import input_text, type_text
 from tf2spark.binding.row_shapes import (
@@ -16,9 +19,8 @@ from tf2spark.binding.row_shapes import (
     check_single,
     own_dims,
 )
-from tf2spark.binding.type_rules import cast_text, fits, spark_name
-from tf2spark.dtypes import DType
-from tf2spark.errors import ContractError
+from tf2spark.binding.type_rules import fits, spark_name
+from tf2spark.errors import Advice, ContractError
 from tf2spark.plan.score import Form, InputPlan, Source
 from tf2spark.saved_model.contract import TensorSpec
 
@@ -34,26 +36,30 @@ def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
     text = input_text(spec)
     if spec.shape == ():
         raise ContractError(
-            f"{text} is one value for the whole batch and takes a constant, not column "
-            f'"{feed}": feed={{"{spec.name}": {example(spec)}}}'
+            f'{text} is one value for the whole batch and takes a constant, not column "{feed}"',
+            "write " + feed_advice({spec.name: example(spec)}),
         )
-    fed = tuple(_fed(resolve(column, schema, text), schema) for column in columns_of(feed))
-    inside = feed.column if isinstance(feed, Padded) else feed
-    if isinstance(inside, Assembled) and inside.part == "indices":
-        _refuse_ids(spec, inside)
+    columns = tuple(_fed(resolve(column, schema, text), schema) for column in columns_of(feed))
+    inner = feed.column if isinstance(feed, Padded) else feed
+    if isinstance(inner, Assembled) and inner.part == "indices":
+        _refuse_ids(spec, inner)
     else:
-        for one in fed:
-            _refuse_type(spec, one)
-    if nothing := [one.source for one in fed if pa.types.is_null(one.kind)]:
-        # A column of nothing but nulls has no shape either: each of its rows is refused.
-        return InputPlan(spec.name, spec.tensors, "dense", spec.dtype, (), tuple(nothing[:1]))
-    if isinstance(inside, Assembled):
-        _refuse_unassemblable(text, fed, inside)
+        for column in columns:
+            _refuse_type(spec, column)
+    if all_null := [column.source for column in columns if pa.types.is_null(column.kind)]:
+        # A column with only nulls has no shape either: each of its rows is refused.
+        return InputPlan(spec.name, spec.tensors, "dense", spec.dtype, (), tuple(all_null[:1]))
+    if isinstance(inner, Assembled):
+        _refuse_unassemblable(text, columns, inner)
     if spec.kind == "dense":
-        return _dense(spec, inside, fed, feed if isinstance(feed, Padded) else None)
+        return _dense(spec, inner, columns, feed if isinstance(feed, Padded) else None)
     if isinstance(feed, Padded):
-        raise ContractError(f'{text} takes rows of any length: feed={{"{spec.name}": "{inside}"}}')
-    return _sparse(spec, inside, fed) if spec.kind == "sparse" else _ragged(spec, inside, fed[0])
+        raise ContractError(
+            f"{text} takes rows of any length", "write " + feed_advice({spec.name: inner})
+        )
+    if spec.kind == "sparse":
+        return _sparse(spec, inner, columns)
+    return _ragged(spec, inner, columns[0])
 
 
 def _fed(source: Source, schema: pa.Schema) -> Fed:
@@ -62,75 +68,67 @@ def _fed(source: Source, schema: pa.Schema) -> Fed:
 
 
 def _refuse_type(spec: TensorSpec, fed: Fed) -> None:
-    problem = _type_problem(spec, fed)
-    if problem is not None:
+    mismatch = _type_mismatch(spec, fed)
+    if mismatch is not None:
+        problem, advice = mismatch
+        label, kind = fed.source.label, type_text(fed.kind)
         raise ContractError(
-            f'{input_text(spec)} can\'t take column "{fed.source.label}" ({type_text(fed.kind)}): '
-            + problem
+            f'{input_text(spec)} can\'t take column "{label}" ({kind}): {problem}', advice
         )
 
 
-def _type_problem(spec: TensorSpec, fed: Fed) -> str | None:
+def _type_mismatch(spec: TensorSpec, fed: Fed) -> tuple[str, str | Advice | None] | None:
+    """Return why the types don't fit, and what to do about it; None if they fit."""
     source, leaf = fed.source, fed.source.leaf
     if spark_name(spec.dtype) is None:
-        return f"nothing can feed {spec.dtype} tensors"
+        return f"nothing can feed {spec.dtype} tensors", None
     if source.layout == "map" and not pa.types.is_integer(fed.kind.key_type):
-        # The worker reads the keys as ids even where only the values are fed.
-        return (
-            f"its keys are {type_text(fed.kind.key_type)} and ids are integers; "
-            f"F.map_keys({fed.expression()}) and F.map_values({fed.expression()}) are lists"
-        )
+        # The worker reads the keys as ids even if only the values are fed.
+        return f"its keys are {type_text(fed.kind.key_type)}, and ids are integers", _map_lists(fed)
     if pa.types.is_struct(leaf):
-        return _field_to_name(fed)
+        return _struct_mismatch(fed)
     if pa.types.is_nested(leaf):
-        return f"its values are {type_text(leaf)}, which no tensor holds"
+        return f"its values are {type_text(leaf)}, and no tensor holds those", None
     if fits(leaf, spec.dtype):
         return None
     if source.layout == "image":
-        return f'an image is numbers; its bytes are "{source.label}.data"'
+        return "an image consists of numbers", f'its bytes are "{source.label}.data"'
     if source.part in ("indices", "size"):
-        what = "indices are integers" if source.part == "indices" else "size is an integer"
-        return f"its {what} and the input takes {spec.dtype}"
-    cast = _cast(spec, fed)
-    return f"its values are {type_text(leaf)} and the input takes {spec.dtype}" + (
-        f"; cast them first: {cast}" if cast else ""
+        values = "indices are integers" if source.part == "indices" else "size is an integer"
+        return f"its {values} and the input takes {spec.dtype}", None
+    values = f"its values are {type_text(leaf)} and the input takes {spec.dtype}"
+    return values, cast_advice(fed, spec.name, spec.dtype)
+
+
+def _map_lists(fed: Fed) -> Advice:
+    """Say how to make lists of a map's keys and values."""
+    python, sql = pyspark_column(fed.path), sql_column(fed.path)
+    lists = "make lists of its keys and of its values"
+    return Advice(
+        f"F.map_keys({python}) and F.map_values({python}) are lists",
+        f"map_keys({sql}) and map_values({sql}) are lists",
+        lists,
+        lists,
     )
 
 
-def _field_to_name(fed: Fed) -> str:
+def _struct_mismatch(fed: Fed) -> tuple[str, str | Advice | None]:
     source = fed.source
     names = [field.name for field in source.leaf]
     if not names:
-        return "a struct without fields holds nothing"
+        return "it is a struct without fields", None
     if source.depth:
-        select = fed.expression(names[0])
-        return f'select one of its fields first: df.withColumn("{names[0]}", {select})'
+        path = (*fed.path, names[0])
+        select = "select one of its fields first"
+        return "its values are structs", Advice(
+            f'{select}: df.withColumn("{names[0]}", {pyspark_column(path)})',
+            f"{select}: {sql_column(path)}",
+            select,
+            select,
+        )
     shown = " or ".join(f'"{source.label}.{name}"' for name in names[:4])
-    return f"name one of its fields: {shown}" + (" or ..." if len(names) > 4 else "")
-
-
-def _cast(spec: TensorSpec, fed: Fed) -> str | None:
-    """Return the PySpark that makes a column of the right values, and the feed for it."""
-    made = _converted(fed, spec.dtype)
-    if made is None:
-        return None
-    name = "_".join(fed.path)
-    call = f'df.withColumn("{name}", {made})'
-    return call if len(fed.path) == 1 else f'{call}, feed={{"{spec.name}": "{name}"}}'
-
-
-def _converted(fed: Fed, dtype: DType) -> str | None:
-    column, to = fed.expression(), spark_name(dtype)
-    match fed.source.layout:
-        case "vector":
-            return f'vector_to_array({column}).cast("array<{to}>")'
-        case "map":
-            return f'F.transform_values({column}, lambda _, value: value.cast("{to}"))'
-        case "pairs":
-            values = f'{fed.expression("values")}.cast("array<{to}>")'
-            return f'{column}.withField("values", {values})'
-        case _:
-            return cast_text(column, fed.source.leaf, fed.source.depth, dtype)
+    more = " or ..." if len(names) > 4 else ""
+    return "it is a struct", f"name one of its fields: {shown}{more}"
 
 
 def _refuse_ids(spec: TensorSpec, feed: Assembled) -> None:
@@ -142,12 +140,12 @@ def _refuse_ids(spec: TensorSpec, feed: Assembled) -> None:
 
 
 def _refuse_unassemblable(text: str, fed: tuple[Fed, ...], feed: Assembled) -> None:
-    for one in fed:
-        source = one.source
+    for column in fed:
+        source = column.source
         number = source.layout == "list" and source.depth == 0 and _is_number(source.leaf)
         if source.part or not (number or source.layout == "vector"):
             raise ContractError(
-                f'{text}: {feed} takes vectors and numbers, "{source.label}" is {one}'
+                f'{text}: {feed} takes vectors and numbers, but "{source.label}" is {column}'
             )
 
 
@@ -159,19 +157,22 @@ def _sparse(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...]) -> InputPlan:
     text = input_text(spec)
     if isinstance(feed, Joined):
         raise ContractError(
-            f"{text} takes one column: "
-            f"assembled({', '.join(f'{one.path!r}' for one in feed.columns)}) joins vectors"
+            f"{text} takes one column",
+            "join vectors with " + feed_advice({spec.name: Assembled(feed.columns)}),
         )
     if isinstance(feed, Assembled) and feed.part:
-        raise ContractError(f"{text} takes the whole vector: leave .{feed.part} out of {feed}")
+        raise ContractError(
+            f"{text} takes the whole vector, not {feed}",
+            "write " + feed_advice({spec.name: Assembled(feed.columns)}),
+        )
     if spec.shape is not None and len(spec.shape) != 2:
         raise ContractError(f"{text}: only sparse inputs of rank 2, [batch, size], can be fed")
-    for one in fed:
-        lone_number = isinstance(feed, Column) and one.depth == 0
-        if one.source.part or one.depth > 1 or lone_number:
+    for column in fed:
+        is_lone_number = isinstance(feed, Column) and column.depth == 0
+        if column.source.part or column.depth > 1 or is_lone_number:
             raise ContractError(
-                f"{text} takes a vector, a map, a struct of indices and values or a list; "
-                f'"{one.source.label}" is {one}'
+                f"{text} takes a vector, a map, a struct of indices and values or a list, but "
+                f'"{column.source.label}" is {column}'
             )
     dims = (None,) if spec.shape is None else spec.shape[1:]
     return InputPlan(
@@ -180,7 +181,7 @@ def _sparse(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...]) -> InputPlan:
         "sparse",
         spec.dtype,
         dims,
-        tuple(one.source for one in fed),
+        tuple(column.source for column in fed),
         isinstance(feed, Assembled),
     )
 
@@ -188,13 +189,13 @@ def _sparse(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...]) -> InputPlan:
 def _ragged(spec: TensorSpec, feed: Feed, fed: Fed) -> InputPlan:
     text, levels = input_text(spec), len(spec.tensors) - 1
     depth = fed.depth if fed.source.layout == "list" else 0
-    want = None if spec.shape is None else len(spec.shape) - 1
-    if not isinstance(feed, Column) or depth < levels or want not in (None, depth):
-        deep = want or levels
-        got = f'"{feed}" is {fed}' if isinstance(feed, Column) else f"not {feed}"
+    expected = None if spec.shape is None else len(spec.shape) - 1
+    if not isinstance(feed, Column) or depth < levels or expected not in (None, depth):
+        nesting = expected or levels
+        got = f'but "{feed}" is {fed}' if isinstance(feed, Column) else f"not {feed}"
         raise ContractError(
-            f"{text} takes one column of type {'array<' * deep}{spark_name(spec.dtype)}"
-            f"{'>' * deep}, {got}"
+            f"{text} takes one column of type {'array<' * nesting}{spark_name(spec.dtype)}"
+            f"{'>' * nesting}, {got}"
         )
     return InputPlan(
         spec.name,
@@ -213,7 +214,7 @@ def _dense(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...], padding: Padded |
     single = isinstance(feed, Column)
     dims: Dims = own_dims(fed, single=single) if spec.shape is None else spec.shape[1:]
     form: Form = "dense"
-    if padding or {part, *(one.source.part for one in fed)} & {"indices", "values"}:
+    if padding or {part, *(column.source.part for column in fed)} & {"indices", "values"}:
         form = "padded"
         check_padded(text, feed, fed, dims)
         if padding:
@@ -228,7 +229,7 @@ def _dense(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...], padding: Padded |
         form,
         spec.dtype,
         dims,
-        tuple(one.source for one in fed),
+        tuple(column.source for column in fed),
         isinstance(feed, Assembled),
         part,
         padding.value if padding else None,

@@ -14,27 +14,27 @@ _SHOWN = 12
 
 
 def did_you_mean(name: str, known: Iterable[str], *, label: str) -> str:
-    """Suggest the known names next to `name`, or list the first of all that there are."""
+    """Suggest the known names that are close to `name`, or list the first of all known names."""
     names = list(dict.fromkeys(known))
-    if near := near_names(name, names):
-        return "did you mean " + " or ".join(f'"{one}"' for one in near) + "?"
+    if nearest := near_names(name, names):
+        return "did you mean " + " or ".join(f'"{near}"' for near in nearest) + "?"
     return f"the {label}s are {listed(names)}" if names else f"there is no {label}"
 
 
 def near_names(name: str, known: Iterable[str]) -> list[str]:
-    """Return the known names that look like `name`, the nearest first, three at most."""
-    folded = {one.casefold(): one for one in known}
-    if name.casefold() in folded:
-        return [folded[name.casefold()]]
-    near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
-    return [folded[one] for one in near]
+    """Return at most three known names that look like `name`, the nearest first."""
+    by_folded = {known_name.casefold(): known_name for known_name in known}
+    if name.casefold() in by_folded:
+        return [by_folded[name.casefold()]]
+    nearest = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.6)
+    return [by_folded[folded] for folded in nearest]
 
 
 def listed(names: Iterable[str]) -> str:
-    """Write names as a list, the first of them where they are many."""
-    every = list(names)
-    shown = ", ".join(f'"{one}"' for one in every[:_SHOWN])
-    return shown + (f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else "")
+    """Write names as a list, cut short if there are many."""
+    all_names = list(names)
+    shown = ", ".join(f'"{name}"' for name in all_names[:_SHOWN])
+    return shown + (f" and {len(all_names) - _SHOWN} more" if len(all_names) > _SHOWN else "")
 
 
 def input_text(spec: TensorSpec) -> str:
@@ -49,28 +49,28 @@ def output_text(spec: TensorSpec) -> str:
 
 
 def row_text(dims: Shape) -> str:
-    """Say what an input takes for a row of these dimensions: ``8 values a row``."""
+    """Say what an input takes for a row of these dimensions: ``8 values per row``."""
     if dims is None:
         return "anything"
     if not dims:
-        return "one value a row"
+        return "one value per row"
     if len(dims) > 1:
-        return f"values of shape {shape_text(dims)} a row"
-    return "a list a row" if dims[0] is None else f"{dims[0]} values a row"
+        return f"values of shape {shape_text(dims)} per row"
+    return "a list per row" if dims[0] is None else f"{dims[0]} values per row"
 
 
 def type_text(kind: pa.DataType) -> str:
-    """Write an Arrow type as Spark's users know it: ``array<float>``, ``vector``, ``bigint``."""
+    """Write an Arrow type as Spark SQL does: ``array<float>``, ``vector``, ``bigint``."""
     types = pa.types
-    if any(is_one(kind) for is_one in _LISTS):
+    if any(is_list_type(kind) for is_list_type in _LIST_TYPES):
         return f"array<{type_text(kind.value_type)}>"
     if types.is_map(kind):
         return f"map<{type_text(kind.key_type)}, {type_text(kind.item_type)}>"
     if types.is_struct(kind):
         if is_vector(kind):
             return "vector"
-        inside = ", ".join(f"{f.name}: {type_text(f.type)}" for f in kind)
-        return f"struct<{inside}>"
+        fields = ", ".join(f"{field.name}: {type_text(field.type)}" for field in kind)
+        return f"struct<{fields}>"
     if types.is_decimal(kind):
         return f"decimal({kind.precision},{kind.scale})"
     if types.is_timestamp(kind):
@@ -82,7 +82,7 @@ def type_text(kind: pa.DataType) -> str:
     return _SPARK_NAMES.get(str(kind), str(kind))
 
 
-_LISTS = (
+_LIST_TYPES = (
     pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list,
     pa.types.is_list_view, pa.types.is_large_list_view,
 )  # fmt: skip
@@ -94,8 +94,8 @@ _SPARK_NAMES = {
 
 
 def is_vector(kind: pa.DataType) -> bool:
-    """Say whether a type is MLlib's vector as it stands in Arrow (``VectorUDT.sqlType``)."""
+    """Say whether a type is MLlib's vector as Arrow has it (``VectorUDT.sqlType``)."""
     if not pa.types.is_struct(kind):
         return False
-    names = [kind.field(i).name for i in range(kind.num_fields)]
+    names = [field.name for field in kind]
     return names == ["type", "size", "indices", "values"] and pa.types.is_int8(kind.field(0).type)

@@ -1,15 +1,15 @@
-"""How a table is scored, apart from what feeds what: the arguments of `score`, checked."""
+"""The arguments of `score` that need no table to be checked: all but feeds, fetches, signature."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Literal, cast, get_args
+from typing import Literal, get_args
 
 from attrs import frozen
 
 from tf2spark.binding.messages import did_you_mean
-from tf2spark.errors import ContractError
+from tf2spark.errors import Audience, ContractError, argument, shortened
 from tf2spark.plan.score import Mode
 
 Read = Literal["auto", "spark", "worker"]
@@ -25,12 +25,13 @@ class Options:
 
     Attributes:
         keep: The columns that stay; None for all.
-        batch_rows: The most rows of one run; None for the default.
+        batch_rows: The maximum number of rows in one run; None for the default.
         mode: What happens to rows that can't be scored.
         error_column: Where "permissive" writes the reason.
         reproducible: Every run has exactly `batch_rows` rows, so that bits repeat.
         model_column: Where the digest of the model is written; None for nowhere.
-        read: Who opens the files of a Spark DataFrame.
+        read: Who reads the files of a Spark DataFrame.
+        audience: Who reads the messages of workers; None where advice would be of no use.
     """
 
     keep: tuple[str, ...] | None = None
@@ -40,67 +41,86 @@ class Options:
     reproducible: bool = False
     model_column: str | None = None
     read: Read = "auto"
+    audience: Audience | None = "python"
 
 
 def make_options(
     *,
     keep: Sequence[str] | None = None,
     batch_rows: int | None = None,
-    mode: str = "failfast",
+    mode: Mode = "failfast",
     error_column: str | None = None,
     reproducible: bool = False,
     model_column: str | None = None,
-    read: str = "auto",
+    read: Read = "auto",
     columnwise: bool = False,
+    audience: Audience = "python",
 ) -> Options:
-    """Check the arguments of `score` that no table is needed for; `columnwise`: those of a udf.
+    """Check the arguments of `score` that need no table; `columnwise`: those of a udf.
 
     Raises:
         ContractError: One is wrong.
     """
-    if mode not in get_args(Mode):
-        near = did_you_mean(str(mode), get_args(Mode), label="mode")
-        raise ContractError(f"mode={mode!r}: {near}")
-    if read not in get_args(Read):
-        raise ContractError(f'read={read!r}: write "auto", "spark" or "worker"')
+    _check_choice("mode", mode, get_args(Mode))
+    _check_choice("read", read, get_args(Read))
     if columnwise and mode == "dropmalformed":
         raise ContractError(
-            'a udf gives a value for every row, so mode="dropmalformed" can\'t drop one: use '
-            'mode="permissive" and filter on the error column, or score()'
+            'a udf returns a value for every row, so the mode "dropmalformed" can\'t drop one',
+            "use "
+            + argument("mode", "permissive")
+            + " and filter on the error column, or use score()",
         )
     if error_column is not None and mode != "permissive":
-        raise ContractError(f'error_column needs mode="permissive", the mode is "{mode}"')
-    for name, value in {"error_column": error_column, "model_column": model_column}.items():
-        if value is not None and not (isinstance(value, str) and value):
-            raise ContractError(f"{name}={value!r}: write the name of a new column")
+        raise ContractError(
+            f'an error column needs the mode "permissive", not "{mode}"',
+            "write " + argument("mode", "permissive"),
+        )
+    _check_new_column("error_column", error_column)
+    _check_new_column("model_column", model_column)
     if mode == "permissive" and error_column is None:
         error_column = ERROR_COLUMN
     return Options(
-        _checked_keep(keep),
-        _checked_rows(batch_rows),
-        cast(Mode, mode),
+        _check_keep(keep),
+        _check_batch_rows(batch_rows),
+        mode,
         error_column,
         reproducible,
         model_column,
-        cast(Read, read),
+        read,
+        audience,
     )
 
 
-def _checked_rows(batch_rows: Any) -> int | None:
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        near = did_you_mean(str(value), choices, label=f"{name} value")
+        raise ContractError(f"{name} can't be {shortened(value)}", near)
+
+
+def _check_new_column(name: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise ContractError(f"{name} must be the name of a new column, not {shortened(value)}")
+
+
+def _check_batch_rows(batch_rows: object) -> int | None:
     if batch_rows is None:
         return None
     if isinstance(batch_rows, bool) or not isinstance(batch_rows, Integral) or batch_rows < 1:
-        raise ContractError(f"batch_rows={batch_rows!r}: write a whole number from 1")
+        raise ContractError(
+            f"batch_rows must be an integer of at least 1, not {shortened(batch_rows)}"
+        )
     return int(batch_rows)
 
 
-def _checked_keep(keep: Any) -> tuple[str, ...] | None:
+def _check_keep(keep: Sequence[str] | None) -> tuple[str, ...] | None:
     if keep is None:
         return None
-    kept = (keep,) if isinstance(keep, str) else tuple(keep)
-    for name in kept:
+    names = (keep,) if isinstance(keep, str) else tuple(keep)
+    for name in names:
         if not isinstance(name, str):
-            raise ContractError(f'keep={keep!r}: write names of columns, keep=["id"]')
-        if kept.count(name) > 1:
+            raise ContractError(
+                f"keep must be a list of column names, not {shortened(keep)}", 'write keep=["id"]'
+            )
+        if names.count(name) > 1:
             raise ContractError(f'keep names "{name}" twice')
-    return kept
+    return names

@@ -1,18 +1,27 @@
-"""What is asked of a model: which of its inputs are fed and how, which outputs become columns.
+"""What a call wants from a model: which inputs are fed and how, which outputs become columns.
 
-A `Request` knows the model but no table, so that a `udf` can carry it to where the columns'
-types become known; `bind` makes a plan of it once they are.
+A `Request` knows the model but no table. A `udf` ships it to the workers, where the types of the
+columns become known and `bind` turns it into a plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
 
 from attrs import evolve, frozen
 
 from tf2spark.binding.constants import example
-from tf2spark.binding.feeds import Column, Constant, Feed, Output, normal_feeds, normal_fetches
+from tf2spark.binding.feed_advice import feed_advice, fetch_advice
+from tf2spark.binding.feeds import (
+    Column,
+    Constant,
+    Feed,
+    FeedValue,
+    Fetch,
+    Output,
+    normalize_feeds,
+    normalize_fetches,
+)
 from tf2spark.binding.messages import (
     did_you_mean,
     input_text,
@@ -20,7 +29,7 @@ from tf2spark.binding.messages import (
     near_names,
     output_text,
 )
-from tf2spark.errors import ContractError
+from tf2spark.errors import Advice, ContractError, argument
 from tf2spark.package.manifest import constant_text
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
 
@@ -34,9 +43,9 @@ class FedInput:
     Attributes:
         spec: The input.
         feed: What feeds it.
-        by_name: Nobody named a feed: it takes the column of its own name.
-        optional: Where there is no such column, the model's own default stands.
-        exact: Rows aren't filled up: see `InputPlan`.
+        by_name: The call has no feed for it: it takes the column of its own name.
+        optional: If there is no such column, the model's own default applies.
+        exact: Rows aren't padded: see `InputPlan`.
     """
 
     spec: TensorSpec
@@ -69,7 +78,7 @@ class Unfed:
 
     Attributes:
         required: Those without a value: placeholders, and inputs of the signature.
-        optional: Those that the model has a default for.
+        optional: Those for which the model has a default.
     """
 
     required: frozenset[str]
@@ -82,9 +91,9 @@ class Graph:
 
     Attributes:
         find: Returns the spec of a raw tensor name, or raises `ContractError`.
-        unfed: Given the names of the fetched tensors, of the fed ones and of all that the
-            signature's inputs feed, returns which of the latter, and which placeholders, the
-            fetched ones depend on.
+        unfed: Takes the names of the fetched tensors, of the fed tensors and of the tensors of the
+            signature's inputs. Returns which of these inputs' tensors, and which placeholders, the
+            fetched tensors depend on.
     """
 
     find: Callable[[str], TensorSpec]
@@ -95,20 +104,20 @@ def choose_signature(contract: Contract, name: str | None) -> Signature | None:
     """Return the signature of that name; by default ``serving_default``, or the only one.
 
     Raises:
-        ContractError: There is none of that name, or nothing says which one is meant.
+        ContractError: There is none of that name, or the choice is ambiguous.
     """
-    by_name = {one.name: one for one in contract.signatures}
+    by_name = {signature.name: signature for signature in contract.signatures}
     if name is not None:
         if name in by_name:
             return by_name[name]
         near = did_you_mean(name, by_name, label="signature")
-        raise ContractError(f'the model has no signature "{name}"; {near}')
+        raise ContractError(f'the model has no signature "{name}"', near)
     if "serving_default" in by_name:
         return by_name["serving_default"]
     if len(by_name) > 1:
         raise ContractError(
-            f"the model has several signatures ({listed(by_name)}) and none is "
-            f'"serving_default"; choose one: signature="{min(by_name)}"'
+            f'the model has several signatures ({listed(by_name)}) and none is "serving_default"',
+            "choose one: " + argument("signature", min(by_name)),
         )
     return next(iter(by_name.values()), None)
 
@@ -118,8 +127,8 @@ def make_request(
     graph: Graph,
     *,
     signature: str | None = None,
-    feed: Mapping[str, Any] | None = None,
-    fetch: Any = None,
+    feed: Mapping[str, FeedValue] | None = None,
+    fetch: Fetch | None = None,
 ) -> Request:
     """Settle which inputs and outputs a call is about.
 
@@ -127,14 +136,15 @@ def make_request(
         contract: The model's.
         graph: Looks up raw tensor names.
         signature: The signature's name; see `choose_signature`.
-        feed: Input or tensor name to what feeds it. Inputs that are not named here are matched
-            to columns of their own name.
+        feed: Input or tensor name to what feeds it. Inputs that are not named here take the
+            column of the same name.
         fetch: Column to output, or a list of outputs; all outputs of the signature by default.
 
     Raises:
-        ContractError: An argument names something that the model hasn't, or an input lacks a feed.
+        ContractError: An argument names something that the model doesn't have, or an input has no
+            feed.
     """
-    feeds, fetches = normal_feeds(feed) or {}, normal_fetches(fetch)
+    feeds, fetches = normalize_feeds(feed) or {}, normalize_fetches(fetch)
     feeds = _without_compiled(contract, feeds)
     chosen = _chosen(contract, signature, feeds, fetches)
     outputs = _outputs(contract, chosen, graph, fetches)
@@ -146,14 +156,14 @@ def make_request(
 def _without_compiled(contract: Contract, feeds: Mapping[str, Feed]) -> dict[str, Feed]:
     """Leave out feeds of inputs that are part of a package's graph with the same value."""
     compiled = dict(contract.package.constants) if contract.package else {}
-    for name, one in feeds.items():
-        same = isinstance(one, Constant) and constant_text(one.value) == compiled.get(name)
-        if name in compiled and not same:
+    for name, feed in feeds.items():
+        is_same = isinstance(feed, Constant) and constant_text(feed.value) == compiled.get(name)
+        if name in compiled and not is_same:
             raise ContractError(
-                f'input "{name}" is compiled into the package as {compiled[name]}: leave it out of '
-                "feed, or compile the model again"
+                f'input "{name}" is compiled into the package as {compiled[name]}',
+                "do not feed it, or compile the model again",
             )
-    return {name: one for name, one in feeds.items() if name not in compiled}
+    return {name: feed for name, feed in feeds.items() if name not in compiled}
 
 
 def _chosen(
@@ -162,12 +172,12 @@ def _chosen(
     feeds: Mapping[str, Feed],
     fetches: Mapping[str, Output] | None,
 ) -> Signature | None:
-    """Choose the signature; where only raw tensors are named, none need be meant."""
+    """Choose the signature; a call that names only raw tensors needs none."""
     try:
         return choose_signature(contract, name)
     except ContractError:
         raw = [*feeds, *(output.name for output in (fetches or {}).values())]
-        if name is None and feeds and fetches and all(":" in one for one in raw):
+        if name is None and feeds and fetches and all(":" in tensor for tensor in raw):
             return None
         raise
 
@@ -178,12 +188,15 @@ def _outputs(
     graph: Graph,
     fetches: Mapping[str, Output] | None,
 ) -> list[FetchedOutput]:
-    known = {one.name: one for one in chosen.outputs} if chosen else {}
+    known = {spec.name: spec for spec in chosen.outputs} if chosen else {}
     if fetches is None:
         if not known:
-            what = f'the signature "{chosen.name}" has no output' if chosen else _NO_SIGNATURE
             raise ContractError(
-                f'{what}: name tensors, as in feed={{"x:0": "COLUMN"}}, fetch={{"score": "y:0"}}'
+                f'the signature "{chosen.name}" has no output' if chosen else _NO_SIGNATURE,
+                "name tensors, as in "
+                + feed_advice({"x:0": Column("COLUMN")})
+                + Advice(", ", " ")
+                + fetch_advice({"score": Output("y:0")}),
             )
         fetches = {name: Output(name) for name in known}
     outputs = []
@@ -198,7 +211,8 @@ def _with_rank(spec: TensorSpec, output: Output) -> TensorSpec:
         return spec
     if spec.shape is not None and len(spec.shape) != output.rank:
         raise ContractError(
-            f"{output_text(spec)} has rank {len(spec.shape)}, not {output.rank}: leave rank= out"
+            f"{output_text(spec)} has rank {len(spec.shape)}, not {output.rank}",
+            "name the output without a rank",
         )
     return evolve(spec, shape=spec.shape or (None,) * output.rank)
 
@@ -208,17 +222,19 @@ def _raw(
 ) -> TensorSpec:
     if ":" in name:
         return graph.find(name)
-    tensor = f'(a tensor of the graph is written with its number, "{name}:0")'
+    tensor = f'(a tensor of the graph has a number after its name, "{name}:0")'
     if chosen is None:
-        raise ContractError(f'{_NO_SIGNATURE} and so no {label} "{name}" {tensor}')
+        raise ContractError(f'{_NO_SIGNATURE}, so there is no {label} "{name}" {tensor}')
     for other in contract.signatures:
-        if name in (one.name for one in _specs(other, label)):
+        if name in (spec.name for spec in _specs(other, label)):
             raise ContractError(
-                f'the signature "{chosen.name}" has no {label} "{name}", "{other.name}" has: '
-                f'signature="{other.name}"'
+                f'the signature "{chosen.name}" has no {label} "{name}", but "{other.name}" has',
+                "write " + argument("signature", other.name),
             )
-    near = did_you_mean(name, (one.name for one in _specs(chosen, label)), label=label)
-    raise ContractError(f'the signature "{chosen.name}" has no {label} "{name}"; {near} {tensor}')
+    near = did_you_mean(name, (spec.name for spec in _specs(chosen, label)), label=label)
+    raise ContractError(
+        f'the signature "{chosen.name}" has no {label} "{name}"', f"{near} {tensor}"
+    )
 
 
 def _specs(signature: Signature, label: str) -> tuple[TensorSpec, ...]:
@@ -228,76 +244,82 @@ def _specs(signature: Signature, label: str) -> tuple[TensorSpec, ...]:
 def _named_inputs(
     contract: Contract, chosen: Signature | None, graph: Graph, feeds: Mapping[str, Feed]
 ) -> list[FedInput]:
-    known = {one.name: one for one in chosen.inputs} if chosen else {}
+    known = {spec.name: spec for spec in chosen.inputs} if chosen else {}
     named = [
-        FedInput(known.get(name) or _raw(contract, chosen, graph, name, "input"), one)
-        for name, one in feeds.items()
+        FedInput(known.get(name) or _raw(contract, chosen, graph, name, "input"), feed)
+        for name, feed in feeds.items()
     ]
     seen: dict[str, str] = {}
-    for one in named:
-        for tensor in one.spec.tensors:
+    for spec in (fed.spec for fed in named):
+        for tensor in spec.tensors:
             if tensor in seen:
                 raise ContractError(
-                    f'feed: "{seen[tensor]}" and "{one.spec.name}" are the same tensor, '
-                    f'"{tensor}"; name one of them'
+                    f'feed: "{seen[tensor]}" and "{spec.name}" are the same tensor, "{tensor}"',
+                    "name only one of them",
                 )
-            seen[tensor] = one.spec.name
+            seen[tensor] = spec.name
     return named
 
 
 def _unnamed_inputs(
     chosen: Signature | None, graph: Graph, named: list[FedInput], outputs: list[FetchedOutput]
 ) -> list[FedInput]:
-    """Return the inputs that the outputs need and nobody named: columns of their name feed them."""
-    fed = {tensor for one in named for tensor in one.spec.tensors}
-    # An input that shares a tensor with a named one (a part of a sparse input, say) is left to it.
+    """Return the inputs that the outputs need and the call doesn't name: columns of their names
+    feed them.
+    """
+    fed = {tensor for named_input in named for tensor in named_input.spec.tensors}
+    # An input that shares a tensor with a named one (part of a sparse input, say) is not fed twice.
     specs = [spec for spec in (chosen.inputs if chosen else ()) if fed.isdisjoint(spec.tensors)]
     unfed = graph.unfed(
-        [tensor for one in outputs for tensor in one.spec.tensors],
+        [tensor for output in outputs for tensor in output.spec.tensors],
         fed,
         [tensor for spec in specs for tensor in spec.tensors],
     )
     required, optional = set(unfed.required), set(unfed.optional)
-    found = []
+    unnamed = []
     for spec in specs:
         tensors = set(spec.tensors)
         if tensors & required:
-            found.append(FedInput(spec, Column(spec.name), by_name=True))
+            unnamed.append(FedInput(spec, Column(spec.name), by_name=True))
         elif tensors & optional and spec.shape != ():
-            # A column can't feed a single value, so its default always stands.
-            found.append(FedInput(spec, Column(spec.name), by_name=True, optional=True))
+            # A column can't feed a single value, so its default always applies.
+            unnamed.append(FedInput(spec, Column(spec.name), by_name=True, optional=True))
         required -= tensors
         optional -= tensors
     if required:
-        wanted = ", ".join(f'"{one.spec.name}"' for one in outputs)
+        wanted = ", ".join(f'"{output.spec.name}"' for output in outputs)
         raise ContractError(
-            f"{wanted} can't be computed without {listed(sorted(required))}: "
-            f'feed={{"{min(required)}": "COLUMN"}}, or a constant'
+            f"{wanted} can't be computed without {listed(sorted(required))}",
+            "write " + feed_advice({min(required): Column("COLUMN")}) + ", or feed a constant",
         )
-    return found
+    return unnamed
 
 
-def unmatched(request: Request, names: Sequence[str]) -> str | None:
-    """Say which inputs have no column of their name, with the feed to write; None if all have."""
-    lost = [
-        one.spec
-        for one in request.inputs
-        if one.by_name and not one.optional and one.spec.name not in names
+def check_columns(request: Request, names: Sequence[str]) -> None:
+    """Check that every input that is matched by name has a column.
+
+    Raises:
+        ContractError: Some have none; the advice is the feed for all of them.
+    """
+    missing = [
+        fed.spec
+        for fed in request.inputs
+        if fed.by_name and not fed.optional and fed.spec.name not in names
     ]
-    if not lost:
-        return None
-    guesses = {spec.name: _guess(spec, names) for spec in lost}
-    feeds = ", ".join(f'"{name}": {guess}' for name, guess in guesses.items())
-    what = "say what feeds it" if len(lost) == 1 else "say what feeds them"
-    mend = f"{what}: feed={{{feeds}}}"
-    if all(near_names(spec.name, names) for spec in lost):
-        mend = f"did you mean feed={{{feeds}}}?"
+    if not missing:
+        return
+    feeds = feed_advice({spec.name: _guess(spec, names) for spec in missing})
+    if all(near_names(spec.name, names) for spec in missing):
+        advice = "did you mean " + feeds + "?"
+    else:
+        advice = f"say what feeds {'it' if len(missing) == 1 else 'them'}: " + feeds
     columns = f"its columns are {listed(names)}" if names else "it has no columns"
-    inputs = " and ".join(input_text(spec) for spec in lost)
-    return f"the table has no column named as {inputs}; {columns}; {mend}"
+    inputs = " and ".join(input_text(spec) for spec in missing)
+    raise ContractError(f"the table has no column named like {inputs}; {columns}", advice)
 
 
-def _guess(spec: TensorSpec, names: Sequence[str]) -> str:
-    if near := near_names(spec.name, names):
-        return f'"{near[0]}"'
-    return example(spec) if spec.shape == () else '"COLUMN"'
+def _guess(spec: TensorSpec, names: Sequence[str]) -> Feed:
+    """Return what most probably feeds an input."""
+    if nearest := near_names(spec.name, names):
+        return Column(nearest[0])
+    return example(spec) if spec.shape == () else Column("COLUMN")

@@ -1,4 +1,4 @@
-"""Whether the values of columns can stand in the rows of a dense input."""
+"""Whether the values of columns fit the rows of a dense input."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.binding.columns import is_list, tells_size
+from tf2spark.binding.columns import has_size, is_list
+from tf2spark.binding.expressions import arrow_column, pandas_column, pyspark_column, sql_column
 from tf2spark.binding.feeds import Assembled, Feed
 from tf2spark.binding.messages import row_text, type_text
-from tf2spark.errors import ContractError
+from tf2spark.errors import Advice, ContractError
 from tf2spark.plan.score import Source
 
 Dims = tuple[int | None, ...]
@@ -21,23 +22,18 @@ class Fed:
     """A column or field that feeds an input.
 
     Attributes:
-        source: Where its values lie.
+        source: Where its values are.
         kind: Its type.
-        path: The column's name, then those of the fields inside it.
+        path: The column's name, then the names of the fields inside it.
     """
 
     source: Source
     kind: pa.DataType
     path: tuple[str, ...]
 
-    def expression(self, *fields: str) -> str:
-        """Return the PySpark that selects it, or a field of it: ``df["user.age"]``."""
-        names = (*self.path, *fields)
-        return 'df["' + ".".join(f"`{one}`" if "." in one else one for one in names) + '"]'
-
     @property
     def depth(self) -> int:
-        """How many dimensions a row of it has."""
+        """How many dimensions a row has."""
         if self.source.layout == "list":
             return self.source.depth
         if self.source.layout == "image":
@@ -46,7 +42,7 @@ class Fed:
 
     @property
     def dims(self) -> Dims:
-        """The dimensions of its rows, as far as its type tells them."""
+        """The dimensions of its rows, None where the type doesn't say."""
         sizes: list[int | None] = []
         kind = self.kind
         while self.source.layout == "list" and is_list(kind):
@@ -56,8 +52,8 @@ class Fed:
 
     @property
     def sizeless(self) -> bool:
-        """Whether it is a whole sparse row that doesn't tell its width."""
-        return self.source.part is None and not tells_size(self.source, self.kind)
+        """Whether it is a whole sparse row without a width."""
+        return self.source.part is None and not has_size(self.source, self.kind)
 
     def __str__(self) -> str:
         source = self.source
@@ -70,12 +66,12 @@ class Fed:
 
 
 def own_dims(fed: tuple[Fed, ...], *, single: bool) -> Dims:
-    """Return the dimensions that the columns have themselves, for an input of unknown rank."""
-    return (None,) * (fed[0].depth if single else max(1, *(one.depth for one in fed)))
+    """Return the dimensions of the columns themselves, for an input of unknown rank."""
+    return (None,) * (fed[0].depth if single else max(1, *(column.depth for column in fed)))
 
 
 def check_single(text: str, fed: Fed, dims: Dims) -> None:
-    """Hold one column that is fed as it is against the dimensions of a row.
+    """Check one column that is fed unchanged against the dimensions of a row.
 
     Raises:
         ContractError: They can't be the same.
@@ -83,95 +79,112 @@ def check_single(text: str, fed: Fed, dims: Dims) -> None:
     label = fed.source.label
     if fed.sizeless and None in dims:
         raise ContractError(
-            f'{text}: "{label}" is {fed}, which doesn\'t tell its size, and neither does the '
-            f'input: feed "{label}.indices" and "{label}.values" to two inputs, or a vector'
+            f'{text}: "{label}" is {fed} without a size, and the input has no fixed size either',
+            f'feed "{label}.indices" and "{label}.values" to two inputs, or feed a vector',
         )
     if fed.depth == len(dims):
         fits = all(
-            want is None or got in (None, want) for want, got in zip(dims, fed.dims, strict=True)
+            size is None or got in (None, size) for size, got in zip(dims, fed.dims, strict=True)
         )
     elif fed.depth == 0:
         fits = all(size in (1, None) for size in dims)
     else:
-        # A flat row of exactly as many values stands for one of several dimensions.
+        # A flat row with the right number of values is reshaped.
         fits = fed.depth == 1 and len(dims) > 1 and None not in dims
         fits = fits and fed.dims[0] in (None, _width(dims))
     if not fits:
-        mend = _mend(fed, dims)
         raise ContractError(
-            f'{text} takes {row_text(dims)}, column "{label}" is {fed}'
-            + (f": {mend}" if mend else "")
+            f'{text} takes {row_text(dims)}, but column "{label}" is {fed}',
+            _reshape_advice(fed, dims),
         )
 
 
-def _mend(fed: Fed, dims: Dims) -> str | None:
-    column = fed.expression()
-    if fed.source.layout == "vector":
-        column = f"vector_to_array({column})"
+def _reshape_advice(fed: Fed, dims: Dims) -> str | Advice | None:
+    """Say how a column gets the dimensions of a row, if there is a short way."""
     if fed.depth == 0 and len(dims) == 1:
-        return 'name a column for each value, ["a", "b", ...], or one that holds lists'
+        several = Advice('["a", "b", ...]', "--feed INPUT=a,b,...")
+        return "name a column for each value, " + several + ", or one column of lists"
     if len(dims) == 0 and fed.depth == 1 and fed.source.layout in ("list", "vector"):
-        return f"one element is {column}[0]"
+        return "one element is " + _first_element(fed)
     if fed.source.layout == "list" and fed.depth == 2 and len(dims) == 1:
-        return f"F.flatten({column}) is one list"
+        return Advice(
+            f"F.flatten({pyspark_column(fed.path)}) is one list",
+            f"flatten({sql_column(fed.path)}) is one list",
+            f"{pandas_column(fed.path)}.map(np.concatenate) is one list",
+            f"pc.list_flatten({arrow_column(fed.path)}) is one list",
+        )
     return None
 
 
+def _first_element(fed: Fed) -> Advice:
+    python, sql = pyspark_column(fed.path), sql_column(fed.path)
+    if fed.source.layout == "vector":
+        # Only PySpark has a function for MLlib's vectors; Spark SQL reads the struct inside.
+        python, sql = f"vector_to_array({python})", f"{sql}.values"
+    return Advice(
+        f"{python}[0]",
+        f"{sql}[0]",
+        f"{pandas_column(fed.path)}.str[0]",
+        f"pc.list_element({arrow_column(fed.path)}, 0)",
+    )
+
+
 def check_side_by_side(text: str, feed: Feed, fed: tuple[Fed, ...], dims: Dims) -> None:
-    """Hold columns that stand next to each other in a row against its dimensions.
+    """Check columns that are concatenated against the dimensions of a row.
 
     Raises:
-        ContractError: They can't be joined, or can't be the row when they are.
+        ContractError: They can't be concatenated, or don't make such a row.
     """
-    _check_flat_target(text, feed, dims, nested=any(one.depth > 1 for one in fed))
-    for one in fed:
-        if one.sizeless:
+    is_nested = any(column.depth > 1 for column in fed)
+    _check_flat_target(text, feed, dims, nested=is_nested)
+    for column in fed:
+        if column.sizeless:
             raise ContractError(
-                f'{text}: "{one.source.label}" is {one}, which doesn\'t tell its size, so nothing '
-                "can stand beside it: make it a vector"
+                f'{text}: "{column.source.label}" is {column} without a size, so nothing can '
+                "be concatenated with it",
+                "make it a vector",
             )
-    if any(one.depth > 1 for one in fed):
-        for one in fed:
-            if one.depth != len(dims):
+    if is_nested:
+        for column in fed:
+            if column.depth != len(dims):
                 raise ContractError(
-                    f"{text} takes {row_text(dims)}, and columns side by side must be nested "
-                    f'equally deep: "{one.source.label}" is {one}'
+                    f"{text} takes {row_text(dims)}, and concatenated columns must have the same "
+                    f'number of dimensions, but "{column.source.label}" is {column}'
                 )
         return
-    width = sum_of(fed)
+    width = total_width(fed)
     if not isinstance(feed, Assembled) and width is not None and _width(dims) not in (None, width):
-        raise ContractError(f"{text} takes {row_text(dims)}, {feed} give {width}")
+        raise ContractError(f"{text} takes {row_text(dims)}, but {feed} give {width}")
 
 
 def check_padded(text: str, feed: Feed, fed: tuple[Fed, ...], dims: Dims) -> None:
-    """Hold rows of any length against the dimensions of a row that they are filled up to.
+    """Check rows of any length against the dimensions of the row that they are padded to.
 
     Raises:
-        ContractError: There is no one length to fill up to, or a column holds no flat rows.
+        ContractError: There is no single length to pad to, or a column has rows that aren't flat.
     """
     _check_flat_target(text, feed, dims, nested=False)
-    for one in fed:
-        if one.depth > 1:
+    for column in fed:
+        label = column.source.label
+        if column.depth > 1:
+            raise ContractError(f'{text}: only flat lists can be padded, but "{label}" is {column}')
+        if column.sizeless and (len(fed) > 1 or None in dims):
             raise ContractError(
-                f'{text}: only flat lists can be padded, "{one.source.label}" is {one}'
-            )
-        if one.sizeless and (len(fed) > 1 or None in dims):
-            raise ContractError(
-                f'{text}: "{one.source.label}" is {one}, which doesn\'t tell its size: feed its '
-                ".indices and .values to two inputs, or a vector"
+                f'{text}: "{label}" is {column} without a size',
+                "feed its .indices and .values to two inputs, or feed a vector",
             )
 
 
 def _check_flat_target(text: str, feed: Feed, dims: Dims, *, nested: bool) -> None:
     if not dims:
-        raise ContractError(f"{text} takes one value a row, {feed} gives several")
+        raise ContractError(f"{text} takes one value per row, but {feed} gives several")
     if len(dims) > 1 and None in dims and not nested:
-        raise ContractError(f"{text} takes {row_text(dims)}, {feed} gives flat lists")
+        raise ContractError(f"{text} takes {row_text(dims)}, but {feed} gives flat lists")
 
 
-def sum_of(fed: tuple[Fed, ...]) -> int | None:
-    """Return how many values flat columns have side by side, None where a type doesn't tell."""
-    widths = [1 if one.depth == 0 else one.dims[0] for one in fed]
+def total_width(fed: tuple[Fed, ...]) -> int | None:
+    """Return how many values flat columns have together, None if a type doesn't say."""
+    widths = [1 if column.depth == 0 else column.dims[0] for column in fed]
     known = [width for width in widths if width is not None]
     return sum(known) if len(known) == len(widths) else None
 

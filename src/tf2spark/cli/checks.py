@@ -1,4 +1,4 @@
-"""What `tf2spark doctor` looks at on this machine, one function a thing."""
+"""What `tf2spark doctor` checks on this machine, one function per check."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NEWEST_SPARK = (4, 3)
 
 @frozen
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: What it is.
+        name: What was checked.
         status: "ok", "warning" (works, or works in part) or "missing" (scoring can't work).
         found: What is there.
-        advice: What to do, where it isn't "ok".
+        advice: What to do if it isn't "ok".
     """
 
     name: str
@@ -37,7 +37,7 @@ class Finding:
 
 
 def on_this_machine() -> Iterator[Finding]:
-    """Look at Python, its packages, Java and TensorFlow, without starting Spark."""
+    """Check Python, its packages, Java and TensorFlow, without starting Spark."""
     yield Finding("Python", "ok", f"{platform.python_version()} ({sys.executable})")
     for name in ("tf2spark", "pyarrow", "numpy", "protobuf"):
         yield _package(name, f"pip install {name}")
@@ -49,7 +49,7 @@ def on_this_machine() -> Iterator[Finding]:
 
 
 def version_of(package: str) -> str | None:
-    """Return the installed version of a package, or None where it isn't installed."""
+    """Return the installed version of a package, or None if it isn't installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -64,32 +64,29 @@ def _package(name: str, install: str) -> Finding:
 
 
 def pyspark() -> Finding:
-    """Look at PySpark's version: 3.5 to 4.3 are tested."""
+    """Check PySpark's version: 3.5 to 4.3 are tested."""
     version = version_of("pyspark")
     if version is None:
-        advice = "pip install 'tf2spark[local]', or use the Python that the cluster's PySpark is in"
+        advice = "pip install 'tf2spark[local]', or use the Python that has the cluster's PySpark"
         return Finding("PySpark", "missing", "not installed", advice)
     return judge_pyspark(version)
 
 
 def judge_pyspark(version: str) -> Finding:
-    """Say whether this release of PySpark will do."""
+    """Say whether tf2spark works with this release of PySpark."""
     if _release(version) < (3, 5):
         return Finding("PySpark", "missing", version, "tf2spark needs PySpark 3.5 or later")
     if _release(version) > NEWEST_SPARK:
         newest = ".".join(map(str, NEWEST_SPARK))
-        return Finding("PySpark", "warning", version, f"tested up to {newest}; it may well work")
+        return Finding("PySpark", "warning", version, f"tested up to {newest}; later ones may work")
     return Finding("PySpark", "ok", version)
 
 
 def pandas(version: str | None, spark: str | None) -> Finding:
-    """Look at pandas, which PySpark asks for before it runs any Arrow function."""
+    """Check pandas, which PySpark requires before it runs any Arrow function."""
     if version is None:
-        found, advice = (
-            "not installed",
-            "pip install 'pandas>=2.2,<3': PySpark's mapInArrow asks for it",
-        )
-        return Finding("pandas", "missing" if spark else "warning", found, advice)
+        advice = "pip install 'pandas>=2.2,<3': PySpark's mapInArrow requires it"
+        return Finding("pandas", "missing" if spark else "warning", "not installed", advice)
     if spark and _release(version) >= (3, 0):
         advice = f"PySpark {spark} does not fully support pandas 3: pip install 'pandas>=2.2,<3'"
         return Finding("pandas", "warning", version, advice)
@@ -102,12 +99,11 @@ def java() -> Finding:
     from tf2spark.spark.session import java_range
 
     try:
-        found = find_java()
-        check_version(found, *java_range(version_of("pyspark") or "4"))
+        java = find_java()
+        check_version(java, *java_range(version_of("pyspark") or "4"))
     except SetupError as error:
-        what, _, advice = str(error).partition(". ")
-        return Finding("Java", "missing", what, advice)
-    return Finding("Java", "ok", f"{found.version} (from {found.source}: {found.home})")
+        return finding_of(error, "Java")
+    return Finding("Java", "ok", f"{java.version} (from {java.source}: {java.home})")
 
 
 def tensorflow() -> Finding:
@@ -117,8 +113,12 @@ def tensorflow() -> Finding:
     try:
         return Finding("TensorFlow", "ok", f"{library.version()} ({library.library_path()})")
     except SetupError as error:
-        what, _, advice = str(error).partition(". ")
-        return Finding("TensorFlow", "missing", what, advice)
+        return finding_of(error, "TensorFlow")
+
+
+def finding_of(error: SetupError, name: str) -> Finding:
+    """Return the finding of a check that raised an error."""
+    return Finding(name, "missing", error.problem, error.advice_for("command_line"))
 
 
 def spark_home(home: str | None, pyspark_version: str | None) -> Iterator[Finding]:
@@ -127,7 +127,9 @@ def spark_home(home: str | None, pyspark_version: str | None) -> Iterator[Findin
         return
     version = _spark_version(Path(home))
     if version is None:
-        yield Finding("SPARK_HOME", "warning", f"{home}: no Spark there", "unset SPARK_HOME")
+        yield Finding(
+            "SPARK_HOME", "warning", f"{home}: there is no Spark in it", "unset SPARK_HOME"
+        )
     elif pyspark_version is not None and version != pyspark_version:
         advice = f"unset SPARK_HOME, or pip install pyspark=={version}"
         found = f"Spark {version} in {home}, but PySpark is {pyspark_version}"
@@ -138,12 +140,12 @@ def spark_home(home: str | None, pyspark_version: str | None) -> Iterator[Findin
 
 def _spark_version(home: Path) -> str | None:
     for jar in home.glob("jars/spark-core_*.jar"):
-        found = re.search(r"spark-core_[\d.]+-(.+)\.jar$", jar.name)
-        if found:
-            return found[1]
+        match = re.search(r"spark-core_[\d.]+-(.+)\.jar$", jar.name)
+        if match:
+            return match[1]
     return None
 
 
 def _release(version: str) -> tuple[int, int]:
-    numbers = [int(one) for one in re.findall(r"\d+", version)[:2]]
+    numbers = [int(digits) for digits in re.findall(r"\d+", version)[:2]]
     return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)

@@ -1,4 +1,4 @@
-"""`tf2spark compile`: a SavedModel as a package, checked, complete and faster to open."""
+"""`tf2spark compile`: write a SavedModel as a package, checked, complete and faster to open."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tf2spark.cli.options import call_options, model_options, opened, session_for, spark_options
+from tf2spark.cli.options import call_options, model_options, open_model, session_for, spark_options
 from tf2spark.errors import ContractError
 
 
@@ -19,19 +19,19 @@ from tf2spark.errors import ContractError
     multiple=True,
     metavar="INPUT=COLUMN",
     help="keep_prob:=1.0 makes an input a constant, x:0=features names a raw tensor; can be "
-    "repeated. All else is given to score.",
+    "repeated. All other feeds are given to score.",
 )
 @click.option(
     "--fetch",
     multiple=True,
     metavar="NAME=OUTPUT",
-    help="Which outputs it has, under which names; can be repeated.  [default: all]",
+    help="Which outputs the package has, under which names; can be repeated.  [default: all]",
 )
 @click.option(
     "--sample",
     metavar="FILE",
-    help="Rows, in Parquet, that original and package are both run on.  [default: the model's "
-    "warmup requests, or made from the contract]",
+    help="A Parquet file of rows that both the original and the package are run on.  [default: the "
+    "model's warmup requests, or rows generated from the contract]",
 )
 @click.option(
     "--tolerance",
@@ -39,16 +39,16 @@ from tf2spark.errors import ContractError
     metavar="X",
     help="How far numbers may be apart.  [default: 1e-5]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a package that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing package.")
 @call_options
 @model_options
 @spark_options
 def compile_(**given: Any) -> None:
-    """Write MODEL to PACKAGE: a folder that holds all of it, each file under its SHA-256.
+    """Write MODEL to PACKAGE: a complete folder with each file under its SHA-256.
 
     Functions are inlined, variables become constants, large tensors become files that all workers
-    of a host share. What comes out is held against the original. A model that can't be compiled is
-    packed as it is, and the output says why. A package is scored like any model.
+    of a host share. The result is compared with the original. A model that can't be compiled is
+    packaged unchanged, and the output says why. A package is scored like any model.
 
     \b
     Examples:
@@ -59,21 +59,23 @@ def compile_(**given: Any) -> None:
     """
     from tf2spark.cli.feed_text import parse_feed, parse_fetch
     from tf2spark.compile.quiet import silence
+    from tf2spark.locations import read
     from tf2spark.saved_model.contract_text import as_text
 
     sample = _rows(given["sample"])
     feed, fetch = parse_feed(given["feed"]), parse_fetch(given["fetch"])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with session_for(given, given["model"], given["package"]), silence():
-        package = opened(given).compile(
+        open_model(given).compile(
             given["package"],
-            signature=given["signature"],
-            feed=feed,
-            fetch=fetch,
+            given["signature"],
+            feed,
+            fetch,
             sample=sample,
             tolerance=given["tolerance"],
             overwrite=given["overwrite"],
         )
+        package, _ = read(given["package"], None, None)
     click.echo(as_text(package.contract))
 
 

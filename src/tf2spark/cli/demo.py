@@ -1,4 +1,4 @@
-"""`tf2spark demo`."""
+"""`tf2spark demo`: train, score and recommend on MovieLens."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ import click
     default=7,
     show_default=True,
     metavar="N",
-    help="Chooses the ratings held out, the model's weights and the users shown.",
+    help="Determines the held-out ratings, the initial weights and the users shown.",
 )
 def demo(out: Path, seed: int) -> None:
-    """Train a small model on real data, score and recommend on Spark.
+    """Train a small model on real data, then score and recommend with it on Spark.
 
     The data is MovieLens 100k: 943 people, 1,682 films, 100,000 ratings of one to five stars. A
-    Keras model learns from nine tenths of them and is exported as a SavedModel; a Spark on this
-    machine scores the rest with it, and recommends to everyone the ten best films that they
-    haven't seen. Takes about a minute.
+    Keras model is trained on nine tenths of them and exported as a SavedModel. Spark on this
+    machine scores the rest with it and recommends to each person the ten best films that they
+    haven't seen. This takes about a minute.
 
     \b
     Examples:
       tf2spark demo
       tf2spark demo --out /tmp/films --seed 1
     """
-    # Here, so that --help needs none of it.
+    # Imported here, so that --help loads none of it.
     from tf2spark.demo.run import run_demo
 
     run_demo(out, seed=seed)

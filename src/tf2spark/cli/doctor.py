@@ -1,4 +1,4 @@
-"""`tf2spark doctor`: what is missing on this machine or cluster, and what to do about it."""
+"""`tf2spark doctor`: what is missing on this machine or cluster, and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-import tf2spark
-from tf2spark.cli.checks import Finding, on_this_machine
+from tf2spark.cli.checks import Finding, finding_of, on_this_machine
 from tf2spark.cli.failures import explain
 from tf2spark.cli.options import pairs, spark_options
 from tf2spark.errors import SetupError
@@ -18,13 +17,13 @@ from tf2spark.errors import SetupError
 if TYPE_CHECKING:
     from tf2spark.spark.worker_checks import OpenedModel, WorkerPython
 
-_COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
+_COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
 
 @click.command()
 @click.argument("model", metavar="[MODEL]", required=False)
 @spark_options
-@click.option("--no-spark", is_flag=True, help="Look at this machine only, start no Spark.")
+@click.option("--no-spark", is_flag=True, help="Check this machine only, without starting Spark.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def doctor(
@@ -35,13 +34,13 @@ def doctor(
     no_spark: bool,
     as_json: bool,
 ) -> int:
-    """Say what is missing on this machine or cluster, and what to do about it.
+    """Say what is missing on this machine or cluster, and how to fix it.
 
-    It looks at this machine, then runs a tiny Spark job that looks at every executor: its Python,
-    TensorFlow's library, CPU, memory limit and cache. With MODEL it also opens that on each.
+    It checks this machine, then runs a tiny Spark job that checks every executor: its Python,
+    TensorFlow's library, CPU, memory limit and cache. With MODEL it also opens the model on each.
 
     \b
-    Exit status: 0 where nothing is missing (warnings may be), 1 where something is.
+    Exit status: 0 if nothing is missing (there may be warnings), 1 otherwise.
 
     \b
     Examples:
@@ -57,7 +56,7 @@ def doctor(
             findings, model, master, settings, bool((context.obj or {}).get("debug"))
         )
     click.echo(_as_json(findings) if as_json else _as_text(findings))
-    return int(any(one.status == "missing" for one in findings))
+    return int(any(finding.status == "missing" for finding in findings))
 
 
 def _on_spark(
@@ -67,9 +66,9 @@ def _on_spark(
     settings: Mapping[str, str],
     debug: bool,
 ) -> list[Finding]:
-    lacking = [one.name for one in before if one.status == "missing"]
-    if {"PySpark", "Java", "SPARK_HOME"} & set(lacking):
-        return [Finding("Spark job", "missing", "not tried", f"first mend: {', '.join(lacking)}")]
+    missing = [finding.name for finding in before if finding.status == "missing"]
+    if {"PySpark", "Java", "SPARK_HOME"} & set(missing):
+        return [Finding("Spark job", "missing", "not tried", f"first fix {', '.join(missing)}")]
     try:
         return list(_job(model, master, settings, debug))
     except Exception as error:
@@ -80,6 +79,7 @@ def _on_spark(
 def _job(
     model: str | None, master: str | None, settings: Mapping[str, str], debug: bool
 ) -> Iterator[Finding]:
+    from tf2spark.runnable_model import RunnableModel
     from tf2spark.spark.memory_limit import check_worker_memory
     from tf2spark.spark.session import running
     from tf2spark.spark.worker_checks import look_at_workers, open_on_workers
@@ -89,12 +89,11 @@ def _job(
         try:
             check_worker_memory(spark)
         except SetupError as error:
-            what, _, advice = str(error).rpartition(": ")
-            yield Finding("memory", "missing", what, advice)
+            yield finding_of(error, "memory")
         for worker in look_at_workers(spark):
             yield from judge_worker(worker)
         if model is not None:
-            reference = tf2spark.SavedModel(model).reference()
+            reference = RunnableModel(model).reference()
             for opened in open_on_workers(spark, reference):
                 yield judge_opened(model, opened)
 
@@ -116,22 +115,22 @@ def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
     """Say whether an executor's Python has what scoring needs."""
     packages = dict(worker.packages)
     name = f"worker on {_on(worker)}"
-    has = ", ".join(f"{one} {version}" for one, version in worker.packages if version)
-    found = f"Python {worker.python} ({worker.executable}): {has or 'no package that is needed'}"
-    # tf2spark itself travels with the job.
-    lacks = [one for one in ("pyarrow", "numpy", "pandas") if not packages[one]]
+    installed = ", ".join(f"{package} {version}" for package, version in worker.packages if version)
+    found = f"Python {worker.python} ({worker.executable}): {installed or 'no required package'}"
+    # tf2spark itself is shipped with the job.
+    missing = [package for package in ("pyarrow", "numpy", "pandas") if not packages[package]]
     if not worker.library:
-        lacks.append("tensorflow-cpu")
-    if lacks:
+        missing.append("tensorflow-cpu")
+    if missing:
         # An executor takes its Python from PYSPARK_PYTHON, or python3 on its PATH.
         advice = (
-            f"install into {worker.executable} there: pip install {' '.join(lacks)}; or name "
+            f"install into {worker.executable} there: pip install {' '.join(missing)}; or name "
             "another Python with --conf spark.pyspark.python=PATH"
         )
         yield Finding(name, "missing", found, advice)
     elif worker.python.split(".")[:2] != platform.python_version().split(".")[:2]:
         advice = (
-            f"PySpark wants the driver's Python there, {platform.python_version()}: name one with "
+            f"PySpark needs the driver's Python {platform.python_version()} there: name one with "
             "--conf spark.pyspark.python=PATH"
         )
         yield Finding(name, "missing", found, advice)
@@ -154,28 +153,33 @@ def _judge_cache(worker: WorkerPython) -> Finding:
 
 
 def _as_text(findings: Sequence[Finding]) -> str:
-    width = max(len(one.name) for one in findings)
+    width = max(len(finding.name) for finding in findings)
     lines = []
-    for one in findings:
-        status = click.style(one.status.ljust(8), fg=_COLOURS[one.status])
-        lines.append(f"{status} {one.name.ljust(width)}  {one.found}")
-        if one.advice:
-            lines.append(f"{' ' * (width + 11)}→ {one.advice}")
+    for finding in findings:
+        status = click.style(finding.status.ljust(8), fg=_COLORS[finding.status])
+        lines.append(f"{status} {finding.name.ljust(width)}  {finding.found}")
+        if finding.advice:
+            lines.append(f"{' ' * (width + 11)}→ {finding.advice}")
     return "\n".join([*lines, "", _summary(findings)])
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    missing = sum(one.status == "missing" for one in findings)
-    warnings = sum(one.status == "warning" for one in findings)
+    missing = sum(finding.status == "missing" for finding in findings)
+    warnings = sum(finding.status == "warning" for finding in findings)
     if missing:
-        return f"{missing} to mend before tf2spark can score here"
+        return f"{missing} to fix before tf2spark can score here"
     return f"ready to score ({warnings} warnings)" if warnings else "ready to score"
 
 
 def _as_json(findings: Sequence[Finding]) -> str:
     listed = [
-        {"name": one.name, "status": one.status, "found": one.found, "advice": one.advice or None}
-        for one in findings
+        {
+            "name": finding.name,
+            "status": finding.status,
+            "found": finding.found,
+            "advice": finding.advice or None,
+        }
+        for finding in findings
     ]
-    ready = not any(one.status == "missing" for one in findings)
+    ready = not any(finding.status == "missing" for finding in findings)
     return json.dumps({"ready": ready, "findings": listed}, indent=2)

@@ -1,4 +1,4 @@
-"""What the commands that run a job on Spark share: its session, its output and its counts."""
+"""What the commands that run a Spark job share: its session, its output and its counts."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from tf2spark.cli.options import opened, pairs
+from tf2spark.cli.options import open_model, pairs
 from tf2spark.cli.tables import Table, check_there, read
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from tf2spark.runnable_model import RunnableModel
+
 
 @frozen(eq=False)
 class Job:
-    """A session, the model that was named, and the tables that were."""
+    """A session, and the model and the tables that the command names."""
 
     spark: SparkSession
-    model: Any
+    model: RunnableModel
     tables: tuple[DataFrame, ...]
 
 
@@ -36,19 +38,19 @@ def job(
 ) -> Iterator[Job]:
     """Open the model and the tables of a command, in a session that ends with it.
 
-    What lies on this machine is looked at before Spark starts: its faults are known at once.
+    Everything on this machine is checked before Spark starts, so that mistakes show at once.
 
     Args:
         given: The command's options: of the model, of Spark, and ``overwrite``.
         sources: The tables to read.
-        target: The table to write, which must not be there yet; None where none is written.
+        target: The table to write, which must not exist yet; None if none is written.
         debug: Let Spark's own log through.
-        defaults: Spark settings of the command, which ``--conf`` wins over.
+        defaults: Spark settings of the command; ``--conf`` overrides them.
     """
     settings = {**(defaults or {}), **pairs("--conf", given["conf"])}
     from tf2spark.locations import is_uri
 
-    model = None if is_uri(given["model"]) else opened(given)
+    model = None if is_uri(given["model"]) else open_model(given)
     from tf2spark.spark.session import need_pyspark, running
 
     need_pyspark()
@@ -59,7 +61,7 @@ def job(
     for source in sources:
         check_there(source)
     with running(given["master"], settings, quiet=not debug) as spark:
-        model = model or opened(given)
+        model = model or open_model(given)
         if target is not None:
             check_free(spark, target.path, overwrite=given["overwrite"])
         yield Job(spark, model, tuple(read(spark, source) for source in sources))
@@ -67,14 +69,14 @@ def job(
 
 @frozen
 class Counts:
-    """What became of the rows; None where it wasn't counted."""
+    """How many rows were read, written and not scored; None if that wasn't counted."""
 
     written: int
     failed: int | None = None
     read: int | None = None
 
     def note(self) -> str:
-        """Say how many rows have no result: nothing where all have."""
+        """Say how many rows have no result; nothing if all have one."""
         if self.failed:
             return f", {self.failed:,} of them could not be scored"
         if self.read is not None and self.read > self.written:
@@ -89,23 +91,23 @@ def write_counted(
     given: Mapping[str, Any],
     words: tuple[str, str],
 ) -> Counts:
-    """Write what `run` makes of the rows, counting them on the way.
+    """Write the result of `run`, counting rows on the way.
 
     Args:
-        rows: The table that goes in.
-        run: Gives each row its outputs, by the command's `mode`.
-        target: Where the result goes; a job that fails leaves there what was there before.
+        rows: The table to run on.
+        run: Gives each row its outputs, in the command's `mode`.
+        target: Where the result goes; a job that fails leaves it unchanged.
         given: The command's options.
-        words: What is being done, and what a row is, for the progress bar of a terminal.
+        words: The activity and what a row is, for the progress bar on a terminal.
     """
     from tf2spark.spark.progress import shown_progress
     from tf2spark.spark.row_counter import Counter
     from tf2spark.spark.table_writer import write
 
     reads = Counter.of(rows) if given["mode"] == "dropmalformed" else None
-    made = run(rows if reads is None else reads.table)
+    result = run(rows if reads is None else reads.table)
     permissive = given["mode"] == "permissive"
-    writes = Counter.of(made, (given["error_column"] or "_error") if permissive else None)
+    writes = Counter.of(result, (given["error_column"] or "_error") if permissive else None)
     with shown_progress(rows.sparkSession, *words, show=sys.stderr.isatty()):
         write(
             writes.table,
@@ -119,5 +121,5 @@ def write_counted(
 
 
 def per_second(count: int, seconds: float) -> str:
-    """Return a rate as text."""
+    """Return a rate per second as text."""
     return f"{count / seconds if seconds > 0 else 0.0:,.0f}"

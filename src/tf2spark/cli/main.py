@@ -26,9 +26,9 @@ def commands(context: click.Context, debug: bool) -> None:
 
     \b
     Exit status:
-      0  done
-      2  the arguments, the model or the data are wrong: the message says what to write instead
-      1  anything else
+      0  success
+      2  the arguments, the model or the data are wrong: the message says how to fix it
+      1  any other failure
     """
     context.obj = {"debug": debug}
 
@@ -44,14 +44,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit status."""
-    # An option of the group, but people write it at the end as well.
+    # --debug belongs to the group, but people write it at the end as well.
     debug = "--debug" in arguments
-    arguments = ["--debug"] * debug + [one for one in arguments if one != "--debug"]
+    arguments = ["--debug"] * debug + [argument for argument in arguments if argument != "--debug"]
     try:
         status: Any = commands.main(arguments, prog_name="tf2spark", standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except click.exceptions.Exit as end:
-        return end.exit_code
+    except click.exceptions.Exit as request:
+        return request.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

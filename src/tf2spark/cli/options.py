@@ -1,14 +1,17 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and how their values are parsed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tf2spark.errors import ContractError
+
+if TYPE_CHECKING:
+    from tf2spark.runnable_model import RunnableModel
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -29,7 +32,7 @@ def model_options(command: Command) -> Command:
 
 
 def call_options(command: Command) -> Command:
-    """Add the options that choose what of a model runs, and which ops it may run."""
+    """Add the options that choose which part of a model runs, and which ops it may run."""
     for decorate in (
         click.option(
             "--allow-op",
@@ -53,12 +56,12 @@ def feed_option(command: Command) -> Command:
         "--feed",
         multiple=True,
         metavar="INPUT=COLUMN",
-        help="What feeds an input; can be repeated.  [default: the column of its name]",
+        help="What feeds an input; can be repeated.  [default: the column of the same name]",
     )(command)
 
 
 def row_options(command: Command) -> Command:
-    """Add the options that say what comes out for a row, and what where it can't be scored."""
+    """Add the options about the output columns and about rows that can't be scored."""
     for decorate in (
         click.option(
             "--model-column", metavar="NAME", help="A new column for the digest of the model."
@@ -66,7 +69,7 @@ def row_options(command: Command) -> Command:
         click.option(
             "--error-column",
             metavar="NAME",
-            help="Where permissive writes the reason.  [default: _error]",
+            help="Where the mode permissive writes the reason.  [default: _error]",
         ),
         click.option(
             "--mode",
@@ -81,7 +84,7 @@ def row_options(command: Command) -> Command:
 
 
 overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace an existing output, once the new one is complete."
+    "--overwrite", is_flag=True, help="Replace an existing output once the new one is complete."
 )
 
 
@@ -101,11 +104,11 @@ def spark_options(command: Command) -> Command:
     return command
 
 
-def opened(given: Mapping[str, Any]) -> Any:
-    """Open the model that a command was given, by the options of `model_options`."""
-    import tf2spark
+def open_model(given: Mapping[str, Any]) -> RunnableModel:
+    """Open the model of a command with the options of `model_options`."""
+    from tf2spark.runnable_model import RunnableModel
 
-    return tf2spark.SavedModel(
+    return RunnableModel(
         given["model"],
         version=given["version"],
         tags=given["tags"].split(",") if given["tags"] else None,
@@ -115,7 +118,7 @@ def opened(given: Mapping[str, Any]) -> Any:
 
 @contextmanager
 def session_for(given: Mapping[str, Any], *paths: str, debug: bool = False) -> Iterator[None]:
-    """Run a Spark session where one of these paths is on a file system that needs it."""
+    """Run a Spark session if one of these paths is on a file system that needs it."""
     from tf2spark.locations import is_uri, need_pyspark
 
     if not any(map(is_uri, paths)):
@@ -129,20 +132,22 @@ def session_for(given: Mapping[str, Any], *paths: str, debug: bool = False) -> I
 
 
 def names(text: str | None) -> list[str] | None:
-    """Read COL,COL; None stays None."""
-    return None if text is None else [one.strip() for one in text.split(",") if one.strip()]
+    """Parse COL,COL; None stays None."""
+    if text is None:
+        return None
+    return [name for name in map(str.strip, text.split(",")) if name]
 
 
 def pairs(option: str, values: Sequence[str]) -> dict[str, str]:
-    """Read repeated KEY=VALUE options.
+    """Parse repeated KEY=VALUE options.
 
     Raises:
         ContractError: One of them has no ``=``.
     """
-    found: dict[str, str] = {}
-    for value in values:
-        key, equals, rest = value.partition("=")
+    by_key: dict[str, str] = {}
+    for text in values:
+        key, equals, value = text.partition("=")
         if not (key and equals):
-            raise ContractError(f"{option} {value}: write {option} KEY=VALUE")
-        found[key] = rest
-    return found
+            raise ContractError(f"{option} {text} has no value", f"write {option} KEY=VALUE")
+        by_key[key] = value
+    return by_key

@@ -1,10 +1,10 @@
-"""`tf2spark score`: a table in, the same table with the model's outputs out."""
+"""`tf2spark score`: write a table with the model's outputs as new columns."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,11 +20,16 @@ from tf2spark.cli.options import (
 )
 from tf2spark.cli.tables import source_of, table_options, target_of
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
-@click.command(short_help="Score a table: it comes out with the model's outputs as columns.")
+    from tf2spark.runnable_model import RunnableModel
+
+
+@click.command(short_help="Score a table: add the model's outputs as columns.")
 @click.argument("model", metavar="MODEL")
 @table_options("input", "The table to score.")
-@table_options("output", "Where it goes.", writes=True)
+@table_options("output", "Where the scored table goes.", writes=True)
 @overwrite_option
 @feed_option
 @click.option(
@@ -39,21 +44,21 @@ from tf2spark.cli.tables import source_of, table_options, target_of
     "--batch-rows",
     type=click.IntRange(min=1),
     metavar="N",
-    help="The most rows of one run of the model.",
+    help="The maximum number of rows in one run of the model.",
 )
 @click.option(
     "--read",
     type=click.Choice(["auto", "spark", "worker"]),
     default="auto",
     show_default=True,
-    help="Who opens the input's files; the workers, for plain local Parquet, are faster.",
+    help="Who reads the input's files; for plain local Parquet the workers are faster.",
 )
 @call_options
 @model_options
 @spark_options
 @click.pass_context
 def score(context: click.Context, /, **given: Any) -> None:
-    """Score a table with MODEL: the same table comes out, with the model's outputs as columns.
+    """Score a table with MODEL and write it with the model's outputs as new columns.
 
     \b
     Examples:
@@ -68,18 +73,18 @@ def score(context: click.Context, /, **given: Any) -> None:
     \b
     What can feed an input:
       --feed x=features            a column, or a field of one (user.address.zip)
-      --feed x=a,b                 columns side by side
-      --feed 'x=padded(ids, 0)'    rows of different lengths, filled up with a value
+      --feed x=a,b                 columns, concatenated
+      --feed 'x=padded(ids, 0)'    rows of different lengths, padded with a value
       --feed 'x=assembled(a, b)'   columns joined as MLlib's VectorAssembler does
       --feed keep_prob:=1.0        one value for all rows (JSON after :=)
     """
     source, target = source_of(given, "input"), target_of(given)
-    arguments = _score_arguments(given)
+    run = _scorer(given)
     with job(given, [source], target, debug=bool((context.obj or {}).get("debug"))) as running:
         started = time.monotonic()
         counts = write_counted(
             running.tables[0],
-            lambda rows: running.model.score(rows, **arguments),
+            lambda rows: run(running.model, rows),
             target,
             given,
             ("scoring", "rows"),
@@ -89,21 +94,30 @@ def score(context: click.Context, /, **given: Any) -> None:
         click.echo(
             f"{counts.written:,} rows{counts.note()}, {seconds:.1f} s, {rate} rows/s: {target.path}"
         )
-        model = running.model
-        click.echo(f"model {model.contract.path}, digest {model.reference().digest}")
+        click.echo(f"model {running.model.contract.path}, digest {running.model.digest}")
 
 
-def _score_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+def _scorer(given: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], DataFrame]:
+    """Check the options that need neither model nor table, and return what scores a table.
+
+    Raises:
+        ContractError: One is wrong.
+    """
+    from tf2spark.binding.options import make_options
     from tf2spark.cli.feed_text import parse_feed, parse_fetch
 
-    return {
-        "feed": parse_feed(given["feed"]),
-        "fetch": parse_fetch(given["fetch"]),
-        "signature": given["signature"],
-        "keep": names(given["keep"]),
-        "batch_rows": given["batch_rows"],
-        "read": given["read"],
-        "mode": given["mode"],
-        "error_column": given["error_column"],
-        "model_column": given["model_column"],
-    }
+    feed, fetch = parse_feed(given["feed"]), parse_fetch(given["fetch"])
+    options = make_options(
+        keep=names(given["keep"]),
+        batch_rows=given["batch_rows"],
+        mode=given["mode"],
+        error_column=given["error_column"],
+        model_column=given["model_column"],
+        read=given["read"],
+        audience="command_line",
+    )
+
+    def score_rows(model: RunnableModel, rows: DataFrame) -> DataFrame:
+        return model.score(rows, model.request(given["signature"], feed, fetch), options)
+
+    return score_rows

@@ -1,4 +1,4 @@
-"""Tables that commands read and write: their options, and what the options mean."""
+"""The tables that commands read and write, and their options."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tf2spark.errors import ContractError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# What a person means by "a CSV file"; --input-option, --output-option and the like win.
+# What a person means by "a CSV file"; --input-option, --output-option and the like override it.
 _READ_DEFAULTS = {"csv": {"header": "true", "inferSchema": "true"}}
 _WRITE_DEFAULTS = {"csv": {"header": "true"}}
 
 
 @frozen
 class Table:
-    """A table on disk: the option that names it, where it is, its format and its options."""
+    """A table on disk: the option that names it, its path, its format and its options."""
 
     name: str
     path: str
@@ -32,7 +32,7 @@ class Table:
 def table_options(
     name: str, text: str, *, required: bool = True, writes: bool = False
 ) -> Decorator:
-    """Return a decorator that adds the options of a table: where it is, and in which format."""
+    """Return a decorator that adds the options of a table: its path, its format and options."""
 
     def decorate(command: Command) -> Command:
         for add in (
@@ -47,7 +47,7 @@ def table_options(
                 default="parquet",
                 show_default=True,
                 metavar="FORMAT",
-                help="parquet, json, csv, orc, or any that the Spark session knows.",
+                help="parquet, json, csv, orc, or any other format of the Spark session.",
             ),
             click.option(f"--{name}", f"{name}_path", required=required, metavar="PATH", help=text),
         ):
@@ -58,23 +58,24 @@ def table_options(
 
 
 def source_of(given: Mapping[str, Any], name: str) -> Table:
-    """Return a table to read, by the options of `table_options`."""
+    """Return a table to read, from the options of `table_options`."""
     return _table(given, name, _READ_DEFAULTS)
 
 
 def target_of(given: Mapping[str, Any]) -> Table:
-    """Return the table to write: that of ``--output``."""
+    """Return the table to write, from ``--output``."""
     return _table(given, "output", _WRITE_DEFAULTS)
 
 
 def _table(given: Mapping[str, Any], name: str, defaults: dict[str, dict[str, str]]) -> Table:
-    kind = given[f"{name}_format"]
+    table_format = given[f"{name}_format"]
     options = pairs(f"--{name}-option", given[f"{name}_option"])
-    return Table(name, given[f"{name}_path"], kind, defaults.get(kind, {}) | options)
+    options = defaults.get(table_format, {}) | options
+    return Table(name, given[f"{name}_path"], table_format, options)
 
 
 def check_there(source: Table) -> None:
-    """Refuse a table of this machine that isn't there; needs no session.
+    """Refuse a table of this machine that doesn't exist; needs no session.
 
     Raises:
         ContractError: There is nothing at its path.
@@ -83,7 +84,11 @@ def check_there(source: Table) -> None:
 
     path = source.path
     local = local_path(path)
-    if local is not None and not any(one in path for one in "*?[{") and not local.exists():
+    if (
+        local is not None
+        and not any(wildcard in path for wildcard in "*?[{")
+        and not local.exists()
+    ):
         raise ContractError(f"--{source.name} {path}: there is no such file or folder")
 
 

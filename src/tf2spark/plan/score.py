@@ -1,4 +1,4 @@
-"""What a worker needs to score: frozen, serialisable values, all decided on the driver."""
+"""What a worker needs to score: frozen, serializable values, all decided on the driver."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 from attrs import evolve, frozen
 
 from tf2spark.dtypes import DType
+from tf2spark.errors import Audience
 from tf2spark.package.manifest import FileEntry, Weight
 
 Mode = Literal["failfast", "permissive", "dropmalformed"]
@@ -49,9 +50,9 @@ class InputPlan:
         name: The input's name, for messages.
         tensors: The graph tensors that are fed (several for sparse and ragged inputs).
         form: "dense" (rectangular), "padded", "sparse", "ragged", "constant" (the same tensor
-            at every run) or "broadcast" (one value for every row of the batch).
+            in every run) or "broadcast" (one value for every row of the batch).
         dtype: The dtype of the values.
-        dims: The dimensions of one row (without the batch), None where one is unknown.
+        dims: The dimensions of one row (without the batch dimension); an unknown one is None.
         sources: The columns, in order.
         assembled: The sources are joined as vectors (ids offset by the sizes before them).
         part: Which half of the assembled vector is fed.
@@ -59,7 +60,7 @@ class InputPlan:
         value: The value of a constant, as nested lists.
         splits_dtype: The dtype of a ragged input's row splits.
         ragged_levels: How many levels of a ragged input are ragged.
-        exact: Rows of a padded input aren't filled up: a shorter one is refused.
+        exact: Rows of a padded input aren't padded: a shorter one is refused.
     """
 
     name: str
@@ -86,8 +87,8 @@ class OutputPlan:
         name: The output's name, for messages.
         tensor: The graph tensor that is fetched.
         dtype: Its dtype.
-        dims: The dimensions of one row, None where one is unknown.
-        arrow: The column's type: a scalar for rows of shape [] and [1], else lists deep as `dims`.
+        dims: The dimensions of one row; an unknown one is None.
+        arrow: The column's type: a scalar for rows of shape [] and [1], else a list per dimension.
     """
 
     column: str
@@ -108,11 +109,11 @@ class ModelRef:
         digest: The SHA-256 over its files: it keys the worker's session and the host's cache.
         threads: CPUs that a session may use.
         copy_strings: Strings must be fed as copies; see `op_check.retains_strings`.
-        files: The files to unpack into the host's cache; empty where `path` is opened in place.
-        weights: The tensors that are mapped from files and fed at every run.
+        files: The files to unpack into the host's cache; empty if `path` is opened in place.
+        weights: The tensors that are mapped from files and fed in every run.
         shipped: The files came with the job, not from `path`.
-        cache: The folder of the host's cache; None for its usual place.
-        cache_bytes: What that may hold; None for its usual limit.
+        cache: The folder of the host's cache; None for the default.
+        cache_bytes: How large it may grow; None for the default.
     """
 
     path: str
@@ -142,7 +143,7 @@ class ShownColumn:
 
 @frozen
 class Plan:
-    """One scoring job, whole.
+    """One scoring job.
 
     Attributes:
         model: The model to open.
@@ -150,13 +151,14 @@ class Plan:
         outputs: How fetches become columns.
         keep: Indices of the batch's columns that are passed on, in order.
         mode: What happens to a row that can't be scored.
-        error_column: The column that tells why, in "permissive" mode.
-        model_column: The column that has the digest of the model which scored the row.
+        error_column: The column with the reason why a row has no outputs, in "permissive" mode.
+        model_column: The column with the digest of the model that scored the row.
         batch_rows: The most rows of one session run.
         batch_bytes: The most bytes that the feeds of one run may take (a single row may take more).
-        fixed_rows: Every run has exactly so many rows, the last filled up; None where runs vary.
-        beside: Indices of columns that are read besides those that feed inputs (`recommend`).
+        fixed_rows: Every run has exactly this many rows, the last padded; None if runs vary.
+        extra_columns: Indices of columns that are read but feed no input (`recommend`).
         shown: The columns that identify a row in messages, in the table's order.
+        audience: Who reads the worker's messages; None if advice would be of no use to them.
     """
 
     model: ModelRef
@@ -169,12 +171,13 @@ class Plan:
     batch_bytes: int = 64 << 20
     fixed_rows: int | None = None
     model_column: str | None = None
-    beside: tuple[int, ...] = ()
+    extra_columns: tuple[int, ...] = ()
     shown: tuple[ShownColumn, ...] = ()
+    audience: Audience | None = "python"
 
     def output_fields(self) -> list[pa.Field]:
         """Return the columns that scoring adds: the outputs, the error and the model column."""
-        fields = [pa.field(one.column, one.arrow) for one in self.outputs]
+        fields = [pa.field(output.column, output.arrow) for output in self.outputs]
         for name in (self.error_column, self.model_column):
             if name is not None:
                 fields.append(pa.field(name, pa.string()))
@@ -193,7 +196,7 @@ def shown_columns(schema: pa.Schema) -> tuple[ShownColumn, ...]:
 def read_columns(plan: Plan) -> list[int]:
     """Return the indices of the columns that a run of the model reads, in the table's order."""
     fed = {source.column for spec in plan.inputs for source in spec.sources}
-    return sorted({*fed, *plan.beside})
+    return sorted({*fed, *plan.extra_columns})
 
 
 def traveling_columns(plan: Plan) -> list[int]:
@@ -227,7 +230,7 @@ def renumber(plan: Plan, columns: Sequence[int]) -> Plan:
         plan,
         inputs=inputs,
         keep=tuple(position[column] for column in plan.keep),
-        beside=tuple(position[column] for column in plan.beside),
+        extra_columns=tuple(position[column] for column in plan.extra_columns),
         shown=tuple(
             evolve(shown, column=position[shown.column])
             for shown in plan.shown

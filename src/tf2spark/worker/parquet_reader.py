@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.errors import ContractError, StorageError
+from tf2spark.errors import ContractError, StorageError, argument
 
 # Of each column chunk at once; a whole chunk, which is pyarrow's default, can be 100 MB.
 _READ_BYTES = 256 << 10
@@ -20,7 +20,7 @@ _READ_BYTES = 256 << 10
 _BATCH_BYTES = 64 << 20
 # Arrow keeps what it has freed, and to give it back and ask for it again takes 4 ms.
 _RELEASE_EVERY_BATCHES = 32
-_MEND = 'read="spark" has Spark read the files'
+_ADVICE = argument("read", "spark") + " has Spark read the files"
 
 
 @frozen
@@ -118,7 +118,7 @@ def misfit(found: pa.Schema, wanted: pa.Schema) -> str | None:
 def _reading(one: FileRange, task: ParquetTask) -> Iterator[pa.RecordBatch]:
     with _opened(one.path) as file:
         if problem := misfit(file.schema_arrow, task.columns):
-            raise ContractError(f'"{one.path}": {problem}; {_MEND}')
+            raise ContractError(f'"{one.path}": {problem}', _ADVICE)
         groups = _groups_within(file.metadata, one)
         if not groups:
             return
@@ -156,7 +156,7 @@ def _next(batches: Iterator[pa.RecordBatch], path: str) -> pa.RecordBatch | None
 
 
 def _unreadable(path: str, error: Exception) -> StorageError:
-    return StorageError(f'"{path}" can\'t be read as Parquet: {error}; {_MEND}')
+    return StorageError(f'"{path}" can\'t be read as Parquet: {error}', _ADVICE)
 
 
 def _groups_within(footer: Any, one: FileRange) -> list[int]:

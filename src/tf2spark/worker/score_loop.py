@@ -1,7 +1,12 @@
-"""The worker's loop: batches in, the same rows with the model's outputs out.
+"""The worker's loop: takes batches and yields the same rows with the model's outputs.
 
 A plain generator over Arrow batches. It runs unchanged in a Spark task, in the user's own process
 and, with the fake session of `tf2spark.testing`, without TensorFlow.
+
+A bad row must cost no other row its result. Rows run together as long as nothing fails. If a run
+fails, its rows are split (`_score_rows`) until each row is either in a piece, with its outputs, or
+in `reasons`, with why it has none. Pieces carry their rows' numbers, so the order of the runs
+doesn't matter, and the numbers are counted before anything is passed on.
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_ke
 
 Piece = tuple[Ints, list[pa.Array]]
 Runner = Callable[[pa.RecordBatch], list[pa.Array]]
-"""Rows that run together to their outputs; what can't be run so is raised (`_score_rows`)."""
+"""Runs rows together and returns their outputs; raises what `_score_rows` handles."""
 
 
 @define
@@ -47,8 +52,8 @@ class Scored:
     """The outputs of one batch, and why some of its rows have none.
 
     Attributes:
-        columns: One array an output, as long as the batch, null where a row has a reason.
-        reasons: Row number to the reason why it can't be scored.
+        columns: One array an output, as long as the batch, null for the rows in `reasons`.
+        reasons: Why a row can't be scored, by its number in the batch.
     """
 
     columns: list[pa.Array]
@@ -60,7 +65,7 @@ def score_batches(
     session: Session,
     batches: Iterable[pa.RecordBatch],
     *,
-    place: str = "",
+    location: str = "",
     runner: Runner | None = None,
     names: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -70,14 +75,14 @@ def score_batches(
         plan: What to do; the batches have its columns in its order, under any names.
         session: The open model.
         batches: Any number of batches, of any size, empty ones included.
-        place: Where the rows come from, for messages: " of partition 3".
-        runner: How rows become outputs; by one run of the model where None.
-        names: The names of the columns that come out; the kept columns' names in the batches and
-            the outputs' own where None.
+        location: Where the rows come from, for messages: " of partition 3".
+        runner: How rows become outputs; None for a run of the model.
+        names: The names of the columns that are yielded; None for the kept columns' names in the
+            batches and the outputs' own.
 
     Yields:
-        For each batch one with the kept columns, the outputs and, in "permissive" mode, the error
-        column: as many rows, in the same order ("dropmalformed": without those that can't be
+        For each batch, one with the kept columns, the outputs and, in "permissive" mode, the error
+        column: the same rows in the same order ("dropmalformed": without those that can't be
         scored).
 
     Raises:
@@ -87,10 +92,10 @@ def score_batches(
     """
     score = batch_scorer(plan, session, runner)
     rows_before = 0
-    # Spark passes errors on as text: they must be in the right words before they leave here.
+    # Spark passes errors on as text, so they must be in the reader's words before they leave here.
     with addressed_to(plan.audience):
         for batch in batches:
-            scored = score(batch, rows_before, place)
+            scored = score(batch, rows_before, location)
             rows_before += batch.num_rows
             yield _with_kept(plan, batch, scored, names)
 
@@ -100,17 +105,17 @@ def batch_scorer(
 ) -> Callable[[pa.RecordBatch, int, str], Scored]:
     """Choose everything that can be chosen once, and return the function that scores a batch.
 
-    Its arguments are the batch, the number of rows that came before it and the place for messages.
+    Its arguments are the batch, how many rows came before it, and the location for messages.
     """
     run = runner or _runner(plan, session)
-    # Only these columns are copied where rows are scored apart. The driver has put them first
-    # (`traveling_columns`), so that they have the same indices here as in the batch.
+    # Only these columns are copied if rows have to run apart. The driver has put them first
+    # (`traveling_columns`), so they have the same indices here as in the batch.
     front = list(range(1 + max(read_columns(plan), default=0)))
-    kinds = [one.arrow for one in plan.outputs]
+    types = [output.arrow for output in plan.outputs]
     failfast = plan.mode == "failfast"
 
     @addressed_to(plan.audience)
-    def score(batch: pa.RecordBatch, rows_before: int, place: str) -> Scored:
+    def score(batch: pa.RecordBatch, rows_before: int, location: str) -> Scored:
         pieces: list[Piece] = []
         reasons: dict[int, str] = {}
         fed = batch.select(front)
@@ -119,12 +124,10 @@ def batch_scorer(
             _score_rows(run, fed.slice(start, rows), numbers, pieces, reasons, failfast)
             if failfast and reasons:
                 row = min(reasons)
-                shown = _shown(plan, batch, row)
-                raise RowError(
-                    _failure(rows_before + row, place, shown, reasons[row]), OTHER_MODES
-                )
-        _check_count(pieces, reasons, batch.num_rows, place)
-        return Scored(_in_row_order(pieces, kinds, batch.num_rows), reasons)
+                name = f"row {rows_before + row:,}{location}{_shown(plan, batch, row)}"
+                raise RowError(f"{name} can't be scored: {reasons[row]}", OTHER_MODES)
+        _check_count(pieces, reasons, batch.num_rows, location)
+        return Scored(_in_row_order(pieces, types, batch.num_rows), reasons)
 
     return score
 
@@ -132,16 +135,17 @@ def batch_scorer(
 def _runner(plan: Plan, session: Session) -> Runner:
     """Return the function that feeds a slice, runs the model and returns the output columns."""
     feed = _feeds(plan)
-    columns = [column_builder(one) for one in plan.outputs]
-    call = session.prepare(
-        [name for one in plan.inputs for name in one.tensors], [one.tensor for one in plan.outputs]
-    )
+    builders = [column_builder(output) for output in plan.outputs]
+    fed_names = [name for input_plan in plan.inputs for name in input_plan.tensors]
+    call = session.prepare(fed_names, [output.tensor for output in plan.outputs])
 
     def run(batch: pa.RecordBatch) -> list[pa.Array]:
-        whole = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
-        fetched = zip(columns, call(feed(whole)), strict=True)
-        made = [column(tensor, whole.num_rows) for column, tensor in fetched]
-        return [column.slice(0, batch.num_rows) for column in made] if whole is not batch else made
+        padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
+        fetched = zip(builders, call(feed(padded)), strict=True)
+        columns = [build(tensor, padded.num_rows) for build, tensor in fetched]
+        if padded is batch:
+            return columns
+        return [column.slice(0, batch.num_rows) for column in columns]
 
     return run
 
@@ -150,30 +154,32 @@ def _feeds(plan: Plan) -> Callable[[pa.RecordBatch], list[Tensor]]:
     """Return the function that makes all feeds of a run, or raises `RowsTooLarge`."""
     # Runs of a fixed size can't be made smaller.
     limit_bytes = None if plan.fixed_rows else plan.batch_bytes
+    # A constant is the same size for any number of rows: fewer rows wouldn't make it smaller.
     feeders = [
-        (input_feeder(plan, one, limit_bytes), one.form != "constant") for one in plan.inputs
+        (input_feeder(plan, input_plan, limit_bytes), input_plan.form != "constant")
+        for input_plan in plan.inputs
     ]
 
     def feed(batch: pa.RecordBatch) -> list[Tensor]:
         tensors: list[Tensor] = []
         fed_bytes = 0
-        for one, grows in feeders:
-            made = one(batch)
-            tensors += made
-            fed_bytes += sum(tensor.data.nbytes for tensor in made) if grows else 0
+        for feed_input, grows in feeders:
+            fed = feed_input(batch)
+            tensors += fed
+            fed_bytes += sum(tensor.data.nbytes for tensor in fed) if grows else 0
         check_bytes(fed_bytes, 1, batch.num_rows, limit_bytes)
         return tensors
 
     return feed
 
 
-def input_feeder(plan: Plan, one: InputPlan, limit_bytes: int | None) -> Feeder:
-    """Choose how an input is fed: strings as copies, where the model needs them so."""
-    feed = feeder(one, limit_bytes)
-    if one.dtype.numpy is not None or not plan.model.copy_strings:
+def input_feeder(plan: Plan, input_plan: InputPlan, limit_bytes: int | None) -> Feeder:
+    """Choose how an input is fed; strings are fed as copies if the model needs that."""
+    feed, dtype = feeder(input_plan, limit_bytes), input_plan.dtype
+    if dtype.numpy is not None or not plan.model.copy_strings:
         return feed
     return lambda batch: tuple(
-        with_copied_strings(tensor) if tensor.dtype is one.dtype else tensor for tensor in feed(batch)
+        with_copied_strings(tensor) if tensor.dtype is dtype else tensor for tensor in feed(batch)
     )
 
 
@@ -185,22 +191,26 @@ def _score_rows(
     reasons: dict[int, str],
     failfast: bool,
 ) -> None:
-    """Score rows together; where that fails, split them until each is scored or has a reason.
+    """Score rows together; if that fails, split them until each is scored or has a reason.
 
-    `numbers` are the rows' numbers in the whole batch, under which pieces and reasons are filed.
+    `numbers` are the rows' numbers in the whole batch, which pieces and reasons are filed under.
+    It ends: every call has fewer rows than the last, or rows of one shape alone.
     """
     rows = batch.num_rows
     try:
         pieces.append((numbers, run(batch)))
         return
     except RowsRefused as refused:
-        parts = [_without(refused, numbers, reasons)]
+        # Conversion names the bad rows: the others run together again.
+        parts = [_file_reasons(refused, numbers, reasons)]
     except RowsUneven as uneven:
-        # A batch that was filled up has keys beyond its end.
+        # A batch that was padded has keys beyond its end.
         parts = rows_by_key(uneven.keys[:rows])
     except RowsTooLarge:
         parts = halves(rows)
     except TensorFlowFailure as failure:
+        # TensorFlow names no row, or one of its own counting: bisection finds a bad row in about
+        # 2 log2(rows) runs. Failures that no row explains would fail for every half as well.
         if not failure.row_caused:
             raise
         if rows == 1:
@@ -208,41 +218,43 @@ def _score_rows(
             return
         parts = halves(rows)
     for part in parts:
+        # The first reason ends the job, so the rest needn't run.
         if failfast and reasons:
             return
         if len(part):
             _score_rows(run, select_rows(batch, part), numbers[part], pieces, reasons, failfast)
 
 
-def _without(refused: RowsRefused, numbers: Ints, reasons: dict[int, str]) -> Ints:
-    """File the reasons and return the rows that are left."""
-    # A batch that was filled up repeats its last row: a number beyond the end means that one.
+def _file_reasons(refused: RowsRefused, numbers: Ints, reasons: dict[int, str]) -> Ints:
+    """File the reasons of refused rows and return the rows that are left."""
+    # A padded batch repeats its last row: a number beyond the end means that row.
     rows = np.minimum(refused.rows, len(numbers) - 1)
     for row, reason in zip(rows, refused.reasons, strict=True):
         reasons.setdefault(int(numbers[row]), reason)
     return np.setdiff1d(np.arange(len(numbers)), rows)
 
 
-def _check_count(pieces: list[Piece], reasons: dict[int, str], rows: int, place: str) -> None:
+def _check_count(pieces: list[Piece], reasons: dict[int, str], rows: int, location: str) -> None:
     scored = sum(len(numbers) for numbers, _ in pieces)
     if scored + len(reasons) != rows:
         raise RowCountError(
-            f"{rows} rows came in{place}, {scored} were scored and {len(reasons)} can't be: "
-            "this is a fault in tf2spark, please report it"
+            f"a batch{location} has {rows} rows, but {scored} were scored and {len(reasons)} have a "
+            "reason why not: this is a bug in tf2spark, please report it"
         )
 
 
-def _in_row_order(pieces: list[Piece], kinds: list[pa.DataType], rows: int) -> list[pa.Array]:
-    """Put the pieces together, null where no piece has the row."""
+def _in_row_order(pieces: list[Piece], types: list[pa.DataType], rows: int) -> list[pa.Array]:
+    """Join the pieces in the order of their rows, null for rows that no piece has."""
     if not pieces:
-        return [pa.nulls(rows, kind) for kind in kinds]
+        return [pa.nulls(rows, type_) for type_ in types]
     numbers = np.concatenate([numbers for numbers, _ in pieces])
-    whole = [_concat([columns[i] for _, columns in pieces]) for i in range(len(kinds))]
+    joined = [_concat([columns[i] for _, columns in pieces]) for i in range(len(types))]
+    # Usually every row was scored, in order: nothing is moved then.
     if len(numbers) == rows and (np.diff(numbers) > 0).all():
-        return whole
-    where = np.full(rows, -1)
-    where[numbers] = np.arange(len(numbers))
-    return [column.take(take_indices(where)) for column in whole]
+        return joined
+    position = np.full(rows, -1)
+    position[numbers] = np.arange(len(numbers))
+    return [column.take(take_indices(position)) for column in joined]
 
 
 def _concat(arrays: list[pa.Array]) -> pa.Array:
@@ -273,10 +285,11 @@ def _with_kept(
 
 
 def error_and_model_columns(plan: Plan, scored: Scored, rows: int) -> list[pa.Array]:
-    """Return the error column and the model column, as far as the plan has them."""
+    """Return the error column and the model column, if the plan has them."""
     columns = [] if plan.error_column is None else [_error_column(scored, rows)]
     if plan.model_column is not None:
-        # Of the session that ran: sessions are kept by this digest, and files checked against it.
+        # It is that of the session that ran: sessions are cached by this digest, and the files are
+        # checked against it.
         columns.append(repeated_text(plan.model.digest, rows))
     return columns
 
@@ -288,12 +301,8 @@ def _error_column(scored: Scored, rows: int) -> pa.Array:
     return pa.array([scored.reasons.get(row) for row in range(rows)], pa.string())
 
 
-def _failure(number: int, place: str, shown: str, reason: str) -> str:
-    return f"row {number:,}{place}{shown} can't be scored: {reason}"
-
-
 def _shown(plan: Plan, batch: pa.RecordBatch, row: int) -> str:
-    """Show a few plain values of a row, so that a person finds it again."""
+    """Write a few plain values of a row, by which a person can find it."""
     values = [
         f"{shown.label}={shortened(batch.column(shown.column)[row].as_py(), 40)}"
         for shown in plan.shown[:4]

@@ -1,0 +1,78 @@
+"""What counts as a table, for type checkers and at run time.
+
+The types are protocols, so that neither pandas nor pyarrow (which has no type stubs) nor pyspark
+must be installed, or typed, for a user's code to be checked. A function from `TableT` to `TableT`
+returns the very type that it was given: a Spark DataFrame for a Spark DataFrame.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar, runtime_checkable
+
+from tf2spark.errors import Audience
+
+
+@runtime_checkable
+class SparkTable(Protocol):
+    """A DataFrame of Spark, batch or streaming, classic or Connect."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+
+    @property
+    def sparkSession(self) -> object:
+        """The session that it belongs to."""
+
+
+@runtime_checkable
+class PandasTable(Protocol):
+    """A DataFrame of pandas."""
+
+    @property
+    def columns(self) -> object:
+        """The labels of its columns."""
+
+    @property
+    def iloc(self) -> object:
+        """Its rows and columns by position."""
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """A Table or a RecordBatch of pyarrow."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+
+    @property
+    def schema(self) -> object:
+        """The names and types of its columns."""
+
+
+LocalTable = PandasTable | ArrowTable
+Table = SparkTable | LocalTable
+TableT = TypeVar("TableT", bound=Table)
+
+
+def is_spark(table: object) -> bool:
+    """Say whether a table is a DataFrame of Spark."""
+    # By module name, so that a user of pandas never pays for importing Spark.
+    return any(base.__module__.startswith("pyspark.sql") for base in type(table).__mro__)
+
+
+def is_pandas(table: object) -> bool:
+    """Say whether a table is a DataFrame of pandas."""
+    # By module name, so that a user of Arrow never pays for importing pandas.
+    return any(
+        base.__module__.startswith("pandas.") and base.__name__ == "DataFrame"
+        for base in type(table).__mro__
+    )
+
+
+def audience_of(table: object) -> Audience:
+    """Return whose words a message about a table should be in."""
+    if is_spark(table):
+        return "python"
+    return "pandas" if is_pandas(table) else "arrow"
