@@ -78,8 +78,8 @@ def _plan(
     options = make_options(
         keep=keep, batch_rows=None, mode="failfast", error_column=None, reproducible=False
     )
-    request = model._request(None, feed, fetch)
-    return bind(request, schema, options, model._reference(request, threads=1))
+    request = model._runnable.request(None, feed, fetch)
+    return bind(request, schema, options, model._runnable.reference_for(request, threads=1))
 
 
 def _once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:

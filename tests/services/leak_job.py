@@ -29,9 +29,9 @@ def resident_kib() -> int:
 def main(model_path: str, table: str, feed: str, batches: int) -> None:
     model = tf2spark.SavedModel(model_path)
     batch = pq.read_table(table).combine_chunks().to_batches()[0]
-    request = model._request(None, json.loads(feed) or None, None)
+    request = model._runnable.request(None, json.loads(feed) or None, None)
     options = make_options(mode="permissive", error_column="_error")
-    reference = model._reference(request)
+    reference = model._runnable.reference_for(request)
     plan = bind(request, batch.schema, options, reference)
     rows, early = 0, 0
     scored = score_batches(plan, session_of(reference), itertools.repeat(batch, batches))
