@@ -25,12 +25,6 @@ _ROWS = 100
 
 
 @pytest.fixture(scope="module")
-def mlp() -> tf2spark.SavedModel:
-    """A dense model: features [None, 8] to one score."""
-    return tf2spark.SavedModel(path_of(case("keras_mlp")))
-
-
-@pytest.fixture(scope="module")
 def table() -> pa.Table:
     """A hundred rows with an id."""
     features = case("keras_mlp").table(_ROWS)
@@ -46,9 +40,13 @@ def spoiled(table: pa.Table, row: int) -> pa.Table:
 
 def by(carrier: Carrier, model: tf2spark.SavedModel, df: DataFrame, **options: Any) -> DataFrame:
     """Score with a carrier of the test's choice."""
-    request = model._request(None, None, None)
+    request = model._runnable.request(None, None, None)
     return score_dataframe(
-        df, request, make_options(**options), model._reference(request), carrier=carrier
+        df,
+        request,
+        make_options(**options),
+        model._runnable.reference_for(request),
+        carrier=carrier,
     )
 
 
@@ -58,7 +56,7 @@ def scores_by_id(scored: DataFrame) -> dict[int, Any]:
     return {row["id"]: row["output_0"] for row in rows}
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 @pytest.mark.parametrize("partitions", [1, 3, 130])
 def test_scores_are_those_of_this_process(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table, partitions: int
@@ -87,7 +85,7 @@ def test_carriers_give_the_same(
     assert one.collect() == other.collect()
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_all_columns_stay_as_they_are(spark: SparkSession, mlp: tf2spark.SavedModel) -> None:
     """Columns that the model doesn't take come through with value and type, of any type."""
     row = (
@@ -156,7 +154,7 @@ def test_columns_of_the_same_name_can_stay(
     assert mlp.score(df).first()[1:3] == (1, 2)
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_failfast_names_row_and_column(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
@@ -171,7 +169,7 @@ def test_failfast_names_row_and_column(
         assert 'can\'t be scored: column "features" is null. mode="permissive"' in str(error)
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_permissive_gives_the_reason(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
@@ -184,7 +182,7 @@ def test_permissive_gives_the_reason(
     assert all(score is not None and why is None for score, why in found.values())
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_dropmalformed_leaves_rows_out(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
@@ -210,7 +208,7 @@ def test_unused_outputs_are_not_computed(
     assert "ArrowEvalPython" not in plan.toString()
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_limit_before_and_after(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
@@ -221,7 +219,7 @@ def test_limit_before_and_after(
         assert len(mlp.score(df).limit(rows).collect()) == rows
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_empty_tables_are_scored(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
@@ -231,7 +229,7 @@ def test_empty_tables_are_scored(
     assert scored.columns == ["features", "id", "output_0"]
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_several_models_share_a_worker(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
@@ -267,7 +265,7 @@ def test_too_little_worker_memory_is_refused_before_the_job(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An address-space limit that TensorFlow can't live in is refused with the figure to set."""
-    monkeypatch.setattr(memory_limit, "_limit_of", lambda spark: "512m")
+    monkeypatch.setattr(memory_limit, "_worker_memory", lambda spark: "512m")
     with pytest.raises(errors.SetupError, match=r"pyspark.memory=512m .* set .*=2g or more"):
         mlp.score(frame(spark, table))
 
@@ -284,11 +282,11 @@ def test_carrier_keeps_wide_tables_out_of_python(
     from tf2spark.binding.bind import bind
     from tf2spark.spark.types import arrow_schema
 
-    df, request = frame(spark, table), mlp._request(None, None, None)
+    df, request = frame(spark, table), mlp._runnable.request(None, None, None)
 
     def plan(**options: Any) -> Plan:
         made = make_options(**options)
-        return bind(request, arrow_schema(df.schema), made, mlp._reference(request))
+        return bind(request, arrow_schema(df.schema), made, mlp._runnable.reference_for(request))
 
     assert choose_carrier(df.schema, plan()) == "arrow_udf"
     assert choose_carrier(df.schema, plan(mode="dropmalformed")) == "map_in_arrow"

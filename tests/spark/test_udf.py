@@ -14,12 +14,6 @@ from tf2spark import errors
 
 
 @pytest.fixture(scope="module")
-def mlp() -> tf2spark.SavedModel:
-    """A dense model: features [None, 8] to one score."""
-    return tf2spark.SavedModel(path_of(case("keras_mlp")))
-
-
-@pytest.fixture(scope="module")
 def table() -> pa.Table:
     """Thirty rows with an id."""
     return case("keras_mlp").table(30).append_column("id", pa.array(range(30)))
@@ -29,7 +23,7 @@ def pairs(frame: Any) -> list[tuple[Any, ...]]:
     return sorted(tuple(row) for row in frame.collect())
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_udf_is_a_column_expression(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
@@ -42,7 +36,7 @@ def test_udf_is_a_column_expression(
     assert pairs(df.select("id", udf(F.col("features")))) == expected
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_registered_model_is_a_sql_function(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
@@ -54,7 +48,7 @@ def test_registered_model_is_a_sql_function(
     assert pairs(found) == pairs(mlp.score(df, keep=["id"]).filter("id < 10"))
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_several_outputs_are_a_struct(spark: SparkSession) -> None:
     """Several outputs become one struct with a field for each."""
     two = case("keras_two_outputs")
@@ -66,7 +60,7 @@ def test_several_outputs_are_a_struct(spark: SparkSession) -> None:
     assert pairs(struct.select("out.*").select(*whole.columns)) == pairs(whole)
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 def test_vectors_feed_a_udf(spark: SparkSession) -> None:
     """MLlib vectors, sparse and dense in one column, feed a udf's id and value inputs."""
     padded = case("deepfm_padded")

@@ -126,7 +126,7 @@ def collect_arrow(df: DataFrame) -> pa.Table:
     return table.rename_columns(df.columns)
 
 
-def launch_jvm(conf: SparkConf, stderr: int) -> bool:
+def launch_driver(conf: SparkConf, stderr: int) -> bool:
     """Launch the driver's JVM, as a `SparkContext` would, with a stderr of its own.
 
     Assumes ``pyspark.java_gateway.launch_gateway(conf, popen_kwargs)``, `SparkContext._gateway`

@@ -1,11 +1,15 @@
-"""The worker's part of a `udf`.
+"""The worker's part of a `udf`, which binds columns to inputs on the worker.
 
-It binds there, because Spark tells a column function the types of its columns only there.
+Everything else binds on the driver, where a mismatch fails in milliseconds, and workers import
+nothing that only the driver needs. A `udf` is the one exception: a column function is made without
+a table, and Spark tells it the types of its columns only on the worker, with the first batch. So
+workers that run a `udf` also import `tf2spark.binding`, and a mismatch fails the job's first task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import pyarrow as pa
 
@@ -20,15 +24,24 @@ from tf2spark.worker.task_start import begin_task
 def late_column_scorer(
     request: Request, options: Options, model: ModelRef, names: tuple[str, ...], single: bool
 ) -> Columns:
-    """Return the function for a `udf`, which learns its columns' types from its first batch."""
+    """Return the function for a `udf`.
+
+    Args:
+        request: The inputs, their feeds and the outputs.
+        options: Batch size, mode and the error column.
+        model: The model that the workers open.
+        names: The names of its arguments, in order.
+        single: The one output is the result itself, not a struct of it.
+    """
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         begin_task()
-        session, plan = None, None
-        for batch in batches_of(arrays, names):
-            if plan is None or session is None:
-                plan, session = bind(request, batch.schema, options, model), open_session(model)
-            for struct in struct_arrays(plan, session, iter([batch])):
-                yield struct.field(0) if single else struct
+        batches = batches_of(arrays, names)
+        first = next(batches, None)
+        if first is None:
+            return
+        plan = bind(request, first.schema, options, model)
+        for struct in struct_arrays(plan, open_session(model), chain([first], batches)):
+            yield struct.field(0) if single else struct
 
     return score_columns

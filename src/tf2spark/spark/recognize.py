@@ -1,21 +1,13 @@
-"""Spark's objects told by the module of their class, without importing PySpark.
+"""What kind of object Spark handed us, told by the name of its class, without importing PySpark.
 
-PySpark has no public test for these that works in a process without PySpark, and in one that has
-only its Connect client. All releases from 3.4 on keep the names of these modules. An object from a
-release that moves them is taken for none of Spark's, or for one of a classic session.
+PySpark has no public test for these that also works without PySpark, or with its Connect client
+alone. The names are those of all releases from 3.4 on. Tables are told apart in
+`tf2spark.table_types`.
 """
 
 from __future__ import annotations
 
 from typing import Any
-
-
-def is_dataframe(table: Any) -> bool:
-    """Say whether a table is a Spark DataFrame, classic or Connect.
-
-    Where a release moves the class, `score` refuses the table as one of an unknown kind.
-    """
-    return any(base.__module__.startswith("pyspark.sql") for base in type(table).__mro__)
 
 
 def is_connect(owner: Any) -> bool:

@@ -76,7 +76,7 @@ class SparkTables:
         return collected(self.items_table.select(*map(column, columns)))
 
     def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
-        options, found = Options(keep=(item_id,)), []
+        options, found = Options(keep=(item_id,), audience=None), []
         for items in self._cut(request, item_id):
             found.append(collected(score_dataframe(items, request, options, model)))
         return pa.concat_tables(found)

@@ -195,13 +195,13 @@ def _start_quiet_context(master: str, app_name: str, settings: Mapping[str, str]
     """Start a context whose JVM logs as we set it; none where the JVM can't be launched so."""
     from pyspark import SparkConf, SparkContext
 
-    from tf2spark.spark.jvm import launch_jvm
+    from tf2spark.spark.jvm import launch_driver
 
     def configure(conf: SparkConf) -> SparkConf:
         return conf.setMaster(master).setAppName(app_name).setAll(list(settings.items()))
 
     with _stderr_filter() as descriptor, _own_logging():
-        launched = launch_jvm(configure(SparkConf(loadDefaults=False)), descriptor)
+        launched = launch_driver(configure(SparkConf(loadDefaults=False)), descriptor)
     if launched:
         # With a JVM running, SparkConf() reads spark-defaults.conf and the like in it.
         SparkContext(conf=configure(SparkConf()))

@@ -1,9 +1,9 @@
-"""The model's files, and tf2spark itself, on their way to the executors.
+"""Sends the model's files, and tf2spark itself, to the executors.
 
-Every file travels under a name that begins with the SHA-256 of its content, one by one: Spark
-fetches a single file to a temporary name and renames it, where a folder that breaks off stays
-partial for ever (``Utils.fetchFile``), and equal names are equal bytes. The worker checks them
-once more when it unpacks them into the host's cache.
+Every file ships on its own, under a name that begins with the SHA-256 of its content. So equal
+names mean equal bytes, and a file is never partial: Spark fetches a single file under a temporary
+name and renames it, while a folder whose transfer breaks off stays partial for good
+(``Utils.fetchFile``). The worker verifies the files when it unpacks them into the host cache.
 """
 
 from __future__ import annotations
@@ -41,10 +41,17 @@ _lock = threading.Lock()
 
 
 def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
-    """Send a model to the executors of a session, once a session, and say where it is there.
+    """Send a model to the executors of a session, once a session.
 
-    A local master runs on this machine, where the model lies already: nothing is sent. The
-    executors fetch a package on HDFS or object storage from there, all else from the driver.
+    With a local master, tasks run on this machine, where the model already is, and nothing is
+    sent. Executors fetch the files of a package on HDFS or object storage from there, and all
+    other files from the driver.
+
+    Returns:
+        The model as workers find it.
+
+    Raises:
+        ContractError: The setting for the size of the host cache is no size.
     """
     cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
     model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
@@ -69,12 +76,12 @@ def _size_bytes(text: str | None) -> int | None:
 
 @functools.cache
 def _entries(path: str, digest: str) -> tuple[FileEntry, ...]:
-    """Describe a model's files; `digest` tells one state of them from another."""
+    """Describe a model's files; `digest` is in the key because they may change."""
     return entries_of(Path(path))
 
 
 def _source(model: ModelRef, entry: FileEntry) -> str:
-    """Return where executors fetch a file: the storage, or a copy that this process keeps."""
+    """Return where executors fetch a file from: the storage, or a copy that this process keeps."""
     if scheme_of(model.path) is not None:
         return f"{model.path}/{FILES}/{entry.stored}"
     folder = Path(model.path)
@@ -83,6 +90,7 @@ def _source(model: ModelRef, entry: FileEntry) -> str:
 
 
 def _session_id(spark: Any) -> str:
+    # Only Connect's session has an id of its own; files added to a context stay as long as it does.
     return str(spark.session_id if is_connect(spark) else spark.sparkContext.applicationId)
 
 
@@ -101,7 +109,7 @@ def _send_once(spark: SparkSession, path: str, *, pyfile: bool = False) -> None:
 
 @functools.cache
 def own_zip() -> Path:
-    """Return tf2spark as a zip that Python imports from, named after its content."""
+    """Return tf2spark as a zip that Python imports from, with attrs, named by its content."""
     members = sorted(_members())
     digest = hashlib.sha256()
     for name, path in members:
@@ -114,7 +122,7 @@ def own_zip() -> Path:
 
 
 def _members() -> Iterator[tuple[str, Path]]:
-    needs = (Path(str(package.__file__)).parent for package in (attr, attrs))
-    for folder, prefix in ((_OWN, ""), *((one, FOLDER) for one in needs)):
+    vendored = (Path(str(package.__file__)).parent for package in (attr, attrs))
+    for folder, prefix in ((_OWN, ""), *((folder, FOLDER) for folder in vendored)):
         for path in folder.rglob("*.py"):
             yield str(Path(prefix) / folder.name / path.relative_to(folder)), path

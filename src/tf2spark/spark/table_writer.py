@@ -1,7 +1,7 @@
-"""Write a table so that it appears whole or not at all: beside its place first, then by rename.
+"""Writes a table so that it appears whole or not at all: to a hidden sibling first, then renamed.
 
-On HDFS and local disks a rename is one step. Object stores (S3A, OSS) copy and delete instead, so
-there a reader can meet a table that is still being moved into place.
+On HDFS and local disks a rename is atomic. Object stores (S3A, OSS) copy and delete instead, so a
+reader there can see a table that is still being moved.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tf2spark.errors import OutputError
 from tf2spark.spark.hadoop import delete, exists, rename, resolve
 from tf2spark.spark.jvm import hadoop_path
 
-# The formats whose table is a folder of plain files. Others (delta, iceberg, jdbc, noop) have
-# commits of their own and are left to them.
+# The formats whose tables are folders of plain files. Others (delta, iceberg, jdbc, noop) have
+# their own way to commit.
 FILE_FORMATS = frozenset({"parquet", "orc", "json", "csv", "text", "avro", "xml"})
 
 _EXISTS = "{path} exists already: write --overwrite to replace it, or choose another --output"
@@ -35,7 +35,7 @@ def write(
     options: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write `df` to `path`; a job that fails leaves there what was there before.
+    """Write `df` to `path`; if the job fails, what was there stays.
 
     Raises:
         OutputError: The output exists and `overwrite` is false, or can't be moved into place.
@@ -46,12 +46,12 @@ def write(
         return
     spark = df.sparkSession
     check_free(spark, path, overwrite=overwrite)
-    staged = _beside(spark, path, "tf2spark")
+    staged = _hidden_sibling(spark, path, "tf2spark")
     try:
         writer.mode("errorifexists").save(staged)
         _move_into_place(spark, staged, path)
     finally:
-        # After a success there is nothing left to delete; a failure must not hide behind another.
+        # After a success there is nothing to delete, and after a failure the first error counts.
         with contextlib.suppress(Exception):
             delete(spark, staged)
 
@@ -59,7 +59,7 @@ def write(
 def check_local_path(path: str, *, overwrite: bool) -> None:
     """Refuse an output that exists on this machine; needs no Spark.
 
-    A path without a scheme is a local one, unless Hadoop's configuration may say otherwise.
+    A path without a scheme is local, unless a Hadoop configuration may say otherwise.
 
     Raises:
         OutputError: It exists, and `overwrite` is false.
@@ -70,7 +70,7 @@ def check_local_path(path: str, *, overwrite: bool) -> None:
 
 
 def local_path(path: str) -> Path | None:
-    """Return the local file that `path` surely names, or None where it may be another's."""
+    """Return the local file that `path` names, or None where it may be on another file system."""
     parts = urlsplit(path)
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
@@ -89,15 +89,15 @@ def check_free(spark: SparkSession, path: str, *, overwrite: bool) -> None:
         raise OutputError(_EXISTS.format(path=path))
 
 
-def _beside(spark: SparkSession, path: str, purpose: str) -> str:
-    """Name a new hidden sibling; readers of the parent folder pass hidden names by."""
+def _hidden_sibling(spark: SparkSession, path: str, purpose: str) -> str:
+    """Return the name of a new hidden sibling; readers of the parent folder skip hidden names."""
     _, target = resolve(spark, path)
     hidden = f".{target.getName()}.{purpose}-{uuid.uuid4().hex[:12]}"
     return str(hadoop_path(spark, target.getParent(), hidden).toString())
 
 
 def _move_into_place(spark: SparkSession, staged: str, path: str) -> None:
-    old = _beside(spark, path, "old") if exists(spark, path) else None
+    old = _hidden_sibling(spark, path, "old") if exists(spark, path) else None
     if old is not None:
         rename(spark, path, old)
     try:

@@ -1,4 +1,8 @@
-"""Spark's types and Arrow's, in both directions."""
+"""Spark's types and Arrow's, in both directions.
+
+PySpark's own conversion is used, because it is what batches are converted by. It isn't documented,
+but `pyspark.sql.pandas.types` has had these two functions since 2.4.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +11,30 @@ from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
 from pyspark.sql.types import DataType, StructType
 
 # Stands for any type that Spark can't send to Python; calendar intervals are such a type.
-_OUT_OF_REACH = pa.month_day_nano_interval()
+_UNREACHABLE = pa.month_day_nano_interval()
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:
-    """Return the columns as Arrow has them in a Python worker.
+    """Return a table's columns as Arrow has them in a Python worker.
 
-    A column that Spark can't send to Python gets a type that no input takes; `score` passes it by.
+    A column that Spark can't send to Python gets a type that no input takes. `score` can keep it,
+    but not feed it.
     """
-    return pa.schema([pa.field(one.name, _arrow_type(one.dataType)) for one in schema.fields])
+    return pa.schema([pa.field(field.name, _arrow_type(field.dataType)) for field in schema.fields])
 
 
-def _arrow_type(kind: DataType) -> pa.DataType:
+def _arrow_type(data_type: DataType) -> pa.DataType:
     try:
-        return to_arrow_type(kind)
+        return to_arrow_type(data_type)
     except Exception:  # each release of Spark has its own exception for it
-        return _OUT_OF_REACH
+        return _UNREACHABLE
 
 
 def can_reach_python(schema: StructType) -> bool:
     """Say whether every column can be sent to a Python worker and back."""
-    return all(_arrow_type(one.dataType) != _OUT_OF_REACH for one in schema.fields)
+    return all(_arrow_type(field.dataType) != _UNREACHABLE for field in schema.fields)
 
 
-def spark_type(kind: pa.DataType) -> DataType:
+def spark_type(arrow_type: pa.DataType) -> DataType:
     """Return the Spark type of an output column."""
-    return from_arrow_type(kind)
+    return from_arrow_type(arrow_type)

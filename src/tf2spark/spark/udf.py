@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -27,10 +27,9 @@ from tf2spark.spark.types import spark_type
 
 def argument_names(request: Request) -> tuple[str, ...]:
     """Return the columns that the inputs read, in the order of the inputs: a udf's arguments."""
-    needed = [fed for fed in request.inputs if not fed.optional]
-    paths = [one.path for fed in needed for one in columns_of(fed.feed)]
-    heads = [path.partition(".")[0] for path in paths]
-    return tuple(dict.fromkeys(heads))
+    required = [fed for fed in request.inputs if not fed.optional]
+    paths = [column.path for fed in required for column in columns_of(fed.feed)]
+    return tuple(dict.fromkeys(path.partition(".")[0] for path in paths))
 
 
 def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..., Column]:
@@ -40,7 +39,8 @@ def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..
     column of its type, several give a struct.
 
     Raises:
-        ContractError: The model takes no column, or the call has not as many as it takes.
+        ContractError: No input is fed from a column; or, by the function, the columns of the call
+            aren't those that the model takes.
     """
     names = argument_names(request)
     if not names:
@@ -48,8 +48,11 @@ def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..
     function = _function(request, options, model, names)
 
     def score(*columns: Column | str, **by_name: Column | str) -> Column:
-        given = _arguments(names, columns, by_name)
-        scores: Column = function(*(column(one) if isinstance(one, str) else one for one in given))
+        arguments = [
+            column(argument) if isinstance(argument, str) else argument
+            for argument in _arguments(names, columns, by_name)
+        ]
+        scores: Column = function(*arguments)
         return scores
 
     return score
@@ -63,35 +66,40 @@ def register(
 
 
 def _function(request: Request, options: Options, model: ModelRef, names: tuple[str, ...]) -> Any:
-    returns, single = _return_type(request, options)
+    return_type, single = _return_type(request, options)
     spark = SparkSession.getActiveSession()
     if spark is not None:
         check_worker_memory(spark)
         model = ship(spark, evolve(model, threads=task_cpus(spark)))
     scorer = late_column_scorer(request, options, model, names, single)
     if hasattr(F, "arrow_udf"):
-        return arrow_udf_of(scorer, returns)
-    return pandas_udf_of(scorer, returns)
+        return arrow_udf_of(scorer, return_type)
+    return pandas_udf_of(scorer, return_type)
 
 
 def _return_type(request: Request, options: Options) -> tuple[DataType, bool]:
-    fields = [
-        pa.field(one.column, plan_output(one.column, one.spec, binary=one.output.binary).arrow)
-        for one in request.outputs
+    """Return a udf's type, and whether it is that of the one output rather than a struct."""
+    plans = [
+        plan_output(fetched.column, fetched.spec, binary=fetched.output.binary)
+        for fetched in request.outputs
     ]
+    fields = [pa.field(plan.column, plan.arrow) for plan in plans]
     if options.error_column is not None:
         fields.append(pa.field(options.error_column, pa.string()))
     if len(fields) == 1:
         return spark_type(fields[0].type), True
-    returns = StructType()
-    for one in fields:
-        returns = returns.add(one.name, spark_type(one.type), True)
-    return returns, False
+    struct = StructType()
+    for field in fields:
+        struct = struct.add(field.name, spark_type(field.type), True)
+    return struct, False
 
 
 def _arguments(
-    names: tuple[str, ...], columns: tuple[Any, ...], by_name: dict[str, Any]
-) -> list[Any]:
+    names: tuple[str, ...],
+    columns: tuple[Column | str, ...],
+    by_name: Mapping[str, Column | str],
+) -> list[Column | str]:
+    """Put the columns of a call into the order of `names`."""
     listed = ", ".join(names)
     if len(columns) > len(names):
         raise ContractError(f"the model takes {len(names)} columns ({listed}), got {len(columns)}")

@@ -1,0 +1,246 @@
+"""Rows of tables whose files the workers read: the same as with Spark reading."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.ml.linalg import Vectors, VectorUDT
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as t
+
+import tf2spark
+from cases.parquet_tables import (
+    FEATURES,
+    ROWS,
+    assert_same_rows,
+    features,
+    reader_of,
+    settings,
+    write_file,
+)
+from tf2spark.errors import from_text
+
+_PAIR = pa.list_(pa.int64(), 2)
+_STRUCT = t.StructType(
+    [t.StructField("i", t.IntegerType()), t.StructField("l", t.ArrayType(t.StringType()))]
+)
+_VALUES: dict[str, tuple[t.DataType, list[Any]]] = {
+    "bool": (t.BooleanType(), [True, None, False]),
+    "byte": (t.ByteType(), [-128, None, 127]),
+    "short": (t.ShortType(), [-(2**15), None, 2**15 - 1]),
+    "int": (t.IntegerType(), [-(2**31), None, 2**31 - 1]),
+    "long": (t.LongType(), [-(2**63), None, 2**63 - 1]),
+    "float": (t.FloatType(), [float("nan"), None, -0.0, float("inf"), 1e-45]),
+    "double": (t.DoubleType(), [float("nan"), None, -0.0, float("-inf"), 5e-324]),
+    "string": (t.StringType(), ["", None, "ä\0𝄞"]),
+    "binary": (t.BinaryType(), [bytearray(b""), None, bytearray(b"\xff\0")]),
+    "array": (t.ArrayType(t.DoubleType()), [[], None, [1.5, None]]),
+    "arrays": (t.ArrayType(t.ArrayType(t.LongType())), [[], None, [[1], None, []]]),
+    "struct": (_STRUCT, [(1, ["a", None]), None, (None, None), (2, [])]),
+    "structs": (t.ArrayType(_STRUCT), [[(1, ["a"]), None], None, []]),
+    "nested": (
+        t.StructType([t.StructField("s", _STRUCT), t.StructField("b", t.BooleanType())]),
+        [((1, ["x"]), True), None, (None, None)],
+    ),
+    "vector": (
+        VectorUDT(),
+        [Vectors.dense([1.0, 2.0]), None, Vectors.sparse(5, [1, 3], [1.0, -2.0])],
+    ),
+    "a.b`c": (t.StringType(), ["x", None]),
+}
+
+
+@pytest.fixture(scope="module")
+def everything(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Columns of all types that the worker reads, as Spark writes them: several files."""
+    rows = [
+        (number, row.as_py(), *(values[number % len(values)] for _, values in _VALUES.values()))
+        for number, row in enumerate(features())
+    ]
+    schema = t.StructType(
+        [
+            t.StructField("id", t.LongType(), False, {"note": "kept"}),
+            t.StructField("features", t.ArrayType(t.FloatType(), False)),
+            *(t.StructField(name, kind) for name, (kind, _) in _VALUES.items()),
+        ]
+    )
+    path = tmp_path_factory.mktemp("tables") / "everything"
+    df = spark.createDataFrame(spark.sparkContext.parallelize(rows, 3), schema)
+    df.write.option("parquet.block.size", "4096").parquet(str(path))
+    return path
+
+
+@pytest.mark.oldest
+def test_all_types_come_out_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, everything: Path
+) -> None:
+    """Files that Spark wrote: every type of column, nulls, metadata, a choice and none."""
+    df = spark.read.parquet(str(everything))
+    assert_same_rows(mlp, df)
+    assert_same_rows(mlp, df, keep=["vector", "id", "a.b`c"])
+    assert_same_rows(mlp, df, keep=[])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"row_group_size": 7},
+        {"use_dictionary": False, "compression": "zstd", "data_page_version": "2.0"},
+        {"compression": "none", "data_page_size": 64, "store_schema": False},
+        {"write_page_checksum": True, "version": "1.0"},
+    ],
+)
+def test_files_of_other_writers_come_out_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, everything: Path, tmp_path: Path, how: Any
+) -> None:
+    """Those of pyarrow: row groups, pages, encodings, codecs and versions of all kinds."""
+    table = pq.read_table(everything)
+    for number in range(3):
+        part = table.slice(number * 90, 90 + number)
+        pq.write_table(part, tmp_path / f"part-{number}.parquet", **how)
+    schema = spark.read.parquet(str(everything)).schema
+    assert_same_rows(mlp, spark.read.schema(schema).parquet(str(tmp_path)))
+
+
+def test_other_ways_to_hold_a_type_come_out_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """Arrow's own types that Parquet files carry: fixed lists, long strings, dictionaries."""
+    fixed = pa.array(features().to_pylist(), pa.list_(pa.float32(), 8))
+    words = pa.array([f"w{n % 7}" if n % 5 else None for n in range(ROWS)])
+    columns = {
+        "features": fixed,
+        "pairs": pa.array([None if n % 3 else [n, None] for n in range(ROWS)], _PAIR),
+        "words": words.cast(pa.large_string()),
+        "picked": words.dictionary_encode(),
+    }
+    assert_same_rows(mlp, spark.read.parquet(write_file(tmp_path / "t", columns)))
+
+
+@pytest.mark.parametrize("mode", ["permissive", "dropmalformed"])
+def test_bad_rows_come_out_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path, mode: str
+) -> None:
+    """Nulls and lists of the wrong length, in the modes that go on."""
+    spoiled = features().to_pylist()
+    spoiled[7], spoiled[100], spoiled[299] = None, [1.0] * 7, [None] * 8
+    columns = {"features": pa.array(spoiled, FEATURES)}
+    df = spark.read.parquet(write_file(tmp_path / "t", columns, row_group_size=40))
+    scored = assert_same_rows(mlp, df, mode=mode, model_column="model")
+    assert scored.count() == (ROWS if mode == "permissive" else ROWS - 3)
+
+
+def test_the_first_bad_row_is_named_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """The message has the number of the row in its partition and its values."""
+    spoiled = features().to_pylist()
+    spoiled[123] = None
+    write_file(tmp_path / "t")
+    path = write_file(tmp_path / "t", {"features": pa.array(spoiled, FEATURES)})
+    said = []
+    with settings(spark, {"spark.sql.files.minPartitionNum": "1"}):
+        df = spark.read.parquet(path)
+        for read in ("worker", "spark"):
+            with pytest.raises(Exception, match="RowError") as raised:
+                mlp.score(df, keep=["id"], read=read).collect()
+            said.append(str(from_text(str(raised.value))))
+    assert said[0] == said[1]
+    assert re.match(r"row (123|423) of partition 0 \(id=123\)", said[0])
+
+
+@pytest.mark.oldest
+def test_a_large_file_is_split_as_spark_splits_it(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """Many tasks for one file, some without a row group; several small files for one task."""
+    path = write_file(tmp_path / "t", row_group_size=20)
+    with settings(spark, {"spark.sql.files.maxPartitionBytes": "700b"}):
+        df = spark.read.parquet(path)
+        assert df.rdd.getNumPartitions() > 15
+        scored = assert_same_rows(mlp, df)
+        assert scored.rdd.getNumPartitions() == df.rdd.getNumPartitions()
+    for _ in range(9):
+        write_file(tmp_path / "t")
+    assert assert_same_rows(mlp, spark.read.parquet(path)).count() == 10 * ROWS
+
+
+def test_columns_that_some_files_lack_are_null(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """A table whose columns grew over time, read with all of them."""
+    write_file(tmp_path / "t")
+    path = write_file(tmp_path / "t", {"later": pa.array(["x"] * ROWS)})
+    df = spark.read.option("mergeSchema", "true").parquet(path)
+    assert "later" in df.columns
+    assert_same_rows(mlp, df)
+    assert_same_rows(mlp, df, keep=["later"])
+
+
+def test_files_without_rows_come_out_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """An empty file among others, and a table of nothing else."""
+    none = {"features": features(0), "id": np.arange(0)}
+    path = write_file(tmp_path / "t", none)
+    assert assert_same_rows(mlp, spark.read.parquet(path)).count() == 0
+    write_file(tmp_path / "t")
+    assert assert_same_rows(mlp, spark.read.parquet(path)).count() == ROWS
+
+
+def test_names_are_the_tables_own(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """Renamed columns, columns in another order, one twice, odd names of folders."""
+    df = spark.read.parquet(write_file(tmp_path / "a b%20ü=#1", {"x": np.arange(ROWS) * 0.5}))
+    assert_same_rows(mlp, df.select("x", F.col("id").alias("my id"), "features"))
+    assert_same_rows(mlp, df.withColumnRenamed("x", "y.z").alias("t").select("t.*"))
+    assert_same_rows(mlp, df.select("features", "x", F.col("id").alias("x")))
+    df.createOrReplaceTempView("parquet_scan_view")
+    assert_same_rows(mlp, spark.sql("SELECT x AS y, * FROM parquet_scan_view"))
+
+
+def test_partitioned_tables_are_read_where_folders_do_not_matter(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """Columns of files alone; a filter on a folder's column leaves folders out."""
+    for day in (1, 2):
+        (tmp_path / "t").mkdir(exist_ok=True)
+        write_file(tmp_path / "t" / f"day={day}", {"id": np.arange(ROWS) + day * 1000})
+    df = spark.read.parquet(str(tmp_path / "t"))
+    assert reader_of(mlp.score(df)) == "spark"
+    assert_same_rows(mlp, df, keep=["id"])
+    second = assert_same_rows(mlp, df.where("day = 2"), keep=["id"])
+    assert second.agg(F.min("id"), F.count("id")).first() == (2000, ROWS)
+
+
+def test_nothing_is_read_before_an_action(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """Scoring is lazy: a file that is broken afterwards is seen by the action, and named."""
+    path = write_file(tmp_path / "t")
+    scored = mlp.score(spark.read.parquet(path))
+    file = next(Path(path).glob("*.parquet"))
+    file.write_bytes(b"?" * file.stat().st_size)
+    with pytest.raises(Exception, match="StorageError") as raised:
+        scored.collect()
+    assert f"{file.name}\" can't be read as Parquet" in str(from_text(str(raised.value)))
+
+
+def test_few_rows_are_taken_without_the_rest(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """A limit above, a filter above, a union of two and a second action."""
+    df = spark.read.parquet(write_file(tmp_path / "t"))
+    scored = mlp.score(df, keep=["id"])
+    assert len(scored.limit(5).collect()) == 5
+    assert scored.where("id >= 290").count() == 10
+    assert scored.union(scored).count() == 2 * ROWS
+    assert scored.first() == scored.first()
