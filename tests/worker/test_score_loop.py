@@ -102,13 +102,13 @@ def test_every_batch_comes_back_with_its_outputs() -> None:
     assert session.runs == [2, 1]
 
 
-def test_a_bad_row_stops_the_job_and_is_told_in_full() -> None:
-    """Number within the partition, place, a few values, reason and the two ways on."""
+def test_a_bad_row_stops_the_job_with_a_full_message() -> None:
+    """It has the row's number in the partition, a few values, the reason and both other modes."""
     batches = [table([[1, 2]] * 1234), table([[1, 2], [1, None]])]
     with pytest.raises(RowError) as caught:
         scored(job(), *batches, location=" of partition 3")
     assert str(caught.value) == (
-        'row 1,235 of partition 3 (id=1) can\'t be scored: column "x" contains a null. '
+        'row 1,235 of partition 3 (id=1) can\'t be scored: column "x" contains a null; '
         'mode="permissive" scores the other rows and gives the reason in a column, '
         'mode="dropmalformed" leaves such rows out'
     )
@@ -123,7 +123,7 @@ def test_a_row_is_shown_by_its_plain_values() -> None:
     with pytest.raises(RowError) as caught:
         scored(job(shown=shown_columns(batch.schema)), batch)
     assert str(caught.value).startswith(
-        f"row 0 (a=7, b='{'w' * 36}..., c=None, d=1) can't be scored: column \"x\" is null. "
+        f"row 0 (a=7, b='{'w' * 36}..., c=None, d=1) can't be scored: column \"x\" is null; "
     )
     with pytest.raises(RowError, match=r"^row 0 can't be scored: "):
         scored(job(fed(0), keep=(), shown=()), batch_of(pa.array([None], LISTS)))
@@ -361,7 +361,7 @@ def test_a_lost_row_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RowCountError) as caught:
         scored(permissive(), table([[1], [1, 2], [3]]), location=" of partition 7")
     assert str(caught.value) == (
-        "a batch of partition 7 has 3 rows, but 1 were scored and 0 have a reason why not: "
+        "a batch of partition 7 has 3 rows, but 1 were scored and 0 refused: "
         "this is a bug in tf2spark, please report it"
     )
 

@@ -52,11 +52,11 @@ class LocalTables:
 
     def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
         table = self._arrow["item"]
-        plan = bind(request, table.schema, Options(keep=(item_id,)), model)
+        plan = bind(request, table.schema, Options(keep=(item_id,), audience=None), model)
         kept = [table.schema.field(index) for index in plan.keep]
         schema = pa.schema([*kept, *plan.output_fields()])
         batches = table.to_batches(max_chunksize=_ARROW_ROWS)
-        found = score_batches(plan, session_of(model), batches, place=" of the items")
+        found = score_batches(plan, session_of(model), batches, location=" of the items")
         return pa.Table.from_batches(found if table.num_rows else (), schema=schema)
 
 

@@ -58,11 +58,11 @@ def bind_users(
         None if name is None else Restriction(name, users.names.index(name))
         for name in (arguments.exclude, arguments.candidates)
     )
-    beside = [lists.column for lists in (exclude, candidates) if lists is not None]
+    extra_columns = [lists.column for lists in (exclude, candidates) if lists is not None]
     for whole in (strategy, fallback):
         if isinstance(whole, WholePlan):
-            beside += whole.user_columns
-    plan = evolve(plan, batch_rows=_USER_ROWS, fixed_rows=None, beside=tuple(beside))
+            extra_columns += whole.user_columns
+    plan = evolve(plan, batch_rows=_USER_ROWS, fixed_rows=None, extra_columns=tuple(extra_columns))
     return CatalogPlan(
         plan, strategy, arguments.k, items, score.code, exclude, candidates, fallback
     )

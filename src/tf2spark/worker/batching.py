@@ -1,4 +1,4 @@
-"""Which rows run together: slices of a batch that are bounded by rows and by bytes."""
+"""Which rows run together: slices of a batch, bounded by rows and by bytes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ def row_slices(batch: pa.RecordBatch, plan: Plan) -> Iterator[tuple[int, int]]:
 
 
 def _rows_within_bytes(batch: pa.RecordBatch, plan: Plan) -> int:
-    """Estimate from the bytes of the columns how many rows a run may have, one at least."""
-    fed_bytes = sum(_fed_bytes(batch, one) for one in plan.inputs)
+    """Estimate from the bytes of the columns how many rows a run may have; at least one."""
+    # Only an estimate: rows of very different lengths, or sparse ones that are densified, can take
+    # more. The feeders count the bytes exactly and raise `RowsTooLarge`.
+    fed_bytes = sum(_fed_bytes(batch, input_plan) for input_plan in plan.inputs)
     if not fed_bytes:
         return plan.batch_rows
-    within = int(plan.batch_bytes * batch.num_rows // fed_bytes)
-    return max(1, min(plan.batch_rows, within))
+    rows = int(plan.batch_bytes * batch.num_rows // fed_bytes)
+    return max(1, min(plan.batch_rows, rows))
 
 
 def _fed_bytes(batch: pa.RecordBatch, plan: InputPlan) -> int:
@@ -33,8 +35,8 @@ def _fed_bytes(batch: pa.RecordBatch, plan: InputPlan) -> int:
     total = 0
     for source in plan.sources:
         column_bytes: int = batch.column(source.column).nbytes
-        fed = 0 if plan.dtype.numpy is None else plan.dtype.numpy.itemsize * 8
-        total += column_bytes * max(1, fed // _value_bits(source.leaf))
+        fed_bits = 0 if plan.dtype.numpy is None else plan.dtype.numpy.itemsize * 8
+        total += column_bytes * max(1, fed_bits // _value_bits(source.leaf))
     return total
 
 
@@ -43,9 +45,9 @@ def _value_bits(leaf: pa.DataType) -> int:
 
 
 def pad_to_rows(batch: pa.RecordBatch, rows: int) -> pa.RecordBatch:
-    """Return `batch` with exactly so many rows: its last row stands for the missing ones.
+    """Return `batch` with exactly this many rows: its last row is repeated for the missing ones.
 
-    A real row, because one made of zeros could be one that the model refuses.
+    A real row, because the model could refuse one made of zeros.
     """
     if batch.num_rows == rows:
         return batch
@@ -53,7 +55,7 @@ def pad_to_rows(batch: pa.RecordBatch, rows: int) -> pa.RecordBatch:
 
 
 def select_rows(batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
-    """Return the rows with these rising numbers, without a copy where they follow each other."""
+    """Return the rows with these ascending numbers, without a copy if they are consecutive."""
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
         return batch.slice(int(rows[0]), len(rows))
     return batch.take(take_indices(rows))
@@ -66,6 +68,7 @@ def halves(rows: int) -> list[Ints]:
 
 def rows_by_key(keys: Ints) -> list[Ints]:
     """Return the row numbers of each distinct key, in the order of first appearance."""
+    # A stable sort by key keeps each group's rows ascending; the bin counts say where to cut.
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(inverse.reshape(-1), kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(inverse.reshape(-1)))[:-1])

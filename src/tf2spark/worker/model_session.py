@@ -1,4 +1,4 @@
-"""The session of a model in this process: opened at the first batch, kept for every later task."""
+"""The session of a model in this process: opened by the first task, kept for all later ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
     """Return this process's session for a model, keyed by the content of its files.
 
     Args:
-        model: Which one.
-        locate: Where files that came with the job lie on this host.
+        model: The model.
+        locate: Returns where a file that came with the job lies on this host.
 
     Raises:
         ModelError: The model can't be loaded.
-        SetupError: TensorFlow is missing here, or the host's cache can't be used.
+        SetupError: TensorFlow is missing on this host, or the host's cache can't be used.
     """
+    # By content and not by path: a model that is replaced at its path gets a session of its own.
     key = f"{model.digest} {','.join(model.tags)} {model.threads}"
     return cached_session(key, lambda: _open(model, locate))
 
@@ -39,12 +40,12 @@ def _open(model: ModelRef, locate: Locate | None) -> CApiSession:
 
 
 def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) -> CApiSession:
-    """Open a session of one's own for a model that lies unpacked in a folder.
+    """Open a new session for a model that lies unpacked in a folder; the caller closes it.
 
     Args:
         model: Its tags, threads and weights.
-        folder: Where its ``saved_model.pb`` is.
-        weights: Where its weights are, if elsewhere.
+        folder: The folder of its ``saved_model.pb``.
+        weights: The folder of its weights, if another.
     """
     session = open_session(str(folder), model.tags, threads=model.threads)
     for weight in model.weights:

@@ -30,7 +30,7 @@ def recommend_batches(
     session: CApiSession,
     batches: Iterable[pa.RecordBatch],
     *,
-    place: str = "",
+    location: str = "",
     names: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Give every user of every batch its recommendations; arguments and errors are those of
@@ -39,7 +39,7 @@ def recommend_batches(
     ids = mapped_table(Path(session.path), IDS_FILE).column(0)
     runner = _runner(plan, session, session, ids)
     yield from score_batches(
-        plan.users, session, batches, place=place, runner=runner, names=names
+        plan.users, session, batches, location=location, runner=runner, names=names
     )
 
 

@@ -194,7 +194,7 @@ def _score_rows(
     """Score rows together; if that fails, split them until each is scored or has a reason.
 
     `numbers` are the rows' numbers in the whole batch, which pieces and reasons are filed under.
-    It ends: every call has fewer rows than the last, or rows of one shape alone.
+    Every part has fewer rows than the whole, so this ends.
     """
     rows = batch.num_rows
     try:
@@ -238,8 +238,8 @@ def _check_count(pieces: list[Piece], reasons: dict[int, str], rows: int, locati
     scored = sum(len(numbers) for numbers, _ in pieces)
     if scored + len(reasons) != rows:
         raise RowCountError(
-            f"a batch{location} has {rows} rows, but {scored} were scored and {len(reasons)} have a "
-            "reason why not: this is a bug in tf2spark, please report it"
+            f"a batch{location} has {rows} rows, but {scored} were scored and {len(reasons)} "
+            "refused: this is a bug in tf2spark, please report it"
         )
 
 

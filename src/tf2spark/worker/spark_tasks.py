@@ -1,4 +1,16 @@
-"""What runs in Spark's Python worker: open the model once a process, then stream batches."""
+"""What runs in Spark's Python worker: open the model once a process, then stream batches.
+
+Spark pickles the functions that are made here and runs them in its workers, so they hold plans and
+no sessions. Of PySpark they use, imported only there:
+
+- `TaskContext.get()`, the task's number, and None outside of a task: messages then name no
+  partition.
+- `SparkFiles.get(name)`, where this executor keeps a file that `SparkContext.addFile` shipped.
+- That `mapInArrow` passes an iterator of record batches, and an `arrow_udf` an iterator of arrays
+  or tuples of arrays.
+
+A worker process runs many tasks one after the other, each in its turn, and sessions outlive tasks.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +37,12 @@ Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
 
 
 def model_opener(model: ModelRef, hold_seconds: float = 0.0) -> Callable[[Batches], Batches]:
-    """Return the function for `mapInArrow` that opens a model and says how that went.
+    """Return the function for `mapInArrow` that opens a model and reports how that went.
 
-    It keeps its slot for `hold_seconds` more, so that the next task goes to another executor.
+    It then keeps its slot for `hold_seconds`, so that the next task goes to another executor.
     """
 
-    def open_model(batches: Batches) -> Batches:
+    def report_opening(batches: Batches) -> Batches:
         import os
         import socket
         import time
@@ -41,24 +53,31 @@ def model_opener(model: ModelRef, hold_seconds: float = 0.0) -> Callable[[Batche
                 open_session(model)
             except Tf2SparkError as failure:
                 error = str(failure)
-            answer = {
-                # The workers of an executor are children of its one daemon.
+            report = {
+                # PySpark forks all workers of an executor from one daemon, whose pid so stands for
+                # the executor. Without the daemon (Windows) it is the executor's own.
                 "executor": [os.getppid()],
                 "host": [socket.gethostname()],
                 "seconds": [time.monotonic() - started],
                 "error": [error],
             }
             time.sleep(hold_seconds)
-            yield pa.RecordBatch.from_pydict(answer)
+            yield pa.RecordBatch.from_pydict(report)
 
-    return open_model
+    return report_opening
 
 
 def open_session(model: ModelRef) -> CApiSession:
-    return session_of(model, _shipped if model.shipped else None)
+    """Return this worker's session for a model; see `session_of`."""
+    return session_of(model, _shipped_file if model.shipped else None)
 
 
-def _shipped(entry: FileEntry) -> Path:
+def _shipped_file(entry: FileEntry) -> Path:
+    """Return where a shipped file lies on this host.
+
+    Spark fetches files before a task starts. If one is missing all the same, the host's cache says
+    so when it opens the path.
+    """
     from pyspark import SparkFiles
 
     return Path(SparkFiles.get(entry.stored))
@@ -85,40 +104,41 @@ def partition_scorer(plan: Plan) -> Callable[[Batches], Batches]:
 def _score(plan: Plan, batches: Batches) -> Batches:
     names = column_names(len(plan.keep) + len(plan.output_fields()))
     session = open_session(plan.model)
-    return score_batches(plan, session, batches, place=_place(), names=names)
+    return score_batches(plan, session, batches, location=_location(), names=names)
 
 
 def file_scorer(plan: Plan, tasks: Sequence[ParquetTask]) -> Callable[[Batches], Batches]:
-    """Return the function for `mapInArrow` over numbers of `tasks`, each of which reads its files.
+    """Return the function for `mapInArrow` over a column of indices into `tasks`.
 
-    The tasks' columns are those of the plan, in its order.
+    Each task reads its own files; its columns are those of the plan, in the same order.
     """
 
     def score_files(batches: Batches) -> Batches:
         begin_task()
         for batch in batches:
-            for number in batch.column(0).to_pylist():
-                yield from _score(plan, read_batches(tasks[number]))
+            for index in batch.column(0).to_pylist():
+                yield from _score(plan, read_batches(tasks[index]))
 
     return score_files
 
 
 def partition_recommender(plan: CatalogPlan) -> Callable[[Batches], Batches]:
-    """Return the function for `DataFrame.mapInArrow` that gives users their recommendations."""
+    """Return the function for `DataFrame.mapInArrow` that yields users with recommendations."""
 
     def recommend_partition(batches: Batches) -> Batches:
+        # Imported here: workers that only score don't load it.
         from tf2spark.worker.recommend_loop import recommend_batches
 
         begin_task()
         names = column_names(len(plan.users.keep) + len(plan.users.output_fields()))
         session = open_session(plan.users.model)
-        yield from recommend_batches(plan, session, batches, place=_place(), names=names)
+        yield from recommend_batches(plan, session, batches, location=_location(), names=names)
 
     return recommend_partition
 
 
 def column_scorer(plan: Plan) -> Columns:
-    """Return the function for an `arrow_udf`: arrays in, one struct array of the outputs out."""
+    """Return the function for an `arrow_udf`: from arrays to one struct array of the outputs."""
     names = column_names(len(read_columns(plan)))
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
@@ -131,23 +151,24 @@ def column_scorer(plan: Plan) -> Columns:
 def struct_arrays(plan: Plan, session: Session, batches: Batches) -> Iterator[pa.Array]:
     """Yield, for each batch, its outputs (and error column) as one struct array."""
     score = batch_scorer(plan, session)
-    rows, place = 0, _place()
+    rows_before, location = 0, _location()
     for batch in batches:
-        scored = score(batch, rows, place)
-        rows += batch.num_rows
+        scored = score(batch, rows_before, location)
+        rows_before += batch.num_rows
         columns = list(scored.columns)
         columns += error_and_model_columns(plan, scored, batch.num_rows)
         yield pa.StructArray.from_arrays(columns, fields=plan.output_fields())
 
 
 def batches_of(arrays: Iterable[tuple[pa.Array, ...]], names: Sequence[str]) -> Batches:
+    """Return the arguments of an `arrow_udf` as batches with these column names."""
     for columns in arrays:
-        # Spark hands a single column over bare.
+        # A udf of one column is passed the array itself, not a tuple of one.
         listed = [columns] if isinstance(columns, pa.Array) else list(columns)
         yield pa.RecordBatch.from_arrays(listed, names=list(names))
 
 
-def _place() -> str:
+def _location() -> str:
     from pyspark import TaskContext
 
     task = TaskContext.get()

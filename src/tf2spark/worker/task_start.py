@@ -1,4 +1,10 @@
-"""What a worker does at the start of each task, to be spared two delays of PySpark's."""
+"""What a worker does at the start of each task, to avoid two delays of PySpark.
+
+Both steps only save time: a task gives the same result if they do nothing. They rely on how
+PySpark 3.5 to 4.3 runs its workers: the function and the data come over one TCP connection, and
+pyspark/daemon.py collects garbage between tasks. If a release does otherwise, sockets are
+acknowledged that need no acknowledgment, and frozen objects stay frozen: neither does harm.
+"""
 
 from __future__ import annotations
 
@@ -7,56 +13,58 @@ import os
 import socket
 from contextlib import suppress
 
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # only Linux has it
 _first_task: int | None = None
 _frozen = False
 
 
 def begin_task() -> None:
-    """Take a task's data at once, and leave what lasts from task to task out of garbage collection.
+    """Have Spark send a task's data at once, and exclude lasting objects from garbage collection.
 
-    To be called before the task's first batch is asked for.
+    To be called before the task reads its first batch.
     """
     from pyspark import TaskContext
 
     _acknowledge()
     if (task := TaskContext.get()) is not None:
-        _freeze_what_lasts(task.taskAttemptId())
+        _freeze_lasting_objects(task.taskAttemptId())
 
 
 def _acknowledge() -> None:
     """Acknowledge what Spark has sent.
 
-    It sends the function and then the data, and TCP keeps small data back until the function has
-    been acknowledged, for which Linux takes 40 ms. Setting TCP_QUICKACK does that now, once.
+    It sends the function and then the data. TCP holds small data back until the function has been
+    acknowledged, which Linux delays by 40 ms. Setting TCP_QUICKACK acknowledges it now, once.
     Source: tcp(7), TCP_NODELAY and TCP_QUICKACK.
     """
     if _QUICKACK is None:
         return
+    # PySpark doesn't hand its connection to the function, so all of this process's are set.
     for descriptor in _descriptors():
         try:
-            one = socket.socket(fileno=descriptor)
+            connection = socket.socket(fileno=descriptor)
         except OSError:  # not a socket
             continue
         with suppress(OSError):
-            if one.family in (socket.AF_INET, socket.AF_INET6) and one.type == socket.SOCK_STREAM:
-                one.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        one.detach()  # it stays open: it isn't ours
+            internet = connection.family in (socket.AF_INET, socket.AF_INET6)
+            if internet and connection.type == socket.SOCK_STREAM:
+                connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        connection.detach()  # PySpark owns it: it must not be closed with this object
 
 
 def _descriptors() -> list[int]:
-    with suppress(OSError):  # where there is no /proc
+    with suppress(OSError):  # there is no /proc
         return [int(name) for name in os.listdir("/proc/self/fd")]
     return []
 
 
-def _freeze_what_lasts(task: int) -> None:
-    """From the second task on, leave all that is there out of Python's garbage collection.
+def _freeze_lasting_objects(task: int) -> None:
+    """At the second task, exclude all objects that exist from Python's garbage collection, once.
 
-    PySpark's daemon calls ``gc.collect()`` after each task and only then reads the next one
+    PySpark's worker calls ``gc.collect()`` after each task and only then reads the next one
     (pyspark/daemon.py, `manager`). That walks through all objects of all imported modules: 10 ms,
     which is more than a small task takes. At the start of the second task garbage has just been
-    collected, so what is there lasts. What isn't referred to any more is still freed.
+    collected, so what exists now lasts. Reference counting still frees what is no longer used.
     """
     global _first_task, _frozen
     if _first_task is None:

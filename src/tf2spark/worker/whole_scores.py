@@ -58,7 +58,7 @@ def _pairs_scorer(
         fixed_rows=strategy.fixed_rows,
         batch_rows=strategy.items_per_run,
         batch_bytes=1 << 62,
-        beside=(),
+        extra_columns=(),
     )
     score = batch_scorer(pairs, session)
 
