@@ -1,10 +1,120 @@
-"""Messages that quote a value or another error."""
+"""Errors: their problem, their advice for each audience, and their way through Spark as text."""
 
 from __future__ import annotations
 
+import pickle
+import traceback
+
 import pytest
 
-from tf2spark.errors import first_line, shortened
+from tf2spark import errors
+from tf2spark.errors import (
+    OTHER_MODES,
+    Advice,
+    Audience,
+    ContractError,
+    RowError,
+    Tf2SparkError,
+    addressed_to,
+    argument,
+    first_line,
+    from_text,
+    shortened,
+)
+
+AUDIENCES: tuple[Audience, ...] = ("python", "command_line", "pandas", "arrow")
+CLASSES = sorted(
+    (value for value in vars(errors).values() if isinstance(value, type)
+     and issubclass(value, Tf2SparkError)),
+    key=lambda error_class: error_class.__name__,
+)  # fmt: skip
+CAST = Advice("PYTHON", "OPTIONS", "PANDAS", "ARROW")
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+def test_every_error_has_problem_and_advice(error_class: type[Tf2SparkError]) -> None:
+    """Whatever builtin a class also is: the text has both, and `problem` and `advice` each."""
+    error = error_class("it is wrong", "try " + CAST)
+    assert str(error) == "it is wrong; try PYTHON"
+    assert (error.problem, error.advice_for("pandas")) == ("it is wrong", "try PANDAS")
+    assert str(error_class("it is wrong")) == "it is wrong"
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+def test_errors_are_pickled_whole(error_class: type[Tf2SparkError]) -> None:
+    """An error that crosses a process keeps its advice and its audience."""
+    error = error_class("it is wrong", CAST)
+    error.audience = "arrow"
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is error_class
+    assert (str(copy), copy.text_for("command_line")) == (
+        "it is wrong; ARROW",
+        "it is wrong; OPTIONS",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "python", "command_line"),
+    [
+        ("mode", "permissive", 'mode="permissive"', "--mode permissive"),
+        ("signature", "two words", 'signature="two words"', "--signature 'two words'"),
+        ("batch_rows", 4, "batch_rows=4", "--batch-rows 4"),
+        ("user_id", ..., "user_id=...", "--user-id ..."),
+    ],
+)
+def test_arguments_are_options_on_the_command_line(
+    name: str, value: str, python: str, command_line: str
+) -> None:
+    """The same argument in both forms; pandas and pyarrow users write Python."""
+    advice = argument(name, value)
+    assert [advice.text_for(audience) for audience in AUDIENCES] == [
+        python, command_line, python, python,
+    ]  # fmt: skip
+
+
+def test_advice_is_joined_for_each_audience() -> None:
+    """Text around advice, and advice after advice, is the same text for all."""
+    advice = "first " + CAST + ", then " + argument("k", 1)
+    assert [advice.text_for(audience) for audience in AUDIENCES] == [
+        "first PYTHON, then k=1",
+        "first OPTIONS, then --k 1",
+        "first PANDAS, then k=1",
+        "first ARROW, then k=1",
+    ]
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_errors_of_a_block_are_addressed(audience: Audience) -> None:
+    """An error that leaves the block speaks to the audience; the innermost isn't the last word."""
+    with pytest.raises(ContractError) as caught, addressed_to(audience), addressed_to("python"):
+        raise ContractError("wrong", CAST)
+    assert str(caught.value) == f"wrong; {CAST.text_for(audience)}"
+
+
+def test_nobody_needs_no_advice() -> None:
+    """Where advice would be of no use, the problem stands alone."""
+    with pytest.raises(RowError) as caught, addressed_to(None):
+        raise RowError("row 1 can't be scored", OTHER_MODES)
+    assert str(caught.value) == "row 1 can't be scored"
+
+
+@pytest.mark.parametrize("error_class", [each for each in CLASSES if each is not Tf2SparkError])
+def test_text_of_a_worker_becomes_the_error_again(error_class: type[Tf2SparkError]) -> None:
+    """The last line of a worker's traceback has class, problem and the words of its audience."""
+    try:
+        with addressed_to("command_line"):
+            raise error_class("row 3 is null", CAST)
+    except Tf2SparkError as error:
+        text = "Job aborted\n" + "".join(traceback.format_exception(error))
+    found = from_text(text + "\n\tat org.apache.spark.api.python(Runner.scala:1)")
+    assert type(found) is error_class
+    assert str(found) == "row 3 is null; OPTIONS"
+
+
+@pytest.mark.parametrize("text", ["", "ValueError: x", "tf2spark.errors.NoSuchError: x"])
+def test_other_text_is_no_error_of_ours(text: str) -> None:
+    """What isn't one of our classes isn't guessed at."""
+    assert from_text(text) is None
 
 
 @pytest.mark.parametrize(

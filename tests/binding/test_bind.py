@@ -78,39 +78,44 @@ def test_columns_of_one_name_may_pass_by() -> None:
     assert plan_of(schema=SCHEMA).keep == (0, 1, 2, 3, 4, 5)
 
 
-MODES = 'the modes are "failfast", "permissive", "dropmalformed"'
+MODES = 'the values are "failfast", "permissive", "dropmalformed"'
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "permisive"}, "mode='permisive': did you mean \"permissive\"?"),
-        ({"mode": "x"}, f"mode='x': {MODES}"),
-        ({"mode": None}, f"mode=None: {MODES}"),
-        ({"error_column": "e"}, 'error_column needs mode="permissive", the mode is "failfast"'),
+        ({"mode": "permisive"}, "mode can't be 'permisive'; did you mean \"permissive\"?"),
+        ({"mode": "x"}, f"mode can't be 'x'; {MODES}"),
+        ({"mode": None}, f"mode can't be None; {MODES}"),
+        (
+            {"error_column": "e"},
+            'an error column needs the mode "permissive", not "failfast"; write mode="permissive"',
+        ),
+        ({"read": "files"}, 'read can\'t be \'files\'; the values are "auto", "spark", "worker"'),
         (
             {"error_column": "", "mode": "permissive"},
-            "error_column='': write the name of a new column",
+            "error_column must be the name of a new column, not ''",
         ),
         (
             {"error_column": 1, "mode": "permissive"},
-            "error_column=1: write the name of a new column",
+            "error_column must be the name of a new column, not 1",
         ),
         *(
-            ({"batch_rows": rows}, f"batch_rows={rows!r}: write a whole number from 1")
+            ({"batch_rows": rows}, f"batch_rows must be an integer of at least 1, not {rows!r}")
             for rows in (0, -1, True, 2.0, "10", "many")
         ),
         ({"keep": ["idd"]}, 'keep: the table has no column "idd"; did you mean "id"?'),
         ({"keep": ["id", "id"]}, 'keep names "id" twice'),
-        ({"keep": [1]}, 'keep=[1]: write names of columns, keep=["id"]'),
+        ({"keep": [1]}, 'keep must be a list of column names, not [1]; write keep=["id"]'),
         (
             {"mode": "permissive", "error_column": "ID"},
-            'the error column "ID" has the name of the table\'s column "id": error_column="..." '
-            "gives it another",
+            'the error column "ID" has the name of the table\'s column "id"; give it another name '
+            "with error_column=...",
         ),
         (
             {"mode": "permissive", "error_column": "Y", "keep": []},
-            'the error column "Y" has the name of output "y": error_column="..." gives it another',
+            'the error column "Y" has the name of output "y"; give it another name with '
+            "error_column=...",
         ),
     ],
 )
@@ -131,8 +136,8 @@ def test_udf_cant_drop_rows() -> None:
     with pytest.raises(ContractError) as refused:
         make_options(mode="dropmalformed", columnwise=True)
     assert str(refused.value) == (
-        'a udf gives a value for every row, so mode="dropmalformed" can\'t drop one: use '
-        'mode="permissive" and filter on the error column, or score()'
+        'a udf returns a value for every row, so the mode "dropmalformed" can\'t drop one; use '
+        'mode="permissive" and filter on the error column, or use score()'
     )
 
 
@@ -157,20 +162,22 @@ def test_error_column_has_a_name_of_its_own() -> None:
             {"score": dense(FLOAT32, N, name="score")},
             None,
             'output "score" would become the column "score", which is the name of the table\'s '
-            'column "Score": fetch={"score_out": "score"} gives it another, keep=[...] leaves '
-            "columns out",
+            'column "Score"; give it another name with fetch={"score_out": "score"}, or drop '
+            "columns of the table with keep=[...]",
         ),
         (
             {"p": dense(FLOAT32, N, name="p"), "id": dense(FLOAT32, N, name="y")},
             ["id"],
             'output "y" would become the column "id", which is the name of the table\'s column '
-            '"id": fetch={"id_out": "y", "p": "p"} gives it another, keep=[...] leaves columns out',
+            '"id"; give it another name with fetch={"id_out": "y", "p": "p"}, or drop columns of '
+            "the table with keep=[...]",
         ),
         (
             {"p": dense(FLOAT32, N, name="y"), "P": dense(FLOAT32, N, name="z")},
             [],
-            'output "z" would become the column "P", which is the name of output "y": '
-            'fetch={"P_out": "z", "p": "y"} gives it another, keep=[...] leaves columns out',
+            'output "z" would become the column "P", which is the name of output "y"; '
+            'give it another name with fetch={"P_out": "z", "p": "y"}, or drop columns of the '
+            "table with keep=[...]",
         ),
     ],
 )
@@ -188,11 +195,11 @@ def test_a_dropped_column_frees_its_name() -> None:
 
 
 def test_inputs_by_name_without_a_column() -> None:
-    """What `unmatched` finds stops the binding."""
+    """What `check_columns` finds stops the binding."""
     spec = dense(INT64, N, name="idd")
     request = Request((FedInput(spec, Column("idd"), by_name=True),), ())
     assert message_of(request) == (
-        'the table has no column named as input "idd" (int64 [None]); its columns are "id", "x", '
+        'the table has no column named like input "idd" (int64 [None]); its columns are "id", "x", '
         '"Score", "v"; did you mean feed={"idd": "id"}?'
     )
 
@@ -208,8 +215,8 @@ def test_default_stands_where_no_column_has_its_name(name: str, fed: bool) -> No
 def test_a_mismatch_of_an_input_stops_the_binding() -> None:
     """What `plan_input` finds is raised as it is."""
     assert message_of(request_of({dense(FLOAT32, N): "x"})) == (
-        'input "x" (float32 [None]) takes one value a row, column "x" is array<float>: one element '
-        'is df["x"][0]'
+        'input "x" (float32 [None]) takes one value per row, but column "x" is array<float>; one '
+        'element is df["x"][0]'
     )
 
 
@@ -234,8 +241,8 @@ def test_fixed_batch_dimensions_that_differ() -> None:
     """No batch is 1 and 32 rows long."""
     inputs = {dense(FLOAT32, 32, 8): "x", dense(INT64, 1, name="id"): "id"}
     assert message_of(request_of(inputs)) == (
-        'the inputs\' batch dimensions are fixed and differ ("x" 32, "id" 1): no batch of rows '
-        "fits them all, export the model with batch dimensions of None"
+        'the inputs\' batch dimensions are fixed and differ ("x" 32, "id" 1), so no batch of '
+        "rows fits them all; export the model with batch dimensions of None"
     )
 
 
@@ -243,8 +250,8 @@ def test_outputs_of_fixed_length_arent_rows() -> None:
     """A table of weights as an output has as many entries as it has, whatever the batch."""
     outputs = {"w": dense(FLOAT32, 10, 4, name="w")}
     assert message_of(request_of(outputs=outputs)) == (
-        'output "w" (float32 [10, 4]) has 10 entries whatever the rows of the table; leave it out '
-        "by naming the outputs you want: fetch=[...]"
+        'output "w" (float32 [10, 4]) has 10 entries however many rows the table has; leave it '
+        "out by naming the outputs you want: fetch=[...]"
     )
 
 

@@ -77,16 +77,16 @@ def test_columns_are_found_with_their_layout(source: Source) -> None:
         ("twice.a", ': "twice.a" has 2 fields "a"; rename all but one'),
         ("user.hme", ': "user.hme" has no field "hme"; did you mean "home"?'),
         ("v.index", ': "v.index" has no field "index"; did you mean "indices"?'),
-        ("id.x", ': "id.x" looks for the field "x" inside bigint, which has no fields'),
+        ("id.x", ': "id.x" needs a field "x" in bigint, which has none'),
         (
             "fs.indices",
-            ': "fs.indices" looks for the field "indices" inside array<array<float>>, which has '
-            "none: vectors, maps and structs of indices and values have .indices",
+            ': "fs.indices" needs a field "indices" in array<array<float>>, which has none; '
+            "vectors, maps and structs of indices and values have .indices",
         ),
         (
             "m.a",
-            ': "m.a" looks for the field "a" inside map<bigint, double>, which has no fields: a '
-            "map has .keys and .values",
+            ': "m.a" needs a field "a" in map<bigint, double>, which has none; a map has '
+            ".keys and .values",
         ),
         ("m.size", ': "m.size": map<bigint, double> has no size'),
         ("p.size", ': "p.size": struct<indices: array<int>, values: array<float>> has no size'),
@@ -123,9 +123,9 @@ def test_type_of_a_path_is_the_fields_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "tells"), [("v", True), ("sized", True), ("p", False), ("m", False), ("fs", True)]
+    ("path", "expected"), [("v", True), ("sized", True), ("p", False), ("m", False), ("fs", True)]
 )
-def test_maps_and_bare_pairs_dont_tell_their_size(path: str, tells: bool) -> None:
-    """A vector holds its size, a struct of pairs may, a map never does."""
+def test_maps_and_bare_pairs_have_no_size(path: str, expected: bool) -> None:
+    """A vector has a size, a struct of pairs may have one, a map never does."""
     source = resolve(Column(path), SCHEMA, "")
-    assert has_size(source, type_of(source, SCHEMA)) is tells
+    assert has_size(source, type_of(source, SCHEMA)) is expected

@@ -61,7 +61,7 @@ def test_constants_are_fed_whole_or_to_each_row(
     assert (plan.form, plan.value, plan.tensors) == (form, fed, ("x:0",))
 
 
-WHOLE = "it takes whole numbers from"
+INTEGERS = "it takes integers from"
 
 
 @pytest.mark.parametrize(
@@ -74,37 +74,37 @@ WHOLE = "it takes whole numbers from"
         (dense(HALF), 70000, "can't take 70000: it takes numbers that half can hold"),
         (dense(FLOAT32), None, "can't take None: it takes numbers that float32 can hold"),
         (dense(FLOAT32), {"a": 1}, "can't take {'a': 1}: it takes numbers that float32 can hold"),
-        (dense(INT32), 1.0, f"can't take 1.0: {WHOLE} -2147483648 to 2147483647"),
-        (dense(INT32), 2**31, f"can't take 2147483648: {WHOLE} -2147483648 to 2147483647"),
-        (dense(INT8), -129, f"can't take -129: {WHOLE} -128 to 127"),
-        (dense(UINT8), -1, f"can't take -1: {WHOLE} 0 to 255"),
-        (dense(INT64), True, f"can't take True: {WHOLE} {-(2**63)} to {2**63 - 1}"),
-        (dense(UINT64), 2**64, f"can't take {2**64}: {WHOLE} 0 to {2**64 - 1}"),
+        (dense(INT32), 1.0, f"can't take 1.0: {INTEGERS} -2147483648 to 2147483647"),
+        (dense(INT32), 2**31, f"can't take 2147483648: {INTEGERS} -2147483648 to 2147483647"),
+        (dense(INT8), -129, f"can't take -129: {INTEGERS} -128 to 127"),
+        (dense(UINT8), -1, f"can't take -1: {INTEGERS} 0 to 255"),
+        (dense(INT64), True, f"can't take True: {INTEGERS} {-(2**63)} to {2**63 - 1}"),
+        (dense(UINT64), 2**64, f"can't take {2**64}: {INTEGERS} 0 to {2**64 - 1}"),
         (dense(BOOL), 1, "can't take 1: it takes True or False"),
         (dense(STRING), 1, "can't take 1: it takes text"),
-        (dense(FLOAT32), [1.0], "can't take a constant of shape [1]: write one of shape []"),
+        (dense(FLOAT32), [1.0], "can't take a constant of shape [1]; its shape must be []"),
         (
             dense(FLOAT32, N, 3),
             [1.0, 2.0],
-            "can't take a constant of shape [2]: write one of shape [None, 3] or [3] or []",
+            "can't take a constant of shape [2]; its shape must be [None, 3] or [3] or []",
         ),
         (
             dense(FLOAT32, N, 3),
             [[[1.0]]],
-            "can't take a constant of shape [1, 1, 1]: write one of shape [None, 3] or [3] or []",
+            "can't take a constant of shape [1, 1, 1]; its shape must be [None, 3] or [3] or []",
         ),
         (
             dense(FLOAT32, N, N),
             1.0,
-            "can't take a single value, as its width isn't known: write literal([...]) with the "
-            "values of one row",
+            "can't take a single value, because its width isn't known; write literal([...]) with "
+            "the values of one row",
         ),
         (dense(FLOAT32, N, 2), [[1.0], [2.0, 3.0]], "can't take [[1.0], [2.0, 3.0]]: its lists "
             "differ in length"),
-        (sparse(), 1.0, 'can\'t take a constant, write a column: feed={"x": "COLUMN"}'),
-        (ragged(N, N), 1, 'can\'t take a constant, write a column: feed={"x": "COLUMN"}'),
-        (dense(from_code(20)), 1, "can't take 1: it takes resource, which nothing can feed"),
-        (dense(from_code(8)), 1.0, "can't take 1.0: it takes complex64, which nothing can feed"),
+        (sparse(), 1.0, 'can\'t take a constant; feed a column: feed={"x": "COLUMN"}'),
+        (ragged(N, N), 1, 'can\'t take a constant; feed a column: feed={"x": "COLUMN"}'),
+        (dense(from_code(20)), 1, "can't take 1: it takes resource, and nothing can feed that"),
+        (dense(from_code(8)), 1.0, "can't take 1.0: it takes complex64, and nothing can feed that"),
     ],
 )  # fmt: skip
 def test_wrong_constants(spec: TensorSpec, value: Any, problem: str) -> None:
@@ -134,8 +134,8 @@ def test_pads_of_the_inputs_kind(dtype: DType, pad: Any) -> None:
 @pytest.mark.parametrize(
     ("dtype", "pad", "message"),
     [
-        (INT32, 1.5, "padded with 1.5: it takes whole numbers from -2147483648 to 2147483647"),
-        (UINT8, 256, "padded with 256: it takes whole numbers from 0 to 255"),
+        (INT32, 1.5, "padded with 1.5: it takes integers from -2147483648 to 2147483647"),
+        (UINT8, 256, "padded with 256: it takes integers from 0 to 255"),
         (FLOAT32, "", "padded with '': it takes numbers that float32 can hold"),
         (STRING, 0, "padded with 0: it takes text"),
         (BOOL, 0, "padded with 0: it takes True or False"),
@@ -149,9 +149,8 @@ def test_wrong_pads(dtype: DType, pad: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "text"),
-    [(FLOAT32, "1.0"), (INT32, "1"), (BOOL, "True"), (STRING, 'tf2spark.literal("text")')],
+    ("dtype", "value"), [(FLOAT32, 1.0), (INT32, 1), (BOOL, True), (STRING, "text")]
 )
-def test_examples_are_constants_that_fit(dtype: DType, text: str) -> None:
-    """What a message tells to write is a constant of the input's dtype."""
-    assert example(dense(dtype)) == text
+def test_examples_are_constants_that_fit(dtype: DType, value: Any) -> None:
+    """The example in a message is a constant of the input's dtype."""
+    assert example(dense(dtype)) == Constant(value)

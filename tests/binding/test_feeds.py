@@ -115,7 +115,8 @@ def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
         ),
         (
             lambda: normalize_feeds({1: "a"}),  # type: ignore[dict-item]
-            '{1: \'a\'} doesn\'t say which column feeds which input; write feed={"INPUT": "COLUMN"}',
+            "{1: 'a'} doesn't say which column feeds which input; write "
+            'feed={"INPUT": "COLUMN"}',
         ),
         (
             lambda: as_output(1),
@@ -132,8 +133,8 @@ def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
         ),
         (
             lambda: normalize_fetches(5),
-            "5 doesn't say which outputs to fetch; write a list of outputs, or which output becomes "
-            'which column: fetch={"COLUMN": "OUTPUT"}',
+            "5 doesn't say which outputs to fetch; write a list of outputs, or which output "
+            'becomes which column: fetch={"COLUMN": "OUTPUT"}',
         ),
         (
             lambda: normalize_fetches(["a/y:0", "b/y:0"]),

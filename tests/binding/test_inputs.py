@@ -121,8 +121,8 @@ def test_cast_of_a_nested_field_is_a_column_of_its_own() -> None:
         (
             dense(FLOAT32, N, 8),
             "user",
-            '"user" (struct<age: int, zip: string, home: string>): it is a struct; name one of its fields: '
-            '"user.age" or "user.zip" or "user.home"',
+            '"user" (struct<age: int, zip: string, home: string>): it is a struct; name one of its '
+            'fields: "user.age" or "user.zip" or "user.home"',
         ),
         (
             dense(FLOAT32, N, 8),
@@ -134,8 +134,8 @@ def test_cast_of_a_nested_field_is_a_column_of_its_own() -> None:
         (
             dense(FLOAT32, N, N),
             "maps",
-            '"maps" (array<map<bigint, double>>): its values are map<bigint, double>, which no '
-            "tensor holds",
+            '"maps" (array<map<bigint, double>>): its values are map<bigint, double>, and no '
+            "tensor holds those",
         ),
         (
             dense(BOOL, N),

@@ -75,31 +75,31 @@ OUT = "leave it out by naming the outputs you want: fetch=[...]"
         (
             sparse(),
             False,
-            'output "x" (float32 [None, 10]) is sparse and no column holds it: export '
+            'output "x" (float32 [None, 10]) is sparse, and no column can hold it; export '
             f"tf.sparse.to_dense(y) instead, or {OUT}",
         ),
         (
             ragged(N, N),
             False,
-            'output "x" (int64 [None, None]) is ragged and no column holds it: export '
+            'output "x" (int64 [None, None]) is ragged, and no column can hold it; export '
             f"y.to_tensor() instead, or {OUT}",
         ),
         (
             unknown_rank(FLOAT32),
             False,
-            'output "x" (float32 unknown_rank): the graph doesn\'t tell its rank, and a column '
-            'needs a type: fetch={"p": tf2spark.output("x", rank=1)} for one value a row, rank=2 '
-            "for a list",
+            'output "x" (float32 unknown_rank): the graph doesn\'t say its rank, and a column '
+            'needs a type; write fetch={"p": tf2spark.output("x", rank=1)} for one value per row, '
+            "rank=2 for a list",
         ),
         (
             dense(FLOAT32),
             False,
-            f'output "x" (float32 []) is one value a batch, not one a row; {OUT}',
+            f'output "x" (float32 []) is one value per batch, not one per row; {OUT}',
         ),
         (
             dense(FLOAT32, N),
             True,
-            'output "x" (float32 [None]): only strings can be binary; write "x" alone',
+            'output "x" (float32 [None]): only strings can be binary; write fetch={"p": "x"}',
         ),
     ],
 )

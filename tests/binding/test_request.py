@@ -137,8 +137,8 @@ def test_part_of_a_sparse_input_fed_raw_asks_for_the_other_parts() -> None:
     assert message_of(
         signature(inputs=(sparse(),)), on=raw, feed={"indices:0": "i"}, fetch=["y"]
     ) == (
-        '"y" can\'t be computed without "shape:0", "values:0"; write feed={"shape:0": "COLUMN"}, or '
-        "feed a constant"
+        '"y" can\'t be computed without "shape:0", "values:0"; write feed={"shape:0": "COLUMN"}, '
+        "or feed a constant"
     )
 
 
@@ -244,8 +244,8 @@ BOTH = (signature("a"), signature("b", (IDS,), (Z,)))
         (
             (signature(inputs=(X,)),),
             {},
-            '"y", "z" can\'t be computed without "ids:0"; write feed={"ids:0": "COLUMN"}, or feed a '
-            "constant",
+            '"y", "z" can\'t be computed without "ids:0"; write feed={"ids:0": "COLUMN"}, or feed '
+            "a constant",
         ),
         (
             (signature(),),
@@ -266,13 +266,13 @@ BOTH = (signature("a"), signature("b", (IDS,), (Z,)))
         (
             (),
             {"fetch": ["hidden:0"]},
-            '"hidden:0" can\'t be computed without "ids:0", "x:0"; write feed={"ids:0": "COLUMN"}, or '
-            "feed a constant",
+            '"hidden:0" can\'t be computed without "ids:0", "x:0"; write feed={"ids:0": "COLUMN"}, '
+            "or feed a constant",
         ),
         (
             (),
             {},
-            'the model has no signature: name tensors, as in feed={"x:0": "COLUMN"}, '
+            'the model has no signature; name tensors, as in feed={"x:0": "COLUMN"}, '
             'fetch={"score": "y:0"}',
         ),
     ],

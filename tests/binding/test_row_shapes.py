@@ -111,34 +111,35 @@ NO_SIZE = "without a size"
         (
             EIGHT,
             "f",
-            EIGHT_TAKES + 'but column "f" is float; name a column for each value, ["a", "b", ...], or '
-            "one column of lists",
+            EIGHT_TAKES + 'but column "f" is float; name a column for each value, ["a", "b", ...], '
+            "or one column of lists",
         ),
-        (EIGHT, "ffs", EIGHT_TAKES + 'but column "ffs" is array<array<float>>; F.flatten(df["ffs"]) '
-            "is one list"),
+        (EIGHT, "ffs", EIGHT_TAKES + 'but column "ffs" is array<array<float>>; '
+            'F.flatten(df["ffs"]) is one list'),
         (EIGHT, "fix3", EIGHT_TAKES + 'but column "fix3" is array<float> of 3'),
         (EIGHT, ["f", "g", "i"], EIGHT_TAKES + "but [f, g, i] give 3"),
         (EIGHT, ["fix3", "fix3"], EIGHT_TAKES + "but [fix3, fix3] give 6"),
         (NESTED, "fs", NESTED_TAKES + 'but column "fs" is array<float>'),
         (dense(FLOAT32, N, N, 2), "f", 'input "x" (float32 [None, None, 2]) takes values of shape '
             '[None, 2] per row, but column "f" is float'),
-        (TWO_THREE, "fix3", 'input "x" (float32 [None, 2, 3]) takes values of shape [2, 3] per row, '
-            'but column "fix3" is array<float> of 3'),
+        (TWO_THREE, "fix3", 'input "x" (float32 [None, 2, 3]) takes values of shape [2, 3] per '
+            'row, but column "fix3" is array<float> of 3'),
         (NESTED, ["v", "w"], NESTED_TAKES + "but [v, w] gives flat lists"),
         (NESTED, assembled("v", "w"), NESTED_TAKES + "but assembled(v, w) gives flat lists"),
         (NESTED, padded("fs", 0), NESTED_TAKES + "but fs gives flat lists"),
-        (NESTED, ["ffs", "fs"], NESTED_TAKES + 'and concatenated columns must have the same number of '
-            'dimensions, but "fs" is array<float>'),
-        (EIGHT, ["ffs", "ffs"], EIGHT_TAKES + 'and concatenated columns must have the same number of '
-            'dimensions, but "ffs" is array<array<float>>'),
+        (NESTED, ["ffs", "fs"], NESTED_TAKES + 'and concatenated columns must have the same '
+            'number of dimensions, but "fs" is array<float>'),
+        (EIGHT, ["ffs", "ffs"], EIGHT_TAKES + 'and concatenated columns must have the same '
+            'number of dimensions, but "ffs" is array<array<float>>'),
         (LISTS, padded("ffs", 0), LISTS_X + ': only flat lists can be padded, but "ffs" is '
             "array<array<float>>"),
-        (LISTS, padded("img", 0), LISTS_X + ': only flat lists can be padded, but "img" is an image'),
+        (LISTS, padded("img", 0), LISTS_X + ': only flat lists can be padded, but "img" is an '
+            "image"),
         (
             LISTS,
             "m",
-            LISTS_X + f': "m" is a map {NO_SIZE}, and the input has no fixed size either; feed "m.indices" '
-            'and "m.values" to two inputs, or feed a vector',
+            LISTS_X + f': "m" is a map {NO_SIZE}, and the input has no fixed size either; feed '
+            '"m.indices" and "m.values" to two inputs, or feed a vector',
         ),
         (
             LISTS,

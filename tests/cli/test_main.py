@@ -7,7 +7,7 @@ import pytest
 
 import tf2spark
 from tf2spark import errors
-from tf2spark.cli.failures import as_options, explain
+from tf2spark.cli.failures import explain
 from tf2spark.cli.main import commands, run
 
 
@@ -61,22 +61,11 @@ def test_unknown_error_names_its_class_and_the_way_to_see_more() -> None:
     assert explain(KeyError("k")) == (1, "KeyError: 'k' (--debug shows more)")
 
 
-@pytest.mark.parametrize(
-    ("python", "options"),
-    [
-        ('feed={"a": "COLUMN", "b": "c"}', "--feed a=COLUMN --feed b=c"),
-        ('feed={"ids": padded("x.indices", 0)}', "--feed 'ids=padded(x.indices, 0)'"),
-        ('feed={"x": ["a", "b"]}', "--feed x=a,b"),
-        ('feed={"keep_prob": 1.0}', "--feed keep_prob:=1.0"),
-        ('feed={"training": False}', "--feed training:=false"),
-        ('fetch={"score": "y:0"}', "--fetch score=y:0"),
-        ('signature="other"', "--signature other"),
-        ("batch_rows=4", "--batch-rows 4"),
-    ],
-)
-def test_advice_is_written_as_options(python: str, options: str) -> None:
-    """A message that says what to write in Python says it in options on the command line."""
-    assert as_options(f"wrong: write {python}!") == f"wrong: write {options}!"
+def test_advice_is_written_as_options() -> None:
+    """A message says what to write on the command line, whoever it was addressed to before."""
+    error = errors.ContractError("wrong", "write " + errors.argument("mode", "permissive"))
+    error.audience = "pandas"
+    assert explain(error) == (2, "wrong; write --mode permissive")
 
 
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
