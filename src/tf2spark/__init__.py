@@ -1,9 +1,18 @@
 """Score tables with TensorFlow SavedModels on Apache Spark."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import tf2spark._vendored  # noqa: F401 - first: what follows needs it
+if sys.platform == "win32":
+    # Workers lock files with flock, and map weights that may be deleted while they are mapped.
+    raise ImportError(
+        "tf2spark runs on Linux and macOS; on Windows, use it in WSL or run the job on a Linux "
+        "cluster"
+    )
+
+import tf2spark._vendored  # noqa: F401 - first, since the modules below need what it provides
+from tf2spark import errors as errors
 
 if TYPE_CHECKING:
     from tf2spark.binding.feeds import assembled, binary, literal, output, padded
@@ -14,12 +23,15 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    # Executors import this package too, and need nothing of what reading and binding a model takes.
+    # Lazy, because executors import this package too, and must not load what only the driver needs
+    # to read and bind a model.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module("tf2spark.model" if name == "SavedModel" else "tf2spark.binding.feeds")
-    return globals().setdefault(name, getattr(home, name))
+    module = import_module("tf2spark.model" if name == "SavedModel" else "tf2spark.binding.feeds")
+    return globals().setdefault(name, getattr(module, name))
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    # The submodules that happen to be loaded are left out of tab completion: users need only these.
+    public_modules = ["errors", *(["testing"] if "testing" in globals() else [])]
+    return sorted([*__all__, *public_modules])

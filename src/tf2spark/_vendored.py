@@ -1,7 +1,8 @@
-"""What tf2spark needs besides TensorFlow, NumPy and Arrow, where it was shipped with a job.
+"""Makes attrs importable where tf2spark was shipped to executors that don't have it.
 
-Executors have their own Python, which may lack attrs; the zip that tf2spark travels in brings one
-(`spark.shipping`). It is looked at last, so that it never takes the place of the executor's own.
+tf2spark needs attrs besides TensorFlow, NumPy and Arrow. The zip in which `spark.shipping` ships
+tf2spark contains a copy of it. The copy is appended to the search path, so that it never takes
+precedence over the executor's own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from importlib.util import find_spec
 
 FOLDER = "needs"
+"""The folder of these packages in the zip."""
 
 if ".zip" in __file__ and find_spec("attrs") is None:
     sys.path.append(os.path.join(os.path.dirname(os.path.dirname(__file__)), FOLDER))
