@@ -342,7 +342,7 @@ class TestArguments:
             ({"feed": {"a": "x"}}, 'write feed={"a": "user:x"} or "item:x"'),
             ({"feed": {"a": "user:b"}}, '"b"'),
             ({"tolerance": -1}, "tolerance=-1"),
-            ({"mode": "loose"}, "mode='loose'"),
+            ({"mode": "loose"}, "mode can't be 'loose'"),
         ],
     )
     def test_wrong_ones_are_one_message(

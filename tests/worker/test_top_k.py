@@ -10,7 +10,7 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf2spark.worker.top_k import Array, Places, TopK
+from tf2spark.worker.top_k import Array, Entries, TopK
 
 Best = list[list[tuple[int, float]]]
 INF, NAN = np.inf, np.nan
@@ -18,7 +18,7 @@ INF, NAN = np.inf, np.nan
 
 @frozen
 class Call:
-    """Scores of users by items, and what is excluded or alone allowed, as (user, place) pairs."""
+    """Scores [users, items], and (user, position) pairs that are excluded or the only allowed."""
 
     scores: Array
     k: int
@@ -28,44 +28,44 @@ class Call:
 
 
 def best_of(call: Call) -> tuple[Best, list[int]]:
-    """The plain way: all that a user may get, sorted by (-score, place)."""
+    """Return the expected result: all that a user may get, sorted by (-score, position)."""
     best, nans = [], []
     for user, row in enumerate(call.scores.tolist()):
         free = call.only is None or (call.restricted is not None and not call.restricted[user])
         may = [
-            (place, score)
-            for place, score in enumerate(row)
-            if (free or (user, place) in call.only) and (user, place) not in call.excluded  # type: ignore[operator]
+            (position, score)
+            for position, score in enumerate(row)
+            if (free or (user, position) in call.only) and (user, position) not in call.excluded  # type: ignore[operator]
         ]
-        nans.append(next((place for place, score in may if score != score), -1))
-        order = sorted((-score, place, score) for place, score in may if score > -INF)
+        nans.append(next((position for position, score in may if score != score), -1))
+        order = sorted((-score, position, score) for position, score in may if score > -INF)
         best.append([] if nans[-1] >= 0 else [(p, s) for _, p, s in order[: call.k]])
     return best, nans
 
 
 def run(call: Call, cuts: list[int] | None = None) -> tuple[Best, list[int]]:
-    """The same by TopK, over blocks that end at these cuts."""
+    """Return the result of TopK over blocks that end at these cuts."""
     users, items = call.scores.shape
     top = TopK(users, call.k, call.scores.dtype)
     for start, stop in pairwise([0, *(cuts or []), items]):
         block = np.ascontiguousarray(call.scores[:, start:stop])
         block.flags.writeable = False
-        excluded = block_places(call.excluded, start, stop) if call.excluded else None
-        only = None if call.only is None else block_places(call.only, start, stop)
+        excluded = block_entries(call.excluded, start, stop) if call.excluded else None
+        only = None if call.only is None else block_entries(call.only, start, stop)
         top.add(block, start, excluded, only, call.restricted)
-    return listed(top), top.nan_places().tolist()
+    return listed(top), top.nan_positions().tolist()
 
 
-def block_places(pairs: frozenset[tuple[int, int]], start: int, stop: int) -> Places:
-    """Those of a block, out of order and each of them twice."""
-    inside = [(user, place - start) for user, place in pairs if start <= place < stop] * 2
+def block_entries(pairs: frozenset[tuple[int, int]], start: int, stop: int) -> Entries:
+    """Return the pairs of a block as entries, out of order and each of them twice."""
+    inside = [(user, position - start) for user, position in pairs if start <= position < stop] * 2
     array = np.array(inside, np.int64).reshape(-1, 2)
     return array[:, 0], array[:, 1]
 
 
 def listed(top: TopK) -> Best:
-    counts, places, scores = top.result()
-    flat = list(zip(places.tolist(), scores.tolist(), strict=True))
+    counts, positions, scores = top.result()
+    flat = list(zip(positions.tolist(), scores.tolist(), strict=True))
     ends = np.cumsum(counts).tolist()
     assert (ends[-1] if ends else 0) == len(flat)
     return [flat[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
@@ -138,14 +138,14 @@ def pairs_of(mask: Array) -> frozenset[tuple[int, int]]:
 @given(calls())
 @settings(max_examples=400, deadline=None)
 def test_any_call_gives_what_sorting_everything_gives(drawn: tuple[Call, list[int]]) -> None:
-    """Whatever the scores, exclusions and restrictions, and however the catalog is cut."""
+    """Whatever the scores, exclusions and restrictions are, and however the catalog is cut."""
     call, cuts = drawn
     assert run(call, cuts) == best_of(call)
 
 
 @given(calls(), st.data())
 @settings(max_examples=50, deadline=None)
-def test_users_are_apart(drawn: tuple[Call, list[int]], data: st.DataObject) -> None:
+def test_users_are_independent(drawn: tuple[Call, list[int]], data: st.DataObject) -> None:
     """A user's items are the same alone as in any block of users."""
     call, cuts = drawn
     if not len(call.scores):
@@ -154,7 +154,7 @@ def test_users_are_apart(drawn: tuple[Call, list[int]], data: st.DataObject) -> 
     alone = Call(
         call.scores[user : user + 1],
         call.k,
-        frozenset((0, place) for row, place in call.excluded if row == user),
+        frozenset((0, position) for row, position in call.excluded if row == user),
         None if call.only is None else frozenset((0, p) for row, p in call.only if row == user),
         None if call.restricted is None else call.restricted[user : user + 1],
     )
@@ -165,7 +165,7 @@ def test_users_are_apart(drawn: tuple[Call, list[int]], data: st.DataObject) -> 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("width", [4096, 1000, 7000])
 def test_large_blocks_give_what_sorting_everything_gives(kind: str, width: int) -> None:
-    """At the size of real catalogs, where groups, folds and halves all have a part."""
+    """At the size of real catalogs, where groups, folds and halves all play a part."""
     scores = scores_of(kind, np.random.default_rng(1), (6, 7000)).astype(np.float32)
     for k in (10, 100):
         assert run(Call(scores, k), list(range(width, 7000, width))) == best_of(Call(scores, k))
@@ -174,14 +174,14 @@ def test_large_blocks_give_what_sorting_everything_gives(kind: str, width: int) 
 @pytest.mark.parametrize("seen", [30, 300, 2000, 4900])
 @pytest.mark.parametrize("users", [3, 160])
 def test_those_who_have_seen_the_best_get_the_next(seen: int, users: int) -> None:
-    """However many of a user's best are excluded, and of one user far more than of others."""
+    """However many of a user's best are excluded, and far more for one user than for others."""
     scores = np.random.default_rng(2).standard_normal((users, 5000)).astype(np.float32)
     order = np.argsort(-scores, axis=1).tolist()
-    excluded = {(user, place) for user in range(users) for place in order[user][:5]}
-    excluded |= {(1, place) for place in order[1][:seen]}
+    excluded = {(user, position) for user in range(users) for position in order[user][:5]}
+    excluded |= {(1, position) for position in order[1][:seen]}
     best, _ = run(Call(scores, 20, frozenset(excluded)))
-    assert [place for place, _ in best[1]] == order[1][seen : seen + 20]
-    assert [place for place, _ in best[2]] == order[2][5:25]
+    assert [position for position, _ in best[1]] == order[1][seen : seen + 20]
+    assert [position for position, _ in best[2]] == order[2][5:25]
 
 
 def one_row(*scores: float, k: int = 9, dtype: Any = np.float32, **rest: Any) -> TopK:
@@ -200,7 +200,7 @@ def test_zeros_tie_and_infinities_are_scores_but_for_minus_infinity(dtype: Any) 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_scores_come_out_bit_by_bit(dtype: Any) -> None:
-    """From the largest to the smallest, denormal ones too, in the dtype that went in."""
+    """From the largest to the smallest, denormal ones too, in the dtype that was given."""
     limits = np.finfo(dtype)
     given = [limits.max, 1.0, limits.smallest_subnormal, -limits.smallest_subnormal, limits.min]
     scores = one_row(*given[::-1], dtype=dtype).result()[2]
@@ -209,7 +209,7 @@ def test_scores_come_out_bit_by_bit(dtype: Any) -> None:
 
 
 def test_minus_infinity_is_not_returned_where_places_are_left() -> None:
-    """Nor later, to a user who has fewer than k while others have long had more."""
+    """Not even later, to a user with fewer than k items while others have more."""
     top = TopK(2, 3, np.float32)
     first = np.arange(40, dtype=np.float32).reshape(2, 20)
     first[0, 1:] = -INF
@@ -219,31 +219,31 @@ def test_minus_infinity_is_not_returned_where_places_are_left() -> None:
 
 
 def test_a_nan_fails_its_user_alone() -> None:
-    """The first place is told, the user gets nothing, and others all that is theirs."""
+    """Its first position is reported, the user gets nothing, and the others get everything."""
     top = TopK(3, 2, np.float32)
     top.add(np.array([[1, 2], [NAN, 1], [3, 4]], np.float32), 0)
     top.add(np.array([[NAN, NAN], [NAN, 9], [5, 1]], np.float32), 2)
-    assert top.nan_places().tolist() == [2, 0, -1]
+    assert top.nan_positions().tolist() == [2, 0, -1]
     assert listed(top) == [[], [], [(2, 5.0), (1, 4.0)]]
 
 
 def test_a_nan_far_below_the_best_is_seen() -> None:
-    """In a block in which nothing else could be returned any more."""
+    """It is found in a block of which nothing else could be returned."""
     top = TopK(1, 1, np.float32)
     top.add(np.array([[INF]], np.float32), 0)
     top.add(np.array([[0.0] * 500 + [NAN] + [0.0] * 500], np.float32), 1)
-    assert top.nan_places().tolist() == [501]
+    assert top.nan_positions().tolist() == [501]
 
 
 def test_a_nan_that_nobody_could_get_does_not_count() -> None:
-    """Excluded, or not among the only places."""
+    """It is excluded, or not among the only allowed positions."""
     zero = np.zeros(1, np.int64)
     assert listed(one_row(NAN, 1.0, excluded=(zero, zero))) == [[(1, 1.0)]]
     assert listed(one_row(1.0, NAN, only=(zero, zero))) == [[(0, 1.0)]]
 
 
-def test_only_is_about_the_restricted() -> None:
-    """A restricted user without an entry gets nothing, one who is not restricted everything."""
+def test_only_applies_to_restricted_users() -> None:
+    """A restricted user without an entry gets nothing, an unrestricted one everything."""
     top = TopK(3, 2, np.float32)
     only = np.array([0]), np.array([1])
     scores = np.array([[9, 1, 2]] * 3, np.float32)
@@ -252,14 +252,14 @@ def test_only_is_about_the_restricted() -> None:
 
 
 def test_places_may_have_gaps_and_reach_four_billion() -> None:
-    """Places are what the caller says, as far as 32 bits go."""
+    """Positions are what the caller says, up to 32 bits."""
     top = TopK(1, 3, np.float32)
     for first in (7, 2**31, 2**32 - 1):
         top.add(np.array([[1.0]], np.float32), first)
     assert listed(top) == [[(7, 1.0), (2**31, 1.0), (2**32 - 1, 1.0)]]
 
 
-def test_result_can_be_asked_at_any_time() -> None:
+def test_result_can_be_read_at_any_time() -> None:
     """Before the first block, between blocks and twice."""
     top = TopK(2, 1, np.float32)
     assert listed(top) == [[], []]
@@ -270,14 +270,14 @@ def test_result_can_be_asked_at_any_time() -> None:
 
 
 def test_results_have_the_types_that_are_promised() -> None:
-    """Counts and places are int64, scores as they came, also where there are none."""
+    """Counts and positions are int64 and scores keep their dtype, also where there are none."""
     for top in (TopK(0, 5, np.float64), one_row(1.0, dtype=np.float64)):
         assert [array.dtype for array in top.result()] == [np.int64, np.int64, np.float64]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_stays_below_the_block_s_own(kind: str) -> None:
-    """Filtering takes less than half a block beside it, even where all scores are equal."""
+    """Filtering takes less memory than half a block, even where all scores are equal."""
     scores = scores_of(kind, np.random.default_rng(3), (64, 8000)).astype(np.float32)
     tracemalloc.start()
     top = TopK(64, 10, np.float32)
@@ -290,7 +290,7 @@ def test_memory_stays_below_the_block_s_own(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["normal", "equal", "rising"])
 def test_memory_does_not_grow_with_the_catalog(kind: str) -> None:
-    """What is kept between blocks is a few keys for each of the k, however many blocks went by."""
+    """Only a few keys per returned item are kept, however many blocks have passed by."""
     top, random = TopK(16, 10, np.float32), np.random.default_rng(4)
     tracemalloc.start()
     for block in range(60):
@@ -301,7 +301,7 @@ def test_memory_does_not_grow_with_the_catalog(kind: str) -> None:
 
 
 def test_numpy_s_buffer_is_left_as_it_was() -> None:
-    """The comparison sets it for itself, and puts it back."""
+    """The comparison changes it for itself, and restores it."""
     before = np.setbufsize(4096)
     try:
         one_row(1.0)
@@ -313,15 +313,19 @@ def test_numpy_s_buffer_is_left_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("scores", "first", "message"),
     [
-        (np.zeros((2, 3)), 0, "scores are float32 [2, n], not float64 [2, 3]"),
-        (np.zeros((3, 3), np.float32), 0, "scores are float32 [2, n], not float32 [3, 3]"),
-        (np.zeros(2, np.float32), 0, "scores are float32 [2, n], not float32 [2]"),
-        (np.zeros((2, 3), np.float32), -1, "a block at place -1 comes after one that ends at 0"),
-        (np.zeros((2, 3), np.float32), 2**32, "a catalog has at most 2**32 places"),
+        (np.zeros((2, 3)), 0, "scores must be float32 [2, n], not float64 [2, 3]"),
+        (np.zeros((3, 3), np.float32), 0, "scores must be float32 [2, n], not float32 [3, 3]"),
+        (np.zeros(2, np.float32), 0, "scores must be float32 [2, n], not float32 [2]"),
+        (
+            np.zeros((2, 3), np.float32),
+            -1,
+            "a block at position -1 follows one that ends at position 0",
+        ),
+        (np.zeros((2, 3), np.float32), 2**32, "a catalog has at most 2**32 items"),
     ],
 )
 def test_what_does_not_fit_is_refused(scores: Array, first: int, message: str) -> None:
-    """The message has what was expected and what came."""
+    """The message says what was expected and what was given."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         TopK(2, 1, np.float32).add(scores, first)
     assert message in str(caught.value)
@@ -330,8 +334,8 @@ def test_what_does_not_fit_is_refused(scores: Array, first: int, message: str) -
 @pytest.mark.parametrize(
     ("k", "dtype", "message"),
     [
-        (0, np.float32, "k is at least 1, not 0"),
-        (1, np.int32, "scores are float32 or float64, not int32"),
+        (0, np.float32, "k must be at least 1, not 0"),
+        (1, np.int32, "scores must be float32 or float64, not int32"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(k: int, dtype: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Item ids that a user's columns name, as places in the catalog: never to return, or only these."""
+"""Lists of item ids in a column of users, as positions in the catalog."""
 
 from __future__ import annotations
 
@@ -8,67 +8,100 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from attrs import frozen
 
 from tf2spark.conversion.arrow_buffers import values_of
-from tf2spark.conversion.rows import Array
+from tf2spark.conversion.rows import Array, Ints, Mask
 from tf2spark.plan.recommend import Restriction
 
-Lists = tuple[Array, Array, Array]
-"""Rows and places, an entry an id that the catalog has, and which rows have a list at all."""
 
+@frozen(eq=False)
+class ItemLists:
+    """The lists of a batch of users, one entry per id that the catalog has.
 
-def list_reader(restriction: Restriction, ids: pa.Array) -> Callable[[pa.RecordBatch], Lists]:
-    """Return the function that looks a column's ids up in the catalog.
-
-    Ids that the catalog hasn't, and nulls inside a list, are passed over. A null list is none.
+    Attributes:
+        rows: [entries], the user of each entry, ascending.
+        positions: [entries], the position of each entry's item.
+        has_list: [users], which users have a list at all, be it an empty one.
     """
-    find = position_finder(ids)
 
-    def lists(batch: pa.RecordBatch) -> Lists:
+    rows: Ints
+    positions: Ints
+    has_list: Mask
+
+    def in_block(self, users: tuple[int, int], first: int, end: int) -> tuple[Ints, Ints]:
+        """Return the entries of users ``users[0]`` to ``users[1] - 1``, positions `first` to `end`.
+
+        Both are counted from the start of the block: rows and columns of a block of scores.
+        """
+        low, high = np.searchsorted(self.rows, users)
+        rows, positions = self.rows[low:high], self.positions[low:high]
+        inside = (positions >= first) & (positions < end)
+        return rows[inside] - users[0], positions[inside] - first
+
+
+def list_reader(restriction: Restriction, ids: pa.Array) -> Callable[[pa.RecordBatch], ItemLists]:
+    """Return the function that looks up the ids of a column of lists.
+
+    Unknown ids and nulls in a list are ignored. A null list is no list.
+    """
+    find_positions = position_finder(ids)
+
+    def read_lists(batch: pa.RecordBatch) -> ItemLists:
         column = batch.column(restriction.column)
-        rows = np.repeat(np.arange(batch.num_rows), _lengths(column))
-        places = find(column.flatten())
-        there = places >= 0
-        return rows[there], places[there], _not_null(column)
+        rows = np.repeat(np.arange(batch.num_rows), _list_lengths(column))
+        positions = find_positions(column.flatten())
+        is_known = positions >= 0
+        return ItemLists(rows[is_known], positions[is_known], _is_valid(column))
 
-    return lists
+    return read_lists
 
 
-def _lengths(column: pa.Array) -> Array:
+def _list_lengths(column: pa.Array) -> Ints:
+    """Return the length of each list, 0 for a null: as many values as `flatten` has of it."""
     lengths = pc.fill_null(pc.list_value_length(column), 0)
     return values_of(lengths.cast(pa.int64()))
 
 
-def _not_null(column: pa.Array) -> Array:
-    return np.ones(len(column), bool) if not column.null_count else values_of(column.is_valid())
+def _is_valid(array: pa.Array) -> Mask:
+    mask: Mask
+    mask = values_of(array.is_valid()) if array.null_count else np.ones(len(array), np.bool_)
+    return mask
 
 
-def position_finder(ids: pa.Array) -> Callable[[pa.Array], Array]:
-    """Return the function from ids to places, -1 where the catalog hasn't one."""
+def position_finder(ids: pa.Array) -> Callable[[pa.Array], Ints]:
+    """Return the function from ids to their positions in `ids`, -1 for unknown ids and nulls.
+
+    `ids` are integers, ascending, or strings.
+    """
     if pa.types.is_integer(ids.type):
         known = values_of(ids)
-        return lambda asked: _searched(known, asked)
-    return lambda asked: _hashed(ids, asked)
+        return lambda wanted: _search(known, wanted)
+    return lambda wanted: _look_up(ids, wanted)
 
 
-def _searched(known: Array, asked: pa.Array) -> Array:
-    """Look integers up in rising ones."""
-    values, valid = values_of(asked), _not_null(asked)
+def _search(known: Array, wanted: pa.Array) -> Ints:
+    """Look integers up among ascending ones, of any two widths."""
+    values = values_of(wanted)
     if not len(known) or not len(values):
         return np.full(len(values), -1)
-    # Unsigned 64-bit and signed ids have no common integer type: what doesn't fit isn't there.
-    fits = valid & _fits(values, known.dtype)
-    wanted = np.where(fits, values, 0).astype(known.dtype)
-    places = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return np.where(fits & (known[places] == wanted), places, -1)
+    # Signed and unsigned 64-bit integers have no common type. A value that the catalog's type
+    # can't hold is unknown; it is replaced before the cast, which would wrap it to another id.
+    fits = _is_valid(wanted) & _fits(values, known.dtype)
+    values = np.where(fits, values, 0).astype(known.dtype)
+    # An id above all others has the position after the last.
+    positions = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.where(fits & (known[positions] == values), positions, -1)
 
 
-def _fits(values: Array, kind: np.dtype[Any]) -> Array:
-    info, own = np.iinfo(kind), np.iinfo(values.dtype)
-    low, high = max(info.min, own.min), min(info.max, own.max)
-    return (values >= low) & (values <= high)
+def _fits(values: Array, dtype: np.dtype[Any]) -> Mask:
+    target, own = np.iinfo(dtype), np.iinfo(values.dtype)
+    low, high = max(target.min, own.min), min(target.max, own.max)
+    mask: Mask = (values >= low) & (values <= high)
+    return mask
 
 
-def _hashed(ids: pa.Array, asked: pa.Array) -> Array:
-    places = pc.index_in(asked.cast(ids.type), value_set=ids, skip_nulls=True)
-    return values_of(pc.fill_null(places, -1)).astype(np.int64)
+def _look_up(ids: pa.Array, wanted: pa.Array) -> Ints:
+    """Look strings up by their hash."""
+    positions = pc.index_in(wanted.cast(ids.type), value_set=ids, skip_nulls=True)
+    return values_of(pc.fill_null(positions, -1)).astype(np.int64)

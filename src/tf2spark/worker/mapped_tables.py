@@ -1,4 +1,4 @@
-"""Tables that the driver wrote for workers to map: one physical copy a host."""
+"""Tables that the driver wrote for workers to map, so that a host holds only one copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 
 def mapped_table(folder: Path, path: str) -> pa.RecordBatch:
-    """Map the table that `recommend.files.write_table` wrote: nothing of it is copied."""
+    """Map a table that `recommend.files.write_table` wrote, without copying any of it."""
     reader = pa.ipc.open_file(pa.memory_map(str(folder / path)))
     if not reader.num_record_batches:
         empty = [pa.nulls(0, field.type) for field in reader.schema]

@@ -1,7 +1,7 @@
-"""Users whose rows have other sizes than the graph was taken apart for: scored by the whole graph.
+"""Users whose rows differ in size from those that the graph was split for.
 
-Where a model leaves the length of a row open (a history), the first users tell it. One with another
-length is not refused, only slower.
+Where a model leaves the length of its rows open (a viewing history, say), the first users set it.
+Users with another length aren't refused but scored by the whole graph, which is slower.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from tf2spark.conversion.arrow_buffers import take_indices
-from tf2spark.conversion.rows import RowsRefused
+from tf2spark.conversion.rows import Ints, RowsRefused
 from tf2spark.plan.recommend import WHOLE_FOLDER
 from tf2spark.plan.score import ModelRef
 from tf2spark.tensorflow_c.process import cached_session
@@ -23,7 +23,7 @@ from tf2spark.worker.score_loop import Runner
 
 
 def whole_session(model: ModelRef, split: CApiSession) -> CApiSession:
-    """Return this process's session for the whole graph, which lies beside the split one."""
+    """Return this process's session for the whole graph, whose folder is inside the split one's."""
     folder = Path(split.path)
     return cached_session(
         f"whole {model.digest} {model.threads}",
@@ -31,52 +31,51 @@ def whole_session(model: ModelRef, split: CApiSession) -> CApiSession:
     )
 
 
-def with_fallback(run: Runner, make_whole: Callable[[], Runner]) -> Runner:
-    """Return a runner that tries the whole graph on rows that the split one can't be fed.
+def with_fallback(run_split: Runner, make_whole: Callable[[], Runner]) -> Runner:
+    """Return a runner that tries the whole graph for rows that the split one can't be fed.
+
+    It raises `RowsRefused` for rows that neither can be fed, with the split graph's reasons.
 
     Args:
-        run: The split one. It raises `RowsRefused` for such rows, and for those nothing can score.
-        make_whole: Makes the other, at the first such row.
+        run_split: Runs the split graph; raises `RowsRefused` for rows that it can't be fed.
+        make_whole: Returns what runs the whole graph; called for the first such row.
     """
-    whole: list[Runner] = []
+    run_whole: Runner | None = None
 
-    def run_either(batch: pa.RecordBatch) -> list[pa.Array]:
+    def run(batch: pa.RecordBatch) -> list[pa.Array]:
+        nonlocal run_whole
         try:
-            return run(batch)
+            return run_split(batch)
         except RowsRefused as error:
             refused = error
-        if not whole:
-            whole.append(make_whole())
-        apart = _apart(whole[0], batch, refused)
-        rest = np.setdiff1d(np.arange(batch.num_rows), refused.rows)
-        together = run(batch.take(take_indices(rest))) if len(rest) else None
-        return _in_order(apart, refused.rows, together, rest)
+        if run_whole is None:
+            run_whole = make_whole()
+        pieces = _run_one_by_one(run_whole, batch, refused)
+        accepted = np.setdiff1d(np.arange(batch.num_rows), refused.rows)
+        if len(accepted):
+            pieces.append(run_split(batch.take(take_indices(accepted))))
+        return _in_order(pieces, np.concatenate([refused.rows, accepted]))
 
-    return run_either
+    return run
 
 
-def _apart(whole: Runner, batch: pa.RecordBatch, refused: RowsRefused) -> list[list[pa.Array]]:
-    """Score refused rows one by one; raise for those that the whole graph refuses too."""
-    found, bad, reasons = [], [], []
+def _run_one_by_one(
+    run_whole: Runner, batch: pa.RecordBatch, refused: RowsRefused
+) -> list[list[pa.Array]]:
+    """Score refused rows one by one, as their sizes may differ; raise for those refused again."""
+    pieces, rows, reasons = [], [], []
     for row, reason in zip(refused.rows.tolist(), refused.reasons, strict=True):
         try:
-            found.append(whole(batch.slice(row, 1)))
+            pieces.append(run_whole(batch.slice(row, 1)))
         except RowsRefused:
-            bad.append(row)
+            rows.append(row)
             reasons.append(reason)
-    if bad:
-        raise RowsRefused(np.array(bad), reasons)
-    return found
+    if rows:
+        raise RowsRefused(np.array(rows), reasons)
+    return pieces
 
 
-def _in_order(
-    apart: list[list[pa.Array]],
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
-    together: list[pa.Array] | None,
-    rest: np.ndarray[tuple[int], np.dtype[np.int64]],
-) -> list[pa.Array]:
-    pieces = [*apart, *([together] if together else [])]
-    order = np.argsort(np.concatenate([rows, rest]))
-    return [
-        pa.concat_arrays(list(columns)).take(take_indices(order)) for columns in zip(*pieces, strict=True)
-    ]
+def _in_order(pieces: list[list[pa.Array]], rows: Ints) -> list[pa.Array]:
+    """Join pieces of the outputs, of which `rows` tells the rows, in the order of the rows."""
+    order = take_indices(np.argsort(rows))
+    return [pa.concat_arrays(list(arrays)).take(order) for arrays in zip(*pieces, strict=True)]

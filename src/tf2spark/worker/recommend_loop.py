@@ -1,4 +1,4 @@
-"""The worker's part of `recommend`: users in, each with the best k items of the catalog out."""
+"""The worker's part of `recommend`: each user of a batch gets the best k items of the catalog."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import pyarrow as pa
 from attrs import evolve
 
 from tf2spark.conversion.arrow_buffers import number_array, take_indices
-from tf2spark.conversion.rows import Array, RowsRefused
+from tf2spark.conversion.rows import Array, Ints, RowsRefused
 from tf2spark.dtypes import from_code
-from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan
+from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
 from tf2spark.tensorflow_c.session import CApiSession
-from tf2spark.worker.item_lists import Lists, list_reader
+from tf2spark.worker.item_lists import ItemLists, list_reader
 from tf2spark.worker.mapped_tables import mapped_table
 from tf2spark.worker.other_widths import whole_session, with_fallback
 from tf2spark.worker.score_loop import Runner, score_batches
-from tf2spark.worker.split_scores import Block, PairsRefused, split_blocks
-from tf2spark.worker.top_k import Places, TopK
+from tf2spark.worker.split_scores import Block, Blocks, PairsRefused, split_blocks
+from tf2spark.worker.top_k import TopK
 from tf2spark.worker.whole_scores import whole_blocks
 
-Restricted = tuple[Lists | None, Lists | None]
+Best = tuple[Ints, Ints, Array]
+"""The best items of some users: how many each user has, [users]; then the positions and the scores
+of all of them, user after user, best first."""
 
 
 def recommend_batches(
@@ -33,131 +35,144 @@ def recommend_batches(
     location: str = "",
     names: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Give every user of every batch its recommendations; arguments and errors are those of
-    `score_batches`, whose loop this is: a user that can't be scored follows the plan's mode.
+    """Add recommendations to every user of every batch.
+
+    This is `score_batches` with another runner: arguments and errors are the same, and a user that
+    can't be scored follows the plan's mode.
     """
-    ids = mapped_table(Path(session.path), IDS_FILE).column(0)
-    runner = _runner(plan, session, session, ids)
+    runner = _runner(plan, session, Path(session.path))
     yield from score_batches(
         plan.users, session, batches, location=location, runner=runner, names=names
     )
 
 
 def user_scorer(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordBatch], Array]:
-    """Return the function from one user to the scores of all items: [items], for checks."""
-    if isinstance(plan.strategy, SplitPlan):
-        blocks = split_blocks(plan, plan.strategy, session)
-    else:
-        blocks = whole_blocks(plan, plan.strategy, session, Path(session.path))
+    """Return the function from a batch of one user to the scores of all items, [items].
 
-    def scores(user: pa.RecordBatch) -> Array:
+    It is for checks; top-k never holds all scores of a user.
+    """
+    blocks = _blocks(plan, session, Path(session.path))
+
+    def score(user: pa.RecordBatch) -> Array:
         try:
             return np.concatenate([block.scores[0] for block in blocks(user)])
         except PairsRefused as refused:
             raise RowsRefused(refused.rows, ["a pair is refused"]) from None
 
-    return scores
+    return score
 
 
-def _runner(plan: CatalogPlan, session: CApiSession, catalog: CApiSession, ids: pa.Array) -> Runner:
-    """Return what scores users; `catalog` is the session whose folder has the items."""
-    if plan.fallback is not None:
-        whole = evolve(plan, strategy=plan.fallback, fallback=None)
+def _blocks(plan: CatalogPlan, session: CApiSession, catalog: Path) -> Blocks:
+    match plan.strategy:
+        case SplitPlan():
+            return split_blocks(plan, plan.strategy, session)
+        case WholePlan():
+            return whole_blocks(plan, plan.strategy, session, catalog)
 
-        def make_whole() -> Runner:
-            return _runner(whole, whole_session(plan.users.model, session), session, ids)
 
-        return with_fallback(
-            _runner(evolve(plan, fallback=None), session, session, ids), make_whole
-        )
-    if isinstance(plan.strategy, SplitPlan):
-        blocks = split_blocks(plan, plan.strategy, session)
-    else:
-        blocks = whole_blocks(plan, plan.strategy, session, Path(catalog.path))
-    excluded = list_reader(plan.exclude, ids) if plan.exclude else None
-    only = list_reader(plan.candidates, ids) if plan.candidates else None
-    finish = _finisher(plan, ids)
+def _runner(plan: CatalogPlan, session: CApiSession, catalog: Path) -> Runner:
+    """Return what recommends to a batch of users; `catalog` is the folder with the items."""
+    if plan.fallback is None:
+        return _strategy_runner(plan, session, catalog)
+    whole_plan = evolve(plan, strategy=plan.fallback, fallback=None)
+
+    def make_whole() -> Runner:
+        # The whole graph's folder is inside the split one's, and only that has the items.
+        return _strategy_runner(whole_plan, whole_session(plan.users.model, session), catalog)
+
+    return with_fallback(_strategy_runner(plan, session, catalog), make_whole)
+
+
+def _strategy_runner(plan: CatalogPlan, session: CApiSession, catalog: Path) -> Runner:
+    """Return what recommends to a batch of users by the plan's strategy, without a fallback."""
+    blocks = _blocks(plan, session, catalog)
+    ids = mapped_table(catalog, IDS_FILE).column(0)
+    read_excluded = list_reader(plan.exclude, ids) if plan.exclude else None
+    read_candidates = list_reader(plan.candidates, ids) if plan.candidates else None
+    to_column = _column_builder(plan, ids)
 
     def run(batch: pa.RecordBatch) -> list[pa.Array]:
-        restricted = (excluded(batch) if excluded else None, only(batch) if only else None)
+        excluded = read_excluded(batch) if read_excluded else None
+        candidates = read_candidates(batch) if read_candidates else None
         try:
-            best = _best(plan, batch.num_rows, blocks(batch), restricted)
+            best = _find_best(plan, batch.num_rows, blocks(batch), excluded, candidates)
         except PairsRefused as refused:
-            raise RowsRefused(refused.rows, refused.texts(ids)) from None
-        return [finish(*best)]
+            raise RowsRefused(refused.rows, refused.reasons_with_ids(ids)) from None
+        return [to_column(*best)]
 
     return run
 
 
-def _best(
-    plan: CatalogPlan, users: int, blocks: Iterator[Block], restricted: Restricted
-) -> tuple[Array, Array, Array]:
-    """Return counts, places and scores of each user's best, users one after the other."""
+def _find_best(
+    plan: CatalogPlan,
+    users: int,
+    blocks: Iterator[Block],
+    excluded: ItemLists | None,
+    candidates: ItemLists | None,
+) -> Best:
+    """Return the best items of all users of a batch.
+
+    Raises:
+        PairsRefused: The score of a pair is NaN.
+    """
     dtype = from_code(plan.score_code).numpy
     assert dtype is not None
-    found, top, current = [], None, (0, 0)
-    nans = np.full(users, -1)
+    found: list[Best] = []
+    nan_positions = np.full(users, -1)
+    top: TopK | None = None
+    rows = (0, 0)
+
+    def finish_users() -> None:
+        if top is not None:
+            nan_positions[slice(*rows)] = top.nan_positions()
+            found.append(top.result())
+
     for block in blocks:
-        if top is None or block.users != current:
-            if top is not None:
-                found.append(_done(top, nans, current))
-            current = block.users
-            top = TopK(current[1] - current[0], min(plan.k, max(1, plan.items)), dtype)
-        top.add(block.scores, block.first, *_of_block(restricted, block))
-    if top is not None:
-        found.append(_done(top, nans, current))
-    _refuse_nans(nans)
-    counts, where, scores = (
-        [np.concatenate(each) for each in zip(*found, strict=True)]
-        if found
-        else [np.zeros(users, np.int64), np.zeros(0, np.int64), np.zeros(0, dtype)]
-    )
-    return counts, where, scores
+        if top is None or block.users != rows:
+            finish_users()
+            rows = block.users
+            top = TopK(rows[1] - rows[0], min(plan.k, max(1, plan.items)), dtype)
+        _add_block(top, block, excluded, candidates)
+    finish_users()
+    _refuse_nans(nan_positions)
+    if not found:
+        return np.zeros(users, np.int64), np.zeros(0, np.int64), np.zeros(0, dtype)
+    counts, positions, scores = map(np.concatenate, zip(*found, strict=True))
+    return counts, positions, scores
 
 
-def _done(top: TopK, nans: Array, users: tuple[int, int]) -> tuple[Array, Array, Array]:
-    nans[users[0] : users[1]] = top.nan_places()
-    return top.result()
-
-
-def _refuse_nans(nans: Array) -> None:
-    rows = np.flatnonzero(nans >= 0)
-    if len(rows):
-        raise PairsRefused(rows, nans[rows], ["the score is NaN"] * len(rows))
-
-
-def _of_block(
-    restricted: Restricted, block: Block
-) -> tuple[Places | None, Places | None, Array | None]:
-    excluded, only = restricted
+def _add_block(
+    top: TopK, block: Block, excluded: ItemLists | None, candidates: ItemLists | None
+) -> None:
     shape = block.users, block.first, block.first + block.scores.shape[1]
-    return (
-        _cut(excluded, *shape) if excluded else None,
-        _cut(only, *shape) if only else None,
-        only[2][block.users[0] : block.users[1]] if only else None,
+    top.add(
+        block.scores,
+        block.first,
+        None if excluded is None else excluded.in_block(*shape),
+        None if candidates is None else candidates.in_block(*shape),
+        None if candidates is None else candidates.has_list[slice(*block.users)],
     )
 
 
-def _cut(lists: Lists, users: tuple[int, int], first: int, last: int) -> Places:
-    """Return the entries of a block: rows and columns within it."""
-    rows, where, _ = lists
-    low, high = np.searchsorted(rows, users)
-    rows, where = rows[low:high], where[low:high]
-    inside = (where >= first) & (where < last)
-    return rows[inside] - users[0], where[inside] - first
+def _refuse_nans(positions: Ints) -> None:
+    rows = np.flatnonzero(positions >= 0)
+    if len(rows):
+        raise PairsRefused(rows, positions[rows], ["the score is NaN"] * len(rows))
 
 
-def _finisher(plan: CatalogPlan, ids: pa.Array) -> Callable[[Array, Array, Array], pa.Array]:
-    """Return the function that makes a column of recommendations."""
-    kind = plan.users.outputs[0].arrow
-    id_type, score_type = (kind.value_type.field(place).type for place in (0, 1))
+def _column_builder(plan: CatalogPlan, ids: pa.Array) -> Callable[[Ints, Ints, Array], pa.Array]:
+    """Return the function from the best items to the column of recommendations."""
+    column_type = plan.users.outputs[0].arrow
+    id_field, score_field = column_type.value_type
 
-    def finish(counts: Array, where: Array, scores: Array) -> pa.Array:
+    def to_column(counts: Ints, positions: Ints, scores: Array) -> pa.Array:
         offsets = np.zeros(len(counts) + 1, np.int32)
         np.cumsum(counts, out=offsets[1:])
-        items = ids.take(take_indices(where)).cast(id_type)
-        fields = [items, number_array(scores, score_type)]
-        structs = pa.StructArray.from_arrays(fields, fields=list(kind.value_type))
-        return pa.ListArray.from_arrays(number_array(offsets, pa.int32()), structs, type=kind)
+        item_ids = ids.take(take_indices(positions)).cast(id_field.type)
+        structs = pa.StructArray.from_arrays(
+            [item_ids, number_array(scores, score_field.type)], fields=[id_field, score_field]
+        )
+        offset_array = number_array(offsets, pa.int32())
+        return pa.ListArray.from_arrays(offset_array, structs, type=column_type)
 
-    return finish
+    return to_column

@@ -1,4 +1,4 @@
-"""Scores of a graph that was taken apart: blocks of users against blocks of items."""
+"""Scores by a split graph: blocks of users against blocks of items."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.conversion.rows import Array
+from tf2spark.conversion.rows import Array, Ints
 from tf2spark.dtypes import INT32, from_code
 from tf2spark.plan.recommend import CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.mapped_files import mapped_file
@@ -17,36 +17,49 @@ from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.score_loop import input_feeder
 
-# Scores that are looked at together: a few MiB, so that they stay in the processor's cache.
-_TOGETHER = 1 << 20
-_ALIGNED = 16
+# Scores that top-k sees at once: a few MiB, so that they are still in the processor's cache.
+_MOST_SCORES = 1 << 20
+# Items per block are a multiple of this. So every block of a mapped tensor starts at a multiple of
+# 64 bytes (16 values of 4 bytes), where TensorFlow reads in place instead of copying.
+_ITEM_MULTIPLE = 16
 
 
 @frozen(eq=False)
 class Block:
-    """Scores of users `users[0]` to `users[1] - 1` of a batch, for items from place `first` on."""
+    """Scores of some users of a batch and consecutive items.
+
+    Attributes:
+        users: The first user's row, and the row after the last user's.
+        first: The position of the first item.
+        scores: [users, items].
+    """
 
     users: tuple[int, int]
     first: int
     scores: Array
 
 
-class PairsRefused(Exception):
-    """Some users have no score with an item: their rows, the items' places, and why."""
+Blocks = Callable[[pa.RecordBatch], Iterator[Block]]
+"""From a batch of users to their scores, in blocks; all blocks of a user follow each other."""
 
-    def __init__(self, rows: Array, places: Array, reasons: Sequence[str]) -> None:
+
+class PairsRefused(Exception):
+    """Some users can't be scored with an item.
+
+    Attributes:
+        rows: [refused], the users' rows in the batch, ascending.
+    """
+
+    def __init__(self, rows: Ints, positions: Ints, reasons: Sequence[str]) -> None:
         super().__init__(f"{len(rows)} users: {reasons[0]}")
         self.rows = rows
-        self._places = places
+        self._positions = positions
         self._reasons = reasons
 
-    def texts(self, ids: pa.Array) -> list[str]:
-        """Return a reason a row that names the item by its id."""
-        pairs = zip(self._places.tolist(), self._reasons, strict=True)
-        return [f"with item {ids[place].as_py()!r}: {reason}" for place, reason in pairs]
-
-
-Blocks = Callable[[pa.RecordBatch], Iterator[Block]]
+    def reasons_with_ids(self, ids: pa.Array) -> list[str]:
+        """Return the reason for each row, with the item's id."""
+        pairs = zip(self._positions.tolist(), self._reasons, strict=True)
+        return [f"with item {ids[position].as_py()!r}: {reason}" for position, reason in pairs]
 
 
 def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: CApiSession) -> Blocks:
@@ -56,70 +69,79 @@ def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: CApiSession) -
     refuses their values.
     """
     inputs = plan.users.inputs
-    feeders = [input_feeder(plan.users, one, None) for one in inputs]
-    values = session.prepare(
-        [name for one in inputs for name in one.tensors], list(strategy.user_tensors)
+    feeders = [input_feeder(plan.users, input_plan, None) for input_plan in inputs]
+    compute_users = session.prepare(
+        [tensor for input_plan in inputs for tensor in input_plan.tensors],
+        list(strategy.user_tensors),
     )
-    score = _scorer(strategy, session)
+    score_items = _item_scorer(strategy, session)
 
     def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
-        tensors = [tensor for feed in feeders for tensor in feed(batch)]
-        users = values(tensors) if strategy.user_tensors else []
-        # Blocks of one size, since a small one costs nearly as much as a full one.
-        size = even(batch.num_rows, strategy.block_users)
-        for start in range(0, batch.num_rows, size):
-            stop = min(start + size, batch.num_rows)
-            cut = [_rows(one, start, stop) for one in users if isinstance(one, Tensor)]
-            for first, scores in score(cut, stop - start):
-                yield Block((start, stop), first, scores)
+        feeds = [tensor for feed in feeders for tensor in feed(batch)]
+        values = compute_users(feeds) if strategy.user_tensors else []
+        # Blocks of even size, because a small one costs nearly as much as a full one.
+        block_users = even_size(batch.num_rows, strategy.block_users)
+        for start in range(0, batch.num_rows, block_users):
+            end = min(start + block_users, batch.num_rows)
+            users = [_slice(value, start, end) for value in values if isinstance(value, Tensor)]
+            for first, scores in score_items(users, end - start):
+                yield Block((start, end), first, scores)
 
     return blocks
 
 
-def even(count: int, most: int) -> int:
-    """Return the size of as few blocks as `most` allows, all as large."""
+def even_size(count: int, most: int) -> int:
+    """Return the size of the blocks of `count` things: as few blocks as possible, all as large.
+
+    No block has more than `most` things.
+    """
     blocks = max(1, -(-count // most))
     return max(1, -(-count // blocks))
 
 
-def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
-    data = tensor.data[start:stop]
+def _slice(tensor: Tensor, start: int, end: int) -> Tensor:
+    data = tensor.data[start:end]
     return Tensor(tensor.dtype, data.shape, data, tensor.data)
 
 
-def _scorer(
+def _item_scorer(
     strategy: SplitPlan, session: CApiSession
 ) -> Callable[[Sequence[Tensor], int], Iterator[tuple[int, Array]]]:
-    """Return the function that scores a block of users against all items, a part at a time."""
-    sizes = [strategy.users_size, strategy.items_size]
-    placeholders = [one.placeholder for one in strategy.items]
-    run = session.prepare([*sizes, *strategy.placeholders, *placeholders], [strategy.score])
-    folder = Path(session.path)
-    mapped = [mapped_file(folder / one.path, from_code(one.code), one.shape) for one in strategy.items]
-    count = strategy.item_count
-    block = _aligned(even(count, strategy.block_items))
-    parts = [(first, min(first + block, count)) for first in range(0, count, block)]
-    cut = {part: [_rows(one, *part) for one in mapped] for part in parts}
+    """Return the function that scores a block of users against all items, some blocks at a time.
 
-    def scores_of(users: Sequence[Tensor], rows: int, part: tuple[int, int]) -> Array:
-        counts = [_scalar(rows), _scalar(part[1] - part[0])]
-        (scores,) = run([*counts, *users, *cut[part]])
+    It yields the position of the first item, and the scores [users, items].
+    """
+    items = strategy.items
+    sizes = [strategy.users_size, strategy.items_size]
+    placeholders = [*strategy.placeholders, *(item.placeholder for item in items)]
+    run = session.prepare([*sizes, *placeholders], [strategy.score])
+    folder = Path(session.path)
+    mapped = [mapped_file(folder / item.path, from_code(item.code), item.shape) for item in items]
+    count = strategy.item_count
+    block_items = _round_up(even_size(count, strategy.block_items))
+    blocks = [(first, min(first + block_items, count)) for first in range(0, count, block_items)]
+    # Sliced once: every block of users meets the same blocks of items.
+    sliced = [[_slice(tensor, *block) for tensor in mapped] for block in blocks]
+
+    def score_block(users: Sequence[Tensor], rows: int, number: int) -> Array:
+        first, end = blocks[number]
+        (scores,) = run([_scalar(rows), _scalar(end - first), *users, *sliced[number]])
         assert isinstance(scores, Tensor)
         return scores.data
 
-    def score(users: Sequence[Tensor], rows: int) -> Iterator[tuple[int, Array]]:
-        together = max(1, _TOGETHER // max(1, rows * strategy.block_items))
-        for place in range(0, len(parts), together):
-            some = parts[place : place + together]
-            found = [scores_of(users, rows, part) for part in some]
-            yield some[0][0], found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+    def score_items(users: Sequence[Tensor], rows: int) -> Iterator[tuple[int, Array]]:
+        together = max(1, _MOST_SCORES // max(1, rows * strategy.block_items))
+        for start in range(0, len(blocks), together):
+            numbers = range(start, min(start + together, len(blocks)))
+            scores = [score_block(users, rows, number) for number in numbers]
+            first, _ = blocks[start]
+            yield first, scores[0] if len(scores) == 1 else np.concatenate(scores, axis=1)
 
-    return score
+    return score_items
 
 
-def _aligned(items: int) -> int:
-    """Round a block up so that it begins where TensorFlow reads in place (64 bytes)."""
-    return -(-items // _ALIGNED) * _ALIGNED
+def _round_up(items: int) -> int:
+    return -(-items // _ITEM_MULTIPLE) * _ITEM_MULTIPLE
 
 
 def _scalar(value: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Scores of a graph that can't be taken apart: one user against all items a run."""
+"""Scores by the whole graph: one user against all items at a time."""
 
 from __future__ import annotations
 
@@ -18,22 +18,29 @@ from tf2spark.worker.mapped_tables import mapped_table
 from tf2spark.worker.score_loop import Scored, batch_scorer
 from tf2spark.worker.split_scores import Block, Blocks, PairsRefused
 
+# Runs are bounded by rows alone: where rows depend on each other, all items must be in one run.
+_NO_LIMIT_BYTES = 1 << 62
 
-def whole_blocks(plan: CatalogPlan, strategy: WholePlan, session: CApiSession, catalog: Path) -> Blocks:
-    """Return the function that scores a batch of users, one after the other.
 
-    `catalog` is the folder that has the items.
+def whole_blocks(
+    plan: CatalogPlan, strategy: WholePlan, session: CApiSession, catalog: Path
+) -> Blocks:
+    """Return the function that scores a batch of users, one by one.
+
+    `catalog` is the folder with the items. The function raises `PairsRefused` for the first user
+    that can't be scored with an item.
     """
-    score = _pairs_scorer(plan, strategy, session, catalog)
+    score_user = _user_scorer(plan, strategy, session, catalog)
 
     def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
         for row in range(batch.num_rows):
-            scored = score(batch, row)
+            scored = score_user(batch, row)
             if scored.reasons:
-                place = min(scored.reasons)
-                reason = scored.reasons[place]
-                raise PairsRefused(np.array([row]), np.array([place]), [reason])
-            yield Block((row, row + 1), 0, _scores(scored.columns[0], plan, strategy)[None])
+                position = min(scored.reasons)
+                reason = scored.reasons[position]
+                raise PairsRefused(np.array([row]), np.array([position]), [reason])
+            scores = _scores(scored.columns[0], plan, strategy)
+            yield Block((row, row + 1), 0, scores[None])
 
     return blocks
 
@@ -41,44 +48,44 @@ def whole_blocks(plan: CatalogPlan, strategy: WholePlan, session: CApiSession, c
 def refused_items(
     plan: CatalogPlan, strategy: WholePlan, session: CApiSession, user: pa.RecordBatch
 ) -> dict[int, str]:
-    """Return why items can't be scored with a user, by their places."""
-    return _pairs_scorer(plan, strategy, session, Path(session.path))(user, 0).reasons
+    """Return why items can't be scored with a user, by their positions."""
+    return _user_scorer(plan, strategy, session, Path(session.path))(user, 0).reasons
 
 
-def _pairs_scorer(
+def _user_scorer(
     plan: CatalogPlan, strategy: WholePlan, session: CApiSession, catalog: Path
 ) -> Callable[[pa.RecordBatch, int], Scored]:
-    """Return the function that scores one of a batch's users against all items."""
+    """Return the function that scores one row of a batch of users against all items."""
     items = mapped_table(catalog, ITEMS_FILE)
-    pairs = evolve(
+    pairs_plan = evolve(
         plan.users,
         inputs=strategy.inputs,
         outputs=(strategy.output,),
         mode="permissive",
         fixed_rows=strategy.fixed_rows,
         batch_rows=strategy.items_per_run,
-        batch_bytes=1 << 62,
+        batch_bytes=_NO_LIMIT_BYTES,
         extra_columns=(),
     )
-    score = batch_scorer(pairs, session)
+    score_pairs = batch_scorer(pairs_plan, session)
+    names = [*strategy.user_names, *items.schema.names]
 
-    def scored(batch: pa.RecordBatch, row: int) -> Scored:
-        again = take_indices(np.full(items.num_rows, row))
-        columns = [batch.column(place).take(again) for place in strategy.user_columns]
-        names = [*strategy.user_names, *items.schema.names]
-        pair = pa.RecordBatch.from_arrays([*columns, *items.columns], names=names)
-        return score(pair, 0, "")
+    def score_user(batch: pa.RecordBatch, row: int) -> Scored:
+        same_row = take_indices(np.full(items.num_rows, row))
+        user_columns = [batch.column(index).take(same_row) for index in strategy.user_columns]
+        pairs = pa.RecordBatch.from_arrays([*user_columns, *items.columns], names=names)
+        return score_pairs(pairs, 0, "")
 
-    return scored
+    return score_user
 
 
 def _scores(column: pa.Array, plan: CatalogPlan, strategy: WholePlan) -> Array:
-    dtype = from_code(plan.score_code).numpy
+    """Return the scores of a column of outputs: [items]."""
     if strategy.column is not None:
-        width = len(column.flatten()) // max(1, len(column))
-        values = values_of(column.flatten()).reshape(len(column), width)[:, strategy.column]
+        entries = values_of(column.flatten())
+        values = entries.reshape(len(column), -1)[:, strategy.column] if len(column) else entries
     else:
         while pa.types.is_list(column.type):
             column = column.flatten()
         values = values_of(column)
-    return np.ascontiguousarray(values.astype(dtype))
+    return np.ascontiguousarray(values.astype(from_code(plan.score_code).numpy))
