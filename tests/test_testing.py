@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cases.session_contract import REFUSED, SessionContract
 from tf2spark.conversion.rows import numbers_or_views, tensor
 from tf2spark.dtypes import FLOAT32, STRING
-from tf2spark.tensorflow_c.failure import TensorFlowFailure
-from tf2spark.tensorflow_c.tensor import Tensor
+from tf2spark.tensorflow_c.failure import INVALID_ARGUMENT, TensorFlowFailure
+from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.testing import FakeSession, fed_strings, fetched_strings
 
 
@@ -15,8 +16,31 @@ def floats(*values: float) -> Tensor:
     return tensor(FLOAT32, np.array(values, np.float32), (len(values),))
 
 
+def contract_model(fed: dict[str, Tensor]) -> dict[str, Tensor | Strings]:
+    """Compute what the model of `cases.session_contract` does."""
+    fetched: dict[str, Tensor | Strings] = {**fed}
+    if "x:0" in fed:
+        x = fed["x:0"].data
+        if (x == REFUSED).any():
+            raise TensorFlowFailure(INVALID_ARGUMENT, f"{REFUSED} is refused")
+        fetched["double:0"] = tensor(FLOAT32, x * 2, x.shape)
+        fetched["pair:0"] = tensor(FLOAT32, np.stack([x, x], axis=1), (len(x), 2))
+    if "word:0" in fed:
+        fetched["loud:0"] = fetched_strings([word + b"!" for word in fed_strings(fed["word:0"])])
+    return fetched
+
+
+class TestFakeSession(SessionContract):
+    """The session of `tf2spark.testing` does what a real one does."""
+
+    @pytest.fixture
+    def session(self) -> FakeSession:
+        """Return a fake session of the suite's model."""
+        return FakeSession(contract_model)
+
+
 def test_the_fake_session_runs_a_function_by_names() -> None:
-    """Feeds arrive under their names, fetches leave in the order asked for, runs are counted."""
+    """Feeds arrive under their names, fetches leave in the order prepared, runs are counted."""
     session = FakeSession(
         lambda fed: {"double:0": floats(*(fed["x:0"].data * 2)), "x:0": fed["x:0"]}
     )

@@ -130,6 +130,19 @@ def test_a_broken_vector_is_refused_by_its_own_number(
     assert reasons([*others, bad, *others]) == {len(others): reason}
 
 
+@pytest.mark.parametrize("first", [sparse(10, {9: 1.0}), dense(*range(10)), sparse(10, {})])
+def test_an_index_is_held_to_the_size_of_its_own_row(first: Any) -> None:
+    """A wider neighbor doesn't widen a row: its value would land in the next row."""
+    narrow = sparse(3, {1: 2.0, 3: 5.0})
+    expected = 'column "x" has the index 3, its size is 3'
+    assert reasons([first, narrow, sparse(4, {0: 7.0})]) == {1: expected}
+    assert reasons([narrow, first]) == {0: expected}
+    vectors = read([first, sparse(3, {1: 2.0, 2: 5.0}), sparse(4, {0: 7.0})])
+    full = densify(vectors)
+    assert full.lengths.tolist() == [10, 3, 4]
+    assert full.values[10:].tolist() == [0, 2, 5, 7, 0, 0, 0]
+
+
 def test_pairs_keep_their_order_and_need_no_size() -> None:
     """A struct of indices and values is read as it stands; with a size, ids are held to it."""
     found = read([{"indices": [5, 2], "values": [1.0, 2.0]}], PAIRS)

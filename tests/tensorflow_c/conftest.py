@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cases.session_contract import REFUSED
 from cases.tensors import NUMERIC
 from tf2spark.dtypes import STRING
 from tf2spark.tensorflow_c.session import CApiSession, open_session
@@ -20,6 +21,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _every_dtype(str(folder / "dtypes"))
     _variables(folder)
     _rows(str(folder / "rows"))
+    _contract(str(folder / "contract"))
     return folder
 
 
@@ -115,3 +117,21 @@ def python_session(models: Path) -> Iterator[Any]:
         tf.compat.v1.saved_model.load(session, ["serve", "old"], str(models / "dtypes"))
     yield session
     session.close()
+
+
+def _contract(path: str) -> None:
+    """Write the model of `cases.session_contract`."""
+    import tensorflow as tf
+
+    tf1 = tf.compat.v1
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        x = tf1.placeholder(tf.float32, [None], "x")
+        word = tf1.placeholder(tf.string, [None], "word")
+        allowed = tf.debugging.assert_none_equal(x, REFUSED, message=f"{REFUSED} is refused")
+        with tf.control_dependencies([allowed]):
+            tf.add(x, x, name="double")
+        tf.stack([x, x], axis=1, name="pair")
+        tf.strings.join([word, "!"], name="loud")
+        builder = tf1.saved_model.Builder(path)
+        builder.add_meta_graph_and_variables(session, ["serve"])
+        builder.save()

@@ -8,12 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tf2spark.errors import ContractError, StorageError
 from tf2spark.worker import parquet_reader
-from tf2spark.worker.parquet_reader import FileRange, ParquetTask, file_schema, misfit, read_batches
+from tf2spark.worker.parquet_reader import (
+    FileRange,
+    ParquetTask,
+    file_schema,
+    read_batches,
+    schema_mismatch,
+)
 
 _IDS = pa.schema([("id", pa.int64())])
 
@@ -27,13 +34,13 @@ def read(columns: pa.Schema, *ranges: FileRange, batch_rows: int = 4096) -> pa.T
     return pa.Table.from_batches(batches, columns)
 
 
-def written(path: Path, table: pa.Table | dict[str, Any], **how: Any) -> Path:
-    pq.write_table(table if isinstance(table, pa.Table) else pa.table(table), path, **how)
+def written(path: Path, table: pa.Table | dict[str, Any], **options: Any) -> Path:
+    pq.write_table(table if isinstance(table, pa.Table) else pa.table(table), path, **options)
     return path
 
 
-def numbered(path: Path, rows: int, **how: Any) -> Path:
-    return written(path, {"id": np.arange(rows), "more": np.arange(rows) * 0.5}, **how)
+def numbered(path: Path, rows: int, **options: Any) -> Path:
+    return written(path, {"id": np.arange(rows), "more": np.arange(rows) * 0.5}, **options)
 
 
 @given(
@@ -52,15 +59,84 @@ def test_ranges_share_the_rows_of_a_file(
     """However a file is cut, each row is in one range, and the rows are in order."""
     path = numbered(tmp_path_factory.mktemp("cut") / "f", rows, row_group_size=group)
     size = path.stat().st_size
-    places = sorted({0, size, *(int(cut * size) for cut in cuts)})
-    ranges = [FileRange(str(path), start, end - start) for start, end in pairwise(places)]
-    apart = [id for one in ranges for id in read(_IDS, one)["id"].to_pylist()]
+    bounds = sorted({0, size, *(int(cut * size) for cut in cuts)})
+    ranges = [FileRange(str(path), start, end - start) for start, end in pairwise(bounds)]
+    apart = [id for part in ranges for id in read(_IDS, part)["id"].to_pylist()]
     assert apart == list(range(rows))
     assert read(_IDS, *ranges, batch_rows=batch_rows)["id"].to_pylist() == apart
 
 
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_a_row_group_belongs_to_the_range_of_its_middle(tmp_path: Path, dictionary: bool) -> None:
+    """The middle is half of its compressed bytes after its first byte, dictionary page included.
+
+    Both row groups begin with a dictionary that is larger than their data.
+    """
+    rows = np.arange(4000)
+    table = {"id": rows, "text": [f"{row:0100}" for row in rows]}
+    # "PAR1" comes first, then one row group directly after the other.
+    path = written(tmp_path / "f", table, row_group_size=2000, use_dictionary=dictionary)
+    footer = pq.ParquetFile(path).metadata
+    first = footer.row_group(0).column(0)
+    assert first.has_dictionary_page == dictionary
+    assert not dictionary or first.data_page_offset - first.dictionary_page_offset > 5000
+    start = 4
+    for group in range(2):
+        columns = [footer.row_group(group).column(column) for column in range(2)]
+        size_bytes = sum(column.total_compressed_size for column in columns)
+        middle = start + size_bytes // 2
+        wanted = rows[group * 2000 : group * 2000 + 2000].tolist()
+        assert read(_IDS, FileRange(str(path), middle, 1))["id"].to_pylist() == wanted
+        assert read(_IDS, FileRange(str(path), start, middle - start)).num_rows == 0
+        rest = FileRange(str(path), middle + 1, start + size_bytes - middle - 1)
+        assert read(_IDS, rest).num_rows == 0
+        start += size_bytes
+
+
+@define
+class Chunk:
+    """A column chunk in a footer, as pyarrow describes it."""
+
+    data_page_offset: int
+    total_compressed_size: int
+    dictionary_page_offset: int | None = None
+
+    @property
+    def has_dictionary_page(self) -> bool:
+        return self.dictionary_page_offset is not None
+
+
+@define
+class Group:
+    """A row group in a footer, as pyarrow describes it."""
+
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def num_columns(self) -> int:
+        return len(self.chunks)
+
+    def column(self, index: int) -> Chunk:
+        return self.chunks[index]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "middle"),
+    [
+        ([Chunk(1000, 600, 4), Chunk(640, 401)], 4 + 500),
+        ([Chunk(1000, 600), Chunk(1600, 400, 1610)], 1000 + 500),
+        # A writer may put the dictionary last: the chunk then starts with its data.
+        ([Chunk(1000, 600, 1500)], 1000 + 300),
+        ([Chunk(4, 7)], 4 + 3),
+    ],
+)
+def test_the_middle_is_that_of_parquet_java(chunks: list[Chunk], middle: int) -> None:
+    """The first chunk's first page, plus half of the bytes of all chunks, rounded down."""
+    assert parquet_reader._middle(Group(tuple(chunks))) == middle
+
+
 def test_small_row_groups_and_files_fill_a_batch(tmp_path: Path) -> None:
-    """Row groups of three rows and files of ten become batches of about what was asked."""
+    """Row groups of three rows and files of ten become batches of about `batch_rows`."""
     files = [numbered(tmp_path / str(n), 10, row_group_size=3) for n in range(40)]
     task = ParquetTask(tuple(map(whole, files)), _IDS, 100)
     rows = [batch.num_rows for batch in read_batches(task)]
@@ -69,10 +145,10 @@ def test_small_row_groups_and_files_fill_a_batch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("batches", "times"), [(10, 0), (32, 1), (100, 4)])
-def test_a_long_task_gives_memory_back(
+def test_a_long_task_returns_memory(
     batches: int, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What Arrow has freed is given back every 32 batches, and after them."""
+    """Memory that Arrow has freed is returned to the system every 32 batches, and at the end."""
     released: list[None] = []
 
     class Pool:
@@ -108,14 +184,14 @@ def test_wide_rows_come_in_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = written(tmp_path / "f", {"id": np.arange(100), "wide": wide}, use_dictionary=False)
     columns = pa.schema([("wide", pa.binary())])
     batches = list(read_batches(ParquetTask((whole(path),), columns, 8)))
-    assert [one.num_rows for one in batches][:3] == [8, 8, 8]
+    assert [batch.num_rows for batch in batches][:3] == [8, 8, 8]
     file = pq.ParquetFile(path)
     assert parquet_reader._rows_within_bytes(file.metadata, [0], {"wide"}) == 9
     assert parquet_reader._rows_within_bytes(file.metadata, [0], {"id"}) > 100
 
 
-def test_columns_come_in_the_order_and_type_that_is_asked(tmp_path: Path) -> None:
-    """Types that only differ in how they are held become the plain ones, nulls and all."""
+def test_columns_have_the_order_and_types_of_the_task(tmp_path: Path) -> None:
+    """Types that differ only in their layout become the plain ones, nulls included."""
     lists = [[1.0, 2.0], None, [3.0, None]]
     words = ["a", None, "b"]
     table = pa.table(
@@ -151,7 +227,7 @@ def test_columns_come_in_the_order_and_type_that_is_asked(tmp_path: Path) -> Non
 
 
 def test_a_column_that_a_file_lacks_is_null(tmp_path: Path) -> None:
-    """Also where the file has none of the columns: its rows are there."""
+    """A file that has none of the columns still has its rows."""
     paths = [numbered(tmp_path / str(n), 5, row_group_size=2) for n in range(2)]
     other = pa.schema([("id", pa.int64()), ("label", pa.list_(pa.string()))])
     assert read(other, *map(whole, paths)).to_pydict() == {
@@ -180,7 +256,7 @@ def test_files_without_rows_give_none(tmp_path: Path) -> None:
 
 
 def test_text_that_is_not_utf8_stays_as_it_is(tmp_path: Path) -> None:
-    """Bytes of a string column aren't looked at, as Spark doesn't."""
+    """The bytes of a string column aren't checked, as in Spark."""
     raw = pa.array([b"\xff\xfe", b"ok"])
     path = written(tmp_path / "f", {"s": raw.view(pa.string())})
     found = read(pa.schema([("s", pa.string())]), whole(path))["s"].chunk(0)
@@ -204,22 +280,22 @@ def test_text_that_is_not_utf8_stays_as_it_is(tmp_path: Path) -> None:
     ],
 )
 def test_only_the_same_type_fits(kind: pa.DataType, wanted: pa.DataType, fits: bool) -> None:
-    """A type is taken where its values are held otherwise, and refused where they are others."""
-    problem = misfit(pa.schema([("x", kind)]), pa.schema([("x", wanted)]))
+    """A type fits if only its layout differs, and is refused if its values would change."""
+    problem = schema_mismatch(pa.schema([("x", kind)]), pa.schema([("x", wanted)]))
     assert (problem is None) == fits
     assert fits or (str(kind) in str(problem) and str(wanted) in str(problem))
 
 
 def test_names_that_differ_in_case_do_not_fit() -> None:
-    """What they mean depends on the session; twins are ambiguous."""
+    """What they mean depends on the Spark session; two of them are ambiguous."""
     ids = pa.field("ID", pa.int64())
-    assert misfit(pa.schema([ids]), _IDS) == 'for the column "id" it has "ID"'
-    assert misfit(pa.schema([ids, *_IDS]), _IDS) == 'for the column "id" it has "ID", "id"'
-    assert misfit(pa.schema([("other", pa.string())]), _IDS) is None
+    assert schema_mismatch(pa.schema([ids]), _IDS) == 'for the column "id" it has "ID"'
+    assert schema_mismatch(pa.schema([ids, *_IDS]), _IDS) == 'for the column "id" it has "ID", "id"'
+    assert schema_mismatch(pa.schema([("other", pa.string())]), _IDS) is None
 
 
-def test_a_misfit_names_file_column_types_and_the_way_out(tmp_path: Path) -> None:
-    """The message alone does."""
+def test_a_mismatch_names_file_column_types_and_the_argument(tmp_path: Path) -> None:
+    """The message alone says what is wrong and what to do."""
     path = written(tmp_path / "f", {"id": ["a"]})
     with pytest.raises(ContractError) as raised:
         read(_IDS, whole(path))
@@ -227,12 +303,12 @@ def test_a_misfit_names_file_column_types_and_the_way_out(tmp_path: Path) -> Non
         assert part in str(raised.value)
 
 
-@pytest.mark.parametrize("damage", ["away", "no parquet", "broken page"])
+@pytest.mark.parametrize("damage", ["missing", "no parquet", "broken page"])
 def test_files_that_cannot_be_read_are_named(tmp_path: Path, damage: str) -> None:
     """A missing file, one that isn't Parquet, and one whose data are damaged."""
     path = numbered(tmp_path / "f", 10_000, compression="zstd")
     size = path.stat().st_size
-    if damage == "away":
+    if damage == "missing":
         path.unlink()
     else:
         content = bytearray(path.read_bytes())

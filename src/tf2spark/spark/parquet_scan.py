@@ -20,7 +20,7 @@ from tf2spark.spark.jvm import hadoop_configuration
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.scan_plan import NotReadable, scanned_files
 from tf2spark.spark.types import arrow_schema
-from tf2spark.worker.parquet_reader import FileRange, ParquetTask, file_schema, misfit
+from tf2spark.worker.parquet_reader import FileRange, ParquetTask, file_schema, schema_mismatch
 
 # Settings under which Spark's reader skips files, finds columns by another key than their names,
 # or sends Python other Arrow types.
@@ -144,7 +144,7 @@ def _check_files(partitions: list[tuple[FileRange, ...]], columns: pa.Schema) ->
         )
     for path in paths:
         try:
-            problem = misfit(file_schema(path), columns)
+            problem = schema_mismatch(file_schema(path), columns)
         except StorageError as error:
             raise NotReadable(f"the driver can't read its files ({error})") from None
         if problem:
