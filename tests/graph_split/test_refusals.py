@@ -177,7 +177,7 @@ def test_rows_of_unknown_size_are_not_split() -> None:
         return tf.reduce_sum(tf.reshape(x, rows_of) * y[:, tf.newaxis], [1, 2])
 
     with pytest.raises(NotSplit, match=r'Reshape "\w+": it reshapes rows of unknown size'):
-        scored(build, user(3, known=False, sized=False), item(1))
+        scored(build, user(3, in_graph=False, in_tables=False), item(1))
 
 
 def test_a_score_that_is_a_vector_is_not_split() -> None:

@@ -68,9 +68,9 @@ def test_a_computed_shape_reshapes_rows(op: str) -> None:
         flat = tf.reshape(made, [-1, 12])
         return tf.reduce_sum(flat * weight, 1) * y[:, 0]
 
-    found = scored(build, user(2, 6, known=False), item(3, known=False)).check()
+    found = scored(build, user(2, 6, in_graph=False), item(3, in_graph=False)).check()
     assert op in {node.op for node in found.split.graph.node}
-    assert len(np.unique(found.want)) > 1
+    assert len(np.unique(found.whole_scores)) > 1
 
 
 def sizes(*values: Any) -> ShapeVector:
@@ -156,4 +156,4 @@ def test_parts_of_both_sides_have_the_shape_of_the_whole() -> None:
     def build(x: Any) -> Any:
         return tf.reduce_sum(tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1] // 2, 2])[:, 1], 1)
 
-    scored(build, both("u3 i2 u1", known=False)).check()
+    scored(build, both("u3 i2 u1", in_graph=False)).check()

@@ -9,94 +9,89 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cases.graphs import Fed, each_value, scored, weighted
-from cases.matrix_ops import MET, MOVED, Moved
-from cases.ops import ONE, TEXT_RESULTS, TWO, Apart
+from cases.graphs import Fed, scored, weighted_pairs, weighted_sum
+from cases.matrix_ops import MATRIX, TWO_MATRICES, MatrixCase
+from cases.ops import BINARY, TEXT_RESULTS, UNARY, ElementwiseCase
 from tf2spark.graph_split.rules.table import RULES
-
-
-def named(case: Any) -> str:
-    parts = [case.op, case.dtype.name] if isinstance(case, Apart) else [case.op, case.what]
-    return "-".join(parts)
 
 
 def test_every_op_of_the_table_has_a_case_here() -> None:
     """An op that nobody tested can't be in the table."""
-    tested = {case.op for case in (*ONE, *TWO, *MOVED)}
-    assert sorted(RULES) == sorted(tested)
+    assert sorted(RULES) == sorted({case.op for case in (*UNARY, *BINARY, *MATRIX)})
 
 
-@pytest.mark.parametrize("case", ONE, ids=named)
-def test_an_op_on_one_value_gives_the_same_in_every_form(case: Apart) -> None:
-    """Whatever form its input has: of a side, side by side, a sum, a product, of the pairs."""
+@pytest.mark.parametrize("case", UNARY, ids=str)
+def test_an_op_on_one_value_gives_the_same_in_every_form(case: ElementwiseCase) -> None:
+    """The forms are a side, parts, a sum, a product, a value per pair, and stacked rows."""
 
     def build(*fed: Any) -> Any:
         forms = case.forms(*fed)
         if case.op in TEXT_RESULTS:
             forms = {name: forms[name] for name in ("user", "item", "concat", "interleaved")}
-        # No pair is computed from texts: they may be merged with the batch one by one only.
-        merged = tf.reshape(tf.concat(fed[2:], 1), [-1, 1 if case.dtype == tf.string else 5])
-        apart = [case.call(one) for one in forms.values()]
-        again = tf.reshape(case.call(merged), [-1, 10])
-        return weighted(*apart, again) + each_value(*apart, seed=2)
+        # No pair is computed from texts: these can be stacked only as rows of one.
+        width = 1 if case.dtype == tf.string else 5
+        stacked = case.call(tf.reshape(tf.concat(fed[2:], 1), [-1, width]))
+        results = [case.call(value) for value in forms.values()]
+        rows = tf.reshape(stacked, [-1, 10])
+        return weighted_sum(*results, rows) + weighted_pairs(*results, seed=2)
 
-    _holds(case.op, build, case.inputs())
+    _assert_same_scores(case.op, build, case.inputs())
 
 
-@pytest.mark.parametrize("case", TWO, ids=named)
-def test_an_op_on_two_values_gives_the_same_in_every_form(case: Apart) -> None:
-    """Forms meet each other, themselves, constants and one number a row."""
+@pytest.mark.parametrize("case", BINARY, ids=str)
+def test_an_op_on_two_values_gives_the_same_in_every_form(case: ElementwiseCase) -> None:
+    """Forms meet each other, themselves, constants and one number per row."""
 
     def build(*fed: Any) -> Any:
         forms = list(case.forms(*fed).values())
         vector = tf.cast(tf.constant([1, 2, 1, 3, 2]), case.dtype)
         if case.op == "AddN":
-            return weighted(*(case.call(one, other) for one in forms for other in forms[::2]))
-        others = [vector, vector[None, :1], fed[0][:, :1], fed[1][:, :1]]
-        found = [case.call(one, other) for one in forms for other in others]
-        found += [case.call(other, one) for one in forms for other in others]
+            pairs = [(left, right) for left in forms for right in forms[::2]]
+            return weighted_sum(*(case.call(left, right) for left, right in pairs))
+        narrow = [vector, vector[None, :1], fed[0][:, :1], fed[1][:, :1]]
+        results = [case.call(left, right) for left in forms for right in narrow]
+        results += [case.call(left, right) for left in narrow for right in forms]
         for step in (0, 1, 3, 4):
-            turned = [*forms[step:], *forms[:step]]
-            found += [case.call(*each) for each in zip(forms, turned, strict=True)]
-        merged = tf.reshape(tf.concat(fed[2:], 1), [-1, 5])
-        again = [case.call(merged, merged), case.call(merged, vector), case.call(vector, merged)]
-        return weighted(*found, *(tf.reshape(one, [-1, 10]) for one in again))
+            shifted = [*forms[step:], *forms[:step]]
+            results += [case.call(*values) for values in zip(forms, shifted, strict=True)]
+        stacked = tf.reshape(tf.concat(fed[2:], 1), [-1, 5])
+        stacked_pairs = [(stacked, stacked), (stacked, vector), (vector, stacked)]
+        results += [tf.reshape(case.call(*values), [-1, 10]) for values in stacked_pairs]
+        return weighted_sum(*results)
 
-    _holds(case.op, build, case.inputs())
+    _assert_same_scores(case.op, build, case.inputs())
 
 
-@pytest.mark.parametrize("case", MOVED, ids=named)
-def test_an_op_on_rows_of_matrices_gives_the_same_in_every_form(case: Moved) -> None:
-    """Its axes may be those along which users and items stand side by side, or others."""
+@pytest.mark.parametrize("case", MATRIX, ids=str)
+def test_an_op_on_rows_of_matrices_gives_the_same_in_every_form(case: MatrixCase) -> None:
+    """Its axes may be the one along which users and items are side by side, or others."""
 
     def build(*fed: Any) -> Any:
-        found: list[Any] = []
-        for one in case.forms(*fed):
-            made = case.call(one)
-            found += made if isinstance(made, list | tuple) else [made]
-        return weighted(*found) + each_value(*found, seed=2)
+        results: list[Any] = []
+        for value in case.forms(*fed):
+            result = case.call(value)
+            results += result if isinstance(result, list | tuple) else [result]
+        return weighted_sum(*results) + weighted_pairs(*results, seed=2)
 
-    _holds(case.op, build, case.inputs())
+    _assert_same_scores(case.op, build, case.inputs())
 
 
-@pytest.mark.parametrize(("op", "what", "call"), MET, ids=[f"{op}-{what}" for op, what, _ in MET])
-def test_an_op_on_two_matrices_gives_the_same_in_every_form(
-    op: str, what: str, call: Callable[..., Any]
-) -> None:
+@pytest.mark.parametrize("case", TWO_MATRICES, ids=str)
+def test_an_op_on_two_matrices_gives_the_same_in_every_form(case: MatrixCase) -> None:
     """Forms meet themselves and each other."""
-    case = Moved(op, what, call)
 
     def build(*fed: Any) -> Any:
         forms = case.forms(*fed)
-        turned = [[*forms[step:], *forms[:step]] for step in (0, 1, 2, 5)]
-        return weighted(
-            *(call(*each) for others in turned for each in zip(forms, others, strict=True))
-        )
+        results = []
+        for step in (0, 1, 2, 5):
+            shifted = [*forms[step:], *forms[:step]]
+            results += [case.call(*values) for values in zip(forms, shifted, strict=True)]
+        return weighted_sum(*results)
 
-    _holds(op, build, case.inputs())
+    _assert_same_scores(case.op, build, case.inputs())
 
 
-def _holds(op: str, build: Callable[..., Any], inputs: Sequence[Fed], **kwargs: Any) -> None:
-    found = scored(build, *inputs, **kwargs).check()
-    assert op in {node.op for node in found.split.graph.node}
-    assert len(np.unique(found.want)) > 1
+def _assert_same_scores(op: str, build: Callable[..., Any], inputs: Sequence[Fed]) -> None:
+    result = scored(build, *inputs).check()
+    assert op in {node.op for node in result.split.graph.node}
+    assert len(np.unique(result.whole_scores)) > 1
