@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from benchmarks.apart import Apart
 from benchmarks.environments import Unavailable
 from benchmarks.machine import cpu_seconds_of_tree
-from benchmarks.peaks import Watch, processes_below
+from benchmarks.peaks import Kind, Watch, processes_below
 from benchmarks.pools import pool, worker_memory
 from benchmarks.reports import Report
 from benchmarks.timed import Timed
@@ -172,7 +172,7 @@ def _watch(bench: Bench, one: _Ready, timed: Timed) -> None:
     elif one.contender.python:
         _run(bench, one)  # Spark ends workers that were idle for a minute; these are new then.
         timed.memory = worker_memory(bench.spark, one.in_pool)
-        pids = {each["pid"]: "worker" for each in timed.memory}
+        pids: dict[int, Kind] = {each["pid"]: "worker" for each in timed.memory}
         with Watch(lambda: pids) as watch:
             _run(bench, one)
         timed.peak_bytes = max(watch.most.values(), default=0)

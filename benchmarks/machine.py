@@ -51,7 +51,9 @@ def _java() -> str:
 
 def busy_share(seconds: float = 2.0) -> float:
     """Return the share of the CPUs that is busy now. Source: proc(5), stat, the line `cpu`."""
-    before, after = _ticks(), (time.sleep(seconds), _ticks())[1]
+    before = _ticks()
+    time.sleep(seconds)
+    after = _ticks()
     total = sum(after) - sum(before)
     idle = (after[3] + after[4]) - (before[3] + before[4])
     return 1 - idle / max(total, 1)

@@ -16,6 +16,8 @@ import tf2spark
 from benchmarks.reports import markdown_table
 from tf2spark.binding.bind import bind
 from tf2spark.binding.options import make_options
+from tf2spark.conversion.from_arrow import feeder
+from tf2spark.conversion.to_arrow import column_builder
 from tf2spark.plan.score import Plan
 from tf2spark.spark.parquet_scan import plan_tasks
 from tf2spark.tensorflow_c.session import CApiSession
@@ -85,7 +87,7 @@ def _plan(
 def _once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:
     """Time the loop once, with timers in place of the stages' own functions."""
     clock: Counter[str] = Counter()
-    feeder, column_builder, prepare = score_loop.feeder, score_loop.column_builder, CApiSession.prepare
+    prepare = CApiSession.prepare
 
     def feed(*given: Any) -> Any:
         return _timed(clock, STAGES[0], feeder(*given))

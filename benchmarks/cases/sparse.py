@@ -10,6 +10,7 @@ gets two short arrays. Peer and we time different numbers of rows; the ratios ar
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from pyspark.ml.functions import vector_to_array
@@ -50,7 +51,7 @@ def run(bench: Bench) -> Report:
     keep = ["id"]
     given = {"model": path, "table": data.folder_of(df), "kind": "sparse"}
     dense = [
-        Contender(name, lambda udf=udf: _dense(small, udf), DENSE_IN, peer=PEER)
+        Contender(name, functools.partial(_dense, small, udf), DENSE_IN, peer=PEER)
         for name, udf in (
             (VECTOR, peer.vector_udf(path, models.SPARSE_WIDTH)),
             (NONZERO, peer.nonzero_udf(path, models.SPARSE_WIDTH)),
@@ -78,7 +79,7 @@ def run(bench: Bench) -> Report:
 
 
 def _dense(df: DataFrame, udf: Any) -> DataFrame:
-    return df.select("id", udf(vector_to_array("features", "float32")).alias("score"))
+    return df.select("id", udf(vector_to_array(F.col("features"), "float32")).alias("score"))
 
 
 def _pairs(df: DataFrame, path: str) -> DataFrame:

@@ -28,6 +28,7 @@ from benchmarks.pools import pool
 from benchmarks.reports import Report, markdown_table
 from benchmarks.scoring import scored
 from tf2spark.spark import score as scoring
+from tf2spark.worker import spark_tasks
 
 WIDTH = 128
 ROWS = 4096
@@ -66,7 +67,7 @@ def _fresh_worker(
 
 
 def _ours(df: DataFrame, path: str, file: str) -> DataFrame:
-    original = scoring.partition_scorer
+    original = spark_tasks.partition_scorer
 
     def partition_scorer(plan: Any, *how: Any) -> Any:
         score = original(plan, *how)
@@ -77,7 +78,7 @@ def _ours(df: DataFrame, path: str, file: str) -> DataFrame:
             marks = {"called": seconds_alive()}
             session_of(plan.model)
             marks["loaded"] = seconds_alive()
-            for batch in score(batches):
+            for batch in score(iter(batches)):
                 mark_first(file, marks)
                 yield batch
 

@@ -31,8 +31,13 @@ def items(bench: Bench) -> Report:
 def _grow(bench: Bench, report: Report, what: str, sizes: Callable[[int], tuple[int, int]]) -> None:
     xs = (1_000, 10_000, 100_000, 1_000_000)[: 3 if bench.scale == "small" else 4]
     found = [_one(bench, *sizes(x)) for x in xs]
-    keys = ("s, all", "s, the call", "core-s a million pairs")
-    keys += ("peak private MB of a worker, without mapped files", "of the driver")
+    keys = (
+        "s, all",
+        "s, the call",
+        "core-s a million pairs",
+        "peak private MB of a worker, without mapped files",
+        "of the driver",
+    )
     lines = [
         [f"{x:,}", *(f"{one[key]:,.4g}" for key in keys)] for x, one in zip(xs, found, strict=True)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from attrs import evolve
+from pyspark.sql import Column, DataFrame
 
 from benchmarks import data, floors, models
 from benchmarks.cases.rows import FLOOR, PEER, US
@@ -97,13 +98,13 @@ def _arrow_rows_of(bench: Bench, what: str, many: int) -> Callable[[int], Sequen
     return contenders
 
 
-def _job(bench: Bench, what: str, many: int):
+def _job(bench: Bench, what: str, many: int) -> tuple[DataFrame, str]:
     if what == "dense":
         return data.dense(bench.spark, bench.folder, many), models.path_of(bench.folder, "mlp-128")
     return data.strings(bench.spark, bench.folder, many), models.path_of(bench.folder, "strings")
 
 
-def _udf(what: str, path: str, batch_rows: int):
+def _udf(what: str, path: str, batch_rows: int) -> Column:
     if what == "dense":
         return peer.dense_udf(path, 128, batch_rows=batch_rows)("features").alias("score")
     return peer.strings_udf(path, batch_rows=batch_rows)(*models.WORDS).alias("score")

@@ -17,6 +17,7 @@ def model(users: DataFrame, items: DataFrame, width: int) -> ALSModel:
         for side, table in (("user", users), ("item", items))
     ]
     jvm = users.sparkSession._jvm
+    assert jvm is not None
     made = jvm.org.apache.spark.ml.recommendation.ALSModel(
         "als-benchmark", width, factors[0]._jdf, factors[1]._jdf
     )

@@ -40,7 +40,7 @@ def fields_udf(path: str, fields: int) -> Any:
         predict.model = model  # type: ignore[attr-defined] # a signature alone doesn't keep it
         return predict
 
-    shapes = [[fields], [fields]]
+    shapes: list[list[int] | None] = [[fields], [fields]]
     return predict_batch_udf(
         make_predict_fn,
         return_type=FloatType(),

@@ -61,7 +61,7 @@ def best(
 
         item_ids, parts = broadcast.value
         run = session_of(reference).prepare([at for at, _ in inputs.values()], [fetched])
-        laid = {}
+        laid: dict[str, Any] = {}
         for batch in batches:
             own = read_users(batch)
             if not laid:

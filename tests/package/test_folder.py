@@ -90,14 +90,15 @@ def test_a_failed_write_leaves_the_old_package(
 
 def copy_until_full(monkeypatch: pytest.MonkeyPatch, *, files: int) -> None:
     """Let the disk be full after some files were copied."""
-    copyfile, copied = shutil.copyfile, []
+    copyfile = shutil.copyfile
+    copied: list[Path] = []
 
     def copy(source: Path, target: Path) -> None:
         if len(copied) == files:
             raise OSError(28, "No space left on device", str(target))
         copied.append(copyfile(source, target))
 
-    monkeypatch.setattr(folder.shutil, "copyfile", copy)
+    monkeypatch.setattr(shutil, "copyfile", copy)
 
 
 def test_a_failed_write_leaves_nothing(

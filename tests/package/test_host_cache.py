@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -276,7 +277,7 @@ def test_a_folder_of_somebody_else_is_not_used(
 ) -> None:
     """A folder that others can write to is never trusted, nor is a link."""
     monkeypatch.delenv(host_cache.ENVIRONMENT, raising=False)
-    monkeypatch.setattr(host_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     writable = tmp_path / f"tf2spark-{os.getuid()}"
     writable.mkdir()
     writable.chmod(0o777)
