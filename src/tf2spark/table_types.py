@@ -29,9 +29,10 @@ class SparkTable(Protocol):
 class PandasTable(Protocol):
     """A DataFrame of pandas."""
 
+    # A bool, so that Spark's DataFrame, which has a Column of any name, is none.
     @property
-    def columns(self) -> object:
-        """The labels of its columns."""
+    def empty(self) -> bool:
+        """Whether it has no rows or no columns."""
 
     @property
     def iloc(self) -> object:
@@ -76,3 +77,8 @@ def audience_of(table: object) -> Audience:
     if is_spark(table):
         return "python"
     return "pandas" if is_pandas(table) else "arrow"
+
+
+def type_name(table: object) -> str:
+    """Return the full name of a table's type, for messages."""
+    return f"{type(table).__module__}.{type(table).__qualname__}"

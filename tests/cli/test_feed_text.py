@@ -42,25 +42,29 @@ def test_feed_options(option: str, name: str, feed: Any) -> None:
     assert parse_feed([option]) == {name: feed}
 
 
-FORMS = "write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON"
+FORMS = "can't be parsed; write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON"
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["x"], f"--feed x: {FORMS}"),
-        (["x="], f"--feed x=: {FORMS}"),
-        (["=a"], f"--feed =a: {FORMS}"),
-        (["x:="], f"--feed x:=: {FORMS}"),
-        (["x=,"], f"--feed x=,: {FORMS}"),
+        (["x"], f"--feed x {FORMS}"),
+        (["x="], f"--feed x= {FORMS}"),
+        (["=a"], f"--feed =a {FORMS}"),
+        (["x:="], f"--feed x:= {FORMS}"),
+        (["x=,"], f"--feed x=, {FORMS}"),
         (["x=a", "x=b"], "--feed x=b: x is given twice"),
         (
             ["x:=one"],
-            '--feed x:=one: what follows := must be JSON (1.0, true, "text"): '
-            "Expecting value: line 1 column 1 (char 0)",
+            "--feed x:=one has no JSON after := (Expecting value: line 1 column 1 (char 0)); "
+            'write 1.0, true or "text", for example',
         ),
         *(
-            ([option], f'--feed {option}: write padded(COLUMN, VALUE), VALUE as JSON (0, -1.0, "")')
+            (
+                [option],
+                f"--feed {option} can't be parsed; "
+                'write padded(COLUMN, VALUE), VALUE as JSON (0, -1.0, "")',
+            )
             for option in (
                 "x=padded(a)",
                 "x=padded(a, b)",
@@ -73,8 +77,8 @@ FORMS = "write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON"
         *(
             (
                 [option],
-                f"--feed {option}: write assembled(COLUMN, COLUMN), followed by .indices or "
-                ".values where one half is meant",
+                f"--feed {option} can't be parsed; write assembled(COLUMN, COLUMN), with .indices "
+                "or .values after it for one half",
             )
             for option in ("x=assembled()", "x=assembled(a, b", "x=assembled(a).size")
         ),
@@ -107,7 +111,7 @@ def test_wrong_fetch_options(option: str) -> None:
     with pytest.raises(ContractError) as refused:
         parse_fetch([option])
     assert str(refused.value) == (
-        f"--fetch {option}: write COLUMN=OUTPUT, COLUMN=binary(OUTPUT) or "
+        f"--fetch {option} can't be parsed; write COLUMN=OUTPUT, COLUMN=binary(OUTPUT) or "
         "COLUMN=output(OUTPUT, rank=2)"
     )
 

@@ -44,7 +44,7 @@ def test_unknown_signature_lists_those_there_are(
     """A signature that the model hasn't ends with 2 and the names it has."""
     assert run(["inspect", model, "--signature", "predict"]) == 2
     assert capsys.readouterr().err == (
-        "Error: the model has no signature predict; it has: serve, serving_default\n"
+        "Error: the model has no signature predict; it has serve, serving_default\n"
     )
 
 

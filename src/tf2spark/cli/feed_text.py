@@ -66,7 +66,7 @@ def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
         target = _parse_output(text)
         if not column or target is None:
             raise ContractError(
-                f"--fetch {option} names no output",
+                f"--fetch {option} can't be parsed",
                 "write COLUMN=OUTPUT, COLUMN=binary(OUTPUT) or COLUMN=output(OUTPUT, rank=2)",
             )
         _add(fetches, column, target, f"--fetch {option}")
@@ -89,7 +89,7 @@ def _add(by_name: dict[str, T], name: str, value: T, option: str) -> None:
 
 def _not_a_feed(option: str) -> ContractError:
     return ContractError(
-        f"{option} names no feed", "write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON"
+        f"{option} can't be parsed", "write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON"
     )
 
 
@@ -110,7 +110,7 @@ def _parse_expression(text: str, option: str) -> Feed:
         paths = _names(match[1]) if match else []
         if match is None or not paths:
             raise ContractError(
-                f"{option} joins no columns",
+                f"{option} can't be parsed",
                 "write assembled(COLUMN, COLUMN), with .indices or .values after it for one half",
             )
         return evolve(assembled(*paths), part=cast("VectorField | None", match[2]))
@@ -137,7 +137,7 @@ def _parse_padded(text: str, option: str) -> Padded:
             break
         return padded(column, value)
     raise ContractError(
-        f"{option} has no value to pad with",
+        f"{option} can't be parsed",
         'write padded(COLUMN, VALUE), VALUE as JSON (0, -1.0, "")',
     )
 
