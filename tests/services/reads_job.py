@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 import tf2spark
 from services.shipping_job import session
+from tf2spark.spark.jvm import executor_count
 
 
 def main(master: str, package: str, *settings: str) -> None:
@@ -21,9 +22,9 @@ def main(master: str, package: str, *settings: str) -> None:
     spark = session(master, cores | dict(one.split("=", 1) for one in settings))
     frame = spark.range(0, 64, 1, 16).select(F.array(*[F.col("id")] * 4).alias("ids"))
     scored = tf2spark.SavedModel(package).score(frame).count()
-    alive = spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1
+    executors = executor_count(spark)
     spark.stop()
-    print(json.dumps({"scored": scored, "executors": alive}))
+    print(json.dumps({"scored": scored, "executors": executors}))
 
 
 if __name__ == "__main__":

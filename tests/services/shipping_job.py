@@ -113,7 +113,8 @@ def main(master: str, model_path: str, table: str, python: str, *settings: str) 
     wants_of_recommend = recommends(model, few)
     recommended = recommends(model, frame.where("id < 300"))
     scored_by_udf = frame.select("id", package.udf()("features").alias("output_0"))
-    shutil.rmtree(folder)
+    if not master.startswith("local["):  # a local master opens the model where it is
+        shutil.rmtree(folder)
     report: dict[str, Any] = {name: same(*job) for name, job in jobs.items()}
     report["recommends"] = close(recommended, wants_of_recommend)
     report["rows_by_udf"] = scored_by_udf.where("output_0 is not null").count()

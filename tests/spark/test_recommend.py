@@ -52,7 +52,7 @@ class TestOnSpark:
             assert [item for item, _ in found[user]] == [item for item, _ in best]
             assert [s for _, s in found[user]] == pytest.approx([s for _, s in best], 1e-6)
 
-    @pytest.mark.spark35
+    @pytest.mark.oldest
     def test_has_the_schema_of_als(self, spark: SparkSession) -> None:
         """One row a user, a list of structs of item id and score."""
         case = recommenders.case("dot_ties")
@@ -61,7 +61,7 @@ class TestOnSpark:
             "struct<user_id:bigint,recommendations:array<struct<item_id:bigint,score:float>>>"
         )
 
-    @pytest.mark.spark35
+    @pytest.mark.oldest
     def test_subsets_are_filtered_tables(self, spark: SparkSession) -> None:
         """Some users or some items are the same call on a filtered DataFrame."""
         case = recommenders.case("dot_ties")

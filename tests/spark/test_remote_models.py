@@ -1,4 +1,4 @@
-"""Models and packages on a real HDFS and a real S3 server."""
+"""Models and packages on a local disk, a real HDFS and a real S3 server: one contract for all."""
 
 from __future__ import annotations
 
@@ -27,60 +27,48 @@ _JOB = Path(__file__).parents[1] / "services" / "storage_job.py"
 _READS_JOB = _JOB.with_name("reads_job.py")
 
 
-@pytest.fixture(scope="module", params=["hdfs", "s3"])
-def report(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
-    """What the job saw: on HDFS with executors apart, on S3 in one process."""
-    folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "hdfs":
-        with hdfs(folder) as url:
-            python = str(lean_python(folder / "lean"))
-            yield {"base": f"{url}/m", **run_job("local-cluster[2,1,900]", f"{url}/m", python, {})}
-    else:
-        with s3(folder) as server:
-            base = server.path("m")
-            yield {"base": base, **run_job("local[2]", base, sys.executable, server.conf())}
-
-
 def run_job(master: str, base: str, python: str, conf: Mapping[str, str]) -> Any:
     model = str(path_of(case("mlp_128")))
     settings = [f"{key}={value}" for key, value in conf.items()]
     return run_python(_JOB, master, model, base, python, *settings)
 
 
-@pytest.mark.cluster
-class TestRemoteModels:
-    def test_a_base_path_gives_its_latest_version(self, report: dict[str, Any]) -> None:
+Report = dict[str, Any]
+"""What the job saw, by name, and "base": the URI or folder that it worked in."""
+
+
+class StorageContract:
+    """What holds for models and packages on every kind of storage.
+
+    A subclass has a fixture `report`, which runs the job there.
+    """
+
+    # The first words of the message about a path where nothing is.
+    missing = 'ModelNotFoundError: there is nothing at "{base}/nowhere"'
+
+    def test_a_base_path_gives_its_latest_version(self, report: Report) -> None:
         """The largest number wins, and the contract says where it is."""
         assert report["version"] == 12
         assert report["path"] == f"{report['base']}/ctr/12"
 
-    def test_a_savedmodel_scores(self, report: dict[str, Any]) -> None:
-        """Rows that come from there and go there have the scores of one process."""
+    def test_a_savedmodel_scores(self, report: Report) -> None:
+        """Rows that are read from and written to the storage have the scores of one process."""
         assert report["scored"] is True
 
-    def test_a_package_is_written_and_read(self, report: dict[str, Any]) -> None:
-        """The package that was written opens as the same, and scores in this process too."""
+    def test_a_package_is_written_and_read(self, report: Report) -> None:
+        """A package that was written opens as the same, and scores in this process too."""
         assert report["same_digest"] is True
         assert report["in_this_process"] is True
-        assert len([one for one in report["files"] if one == "manifest.json"]) == 1
+        assert report["files"].count("manifest.json") == 1
 
-    def test_a_package_that_is_overwritten_serves_its_jobs(self, report: dict[str, Any]) -> None:
+    def test_a_package_that_is_overwritten_serves_its_jobs(self, report: Report) -> None:
         """A job that was set up before scores with the package that it was set up with."""
         assert report["overwritten"] == ["s"]
         assert report["by_package_that_was_overwritten"] is True
 
-    def test_a_wrong_key_names_the_settings(self, report: dict[str, Any]) -> None:
-        """S3 says no to another secret, and the message says which settings to check."""
-        if report["base"].startswith("s3a:"):
-            assert "may not be read with these credentials" in report["wrong_key"]
-            assert "spark.hadoop.fs.s3a.secret.key" in report["wrong_key"]
-
     @pytest.mark.parametrize(
-        ("what", "words"),
+        ("problem", "words"),
         [
-            ("missing", 'ModelNotFoundError: there is nothing at "{base}/nowhere"'),
             ("no_version", 'ModelNotFoundError: "{base}/ctr" has no version 4; it has 3, 12'),
             ("half", "ModelError: the graph of"),
             ("unwritten", 'ModelError: "{base}/unwritten" is not a whole package: it has files/'),
@@ -93,9 +81,52 @@ class TestRemoteModels:
         ],
         ids=lambda text: text if " " not in text else "",
     )
-    def test_what_is_wrong_is_said(self, report: dict[str, Any], what: str, words: str) -> None:
+    def test_a_problem_is_named(self, report: Report, problem: str, words: str) -> None:
         """One message names the path, what is wrong with it, and what to add."""
-        assert words.format(base=report["base"]) in report[what]
+        assert words.format(base=report["base"]) in report[problem]
+
+    def test_a_missing_model_is_named(self, report: Report) -> None:
+        """A path where nothing is gets an error of its own class."""
+        assert self.missing.format(base=report["base"]) in report["missing"]
+
+
+class TestLocalDisk(StorageContract):
+    """A folder of this machine, which is read without Hadoop."""
+
+    missing = "ModelNotFoundError: "
+
+    @pytest.fixture(scope="class")
+    def report(self, tmp_path_factory: pytest.TempPathFactory) -> Report:
+        base = str(tmp_path_factory.mktemp("disk") / "m")
+        return {"base": base, **run_job("local[2]", base, sys.executable, {})}
+
+
+@pytest.mark.cluster
+class TestHdfs(StorageContract):
+    """HDFS, with executors in processes of their own."""
+
+    @pytest.fixture(scope="class")
+    def report(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+        folder = tmp_path_factory.mktemp("hdfs")
+        with hdfs(folder) as url:
+            python = str(lean_python(folder / "lean"))
+            yield {"base": f"{url}/m", **run_job("local-cluster[2,1,900]", f"{url}/m", python, {})}
+
+
+@pytest.mark.cluster
+class TestS3(StorageContract):
+    """S3, with everything in one process."""
+
+    @pytest.fixture(scope="class")
+    def report(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+        with s3(tmp_path_factory.mktemp("s3")) as server:
+            base = server.path("m")
+            yield {"base": base, **run_job("local[2]", base, sys.executable, server.conf())}
+
+    def test_a_wrong_key_names_the_settings(self, report: Report) -> None:
+        """S3 rejects another secret, and the message says which settings to check."""
+        assert "may not be read with these credentials" in report["wrong_key"]
+        assert "spark.hadoop.fs.s3a.secret.key" in report["wrong_key"]
 
 
 @pytest.mark.cluster
@@ -110,7 +141,7 @@ def test_a_package_is_read_once_an_executor(kind: str, tmp_path: Path) -> None:
         package = f"{url}/big.tf2spark"
         size_bytes = write_big_package(tmp_path, package)
         before = bytes_sent(tmp_path)
-        report = run_python(_READS_JOB, master, package, *settings, **environment)
+        report = run_python(_READS_JOB, master, package, *settings, environment=environment)
         read_bytes = bytes_sent(tmp_path) - before
     assert report == {"scored": 64, "executors": 2}
     # Spark fetches what it is told to send for the driver as well; checksums and, on YARN, PySpark
@@ -143,8 +174,10 @@ def write_big_package(folder: Path, uri: str) -> int:
     return local.contract.package.size_bytes
 
 
-def run_python(*arguments: object, parsed: bool = True, **environment: str) -> Any:
-    """Run a program of the tests' Python, and return what its last line says."""
+def run_python(
+    *arguments: object, parsed: bool = True, environment: Mapping[str, str] | None = None
+) -> Any:
+    """Run a program in the tests' Python, and return what its last line says, as JSON."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         capture_output=True,
@@ -154,7 +187,7 @@ def run_python(*arguments: object, parsed: bool = True, **environment: str) -> A
             **os.environ,
             "SPARK_LOCAL_IP": "127.0.0.1",
             "PYTHONPATH": str(_JOB.parents[1]),
-            **environment,
+            **(environment or {}),
         },
         check=False,
     )

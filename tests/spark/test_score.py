@@ -38,7 +38,9 @@ def spoiled(table: pa.Table, row: int) -> pa.Table:
     return pa.Table.from_pylist(rows, table.schema)
 
 
-def by(carrier: Carrier, model: tf2spark.SavedModel, df: DataFrame, **options: Any) -> DataFrame:
+def score_by(
+    carrier: Carrier, model: tf2spark.SavedModel, df: DataFrame, **options: Any
+) -> DataFrame:
     """Score with a carrier of the test's choice."""
     request = model._runnable.request(None, None, None)
     return score_dataframe(
@@ -61,7 +63,7 @@ def scores_by_id(scored: DataFrame) -> dict[int, Any]:
 def test_scores_are_those_of_this_process(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table, partitions: int
 ) -> None:
-    """Spark gives the bits that the same call gives here, also with more partitions than rows."""
+    """The same call gives the same bits on Spark as here, also with more partitions than rows."""
     here = mlp.score(table, keep=["id"], reproducible=True, batch_rows=64)
     there = mlp.score(
         frame(spark, table, partitions), keep=["id"], reproducible=True, batch_rows=64
@@ -73,21 +75,21 @@ def test_scores_are_those_of_this_process(
 def test_carriers_give_the_same(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
-    """Both ways to carry batches give the same columns, types and bits in every mode they share."""
+    """Both carriers give the same columns, types and bits in every mode that they share."""
     df = frame(spark, spoiled(table, 7))
     for mode in ("permissive",):
-        one, other = (by(carrier, mlp, df, mode=mode) for carrier in CARRIERS)
-        assert one.schema == other.schema
-        assert one.collect() == other.collect()
+        by_map, by_udf = (score_by(carrier, mlp, df, mode=mode) for carrier in CARRIERS)
+        assert by_map.schema == by_udf.schema
+        assert by_map.collect() == by_udf.collect()
     good = frame(spark, table)
-    one, other = (by(carrier, mlp, good, keep=["id"]) for carrier in CARRIERS)
-    assert one.schema == other.schema
-    assert one.collect() == other.collect()
+    by_map, by_udf = (score_by(carrier, mlp, good, keep=["id"]) for carrier in CARRIERS)
+    assert by_map.schema == by_udf.schema
+    assert by_map.collect() == by_udf.collect()
 
 
 @pytest.mark.oldest
 def test_all_columns_stay_as_they_are(spark: SparkSession, mlp: tf2spark.SavedModel) -> None:
-    """Columns that the model doesn't take come through with value and type, of any type."""
+    """Columns that the model doesn't read keep their values and types, whatever the type."""
     row = (
         [0.5] * 8,
         Vectors.sparse(5, [1], [2.0]),
@@ -125,22 +127,22 @@ def test_all_columns_stay_as_they_are(spark: SparkSession, mlp: tf2spark.SavedMo
 def test_parquet_scans_with_vectors_go_by_either_carrier(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table, tmp_path: Any
 ) -> None:
-    """A scan that holds MLlib vectors, which Spark's columnar input can't take, is no obstacle."""
+    """A scan with MLlib vectors, which Spark's columnar input can't take, is scored."""
     from pyspark.ml.linalg import Vectors, VectorUDT
 
     vector = F.udf(lambda at: Vectors.sparse(9, [at % 9], [1.0]), VectorUDT())
     df = frame(spark, table).withColumn("vector", vector(F.col("id").cast("int")))
     df.write.parquet(str(tmp_path / "vectors"))
     stored = spark.read.parquet(str(tmp_path / "vectors"))
-    one, other = (by(carrier, mlp, stored) for carrier in CARRIERS)
-    assert one.count() == _ROWS
-    assert sorted(one.collect()) == sorted(other.collect())
+    by_map, by_udf = (score_by(carrier, mlp, stored) for carrier in CARRIERS)
+    assert by_map.count() == _ROWS
+    assert sorted(by_map.collect()) == sorted(by_udf.collect())
 
 
 def test_keep_takes_only_what_is_named(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
-    """`keep` leaves the other columns out, those that feed the model too."""
+    """`keep` leaves the other columns out, including those that feed the model."""
     df = frame(spark, table)
     assert mlp.score(df, keep=["id"]).columns == ["id", "output_0"]
     assert mlp.score(df, keep=[]).columns == ["output_0"]
@@ -149,16 +151,17 @@ def test_keep_takes_only_what_is_named(
 def test_columns_of_the_same_name_can_stay(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
-    """A table with two columns of one name is scored, where the model needs neither."""
+    """A table with two columns of the same name is scored if the model reads neither."""
     df = frame(spark, table).select("features", F.lit(1).alias("n"), F.lit(2).alias("n"))
-    assert mlp.score(df).first()[1:3] == (1, 2)
+    (row, *_) = mlp.score(df).collect()
+    assert row[1:3] == (1, 2)
 
 
 @pytest.mark.oldest
 def test_failfast_names_row_and_column(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
-    """The job stops, and the error found in Spark's text names the row and says what to do."""
+    """The job fails, and the error in Spark's text names the row and says what to do."""
     df = frame(spark, spoiled(table, 7))
     for mode in ({"keep": ["id"]}, {"keep": None}):
         with pytest.raises(Exception, match="RowError") as caught:
@@ -166,20 +169,20 @@ def test_failfast_names_row_and_column(
         error = errors.from_text(str(caught.value))
         assert isinstance(error, errors.RowError)
         assert str(error).startswith("row 7 of partition 0")
-        assert 'can\'t be scored: column "features" is null. mode="permissive"' in str(error)
+        assert 'can\'t be scored: column "features" is null; mode="permissive"' in str(error)
 
 
 @pytest.mark.oldest
 def test_permissive_gives_the_reason(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
-    """A row that can't be scored has null and the reason, every other row its score and null."""
+    """A row that can't be scored has null and a reason; other rows have a score and null."""
     df = frame(spark, spoiled(table, 7), 4)
     scored = mlp.score(df, mode="permissive", error_column="why", keep=["id"])
-    found = {row["id"]: (row["output_0"], row["why"]) for row in scored.collect()}
-    assert found.pop(7) == (None, 'column "features" is null')
-    assert len(found) == _ROWS - 1
-    assert all(score is not None and why is None for score, why in found.values())
+    by_id = {row["id"]: (row["output_0"], row["why"]) for row in scored.collect()}
+    assert by_id.pop(7) == (None, 'column "features" is null')
+    assert len(by_id) == _ROWS - 1
+    assert all(score is not None and reason is None for score, reason in by_id.values())
 
 
 @pytest.mark.oldest
@@ -212,7 +215,7 @@ def test_unused_outputs_are_not_computed(
 def test_limit_before_and_after(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
-    """`limit` works on both sides of scoring, down to no row and one row."""
+    """`limit` works before and after scoring, also for one row and for none."""
     df = frame(spark, table, 3)
     for rows in (0, 1, 5):
         assert len(mlp.score(df.limit(rows)).collect()) == rows
@@ -254,7 +257,7 @@ def test_mismatch_is_found_before_a_task_starts(
 def test_columns_that_python_cannot_have_stay_in_the_jvm(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
-    """A kept column of a type that Spark can't send to Python doesn't stand in the way."""
+    """A table can keep a column of a type that Spark can't send to Python."""
     df = frame(spark, table).withColumn("span", F.expr("make_interval(1, 2)"))
     scored = mlp.score(df)
     assert scored.columns[-2:] == ["span", "output_0"]
@@ -264,21 +267,21 @@ def test_columns_that_python_cannot_have_stay_in_the_jvm(
 def test_too_little_worker_memory_is_refused_before_the_job(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An address-space limit that TensorFlow can't live in is refused with the figure to set."""
+    """An address space too small for TensorFlow is refused, with the value to set."""
     monkeypatch.setattr(memory_limit, "_worker_memory", lambda spark: "512m")
     with pytest.raises(errors.SetupError, match=r"pyspark.memory=512m .* set .*=2g or more"):
         mlp.score(frame(spark, table))
 
 
 def test_threads_follow_the_task(spark: SparkSession) -> None:
-    """TensorFlow gets as many threads as Spark gives a task CPUs."""
+    """TensorFlow gets as many threads as Spark gives CPUs to a task."""
     assert task_cpus(spark) == 1
 
 
 def test_carrier_keeps_wide_tables_out_of_python(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
 ) -> None:
-    """Columns that are only kept don't pass through Python where an `arrow_udf` can carry."""
+    """An `arrow_udf` is chosen for wide tables, so columns only kept don't go through Python."""
     from tf2spark.binding.bind import bind
     from tf2spark.spark.types import arrow_schema
 

@@ -16,7 +16,7 @@ from tf2spark.package.folder import entries_of, sha256_of
 from tf2spark.package.manifest import FILES, FileEntry
 from tf2spark.package.staging import staged_copy
 from tf2spark.plan.score import ModelRef
-from tf2spark.spark import shipping
+from tf2spark.spark.hadoop import scheme_of
 from tf2spark.spark.shipping import CACHE_SETTING, CACHE_SIZE_SETTING, own_zip, ship
 
 
@@ -133,4 +133,4 @@ def test_a_staged_copy_is_made_once(tree: Path) -> None:
     entry = entries_of(tree)[0]
     first = staged_copy(entry, tree / entry.path)
     assert staged_copy(entry, Path("nowhere")) == first
-    assert shipping.scheme_of(str(first)) is None
+    assert scheme_of(str(first)) is None

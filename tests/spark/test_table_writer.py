@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tf2spark.errors import OutputError
-from tf2spark.spark import table_writer
+from tf2spark.spark import hadoop, table_writer
 from tf2spark.spark.hadoop import exists
 from tf2spark.spark.table_writer import check_local_path, local_path, write
 
@@ -19,11 +19,11 @@ def failing(spark: SparkSession) -> DataFrame:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(one.name for one in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_writes_whole_tables(spark: SparkSession, tmp_path: Path) -> None:
-    """A new table has its rows, Spark's mark of success, and no leftovers beside it."""
+    """A new table has its rows and Spark's mark of success, and leaves nothing next to it."""
     write(spark.range(10), str(tmp_path / "out"))
     assert spark.read.parquet(str(tmp_path / "out")).count() == 10
     assert (tmp_path / "out" / "_SUCCESS").exists()
@@ -31,7 +31,7 @@ def test_writes_whole_tables(spark: SparkSession, tmp_path: Path) -> None:
 
 
 def test_failed_write_leaves_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    """A job that fails half-way leaves no folder that a reader could take for the table."""
+    """A job that fails midway leaves no folder that a reader could take for the table."""
     with pytest.raises(Exception, match="refused"):
         write(failing(spark), str(tmp_path / "out"))
     assert names(tmp_path) == []
@@ -47,7 +47,7 @@ def test_failed_overwrite_keeps_the_old_table(spark: SparkSession, tmp_path: Pat
 
 
 def test_overwrite_replaces(spark: SparkSession, tmp_path: Path) -> None:
-    """Only the new rows are there afterwards, and the old folder is gone."""
+    """Only the new rows remain, and the old folder is gone."""
     write(spark.range(10), str(tmp_path / "out"))
     write(spark.range(3), str(tmp_path / "out"), overwrite=True)
     assert spark.read.parquet(str(tmp_path / "out")).count() == 3
@@ -55,7 +55,7 @@ def test_overwrite_replaces(spark: SparkSession, tmp_path: Path) -> None:
 
 
 def test_table_can_replace_the_one_it_was_read_from(spark: SparkSession, tmp_path: Path) -> None:
-    """The input may be the output: it is read whole before it is replaced."""
+    """The input may be the output: it is read completely before it is replaced."""
     path = str(tmp_path / "table")
     write(spark.range(10), path)
     spark.catalog.clearCache()
@@ -68,14 +68,13 @@ def test_table_can_replace_the_one_it_was_read_from(spark: SparkSession, tmp_pat
 def test_failed_rename_puts_the_old_table_back(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the new table can't be moved into place, the old one returns there."""
+    """If the new table can't be moved into place, the old one is moved back."""
     write(spark.range(10), str(tmp_path / "out"))
-    rename = table_writer.rename
 
     def refuse_the_new(spark: SparkSession, source: str, target: str) -> None:
         if ".tf2spark-" in source:
             raise OutputError("no")
-        rename(spark, source, target)
+        hadoop.rename(spark, source, target)
 
     monkeypatch.setattr(table_writer, "rename", refuse_the_new)
     with pytest.raises(OutputError, match="no"):
@@ -85,7 +84,7 @@ def test_failed_rename_puts_the_old_table_back(
 
 
 def test_existing_output_is_refused(spark: SparkSession, tmp_path: Path) -> None:
-    """Without overwrite an existing folder, even an empty one, is refused untouched."""
+    """Without overwrite, an existing folder is refused and not touched, even an empty one."""
     (tmp_path / "out").mkdir()
     with pytest.raises(OutputError) as raised:
         write(spark.range(3), str(tmp_path / "out"))
@@ -97,7 +96,7 @@ def test_existing_output_is_refused(spark: SparkSession, tmp_path: Path) -> None
 
 
 def test_other_formats_commit_by_themselves(spark: SparkSession, tmp_path: Path) -> None:
-    """A format that isn't files in a folder is left to its own way of saving."""
+    """A format that isn't files in a folder is saved in its own way."""
     write(spark.range(3), str(tmp_path / "out"), format="noop", overwrite=True)
     assert names(tmp_path) == []
 
@@ -105,7 +104,7 @@ def test_other_formats_commit_by_themselves(spark: SparkSession, tmp_path: Path)
 def test_existence_is_asked_of_the_paths_own_file_system(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    """Plain paths and file: URIs are both looked up by Hadoop."""
+    """Hadoop looks up both plain paths and file: URIs."""
     assert exists(spark, str(tmp_path))
     assert exists(spark, tmp_path.as_uri())
     assert not exists(spark, f"{tmp_path.as_uri()}/no")
@@ -118,13 +117,13 @@ class TestLocalPath:
             monkeypatch.delenv(name, raising=False)
 
     def test_plain_path_and_file_uri_are_local(self) -> None:
-        """Both ways to name a local file give its path, spaces and all."""
+        """Both ways to name a local file give its path, which may contain spaces."""
         assert local_path("/a/b") == Path("/a/b")
         assert local_path("file:///a/b%20c") == Path("/a/b c")
 
     @pytest.mark.parametrize("path", ["hdfs:///a", "s3a://bucket/a"])
     def test_other_schemes_are_not(self, path: str) -> None:
-        """What lies elsewhere can't be checked without Spark."""
+        """A path on another file system can't be checked without Spark."""
         assert local_path(path) is None
 
     def test_hadoops_configuration_may_say_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:

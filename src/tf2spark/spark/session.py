@@ -1,4 +1,4 @@
-"""A Spark session for the command line and the demo: found or started, and quiet."""
+"""A Spark session for the command line and the demo: the running one, or a quiet one of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tf2spark.errors import ContractError, SetupError
+from tf2spark.errors import ContractError, SetupError, first_line
 from tf2spark.spark.java import MINIMUM, ensure_java
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
-# What the JVM and TensorFlow's library say whenever they start, and nobody can act on.
+# Notices that the JVM and TensorFlow's library print at every start, and nobody can act on.
 _CHATTER = re.compile(
     rb"WARNING: Using incubator modules"
     rb"|WARNING: All log messages before absl::InitializeLog"
@@ -40,11 +40,11 @@ def get_or_create(
     """Return the running Spark session, or start one.
 
     Args:
-        master: Spark's master URL. By default what Spark's own configuration says, and all cores
-            of this machine (``local[*]``) where it says nothing.
-        conf: Spark settings; they win over the defaults set here.
+        master: Spark's master URL. By default the one that Spark's own configuration names, or
+            all cores of this machine (``local[*]``) where it names none.
+        conf: Spark settings; they take precedence over the defaults set here.
         app_name: The name of the application on the cluster.
-        quiet: Keep Spark's own log off stderr; errors that end the job are raised anyway.
+        quiet: Keep Spark's log off stderr; errors that end a job are raised in any case.
 
     Raises:
         ContractError: Spark knows no such master.
@@ -79,9 +79,9 @@ def running(
 
 def configured_master() -> str | None:
     """Return the master that Spark's own configuration names, or None where it names none."""
-    in_arguments = re.search(r"--master[ =](\S+)", os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
-    if in_arguments:
-        return in_arguments[1]
+    match = re.search(r"--master[ =](\S+)", os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    if match:
+        return match[1]
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         # spark-submit started this process and knows the master.
         return os.environ.get("MASTER") or None
@@ -94,8 +94,8 @@ def _in_defaults_file() -> str | None:
     file = Path(folder or "/nowhere") / "spark-defaults.conf"
     if not file.is_file():
         return None
-    found = re.search(r"^\s*spark\.master\s*[=\s]\s*(\S+)", file.read_text(), re.M)
-    return found[1] if found else None
+    match = re.search(r"^\s*spark\.master\s*[=\s]\s*(\S+)", file.read_text(), re.M)
+    return match[1] if match else None
 
 
 def is_local(master: str) -> bool:
@@ -104,14 +104,14 @@ def is_local(master: str) -> bool:
 
 
 def runs_here(master: str) -> bool:
-    """Say whether tasks run in this very process tree; ``local-cluster`` has executors apart."""
+    """Say whether tasks run in this process and its children, which ``local-cluster``'s don't."""
     return is_local(master) and not master.startswith("local-cluster")
 
 
 def java_range(pyspark_version: str) -> tuple[int, int | None]:
-    """Return the oldest Java that a release of Spark runs on, and the newest where there is one.
+    """Return the oldest Java that a release of Spark runs on, and the newest if it has a limit.
 
-    Seen with PySpark 3.5.9 on Java 21: the Arrow inside fails with "sun.misc.Unsafe or
+    With PySpark 3.5.9 on Java 21, Spark's Arrow fails with "sun.misc.Unsafe or
     java.nio.DirectByteBuffer.<init>(long, int) not available".
     """
     return (8, 17) if pyspark_version.startswith("3.") else (MINIMUM, None)
@@ -146,7 +146,7 @@ def _defaults(master: str) -> dict[str, str]:
     if is_local(master):
         # A laptop's memory is the limit, not Spark's 1 GiB; tests and small machines set less.
         settings["spark.driver.memory"] = "2g"
-        # How often a progress bar hears of the rows of running tasks.
+        # How often a progress bar gets the rows of running tasks.
         settings["spark.executor.heartbeatInterval"] = "2s"
     return settings
 
@@ -155,7 +155,7 @@ def _prepare_environment(master: str) -> None:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         ensure_java(*java_range(importlib.metadata.version("pyspark")))
     if is_local(master):
-        # Elsewhere the executors have a Python of their own, which only the user knows.
+        # Executors on other hosts have their own Python, which only the user knows.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -183,11 +183,11 @@ def _start(
 
 def _why_not_started(master: str, error: Exception) -> str:
     if "stopped SparkContext" in str(error):
-        return f"Spark's master {master} doesn't answer, or turned the application away"
-    said = re.search(
+        return f"Spark's master {master} doesn't answer, or rejected the application"
+    match = re.search(
         r"^Caused by: [\w.$]+: (.+)$|: [\w.$]+(?:Exception|Error): (.+)$", str(error), re.M
     )
-    reason = next((one for one in said.groups() if one), "") if said else str(error).split("\n")[0]
+    reason = (match[1] or match[2]) if match else first_line(error)
     return f"Spark doesn't start with master {master}: {reason.strip()}"
 
 
@@ -209,7 +209,7 @@ def _start_quiet_context(master: str, app_name: str, settings: Mapping[str, str]
 
 @contextmanager
 def _own_logging() -> Iterator[None]:
-    """Give the JVM that is started in here our logging settings, unless the user has some."""
+    """Give a JVM started in this block our logging settings, unless the user has some."""
     before = os.environ.get("SPARK_SUBMIT_OPTS")
     if before is None or "log4j" not in before:
         ours = f'-Dlog4j2.configurationFile="{_LOGGING.as_uri()}"'
@@ -225,13 +225,13 @@ def _own_logging() -> Iterator[None]:
 
 @contextmanager
 def _stderr_filter() -> Iterator[int]:
-    """Yield a descriptor for a child's stderr; what comes there is passed on, less the chatter."""
+    """Yield a descriptor for a child's stderr; its lines are passed on, except for chatter."""
     reading, writing = os.pipe()
     threading.Thread(target=_pass_on, args=(reading,), daemon=True).start()
     try:
         yield writing
     finally:
-        # The child holds its own copy; with this one closed, the thread ends when the child does.
+        # The child has its own copy. With this one closed, the thread ends when the child does.
         os.close(writing)
 
 
