@@ -50,7 +50,7 @@ def test_python_of_the_readme_runs(python: subprocess.CompletedProcess[str]) -> 
     assert python.returncode == 0, python.stderr[-3000:]
     assert "signature serving_default" in python.stdout
     assert len(re.findall(r"\|\s*price\|", python.stdout)) == 2
-    assert "The graph is taken apart." in python.stdout
+    assert "The graph is split." in python.stdout
     assert len(re.findall(r"\|recommendations +\|", python.stdout)) == 1
 
 

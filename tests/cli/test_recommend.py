@@ -130,7 +130,7 @@ class TestRecommend:
             user: row["recommendations"][0]["item_id"] for user, row in here(model).items()
         }
 
-    def test_says_why_a_model_is_not_taken_apart(
+    def test_says_why_a_model_is_not_split(
         self, tables: list[str], tmp_path: Path, capsys: Capture
     ) -> None:
         """A model whose rows depend on each other runs whole, and a line says so."""
@@ -138,7 +138,7 @@ class TestRecommend:
         pq.write_table(case.users(3), tmp_path / "users.parquet")
         pq.write_table(case.items(9), tmp_path / "items.parquet")
         assert run(["recommend", str(path_of(case)), *tables]) == 0
-        assert re.search(r"^not taken apart: .*Softmax", capsys.readouterr().out, re.M)
+        assert re.search(r"^not split: .*Softmax", capsys.readouterr().out, re.M)
 
     def test_progress_counts_users(
         self, model: str, tables: list[str], spark: SparkSession
@@ -293,7 +293,7 @@ class TestInspect:
         told = json.loads(capsys.readouterr().out)
         assert "signatures" in told
         plan = told["recommend"]
-        assert plan["text"].startswith("The graph is taken apart.")
+        assert plan["text"].startswith("The graph is split.")
         assert (plan["why_whole"], plan["items"]) == (None, ITEMS)
         assert plan["sizing"]["flops_pair"] < plan["sizing"]["flops_whole"]
         assert plan["verified"]["difference"] <= plan["verified"]["tolerance"]

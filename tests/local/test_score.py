@@ -248,7 +248,7 @@ def test_pandas_missing_values_are_nulls(function: tf2spark.SavedModel) -> None:
     assert out["total"].tolist()[0] == 9.0
     assert out["_error"].tolist() == [
         None,
-        'column "x" holds a null',
+        'column "x" contains a null',
         'column "words" is null',
         'column "x" is null',
     ]
@@ -299,12 +299,12 @@ def test_a_column_of_nulls(model: tf2spark.SavedModel) -> None:
 
 
 def test_columns_of_mixed_objects_cant_be_fed(function: tf2spark.SavedModel) -> None:
-    """A column that is no one type is named, and only where it feeds something."""
+    """A column of several types is named, and only where it feeds something."""
     table = pd.DataFrame({"x": floats(), "words": ["a", 1, {}], "times": [1, 2, 3]})
     with pytest.raises(ContractError) as refused:
         function.score(table)
     assert str(refused.value).startswith(
-        'column "words" (object) holds values that are no one type'
+        'the values of column "words" (object) are not of one type'
     )
 
 
@@ -327,7 +327,7 @@ def test_frames_with_two_columns_of_one_name(model: tf2spark.SavedModel) -> None
         (None, "builtins.NoneType"),
         (
             pa.table({"x": [1]}).to_reader(),
-            "pyarrow.lib.RecordBatchReader; pyarrow.table(it) makes a Table of it",
+            "pyarrow.lib.RecordBatchReader; pyarrow.table(it) converts it to a Table",
         ),
     ],
 )

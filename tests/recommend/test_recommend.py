@@ -193,7 +193,7 @@ class TestOddInputs:
             tf2spark.SavedModel(vectors).recommend(one_user(), items, mode="permissive")
 
     def test_item_that_only_the_whole_graph_refuses_is_named_too(self, tmp_path: Path) -> None:
-        """A graph that isn't taken apart names the item before users start as well."""
+        """A graph that runs whole names the item before users start as well."""
         save_function(
             tmp_path / "m",
             lambda a, b: tf.nn.softmax(tf.reduce_sum(a * b, 1, keepdims=True), 0),
@@ -280,7 +280,7 @@ class TestRowsOfOtherSizes:
         assert scores[-1] == 4 + 5 * 2 * 10 + 3 * 100 + 4 * 1000
 
     def test_items_with_other_lengths_run_whole(self, vectors: Path, tmp_path: Path) -> None:
-        """A catalog of uneven rows isn't taken apart, and the plan says so."""
+        """A graph isn't split for a catalog of uneven rows, and the plan says so."""
         save_function(
             tmp_path / "m",
             lambda a, b: tf.reduce_sum(a, 1) * tf.reduce_sum(b, 1),
@@ -307,8 +307,8 @@ class TestRestrictions:
         kind = pa.list_(items.schema.field("item_id").type)
         users = users.append_column("seen", pa.array(seen, kind))
         users = users.append_column("allowed", pa.array(allowed, kind))
-        for more in ({"exclude": "seen"}, {"candidates": "allowed"}, None):
-            more = {"exclude": "seen", "candidates": "allowed"} if more is None else more
+        restrictions: Any = {"exclude": "seen", "candidates": "allowed"}
+        for more in ({"exclude": "seen"}, {"candidates": "allowed"}, restrictions):
             given = {argument: users[column].to_pylist() for argument, column in more.items()}
             want = best_of(case, users, items, K, **given)
             for got, best in zip(pairs_of(recommended(case, users, items, **more)), want,
@@ -334,14 +334,14 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("more", "said"),
         [
-            ({"k": 0}, "k=0: must be an integer of at least 1"),
+            ({"k": 0}, "k must be an integer of at least 1, not 0"),
             ({"user_id": "nobody"}, 'the users have no column "nobody"'),
             ({"item_id": "nothing"}, 'the items have no column "nothing"'),
             ({"exclude": "no"}, 'exclude: the users have no column "no"'),
             ({"feed": {"a": "c"}}, 'neither users nor items have a column "c"'),
             ({"feed": {"a": "x"}}, 'write feed={"a": "user:x"} or "item:x"'),
             ({"feed": {"a": "user:b"}}, '"b"'),
-            ({"tolerance": -1}, "tolerance=-1"),
+            ({"tolerance": -1}, "tolerance must be a number of at least 0, not -1"),
             ({"mode": "loose"}, "mode can't be 'loose'"),
         ],
     )
@@ -368,12 +368,14 @@ class TestArguments:
         users, items = case.users(3), case.items(3)
         feed = {"feat_ids": ["user:features.indices"] * 9 + ["item:features.indices"]}
         with pytest.raises(ContractError, match=r'"feat_ids" takes \d+ values'):
-            tf2spark.SavedModel(path_of(case)).recommend(users, items, feed=case.feed | feed)
+            tf2spark.SavedModel(path_of(case)).recommend(
+                users, items, feed=(case.feed or {}) | feed
+            )
 
     def test_users_and_items_of_two_kinds_are_refused(self, vectors: Path) -> None:
         """A list is no table."""
         with pytest.raises(ContractError, match=r"takes the items as a Spark DataFrame"):
-            tf2spark.SavedModel(vectors).recommend(one_user(), [1])
+            tf2spark.SavedModel(vectors).recommend(one_user(), [1])  # type: ignore[arg-type]
 
 
 class TestPackages:

@@ -1,4 +1,4 @@
-"""`recommend` on tables in this process: pandas and pyarrow, through the worker's own code."""
+"""`recommend` on pandas and pyarrow tables, in this process, by the worker's own loop."""
 
 from __future__ import annotations
 
@@ -13,55 +13,24 @@ from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SideName
-from tf2spark.local.score import is_pandas
 from tf2spark.plan.recommend import renumber_users
-from tf2spark.plan.score import ModelRef, columns_read_first
+from tf2spark.plan.score import ModelRef, Plan, columns_read_first
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
+from tf2spark.table_types import is_pandas, type_name
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.recommend_loop import recommend_batches
 from tf2spark.worker.score_loop import score_batches
 
-_ARROW_ROWS = 10_000
+_BATCH_ROWS = 10_000
 
 
-@frozen(eq=False)
-class LocalTables:
-    """Users and items as pandas or pyarrow tables."""
-
-    users: Any
-    items_table: Any
-    _arrow: dict[SideName, pa.Table] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        tables = {
-            "user": as_arrow(self.users, "users"),
-            "item": as_arrow(self.items_table, "items"),
-        }
-        object.__setattr__(self, "_arrow", tables)
-
-    @property
-    def schemas(self) -> Schemas:
-        return {side: table.schema for side, table in self._arrow.items()}
-
-    def sample(self, side: SideName, rows: int) -> pa.Table:
-        return self._arrow[side].slice(0, rows)
-
-    def items(self, columns: Sequence[str]) -> pa.Table:
-        return self._arrow["item"].select(list(columns))
-
-    def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
-        table = self._arrow["item"]
-        plan = bind(request, table.schema, Options(keep=(item_id,), audience=None), model)
-        kept = [table.schema.field(index) for index in plan.keep]
-        schema = pa.schema([*kept, *plan.output_fields()])
-        batches = table.to_batches(max_chunksize=_ARROW_ROWS)
-        found = score_batches(plan, session_of(model), batches, location=" of the items")
-        return pa.Table.from_batches(found if table.num_rows else (), schema=schema)
-
-
-def as_arrow(table: Any, what: str) -> pa.Table:
+def to_arrow(table: Any, name: str) -> pa.Table:
     """Return a table of this process as a pyarrow Table.
+
+    Args:
+        table: A pandas DataFrame, or a pyarrow Table or RecordBatch.
+        name: What messages call it: "users" or "items".
 
     Raises:
         ContractError: It is something else.
@@ -72,26 +41,64 @@ def as_arrow(table: Any, what: str) -> pa.Table:
         return pa.Table.from_batches([table])
     if is_pandas(table):
         return pa.Table.from_pandas(table, preserve_index=False)
-    kind = f"{type(table).__module__}.{type(table).__qualname__}"
     raise ContractError(
-        f"recommend() takes the {what} as a Spark DataFrame (both tables then), a pandas DataFrame "
-        f"or a pyarrow Table, not {kind}"
+        f"recommend() takes the {name} as a Spark DataFrame (both tables then), a pandas DataFrame "
+        f"or a pyarrow Table, not {type_name(table)}"
     )
+
+
+def _users_to_arrow(table: Any) -> pa.Table:
+    return to_arrow(table, "users")
+
+
+def _items_to_arrow(table: Any) -> pa.Table:
+    return to_arrow(table, "items")
+
+
+@frozen(eq=False)
+class LocalTables:
+    """Users and items as pandas or pyarrow tables."""
+
+    user_table: pa.Table = field(converter=_users_to_arrow)
+    item_table: pa.Table = field(converter=_items_to_arrow)
+
+    @property
+    def schemas(self) -> Schemas:
+        return {"user": self.user_table.schema, "item": self.item_table.schema}
+
+    def sample(self, side: SideName, rows: int) -> pa.Table:
+        return (self.user_table if side == "user" else self.item_table).slice(0, rows)
+
+    def items(self, columns: Sequence[str]) -> pa.Table:
+        return self.item_table.select(list(columns))
+
+    def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
+        table = self.item_table
+        plan = bind(request, table.schema, Options(keep=(item_id,), audience=None), model)
+        schema = _result_schema(plan, table)
+        if not table.num_rows:
+            return schema.empty_table()
+        batches = table.to_batches(max_chunksize=_BATCH_ROWS)
+        scored = score_batches(plan, session_of(model), batches, location=" of the items")
+        return pa.Table.from_batches(scored, schema=schema)
 
 
 def recommend_table(users: Any, prepared: Prepared) -> Any:
-    """Give every user of a table its recommendations; a table of the kind that came in."""
-    table = as_arrow(users, "users")
+    """Return the users with their recommendations, in a table of the same type."""
+    table = to_arrow(users, "users")
     plan = prepared.plan
+    schema = _result_schema(plan.users, table)
     columns = columns_read_first(plan.users, table.num_columns)
-    kept = [table.schema.field(index) for index in plan.users.keep]
-    schema = pa.schema([*kept, *plan.users.output_fields()])
-    batches = table.select(columns).combine_chunks().to_batches(max_chunksize=_ARROW_ROWS)
-    session = session_of(plan.users.model)
-    found = (
-        recommend_batches(renumber_users(plan, columns), session, batches) if table.num_rows else ()
-    )
-    out = pa.Table.from_batches(found, schema=schema)
-    if is_pandas(users):
-        return out.to_pandas()
-    return out
+    batches = table.select(columns).combine_chunks().to_batches(max_chunksize=_BATCH_ROWS)
+    if table.num_rows:
+        session = session_of(plan.users.model)
+        recommended = recommend_batches(renumber_users(plan, columns), session, batches)
+        result = pa.Table.from_batches(recommended, schema=schema)
+    else:
+        result = schema.empty_table()
+    return result.to_pandas() if is_pandas(users) else result
+
+
+def _result_schema(plan: Plan, table: pa.Table) -> pa.Schema:
+    kept = [table.schema.field(index) for index in plan.keep]
+    return pa.schema([*kept, *plan.output_fields()])

@@ -1,4 +1,4 @@
-"""`score` on tables in this process: pandas and pyarrow, through the worker's own code."""
+"""`score` on pandas and pyarrow tables, in this process, by the worker's own loop."""
 
 from __future__ import annotations
 
@@ -14,41 +14,42 @@ from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, renumber
+from tf2spark.table_types import is_pandas, type_name
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.score_loop import score_batches
 
-# As many rows a batch as Spark sends to its Python workers by default.
-_ARROW_ROWS = 10_000
+# As many rows as Spark sends to its Python workers by default.
+_BATCH_ROWS = 10_000
 
 
 def score_table(table: Any, request: Request, options: Options, model: ModelRef) -> Any:
-    """Score a pandas DataFrame, a pyarrow Table or a RecordBatch; the same kind comes back.
+    """Score a pandas DataFrame, a pyarrow Table or RecordBatch, and return one of the same type.
 
-    A pandas DataFrame's NaN, like its None and NA, is a missing value, as it is for Spark.
+    In a pandas DataFrame, NaN, None and NA are missing values, as they are in Spark.
 
     Raises:
-        ContractError: It is none of these, or it doesn't fit the model.
+        ContractError: It is something else, or it doesn't fit the model.
         RowError: A row can't be scored in "failfast" mode.
     """
     if isinstance(table, pa.Table):
         return _score(table, bind(request, table.schema, options, model))
     if isinstance(table, pa.RecordBatch):
-        whole = pa.Table.from_batches([table])
-        return _as_batch(_score(whole, bind(request, whole.schema, options, model)))
+        plan = bind(request, table.schema, options, model)
+        return _as_batch(_score(pa.Table.from_batches([table]), plan))
     if is_pandas(table):
         return _score_pandas(table, request, options, model)
-    kind = f"{type(table).__module__}.{type(table).__qualname__}"
-    hint = "; pyarrow.table(it) makes a Table of it" if hasattr(table, "__arrow_c_stream__") else ""
+    has_arrow_stream = hasattr(table, "__arrow_c_stream__")
     raise ContractError(
         "score() takes a Spark DataFrame, a pandas DataFrame, a pyarrow Table or a RecordBatch, "
-        f"not {kind}{hint}"
+        f"not {type_name(table)}",
+        "pyarrow.table(it) converts it to a Table" if has_arrow_stream else None,
     )
 
 
 def _score(table: pa.Table, plan: Plan) -> pa.Table:
     fields = [table.schema.field(index) for index in plan.keep] + plan.output_fields()
     columns = columns_read_first(plan, table.num_columns)
-    batches = table.select(columns).to_batches(max_chunksize=_ARROW_ROWS)
+    batches = table.select(columns).to_batches(max_chunksize=_BATCH_ROWS)
     schema = pa.schema(fields)
     if not table.num_rows:
         return schema.empty_table()
@@ -64,39 +65,31 @@ def _as_batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(empty, schema=table.schema)
 
 
-def is_pandas(table: Any) -> bool:
-    """Say whether a table is a pandas DataFrame."""
-    # By name, so that a user of Arrow never pays for importing pandas.
-    return any(
-        kind.__module__.startswith("pandas.") and kind.__name__ == "DataFrame"
-        for kind in type(table).__mro__
-    )
-
-
 def _score_pandas(frame: Any, request: Request, options: Options, model: ModelRef) -> Any:
-    """Score a DataFrame; its kept columns and its index come back as they are.
+    """Score a DataFrame; its kept columns and its index stay as they are.
 
-    Only the columns that are fed go through Arrow. The last column numbers the rows, so that those
-    that "dropmalformed" leaves out are known.
+    Only the columns that are fed are converted to Arrow. A column of row numbers is added, because
+    it tells which rows "dropmalformed" left out.
     """
     import pandas as pd
 
-    arrow = _as_arrow(frame, request)
+    arrow = _to_arrow(frame, request)
     plan = bind(request, arrow.schema, options, model)
     numbered = arrow.append_column("row", pa.array(np.arange(len(frame))))
     scored = _score(numbered, evolve(plan, keep=(len(arrow.schema),)))
     kept = frame.iloc[scored.column(0).to_numpy(), list(plan.keep)]
-    outputs = [_as_series(scored.column(i), kept.index) for i in range(1, scored.num_columns)]
+    outputs = [_to_series(scored.column(i), kept.index) for i in range(1, scored.num_columns)]
     out = pd.concat([kept, *outputs], axis=1)
     out.columns = [*kept.columns, *scored.column_names[1:]]
     return out
 
 
-def _as_arrow(frame: Any, request: Request) -> pa.Table:
+def _to_arrow(frame: Any, request: Request) -> pa.Table:
+    """Convert the columns that a request feeds; the others become nulls."""
     names = [str(name) for name in frame.columns]
-    paths = [column.path for one in request.inputs for column in columns_of(one.feed)]
+    paths = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
     arrays = [
-        _column(frame.iloc[:, index], name)
+        _array_of(frame.iloc[:, index], name)
         if any(f"{path}.".startswith(f"{name}.") for path in paths)
         else pa.nulls(len(frame))
         for index, name in enumerate(names)
@@ -104,16 +97,16 @@ def _as_arrow(frame: Any, request: Request) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=names)
 
 
-def _column(series: Any, name: str) -> Any:
+def _array_of(series: Any, name: str) -> pa.Array:
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise ContractError(
-            f'column "{name}" ({series.dtype}) holds values that are no one type: {error}'
+            f'the values of column "{name}" ({series.dtype}) are not of one type: {error}'
         ) from None
 
 
-def _as_series(column: pa.ChunkedArray, index: Any) -> Any:
+def _to_series(column: pa.ChunkedArray, index: Any) -> Any:
     import pandas as pd
 
     nullable = {
@@ -123,7 +116,7 @@ def _as_series(column: pa.ChunkedArray, index: Any) -> Any:
         pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
-    # Without a dtype that has nulls, integers would become floats and lose their last digits.
+    # In a dtype without nulls, integers would become floats and lose digits.
     series = column.to_pandas(types_mapper=nullable.get if column.null_count else None)
     series.index = index
     return series

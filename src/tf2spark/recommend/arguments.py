@@ -13,7 +13,7 @@ from tf2spark.binding.messages import listed
 from tf2spark.binding.options import Options, make_options
 from tf2spark.binding.request import choose_signature
 from tf2spark.dtypes import Shape
-from tf2spark.errors import Advice, Audience, ContractError, argument
+from tf2spark.errors import Advice, Audience, ContractError, argument, shortened
 from tf2spark.plan.score import Mode
 from tf2spark.saved_model.contract import Contract
 
@@ -65,12 +65,12 @@ def make_arguments(
         ContractError: An argument is wrong.
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ContractError(f"k={k!r}: must be an integer of at least 1")
+        raise ContractError(f"k must be an integer of at least 1, not {shortened(k)}")
     _check_column_names({"user_id": user_id, "item_id": item_id})
     optional_columns = {"exclude": exclude, "candidates": candidates}
     _check_column_names({arg: name for arg, name in optional_columns.items() if name is not None})
     if not tolerance >= 0:
-        raise ContractError(f"tolerance={tolerance!r}: must be a number of at least 0")
+        raise ContractError(f"tolerance must be a number of at least 0, not {shortened(tolerance)}")
     kept = [keep] if isinstance(keep, str) else list(keep or ())
     options = make_options(
         keep=[user_id, *(name for name in kept if name != user_id)],
@@ -86,7 +86,7 @@ def _check_column_names(columns: dict[str, Any]) -> None:
     """Refuse arguments, by name, whose value isn't the name of a column."""
     for keyword, name in columns.items():
         if not isinstance(name, str) or not name:
-            raise ContractError(f"{keyword}={name!r}: must be the name of a column")
+            raise ContractError(f"{keyword} must be the name of a column, not {shortened(name)}")
 
 
 @frozen
@@ -132,7 +132,10 @@ def _only_output(names: list[str]) -> RankingOutput:
 
 def _parse_output(score: Any) -> RankingOutput:
     if not isinstance(score, str) or not score:
-        raise ContractError(f'score={score!r}: must be the name of an output, or "probs[1]"')
+        raise ContractError(
+            f'score must be the name of an output, or an entry as in "probs[1]", not '
+            f"{shortened(score)}"
+        )
     match = re.fullmatch(r"(.+?)\[(\d+)\]", score)
     return RankingOutput(match[1], int(match[2])) if match else RankingOutput(score, None)
 
