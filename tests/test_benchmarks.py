@@ -79,7 +79,7 @@ def test_document_and_plots_come_from_the_results(tmp_path: Path) -> None:
         "Written by hand.",
     ):
         assert part in text
-    assert results.growths(results.kept(tmp_path))[0].lines == {"we": [1, 2]}
+    assert results.growths(results.kept(tmp_path))[0].lines == {"we": (1, 2)}
 
 
 def test_kept_results_are_of_cases_that_exist() -> None:

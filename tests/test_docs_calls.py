@@ -58,7 +58,8 @@ class CheckedModel:
         call.apply_defaults()
         normalize_feeds(named.get("feed"))
         asked = inspect.signature(make_arguments).parameters
-        make_arguments(**{key: call.arguments.get(key, _UNASKED.get(key)) for key in asked})
+        named = {key: call.arguments.get(key, _UNASKED.get(key)) for key in asked}
+        make_arguments(**named)
 
 
 class Frame:

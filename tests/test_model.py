@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -224,14 +225,15 @@ def test_a_table_comes_back_as_its_kind(
 ) -> None:
     """Whatever is scored, by whichever way, has the same scores."""
     columns = {"x": [[1.0, 2.0], [3.0, 4.0]], "id": ["a", "b"]}
-    table: Any = {
+    make: dict[str, Callable[[], Any]] = {
         "pandas": lambda: pd.DataFrame(columns),
         "arrow": lambda: pa.table(columns),
         "batch": lambda: pa.record_batch(columns),
         "spark": lambda: spark.createDataFrame(
             list(zip(*columns.values(), strict=True)), "x array<float>, id string"
         ),
-    }[kind]()
+    }
+    table = make[kind]()
     out = model.score(table, keep=["id"], fetch=["score"])
     assert isinstance(out, type(table))
     arrow: Any = {
@@ -264,14 +266,14 @@ def test_udf_cant_drop_rows(model: tf2spark.SavedModel) -> None:
 
 def test_one_folder_is_opened_once(folder: Path) -> None:
     """Two objects of one model share the session, whatever is asked of them."""
-    from tf2spark.tensorflow_c import session
+    from tf2spark.tensorflow_c import process
 
     first, second = (tf2spark.SavedModel(folder / "function") for _ in range(2))
     feed = {"words": literal("a"), "times": 1}
     scored(first, feed=feed, fetch=["total"])
-    before = len(session._sessions)
+    before = len(process._sessions)
     scored(second, feed=feed, fetch=["times"])
-    assert len(session._sessions) == before
+    assert len(process._sessions) == before
 
 
 def test_import_is_light() -> None:

@@ -152,7 +152,7 @@ def test_workers_use_what_the_wheel_ships(installed: Installed, table: Path) -> 
     """Executors without tf2spark score and recommend with the zip that the wheel's code makes."""
     python = lean_python(installed.folder / "lean")
     model = path_of(case("mlp_128"))
-    command = [_SHIPPING_JOB, "local-cluster[1,1,900]", model, table, python]
+    command = [_SHIPPING_JOB, Path("local-cluster[1,1,900]"), model, table, python]
     report = json.loads(installed.run("python", *command).splitlines()[-1])
     (origins,) = report.pop("came_from")
     assert re.findall(r"tf2spark-[\w.]+-\w{16}\.zip/(\w+)/", origins) == ["tf2spark", "needs"]

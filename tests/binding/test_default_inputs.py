@@ -56,8 +56,8 @@ def test_what_a_default_needs_must_be_fed(
     fetches: Collection[str],
     feeds: Collection[str],
     inputs: Collection[str],
-    required: set[str],
-    optional: set[str],
+    required: Collection[str],
+    optional: Collection[str],
 ) -> None:
     """An input with a default is optional, but placeholders upstream of the default are not."""
     unfed = graph.unfed(fetches, feeds, inputs)

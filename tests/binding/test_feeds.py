@@ -94,11 +94,11 @@ def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
             "padded() takes a column or a list of columns, not padded(a, 0)",
         ),
         (
-            lambda: padded("a", None),
+            lambda: padded("a", None),  # type: ignore[arg-type]
             'padded() takes a single value to pad with (0, -1.0, ""), not None',
         ),
         (
-            lambda: padded("a", [0]),
+            lambda: padded("a", [0]),  # type: ignore[arg-type]
             'padded() takes a single value to pad with (0, -1.0, ""), not [0]',
         ),
         (
@@ -132,7 +132,7 @@ def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
             "fetch is empty; name at least one output, or leave fetch out",
         ),
         (
-            lambda: normalize_fetches(5),
+            lambda: normalize_fetches(5),  # type: ignore[arg-type]
             "5 doesn't say which outputs to fetch; write a list of outputs, or which output "
             'becomes which column: fetch={"COLUMN": "OUTPUT"}',
         ),

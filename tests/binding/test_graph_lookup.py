@@ -125,8 +125,8 @@ def test_what_outputs_need(
     fetches: Collection[str],
     feeds: Collection[str],
     inputs: Collection[str],
-    required: set[str],
-    optional: set[str],
+    required: Collection[str],
+    optional: Collection[str],
 ) -> None:
     """Placeholders and inputs below the outputs are required, those with a default are not."""
     unfed = graph.unfed(fetches, feeds, inputs)

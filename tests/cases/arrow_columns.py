@@ -1,4 +1,4 @@
-"""Arrow columns for tests, laid out in all the ways that a batch can hold the same values."""
+"""Arrow columns for tests, in all the layouts in which a batch can hold the same values."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def sliced(array: pa.Array) -> pa.Array:
     return pa.concat_arrays([array, array]).slice(len(array), len(array))
 
 
-def laid_out(array: pa.Array, way: str) -> tuple[pa.RecordBatch, tuple[str, ...]]:
+def laid_out(array: pa.Array, layout: str) -> tuple[pa.RecordBatch, tuple[str, ...]]:
     """Return a batch with these values, laid out in that way, and the fields that lead to them."""
-    match way:
+    match layout:
         case "array slice":
             return batch_of(sliced(array)), ()
         case "batch slice":
@@ -97,7 +97,7 @@ def laid_out(array: pa.Array, way: str) -> tuple[pa.RecordBatch, tuple[str, ...]
             return batch_of(array), ()
 
 
-WAYS = st.sampled_from(["plain", "array slice", "batch slice", "struct slice"])
+LAYOUTS = st.sampled_from(["plain", "array slice", "batch slice", "struct slice"])
 
 
 def value(tensor: Tensor) -> Any:
@@ -110,18 +110,20 @@ def value(tensor: Tensor) -> Any:
     return tensor.data.reshape(tensor.shape).tolist()
 
 
-def fed(one: InputPlan, batch: pa.RecordBatch, limit_bytes: int | None = None) -> list[Any]:
+def fed(spec: InputPlan, batch: pa.RecordBatch, limit_bytes: int | None = None) -> list[Any]:
     """Return what the tensors of one input hold for a batch that can be fed at once."""
-    return [value(tensor) for tensor in feeder(one, limit_bytes)(batch)]
+    return [value(tensor) for tensor in feeder(spec, limit_bytes)(batch)]
 
 
 def row_values(
-    one: InputPlan,
+    spec: InputPlan,
     batch: pa.RecordBatch,
     pick: Callable[[Any, int], Any] = lambda v, row: v[0][row],
 ) -> tuple[dict[int, Any], dict[int, str]]:
     """Feed every row that can be fed, apart where it must be; return values and reasons by row."""
-    feed, values, reasons = feeder(one, None), {}, {}
+    feed = feeder(spec, None)
+    values: dict[int, Any] = {}
+    reasons: dict[int, str] = {}
     todo = [np.arange(batch.num_rows)]
     while todo:
         rows = todo.pop()
@@ -139,5 +141,5 @@ def row_values(
     return values, reasons
 
 
-def with_fields(one: InputPlan, fields: tuple[str, ...]) -> InputPlan:
-    return evolve(one, sources=tuple(evolve(each, fields=fields) for each in one.sources))
+def with_fields(spec: InputPlan, fields: tuple[str, ...]) -> InputPlan:
+    return evolve(spec, sources=tuple(evolve(part, fields=fields) for part in spec.sources))

@@ -163,7 +163,7 @@ UNARY = [
     *(ElementwiseCase(op, unary(op), positive) for op in _POSITIVE.split()),
     *(ElementwiseCase(op, call, TEXTS, tf.string) for op, call in _TEXT_OPS.items()),
     *(
-        ElementwiseCase(op, lambda x, op=op: unary(op)(tf.math.log(x // 1)), small_integers)  # type: ignore[misc]
+        ElementwiseCase(op, lambda x, op=op: unary(op)(tf.math.log(x // 1)), small_integers)
         for op in ("IsFinite", "IsInf", "IsNan")
     ),
     ElementwiseCase("OnesLike", lambda x: x + raw.OnesLike(x=x)),

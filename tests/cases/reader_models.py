@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -22,7 +23,7 @@ class Composites(tf.Module):
             ),
         ]
     )
-    def mixed(self, x, d, r, r2):
+    def mixed(self, x: Any, d: Any, r: Any, r2: Any) -> Any:
         """Weigh every part differently, so that swapped tensors change the result."""
         total = tf.sparse.reduce_sum(x * tf.range(1.0, 6.0), 1) + 100 * tf.reduce_sum(d, 1)
         total += 1000 * tf.cast(tf.reduce_sum(r, 1), tf.float32)
@@ -41,7 +42,7 @@ class Composites(tf.Module):
             }
         ]
     )
-    def nested(self, features):
+    def nested(self, features: Any) -> Any:
         """Take a dict with a tuple in it."""
         return tf.sparse.to_dense(features["b"])
 
@@ -51,7 +52,7 @@ class Composites(tf.Module):
             tf.SparseTensorSpec([None, 5], tf.float32),
         ]
     )
-    def clash(self, x, x_1):
+    def clash(self, x: Any, x_1: Any) -> Any:
         """Have an argument whose name is also that of another's part."""
         return tf.sparse.reduce_sum(x, 1) - 2 * tf.sparse.reduce_sum(x_1, 1)
 
@@ -70,7 +71,7 @@ class Vocabulary(tf.Module):
         )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "word")])
-    def look_up(self, word):
+    def look_up(self, word: Any) -> Any:
         """Return the word's number."""
         return {"number": self.table.lookup(word)}
 

@@ -71,7 +71,8 @@ class SessionContract:
             (loud,) = run([text(words)])
             assert values_of(loud) == [word + b"!" for word in words]
             assert isinstance(loud, Strings)
-            assert (loud.shape, loud.offsets.dtype, loud.offsets[0]) == ((len(words),), np.int64, 0)
+            assert (loud.shape, loud.offsets[0]) == ((len(words),), 0)
+            assert loud.offsets.dtype == np.int64
             assert loud.data.dtype == np.uint8
 
     def test_results_outlive_what_was_fed(self, session: Session) -> None:

@@ -36,12 +36,12 @@ class Actions(tf.Module):
         self.last = tf.Variable("", dtype=tf.string)
 
     @tf.function(input_signature=[STRINGS])
-    def look_up(self, s):
+    def look_up(self, s: Any) -> Any:
         """Read a table."""
         return {"out": self.table.lookup(s)}
 
     @tf.function(input_signature=[FLOATS])
-    def compute(self, x):
+    def compute(self, x: Any) -> Any:
         """Use control flow, random numbers, an assertion, a print, a tf.data pipeline."""
         tf.debugging.assert_all_finite(x, "finite")
         tf.print("scoring", output_stream=tf1.logging.info)
@@ -52,50 +52,50 @@ class Actions(tf.Module):
         return {"out": total + tf.random.uniform([]) + tf.cast(extra, tf.float32)}
 
     @tf.function(input_signature=[STRINGS])
-    def write(self, s):
+    def write(self, s: Any) -> Any:
         """Write a file inside a loop."""
 
-        def body(i):
+        def body(i: Any) -> Any:
             tf.io.write_file("/tmp/tf2spark-never-written", s[0])
             return i + 1
 
         return {"out": tf.while_loop(lambda i: i < tf.size(s), body, [0])[0]}
 
     @tf.function(input_signature=[STRINGS])
-    def read(self, s):
+    def read(self, s: Any) -> Any:
         """Read the files that the rows name."""
         return {"out": tf.map_fn(tf.io.read_file, s)}
 
     @tf.function(input_signature=[STRINGS])
-    def lines(self, s):
+    def lines(self, s: Any) -> Any:
         """Read a file inside a tf.data pipeline."""
         lines = tf.data.TextLineDataset(s[0]).map(tf.strings.length)
         return {"out": lines.reduce(0, lambda a, b: a + b)}
 
     @tf.function(input_signature=[FLOATS])
-    def python(self, x):
+    def python(self, x: Any) -> Any:
         """Call back into Python."""
         return {"out": tf.numpy_function(lambda v: v, [x], tf.float32)}
 
     @tf.function(input_signature=[STRINGS])
-    def print_to_file(self, s):
+    def print_to_file(self, s: Any) -> Any:
         """Print to a file."""
         tf.print(s, output_stream="file:///tmp/tf2spark-never-written")
         return {"out": s}
 
     @tf.function(input_signature=[FLOATS])
-    def counting(self, x):
+    def counting(self, x: Any) -> Any:
         """Keep a number between runs."""
         return {"out": x + self.count.assign_add(1.0)}
 
     @tf.function(input_signature=[STRINGS])
-    def keep_in_variable(self, s):
+    def keep_in_variable(self, s: Any) -> Any:
         """Keep a string between runs."""
         self.last.assign(s[0])
         return {"out": tf.identity(s)}
 
     @tf.function(input_signature=[STRINGS])
-    def keep_in_table(self, s):
+    def keep_in_table(self, s: Any) -> Any:
         """Keep strings between runs."""
         self.seen.insert(s, tf.ones_like(s, tf.int64))
         return {"out": self.seen.lookup(s)}

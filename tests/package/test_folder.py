@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tf2spark.errors import ModelError, OutputError
-from tf2spark.package import folder
 from tf2spark.package.folder import entries_of, located_in, read_file, read_manifest, unpack, write
 from tf2spark.package.manifest import FILES, MANIFEST, Manifest
 

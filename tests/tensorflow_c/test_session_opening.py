@@ -30,7 +30,7 @@ def first_output(path: Path, values: npt.NDArray[np.float32]) -> npt.NDArray[Any
     function = tf.saved_model.load(str(path)).signatures["serving_default"]
     expected = next(iter(function(**{key: tf.constant(values)}).values())).numpy()
     assert bits(number(got[0])) == bits(expected)
-    return expected
+    return np.asarray(expected)
 
 
 @pytest.mark.parametrize("name", ["linear", "keras_exported"])

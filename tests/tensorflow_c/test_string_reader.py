@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,8 @@ AWKWARD = [
 
 
 def view_tensor(array: pa.Array, shape: tuple[int, ...]) -> Tensor:
-    wide = np.int64 if pa.types.is_large_binary(array.type) else np.int32
+    large = pa.types.is_large_binary(array.type)
+    wide: type[np.signedinteger[Any]] = np.int64 if large else np.int32
     offsets = np.frombuffer(array.buffers()[1], wide)[array.offset : array.offset + len(array) + 1]
     data = array.buffers()[2]
     return Tensor(STRING, shape, strings.views(offsets, data.address if data else 0), array)

@@ -19,7 +19,7 @@ def recommended(case: Case, users: Any, items: Any, k: int = K, **more: Any) -> 
     return model.recommend(users, items, k, feed=case.feed, score=case.score, **case.kwargs, **more)
 
 
-def pairs_of(table: pa.Table) -> list[list[tuple[Any, float]]]:
+def pairs_of(table: pa.Table) -> list[Any]:
     """Return the recommendations of each row as pairs."""
     return [
         None if row is None else [(one["item_id"], one["score"]) for one in row]

@@ -54,7 +54,9 @@ def asked(case: Case) -> tuple[str, int | None]:
         signatures = session_of(path_of(case))[1]
         (output,) = signatures[case.kwargs.get("signature", "serving_default")].outputs
         return output, None
-    name, column = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", case.score).groups()
+    match = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", case.score)
+    assert match is not None
+    name, column = match.groups()
     return name, None if column is None else int(column)
 
 
@@ -82,8 +84,9 @@ def best_of(
     best = []
     for user in range(users.num_rows):
         allowed = set(ids)
-        if candidates is not None and candidates[user] is not None:
-            allowed &= set(candidates[user])
+        only = None if candidates is None else candidates[user]
+        if only is not None:
+            allowed &= set(only)
         if exclude is not None:
             allowed -= set(exclude[user] or ())
         best.append(_first(k, dict(zip(ids, scores[user].tolist(), strict=True)), allowed))
