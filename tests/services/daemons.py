@@ -1,4 +1,4 @@
-"""Programs that run beside a test: started with a log, waited for, ended."""
+"""Programs that run next to a test: started with a log, waited for, stopped."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _STOP_SECONDS = 15
 
 @frozen
 class Daemon:
-    """A program that runs, and the file that has all it says."""
+    """A running program, and the file that its output goes to."""
 
     process: subprocess.Popen[bytes]
     log: Path
 
     def wait_for(self, pattern: str) -> str:
-        """Return the first group of `pattern` as soon as a line of the log has it."""
+        """Return the first group of `pattern` as soon as the log has a match."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
-            ended = self.process.poll() is not None
-            if found := re.search(pattern, self._text()):
-                return found[1]
-            if ended:
-                raise RuntimeError(f"{self.log.name}: it ended:\n{self._text()[-4000:]}")
+            has_ended = self.process.poll() is not None
+            if match := re.search(pattern, self._text()):
+                return match[1]
+            if has_ended:
+                raise RuntimeError(f"{self.log.name}: the program ended:\n{self._text()[-4000:]}")
             time.sleep(0.1)
         raise TimeoutError(f"{self.log.name} has no {pattern!r}:\n{self._text()[-4000:]}")
 
@@ -51,9 +51,9 @@ def daemon(
     stop: signal.Signals = signal.SIGTERM,
     patience: float = _STOP_SECONDS,
 ) -> Iterator[Daemon]:
-    """Run `command` until the block ends, with what it says in ``folder/name.log``.
+    """Run `command` until the block ends, with its output in ``folder/name.log``.
 
-    It is ended by the signal `stop`, and killed if it still runs `patience` seconds later.
+    It is stopped by the signal `stop`, and killed if it still runs `patience` seconds later.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{name}.log"
@@ -69,10 +69,10 @@ def daemon(
     try:
         yield Daemon(process, log)
     finally:
-        _end(process, stop, patience)
+        _stop(process, stop, patience)
 
 
-def _end(process: subprocess.Popen[bytes], stop: signal.Signals, patience: float) -> None:
+def _stop(process: subprocess.Popen[bytes], stop: signal.Signals, patience: float) -> None:
     if process.poll() is None:
         os.killpg(process.pid, stop)
     try:
@@ -83,9 +83,9 @@ def _end(process: subprocess.Popen[bytes], stop: signal.Signals, patience: float
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on, all different."""
+    """Return distinct ports of loopback on which nothing listens."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        for unbound in sockets:
+            unbound.bind(("127.0.0.1", 0))
+        return [int(bound.getsockname()[1]) for bound in sockets]

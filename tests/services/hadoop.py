@@ -1,4 +1,4 @@
-"""What Hadoop's daemons have in common: settings in files, and a small Java each."""
+"""What Hadoop's daemons have in common: settings in files, and a small JVM each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tf2spark.spark.java import ensure_java
 # Small heaps and a quick start: a daemon lives for one test.
 _JAVA_OPTIONS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
-# All that a daemon says goes to its standard error.
+# A daemon logs everything to its standard error.
 _LOG4J = """log4j.rootLogger=INFO,console
 log4j.appender.console=org.apache.log4j.ConsoleAppender
 log4j.appender.console.target=System.err
@@ -41,5 +41,5 @@ def _xml(settings: Mapping[str, str]) -> str:
 def command(conf: Path, main: str, *arguments: str) -> list[str]:
     """Return the command that runs the daemon's class `main` with the settings in `conf`."""
     java = str(ensure_java().home / "bin" / "java")
-    class_path = os.pathsep.join(str(one) for one in [conf, *daemon_jars()])
+    class_path = os.pathsep.join(str(entry) for entry in [conf, *daemon_jars()])
     return [java, *_JAVA_OPTIONS, "-cp", class_path, main, *arguments]

@@ -20,9 +20,9 @@ _FORMAT_SECONDS = 90
 
 @contextmanager
 def hdfs(folder: Path) -> Iterator[str]:
-    """Run a NameNode and a DataNode that keep all in `folder`; yields the file system's URL."""
+    """Run a NameNode and a DataNode that keep their data in `folder`; yields the URL."""
     conf = folder / "hdfs-conf"
-    # The NameNode takes any free port, and its log says which.
+    # The NameNode takes any free port and logs which one.
     _configure(conf, "hdfs://127.0.0.1:0")
     _format(conf)
     with daemon(folder, "namenode", command(conf, _NAME_NODE)) as name_node:
@@ -35,7 +35,7 @@ def hdfs(folder: Path) -> Iterator[str]:
 
 
 def bytes_sent(folder: Path) -> int:
-    """Return what the DataNode in that folder has sent so far, by its own count."""
+    """Return how many bytes the DataNode in this folder has sent so far, by its own count."""
     log = (folder / "datanode.log").read_text(errors="replace")
     port = re.search(r"Listening HTTP traffic on /127\.0\.0\.1:(\d+)", log)
     assert port is not None
@@ -68,4 +68,6 @@ def _format(conf: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"HDFS was not formatted:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        raise RuntimeError(
+            f"HDFS could not be formatted:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )

@@ -1,6 +1,6 @@
 """Jars that PySpark lacks, fetched once from Maven Central by the Ivy that PySpark ships.
 
-Each set is a folder of the user's cache, named by what is in it; a folder that exists is whole.
+Each set is a folder in the user's cache, named by its content; a folder that exists is complete.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _FETCH_SECONDS = 900
 
 
 def spark_jar(artifact: str) -> Path:
-    """Return the jar of PySpark's own with this name, whatever its version."""
+    """Return PySpark's own jar with this name, whatever its version."""
     return next(SPARK_JARS.glob(f"{artifact}-[0-9]*.jar"))
 
 
-# The daemons and S3A must be of the very Hadoop that PySpark holds.
+# The daemons and S3A must be of the same Hadoop release that PySpark contains.
 HADOOP_VERSION = spark_jar("hadoop-client-api").stem.removeprefix("hadoop-client-api-")
 
 _DAEMONS = (
@@ -62,7 +62,7 @@ _S3A = (
     "org.reactivestreams:reactive-streams:1.0.4",
 )
 
-# Ivy knows where Maven Central is; the roots of its files are all that it is told.
+# Ivy knows where Maven Central is, so no address is given here.
 _SETTINGS = """<ivysettings>
   <settings defaultResolver="central"/>
   <resolvers><ibiblio name="central" m2compatible="true" usepoms="false"/></resolvers>
@@ -93,7 +93,7 @@ def fetch(name: str, coordinates: Sequence[str]) -> list[Path]:
             _publish(building / "jars", folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-    return [folder / _file_name(one) for one in coordinates]
+    return [folder / _file_name(coordinate) for coordinate in coordinates]
 
 
 def _cache() -> Path:
@@ -110,15 +110,15 @@ def _publish(built: Path, folder: Path) -> None:
     try:
         built.rename(folder)
     except OSError:
-        # Another process was first: what it fetched is the same.
+        # Another process was faster, and fetched the same.
         if not folder.exists():
             raise
 
 
 def _retrieve(coordinates: Sequence[str], folder: Path) -> None:
-    """Let Ivy put the jars into ``folder/jars``; it compares each with its checksum."""
+    """Have Ivy put the jars into ``folder/jars``; it verifies the checksum of each."""
     (folder / "settings.xml").write_text(_SETTINGS)
-    (folder / "ivy.xml").write_text(_wishes(coordinates))
+    (folder / "ivy.xml").write_text(_ivy_module(coordinates))
     command = [str(ensure_java().home / "bin" / "java"), f"-Duser.home={folder}"]
     command += ["-jar", str(spark_jar("ivy")), "-settings", str(folder / "settings.xml")]
     command += ["-ivy", str(folder / "ivy.xml"), "-cache", str(folder / "cache")]
@@ -126,15 +126,19 @@ def _retrieve(coordinates: Sequence[str], folder: Path) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
     )
-    missing = [one for one in coordinates if not (folder / "jars" / _file_name(one)).exists()]
+    missing = [
+        coordinate
+        for coordinate in coordinates
+        if not (folder / "jars" / _file_name(coordinate)).exists()
+    ]
     if done.returncode or missing:
         raise RuntimeError(f"Ivy didn't fetch {missing}:\n{done.stdout[-6000:]}{done.stderr}")
 
 
-def _wishes(coordinates: Sequence[str]) -> str:
+def _ivy_module(coordinates: Sequence[str]) -> str:
     lines = []
-    for one in coordinates:
-        group, artifact, version = (quoteattr(part) for part in one.split(":"))
+    for coordinate in coordinates:
+        group, artifact, version = (quoteattr(part) for part in coordinate.split(":"))
         lines.append(
             f'    <dependency org={group} name={artifact} rev={version} transitive="false"/>'
         )

@@ -1,4 +1,4 @@
-"""Scores batch after batch and prints the process's memory, first and last, in KiB.
+"""Scores batch after batch and prints the process's memory early and late, in KiB.
 
 Run as ``python leak_job.py MODEL TABLE FEED BATCHES``; FEED is JSON of input to column.
 """

@@ -6,7 +6,7 @@ import stat
 import sys
 from pathlib import Path
 
-_LACKING = ("tf2spark", "__editable__", "_tf2spark", "attr", "attrs", "keras", "protobuf")
+_MISSING = ("tf2spark", "__editable__", "_tf2spark", "attr", "attrs", "keras", "protobuf")
 
 
 def lean_python(folder: Path) -> Path:
@@ -15,9 +15,9 @@ def lean_python(folder: Path) -> Path:
 
     packages = folder / "packages"
     packages.mkdir(parents=True)
-    for one in Path(pyarrow.__file__).parent.parent.iterdir():
-        if not one.name.startswith(_LACKING):
-            (packages / one.name).symlink_to(one)
+    for package in Path(pyarrow.__file__).parent.parent.iterdir():
+        if not package.name.startswith(_MISSING):
+            (packages / package.name).symlink_to(package)
     command = folder / "python"
     command.write_text(
         f'#!/bin/sh\nPYTHONPATH="{packages}:$PYTHONPATH" exec "{sys.executable}" -S "$@"\n'

@@ -1,7 +1,6 @@
 """Recommends to batch after batch of users and prints the process's memory, in KiB.
 
-Run as ``python recommend_leak_job.py BATCHES``; excluded ids and a user without features are among
-the rows, so that their ways run too.
+Run as ``python recommend_leak_job.py BATCHES``. Users have excluded ids, so that code runs too.
 """
 
 from __future__ import annotations

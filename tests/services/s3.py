@@ -26,7 +26,7 @@ _SERVERS = ("master", "volume", "filer", "s3")
 
 @frozen
 class S3:
-    """An S3 server that runs, and what a client has to know of it."""
+    """A running S3 server, and what a client has to know about it."""
 
     endpoint: str
     bucket: str
@@ -34,11 +34,11 @@ class S3:
     secret_key: str = "of-tests-only"
 
     def path(self, name: str) -> str:
-        """Return where `name` lies in the bucket, as Spark names it."""
+        """Return the URI of `name` in the bucket, as Spark writes it."""
         return f"s3a://{self.bucket}/{name}"
 
     def conf(self) -> dict[str, str]:
-        """Return the settings with which a Spark session reads and writes ``s3a://``."""
+        """Return the settings that a Spark session needs to read and write ``s3a://``."""
         settings = {
             "endpoint": self.endpoint,
             "endpoint.region": "us-east-1",
@@ -49,7 +49,7 @@ class S3:
             "connection.ssl.enabled": "false",
         }
         conf = {f"spark.hadoop.fs.s3a.{name}": value for name, value in settings.items()}
-        return {"spark.jars": ",".join(str(one) for one in s3a_jars()), **conf}
+        return {"spark.jars": ",".join(str(jar) for jar in s3a_jars()), **conf}
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def s3(folder: Path, bucket: str = "tests") -> Iterator[S3]:
     (folder / "s3.json").write_text(json.dumps(_users(server)))
     command = [*_command(folder, data), *_port_options(ports)]
     try:
-        # It would take 15 s to end by itself, to keep what nobody reads again.
+        # It would take 15 s to stop cleanly, to save data that nobody reads again.
         with daemon(folder, "weed", command, stop=signal.SIGKILL) as running:
             running.wait_for(r"(Start Seaweed S3 API Server)")
             _make_bucket(f"http://127.0.0.1:{http['filer']}/buckets/{bucket}/")
@@ -81,7 +81,7 @@ def _command(folder: Path, data: Path) -> list[str]:
     return [
         *(str(_WEED), "server", f"-dir={data}", "-filer", "-s3"),
         *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}"),
-        # It would report its use to its makers, and open two catalogs that nobody asks.
+        # It would send telemetry, and open two catalogs that nobody uses.
         *("-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-master.volumeSizeLimitMB=256", "-volume.max=20"),
     ]
@@ -96,7 +96,7 @@ def _port_options(ports: list[int]) -> list[str]:
 
 
 def _make_bucket(url: str) -> None:
-    """Make a folder among the filer's buckets: a bucket is just that."""
+    """Make a bucket, which is a folder in the filer's folder of buckets."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
@@ -109,7 +109,7 @@ def _make_bucket(url: str) -> None:
 
 
 def _remove_sockets(ports: list[int]) -> None:
-    # Where most of them go can't be told, and a test's own folder may be too long a path for one.
+    # Their folder can't be set, and a test's own folder may be too long a path for a socket.
     for port in ports:
-        for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
-            left.unlink(missing_ok=True)
+        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            path.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ _START_SECONDS = 90
 def standalone(
     folder: Path, *, workers: int = 2, cores: int = 1, memory: str = "1500m"
 ) -> Iterator[str]:
-    """Run a master and its workers, each with a work folder of its own; yields the master's URL."""
+    """Run a master and its workers, each with its own work folder; yields the master's URL."""
     ensure_java()
     with ExitStack() as stack:
         log = stack.enter_context(_daemon(folder, "master", "master.Master", "--webui-port", "0"))
@@ -73,7 +73,7 @@ def _daemon(folder: Path, name: str, main: str, *arguments: str) -> Iterator[Pat
 def _wait_for(log: Path, pattern: str) -> str:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        if found := re.search(pattern, log.read_text(errors="replace")):
-            return found[1]
+        if match := re.search(pattern, log.read_text(errors="replace")):
+            return match[1]
         time.sleep(0.1)
     raise TimeoutError(f"{log.name} has no {pattern!r}:\n{log.read_text(errors='replace')[-2000:]}")

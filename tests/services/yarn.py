@@ -17,14 +17,14 @@ _NODE_MANAGER = "org.apache.hadoop.yarn.server.nodemanager.NodeManager"
 _QUEUES = {
     "yarn.scheduler.capacity.root.queues": "default",
     "yarn.scheduler.capacity.root.default.capacity": "100",
-    # An application's master may take half of all there is; the default is a tenth.
+    # An application's master may take half of the memory; the default is a tenth.
     "yarn.scheduler.capacity.maximum-am-resource-percent": "0.5",
 }
 
 
 @contextmanager
 def yarn(folder: Path, default_fs: str) -> Iterator[Path]:
-    """Run both daemons; yields the HADOOP_CONF_DIR of a driver, whose paths are `default_fs`'s."""
+    """Run both daemons; yields a driver's HADOOP_CONF_DIR, with `default_fs` as file system."""
     conf = folder / "yarn-conf"
     site = _resource_manager() | _node_manager(folder)
     core = {"fs.defaultFS": default_fs, "hadoop.tmp.dir": str(folder / "yarn-tmp")}
@@ -32,7 +32,7 @@ def yarn(folder: Path, default_fs: str) -> Iterator[Path]:
     java = {"JAVA_HOME": str(ensure_java().home)}
     with daemon(folder, "resourcemanager", command(conf, _RESOURCE_MANAGER), java) as master:
         master.wait_for(r"(Transitioned to active state)")
-        # It ends its containers at once, and then waits 10 s for logs to grow old.
+        # It stops its containers at once, and would then wait 10 s for their logs.
         command_line = command(conf, _NODE_MANAGER)
         with daemon(folder, "nodemanager", command_line, java, patience=4) as node:
             node.wait_for(r"(Registered with ResourceManager)")
@@ -40,21 +40,21 @@ def yarn(folder: Path, default_fs: str) -> Iterator[Path]:
 
 
 def spark_conf(staging: str) -> dict[str, str]:
-    """Return the settings of a small job in client mode; HADOOP_CONF_DIR is to be set as well.
+    """Return the settings of a small job in client mode, which also needs HADOOP_CONF_DIR.
 
-    A job puts its own files into the folder `staging`, by default into the user's home.
+    A job puts its own files into the folder `staging`; Spark's default is the user's home.
     """
     return {
         "spark.master": "yarn",
         "spark.submit.deployMode": "client",
         "spark.driver.host": "127.0.0.1",
-        # The nodes have PySpark where the driver has it: nothing is to be uploaded.
+        # The nodes have PySpark at the driver's path, so nothing has to be uploaded.
         "spark.yarn.jars": f"local:{SPARK_JARS}/*",
         "spark.yarn.stagingDir": staging,
         "spark.yarn.am.memory": "256m",
         "spark.executor.instances": "1",
         "spark.executor.memory": "600m",
-        # Python lives here: YARN ends a container that takes more than it asked for.
+        # Python's memory is in here: YARN kills a container that uses more than it asked for.
         "spark.executor.memoryOverhead": "1g",
         "spark.executorEnv.SPARK_LOCAL_IP": "127.0.0.1",
         "spark.yarn.appMasterEnv.SPARK_LOCAL_IP": "127.0.0.1",

@@ -157,6 +157,25 @@ def test_columns_of_the_same_name_can_stay(
     assert row[1:3] == (1, 2)
 
 
+def test_columns_are_found_by_position(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
+) -> None:
+    """Names that Spark can't tell apart, or can't resolve, stay with their own columns."""
+    names = ["N", "n", "a.b", "features", "c0"]
+    columns = [F.lit(1), F.lit(2), F.lit("x"), F.col("features"), F.lit(4)]
+    df = frame(spark, table).select(
+        *(value.alias(name) for value, name in zip(columns, names, strict=True))
+    )
+    for mode in ("failfast", "dropmalformed"):
+        scored = mlp.score(df, mode=mode)
+        assert scored.columns == [*names, "output_0"]
+        assert scored.drop("output_0").collect() == df.collect()
+    few = mlp.score(df, keep=["c0", "a.b"], mode="dropmalformed")
+    assert {tuple(row)[:2] for row in few.collect()} == {(4, "x")}
+    by_map, by_udf = (score_by(carrier, mlp, df, keep=["c0", "a.b"]) for carrier in CARRIERS)
+    assert by_map.collect() == by_udf.collect()
+
+
 @pytest.mark.oldest
 def test_failfast_names_row_and_column(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table

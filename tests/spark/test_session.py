@@ -21,7 +21,7 @@ from tf2spark.spark.session import (
 
 
 def test_running_session_is_used_and_kept(spark: SparkSession) -> None:
-    """Where a session runs it is taken as it is, and outlives the `with`."""
+    """A session that runs already is used as it is, and outlives the `with`."""
     with running("local[7]") as session:
         assert session is spark
     assert spark.range(3).count() == 3
@@ -41,7 +41,7 @@ def program(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_starts_quietly_with_defaults_that_settings_win_over() -> None:
-    """A local session has no web page, this Python in its workers, the settings given, no noise."""
+    """A local session has no web page, this Python in its workers, our settings, and no noise."""
     done = program(
         """
         import os, sys
@@ -64,7 +64,7 @@ def test_starts_quietly_with_defaults_that_settings_win_over() -> None:
 
 
 def test_master_is_sparks_own_choice_where_none_is_given(tmp_path: Path) -> None:
-    """What spark-defaults.conf says is used before local[*]."""
+    """The master in spark-defaults.conf takes precedence over local[*]."""
     (tmp_path / "spark-defaults.conf").write_text("spark.master   local[1]\nspark.app.name x\n")
     text = "from tf2spark.spark.session import configured_master; print(configured_master())"
     assert program(text, SPARK_CONF_DIR=str(tmp_path)).stdout == "local[1]\n"
@@ -72,14 +72,14 @@ def test_master_is_sparks_own_choice_where_none_is_given(tmp_path: Path) -> None
 
 
 def test_master_of_submit_arguments_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PYSPARK_SUBMIT_ARGS names a master as well."""
+    """PYSPARK_SUBMIT_ARGS may name a master, too."""
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--master yarn pyspark-shell")
     assert configured_master() == "yarn"
 
 
 @pytest.mark.parametrize("master", ["http://head:7077", "localhost", "local[]", "spark://"])
 def test_unknown_master_is_refused(master: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A master that Spark would not know is named before a JVM is started."""
+    """An unknown master is refused before a JVM is started."""
     monkeypatch.setattr(SparkSession, "getActiveSession", classmethod(lambda _: None))
     with pytest.raises(ContractError) as raised:
         get_or_create(master)
@@ -113,7 +113,7 @@ def test_older_spark_runs_on_older_java() -> None:
 def test_chatter_is_kept_from_stderr_and_all_else_is_passed_on(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Only lines that nobody can act on are dropped."""
+    """Only notices that nobody can act on are dropped."""
     with _stderr_filter() as descriptor:
         child = "import sys; sys.stderr.write('WARNING: Using incubator modules: x\\nreal\\n')"
         subprocess.run([sys.executable, "-c", child], stderr=descriptor, check=True)
@@ -134,5 +134,5 @@ def test_chatter_is_kept_from_stderr_and_all_else_is_passed_on(
     ],
 )
 def test_chatter_is_told_from_news(line: bytes, dropped: bool) -> None:
-    """Notices of a start are chatter, errors never are."""
+    """Notices at a start are chatter; errors never are."""
     assert bool(_CHATTER.match(line)) is dropped

@@ -7,11 +7,10 @@ import re
 import click
 
 from tf2spark import errors
+from tf2spark.spark.recognize import is_java_error, is_query_error
 
 # 2: the user's arguments, model or data are wrong.
 _USER_ERRORS = (errors.ModelError, errors.ContractError, errors.RowError, errors.OutputError)
-# Spark's exceptions about a query or its data, by name: this module imports no Spark.
-_SPARK_USER_ERRORS = ("AnalysisException", "ParseException", "IllegalArgumentException")
 # What Spark says of files that it can't read, inside the error of the job that tried.
 _FILE_ERROR = re.compile(
     r"\[((?:FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|MALFORMED_\w+"
@@ -31,7 +30,7 @@ def explain(error: Exception) -> tuple[int, str]:
     ours = error if isinstance(error, errors.Tf2SparkError) else errors.from_text(str(error))
     if ours is not None:
         return (2 if isinstance(ours, _USER_ERRORS) else 1), ours.text_for("command_line")
-    if type(error).__module__.startswith("pyspark") and type(error).__name__ in _SPARK_USER_ERRORS:
+    if is_query_error(error):
         return 2, _first_line(error)
     match = _FILE_ERROR.search(str(error))
     if match:
@@ -41,7 +40,7 @@ def explain(error: Exception) -> tuple[int, str]:
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if type(error).__name__ == "Py4JJavaError" and len(lines) > 1:
+    if is_java_error(error) and len(lines) > 1:
         # The first line only names the Java object that was called.
         return lines[1].removeprefix(": ")
     return _without_codes(errors.first_line(error))

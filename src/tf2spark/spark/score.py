@@ -97,7 +97,8 @@ def choose_carrier(schema: StructType, plan: Plan) -> Carrier:
     ahead in every run (`mapInArrow` used between 6 % less and 26 % more CPU). With half a dozen
     numbers, a string or the features themselves, the `arrow_udf` uses 17 to 50 % less.
     """
-    has_equal_names = len(set(schema.names)) < len(schema.names)
+    # Spark may ignore case, so "n" and "N" can't be told apart by name.
+    has_equal_names = len({name.lower() for name in schema.names}) < len(schema.names)
     drops_rows = plan.mode == "dropmalformed"
     if not hasattr(F, "arrow_udf") or not read_columns(plan) or has_equal_names or drops_rows:
         return "map_in_arrow"
@@ -143,7 +144,7 @@ def _score_by_map_in_arrow(df: DataFrame, plan: Plan) -> DataFrame:
 def select_numbered(df: DataFrame, columns: Sequence[int]) -> DataFrame:
     """Select columns by their positions, and name them c0, c1, ... for `mapInArrow`."""
     names, travel_names = df.columns, column_names(len(columns))
-    counts = Counter(name.lower() for name in names)  # Spark may ignore case
+    counts = Counter(name.lower() for name in names)
     if all(counts[names[index].lower()] == 1 for index in columns):
         selected = [column(names[index]) for index in columns]
     else:
