@@ -38,7 +38,7 @@ class Cluster:
 def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """Every kind of cluster; another one is one more parameter."""
+    """Every kind of cluster; another kind is one more parameter."""
     folder = tmp_path_factory.mktemp("cluster")
     write_table(folder)
     if request.param == "standalone":
@@ -56,7 +56,7 @@ def write_table(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def report(cluster: Cluster) -> Any:
-    """Score with a model on a path that the workers see, one of them killed."""
+    """Score with a model at a path that the workers can read, and kill one of them."""
     return run_job(_JOB, cluster)
 
 
@@ -77,7 +77,7 @@ def run_job(job: Path, cluster: Cluster, *more: str, **environment: str) -> Any:
 
 @pytest.mark.cluster
 def test_doctor_reports_every_executor(tmp_path: Path) -> None:
-    """Both executors, which have no tf2spark of their own, are told of, and the model opens."""
+    """Both executors are reported, which have no tf2spark of their own, and the model opens."""
     python, model = str(lean_python(tmp_path / "lean")), str(path_of(case("mlp_128")))
     with standalone(tmp_path) as master:
         command = ["doctor", model, "--master", master, "--json"]

@@ -37,7 +37,7 @@ def test_s3_is_written_as_hadoop_knows_it() -> None:
 
 
 def test_files_go_there_and_come_back(spark: SparkSession, tmp_path: Path) -> None:
-    """What is uploaded is listed with its size, and downloads as the same bytes."""
+    """An uploaded file is listed with its size, and is downloaded as the same bytes."""
     (tmp_path / "local").write_bytes(b"12345")
     there = (tmp_path / "there").as_uri()
     hadoop.upload(spark, tmp_path / "local", f"{there}/a/b")
@@ -50,7 +50,7 @@ def test_files_go_there_and_come_back(spark: SparkSession, tmp_path: Path) -> No
 
 
 def test_a_file_takes_the_place_of_another(spark: SparkSession, tmp_path: Path) -> None:
-    """`replace` writes over what is there, `rename` doesn't."""
+    """`replace` overwrites the target."""
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
     hadoop.replace(spark, (tmp_path / "a").as_uri(), (tmp_path / "b").as_uri())
@@ -59,14 +59,14 @@ def test_a_file_takes_the_place_of_another(spark: SparkSession, tmp_path: Path) 
 
 
 def test_a_missing_folder_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """What isn't there is not found, with its path."""
+    """The error names the path."""
     uri = (tmp_path / "nowhere").as_uri()
     with pytest.raises(ModelNotFoundError, match=f'there is nothing at "{uri}"'):
         hadoop.files(spark, uri)
 
 
 def test_an_unknown_scheme_says_what_it_needs(spark: SparkSession) -> None:
-    """A scheme that nobody knows needs a jar and a setting."""
+    """An unknown scheme needs a jar and a setting."""
     with pytest.raises(SetupError, match=r"its jar .* and spark\.hadoop\.fs\.zz\.impl"):
         hadoop.exists(spark, "zz://x/y")
 
@@ -86,7 +86,7 @@ def test_a_missing_jar_is_named(spark: SparkSession, path: str, coordinate: str)
 
 
 def test_a_service_that_is_away_is_named(spark: SparkSession) -> None:
-    """A name node that doesn't answer is no missing file."""
+    """A name node that doesn't answer isn't reported as a missing file."""
     with pytest.raises(StorageError, match=r'the service behind "hdfs://127.0.0.1:1/x" doesn\'t'):
         hadoop.exists(spark, "hdfs://127.0.0.1:1/x")
 
@@ -108,5 +108,5 @@ def test_a_service_that_is_away_is_named(spark: SparkSession) -> None:
 def test_what_java_throws_is_said_in_one_line(
     spark: SparkSession, java_message: str, words: str
 ) -> None:
-    """The cause is kept, its class and stack are not."""
+    """The message keeps the cause, without its class and stack."""
     assert words in str(hadoop._explain(spark, "s3a://b/x", java_message))

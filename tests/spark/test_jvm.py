@@ -76,14 +76,10 @@ def test_workers_are_asked_in_all_rounds_where_executors_are_not_counted(
     """Without the private part nothing says when all have answered, so all rounds are run."""
     monkeypatch.delattr(spark.sparkContext, "_jsc")
     assert jvm.executor_count(spark) is None
-    asked: list[Any] = []
-
-    def ask() -> list[Any]:
-        asked.append(None)
-        return [(7, "host")]
-
-    assert worker_checks._ask_all_executors(spark, ask) == [(7, "host")] * len(asked)
-    assert len(asked) == worker_checks._MAX_ROUNDS
+    rounds = [[(7, "host")]] * worker_checks._MAX_ROUNDS
+    remaining = list(rounds)
+    answers = worker_checks._ask_all_executors(spark, remaining.pop)
+    assert answers == [(7, "host")] * len(rounds)
 
 
 def test_progress_shows_no_rows_where_metrics_cannot_be_read(

@@ -58,8 +58,8 @@ _VALUES: dict[str, tuple[t.DataType, list[Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def everything(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Columns of all types that the worker reads, as Spark writes them: several files."""
+def all_types(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table with columns of all types that workers read, written by Spark to several files."""
     rows = [
         (number, row.as_py(), *(values[number % len(values)] for _, values in _VALUES.values()))
         for number, row in enumerate(features())
@@ -68,28 +68,28 @@ def everything(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
         [
             t.StructField("id", t.LongType(), False, {"note": "kept"}),
             t.StructField("features", t.ArrayType(t.FloatType(), False)),
-            *(t.StructField(name, kind) for name, (kind, _) in _VALUES.items()),
+            *(t.StructField(name, data_type) for name, (data_type, _) in _VALUES.items()),
         ]
     )
-    path = tmp_path_factory.mktemp("tables") / "everything"
+    path = tmp_path_factory.mktemp("tables") / "all_types"
     df = spark.createDataFrame(spark.sparkContext.parallelize(rows, 3), schema)
     df.write.option("parquet.block.size", "4096").parquet(str(path))
     return path
 
 
 @pytest.mark.oldest
-def test_all_types_come_out_the_same(
-    spark: SparkSession, mlp: tf2spark.SavedModel, everything: Path
+def test_all_types_are_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, all_types: Path
 ) -> None:
-    """Files that Spark wrote: every type of column, nulls, metadata, a choice and none."""
-    df = spark.read.parquet(str(everything))
+    """Files written by Spark, with nulls and metadata, and all, some or no columns kept."""
+    df = spark.read.parquet(str(all_types))
     assert_same_rows(mlp, df)
     assert_same_rows(mlp, df, keep=["vector", "id", "a.b`c"])
     assert_same_rows(mlp, df, keep=[])
 
 
 @pytest.mark.parametrize(
-    "how",
+    "options",
     [
         {"row_group_size": 7},
         {"use_dictionary": False, "compression": "zstd", "data_page_version": "2.0"},
@@ -97,22 +97,22 @@ def test_all_types_come_out_the_same(
         {"write_page_checksum": True, "version": "1.0"},
     ],
 )
-def test_files_of_other_writers_come_out_the_same(
-    spark: SparkSession, mlp: tf2spark.SavedModel, everything: Path, tmp_path: Path, how: Any
+def test_files_of_other_writers_are_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, all_types: Path, tmp_path: Path, options: Any
 ) -> None:
-    """Those of pyarrow: row groups, pages, encodings, codecs and versions of all kinds."""
-    table = pq.read_table(everything)
+    """Files written by pyarrow, with all kinds of row groups, pages, encodings and codecs."""
+    table = pq.read_table(all_types)
     for number in range(3):
         part = table.slice(number * 90, 90 + number)
-        pq.write_table(part, tmp_path / f"part-{number}.parquet", **how)
-    schema = spark.read.parquet(str(everything)).schema
+        pq.write_table(part, tmp_path / f"part-{number}.parquet", **options)
+    schema = spark.read.parquet(str(all_types)).schema
     assert_same_rows(mlp, spark.read.schema(schema).parquet(str(tmp_path)))
 
 
-def test_other_ways_to_hold_a_type_come_out_the_same(
+def test_arrows_own_types_are_the_same(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """Arrow's own types that Parquet files carry: fixed lists, long strings, dictionaries."""
+    """Types that files preserve for Arrow: fixed-size lists, large strings, dictionaries."""
     fixed = pa.array(features().to_pylist(), pa.list_(pa.float32(), 8))
     words = pa.array([f"w{n % 7}" if n % 5 else None for n in range(ROWS)])
     columns = {
@@ -125,10 +125,10 @@ def test_other_ways_to_hold_a_type_come_out_the_same(
 
 
 @pytest.mark.parametrize("mode", ["permissive", "dropmalformed"])
-def test_bad_rows_come_out_the_same(
+def test_bad_rows_are_the_same(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path, mode: str
 ) -> None:
-    """Nulls and lists of the wrong length, in the modes that go on."""
+    """Nulls and lists of the wrong length, in the modes that continue."""
     spoiled = features().to_pylist()
     spoiled[7], spoiled[100], spoiled[299] = None, [1.0] * 7, [None] * 8
     columns = {"features": pa.array(spoiled, FEATURES)}
@@ -140,20 +140,20 @@ def test_bad_rows_come_out_the_same(
 def test_the_first_bad_row_is_named_the_same(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """The message has the number of the row in its partition and its values."""
+    """The message has the row's number in its partition, and its values."""
     spoiled = features().to_pylist()
     spoiled[123] = None
     write_file(tmp_path / "t")
     path = write_file(tmp_path / "t", {"features": pa.array(spoiled, FEATURES)})
-    said = []
+    messages = []
     with settings(spark, {"spark.sql.files.minPartitionNum": "1"}):
         df = spark.read.parquet(path)
         for read in ("worker", "spark"):
             with pytest.raises(Exception, match="RowError") as raised:
                 mlp.score(df, keep=["id"], read=read).collect()
-            said.append(str(from_text(str(raised.value))))
-    assert said[0] == said[1]
-    assert re.match(r"row (123|423) of partition 0 \(id=123\)", said[0])
+            messages.append(str(from_text(str(raised.value))))
+    assert messages[0] == messages[1]
+    assert re.match(r"row (123|423) of partition 0 \(id=123\)", messages[0])
 
 
 @pytest.mark.oldest
@@ -175,7 +175,7 @@ def test_a_large_file_is_split_as_spark_splits_it(
 def test_columns_that_some_files_lack_are_null(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """A table whose columns grew over time, read with all of them."""
+    """A table that gained a column over time, read with all columns."""
     write_file(tmp_path / "t")
     path = write_file(tmp_path / "t", {"later": pa.array(["x"] * ROWS)})
     df = spark.read.option("mergeSchema", "true").parquet(path)
@@ -184,12 +184,12 @@ def test_columns_that_some_files_lack_are_null(
     assert_same_rows(mlp, df, keep=["later"])
 
 
-def test_files_without_rows_come_out_the_same(
+def test_files_without_rows_are_the_same(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """An empty file among others, and a table of nothing else."""
-    none = {"features": features(0), "id": np.arange(0)}
-    path = write_file(tmp_path / "t", none)
+    """An empty file among others, and a table of only an empty file."""
+    no_rows = {"features": features(0), "id": np.arange(0)}
+    path = write_file(tmp_path / "t", no_rows)
     assert assert_same_rows(mlp, spark.read.parquet(path)).count() == 0
     write_file(tmp_path / "t")
     assert assert_same_rows(mlp, spark.read.parquet(path)).count() == ROWS
@@ -198,7 +198,7 @@ def test_files_without_rows_come_out_the_same(
 def test_names_are_the_tables_own(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """Renamed columns, columns in another order, one twice, odd names of folders."""
+    """Columns renamed, in another order, or twice under one name; a folder with an odd name."""
     df = spark.read.parquet(write_file(tmp_path / "a b%20ü=#1", {"x": np.arange(ROWS) * 0.5}))
     assert_same_rows(mlp, df.select("x", F.col("id").alias("my id"), "features"))
     assert_same_rows(mlp, df.withColumnRenamed("x", "y.z").alias("t").select("t.*"))
@@ -207,10 +207,10 @@ def test_names_are_the_tables_own(
     assert_same_rows(mlp, spark.sql("SELECT x AS y, * FROM parquet_scan_view"))
 
 
-def test_partitioned_tables_are_read_where_folders_do_not_matter(
+def test_partitioned_tables_are_read_without_their_partition_columns(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """Columns of files alone; a filter on a folder's column leaves folders out."""
+    """Columns from files only; a filter on a partition column leaves folders out."""
     for day in (1, 2):
         (tmp_path / "t").mkdir(exist_ok=True)
         write_file(tmp_path / "t" / f"day={day}", {"id": np.arange(ROWS) + day * 1000})
@@ -224,7 +224,7 @@ def test_partitioned_tables_are_read_where_folders_do_not_matter(
 def test_nothing_is_read_before_an_action(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """Scoring is lazy: a file that is broken afterwards is seen by the action, and named."""
+    """Scoring is lazy: the action finds a file that was damaged after the call, and names it."""
     path = write_file(tmp_path / "t")
     scored = mlp.score(spark.read.parquet(path))
     file = next(Path(path).glob("*.parquet"))
@@ -237,7 +237,7 @@ def test_nothing_is_read_before_an_action(
 def test_few_rows_are_taken_without_the_rest(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """A limit above, a filter above, a union of two and a second action."""
+    """A limit, a filter and a union downstream, and a second action."""
     df = spark.read.parquet(write_file(tmp_path / "t"))
     scored = mlp.score(df, keep=["id"])
     assert len(scored.limit(5).collect()) == 5

@@ -78,7 +78,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_other_tables_are_left_to_spark(
     spark: SparkSession, mlp: tf2spark.SavedModel, odd: str, name: str
 ) -> None:
-    """Anything but a plain scan goes the ordinary way; "worker" says why it can't."""
+    """Spark reads anything but a plain scan; read="worker" says why it can't."""
     change, why = _OTHERS[name]
     df = change(spark.read.parquet(odd))
     scored = mlp.score(df)
@@ -152,7 +152,7 @@ def test_options_of_the_reader_leave_it_to_spark(
 def test_files_of_another_type_are_left_to_spark(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """Spark widens an int of one file to the table's long; the worker doesn't, and says so."""
+    """Spark widens one file's int to the table's long; a worker doesn't, and says so."""
     write_file(tmp_path / "t")
     path = write_file(tmp_path / "t", {"id": np.arange(ROWS, dtype=np.int32)})
     schema = spark.read.parquet(str(Path(path) / "part-0.parquet")).schema
@@ -162,8 +162,8 @@ def test_files_of_another_type_are_left_to_spark(
     assert scored.count() == 2 * ROWS
     with pytest.raises(Exception, match="ContractError") as raised:
         mlp.score(df, read="worker").collect()
-    said = str(from_text(str(raised.value)))
-    assert all(part in said for part in ("part-1", '"id"', "int32", "int64", 'read="spark"'))
+    message = str(from_text(str(raised.value)))
+    assert all(part in message for part in ("part-1", '"id"', "int32", "int64", 'read="spark"'))
 
 
 def test_unsigned_and_annotated_types_are_left_to_spark(

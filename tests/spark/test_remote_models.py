@@ -132,10 +132,10 @@ class TestS3(StorageContract):
 @pytest.mark.cluster
 @pytest.mark.parametrize("kind", ["standalone", "yarn"])
 def test_a_package_is_read_once_an_executor(kind: str, tmp_path: Path) -> None:
-    """Two executors with two slots each read the package from its storage once, as the driver.
+    """Two executors with two slots each read the package from its storage once, like the driver.
 
-    On YARN both are on one host, in one folder of the application: Spark gives each a folder of
-    its own inside it, so that what one has fetched isn't found by the other.
+    On YARN both are on one host and in the same folder of the application. Spark gives each its own
+    folder in there, so that neither finds what the other has fetched.
     """
     with hdfs(tmp_path) as url, cluster(kind, tmp_path, url) as (master, settings, environment):
         package = f"{url}/big.tf2spark"
@@ -144,8 +144,7 @@ def test_a_package_is_read_once_an_executor(kind: str, tmp_path: Path) -> None:
         report = run_python(_READS_JOB, master, package, *settings, environment=environment)
         read_bytes = bytes_sent(tmp_path) - before
     assert report == {"scored": 64, "executors": 2}
-    # Spark fetches what it is told to send for the driver as well; checksums and, on YARN, PySpark
-    # come on top.
+    # Spark fetches files for the driver as well. Checksums and, on YARN, PySpark are added to that.
     assert 3 * size_bytes <= read_bytes < 3.5 * size_bytes
 
 

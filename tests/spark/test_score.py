@@ -307,8 +307,8 @@ def test_carrier_keeps_wide_tables_out_of_python(
     df, request = frame(spark, table), mlp._runnable.request(None, None, None)
 
     def plan(**options: Any) -> Plan:
-        made = make_options(**options)
-        return bind(request, arrow_schema(df.schema), made, mlp._runnable.reference_for(request))
+        reference = mlp._runnable.reference_for(request)
+        return bind(request, arrow_schema(df.schema), make_options(**options), reference)
 
     assert choose_carrier(df.schema, plan()) == "arrow_udf"
     assert choose_carrier(df.schema, plan(mode="dropmalformed")) == "map_in_arrow"

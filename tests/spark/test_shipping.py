@@ -1,4 +1,4 @@
-"""`spark.shipping`: what travels with a job, and what doesn't."""
+"""`spark.shipping`: what ships with a job, and what doesn't."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ def sent(session: Session, model: ModelRef) -> ModelRef:
 
 
 def test_a_local_master_is_sent_nothing(spark: SparkSession, tree: Path) -> None:
-    """What runs on this machine opens the model where it lies."""
+    """Workers on this machine open the model where it is."""
     model = ModelRef(str(tree), ("serve",), "d")
     assert ship(spark, model) == model
 
 
 def test_a_model_is_sent_once_a_session(tree: Path) -> None:
-    """Every file goes once, under the name of its content, with tf2spark itself."""
+    """Every file ships once, named by its content, and so does tf2spark itself."""
     session, model = Session("spark://host:7077"), ModelRef(str(tree), ("serve",), "d")
     for _ in range(2):
         shipped = sent(session, model)
     assert shipped.shipped
     assert (shipped.cache, shipped.cache_bytes) == ("/cache", 1 << 30)
     assert shipped.files == entries_of(tree)
-    assert [Path(one).name for one in session.files] == [shipped.files[0].stored]
+    assert [Path(file).name for file in session.files] == [shipped.files[0].stored]
     assert session.py_files == [str(own_zip())]
 
 
@@ -81,7 +81,7 @@ def test_a_size_that_is_none_is_refused(tree: Path) -> None:
 
 
 def test_what_is_sent_stays_when_the_model_is_overwritten(tree: Path) -> None:
-    """Executors that start late fetch what the job began with."""
+    """Executors that start late fetch the files that the job began with."""
     session, model = Session("yarn"), ModelRef(str(tree), ("serve",), "d")
     shipped = sent(session, model)
     (tree / "saved_model.pb").write_text("another")
@@ -89,7 +89,7 @@ def test_what_is_sent_stays_when_the_model_is_overwritten(tree: Path) -> None:
 
 
 def test_executors_fetch_a_package_from_its_storage() -> None:
-    """The driver sends no file of a package that executors can reach themselves."""
+    """The driver sends none of the files that executors can fetch themselves."""
     entry = FileEntry("saved_model.pb", "ab" * 32, 5)
     session = Session("yarn")
     model = ModelRef("hdfs://n/p", ("serve",), "d", files=(entry,))
@@ -98,7 +98,7 @@ def test_executors_fetch_a_package_from_its_storage() -> None:
 
 
 def test_a_remote_package_is_fetched_by_a_local_master_too() -> None:
-    """There is no copy of it on this machine; tf2spark is here, and isn't sent."""
+    """This machine has no copy of the package, but it has tf2spark, which isn't sent."""
     entry = FileEntry("saved_model.pb", "cd" * 32, 5)
     session = Session("local[2]")
     assert sent(session, ModelRef("s3a://b/p", ("serve",), "d", files=(entry,))).shipped
@@ -129,7 +129,7 @@ def test_the_zip_is_named_by_its_content() -> None:
 
 
 def test_a_staged_copy_is_made_once(tree: Path) -> None:
-    """The same content is copied once, whoever asks."""
+    """The same content is copied only once."""
     entry = entries_of(tree)[0]
     first = staged_copy(entry, tree / entry.path)
     assert staged_copy(entry, Path("nowhere")) == first
