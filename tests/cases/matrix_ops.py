@@ -129,6 +129,7 @@ MATRIX = [
     ),
     MatrixCase("StridedSlice", "with steps", lambda x: x[:, 1:, ::2]),
     MatrixCase("StridedSlice", "backwards", lambda x: x[:, ::-1, -2::-1]),
+    MatrixCase("StridedSlice", "backwards, without the first", lambda x: x[:, :0:-1, 2:0:-1]),
     MatrixCase("StridedSlice", "one", lambda x: x[:, -1]),
     MatrixCase("StridedSlice", "a new axis", lambda x: x[:, tf.newaxis, 1:3, ..., 2]),
     MatrixCase("StridedSlice", "by the batch", lambda x: shaped(x[: tf.shape(x)[0], :2], 2, 4)),

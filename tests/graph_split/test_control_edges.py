@@ -1,4 +1,4 @@
-"""Control edges: dropped where they only order what is computed, never where they assert."""
+"""Control edges are removed where they only order ops, and kept where they assert."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tensorflow as tf
 from cases.graphs import item, scored, user
 from tf2spark.graph_split.control_edges import refuse_assertions, remove_control_edges
 from tf2spark.graph_split.forms import NotRowWise, NotSplit
+from tf2spark.saved_model.upstream import control_inputs
 
 tf1 = tf.compat.v1
 
@@ -19,8 +20,8 @@ def _asserted(x: Any) -> Any:
         return tf.identity(x, "checked")
 
 
-def test_an_order_of_computation_is_dropped() -> None:
-    """An edge from an item's value to a user's would tie the two sides together."""
+def test_an_edge_that_only_orders_ops_is_removed() -> None:
+    """An edge from an item's value to a user's would tie the sides together."""
 
     def build(x: Any, y: Any) -> Any:
         with tf.control_dependencies([y * 2]):
@@ -30,8 +31,8 @@ def test_an_order_of_computation_is_dropped() -> None:
     assert scored(build, user(3), item(3)).check().pair_ops == {"MatMul": 1}
 
 
-def test_an_assertion_is_not_lost() -> None:
-    """A graph that checks what it is fed runs whole, so that the check still runs."""
+def test_an_assertion_is_kept() -> None:
+    """A graph that checks its inputs runs whole, so the check still runs."""
 
     def build(x: Any, y: Any) -> Any:
         return tf.reduce_sum(_asserted(x) * y, 1)
@@ -40,7 +41,7 @@ def test_an_assertion_is_not_lost() -> None:
         scored(build, user(3), item(3))
 
 
-def test_an_assertion_behind_other_ops_is_found() -> None:
+def test_an_assertion_upstream_of_the_edge_is_found() -> None:
     """The edge may lead to a group of checks, or to a value that was itself checked."""
 
     def build(x: Any, y: Any) -> Any:
@@ -51,8 +52,8 @@ def test_an_assertion_behind_other_ops_is_found() -> None:
         scored(build, user(3), item(3))
 
 
-def test_what_mixes_rows_outweighs_an_assertion() -> None:
-    """Such a graph may not even run in blocks of pairs."""
+def test_mixed_rows_are_reported_before_an_assertion() -> None:
+    """Such a graph can't run in blocks of pairs either."""
 
     def build(x: Any, y: Any) -> Any:
         return tf.nn.softmax(tf.reduce_sum(_asserted(x) * y, 1))
@@ -61,8 +62,8 @@ def test_what_mixes_rows_outweighs_an_assertion() -> None:
         scored(build, user(3), item(3))
 
 
-def test_an_assertion_about_something_else_stops_nothing() -> None:
-    """What the score doesn't wait for is not part of it."""
+def test_an_assertion_that_the_score_does_not_wait_for_is_ignored() -> None:
+    """It doesn't run for the score in the whole graph either."""
 
     def build(x: Any, y: Any) -> Any:
         _asserted(y)
@@ -71,8 +72,8 @@ def test_an_assertion_about_something_else_stops_nothing() -> None:
     scored(build, user(3), item(3)).check()
 
 
-def test_what_loading_runs_keeps_its_edges() -> None:
-    """Tables are filled in the order that the model wants."""
+def test_nodes_that_loading_runs_keep_their_edges() -> None:
+    """Tables are filled in the order that the model prescribes."""
     graph = tf.Graph()
     with graph.as_default():
         first = tf.constant(1.0, name="first")
@@ -80,8 +81,8 @@ def test_what_loading_runs_keeps_its_edges() -> None:
             tf.no_op("init")
         with tf.control_dependencies([first]):
             tf.identity(first, "score")
-    made = graph.as_graph_def()
-    remove_control_edges(made, "score:0", ["init"])
-    edges = {node.name: [one for one in node.input if one[0] == "^"] for node in made.node}
+    graph_def = graph.as_graph_def()
+    remove_control_edges(graph_def, "score:0", ["init"])
+    edges = {node.name: control_inputs(node) for node in graph_def.node}
     assert edges == {"first": [], "init": ["^first"], "score": []}
-    refuse_assertions(made, "score:0")
+    refuse_assertions(graph_def, "score:0")

@@ -1,4 +1,4 @@
-"""What leaves the pair loop of the models that people have."""
+"""What no longer runs per pair, for the architectures that people use."""
 
 from __future__ import annotations
 
@@ -19,56 +19,56 @@ def dense(x: Any, inner: int, outer: int, seed: int = 5) -> Any:
 
 
 def test_the_first_layer_is_computed_by_sides() -> None:
-    """Of an MLP on one concatenated input, all but the first layer is left."""
+    """Of an MLP on one concatenated input, pairs compute all layers but the first."""
 
     def mlp(x: Any) -> Any:
         hidden = tf.nn.relu(dense(tf.nn.relu(dense(x, 9, 8)), 8, 4))
         return tf.sigmoid(dense(hidden, 4, 1))
 
-    found = scored(mlp, both("i2 u3 i3 u1")).check()
-    assert found.pair_layers == [(4, 1), (8, 4)]
-    assert found.pair_ops["AddV2"] == 1
-    assert found.crossing == ([(8,)], [(8,)])
+    split = scored(mlp, both("i2 u3 i3 u1")).check()
+    assert split.pair_layers == [(4, 1), (8, 4)]
+    assert split.pair_ops["AddV2"] == 1
+    assert split.crossing == ([(8,)], [(8,)])
 
 
 def test_two_towers_are_one_matrix_product() -> None:
-    """Whatever the towers are."""
+    """That holds whatever the towers compute."""
 
     def towers(x: Any, y: Any) -> Any:
         return tf.reduce_sum(tf.nn.relu(dense(x, 3, 4)) * tf.tanh(dense(y, 5, 4)), -1)
 
-    found = scored(towers, user(3), item(5)).check()
-    assert found.pair_ops == {"MatMul": 1}
-    assert found.crossing == ([(4,)], [(4,)])
+    split = scored(towers, user(3), item(5)).check()
+    assert split.pair_ops == {"MatMul": 1}
+    assert split.crossing == ([(4,)], [(4,)])
 
 
 def test_a_cosine_is_one_matrix_product() -> None:
-    """Vectors are made as long as they have to be on their side."""
+    """Vectors are normalized on their side."""
 
     def cosine(x: Any, y: Any) -> Any:
         a, c = tf.nn.l2_normalize(x, -1), tf.nn.l2_normalize(y, -1)
         return tf.reduce_sum(a * c, 1, keepdims=True) / 0.07
 
-    found = scored(cosine, user(4), item(4)).check()
-    assert found.pair_ops == {"MatMul": 1, "RealDiv": 1}
+    split = scored(cosine, user(4), item(4)).check()
+    assert split.pair_ops == {"MatMul": 1, "RealDiv": 1}
 
 
 def test_a_dot_of_matrices_is_one_matrix_product() -> None:
-    """Keras's Dot multiplies a row by a column, each with an axis more."""
+    """Keras's Dot multiplies matrices of one row and one column."""
 
     def dot(x: Any, y: Any) -> Any:
         return tf.squeeze(tf.matmul(x[:, tf.newaxis], y[..., tf.newaxis]), [1, 2])
 
-    found = scored(dot, user(4), item(4)).check()
-    assert found.pair_ops == {"MatMul": 1}
+    split = scored(dot, user(4), item(4)).check()
+    assert split.pair_ops == {"MatMul": 1}
 
 
 def fields(ids: Any, size: int = 6) -> Any:
     return tf.gather(weight(30, size), ids)
 
 
-def test_a_factorisation_machine_is_one_inner_product() -> None:
-    """The square of the sum of all fields is a user's, an item's, and twice their inner product."""
+def test_a_factorization_machine_is_one_inner_product() -> None:
+    """(U + I)^2 is U^2 + I^2 + 2UI: only the inner product is computed per pair."""
 
     def fm(ids: Any, values: Any) -> Any:
         v = fields(ids) * values[..., tf.newaxis]
@@ -76,13 +76,13 @@ def test_a_factorisation_machine_is_one_inner_product() -> None:
         first = tf.reduce_sum(tf.gather(weight(30), ids) * values, 1)
         return first + 0.5 * tf.reduce_sum(square - tf.reduce_sum(tf.square(v), 1), 1)
 
-    found = scored(fm, both("u2 i3", draw=numbers(30), dtype=tf.int64), both("u2 i3")).check()
-    assert found.pair_ops == {"MatMul": 1, "Mul": 1, "AddV2": 2}
-    assert found.crossing == ([(6,), ()], [(6,), ()])
+    split = scored(fm, both("u2 i3", draw=numbers(30), dtype=tf.int64), both("u2 i3")).check()
+    assert split.pair_ops == {"MatMul": 1, "Mul": 1, "AddV2": 2}
+    assert split.crossing == ([(6,), ()], [(6,), ()])
 
 
-def test_a_deepfm_looks_nothing_up_for_pairs() -> None:
-    """Embeddings, linear part, factorisation machine and first layer are the sides'."""
+def test_a_deepfm_has_no_lookups_per_pair() -> None:
+    """Embeddings, linear terms and the first layer are computed by sides."""
 
     def deepfm(ids: Any) -> Any:
         v = fields(ids)
@@ -91,27 +91,27 @@ def test_a_deepfm_looks_nothing_up_for_pairs() -> None:
         first = tf.reduce_sum(tf.gather(weight(30, 1), ids), 1)
         return tf.sigmoid(first + 0.5 * tf.reduce_sum(square, 1, keepdims=True) + deep)
 
-    found = scored(deepfm, both("u2 i3", draw=numbers(30), dtype=tf.int64)).check()
-    assert found.pair_layers == [(8, 1)]
-    assert found.pair_ops["MatMul"] == 2
-    assert "GatherV2" not in found.pair_ops
+    split = scored(deepfm, both("u2 i3", draw=numbers(30), dtype=tf.int64)).check()
+    assert split.pair_layers == [(8, 1)]
+    assert split.pair_ops["MatMul"] == 2
+    assert "GatherV2" not in split.pair_ops
 
 
-def test_a_normalised_input_leaves_the_first_layer_to_the_sides() -> None:
-    """Only its mean and its variance are of the pairs."""
+def test_a_normalized_input_leaves_the_first_layer_to_the_sides() -> None:
+    """Only its mean and variance are computed per pair."""
 
     def ln(x: Any) -> Any:
         mean, variance = tf.nn.moments(x, [-1], keepdims=True)
         x = (x - mean) * tf.math.rsqrt(variance + 1e-3) * weight(7, seed=8) + weight(7)
         return dense(tf.nn.relu(dense(x, 7, 8)), 8, 1)
 
-    found = scored(ln, both("u2 i3 u2")).check()
-    assert found.pair_layers == [(8, 1)]
-    assert found.crossing[1].count((8,)) == 3
+    split = scored(ln, both("u2 i3 u2")).check()
+    assert split.pair_layers == [(8, 1)]
+    assert split.crossing[1].count((8,)) == 3
 
 
-def test_a_normalised_first_layer_leaves_the_second_to_the_sides() -> None:
-    """Its variance is one inner product, and no layer but the last multiplies pairs."""
+def test_a_normalized_first_layer_leaves_the_second_to_the_sides() -> None:
+    """Its variance is one inner product, and pairs multiply only by the last layer's matrix."""
 
     def ln(x: Any) -> Any:
         x = dense(x, 7, 6)
@@ -119,14 +119,14 @@ def test_a_normalised_first_layer_leaves_the_second_to_the_sides() -> None:
         x = (x - mean) * tf.math.rsqrt(variance + 1e-3) * weight(6, seed=8) + weight(6)
         return dense(tf.nn.relu(dense(x, 6, 8)), 8, 1)
 
-    found = scored(ln, both("u2 i3 u2")).check()
-    assert found.pair_layers == [(8, 1)]
-    assert found.pair_ops["MatMul"] == 2
-    assert "Sum" not in found.pair_ops
+    split = scored(ln, both("u2 i3 u2")).check()
+    assert split.pair_layers == [(8, 1)]
+    assert split.pair_ops["MatMul"] == 2
+    assert "Sum" not in split.pair_ops
 
 
-def test_a_layer_normalised_as_channels_leaves_the_next_to_the_sides() -> None:
-    """Keras 2 turns rows into the channels of one picture, and normalises that."""
+def test_a_layer_normalized_as_channels_leaves_the_next_to_the_sides() -> None:
+    """Keras 2 makes rows the channels of one image, and normalizes the image."""
 
     def ln(x: Any) -> Any:
         x = dense(x, 7, 6)
@@ -145,26 +145,26 @@ def test_a_layer_normalised_as_channels_leaves_the_next_to_the_sides() -> None:
         x = tf.reshape(image, tf.shape(x)) * weight(6, seed=8) + weight(6)
         return dense(tf.nn.relu(dense(x, 6, 8)), 8, 1)
 
-    found = scored(ln, both("u2 i3 u2")).check()
-    assert found.pair_layers == [(8, 1)]
-    assert "Sum" not in found.pair_ops
+    split = scored(ln, both("u2 i3 u2")).check()
+    assert split.pair_layers == [(8, 1)]
+    assert "Sum" not in split.pair_ops
 
 
 def test_a_batch_norm_before_the_first_layer_costs_pairs_nothing() -> None:
-    """At inference it is a factor and a term."""
+    """In inference it is a constant factor and a constant term."""
 
     def bn(x: Any) -> Any:
         scale = tf.math.rsqrt(tf.constant(weight(7) ** 2) + 1e-3) * weight(7, seed=3)
         x = x * scale + (weight(7) - weight(7, seed=9) * scale)
         return dense(tf.nn.relu(dense(x, 7, 8)), 8, 1)
 
-    found = scored(bn, both("u2 i3 u2")).check()
-    assert found.pair_layers == [(8, 1)]
-    assert found.crossing == ([(8,)], [(8,)])
+    split = scored(bn, both("u2 i3 u2")).check()
+    assert split.pair_layers == [(8, 1)]
+    assert split.crossing == ([(8,)], [(8,)])
 
 
-def test_cross_layers_of_one_vector_are_numbers_a_pair() -> None:
-    """Each layer is the input times one number, so that nothing as wide as the input crosses."""
+def test_cross_layers_of_one_vector_are_numbers_per_pair() -> None:
+    """Each layer is the input times one number, so no vector crosses to the pairs."""
 
     def dcn(x: Any) -> Any:
         at = x
@@ -172,13 +172,13 @@ def test_cross_layers_of_one_vector_are_numbers_a_pair() -> None:
             at = x * tf.matmul(at, weight(7, 1, seed=n)) + weight(7, seed=n) + at
         return dense(at, 7, 1)
 
-    found = scored(dcn, both("u2 i3 u2")).check()
-    assert found.pair_layers == []
-    assert {size for side in found.crossing for size in side} == {(1,), ()}
+    split = scored(dcn, both("u2 i3 u2")).check()
+    assert split.pair_layers == []
+    assert {size for side in split.crossing for size in side} == {(1,), ()}
 
 
 def test_the_first_cross_layer_is_computed_by_sides() -> None:
-    """The second multiplies what the first made of both."""
+    """The input of the second layer is a value per pair."""
 
     def dcn(x: Any) -> Any:
         at = x
@@ -186,12 +186,12 @@ def test_the_first_cross_layer_is_computed_by_sides() -> None:
             at = x * dense(at, 7, 7, seed=n) + at
         return dense(at, 7, 1)
 
-    found = scored(dcn, both("u2 i3 u2")).check()
-    assert found.pair_layers == [(7, 1), (7, 7)]
+    split = scored(dcn, both("u2 i3 u2")).check()
+    assert split.pair_layers == [(7, 1), (7, 7)]
 
 
 def test_attention_over_a_history_splits_its_first_layer() -> None:
-    """Of [item, history, difference, product] only the product is multiplied for pairs."""
+    """Of [item, history, difference, product], pairs multiply only the product."""
 
     def din(history: Any, query: Any) -> Any:
         query = tf.tile(query[:, tf.newaxis], [1, 5, 1])
@@ -202,13 +202,13 @@ def test_attention_over_a_history_splits_its_first_layer() -> None:
         x = tf.concat([interest, query[:, 0]], -1)
         return dense(tf.nn.relu(dense(x, 8, 4)), 4, 1)
 
-    found = scored(din, user(5, 4), item(4)).check()
-    assert found.pair_layers == [(4, 1), (4, 4), (4, 6), (6, 1)]
-    assert found.pair_ops["Einsum"] == 1
+    split = scored(din, user(5, 4), item(4)).check()
+    assert split.pair_layers == [(4, 1), (4, 4), (4, 6), (6, 1)]
+    assert split.pair_ops["Einsum"] == 1
 
 
 def test_attention_by_inner_products_multiplies_no_keys_for_pairs() -> None:
-    """Keys and queries are the sides'; pairs have the weights and what they read."""
+    """Keys and queries are computed by sides; pairs compute weights and weighted sums."""
 
     def attention(history: Any, query: Any) -> Any:
         keys, q = tf.tensordot(history, weight(4, 3), 1), tf.matmul(query, weight(4, 3, seed=6))
@@ -216,27 +216,27 @@ def test_attention_by_inner_products_multiplies_no_keys_for_pairs() -> None:
         read = tf.squeeze(tf.matmul(scores[:, tf.newaxis], history), 1)
         return dense(tf.nn.relu(dense(tf.concat([read, query], 1), 8, 4)), 4, 1)
 
-    found = scored(attention, user(5, 4), item(4)).check()
-    assert found.pair_layers == [(4, 1), (4, 4)]
-    assert found.pair_ops["Einsum"] == 2
-    assert found.crossing == ([(3, 5), (5, 4)], [(3,), (4,)])
+    split = scored(attention, user(5, 4), item(4)).check()
+    assert split.pair_layers == [(4, 1), (4, 4)]
+    assert split.pair_ops["Einsum"] == 2
+    assert split.crossing == ([(3, 5), (5, 4)], [(3,), (4,)])
 
 
-def test_a_product_under_a_layer_is_an_inner_product() -> None:
-    """The generalised factorisation of NeuMF is weighted on a side."""
+def test_a_product_before_a_layer_is_an_inner_product() -> None:
+    """The generalized matrix factorization of NeuMF is weighted on one side."""
 
     def neumf(x: Any, y: Any) -> Any:
         deep = tf.nn.relu(dense(tf.concat([x, y], 1), 8, 4))
         return tf.sigmoid(dense(tf.concat([x * y, deep], 1), 8, 1))
 
-    found = scored(neumf, user(4), item(4)).check()
-    assert found.pair_layers == [(4, 1)]
-    assert found.pair_ops["MatMul"] == 2
-    assert "Mul" not in found.pair_ops
+    split = scored(neumf, user(4), item(4)).check()
+    assert split.pair_layers == [(4, 1)]
+    assert split.pair_ops["MatMul"] == 2
+    assert "Mul" not in split.pair_ops
 
 
 def test_attention_between_fields_projects_by_sides() -> None:
-    """Queries, keys and values of each field are computed once."""
+    """Queries, keys and values of each field are computed once per user and item."""
 
     def autoint(x: Any) -> Any:
         q, k, v = (tf.einsum("bfd,dhe->bfhe", x, weight(4, 2, 3, seed=n)) for n in range(3))
@@ -245,12 +245,12 @@ def test_attention_between_fields_projects_by_sides() -> None:
         out = tf.einsum("bfhe,hed->bfd", read, weight(2, 3, 4)) + x
         return dense(tf.reshape(out, [-1, 20]), 20, 1)
 
-    found = scored(autoint, both("u2 i3", 4)).check()
-    assert found.pair_layers == [(6, 4), (20, 1)]
-    assert found.crossing == ([(2, 2, 3)] * 3 + [()], [(3, 2, 3)] * 3 + [()])
+    split = scored(autoint, both("u2 i3", 4)).check()
+    assert split.pair_layers == [(6, 4), (20, 1)]
+    assert split.crossing == ([(2, 2, 3)] * 3 + [()], [(3, 2, 3)] * 3 + [()])
 
 
-def test_what_a_side_hands_over_is_not_optimised_away() -> None:
+def test_tensors_that_cross_are_not_optimized_away() -> None:
     """TensorFlow's optimizer loses the sign of -reshape(-x) where that itself is fetched."""
 
     def negated_twice(x: Any, y: Any) -> Any:

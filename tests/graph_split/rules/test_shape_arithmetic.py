@@ -1,4 +1,4 @@
-"""Shape arithmetic: integers in which the batch is an unknown."""
+"""Shape arithmetic: integers in which the number of rows is an unknown."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tf2spark.graph_split.forms import BatchSize, LowerBound, NotRowWise, ShapeV
 from tf2spark.graph_split.rules.shape_arithmetic import SHAPE_OPS, apply_shape_op, is_static
 
 raw = tf.raw_ops
-# Of a user's x [batch, 2, 6] and an item's y [batch, 3]: what a reshape of x is given.
-WAYS: dict[str, Callable[[Any, Any], Any]] = {
+# For a user's x [batch, 2, 6] and an item's y [batch, 3]: shapes to which x is reshaped.
+SHAPES: dict[str, Callable[[Any, Any], Any]] = {
     "Add": lambda x, y: [tf.shape(x)[0], raw.Add(x=tf.shape(x)[1], y=1), 4],
     "AddV2": lambda x, y: [tf.shape(x)[0], tf.shape(x)[1] + 1, 4],
     "Cast": lambda x, y: tf.cast([tf.cast(tf.shape(x), tf.int64)[0], 3, 4], tf.int32),
@@ -53,39 +53,37 @@ WAYS: dict[str, Callable[[Any, Any], Any]] = {
 
 def test_every_op_of_shape_arithmetic_has_a_case_here() -> None:
     """An op that nobody tested can't be in the table."""
-    assert sorted(SHAPE_OPS) == sorted(WAYS)
+    assert sorted(SHAPE_OPS) == sorted(SHAPES)
 
 
-@pytest.mark.parametrize("op", WAYS)
+@pytest.mark.parametrize("op", SHAPES)
 def test_a_computed_shape_reshapes_rows(op: str) -> None:
-    """Whatever layers compute of a shape comes out as in TensorFlow: rows keep their order."""
+    """The shapes that layers compute are those of TensorFlow: values keep their order."""
     weight = np.random.default_rng(3).normal(size=12).astype(np.float32)
 
     def build(x: Any, y: Any) -> Any:
-        made = tf.reshape(x, tf.reshape(WAYS[op](x, y), [-1]))
-        # Tells dimensions apart: it works on the last of them.
-        made = tf.reverse(tf.cumsum(made, -1), [-1])
-        flat = tf.reshape(made, [-1, 12])
-        return tf.reduce_sum(flat * weight, 1) * y[:, 0]
+        reshaped = tf.reshape(x, tf.reshape(SHAPES[op](x, y), [-1]))
+        # A running sum along the last axis depends on how long that axis is.
+        sums = tf.reverse(tf.cumsum(reshaped, -1), [-1])
+        return tf.reduce_sum(tf.reshape(sums, [-1, 12]) * weight, 1) * y[:, 0]
 
-    found = scored(build, user(2, 6, in_graph=False), item(3, in_graph=False)).check()
-    assert op in {node.op for node in found.split.graph.node}
-    assert len(np.unique(found.whole_scores)) > 1
-
-
-def sizes(*values: Any) -> ShapeVector:
-    made = np.empty(len(values), object)
-    made[:] = values
-    return ShapeVector(made, INT32, frozenset(("user",)))
+    result = scored(build, user(2, 6, in_graph=False), item(3, in_graph=False)).check()
+    assert op in {node.op for node in result.split.graph.node}
+    assert len(np.unique(result.whole_scores)) > 1
 
 
-def node(**attributes: Any) -> Any:
-    found = tf.compat.v1.NodeDef(**attributes)
-    return found
+def shape_vector(*values: Any) -> ShapeVector:
+    entries = np.empty(len(values), object)
+    entries[:] = values
+    return ShapeVector(entries, INT32, frozenset(("user",)))
+
+
+def node(op: str) -> Any:
+    return tf.compat.v1.NodeDef(op=op)
 
 
 @pytest.mark.parametrize(
-    ("op", "one", "other", "expected"),
+    ("op", "left", "right", "expected"),
     [
         ("Mul", BatchSize(2), 3, BatchSize(6)),
         ("Mul", 3, BatchSize(2), BatchSize(6)),
@@ -104,42 +102,46 @@ def node(**attributes: Any) -> Any:
         ("Greater", BatchSize(), 2, None),
     ],
 )
-def test_the_batch_in_arithmetic(op: str, one: Any, other: Any, expected: Any) -> None:
-    """Multiples of the batch stay known, anything else of it is nothing that is known."""
-    found = apply_shape_op(node(op=op), [sizes(one), sizes(other)], INT32)
-    assert found.values.tolist() == [expected]
-    assert is_static(found) is isinstance(expected, int)
+def test_the_batch_in_arithmetic(op: str, left: Any, right: Any, expected: Any) -> None:
+    """Multiples of the batch are known; any other function of it is unknown."""
+    result = apply_shape_op(node(op), [shape_vector(left), shape_vector(right)], INT32)
+    assert result.values.tolist() == [expected]
+    assert is_static(result) is isinstance(expected, int)
 
 
 def test_the_batch_by_itself_is_refused() -> None:
-    """What grows with the square of the rows can't treat them apart."""
+    """A size that grows with the square of the batch mixes its rows."""
     with pytest.raises(NotRowWise, match="multiplied by itself"):
-        apply_shape_op(node(op="Mul"), [sizes(BatchSize()), sizes(BatchSize())], INT32)
+        apply_shape_op(node("Mul"), [shape_vector(BatchSize()), shape_vector(BatchSize())], INT32)
+
+
+def shape_vector_inputs(op: str) -> list[ShapeVector]:
+    """Return a shape [batch, 2] and, as the first index or size that `op` takes, the batch."""
+    batch, zero = shape_vector(BatchSize()), shape_vector(0)
+    others = {"GatherV2": [batch, zero], "Reshape": [batch], "Slice": [batch, batch]}
+    return [shape_vector(BatchSize(), 2), *others[op]]
 
 
 @pytest.mark.parametrize("op", ["GatherV2", "Reshape", "Slice"])
-def test_a_place_that_depends_on_the_batch_is_refused(op: str) -> None:
-    """Which number is meant would depend on how many rows there are."""
-    rest = [sizes(BatchSize())] * (len("Slice") - 3 if op == "Slice" else 1)
+def test_an_index_that_depends_on_the_batch_is_refused(op: str) -> None:
+    """Which number it means would depend on how many rows there are."""
     with pytest.raises(NotRowWise, match="depends on the number of rows"):
-        apply_shape_op(
-            node(op=op), [sizes(BatchSize(), 2), *rest, *[sizes(0)] * (op == "GatherV2")], INT32
-        )
+        apply_shape_op(node(op), shape_vector_inputs(op), INT32)
 
 
 def test_a_fraction_of_the_batch_is_unknown() -> None:
-    """Half a batch, computed in floating point, is not taken for none."""
+    """Half a batch, computed in floating point, isn't taken for 0 rows."""
 
     def build(x: Any, y: Any) -> Any:
         half = tf.cast(tf.cast(tf.shape(x)[0], tf.float32) * 0.5, tf.int32)
         return tf.reduce_sum(tf.reshape(x * y, [half * 2, 2]), 1)
 
-    found = scored(build, user(2), item(2), users=2, items=3).check()
-    assert found.pair_ops == {"MatMul": 1}
+    split = scored(build, user(2), item(2), users=2, items=3).check()
+    assert split.pair_ops == {"MatMul": 1}
 
 
-def test_the_largest_id_of_a_batch_only_bounds() -> None:
-    """Counting ids up to a fixed number first asks for the largest: no score depends on it."""
+def test_the_largest_id_of_a_batch_is_only_a_bound() -> None:
+    """Counting ids first looks for the largest, up to a fixed one: no score depends on it."""
 
     def build(ids: Any, y: Any) -> Any:
         size = tf.minimum(tf.maximum(tf.reduce_max(ids, [0, 1]) + 1, 9), 9)
@@ -151,7 +153,7 @@ def test_the_largest_id_of_a_batch_only_bounds() -> None:
 
 
 def test_parts_of_both_sides_have_the_shape_of_the_whole() -> None:
-    """The shape of a concatenated input speaks of both."""
+    """The shape of a concatenated input depends on both sides."""
 
     def build(x: Any) -> Any:
         return tf.reduce_sum(tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1] // 2, 2])[:, 1], 1)

@@ -108,12 +108,10 @@ def einsum(call: OpCall) -> Value:
     equation = call.attr("equation").s.decode().replace(" ", "")
     inputs, _, out = equation.partition("->")
     labels = inputs.split(",")
-    row_labels = [
-        label
-        for label, value in zip(labels, call.inputs, strict=True)
-        if not isinstance(value, Const)
-    ]
-    constant_labels = [label for label in labels if label not in row_labels]
+    row_labels: list[str] = []
+    constant_labels: list[str] = []
+    for label, value in zip(labels, call.inputs, strict=True):
+        (constant_labels if isinstance(value, Const) else row_labels).append(label)
     repeats = any(len(set(label)) < len(label) for label in labels)
     batch = row_labels[0][:1]
     batch_leads = batch and all(label[:1] == batch for label in (*row_labels, out))
