@@ -1,4 +1,4 @@
-"""Every model of the zoo, scored three ways: TensorFlow run directly, this process, Spark."""
+"""Every model of the zoo, scored by TensorFlow directly, in this process, and on Spark."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ROWS = 23
 
 
 def scored(case: Case, table: Any, **more: Any) -> Any:
-    """Score a table of any kind with a case's model and arguments."""
+    """Score a table of any kind with the model and arguments of a case."""
     model = tf2spark.SavedModel(path_of(case))
     return model.score(table, feed=case.feed, fetch=case.fetch, **{**case.kwargs, **more})
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
-def test_scores_here_are_tensorflows_own(case: Case) -> None:
-    """One batch scored in this process has the bits of TensorFlow run directly on it."""
+def test_scores_in_this_process_equal_those_of_tensorflow(case: Case) -> None:
+    """A batch scored in this process has the bits of TensorFlow run directly on it."""
     table = case.table(_ROWS)
     out = scored(case, table, keep=[])
     expected = expected_of(case, table)
@@ -34,15 +34,15 @@ def test_scores_here_are_tensorflows_own(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
-def test_scores_on_spark_are_tensorflows_own(spark: SparkSession, case: Case) -> None:
-    """One partition scored on Spark has the bits of TensorFlow run directly on it."""
+def test_scores_on_spark_equal_those_of_tensorflow(spark: SparkSession, case: Case) -> None:
+    """A partition scored on Spark has the bits of TensorFlow run directly on it."""
     table = case.table(_ROWS)
     assert_same(scored(case, frame(spark, table), keep=[]).toArrow(), expected_of(case, table))
 
 
 @pytest.mark.parametrize("case", REFUSING, ids=lambda case: case.name)
-def test_rows_that_tensorflow_refuses_cost_no_other_row(case: Case) -> None:
-    """Rows that can't be scored are null with a reason, every other row has its own score."""
+def test_refused_rows_do_not_affect_other_rows(case: Case) -> None:
+    """Rows that can't be scored are null and have a reason; every other row has its score."""
     assert case.refused is not None
     table = case.table(_ROWS)
     refused = case.refused(table)
@@ -54,8 +54,8 @@ def test_rows_that_tensorflow_refuses_cost_no_other_row(case: Case) -> None:
     good = pa.array(~refused)
     expected = expected_of(case, table.filter(good))
     kept = out.filter(good)
-    for name, want in expected.items():
-        got = np.array(kept[name].to_pylist(), np.asarray(want).dtype)
-        # Isolated rows ran in smaller batches, in which TensorFlow rounds otherwise.
-        np.testing.assert_allclose(got, np.asarray(want).reshape(got.shape), rtol=1e-5)
+    for name, values in expected.items():
+        scores = np.array(kept[name].to_pylist(), np.asarray(values).dtype)
+        # Isolated rows ran in smaller batches, in which TensorFlow rounds differently.
+        np.testing.assert_allclose(scores, np.asarray(values).reshape(scores.shape), rtol=1e-5)
         assert out.filter(pa.array(refused))[name].null_count == refused.sum()

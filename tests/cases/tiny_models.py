@@ -1,4 +1,4 @@
-"""Two tiny SavedModels for the tests of the driver's side: a TF1 graph and a TF2 function."""
+"""Two tiny SavedModels for tests of the driver: a TF1 graph and a TF2 function."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ tf1 = tf.compat.v1
 
 
 def save_graph_model(path: Path) -> None:
-    """A TF1 graph: names at the top level, a default, constants, several signatures.
+    """Save a TF1 graph with defaults, constants and several signatures.
 
-    ``score`` is ``2 * sum(x) * scale``, where `scale` is 1 unless it is fed; ``picked`` takes one
-    of three values by id and refuses others; ``kept`` is ``x * keep_prob``.
+    ``score`` is ``2 * sum(x) * scale``, where `scale` is 1 unless it is fed; ``picked`` gathers one
+    of three values by id and refuses other ids; ``kept`` is ``x * keep_prob``.
     """
     with graph_session() as session:
         x = tf1.placeholder(tf.float32, [None, 2], "x")
@@ -63,7 +63,7 @@ def _signature(inputs: dict[str, Any], outputs: dict[str, Any]) -> Any:
 
 
 def save_function_model(path: Path) -> None:
-    """A TF2 function: its tensors are inside a function body; one output of each kind."""
+    """Save a TF2 function, whose tensors are inside a function body, with all kinds of outputs."""
 
     def outputs(x: Any, words: Any, times: Any) -> Any:
         tripled = tf.multiply(x, 3.0, name="tripled")

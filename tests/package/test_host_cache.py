@@ -105,6 +105,20 @@ def test_a_copy_with_a_missing_file_is_replaced(tree: Path, root: str) -> None:
     assert is_intact(cached(tree, root), tree)
 
 
+def test_large_files_are_compared_by_size(
+    tree: Path, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of many megabytes aren't read by every process, but a truncated one is noticed."""
+    monkeypatch.setattr(host_cache, "_HASHED_BYTES", 100)
+    weights = cached(tree, root) / "weights" / "0.bin"
+    with weights.open("r+b") as stream:
+        stream.write(b"1")
+    assert weights.read_bytes()[0] == (cached(tree, root) / "weights" / "0.bin").read_bytes()[0]
+    with weights.open("r+b") as stream:
+        stream.truncate(9_999)
+    assert is_intact(cached(tree, root), tree)
+
+
 def test_a_damaged_source_is_named_and_not_unpacked(tree: Path, root: str) -> None:
     """A file whose SHA-256 is not that of the manifest is named, and no copy is left."""
     files = entries_of(tree)
@@ -225,6 +239,16 @@ def test_a_process_that_uses_a_model_for_long_keeps_it_recent(tree: Path, root: 
         os.utime(last_use, (second, second))
 
 
+def test_a_model_that_is_being_unpacked_is_not_evicted(tree: Path, root: str) -> None:
+    """The lock of the process that unpacks a model keeps others from removing it."""
+    fill(tree, root, "a")
+    with host_cache._locked(Path(root) / f"{'a' * 64}.making"):
+        cached(tree, root, limit_bytes=1)
+    assert cached_models(root) == {"a", "d"}
+    cached(tree, root, "e" * 64, limit_bytes=1)
+    assert cached_models(root) == {"d", "e"}
+
+
 def test_a_cache_within_its_limit_evicts_nothing(tree: Path, root: str) -> None:
     """Models stay where they fit exactly."""
     fill(tree, root, "ab")
@@ -284,6 +308,10 @@ def test_a_folder_of_somebody_else_is_not_used(
     own = cache_root()
     assert own != writable
     assert own.stat().st_mode & 0o777 == 0o700
+    writable.rmdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    writable.symlink_to(tmp_path / "elsewhere")
+    assert cache_root() == own
     own.chmod(0o722)
     with pytest.raises(SetupError, match="it belongs to somebody else"):
         cache_root()

@@ -20,6 +20,7 @@ def test_the_largest_version_is_used(copy: Callable[[str], Path]) -> None:
     for name in ("2", "10", "9"):
         shutil.copytree(base / "keras", base / name)
     (base / "notes").mkdir()
+    (base / "٩٩").mkdir()  # digits, but not ASCII
     (base / "99").write_text("a file is not a version")
     shutil.rmtree(base / "keras")
     assert reader.read_contract(base).version == 10

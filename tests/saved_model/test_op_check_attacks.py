@@ -13,6 +13,7 @@ import tensorflow as tf
 from cases.unsafe_models import changed, fetches, file_table, graph_model
 from tf2spark.errors import UnsafeModelError
 from tf2spark.saved_model import op_check, reader
+from tf2spark.saved_model.protos import GraphDef, SavedModel
 
 tf1 = tf.compat.v1
 
@@ -82,6 +83,42 @@ def test_a_graph_inside_a_constant_is_checked(tmp_path: Path) -> None:
         UnsafeModelError, match=r'→ the graph inside "program" → ReadFile "hidden": reads or'
     ):
         op_check.check(meta_graph, [output], allow_ops=["DatasetFromGraph"])
+
+
+def constant_with(*graphs: bytes) -> Callable[[Any], None]:
+    """Return a change that adds a string constant with serialized graphs."""
+
+    def change(meta_graph: Any) -> None:
+        node = meta_graph.graph_def.node.add(name="added", op="Const")
+        node.attr["dtype"].type = 7
+        node.attr["value"].tensor.string_val.extend(graphs)
+
+    return change
+
+
+def test_a_graph_inside_a_graph_is_checked(plain: Path) -> None:
+    """A constant of a hidden graph can hide another graph."""
+    inner, outer = GraphDef(), GraphDef()
+    inner.node.add(name="hidden", op="ReadFile")
+    constant_with(inner.SerializeToString())(holder := SavedModel().meta_graphs.add())
+    outer.node.extend(holder.graph_def.node)
+    with pytest.raises(
+        UnsafeModelError,
+        match=r'the graph inside "added" → the graph inside "added" → ReadFile "hidden"',
+    ):
+        op_check.check(changed(plain, constant_with(outer.SerializeToString())), ["added"])
+
+
+def test_functions_of_a_hidden_graph_are_checked(plain: Path) -> None:
+    """The second string of a constant may be the graph, and a function's body what is unsafe."""
+    graph = GraphDef()
+    graph.node.add(name="call", op="fill")
+    function = graph.library.function.add()
+    function.signature.name = "fill"
+    function.node_def.add(name="hidden", op="WriteFile")
+    change = constant_with(b"just text", graph.SerializeToString())
+    with pytest.raises(UnsafeModelError, match=r'the graph inside "added" → WriteFile "hidden"'):
+        op_check.check(changed(plain, change), ["added"])
 
 
 def test_vocabularies_are_not_mistaken_for_graphs(tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from attrs import evolve
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tf2spark.errors import ModelError, UnsafeModelError
+from tf2spark.package.folder import entries_of, write
+from tf2spark.package.manifest import Manifest
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.protos import SavedModel
 
@@ -85,6 +88,22 @@ def test_tags_choose_the_graph(models: Path) -> None:
     )
     with pytest.raises(ModelError, match=message):
         reader.read(models / "tf1", tags=["serv"])
+
+
+def test_a_package_is_read_like_its_model(models: Path, tmp_path: Path) -> None:
+    """A package gives the contract of its model; tags that it doesn't have are refused."""
+    files = entries_of(models / "words")
+    manifest = Manifest(files, ("serve",), source="words")
+    write(models / "words", tmp_path / "p", manifest)
+    model, package = reader.read_contract(models / "words"), reader.read_contract(tmp_path / "p")
+    assert package.package == manifest
+    assert package == evolve(model, path=str(tmp_path / "p"), package=manifest)
+    for tags in (["serve"], "serve"):
+        assert reader.read_contract(tmp_path / "p", tags=tags) == package
+    with pytest.raises(
+        ModelError, match=r"a package of the graph tagged \['serve'\], not \['gpu'\]"
+    ):
+        reader.read(tmp_path / "p", tags=["gpu"])
 
 
 def test_a_damaged_graph_is_an_error(copy: Callable[[str], Path]) -> None:

@@ -1,1 +1,1 @@
-"""A SavedModel compiled ahead of time: the one place that imports TensorFlow's Python."""
+"""Compiling a SavedModel ahead of time; besides the demo, only this folder imports TensorFlow."""

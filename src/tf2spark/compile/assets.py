@@ -1,20 +1,23 @@
-"""Paths of asset files: the loader feeds them, so that they must survive as they are."""
+"""Paths of asset files in a graph: the loader feeds them, so they must survive compilation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.framework import node_def_pb2
 
 from tf2spark.compile.original import NotCompilable
 from tf2spark.compile.weights import constant
+from tf2spark.saved_model.protos import GraphMessage
 from tf2spark.saved_model.upstream import node_name
 
 
-def protect(graph: Any, assets: Mapping[str, str]) -> None:
-    """Hide the paths of assets from constant folding: they become placeholders."""
+def hide_paths(graph: GraphMessage, assets: Mapping[str, str]) -> None:
+    """Hide the paths of assets from constant folding by turning them into placeholders.
+
+    Folded into other constants, the loader could no longer replace them by the paths of a host.
+    """
     names = {node_name(tensor) for tensor in assets}
     for node in graph.node:
         if node.name in names:
@@ -23,14 +26,14 @@ def protect(graph: Any, assets: Mapping[str, str]) -> None:
             node.attr["shape"].shape.CopyFrom(tf.TensorShape([]).as_proto())
 
 
-def pass_variables_by(graph: Any, assets: Mapping[str, str]) -> set[str]:
-    """Let what reads a path from a variable read it from the asset; return these variables.
+def bypass_variables(graph: GraphMessage, assets: Mapping[str, str]) -> set[str]:
+    """Make nodes that read a path from a variable read the asset instead; return the variables.
 
-    TF2 keeps the path of an asset in a variable that the init op assigns; frozen, it would be the
-    path of the original model on this machine.
+    TF2 keeps the path of an asset in a variable that the init op assigns. Frozen, the variable
+    would be the path of the original model on this machine.
 
     Raises:
-        NotCompilable: Such a variable is used in another way.
+        NotCompilable: Such a variable is used in some other way.
     """
     names = {node_name(tensor) for tensor in assets}
     holders = {
@@ -39,13 +42,13 @@ def pass_variables_by(graph: Any, assets: Mapping[str, str]) -> set[str]:
         if node.op == "AssignVariableOp" and node_name(node.input[1]) in names
     }
     for node in graph.node:
-        used = [name for name in map(node_name, node.input) if name in holders]
-        if not used or node.op == "AssignVariableOp":
+        variables = [name for name in map(node_name, node.input) if name in holders]
+        if not variables or node.op == "AssignVariableOp":
             continue
-        assign, asset = holders[used[0]]
+        assign, asset = holders[variables[0]]
         if node.op != "ReadVariableOp":
             raise NotCompilable(
-                f'{node.op} "{node.name}" uses a variable that holds an asset\'s path'
+                f'{node.op} "{node.name}" uses a variable that contains the path of an asset'
             )
         controls = [name for name in node.input[1:] if name != f"^{assign}"]
         node.CopyFrom(node_def_pb2.NodeDef(name=node.name, op="Identity", input=[asset, *controls]))
@@ -53,8 +56,8 @@ def pass_variables_by(graph: Any, assets: Mapping[str, str]) -> set[str]:
     return set(holders)
 
 
-def restore(graph: Any, assets: Mapping[str, str]) -> dict[str, str]:
-    """Make constants of the paths again; return those of the assets that are still used."""
+def restore_paths(graph: GraphMessage, assets: Mapping[str, str]) -> dict[str, str]:
+    """Turn the placeholders of paths into constants again; return the assets still in use."""
     paths = {node_name(tensor): (tensor, path) for tensor, path in assets.items()}
     used = {}
     for node in graph.node:

@@ -1,4 +1,4 @@
-"""The steps of `compile`: load, inline, freeze, fold, take out, and write a SavedModel again.
+"""The steps of `compile`: inline, freeze, fold, move large constants out, write a SavedModel.
 
 A graph with loops is neither inlined nor folded; see `loops`.
 """
@@ -14,28 +14,31 @@ import tensorflow as tf
 from attrs import Factory, evolve, frozen
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tf2spark.compile.assets import pass_variables_by, protect, restore
+from tf2spark.compile.assets import bypass_variables, hide_paths, restore_paths
 from tf2spark.compile.freeze import freeze
-from tf2spark.compile.inline import FOLD, INLINE, optimised
-from tf2spark.compile.loops import add_missing, assign, has_loops, pruned
+from tf2spark.compile.inline import FOLD, INLINE, optimize
+from tf2spark.compile.loops import add_assignments, add_missing, has_loops, prune
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.compile.signature import signature_def
-from tf2spark.compile.weights import WeightFiles, constant, take_out
+from tf2spark.compile.weights import WeightFiles, constant, move_large_constants
 from tf2spark.package.manifest import Weight
 from tf2spark.saved_model.contract import Signature, TensorSpec
+from tf2spark.saved_model.protos import GraphMessage, MetaGraph
 from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, asset_files, init_op
 from tf2spark.saved_model.upstream import node_name, tensor_name, upstream
 
-_ASSETS = ("assets", "assets.extra")
+_ASSET_FOLDERS = ("assets", "assets.extra")
+_FED_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+_TABLE_FILLING_OPS = ("InitializeTable", "LookupTableImport", "LookupTableInsert")
 
 
 @frozen
-class Call:
-    """What is compiled: a signature with its inputs and outputs.
+class Compilation:
+    """What is compiled.
 
     Attributes:
-        signature: As the compiled model will have it.
-        constants: Values of the tensors that are constants from now on, by tensor.
+        signature: The signature that the compiled model will have.
+        constants: The tensors that become constants, with their values.
     """
 
     signature: Signature
@@ -44,16 +47,27 @@ class Call:
 
 @frozen
 class Built:
-    """A compiled model: its signature, whose tensors may have other names, and its weights."""
+    """A compiled model: its signature, whose tensors may have new names, and its weights."""
 
     signature: Signature
     weights: tuple[Weight, ...]
 
 
 def build(
-    original: Original, call: Call, source: Path, target: Path, threshold_bytes: int
+    original: Original,
+    compilation: Compilation,
+    source: Path,
+    target: Path,
+    threshold_bytes: int,
 ) -> Built:
     """Write the compiled model to the folder `target`, as a SavedModel without a checkpoint.
+
+    Args:
+        original: The model as TensorFlow loaded it.
+        compilation: The signature and constants to compile.
+        source: The folder of the original, for its assets.
+        target: An empty folder.
+        threshold_bytes: Tensors of at least this size become files.
 
     Raises:
         NotCompilable: The model can't be compiled.
@@ -62,57 +76,58 @@ def build(
     graph = tf.compat.v1.GraphDef()
     graph.CopyFrom(original.meta_graph.graph_def)
     _clear_devices(graph)
-    _fold_constants(graph, call.constants)
-    call = evolve(call, signature=_fed_by_placeholders(graph, call.signature))
+    _insert_constants(graph, compilation.constants)
+    signature = _feed_by_placeholders(graph, compilation.signature)
     assets = asset_files(original.meta_graph)
-    protect(graph, assets)
-    roots = _roots(call)
+    hide_paths(graph, assets)
+    roots = _roots(signature)
     init = init_op(original.meta_graph)
-    looped = has_loops(pruned(graph, roots))
-    graph, tables = (_left_alone if looped else _inlined)(graph, roots, init, assets)
+    looped = has_loops(prune(graph, roots))
+    graph, init_ops = (_keep_calls if looped else _inline_calls)(graph, roots, init, assets)
     files = WeightFiles(target, threshold_bytes)
-    kept = freeze(graph, original, files, only_large=looped)
+    variables = freeze(graph, original, files, only_large=looped)
     if not looped:
-        graph = optimised(graph, [*roots, *tables], FOLD)
-    take_out(graph, files)
-    tables += assign(graph, kept)
-    assets = restore(graph, assets)
-    _write(graph, original.meta_graph, call.signature, tables, assets, target)
+        graph = optimize(graph, [*roots, *init_ops], FOLD)
+    move_large_constants(graph, files)
+    init_ops += add_assignments(graph, variables)
+    assets = restore_paths(graph, assets)
+    _write(graph, original.meta_graph, signature, init_ops, assets, target)
     _copy_assets(source, target)
-    return Built(call.signature, tuple(files.written))
+    return Built(signature, tuple(files.written))
 
 
-def _inlined(
-    graph: Any, roots: list[str], init: str, assets: Mapping[str, str]
-) -> tuple[Any, list[str]]:
-    """Return a graph without calls, and the ops that fill its tables."""
-    graph = optimised(graph, [*roots, *([init] if init else [])], INLINE)
-    pass_variables_by(graph, assets)
-    tables = _table_inits(graph, init)
-    return optimised(graph, [*roots, *tables], ("pruning",)), tables
+def _inline_calls(
+    graph: GraphMessage, roots: list[str], init: str, assets: Mapping[str, str]
+) -> tuple[GraphMessage, list[str]]:
+    """Return the graph with all calls inlined, and the ops that fill its tables."""
+    graph = optimize(graph, [*roots, *([init] if init else [])], INLINE)
+    bypass_variables(graph, assets)
+    table_ops = _table_filling_ops(graph, init)
+    return optimize(graph, [*roots, *table_ops], ("pruning",)), table_ops
 
 
-def _left_alone(
-    graph: Any, roots: list[str], init: str, assets: Mapping[str, str]
-) -> tuple[Any, list[str]]:
-    """Return a graph as it was, and the ops that fill its tables; these are inlined."""
-    found = pruned(graph, roots)
+def _keep_calls(
+    graph: GraphMessage, roots: list[str], init: str, assets: Mapping[str, str]
+) -> tuple[GraphMessage, list[str]]:
+    """Return the graph with its calls as they are, and the ops that fill its tables, inlined."""
+    kept = prune(graph, roots)
     if not init:
-        return found, []
-    filling = optimised(graph, [init], INLINE)
-    paths = pass_variables_by(filling, assets)
-    tables = _table_inits(filling, init)
-    filling = pruned(filling, tables)
-    for node in (*found.node, *filling.node):
-        if node.name in paths:
+        return kept, []
+    init_graph = optimize(graph, [init], INLINE)
+    path_variables = bypass_variables(init_graph, assets)
+    table_ops = _table_filling_ops(init_graph, init)
+    init_graph = prune(init_graph, table_ops)
+    for node in (*kept.node, *init_graph.node):
+        if node.name in path_variables:
             raise NotCompilable(
-                f'it reads the variable "{node.name}", which holds an asset\'s path'
+                f'it reads the variable "{node.name}", which contains the path of an asset'
             )
-    add_missing(found, filling)
-    return found, tables
+    add_missing(kept, init_graph)
+    return kept, table_ops
 
 
-def _clear_devices(graph: Any) -> None:
+def _clear_devices(graph: GraphMessage) -> None:
+    # A model trained on GPUs names devices that the executors may not have.
     for node in graph.node:
         node.device = ""
     for function in graph.library.function:
@@ -120,78 +135,77 @@ def _clear_devices(graph: Any) -> None:
             node.device = ""
 
 
-def _roots(call: Call) -> list[str]:
-    specs = [*call.signature.inputs, *call.signature.outputs]
+def _roots(signature: Signature) -> list[str]:
+    specs = [*signature.inputs, *signature.outputs]
     return list(dict.fromkeys(node_name(name) for spec in specs for name in spec.tensors))
 
 
-def _fold_constants(graph: Any, constants: Mapping[str, Any]) -> None:
-    """Put constants in the place of tensors."""
-    for place, (tensor, value) in enumerate(constants.items()):
-        name = f"tf2spark_constant_{place}"
+def _insert_constants(graph: GraphMessage, constants: Mapping[str, Any]) -> None:
+    """Replace tensors by constants."""
+    for number, (tensor, value) in enumerate(constants.items()):
+        name = f"tf2spark_constant_{number}"
         graph.node.append(constant(name, value))
         _redirect(graph, tensor, name)
 
 
-_FED = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+def _feed_by_placeholders(graph: GraphMessage, signature: Signature) -> Signature:
+    """Replace fed tensors that aren't placeholders by some; return the signature that feeds them.
 
-
-def _fed_by_placeholders(graph: Any, signature: Signature) -> Signature:
-    """Give tensors inside the graph that are fed a placeholder: optimising moves all others."""
+    Optimizing a graph keeps its placeholders, but can remove or rename any other fed tensor.
+    """
     nodes = {node.name: node for node in graph.node}
-    moved: dict[str, str] = {}
+    new_names: dict[str, str] = {}
     for spec in signature.inputs:
         for tensor in spec.tensors:
-            if nodes[node_name(tensor)].op in _FED:
+            if nodes[node_name(tensor)].op in _FED_OPS:
                 continue
-            node = graph.node.add(name=f"tf2spark_feed_{len(moved)}", op="Placeholder")
+            node = graph.node.add(name=f"tf2spark_feed_{len(new_names)}", op="Placeholder")
             node.attr["dtype"].type = spec.dtype.code
             node.attr["shape"].shape.CopyFrom(tf.TensorShape(spec.shape).as_proto())
-            moved[tensor] = f"{node.name}:0"
+            new_names[tensor] = f"{node.name}:0"
             _redirect(graph, tensor, node.name)
     return evolve(
         signature,
-        inputs=tuple(_renamed(spec, moved) for spec in signature.inputs),
-        outputs=tuple(_renamed(spec, moved) for spec in signature.outputs),
+        inputs=tuple(_rename(spec, new_names) for spec in signature.inputs),
+        outputs=tuple(_rename(spec, new_names) for spec in signature.outputs),
     )
 
 
-def _renamed(spec: TensorSpec, moved: Mapping[str, str]) -> TensorSpec:
-    return evolve(spec, tensors=tuple(moved.get(name, name) for name in spec.tensors))
+def _rename(spec: TensorSpec, new_names: Mapping[str, str]) -> TensorSpec:
+    return evolve(spec, tensors=tuple(new_names.get(name, name) for name in spec.tensors))
 
 
-def _redirect(graph: Any, tensor: str, name: str) -> None:
-    """Let all that read a tensor read another node's output 0."""
+def _redirect(graph: GraphMessage, tensor: str, new_node: str) -> None:
+    """Make all readers of a tensor read output 0 of another node."""
     for node in graph.node:
-        for place, one in enumerate(node.input):
-            if not one.startswith("^") and tensor_name(one) == tensor_name(tensor):
-                node.input[place] = name
+        for position, name in enumerate(node.input):
+            if not name.startswith("^") and tensor_name(name) == tensor_name(tensor):
+                node.input[position] = new_node
 
 
-_FILLS = ("InitializeTable", "LookupTableImport", "LookupTableInsert")
+def _table_filling_ops(graph: GraphMessage, init: str) -> list[str]:
+    """Return the nodes upstream of the init op that fill tables.
 
-
-def _table_inits(graph: Any, init: str) -> list[str]:
-    """Return the ops upstream of the init op that fill tables; variables are constants by then.
+    The others assign variables, which are constants in the compiled model.
 
     Raises:
-        NotCompilable: The init op does something else.
+        NotCompilable: The init op calls a function, which may do anything.
     """
     nodes = {node.name: node for node in graph.node}
-    fills: list[str] = []
+    filling: list[str] = []
     for name, node in upstream(nodes, [init]).items():
-        if node.op.startswith(_FILLS):
-            fills.append(name)
+        if node.op.startswith(_TABLE_FILLING_OPS):
+            filling.append(name)
         elif node.op.endswith("PartitionedCall"):
             raise NotCompilable(f'its init op calls a function that can\'t be inlined ("{name}")')
-    return sorted(fills)
+    return sorted(filling)
 
 
 def _write(
-    graph: Any,
-    meta_graph: Any,
+    graph: GraphMessage,
+    meta_graph: MetaGraph,
     signature: Signature,
-    tables: list[str],
+    init_ops: list[str],
     assets: Mapping[str, str],
     target: Path,
 ) -> None:
@@ -202,19 +216,20 @@ def _write(
     new.meta_info_def.ClearField("function_aliases")
     new.graph_def.CopyFrom(graph)
     new.signature_def[signature.name].CopyFrom(signature_def(signature))
-    if tables:
+    if init_ops:
         init = new.graph_def.node.add(name="tf2spark_init", op="NoOp")
-        init.input.extend(f"^{name}" for name in tables)
+        init.input.extend(f"^{name}" for name in init_ops)
         info = new.signature_def[INIT_SIGNATURE].outputs[INIT_SIGNATURE]
         info.name = init.name
         info.tensor_shape.unknown_rank = True
     for tensor, path in assets.items():
         file = new.asset_file_def.add(filename=path)
         file.tensor_info.name = tensor
+    # Deterministic, so that compiling a model twice gives the same digest.
     (target / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def _copy_assets(source: Path, target: Path) -> None:
-    for name in _ASSETS:
+    for name in _ASSET_FOLDERS:
         if (source / name).is_dir():
             shutil.copytree(source / name, target / name)

@@ -1,4 +1,7 @@
-"""`compile`: a SavedModel in, a verified package out; as it was, and why, where it can't be."""
+"""`compile`: turns a SavedModel into a verified package.
+
+A model that can't be compiled is packed unchanged, and the manifest says why.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,8 @@ from attrs import evolve, frozen
 
 from tf2spark.binding.feeds import Column, Constant
 from tf2spark.binding.request import FedInput, FetchedOutput, Request, choose_signature
-from tf2spark.compile import original as originals
-from tf2spark.compile.build import Built, Call, build
-from tf2spark.compile.original import NotCompilable
+from tf2spark.compile.build import Built, Compilation, build
+from tf2spark.compile.original import NotCompilable, Original, load_original
 from tf2spark.compile.sample import sample_feeds
 from tf2spark.compile.verify import TOLERANCE, NoInputs, find_inputs, verify
 from tf2spark.compile.weights import THRESHOLD_BYTES
@@ -33,10 +35,11 @@ class CompileOptions:
     """How a model is compiled, apart from what is fed and fetched.
 
     Attributes:
-        sample: A pyarrow Table whose rows both models are run on.
-        tolerance: How far numbers may be apart; see `verify`.
-        threshold_bytes: Tensors of this size and more are mapped from files.
-        overwrite: Replace a package that is there.
+        sample: A pyarrow Table of rows that both models are run on; None to use the model's warmup
+            requests, or inputs made from the contract.
+        tolerance: How much outputs may differ; see `verify`.
+        threshold_bytes: Tensors of at least this size become files that workers map.
+        overwrite: Replace an existing package.
     """
 
     sample: Any = None
@@ -47,7 +50,7 @@ class CompileOptions:
 
 def compile_to(
     target: Path,
-    place: str,
+    location: str,
     loaded: LoadedModel,
     request: Request,
     signature: str | None,
@@ -56,31 +59,34 @@ def compile_to(
     """Write a model's package to a local folder.
 
     Args:
-        target: Where it goes.
-        place: The folder that has the model's files.
+        target: The package's folder.
+        location: The local folder with the model's files.
         loaded: The model, a plain SavedModel.
-        request: Its inputs and outputs. Constants become part of the graph, tensors that were
-            named raw become inputs and outputs of the signature.
-        signature: The signature's name, as the user gave it.
-        options: The rest.
+        request: Its inputs and outputs. Constants become part of the graph; tensors fed or fetched
+            by their raw names become inputs and outputs of the signature.
+        signature: The name of the signature, as the user gave it.
+        options: The other options.
+
+    Returns:
+        The manifest of the package.
 
     Raises:
         ContractError: The request can't be compiled.
-        ModelError: Original and compiled model differ, or the original can't be loaded.
+        ModelError: The original can't be loaded, or the compiled model's outputs differ from its.
         OutputError: The package can't be written.
     """
     check_free(target, overwrite=options.overwrite)
-    source = Path(place)
+    source = Path(location)
     name = _signature_name(loaded, signature)
-    call = _call(name, request)
+    compilation = _compilation(name, request)
     with tempfile.TemporaryDirectory(prefix="tf2spark-compile-") as folder:
         tree = Path(folder)
-        manifest = _described(loaded, source)
+        manifest = _source_manifest(loaded, source)
         try:
-            with originals.loaded(source, loaded.contract.tags, name) as original:
-                built = build(original, call, source, tree, options.threshold_bytes)
-                verified, why = _verified(
-                    original, source, loaded, call, built, tree, request, options
+            with load_original(source, loaded.contract.tags, name) as original:
+                built = build(original, compilation, source, tree, options.threshold_bytes)
+                verified, why_not = _verify(
+                    original, source, loaded, compilation, built, tree, request, options
                 )
         except NotCompilable as reason:
             tree = source
@@ -89,10 +95,10 @@ def compile_to(
             manifest = evolve(
                 manifest,
                 signature=name,
-                constants=_described_constants(request),
+                constants=_constant_texts(request),
                 weights=built.weights,
                 verified=verified,
-                not_verified=why,
+                not_verified=why_not,
             )
         manifest = evolve(manifest, files=entries_of(tree))
         write(tree, target, manifest, overwrite=options.overwrite)
@@ -109,31 +115,31 @@ def _signature_name(loaded: LoadedModel, signature: str | None) -> str:
     return "serving_default" if chosen is None else chosen.name
 
 
-def _call(name: str, request: Request) -> Call:
+def _compilation(name: str, request: Request) -> Compilation:
     constants = {
-        one.spec.tensors[0]: _constant(one.spec, one.feed)
-        for one in request.inputs
-        if isinstance(one.feed, Constant)
+        fed.spec.tensors[0]: _constant(fed.spec, fed.feed)
+        for fed in request.inputs
+        if isinstance(fed.feed, Constant)
     }
-    inputs = [_input(one) for one in request.inputs if not isinstance(one.feed, Constant)]
-    outputs = [_output(one) for one in request.outputs]
+    inputs = [_input(fed) for fed in request.inputs if not isinstance(fed.feed, Constant)]
+    outputs = [_output(fetched) for fetched in request.outputs]
     signature = Signature(name, tuple(inputs), tuple(outputs), _PREDICT)
-    return Call(signature, constants)
+    return Compilation(signature, constants)
 
 
-def _described_constants(request: Request) -> tuple[tuple[str, str], ...]:
+def _constant_texts(request: Request) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (one.spec.name, constant_text(one.feed.value))
-        for one in request.inputs
-        if isinstance(one.feed, Constant)
+        (fed.spec.name, constant_text(fed.feed.value))
+        for fed in request.inputs
+        if isinstance(fed.feed, Constant)
     )
 
 
 def _constant(spec: TensorSpec, feed: Constant) -> Any:
     if spec.kind != "dense" or (spec.shape is not None and None in spec.shape):
         raise ContractError(
-            f'input "{spec.name}" has a value for every row, so that a constant can\'t be compiled '
-            "in: leave it out here, and give it when you score"
+            f'input "{spec.name}" has one value per row, so a constant can\'t be compiled in; omit '
+            "it here, and pass it to score"
         )
     value = tf.constant(feed.value, tf.as_dtype(spec.dtype.code))
     if spec.shape is not None and value.shape.as_list() != list(spec.shape):
@@ -141,20 +147,21 @@ def _constant(spec: TensorSpec, feed: Constant) -> Any:
     return value.numpy()
 
 
-def _input(one: FedInput) -> TensorSpec:
-    """Return an input; a raw tensor is named as its column."""
-    spec = one.spec
+def _input(fed: FedInput) -> TensorSpec:
+    """Return the spec of an input; a raw tensor is named after its column."""
+    spec = fed.spec
     if ":" not in spec.name:
         return spec
-    is_column = isinstance(one.feed, Column) and "." not in one.feed.path
-    return evolve(spec, name=str(one.feed) if is_column else spec.name.partition(":")[0])
+    is_column = isinstance(fed.feed, Column) and "." not in fed.feed.path
+    return evolve(spec, name=str(fed.feed) if is_column else spec.name.partition(":")[0])
 
 
-def _output(one: FetchedOutput) -> TensorSpec:
-    return evolve(one.spec, name=one.column)
+def _output(fetched: FetchedOutput) -> TensorSpec:
+    return evolve(fetched.spec, name=fetched.column)
 
 
-def _described(loaded: LoadedModel, source: Path) -> Manifest:
+def _source_manifest(loaded: LoadedModel, source: Path) -> Manifest:
+    """Return the part of the manifest that is known before anything is compiled."""
     contract = loaded.contract
     return Manifest(
         files=(),
@@ -166,36 +173,37 @@ def _described(loaded: LoadedModel, source: Path) -> Manifest:
     )
 
 
-def _verified(
-    original: originals.Original,
+def _verify(
+    original: Original,
     source: Path,
     loaded: LoadedModel,
-    call: Call,
+    compilation: Compilation,
     built: Built,
     tree: Path,
     request: Request,
     options: CompileOptions,
 ) -> tuple[Verified | None, str | None]:
-    """Hold the compiled model against the original, or say why it can't be."""
-    signature, constants = call.signature, dict(call.constants)
+    """Compare the compiled model with the original; return the result, or why there is none."""
+    signature, constants = compilation.signature, dict(compilation.constants)
     try:
         if options.sample is not None:
-            feeds, what = sample_feeds(options.sample, request), "sample"
+            feeds, kind = sample_feeds(options.sample, request), "sample"
         else:
-            feeds, what = find_inputs(original, signature, source, signature.name, constants)
+            feeds, kind = find_inputs(original, signature, source, signature.name, constants)
     except NoInputs as error:
-        return None, f"{error}; give rows with sample="
-    draws = next((op for op, why in loaded.contract.careful_ops if why.startswith("random")), None)
-    found = verify(
+        return None, f"{error}; pass rows with sample="
+    ops = loaded.contract.careful_ops
+    random_op = next((op for op, reason in ops if reason.startswith("random")), None)
+    verified = verify(
         original,
         signature,
         built,
         tree,
         loaded.contract.tags,
         feeds,
-        what,
+        kind,
         options.tolerance,
         constants=constants,
-        draws=draws,
+        random_op=random_op,
     )
-    return found, None
+    return verified, None

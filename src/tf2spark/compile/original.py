@@ -1,4 +1,4 @@
-"""The original model, loaded by TensorFlow: its graph, and the values of its variables."""
+"""The original model as TensorFlow loads it: its graph, and the values of its variables."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import tensorflow as tf
 from attrs import frozen
 
 from tf2spark.errors import ModelError, first_line
+from tf2spark.saved_model.protos import MetaGraph, NodeMessage
 
 tf1 = tf.compat.v1
 _HANDLE = "VarHandleOp"
 
 
 class NotCompilable(Exception):
-    """The model can't be compiled; the message says why. It runs as it is."""
+    """The model can't be compiled, but runs unchanged; the message says why."""
 
 
 @frozen
@@ -26,22 +27,24 @@ class Original:
     """A model as TensorFlow restored it.
 
     Attributes:
-        meta_graph: TensorFlow's MetaGraphDef.
+        meta_graph: Its MetaGraphDef.
         session: The session that holds its variables and tables.
     """
 
-    meta_graph: Any
+    meta_graph: MetaGraph
     session: Any
 
     def run(self, fetches: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
-        """Fetch tensors by name, as arrays; strings come as objects (bytes)."""
-        found = self.session.run(list(fetches), dict(feeds))
-        return [_as_array(one) for one in found]
+        """Fetch tensors by name, as arrays; strings are object arrays of bytes."""
+        return [_as_array(value) for value in self.session.run(list(fetches), dict(feeds))]
 
 
 @contextmanager
-def loaded(folder: Path, tags: tuple[str, ...], signature: str) -> Iterator[Original]:
-    """Load a SavedModel as TF Serving does; what that leaves unfilled, the object loader fills.
+def load_original(folder: Path, tags: tuple[str, ...], signature: str) -> Iterator[Original]:
+    """Load a SavedModel as TF Serving does; the object loader fills variables left uninitialized.
+
+    `tf.saved_model.save` on a Keras 3 model writes a restore op that leaves variables unfilled;
+    only TensorFlow's object loader restores these.
 
     Raises:
         ModelError: TensorFlow can't load it.
@@ -51,24 +54,24 @@ def loaded(folder: Path, tags: tuple[str, ...], signature: str) -> Iterator[Orig
     session = tf1.Session(graph=graph, config=tf1.ConfigProto(allow_soft_placement=True))
     try:
         original = Original(_load(session, folder, tags), session)
-        if signature in original.meta_graph.signature_def and _unfilled(original):
-            _assign(original, _values_of_objects(folder, tags, original.meta_graph, signature))
+        if signature in original.meta_graph.signature_def and _has_unfilled_variables(original):
+            _assign(original, _captured_values(folder, tags, original.meta_graph, signature))
         yield original
     finally:
         session.close()
 
 
-def _load(session: Any, folder: Path, tags: tuple[str, ...]) -> Any:
+def _load(session: Any, folder: Path, tags: tuple[str, ...]) -> MetaGraph:
     try:
-        with session.graph.as_default(), _not_deprecated():
+        with session.graph.as_default(), _no_deprecation_warning():
             return tf1.saved_model.loader.load(session, list(tags), str(folder))
     except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
         raise ModelError(f'TensorFlow can\'t load "{folder}": {first_line(error)}') from error
 
 
 @contextmanager
-def _not_deprecated() -> Iterator[None]:
-    """Hold back that the loader, the one that TF Serving's way of loading needs, is deprecated."""
+def _no_deprecation_warning() -> Iterator[None]:
+    """Suppress the warning that this loader is deprecated: no other loads as TF Serving does."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
@@ -78,32 +81,33 @@ def _not_deprecated() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def variable_values(original: Original, nodes: Iterable[Any]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the values of variables, given by their nodes.
+def variable_values(
+    original: Original, nodes: Iterable[NodeMessage]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the values of the variables that these nodes make, by the node's name.
 
     Raises:
-        ModelError: One has no value.
+        ModelError: A variable has no value.
     """
     reads = {node.name: _read(original.session, node) for node in nodes}
     try:
-        found = original.session.run(reads)
+        values = original.session.run(reads)
     except (tf.errors.FailedPreconditionError, tf.errors.NotFoundError) as error:
         raise ModelError(
-            "a variable of the model has no value, neither from its restore op nor from "
-            f"TensorFlow's object loader: {first_line(error)}. Export the model again with "
-            "model.export(path)"
+            "neither the model's restore op nor TensorFlow's object loader gives a value to one of "
+            f"its variables: {first_line(error)}. Export the model again with model.export(path)"
         ) from error
-    return {name: _as_array(value) for name, value in found.items()}
+    return {name: _as_array(value) for name, value in values.items()}
 
 
 def _as_array(value: Any) -> np.ndarray[Any, Any]:
-    """Return what a session gave: a scalar comes as a Python or NumPy value, a string as bytes."""
+    """Return a fetched value as an array; sessions return scalars as Python or NumPy values."""
     if isinstance(value, np.ndarray):
         return value
     return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
-def _read(session: Any, node: Any) -> Any:
+def _read(session: Any, node: NodeMessage) -> Any:
     tensor = session.graph.get_tensor_by_name(f"{node.name}:0")
     if node.op != _HANDLE:
         return tensor
@@ -117,14 +121,15 @@ def _assign(original: Original, values: Mapping[str, np.ndarray[Any, Any]]) -> N
     graph = original.session.graph
     with graph.as_default():
         for name, value in values.items():
-            fed = tf1.placeholder(value.dtype, value.shape)
+            # Fed, not a constant: a graph can't be larger than 2 GB.
+            placeholder = tf1.placeholder(value.dtype, value.shape)
             assign = tf.raw_ops.AssignVariableOp(
-                resource=graph.get_tensor_by_name(f"{name}:0"), value=fed
+                resource=graph.get_tensor_by_name(f"{name}:0"), value=placeholder
             )
-            original.session.run(assign, {fed: value})
+            original.session.run(assign, {placeholder: value})
 
 
-def _unfilled(original: Original) -> bool:
+def _has_unfilled_variables(original: Original) -> bool:
     session = original.session
     with session.graph.as_default():
         checks = [
@@ -137,16 +142,15 @@ def _unfilled(original: Original) -> bool:
     return not all(session.run(checks)) if checks else False
 
 
-def _values_of_objects(
-    folder: Path, tags: tuple[str, ...], meta_graph: Any, signature: str
+def _captured_values(
+    folder: Path, tags: tuple[str, ...], meta_graph: MetaGraph, signature: str
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the values of the variables that a signature's function captures.
+    """Return the values of the variables that a signature's function captures, by node.
 
-    The graph calls that function with the arguments first and the captures behind them, in the
-    order in which the loaded function has them (``saved_model/save.py``, ``_map_captures``).
+    The graph passes that function its arguments first and then its captures, in the order of the
+    loaded function's captures (``saved_model/save.py``, ``_map_captures``).
     """
-    loaded = tf.saved_model.load(str(folder), tags=list(tags))
-    function = loaded.signatures[signature]
+    function = tf.saved_model.load(str(folder), tags=list(tags)).signatures[signature]
     captures = list(function.captured_inputs)
     outputs = meta_graph.signature_def[signature].outputs
     nodes = {node.name: node for node in meta_graph.graph_def.node}

@@ -1,4 +1,4 @@
-"""What TensorFlow's C++ code writes to stderr, held back."""
+"""Suppresses what TensorFlow's C++ code writes to stderr."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from tf2spark.errors import Tf2SparkError
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Hold back what is written to stderr, and show it only where an unknown error comes of it."""
+    """Suppress what is written to stderr, but show it if an unexpected error is raised."""
     sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    # C++ writes to the descriptor, which replacing sys.stderr would not redirect.
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as buffer:
+        os.dup2(buffer.fileno(), 2)
         try:
             yield
         except Tf2SparkError:
             raise
         except BaseException:
-            held.seek(0)
-            os.write(saved, held.read())
+            buffer.seek(0)
+            os.write(stderr, buffer.read())
             raise
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            os.dup2(stderr, 2)
+            os.close(stderr)

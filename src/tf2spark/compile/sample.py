@@ -1,4 +1,4 @@
-"""Rows that the user gave as feeds: bound and converted as `score` does it."""
+"""The user's sample of rows as feeds, bound and converted as `score` does."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tf2spark.tensorflow_c.strings import strings_of
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.batching import pad_to_rows
 
-_MOST_ROWS = 256
-_MOST_SINGLE_ROWS = 16
+_MAX_ROWS = 256
+_MAX_SINGLE_ROWS = 16
 
 
 def sample_feeds(sample: Any, request: Request) -> list[Feeds]:
-    """Return the feeds of a pyarrow Table's first rows: together, and the first one alone.
+    """Return the feeds of a pyarrow Table's first rows as one batch, and of the first row alone.
 
-    Rows of different shapes, which can't be run together, come one by one.
+    Rows of different shapes, which can't run together, are fed one by one.
 
     Raises:
         ContractError: The table has no rows, or doesn't fit the model.
@@ -39,20 +39,20 @@ def sample_feeds(sample: Any, request: Request) -> list[Feeds]:
     """
     if not sample.num_rows:
         raise ContractError("sample= has no rows")
-    inputs = tuple(one for one in request.inputs if not isinstance(one.feed, Constant))
+    inputs = tuple(fed for fed in request.inputs if not isinstance(fed.feed, Constant))
     plan = bind(
         evolve(request, inputs=inputs), sample.schema, Options(), ModelRef("", (), "sample")
     )
-    feeders = [(one.tensors, feeder(one, None)) for one in plan.inputs]
-    whole = sample.slice(0, _MOST_ROWS).combine_chunks().to_batches()[0]
+    feeders = [(fed.tensors, feeder(fed, None)) for fed in plan.inputs]
+    rows = sample.slice(0, _MAX_ROWS).combine_chunks().to_batches()[0]
     if plan.fixed_rows:
-        batch = pad_to_rows(whole.slice(0, plan.fixed_rows), plan.fixed_rows)
+        batch = pad_to_rows(rows.slice(0, plan.fixed_rows), plan.fixed_rows)
         return [_feeds(feeders, batch)]
     try:
-        return [_feeds(feeders, one) for one in (whole, whole.slice(0, 1))]
+        return [_feeds(feeders, batch) for batch in (rows, rows.slice(0, 1))]
     except RowsUneven:
-        rows = range(min(whole.num_rows, _MOST_SINGLE_ROWS))
-        return [_feeds(feeders, whole.slice(row, 1)) for row in rows]
+        count = min(rows.num_rows, _MAX_SINGLE_ROWS)
+        return [_feeds(feeders, rows.slice(row, 1)) for row in range(count)]
 
 
 def _feeds(feeders: Sequence[tuple[tuple[str, ...], Feeder]], batch: pa.RecordBatch) -> Feeds:
@@ -69,8 +69,8 @@ def _feeds(feeders: Sequence[tuple[tuple[str, ...], Feeder]], batch: pa.RecordBa
 
 def _as_array(tensor: Tensor) -> np.ndarray[Any, Any]:
     if tensor.dtype is not STRING:
-        kind = tf.as_dtype(tensor.dtype.code).as_numpy_dtype
-        return np.asarray(np.array(tensor.data).view(kind).reshape(tensor.shape))
+        dtype = tf.as_dtype(tensor.dtype.code).as_numpy_dtype
+        return np.asarray(np.array(tensor.data).view(dtype).reshape(tensor.shape))
     texts = strings_of(tensor.data)
     flat = np.empty(len(texts), object)
     flat[:] = texts

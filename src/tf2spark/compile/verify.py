@@ -1,4 +1,4 @@
-"""The compiled model held against the original: both are run on the same inputs."""
+"""Verification: the compiled model and the original are run on the same inputs and compared."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf2spark.compile.build import Built
-from tf2spark.compile.examples import example_of
-from tf2spark.compile.inputs import Feeds, made, row_count, warmup
+from tf2spark.compile.examples import make_example
+from tf2spark.compile.inputs import Feeds, generate_feeds, row_count, warmup_feeds
 from tf2spark.compile.original import NotCompilable, Original
-from tf2spark.tensorflow_c.strings import views_of
 from tf2spark.dtypes import STRING, from_code
 from tf2spark.errors import ModelError
 from tf2spark.package.manifest import Verified
@@ -23,13 +22,14 @@ from tf2spark.saved_model.contract import Signature
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, readable
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
 from tf2spark.tensorflow_c.session import open_session
+from tf2spark.tensorflow_c.strings import views_of
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-5
-"""How far a number may be off: so much, or so much of its own size, whichever is more.
+"""How much an output may differ: by this much, or this much times its size, whichever is more.
 
-Constants folded ahead of time are rounded where TensorFlow would round them later or not at all.
+Constants folded ahead of time are rounded where TensorFlow would round later, or not at all.
 """
 
 
@@ -40,43 +40,43 @@ def verify(
     compiled: Path,
     tags: tuple[str, ...],
     feeds: Sequence[Feeds],
-    what: str,
+    kind: str,
     tolerance: float,
     *,
     constants: Mapping[str, Any],
-    draws: str | None = None,
+    random_op: str | None = None,
 ) -> Verified:
     """Run both models on the same inputs and compare all outputs.
 
     Args:
-        original: The model as TensorFlow's loader has it.
-        signature: Its inputs and outputs.
-        built: The compiled one, without the inputs that are constant.
+        original: The model as TensorFlow loaded it.
+        signature: The inputs and outputs, without the inputs that became constants.
+        built: The compiled model.
         compiled: Its folder.
         tags: Its tags.
-        feeds: The inputs, one run each.
-        what: What the inputs are.
+        feeds: The inputs of each run.
+        kind: What the inputs are; see `Verified`.
         tolerance: See `TOLERANCE`.
-        constants: What the original is fed besides.
-        draws: An op of the model that draws random numbers, if it has one.
+        constants: The values of the inputs that became constants; the original is fed these too.
+        random_op: An op of the model that draws random numbers, if it has one.
 
     Raises:
-        NotCompilable: The original gives other results at every run.
-        ModelError: They differ by more than the tolerance; the message says where.
+        NotCompilable: The original's outputs change from run to run.
+        ModelError: The outputs differ by more than the tolerance; the message says where.
     """
     fetches = [name for spec in signature.outputs for name in spec.tensors]
     names = [spec.name for spec in signature.outputs for _ in spec.tensors]
-    moved = _moved(signature, built.signature)
+    compiled_names = _compiled_names(signature, built.signature)
     largest = dict.fromkeys(names, 0.0)
-    with _running(compiled, built, tags) as run:
-        for each in feeds:
-            wanted = original.run(fetches, {**constants, **each})
-            _refuse_random(names, wanted, original.run(fetches, {**constants, **each}))
-            got = run({moved[name]: value for name, value in each.items()})
-            for name, want, found in zip(names, wanted, got, strict=True):
-                apart = _compared(name, want, found, tolerance, draws)
-                largest[name] = max(largest[name], apart)
-    return Verified(what, row_count(feeds), tuple(sorted(largest.items())), tolerance)
+    with _open_compiled(compiled, built, tags) as run:
+        for run_feeds in feeds:
+            expected = original.run(fetches, {**constants, **run_feeds})
+            _refuse_random(names, expected, original.run(fetches, {**constants, **run_feeds}))
+            actual = run({compiled_names[name]: value for name, value in run_feeds.items()})
+            for name, before, after in zip(names, expected, actual, strict=True):
+                difference = _compare(name, before, after, tolerance, random_op)
+                largest[name] = max(largest[name], difference)
+    return Verified(kind, row_count(feeds), tuple(sorted(largest.items())), tolerance)
 
 
 def find_inputs(
@@ -86,35 +86,36 @@ def find_inputs(
     name: str,
     constants: Mapping[str, Any],
 ) -> tuple[list[Feeds], str]:
-    """Return inputs that the original takes, and what they are.
+    """Return inputs that the original accepts, and what they are.
 
     Raises:
-        NoInputs: TensorFlow refuses all that could be made.
+        NoInputs: TensorFlow refuses all inputs that could be made.
     """
-    fetches = [one for spec in signature.outputs for one in spec.tensors]
-    if requests := warmup(folder, signature, name):
+    fetches = [tensor for spec in signature.outputs for tensor in spec.tensors]
+    if requests := warmup_feeds(folder, signature, name):
         return requests, "warmup requests"
-    said = ""
-    for feeds in made(signature, example_of(original.meta_graph.graph_def)):
+    first_refusal = ""
+    for feeds in generate_feeds(signature, make_example(original.meta_graph.graph_def)):
         try:
-            for each in feeds:
-                original.run(fetches, {**constants, **each})
+            for run_feeds in feeds:
+                original.run(fetches, {**constants, **run_feeds})
         except (tf.errors.OpError, ValueError) as error:
-            said = said or _said(error)
+            first_refusal = first_refusal or _message(error)
             continue
         return feeds, "made from the contract"
-    raise NoInputs(f"TensorFlow refuses inputs that are made from the contract ({said})")
+    raise NoInputs(f"TensorFlow refuses inputs made from the contract ({first_refusal})")
 
 
 class NoInputs(Exception):
-    """There is nothing to run the models on; the message says why."""
+    """There are no inputs to run the models on; the message says why."""
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return readable(error.message if isinstance(error, tf.errors.OpError) else str(error))
 
 
-def _moved(signature: Signature, compiled: Signature) -> dict[str, str]:
+def _compiled_names(signature: Signature, compiled: Signature) -> dict[str, str]:
+    """Return the compiled model's name of each input tensor."""
     pairs = zip(signature.inputs, compiled.inputs, strict=True)
     return {
         old: new
@@ -124,10 +125,10 @@ def _moved(signature: Signature, compiled: Signature) -> dict[str, str]:
 
 
 @contextmanager
-def _running(
+def _open_compiled(
     folder: Path, built: Built, tags: tuple[str, ...]
 ) -> Iterator[Callable[[Mapping[str, Any]], list[Array]]]:
-    """Yield a function that runs the compiled model as workers will."""
+    """Yield a function that runs the compiled model as workers do, through TensorFlow's C API."""
     session = open_session(str(folder), tags, threads=1)
     signature = built.signature
     for weight in built.weights:
@@ -137,10 +138,11 @@ def _running(
 
     def run_on(feeds: Mapping[str, Any]) -> list[Array]:
         try:
-            return [_as_array(one) for one in run([_as_tensor(feeds[name]) for name in names])]
+            outputs = run([_as_tensor(feeds[name]) for name in names])
+            return list(map(_as_array, outputs))
         except TensorFlowFailure as failure:
             raise ModelError(
-                f"the compiled model refuses what the original takes: {failure.message}"
+                f"the compiled model refuses inputs that the original accepts: {failure.message}"
             ) from failure
 
     try:
@@ -158,69 +160,77 @@ def _as_tensor(value: Array) -> Tensor:
     return Tensor(dtype, value.shape, value)
 
 
-def _as_array(found: Tensor | Strings) -> Array:
-    if isinstance(found, Tensor):
-        code = tf.as_dtype(found.dtype.code).as_numpy_dtype
-        return np.asarray(found.data.view(code).reshape(found.shape))
-    data, ends = found.data.tobytes(), found.offsets.tolist()
-    texts = [data[a:b] for a, b in pairwise(ends)]
+def _as_array(output: Tensor | Strings) -> Array:
+    if isinstance(output, Tensor):
+        dtype = tf.as_dtype(output.dtype.code).as_numpy_dtype
+        return np.asarray(output.data.view(dtype).reshape(output.shape))
+    data, offsets = output.data.tobytes(), output.offsets.tolist()
+    texts = [data[start:end] for start, end in pairwise(offsets)]
     flat = np.empty(len(texts), object)
     flat[:] = texts
-    return flat.reshape(found.shape)
+    return flat.reshape(output.shape)
 
 
-def _refuse_random(names: Sequence[str], first: list[Any], second: list[Any]) -> None:
-    for name, one, other in zip(names, first, second, strict=True):
-        if not _equal(one, other):
+def _refuse_random(names: Sequence[str], first: list[Array], second: list[Array]) -> None:
+    for name, output, again in zip(names, first, second, strict=True):
+        if not _identical(output, again):
             raise NotCompilable(
-                f'its output "{name}" differs from run to run, so that nothing can be verified'
+                f'its output "{name}" changes from run to run, so nothing can be verified'
             )
 
 
-def _compared(name: str, want: Array, found: Array, tolerance: float, draws: str | None) -> float:
+def _compare(
+    name: str, expected: Array, actual: Array, tolerance: float, random_op: str | None
+) -> float:
     try:
-        return _difference(name, want, found, tolerance)
+        return _difference(name, expected, actual, tolerance)
     except ModelError as error:
-        if draws is None:
+        if random_op is None:
             raise
+        # With a fixed seed two runs of one model agree, but not those of two models.
         raise NotCompilable(
-            f'its output "{name}" depends on random numbers ({draws}), so that nothing can be '
-            "verified: where an input switches them off (keep_prob, is_training), make it a "
-            'constant, feed={"keep_prob": 1.0}'
+            f'its output "{name}" depends on random numbers ({random_op}), so nothing can be '
+            "verified; if an input turns them off (keep_prob, is_training), make it a constant: "
+            'feed={"keep_prob": 1.0}'
         ) from error
 
 
-def _equal(one: Any, other: Any) -> bool:
-    if one.dtype == object:
-        return bool(np.array_equal(one, other))
-    return bool(one.shape == other.shape and one.tobytes() == other.tobytes())
+def _identical(first: Array, second: Array) -> bool:
+    """Say whether two outputs have the same bits, so that NaN equals NaN."""
+    if first.dtype == object:
+        return bool(np.array_equal(first, second))
+    return first.shape == second.shape and first.tobytes() == second.tobytes()
 
 
-def _difference(name: str, want: Any, found: Any, tolerance: float) -> float:
-    """Return the largest difference of an output; raise where it is too large."""
-    if want.shape != found.shape:
+def _difference(name: str, expected: Array, actual: Array, tolerance: float) -> float:
+    """Return the largest absolute difference of an output; raise `ModelError` if too large."""
+    if expected.shape != actual.shape:
         raise ModelError(
-            f'output "{name}" of the compiled model has shape {list(found.shape)}, the '
-            f"original's {list(want.shape)}"
+            f'output "{name}" of the compiled model has shape {list(actual.shape)}, but that of '
+            f"the original has {list(expected.shape)}"
         )
-    if _equal(want, found):
+    if _identical(expected, actual):
         return 0.0
-    if want.dtype == object or want.dtype.kind in "iub":
-        at = int(np.flatnonzero((want != found).reshape(-1))[0])
+    if expected.dtype == object or expected.dtype.kind in "iub":
+        position = int(np.flatnonzero((expected != actual).reshape(-1))[0])
         raise ModelError(
-            f'output "{name}" of the compiled model is {found.reshape(-1)[at]!r} where the '
-            f"original gives {want.reshape(-1)[at]!r}"
+            f'output "{name}" of the compiled model is {actual.reshape(-1)[position]!r}, but the '
+            f"original gives {expected.reshape(-1)[position]!r}"
         )
-    wide, other = want.astype(np.float64), found.astype(np.float64)
-    same = (wide == other) | (np.isnan(wide) & np.isnan(other))
+    return _largest_difference(name, expected.astype(float), actual.astype(float), tolerance)
+
+
+def _largest_difference(name: str, expected: Array, actual: Array, tolerance: float) -> float:
+    same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):
-        apart = np.where(same, 0.0, np.abs(wide - other))
-        allowed = tolerance * np.maximum(1.0, np.abs(wide))
-    if not (apart <= allowed).all():
-        worst = int(np.argmax(np.nan_to_num(apart - allowed, nan=np.inf)))
+        differences = np.where(same, 0.0, np.abs(expected - actual))
+        allowed = tolerance * np.maximum(1.0, np.abs(expected))
+    # NaN on one side only gives NaN here, for which "<=" is false.
+    if not (differences <= allowed).all():
+        worst = int(np.argmax(np.nan_to_num(differences - allowed, nan=np.inf)))
         raise ModelError(
-            f'output "{name}" of the compiled model is {other.reshape(-1)[worst]:.9g} where the '
-            f"original gives {wide.reshape(-1)[worst]:.9g}: more than the tolerance "
-            f"{tolerance:g} apart"
+            f'output "{name}" of the compiled model is {actual.reshape(-1)[worst]:.9g}, but the '
+            f"original gives {expected.reshape(-1)[worst]:.9g}: they differ by more than the "
+            f"tolerance {tolerance:g}"
         )
-    return float(apart.max(initial=0.0))
+    return float(differences.max(initial=0.0))

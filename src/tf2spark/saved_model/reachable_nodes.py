@@ -260,9 +260,8 @@ def _argument_origins(
     elif node.op not in _CALLS and node.op != function:
         # Any other op (a loop, a map over a dataset) may pass computed values.
         inputs = []
-    if len(inputs) != count:
-        return ("",) * count
-    return tuple(map(context.origin, inputs))
+    fits = len(inputs) == count
+    return tuple(context.origin(inputs[i]) if fits else "" for i in range(count))
 
 
 def _function_context(

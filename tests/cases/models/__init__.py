@@ -1,8 +1,8 @@
-"""A zoo of tiny SavedModels, made by TensorFlow, with TensorFlow's own answers.
+"""A zoo of tiny SavedModels, written by TensorFlow, with TensorFlow's own answers.
 
 Each `Case` is a model, a table that fits it, the arguments of `SavedModel.score`, and the feeds
-that TensorFlow is run with directly. They are written by hand in plain NumPy, so that no
-conversion of tf2spark's has a part in the answer::
+for running TensorFlow directly. The feeds are written by hand in plain NumPy, so that none of
+tf2spark's conversions has a part in the expected answer::
 
     from cases.models import ALL, case, expected_of, path_of
 
@@ -13,23 +13,32 @@ conversion of tf2spark's has a part in the answer::
         scored = model.score(table, feed=case.feed, fetch=case.fetch, keep=[], **case.kwargs)
         assert_same(scored, expected_of(case, table))
 
-`path_of` makes a model at its first use and keeps it until the process ends; cases may share one.
-`expected_of` returns an array for every column, rows first; pass it just the rows that ran
-together, where equal bits are asked for. Any number of rows from 1 works; about 20 show everything.
+`path_of` writes a model at its first use and keeps it until the process ends; cases can share one.
+`expected_of` returns an array for each column, rows first; where bits are compared, pass it only
+the rows that run together. Any number of rows from 1 works; with about 20, every feature shows.
 
-`ALL` can be scored, every row of them. `REFUSING` have rows that can't be (`Case.refused`); ask
-`expected_of` for ``table.filter(~mask)``. `UNSAFE` need `allow_ops`. `APART` each need a test of
-their own: "binary" (bytes that are no text), "counter" (every run adds 1 to the result), "summary"
-(of its outputs only "row" has one value a row; "summary_row" fetches that one) and "complex" (its
-output "y" has a dtype that Spark hasn't).
+Every row of the cases in `ALL` can be scored. Those in `REFUSING` have rows that can't be scored
+(`Case.refused`); pass ``table.filter(~mask)`` to `expected_of`. Those in `UNSAFE` need `allow_ops`.
+Those in `SPECIAL` need tests of their own: "binary" (bytes that are not text), "counter" (every run
+adds 1 to the result), "summary" (only its output "row" has one value per row; "summary_row" fetches
+that one) and "complex" (its output "y" has a dtype that Spark lacks).
 """
 
 from __future__ import annotations
 
-from cases.models import apart, dtypes, keras2_models, keras_models, modules, refusing, sparse, tf1
-from cases.models.apart import APART, UNSAFE
+from cases.models import (
+    dtypes,
+    keras2_models,
+    keras_models,
+    modules,
+    refusing,
+    sparse,
+    special,
+    tf1,
+)
 from cases.models.case import Case
 from cases.models.running import expected_of, path_of, run_tensorflow
+from cases.models.special import SPECIAL, UNSAFE
 
 ALL = [
     *keras_models.CASES,
@@ -43,18 +52,18 @@ REFUSING = refusing.CASES
 
 __all__ = [
     "ALL",
-    "APART",
     "REFUSING",
+    "SPECIAL",
     "UNSAFE",
     "Case",
-    "apart",
     "case",
     "expected_of",
     "path_of",
     "run_tensorflow",
+    "special",
 ]
 
 
 def case(name: str) -> Case:
-    """Return the case of that name, of whatever kind."""
-    return next(one for one in [*ALL, *REFUSING, *UNSAFE, *APART] if one.name == name)
+    """Return the case with this name, of any kind."""
+    return next(case for case in [*ALL, *REFUSING, *UNSAFE, *SPECIAL] if case.name == name)

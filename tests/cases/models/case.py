@@ -1,4 +1,4 @@
-"""What a case of the zoo is."""
+"""The class of the zoo's cases."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class Case:
     """One tiny SavedModel, a table for it, and how TensorFlow itself is fed from that table.
 
     Attributes:
-        name: What `zoo.case` finds it by, and the id of its tests.
-        make: Writes the SavedModel into a folder that isn't there yet.
-        table: Makes so many rows of the input columns, the same at every call. The types are those
-            that Spark has (no unsigned integers, no half).
-        feeds: Turns a table into TensorFlow's own feeds, in plain NumPy: signature key or raw
-            tensor name to an array; (indices, values, dense shape) for a ``coo_sparse`` key.
+        name: Its name for `cases.models.case`, and the id of its tests.
+        make: Writes the SavedModel to a folder that doesn't exist yet.
+        table: Returns a number of rows of the input columns, the same at every call. The types are
+            those that Spark has (no unsigned integers, no half).
+        feeds: Turns a table into TensorFlow's own feeds, in plain NumPy: an array by signature key
+            or raw tensor name; (indices, values, dense shape) for a ``coo_sparse`` key.
         feed: The `feed` argument of `SavedModel.score`; None where names match.
         fetch: Its `fetch` argument; None for all outputs of the signature.
         kwargs: Its other arguments: ``{"signature": ...}``.
-        batches: Says which rows of a table run together, where that isn't all of them: row numbers
-            by run. A number that comes again fills a run up, and its result is left out.
-        refused: Says which rows can't be scored, as a mask; only in `REFUSING`.
-        reason: What TensorFlow's own message says of such a row; "" where it never gets to see it.
-        unsafe: The ops that the safety check must name; only in `UNSAFE`.
-        runs_directly: TensorFlow can run it from its files alone.
-        v2_refuses: `tf.saved_model.load` can't load it, the v1 loader can.
+        batches: Returns the row numbers of each run, where a table's rows don't all run together. A
+            repeated number pads a run, and its result is dropped.
+        refused: Returns a mask of the rows that can't be scored; only in `REFUSING`.
+        reason: What TensorFlow's message says about such a row; "" if TensorFlow never gets it.
+        unsafe: The ops that the check of ops must refuse; only in `UNSAFE`.
+        runs_directly: Whether TensorFlow can run the model from its files alone.
+        v2_refuses: Whether `tf.saved_model.load` can't load it, while the v1 loader can.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One model a dtype: the value as it is, the value twice, and something computed from it."""
+"""One model per dtype: it returns the value, the value twice, and something computed from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cases.models.tables import arrow, chosen, floats, ints, table
 
 tf1 = tf.compat.v1
 
-# The Spark type that holds a dtype's values, and values that only this dtype holds all of.
+# The Spark type for a dtype's values, and values that span the range of the dtype.
 _COLUMNS: dict[str, tuple[pa.DataType, Callable[[int], Array]]] = {
     "bool": (pa.bool_(), lambda rows: ints(rows, high=2) > 0),
     "int8": (pa.int8(), lambda rows: ints(rows, low=-128, high=127)),
@@ -72,7 +72,7 @@ def _case(name: str) -> Case:
     return Case(f"dtype_{name}", _maker(name), rows_table, feeds)
 
 
-# Input, its dtype, the type of the column that feeds it, and values that fit both.
+# An input, its dtype, the type of the column that feeds it, and values that fit both.
 _CONVERSIONS: list[tuple[str, str, pa.DataType, Callable[[int], Array]]] = [
     ("double_to_float", "float32", pa.float64(), floats),
     ("double_to_half", "half", pa.float64(), floats),
@@ -117,7 +117,7 @@ def conversions_feeds(data: pa.Table) -> Feeds:
 
 
 def _lists_case() -> Case:
-    """Return the same conversions inside of lists, where a whole buffer is cast at once."""
+    """Return a case of conversions in lists, where a whole buffer is cast at once."""
 
     def make_list_conversions(path: Path) -> None:
         with graph_session() as session:

@@ -1,4 +1,4 @@
-"""Keras 2 models (the package tf-keras), written in its three ways."""
+"""Keras 2 models (the package tf-keras), saved in each of its three ways."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CITIES = ["Lima", "Osaka", "Kyiv"]
 
 
 def _network() -> Any:
-    """A lookup, an embedding, batch norm and a dense layer; Keras 2 is imported only here."""
-    import tf_keras as keras
+    """Return a network of a lookup, an embedding, batch norm and a dense layer."""
+    import tf_keras as keras  # slow, so only where it is needed
 
     layers = keras.layers
     keras.utils.set_random_seed(7)

@@ -1,4 +1,4 @@
-"""Keras 3 models, written by `model.export`."""
+"""Keras 3 models, saved by `model.export`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cases.models.case import Case, Feeds
 from cases.models.saving import save_function
 from cases.models.tables import (
     arrow,
+    as_columns,
     by_name,
     chosen,
     coo,
@@ -25,7 +26,6 @@ from cases.models.tables import (
     read,
     sparse_pairs,
     table,
-    upright,
     written_out,
 )
 
@@ -53,7 +53,7 @@ def make_keras_mlp(path: Path) -> None:
 
 
 def _dense(units: int, activation: str | None = None) -> Any:
-    """Return a Dense layer whose bias isn't zero either: a lost bias must show."""
+    """Return a Dense layer with a bias that isn't zero, so that losing it shows."""
     return layers.Dense(units, activation, bias_initializer=keras.initializers.RandomNormal())
 
 
@@ -143,10 +143,10 @@ def uneven_steps(rows: int) -> pa.Table:
 
 def by_length(data: pa.Table) -> list[list[int]]:
     """Return the rows of each length of `steps`, in the order of first appearance."""
-    found: dict[int, list[int]] = {}
+    rows: dict[int, list[int]] = {}
     for row, steps in enumerate(data["steps"].to_pylist()):
-        found.setdefault(len(steps), []).append(row)
-    return list(found.values())
+        rows.setdefault(len(steps), []).append(row)
+    return list(rows.values())
 
 
 def make_keras_batch_norm(path: Path) -> None:
@@ -156,7 +156,7 @@ def make_keras_batch_norm(path: Path) -> None:
     model = keras.Model(x, _dense(2)(norm(x)))
     scale, shift = [1, 2, 0.5, 3], [0, 1, -1, 2]
     mean, variance = [0.3, -2, 1, 0], [1, 4, 0.25, 2]
-    norm.set_weights([np.float32(each) for each in (scale, shift, mean, variance)])
+    norm.set_weights([np.array(values, np.float32) for values in (scale, shift, mean, variance)])
     model.export(str(path), verbose=False)
 
 
@@ -196,10 +196,10 @@ def make_keras_shapes(path: Path) -> None:
     keras.utils.set_random_seed(11)
     x = layers.Input((6,), name="features")
     hidden = _dense(6)(x)
-    one = _dense(1)(x)
+    single = _dense(1)(x)
     outputs = {
-        "scalar": layers.Reshape(())(one),
-        "single": one,
+        "scalar": layers.Reshape(())(single),
+        "single": single,
         "triple": _dense(3)(x),
         "matrix": layers.Reshape((2, 3))(hidden),
     }
@@ -247,7 +247,7 @@ def images_feeds(data: pa.Table) -> Feeds:
 
 
 def make_keras_sparse_exported(path: Path) -> None:
-    """Export a model of sparse input as Keras does: the signature takes a dense one."""
+    """Export a model with a sparse input as Keras does: the signature takes a dense one."""
     sparse_model().export(str(path), verbose=False)
 
 
@@ -288,7 +288,7 @@ CASES = [
         "keras_scalars",
         make_keras_scalars,
         scalars_table,
-        upright(age=np.float32, income=np.float32, rating=np.float32),
+        as_columns(age=np.float32, income=np.float32, rating=np.float32),
     ),
     Case(
         "keras_sequential",

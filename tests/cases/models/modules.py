@@ -1,4 +1,4 @@
-"""TF2 functions: several signatures, strings, control flow, batch sizes and ranks of all kinds."""
+"""TF2 functions: several signatures, strings, control flow, all kinds of batch sizes and ranks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cases.models.case import Case, Feeds
 from cases.models.saving import save_function, save_module, weights
 from cases.models.tables import (
     arrow,
+    as_columns,
     by_name,
     chosen,
     floats,
@@ -20,7 +21,6 @@ from cases.models.tables import (
     ints,
     read,
     table,
-    upright,
 )
 from tf2spark.binding.feeds import literal, output
 
@@ -32,15 +32,17 @@ def make_signatures(path: Path) -> None:
     w = weights(3, 2, seed=1)
     b = weights(2, seed=2)
 
-    @tf.function(input_signature=[Spec([None, 3], tf.float32, "x")])
     def linear(x: Any) -> Any:
         return {"y": x @ w + b}
 
-    @tf.function(input_signature=[Spec([None], tf.float32, "x"), Spec([None], tf.int64, "k")])
     def power(x: Any, k: Any) -> Any:
         return {"power": tf.abs(x) ** tf.cast(k, tf.float32), "odd": k % 2}
 
-    save_module(path, {"serving_default": linear, "power": power}, {"w": w, "b": b})
+    signatures = {
+        "serving_default": tf.function(linear, [Spec([None, 3], tf.float32, "x")]),
+        "power": tf.function(power, [Spec([None], tf.float32, "x"), Spec([None], tf.int64, "k")]),
+    }
+    save_module(path, signatures, {"w": w, "b": b})
 
 
 def power_table(rows: int) -> pa.Table:
@@ -48,7 +50,7 @@ def power_table(rows: int) -> pa.Table:
 
 
 def make_one_signature(path: Path) -> None:
-    """Have a single signature, and not under the default's name."""
+    """Have a single signature, which doesn't have the default name."""
     halve = tf.function(lambda x: {"half": x / 2}, [Spec([None], tf.float64, "x")])
     save_module(path, {"halve": halve})
 
@@ -129,13 +131,13 @@ def make_cond(path: Path) -> None:
 def cond_feeds(training: bool, scale: float) -> Any:
     def feeds(data: pa.Table) -> Feeds:
         x = read(data, "x", np.float32)
-        return {"x": x, "training": np.array(training), "scale": np.float32(scale)}
+        return {"x": x, "training": np.array(training), "scale": np.array(scale, np.float32)}
 
     return feeds
 
 
 def make_while(path: Path) -> None:
-    """Count the steps of Collatz's sequence: each row its own number, whatever rows are around."""
+    """Count the steps of a Collatz sequence: other rows make the loop longer, not the count."""
 
     def step(n: Any, steps: Any) -> Any:
         following = tf.where(n % 2 == 0, n // 2, 3 * n + 1)
@@ -161,9 +163,10 @@ def make_fixed_batch(path: Path) -> None:
 
 
 def in_fours(data: pa.Table) -> list[list[int]]:
-    """Return runs of four rows; the last row fills the last one up."""
+    """Return runs of four rows; the last row pads the last run."""
     last = data.num_rows - 1
-    return [[min(i, last) for i in range(at, at + 4)] for at in range(0, data.num_rows, 4)]
+    starts = range(0, data.num_rows, 4)
+    return [[min(row, last) for row in range(start, start + 4)] for start in starts]
 
 
 def make_batch_of_one(path: Path) -> None:
@@ -191,12 +194,12 @@ def make_single_column(path: Path) -> None:
     save_function(path, lambda x: {"y": x * 3}, Spec([None, 1], tf.float32, "x"))
 
 
-def make_beside(path: Path) -> None:
+def make_joined_columns(path: Path) -> None:
     w = weights(6, 2, seed=9)
     save_function(path, lambda x: {"y": x @ w}, Spec([None, 6], tf.float32, "x"), keep={"w": w})
 
 
-def beside_table(rows: int) -> pa.Table:
+def joined_columns_table(rows: int) -> pa.Table:
     return table(
         pair=arrow(floats(rows, 2, seed=1), pa.float64()),
         one=arrow(ints(rows, seed=2), pa.int64()),
@@ -204,13 +207,13 @@ def beside_table(rows: int) -> pa.Table:
     )
 
 
-def beside_feeds(data: pa.Table) -> Feeds:
+def joined_columns_feeds(data: pa.Table) -> Feeds:
     parts = [read(data, name, np.float32) for name in ("three", "one", "pair")]
     return {"x": np.concatenate([part.reshape(data.num_rows, -1) for part in parts], 1)}
 
 
 def make_vocabulary(path: Path) -> None:
-    """Look words up in a table that fills itself from a text file, which becomes an asset."""
+    """Look up words in a table that is filled from a text file, which becomes an asset."""
     source = path.with_name("vocabulary.txt")
     source.write_text("red\ngreen\nblue\n", encoding="utf-8")
     index = tf.lookup.TextFileIndex
@@ -359,14 +362,14 @@ CASES = [
         lambda data: {"x": read(data, "x", np.float32).reshape(-1, 2, 3)},
     ),
     Case(
-        "columns_beside",
-        make_beside,
-        beside_table,
-        beside_feeds,
+        "columns_joined",
+        make_joined_columns,
+        joined_columns_table,
+        joined_columns_feeds,
         feed={"x": ["three", "one", "pair"]},
     ),
     Case("vocabulary_asset", make_vocabulary, words_table, by_name(word=object)),
     Case("tf_examples", make_examples, examples_table, by_name(examples=object)),
-    Case("single_column", make_single_column, floats_table("x"), upright(x=np.float32)),
+    Case("single_column", make_single_column, floats_table("x"), as_columns(x=np.float32)),
     Case("single_column_lists", make_single_column, floats_table("x", 1), _X),
 ]

@@ -1,4 +1,4 @@
-"""Models that refuse some rows: TensorFlow itself, or because a row can't become a tensor."""
+"""Models that refuse some rows: because TensorFlow fails, or a row can't become a tensor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cases.models.tables import arrow, by_name, floats, ints, table
 
 Spec = tf.TensorSpec
 BAD_ROWS = (0, 4, 5, 16)
-"""The rows that can't be scored in every table here, as far as it goes."""
+"""The rows of every table here that can't be scored, as far as the table has them."""
 
 
 def bad(rows: int) -> npt.NDArray[np.bool_]:
@@ -25,7 +25,7 @@ def bad(rows: int) -> npt.NDArray[np.bool_]:
 
 
 def spoiled(values: Array, value: Any) -> Array:
-    """Return the values with another one in the bad rows."""
+    """Return the values with another value in the bad rows."""
     values = values.copy()
     values[bad(len(values))] = value
     return values
@@ -54,7 +54,7 @@ def ages_table(rows: int) -> pa.Table:
 
 
 def make_parse(path: Path) -> None:
-    """Read numbers that are written as text."""
+    """Parse numbers that are text."""
     call = lambda text: {"number": tf.strings.to_number(text)}  # noqa: E731
     save_function(path, call, Spec([None], tf.string, "text"))
 
@@ -94,20 +94,22 @@ def make_sum(path: Path) -> None:
 
 
 def lists_table(spoil: Callable[[list[float]], Any]) -> Callable[[int], pa.Table]:
-    def made(rows: int) -> pa.Table:
-        lists = floats(rows, 3).tolist()
-        spoiled_ = [spoil(one) if bad_ else one for one, bad_ in zip(lists, bad(rows), strict=True)]
-        return table(x=pa.array(spoiled_, pa.list_(pa.float64())))
+    """Return the table function of a column of lists, which `spoil` changes in the bad rows."""
 
-    return made
+    def make_table(rows: int) -> pa.Table:
+        lists = zip(floats(rows, 3).tolist(), bad(rows), strict=True)
+        values = [spoil(row) if is_bad else row for row, is_bad in lists]
+        return table(x=pa.array(values, pa.list_(pa.float64())))
+
+    return make_table
 
 
-def _refusing(name: str, make: Any, made: Any, reason: str = "", **dtypes: Any) -> Case:
+def _refusing(name: str, make: Any, make_table: Any, reason: str = "", **dtypes: Any) -> Case:
     refused = lambda data: bad(data.num_rows)  # noqa: E731
-    return Case(name, make, made, by_name(**dtypes), refused=refused, reason=reason)
+    return Case(name, make, make_table, by_name(**dtypes), refused=refused, reason=reason)
 
 
-_X = {"x": np.float32}
+_X: dict[str, Any] = {"x": np.float32}
 CASES = [
     _refusing("refuses_id", make_gather, gather_table, "is not in [0, 10)", ids=np.int64),
     _refusing("refuses_age", make_assertion, ages_table, "age is negative", age=np.float32),
@@ -117,8 +119,8 @@ CASES = [
     ),
     _refusing("too_large_integer", make_narrow, counts_table, counts=np.int32),
     _refusing("null_row", make_sum, lists_table(lambda _: None), **_X),
-    _refusing("null_inside", make_sum, lists_table(lambda one: [one[0], None, one[2]]), **_X),
-    _refusing("too_short", make_sum, lists_table(lambda one: one[:2]), **_X),
-    _refusing("too_long", make_sum, lists_table(lambda one: [*one, 1.0]), **_X),
+    _refusing("null_inside", make_sum, lists_table(lambda row: [row[0], None, row[2]]), **_X),
+    _refusing("too_short", make_sum, lists_table(lambda row: row[:2]), **_X),
+    _refusing("too_long", make_sum, lists_table(lambda row: [*row, 1.0]), **_X),
     _refusing("empty_list", make_sum, lists_table(lambda _: []), **_X),
 ]

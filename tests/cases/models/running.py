@@ -1,4 +1,4 @@
-"""Models made once a process, and TensorFlow run directly on them."""
+"""Models that are written once per process, and TensorFlow run directly on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,16 +20,23 @@ from cases.models.case import Array, Case, Feeds
 tf1 = tf.compat.v1
 
 
-def path_of(case: Case) -> Path:
-    """Return the folder of a case's SavedModel, made at the first call in this process."""
-    return _made(case.make)
+class Model(Protocol):
+    """A case of any kind: `make` writes its SavedModel."""
+
+    @property
+    def make(self) -> Callable[[Path], None]: ...
+
+
+def path_of(case: Model) -> Path:
+    """Return the folder of a case's SavedModel, written at the first call in this process."""
+    return _model_path(case.make)
 
 
 @functools.cache
-def _made(make: Callable[[Path], None]) -> Path:
+def _model_path(make: Callable[[Path], None]) -> Path:
     path = _folder() / f"{make.__module__}.{make.__name__}"
     with warnings.catch_warnings():
-        # What TensorFlow and Keras warn of while they export is not what a test looks at.
+        # Tests are not about what TensorFlow and Keras warn of when they export a model.
         warnings.simplefilter("ignore")
         make(path)
     return path
@@ -43,11 +50,11 @@ def _folder() -> Path:
 
 
 def expected_of(case: Case, table: pa.Table) -> dict[str, Array]:
-    """Return what TensorFlow itself gives for a table: an array a column, rows first.
+    """Return what TensorFlow itself gives for a table: an array per column, rows first.
 
-    Rows run in the batches that tf2spark runs them in (`Case.batches`, or all at once), so that
-    equal bits may be asked for. Strings come as bytes objects, bfloat16 as the float32 it widens
-    to, all else in its own dtype.
+    Rows run in the same batches as in tf2spark (`Case.batches`, or all at once), so that bits can
+    be compared. Strings are bytes objects, bfloat16 is widened to float32, and all else has its own
+    dtype.
     """
     if case.batches is None:
         return _run(case, table)
@@ -57,44 +64,44 @@ def expected_of(case: Case, table: pa.Table) -> dict[str, Array]:
             for number, value in zip(numbers, values, strict=True):
                 rows.setdefault(column, {}).setdefault(number, value)
     return {
-        column: np.stack([found[number] for number in range(table.num_rows)])
-        for column, found in rows.items()
+        column: np.stack([by_number[number] for number in range(table.num_rows)])
+        for column, by_number in rows.items()
     }
 
 
 def _run(case: Case, table: pa.Table) -> dict[str, Array]:
     signature = case.kwargs.get("signature")
     values = run_tensorflow(path_of(case), signature, case.feeds(table), _fetches(case))
-    return {column: _widened(array) for column, array in values.items()}
+    return {column: _widen_bfloat16(array) for column, array in values.items()}
 
 
 def _fetches(case: Case) -> dict[str, str] | None:
     if case.fetch is None:
         return None
-    return {column: getattr(one, "name", one) for column, one in case.fetch.items()}
+    return {column: getattr(fetch, "name", fetch) for column, fetch in case.fetch.items()}
 
 
-def _widened(array: Array) -> Array:
+def _widen_bfloat16(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype == tf.bfloat16.as_numpy_dtype else array
 
 
 def run_tensorflow(
     path: Path, signature: str | None, feeds: Feeds, fetches: Mapping[str, str] | None = None
 ) -> dict[str, Array]:
-    """Run a SavedModel in a v1 Session, which is what tf2spark's runtime is underneath.
+    """Run a SavedModel in a v1 Session, which runs graphs as TensorFlow's C API does.
 
     Args:
         path: The SavedModel's folder.
         signature: Its signature; ``serving_default``, or the only one, by default.
-        feeds: Signature key or tensor name (``x:0``) to the array; three arrays for a SparseTensor.
-        fetches: Result's name to signature key or tensor name; by default all of the signature.
+        feeds: An array by signature key or tensor name (``x:0``); three for a SparseTensor.
+        fetches: A signature key or tensor name by result name; by default all of the signature.
 
     Returns:
-        An array a fetch.
+        An array per fetch.
     """
     session, signatures = session_of(path)
     default = "serving_default" if "serving_default" in signatures else next(iter(signatures), None)
-    chosen = signatures.get(signature or default)
+    chosen = signatures.get(signature or default or "")
     inputs = {} if chosen is None else chosen.inputs
     outputs = {} if chosen is None else chosen.outputs
     fed: dict[str, Array] = {}
@@ -102,7 +109,9 @@ def run_tensorflow(
         arrays = value if isinstance(value, tuple) else (value,)
         fed.update(zip(_tensors(inputs, key), arrays, strict=True))
     wanted = {key: key for key in outputs} if fetches is None else fetches
-    return session.run({name: _tensors(outputs, key)[0] for name, key in wanted.items()}, fed)
+    fetched = {name: _tensors(outputs, key)[0] for name, key in wanted.items()}
+    results: dict[str, Array] = session.run(fetched, fed)
+    return results
 
 
 def _tensors(infos: Mapping[str, Any], key: str) -> list[str]:
@@ -118,10 +127,11 @@ def _tensors(infos: Mapping[str, Any], key: str) -> list[str]:
 def session_of(path: Path) -> tuple[Any, dict[str, Any]]:
     """Return a v1 Session with the model loaded, kept open, and its signatures by name."""
     with tf.Graph().as_default():
-        # One thread, as a Spark task has: more could cut a sum in other places.
+        # One thread, as in a Spark task: more could split a sum in other places.
         session = tf1.Session(
             config=tf1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
         )
         loaded = tf1.saved_model.load(session, ["serve"], str(path))
     hidden = ("__saved_model_init_op", "__saved_model_train_op")
-    return session, {name: one for name, one in loaded.signature_def.items() if name not in hidden}
+    definitions = loaded.signature_def.items()
+    return session, {name: info for name, info in definitions if name not in hidden}

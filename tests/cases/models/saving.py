@@ -1,4 +1,4 @@
-"""How TF1 graphs and TF2 functions are written, in one line a model."""
+"""Saving TF1 graphs and TF2 functions, in one line per model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ tf1 = tf.compat.v1
 
 @contextmanager
 def graph_session() -> Iterator[Any]:
-    """Open an empty TF1 graph with a session on it; weights made in it are the same each time."""
+    """Open an empty TF1 graph with a session; its weights are the same each time."""
     with tf1.Graph().as_default(), tf1.Session() as session:
         tf1.set_random_seed(1)
         yield session
@@ -30,7 +30,7 @@ def save_graph(
     main_op: Any = None,
     tag_sets: Sequence[Sequence[str]] = (("serve",),),
 ) -> None:
-    """Initialise the graph and save it as TF1 programs did, with a signature where one is given."""
+    """Initialize the graph and save it as TF1 programs did; without inputs, without a signature."""
     session.run([tf1.global_variables_initializer(), tf1.tables_initializer()])
     signatures = {} if inputs is None else {signature: _signature(inputs, outputs or {})}
     builder = tf1.saved_model.Builder(str(path))
@@ -59,7 +59,7 @@ def _signature(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
 def save_function(
     path: Path, function: Any, *specs: Any, keep: Mapping[str, Any] | None = None
 ) -> None:
-    """Save a TF2 function as ``serving_default``; `keep` are the variables and tables it uses."""
+    """Save a TF2 function as ``serving_default``; `keep` has the variables and tables it uses."""
     traced = tf.function(function, input_signature=list(specs))
     save_module(path, {"serving_default": traced}, keep)
 

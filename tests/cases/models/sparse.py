@@ -1,4 +1,4 @@
-"""Sparse and ragged inputs, and pairs of id and value inputs: what MLlib's vectors feed."""
+"""Sparse and ragged inputs, and pairs of inputs for ids and values: what MLlib's vectors feed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cases.models.saving import graph_session, save_function, save_graph, weight
 from cases.models.tables import (
     Pairs,
     arrow,
-    beside,
     coo,
     floats,
     ints,
+    join_pairs,
     mixed_vectors,
     pairs_of,
     random,
@@ -37,7 +37,7 @@ SIZE = 30
 
 
 def vectors_table(rows: int) -> pa.Table:
-    """Return dense and sparse vectors of one size in one column, empty ones among them."""
+    """Return a column of dense and sparse vectors of one size, some of them empty."""
     return table(features=mixed_vectors(sparse_pairs(rows, SIZE, most=5, seed=1), SIZE))
 
 
@@ -58,7 +58,7 @@ def make_tf1_sparse(path: Path) -> None:
 
 
 def make_tf1_sparse_lookup(path: Path) -> None:
-    """Sum embeddings by weight, with the two sparse inputs that TF1's wide models have."""
+    """Sum weighted embeddings, with the two sparse inputs that TF1's wide models have."""
     with graph_session() as session:
         ids = tf1.sparse_placeholder(tf.int64, [None, None], "ids")
         scale = tf1.sparse_placeholder(tf.float32, [None, None], "scale")
@@ -68,7 +68,7 @@ def make_tf1_sparse_lookup(path: Path) -> None:
 
 
 def lookup_table(rows: int) -> pa.Table:
-    """Return two list columns that are as long as each other; no row is empty.
+    """Return two list columns whose rows have the same lengths; none is empty.
 
     `embedding_lookup_sparse` gives no result for empty rows at the end of a batch.
     """
@@ -82,14 +82,14 @@ def lookup_table(rows: int) -> pa.Table:
 def lookup_feeds(data: pa.Table) -> Feeds:
     ids, scale = data["ids"].to_pylist(), data["scale"].to_pylist()
     width = max(map(len, ids))
-    places = [list(range(len(row))) for row in ids]
+    positions = [list(range(len(row))) for row in ids]
     return {
-        "ids": coo(list(zip(places, ids, strict=True)), width, np.int64),
-        "scale": coo(list(zip(places, scale, strict=True)), width),
+        "ids": coo(list(zip(positions, ids, strict=True)), width, np.int64),
+        "scale": coo(list(zip(positions, scale, strict=True)), width),
     }
 
 
-# TF2: the signature shows a sparse input as three plain ones, a ragged one as values and splits.
+# TF2: the signature lists a sparse input as three plain ones, a ragged one as values and splits.
 
 
 def make_tf2_sparse(path: Path) -> None:
@@ -102,13 +102,13 @@ def make_tf2_sparse(path: Path) -> None:
 
 
 def flattened(name: str, pairs: Pairs, size: int) -> Feeds:
-    """Return what TF2 names the three tensors of a sparse input: indices, values, shape."""
+    """Return a sparse input under the names of its three tensors: indices, values, shape."""
     indices, values, shape = coo(pairs, size)
     return {name: indices, f"{name}_1": values, f"{name}_2": shape}
 
 
 def interests_table(rows: int) -> pa.Table:
-    """Return maps whose keys come in any order."""
+    """Return maps whose keys are in any order."""
     maps = [
         [(key, value) for key, value in zip(*pair, strict=True)][:: (-1) ** row]
         for row, pair in enumerate(sparse_pairs(rows, SIZE, most=4, seed=3))
@@ -193,7 +193,7 @@ def visits_feeds(data: pa.Table) -> Feeds:
 
 
 def make_ragged_uniform(path: Path) -> None:
-    """Take any number of points a row, each of two numbers."""
+    """Take any number of points per row, each of two numbers."""
 
     def call(points: Any) -> Any:
         return {"sum": tf.reduce_sum(points, 1), "count": points.row_lengths()}
@@ -212,7 +212,7 @@ def points_feeds(data: pa.Table) -> Feeds:
     return {"points": flat, "points_1": np.array(splits(rows), np.int64)}
 
 
-# Factorisation machines: ids and values side by side, fixed in number or padded.
+# Factorization machines: parallel inputs of ids and values, fixed in number or padded.
 
 
 def make_deepfm(path: Path) -> None:
@@ -239,7 +239,7 @@ def _save_deepfm(path: Path, fields: int | None) -> None:
 
 
 def short_vectors_table(rows: int) -> pa.Table:
-    """Return vectors of up to six values; every third is dense, which makes its ids 0 to 4."""
+    """Return vectors of up to six values; every third is dense, so its ids are 0 to 4."""
     pairs = sparse_pairs(rows, SIZE, most=6, seed=8)
     return table(features=mixed_vectors(pairs, SIZE, dense_size=5))
 
@@ -265,8 +265,8 @@ def scalar_pairs(data: pa.Table, column: str) -> Pairs:
 
 def joined_pairs(data: pa.Table) -> Pairs:
     """Return what VectorAssembler makes of age, user and item: ids 0, 1 to 30, and 31 to 42."""
-    user = beside(scalar_pairs(data, "age"), pairs_of(data, "user"), offset=1)
-    return beside(user, pairs_of(data, "item"), offset=1 + SIZE)
+    user = join_pairs(scalar_pairs(data, "age"), pairs_of(data, "user"), offset=1)
+    return join_pairs(user, pairs_of(data, "item"), offset=1 + SIZE)
 
 
 def make_assembled_dense(path: Path) -> None:
@@ -283,7 +283,7 @@ def make_assembled_sparse(path: Path) -> None:
     save_function(path, call, tf.SparseTensorSpec([None, 43], tf.float32), keep={"w": w})
 
 
-# Columns inside of columns: structs, a map and a struct of ids and values feed one model.
+# Nested columns: structs, a map, and a struct of ids and values feed one model.
 
 _TAGS = pa.struct([("indices", pa.list_(pa.int32())), ("values", pa.list_(pa.float32()))])
 _GEO = pa.struct([("lat", pa.float64()), ("lon", pa.float64())])
@@ -308,11 +308,11 @@ def make_nested_wide(path: Path) -> None:
 
 
 def nested_table(rows: int) -> pa.Table:
-    ages, places = ints(rows, low=18, high=80, seed=12), floats(rows, 2, seed=13)
+    ages, locations = ints(rows, low=18, high=80, seed=12), floats(rows, 2, seed=13)
     profiles = [
         {
             "age": int(ages[row]),
-            "geo": {"lat": places[row, 0], "lon": places[row, 1]},
+            "geo": {"lat": locations[row, 0], "lon": locations[row, 1]},
             "tags": {"indices": ids, "values": values},
         }
         for row, (ids, values) in enumerate(sparse_pairs(rows, 8, most=3, seed=14))
@@ -322,11 +322,12 @@ def nested_table(rows: int) -> pa.Table:
 
 def nested_feeds(data: pa.Table) -> Feeds:
     profiles = data["profile"].to_pylist()
-    tags = [(one["tags"]["indices"], one["tags"]["values"]) for one in profiles]
+    tags = [(profile["tags"]["indices"], profile["tags"]["values"]) for profile in profiles]
+    locations = [profile["geo"] for profile in profiles]
     interests = pairs_of(data, "interests")
     return {
-        "age": np.array([[one["age"]] for one in profiles], np.float32),
-        "place": np.array([[one["geo"]["lat"], one["geo"]["lon"]] for one in profiles], np.float32),
+        "age": np.array([[profile["age"]] for profile in profiles], np.float32),
+        "place": np.array([[geo["lat"], geo["lon"]] for geo in locations], np.float32),
         # Padded with id 1 and weight 0.5, so that the padding shows in the result.
         "interest_ids": filled([ids for ids, _ in interests], None, np.int64, 1),
         "interest_vals": filled([values for _, values in interests], None, np.float32, 0.5),
@@ -395,7 +396,7 @@ CASES = [
         "deepfm_two_columns",
         make_deepfm,
         two_vectors_table,
-        lambda data: pair_feeds(beside(pairs_of(data, "user"), pairs_of(data, "item")), 6),
+        lambda data: pair_feeds(join_pairs(pairs_of(data, "user"), pairs_of(data, "item")), 6),
         feed={
             "feat_ids": ["user.indices", "item.indices"],
             "feat_vals": ["user.values", "item.values"],

@@ -1,7 +1,7 @@
-"""Columns of random values, and plain readers that turn them into what TensorFlow is fed.
+"""Columns of random values, and simple readers that turn them into TensorFlow's feeds.
 
-The readers go through Python lists on purpose: they must have nothing in common with tf2spark's
-own conversions.
+The readers go through Python lists on purpose: they must share nothing with tf2spark's own
+conversions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VECTOR = pa.struct(
         ("values", pa.list_(pa.float64())),
     ]
 )
-"""MLlib's vector: type 0 is sparse; a dense one, type 1, has neither size nor indices."""
+"""MLlib's vector: type 0 is sparse; type 1 is dense and has neither size nor indices."""
 
 Pairs = list[tuple[list[int], list[float]]]
 
@@ -32,26 +32,28 @@ def random(seed: int) -> np.random.Generator:
 
 
 def floats(rows: int, *shape: int, seed: int = 0) -> Array:
-    """Return doubles of both signs that no float32 holds exactly."""
+    """Return doubles of both signs that no float32 represents exactly."""
     return random(seed).normal(size=(rows, *shape))
 
 
 def ints(rows: int, *shape: int, low: int = 0, high: int = 10, seed: int = 0) -> Array:
-    return random(seed).integers(low, high, (rows, *shape))
+    numbers: Array = random(seed).integers(low, high, (rows, *shape))
+    return numbers
 
 
 def chosen(words: Sequence[Any], rows: int, *shape: int, seed: int = 0) -> Array:
-    """Return words picked at random; all of them come up where there are enough rows."""
-    picked = random(seed).permutation(np.arange(rows * int(np.prod(shape, dtype=int))) % len(words))
-    return np.array(words, dtype=object)[picked].reshape(rows, *shape)
+    """Return words in random order; with enough rows, each of them occurs."""
+    count = rows * int(np.prod(shape, dtype=int))
+    numbers = random(seed).permutation(np.arange(count) % len(words))
+    return np.asarray(np.array(words, dtype=object)[numbers].reshape(rows, *shape))
 
 
 def arrow(values: Array, leaf: pa.DataType) -> pa.Array:
-    """Return an array of any rank as a column, nested as deep."""
-    kind = leaf
+    """Return an array of any rank as a column of nested lists, or of scalars."""
+    column_type = leaf
     for _ in values.shape[1:]:
-        kind = pa.list_(kind)
-    return pa.array(values.tolist(), kind)
+        column_type = pa.list_(column_type)
+    return pa.array(values.tolist(), column_type)
 
 
 def table(**columns: pa.Array) -> pa.Table:
@@ -61,9 +63,9 @@ def table(**columns: pa.Array) -> pa.Table:
 def floats_table(
     name: str, *shape: int, leaf: pa.DataType | None = None, seed: int = 0
 ) -> Callable[[int], pa.Table]:
-    """Return the table function for one column of random floats (float32 unless said)."""
-    kind = pa.float32() if leaf is None else leaf
-    return lambda rows: table(**{name: arrow(floats(rows, *shape, seed=seed), kind)})
+    """Return the table function of one column of random floats (float32 by default)."""
+    leaf_type = pa.float32() if leaf is None else leaf
+    return lambda rows: table(**{name: arrow(floats(rows, *shape, seed=seed), leaf_type)})
 
 
 def read(data: pa.Table, column: str, dtype: Any) -> Array:
@@ -72,21 +74,21 @@ def read(data: pa.Table, column: str, dtype: Any) -> Array:
 
 
 def by_name(**dtypes: Any) -> Callable[[pa.Table], Feeds]:
-    """Return the feeds of inputs that are named like their columns."""
+    """Return the feeds function of inputs named like their columns."""
     return lambda data: {name: read(data, name, dtype) for name, dtype in dtypes.items()}
 
 
-def upright(**dtypes: Any) -> Callable[[pa.Table], Feeds]:
-    """Return the feeds of ``[None, 1]`` inputs that are named like their columns of scalars."""
-    return lambda data: {name: read(data, name, kind)[:, None] for name, kind in dtypes.items()}
+def as_columns(**dtypes: Any) -> Callable[[pa.Table], Feeds]:
+    """Return the feeds function of ``[None, 1]`` inputs named like their columns of scalars."""
+    return lambda data: {name: read(data, name, dtype)[:, None] for name, dtype in dtypes.items()}
 
 
 def sparse_pairs(
     rows: int, size: int, *, most: int, least: int = 0, seed: int = 0, low: int = 0
 ) -> Pairs:
-    """Return sorted ids from `low` up, below `size`, and as many values, for each row.
+    """Return for each row sorted ids, at least `low` and below `size`, and as many values.
 
-    The last row is as long as rows get, so that the longest of a batch is known.
+    The last row has `most` of them, so that the length of a batch's longest row is known.
     """
     random_ = random(seed)
     pairs = []
@@ -102,7 +104,7 @@ def sparse_vectors(pairs: Pairs, size: int) -> pa.Array:
 
 
 def mixed_vectors(pairs: Pairs, size: int, *, dense_size: int | None = None) -> pa.Array:
-    """Return every third vector dense: written out in full, or the row's values up to a length."""
+    """Return vectors of which every third is dense, in full or with only the row's values."""
     vectors = []
     for row, (ids, values) in enumerate(pairs):
         if row % 3 != 1:
@@ -124,7 +126,7 @@ def _dense(values: list[float]) -> dict[str, Any]:
 
 
 def pairs_of(data: pa.Table, column: str) -> Pairs:
-    """Return the ids and values of each row, those of a map by rising id."""
+    """Return the ids and values of each row; those of a map are sorted by id."""
     rows = []
     for value in data[column].to_pylist():
         if isinstance(value, list):
@@ -138,8 +140,8 @@ def pairs_of(data: pa.Table, column: str) -> Pairs:
     return rows
 
 
-def beside(left: Pairs, right: Pairs, *, offset: int = 0) -> Pairs:
-    """Return each row of `left` followed by that of `right`, whose ids are offset."""
+def join_pairs(left: Pairs, right: Pairs, *, offset: int = 0) -> Pairs:
+    """Return each row of `left` followed by that of `right`, with an offset added to its ids."""
     return [
         (ids + [i + offset for i in more_ids], values + more_values)
         for (ids, values), (more_ids, more_values) in zip(left, right, strict=True)
@@ -147,13 +149,13 @@ def beside(left: Pairs, right: Pairs, *, offset: int = 0) -> Pairs:
 
 
 def padded(rows: Sequence[Sequence[Any]], width: int | None, dtype: Any, fill: Any = 0) -> Array:
-    """Return rows filled up at their ends, to the longest where no width is given."""
-    wide = max(1, *map(len, rows)) if width is None else width
-    return np.array([[*row, *[fill] * (wide - len(row))] for row in rows], dtype)
+    """Return rows padded at their ends, to the length of the longest if no width is given."""
+    length = max(1, *map(len, rows)) if width is None else width
+    return np.array([[*row, *[fill] * (length - len(row))] for row in rows], dtype)
 
 
 def written_out(pairs: Pairs, size: int) -> Array:
-    """Return float32 [rows, size] with zeros where a row says nothing."""
+    """Return float32 [rows, size], with zeros for the ids that a row doesn't have."""
     full = np.zeros((len(pairs), size), np.float32)
     for row, (ids, values) in enumerate(pairs):
         for i, value in zip(ids, values, strict=True):
@@ -162,7 +164,7 @@ def written_out(pairs: Pairs, size: int) -> Array:
 
 
 def coo(pairs: Pairs, size: int, dtype: Any = np.float32) -> tuple[Array, Array, Array]:
-    """Return a SparseTensor's indices, values and dense shape, in the order that kernels want."""
+    """Return a SparseTensor's indices, values and dense shape, in the order that kernels expect."""
     entries = [
         (row, i, value)
         for row, pair in enumerate(pairs)
@@ -176,8 +178,8 @@ def coo(pairs: Pairs, size: int, dtype: Any = np.float32) -> tuple[Array, Array,
 
 
 def splits(rows: Sequence[Sequence[Any]]) -> list[int]:
-    """Return a RaggedTensor's row splits: where each row starts, and the end."""
-    ends = [0]
+    """Return a RaggedTensor's row splits: where each row starts, and where the last one ends."""
+    offsets = [0]
     for row in rows:
-        ends.append(ends[-1] + len(row))
-    return ends
+        offsets.append(offsets[-1] + len(row))
+    return offsets

@@ -19,7 +19,7 @@ WORDS = ["low", "mid", "high", "none"]
 
 
 def mlp(x: Any, keep_prob: Any) -> Any:
-    """Build a small network of reference variables, with the dropout of TF1's tutorials."""
+    """Build a small network of reference variables, with dropout as in TF1's tutorials."""
     with tf1.variable_scope("net", use_resource=False):
         hidden = tf.nn.relu(_layer(x, 4, 5, "hidden"), name="hidden/relu")
         return _layer(tf.nn.dropout(hidden, rate=1 - keep_prob, seed=1), 5, 2, "top")
@@ -33,7 +33,7 @@ def _layer(x: Any, width: int, units: int, name: str) -> Any:
 
 
 def make_tf1_raw(path: Path) -> None:
-    """Have no signature at all: only the tensors' names."""
+    """Have no signature, only tensors with names."""
     with graph_session() as session:
         x = tf1.placeholder(tf.float32, [None, 4], "x")
         keep_prob = tf1.placeholder(tf.float32, [], "keep_prob")
@@ -43,8 +43,10 @@ def make_tf1_raw(path: Path) -> None:
 
 def raw_feeds(**constants: Any) -> Callable[[pa.Table], Feeds]:
     def feeds(data: pa.Table) -> Feeds:
-        fed = {f"{name}:0": np.array(value, np.float32) for name, value in constants.items()}
-        return {"x:0": read(data, "features", np.float32), **fed}
+        feeds: Feeds = {"x:0": read(data, "features", np.float32)}
+        for name, value in constants.items():
+            feeds[f"{name}:0"] = np.array(value, np.float32)
+        return feeds
 
     return feeds
 
@@ -62,12 +64,12 @@ def make_tf1_constants(path: Path) -> None:
 
 
 def constants_feeds(data: pa.Table) -> Feeds:
-    constants = {"keep_prob": np.float32(1), "is_training": np.array(False)}
+    constants = {"keep_prob": np.array(1, np.float32), "is_training": np.array(False)}
     return {"x": read(data, "features", np.float32), **constants}
 
 
 def make_tf1_defaults(path: Path) -> None:
-    """Have inputs that need no feed, one of them outside of the signature."""
+    """Have inputs with defaults, one of them outside the signature."""
     with graph_session() as session:
         x = tf1.placeholder(tf.float32, [None, 4], "x")
         keep_prob = tf1.placeholder_with_default(1.0, [], "keep_prob")
@@ -84,7 +86,7 @@ def make_tf1_unfed(path: Path) -> None:
 
 
 def make_tf1_two_graphs(path: Path) -> None:
-    """Hold two MetaGraphs, of which the v2 loader can't choose one."""
+    """Have two MetaGraphs, between which the v2 loader can't choose."""
     with graph_session() as session:
         x = tf1.placeholder(tf.float32, [None, 4], "x")
         tag_sets = (["serve"], ["serve", "gpu"])
@@ -92,7 +94,7 @@ def make_tf1_two_graphs(path: Path) -> None:
 
 
 def make_tf1_table(path: Path) -> None:
-    """Look words up in a table that a main op fills from an asset file."""
+    """Look up words in a table that a main op fills from an asset file."""
     source = path.with_name("levels.txt")
     source.write_text("low\t-1.5\nmid\t0.25\nhigh\t7\n", encoding="utf-8")
     with graph_session() as session:
@@ -158,7 +160,7 @@ CASES = [
         floats_table("features", 5),
         lambda data: {
             "net/hidden/relu:0": read(data, "features", np.float32),
-            "keep_prob:0": np.float32(1),
+            "keep_prob:0": np.array(1, np.float32),
         },
         feed={"net/hidden/relu:0": "features", "keep_prob:0": 1},
         fetch={"logits": "logits:0"},

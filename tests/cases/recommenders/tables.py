@@ -13,7 +13,16 @@ import numpy as np
 import pyarrow as pa
 
 from cases.models.case import Feeds
-from cases.models.tables import arrow, beside, floats, ints, pairs_of, random, read, sparse_vectors
+from cases.models.tables import (
+    arrow,
+    floats,
+    ints,
+    join_pairs,
+    pairs_of,
+    random,
+    read,
+    sparse_vectors,
+)
 
 # The number of ids that there are, by the width of the id.
 PRIMES = {pa.int8(): 127, pa.int16(): 32_749}
@@ -127,7 +136,7 @@ def _spread(constants: Mapping[str, Any], rows: int) -> Feeds:
     }
 
 
-def pairs_beside(ids: str, values: str, *columns: tuple[str, str], dtype: Any) -> PairFeeds:
+def pairs_beside(ids: str, values: str, *columns: Sequence[str], dtype: Any) -> PairFeeds:
     """Return the feeds of an id and a value input: vectors put side by side in the order given.
 
     A column is ("user", name) or ("item", name).
@@ -135,7 +144,9 @@ def pairs_beside(ids: str, values: str, *columns: tuple[str, str], dtype: Any) -
 
     def feeds(users: pa.Table, items: pa.Table) -> Feeds:
         sides = {"user": users, "item": items}
-        joined = functools.reduce(beside, [pairs_of(sides[side], name) for side, name in columns])
+        joined = functools.reduce(
+            join_pairs, [pairs_of(sides[side], name) for side, name in columns]
+        )
         return {
             ids: np.array([row_ids for row_ids, _ in joined], dtype),
             values: np.array([row_values for _, row_values in joined], np.float32),
@@ -144,7 +155,7 @@ def pairs_beside(ids: str, values: str, *columns: tuple[str, str], dtype: Any) -
     return feeds
 
 
-def joined(name: str, *columns: tuple[str, str], **constants: Any) -> PairFeeds:
+def joined(name: str, *columns: Sequence[str], **constants: Any) -> PairFeeds:
     """Return the feeds of one float input: numbers and lists side by side in the order given."""
 
     def feeds(users: pa.Table, items: pa.Table) -> Feeds:

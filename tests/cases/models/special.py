@@ -1,4 +1,4 @@
-"""Models not scored like the others: unsafe, stateful, or with outputs that fit no column."""
+"""Models that need tests of their own: unsafe, stateful, or with outputs that fit no column."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def make_read_file(path: Path) -> None:
 
 
 def files_table(rows: int) -> pa.Table:
-    """Return names of files that there are: the sources of the zoo."""
+    """Return the names of files that exist: the sources of the zoo."""
     return table(file=arrow(chosen([str(source) for source in _SOURCES], rows), pa.string()))
 
 
 def make_write_file(path: Path) -> None:
-    """Write a file from within a branch of a function that is called in a function."""
+    """Write a file in a branch of a function that another function calls."""
 
     @tf.function
     def write(name: Any) -> None:
@@ -52,7 +52,7 @@ def make_python(path: Path) -> None:
 
 
 def make_counter(path: Path) -> None:
-    """Count its own runs: the result depends on what was run before."""
+    """Count the runs: the result depends on what was run before."""
     runs = tf.Variable(0.0)
 
     def call(x: Any) -> Any:
@@ -62,7 +62,7 @@ def make_counter(path: Path) -> None:
 
 
 def make_summary(path: Path) -> None:
-    """Give one value a row, one a batch, and one a pair of rows."""
+    """Return one value per row, one per batch, and two per row."""
 
     def call(x: Any) -> Any:
         rows = tf.reduce_sum(x, 1)
@@ -77,7 +77,7 @@ def make_bytes(path: Path) -> None:
 
 
 def _raw(x: Any) -> Any:
-    """Return some bytes that are no UTF-8 text: 0xff, and the number as text."""
+    """Return bytes that are not UTF-8 text: 0xff, and the number as text."""
     return tf.strings.join([tf.constant(b"\xff\x00"), tf.strings.as_string(x)])
 
 
@@ -111,7 +111,7 @@ BINARY = Case("binary", make_bytes, floats_table("x"), _X, fetch={"raw": binary(
 COUNTER = Case("counter", make_counter, floats_table("x"), _X)
 SUMMARY = Case("summary", make_summary, floats_table("x", 2), _X)
 COMPLEX = Case("complex", make_complex, floats_table("x"), _X)
-APART = [
+SPECIAL = [
     BINARY,
     COUNTER,
     SUMMARY,
