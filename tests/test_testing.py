@@ -58,7 +58,7 @@ def test_the_fake_session_runs_a_function_by_names() -> None:
 def test_the_fake_session_fails_as_its_model_does() -> None:
     """What the function raises is what a run raises."""
 
-    def model(fed: dict[str, Tensor]) -> dict[str, Tensor]:
+    def model(fed: dict[str, Tensor]) -> dict[str, Tensor | Strings]:
         raise TensorFlowFailure(3, "indices[0] = 9 is not in [0, 3)")
 
     with pytest.raises(TensorFlowFailure, match="is not in"):
@@ -73,10 +73,10 @@ def test_fed_strings_are_read_back() -> None:
 
 def test_fetched_strings_have_offsets_from_zero() -> None:
     """Text is encoded, and a shape that the values don't fill is refused."""
-    made = fetched_strings(["ż", b"\xff", ""], (3, 1))
-    assert made.shape == (3, 1)
-    assert made.offsets.tolist() == [0, 2, 3, 3]
-    assert made.data.tobytes() == "ż".encode() + b"\xff"
+    fetched = fetched_strings(["ż", b"\xff", ""], (3, 1))
+    assert fetched.shape == (3, 1)
+    assert fetched.offsets.tolist() == [0, 2, 3, 3]
+    assert fetched.data.tobytes() == "ż".encode() + b"\xff"
     assert fetched_strings([]).shape == (0,)
     with pytest.raises(ValueError, match=r"2 values don't fill the shape \[3\]"):
         fetched_strings(["a", "b"], (3,))

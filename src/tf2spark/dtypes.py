@@ -1,4 +1,4 @@
-"""TensorFlow's dtypes, and what stands for them in NumPy, Arrow and Spark.
+"""TensorFlow's dtypes and their counterparts in NumPy, Arrow and Spark.
 
 Source of the numbers: ``tensorflow/core/framework/types.proto``.
 """
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 Shape = tuple[int | None, ...] | None
-"""Dimensions of a tensor, None where one is unknown; None for all where the rank is unknown."""
+"""The dimensions of a tensor; an unknown one is None, as is a shape of unknown rank."""
 
 
 @frozen
 class DType:
     """One TensorFlow dtype.
 
-    `numpy` is the dtype of the bytes that a tensor holds (bfloat16 as its 16 raw bits), or None
-    where no NumPy dtype stands for them. `arrow` is the type of an output column: Spark has no
-    unsigned and no 16-bit floating types, so those become the next wider type that loses nothing.
+    `numpy` is the dtype of the bytes that a tensor holds (bfloat16 as its 16 raw bits), or None if
+    there is no such NumPy dtype. `arrow` is the type of an output column: Spark has no unsigned and
+    no 16-bit floating types, so those become the next wider type that loses nothing.
     """
 
     name: str
@@ -55,7 +55,7 @@ class DType:
         return self.name
 
 
-# NumPy and Arrow are imported when a column is at stake: reading a model needs neither.
+# NumPy and Arrow are imported only for columns: reading a model needs neither.
 @cache
 def _numpy_dtype(name: str) -> np.dtype[np.generic]:
     import numpy as np
@@ -124,13 +124,14 @@ BY_CODE: dict[int, DType] = {
 
 
 def from_code(code: int) -> DType:
-    """Return the dtype with this number in ``types.proto``; a TF1 reference type gives its base."""
+    """Return the dtype with this number in ``types.proto``; the base type of a TF1 reference."""
+    # The code of a reference type is that of its base plus 100.
     code = code % 100
     return BY_CODE.get(code) or DType(f"dtype {code}", code, None, None)
 
 
 def shape_text(shape: Shape) -> str:
-    """Write a shape as people read it: ``[None, 3]``, or ``unknown_rank``."""
+    """Write a shape for messages: ``[None, 3]``, or ``unknown_rank``."""
     if shape is None:
         return "unknown_rank"
     return "[" + ", ".join("None" if size is None else str(size) for size in shape) + "]"

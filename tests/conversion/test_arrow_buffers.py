@@ -33,9 +33,9 @@ def test_values_are_those_of_to_numpy(kind: pa.DataType, data: st.DataObject) ->
     whole = pa.array(np.arange(count) % 3).cast(pa.int8()).cast(kind, safe=False)
     start = data.draw(st.integers(0, count))
     array = whole.slice(start, data.draw(st.integers(0, count - start)))
-    found, wants = values_of(array), array.to_numpy(zero_copy_only=False)
-    assert found.dtype == wants.dtype
-    np.testing.assert_array_equal(found, wants)
+    values, expected = values_of(array), array.to_numpy(zero_copy_only=False)
+    assert values.dtype == expected.dtype
+    np.testing.assert_array_equal(values, expected)
 
 
 def test_an_array_without_buffers_has_no_values() -> None:
@@ -59,8 +59,8 @@ def test_numbers_become_what_pyarrow_makes_of_them(step: int) -> None:
 
 def test_a_negative_place_is_null() -> None:
     """`Array.take` gives null where no place is known."""
-    found = pa.array(["a", "b"]).take(take_indices(np.array([1, -1, 0])))
-    assert found.to_pylist() == ["b", None, "a"]
+    values = pa.array(["a", "b"]).take(take_indices(np.array([1, -1, 0])))
+    assert values.to_pylist() == ["b", None, "a"]
 
 
 _CHILD = """

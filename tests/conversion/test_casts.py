@@ -107,8 +107,8 @@ def test_a_list_of_nothing_feeds_strings() -> None:
 @pytest.mark.parametrize("leaf", COLUMNS, ids=str)
 def test_integers_are_checked_value_by_value(leaf: pa.DataType, dtype: DType) -> None:
     """Over all pairs of widths, exactly the values outside of the narrower type are misfits."""
-    assert dtype.numpy is not None
-    source, target = np.iinfo(leaf.to_pandas_dtype()), np.iinfo(dtype.numpy)
+    kind: Any = dtype.numpy
+    source, target = np.iinfo(leaf.to_pandas_dtype()), np.iinfo(kind)
     edges = {int(x) + d for x in (source.min, source.max, target.min, target.max, 0)
              for d in (-1, 0, 1)}  # fmt: skip
     values = sorted(v for v in edges if source.min <= v <= source.max)
@@ -118,8 +118,8 @@ def test_integers_are_checked_value_by_value(leaf: pa.DataType, dtype: DType) ->
     if check is None:
         assert not any(expected)
         return
-    found = check(array)
-    assert (found.tolist() if found is not None else [False] * len(values)) == expected
+    bad = check(array)
+    assert (bad.tolist() if bad is not None else [False] * len(values)) == expected
     assert check(array[:0]) is None
 
 

@@ -21,17 +21,17 @@ def column(rows: list[Any], kind: pa.DataType) -> pa.RecordBatch:
     return batch_of(pa.array(rows, kind))
 
 
-def refused(one: InputPlan, batch: pa.RecordBatch) -> dict[int, str]:
+def refused(spec: InputPlan, batch: pa.RecordBatch) -> dict[int, str]:
     with pytest.raises(RowsRefused) as caught:
-        feeder(one, None)(batch)
+        feeder(spec, None)(batch)
     return dict(zip(caught.value.rows.tolist(), caught.value.reasons, strict=True))
 
 
 def test_a_vector_is_written_out_to_the_input_s_width() -> None:
     """Sparse, dense, empty: zeros stand where nothing is said."""
     rows = [sparse(3, {2: 5.0}), dense(1, 2, 3), sparse(3, {})]
-    one = plan(source(VECTOR), dims=(3,))
-    assert fed(one, column(rows, VECTOR)) == [[[0, 0, 5], [1, 2, 3], [0, 0, 0]]]
+    spec = plan(source(VECTOR), dims=(3,))
+    assert fed(spec, column(rows, VECTOR)) == [[[0, 0, 5], [1, 2, 3], [0, 0, 0]]]
 
 
 def test_vectors_of_another_width_are_refused() -> None:
@@ -48,10 +48,10 @@ def test_vectors_of_another_width_are_refused() -> None:
 
 def test_maps_and_pairs_are_written_out_too() -> None:
     """They take the input's width; ids beyond it and ids given twice are refused."""
-    one = plan(source(MAP), dims=(4,))
+    spec = plan(source(MAP), dims=(4,))
     rows = [[(3, 1.0), (0, 2.0)], []]
-    assert fed(one, column(rows, MAP)) == [[[2, 0, 0, 1], [0, 0, 0, 0]]]
-    assert refused(one, column([[(4, 1.0)]], MAP)) == {
+    assert fed(spec, column(rows, MAP)) == [[[2, 0, 0, 1], [0, 0, 0, 0]]]
+    assert refused(spec, column([[(4, 1.0)]], MAP)) == {
         0: 'column "x" has the id 4, input "in" takes ids below 4'
     }
     twice = [{"indices": [1, 1], "values": [1.0, 2.0]}]
@@ -62,9 +62,9 @@ def test_maps_and_pairs_are_written_out_too() -> None:
 
 def test_a_flat_list_of_as_many_values_stands_for_several_dimensions() -> None:
     """[None, 2, 2] takes four values a row, and no other number."""
-    one = plan(source(FLOATS), dims=(2, 2))
-    assert fed(one, column([[1, 2, 3, 4]], FLOATS)) == [[[[1, 2], [3, 4]]]]
-    assert refused(one, column([[1, 2, 3]], FLOATS)) == {
+    spec = plan(source(FLOATS), dims=(2, 2))
+    assert fed(spec, column([[1, 2, 3, 4]], FLOATS)) == [[[[1, 2], [3, 4]]]]
+    assert refused(spec, column([[1, 2, 3]], FLOATS)) == {
         0: 'column "x" has 3 values, input "in" takes 4'
     }
 
@@ -76,9 +76,9 @@ def test_columns_stand_side_by_side_in_the_order_given() -> None:
     )
     kinds = [pa.int64(), FLOATS, VECTOR]
     sources = [source(kind, column=i, label=f"c{i}") for i, kind in enumerate(kinds)]
-    one = plan(*sources, dims=(3,))
-    assert fed(one, batch) == [[[1, 3, 5], [2, 4, 6]]]
-    assert refused(evolve(one, dims=(4,)), batch)[0] == (
+    spec = plan(*sources, dims=(3,))
+    assert fed(spec, batch) == [[[1, 3, 5], [2, 4, 6]]]
+    assert refused(evolve(spec, dims=(4,)), batch)[0] == (
         'columns "c0", "c1", "c2" together have 3 values, input "in" takes 4'
     )
 
@@ -86,46 +86,46 @@ def test_columns_stand_side_by_side_in_the_order_given() -> None:
 def test_lists_of_different_lengths_can_add_up() -> None:
     """Only the sum of the parts is held to the input's width."""
     batch = batch_of(pa.array([[1], [1, 2]], FLOATS), pa.array([[7, 8], [9]], FLOATS))
-    one = plan(source(FLOATS), source(FLOATS, column=1), dims=(3,))
-    assert fed(one, batch) == [[[1, 7, 8], [1, 2, 9]]]
-    assert fed(evolve(one, dims=(None,)), batch) == [[[1, 7, 8], [1, 2, 9]]]
+    spec = plan(source(FLOATS), source(FLOATS, column=1), dims=(3,))
+    assert fed(spec, batch) == [[[1, 7, 8], [1, 2, 9]]]
+    assert fed(evolve(spec, dims=(None,)), batch) == [[[1, 7, 8], [1, 2, 9]]]
 
 
 def test_nested_lists_stand_side_by_side_along_their_first_dimension() -> None:
     """A sequence of two steps beside one of one is one of three."""
     batch = batch_of(pa.array([[[1, 2], [3, 4]]], DEEP), pa.array([[[5, 6]]], DEEP))
-    one = plan(source(DEEP, label="a"), source(DEEP, column=1, label="b"), dims=(3, 2))
-    assert fed(one, batch) == [[[[1, 2], [3, 4], [5, 6]]]]
-    assert refused(evolve(one, dims=(4, 2)), batch) == {
+    spec = plan(source(DEEP, label="a"), source(DEEP, column=1, label="b"), dims=(3, 2))
+    assert fed(spec, batch) == [[[[1, 2], [3, 4], [5, 6]]]]
+    assert refused(evolve(spec, dims=(4, 2)), batch) == {
         0: 'columns "a", "b" have shapes [[2, 2], [1, 2]], input "in" takes 4 in all'
     }
     odd = batch_of(pa.array([[[1, 2]]], DEEP), pa.array([[[5, 6, 7]]], DEEP))
-    assert refused(evolve(one, dims=(None, None)), odd) == {
+    assert refused(evolve(spec, dims=(None, None)), odd) == {
         0: 'columns "a", "b" have shapes that can\'t be joined: [[1, 2], [1, 3]]'
     }
-    assert fed(one, odd.slice(0, 0)) == [[]]
+    assert fed(spec, odd.slice(0, 0)) == [[]]
 
 
 def test_assembled_vectors_feed_a_dense_input() -> None:
     """The whole is held to the input's width."""
     batch = batch_of(pa.array([sparse(2, {1: 1.0})], VECTOR), pa.array([4.0]))
-    one = plan(source(VECTOR), source(pa.float64(), column=1), dims=(3,), assembled=True)
-    assert fed(one, batch) == [[[0, 1, 4]]]
-    assert list(refused(evolve(one, dims=(2,)), batch)) == [0]
+    spec = plan(source(VECTOR), source(pa.float64(), column=1), dims=(3,), assembled=True)
+    assert fed(spec, batch) == [[[0, 1, 4]]]
+    assert list(refused(evolve(spec, dims=(2,)), batch)) == [0]
 
 
 def test_strings_stand_side_by_side_as_numbers_do() -> None:
     """Views are joined, and their owners stay alive."""
     batch = batch_of(pa.array(["a", "b"]), pa.array([["c", ""], ["d" * 30, "e"]]))
     kinds = [pa.string(), pa.list_(pa.string())]
-    one = plan(*(source(kind, column=i) for i, kind in enumerate(kinds)), dtype=STRING, dims=(3,))
-    assert fed(one, batch) == [[[b"a", b"c", b""], [b"b", b"d" * 30, b"e"]]]
+    spec = plan(*(source(kind, column=i) for i, kind in enumerate(kinds)), dtype=STRING, dims=(3,))
+    assert fed(spec, batch) == [[[b"a", b"c", b""], [b"b", b"d" * 30, b"e"]]]
 
 
 def test_the_size_of_a_vector_is_a_scalar() -> None:
     """`features.size` feeds an input of one integer a row."""
-    one = plan(source(VECTOR, part="size"), dtype=INT64, dims=())
-    assert fed(one, column([sparse(7, {}), dense(1, 2)], VECTOR)) == [[7, 2]]
+    spec = plan(source(VECTOR, part="size"), dtype=INT64, dims=())
+    assert fed(spec, column([sparse(7, {}), dense(1, 2)], VECTOR)) == [[7, 2]]
 
 
 def test_a_tensor_beyond_the_limit_is_never_made() -> None:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases.arrow_columns import WAYS, batch_of, fed, laid_out, plan, row_values, source, with_fields
+from cases.arrow_columns import (
+    LAYOUTS,
+    batch_of,
+    fed,
+    laid_out,
+    plan,
+    row_values,
+    source,
+    with_fields,
+)
 from tf2spark import dtypes
 from tf2spark.conversion.from_arrow import feeder, with_copied_strings
 from tf2spark.dtypes import FLOAT32, STRING, DType
@@ -20,7 +29,7 @@ INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(),
 FLOATS = [pa.float16(), pa.float32(), pa.float64()]
 TEXTS = [pa.string(), pa.large_string(), pa.binary(), pa.large_binary(),
          pa.dictionary(pa.int32(), pa.string())]  # fmt: skip
-TARGETS = [one for one in dtypes.BY_CODE.values() if one.numpy is not None]
+TARGETS = [spec for spec in dtypes.BY_CODE.values() if spec.numpy is not None]
 
 
 def fits(leaf: pa.DataType, dtype: DType) -> bool:
@@ -77,7 +86,8 @@ def bits(value: Any, dtype: DType, leaf: pa.DataType) -> Any:
         if dtype.name == "bfloat16":
             return int(number.astype(ml_dtypes.bfloat16).view(np.uint16))
         if dtype.is_integer:
-            info = np.iinfo(dtype.numpy)
+            kind: Any = dtype.numpy
+            info = np.iinfo(kind)
             return int(value) if info.min <= value <= info.max else None
         return number.astype(dtype.numpy).tolist()
 
@@ -90,8 +100,8 @@ def expected(value: Any, dims: list[int | None], dtype: DType, leaf: pa.DataType
         return bits(value, dtype, leaf)
     if dims[0] not in (None, len(value)):
         return None
-    inside = [expected(one, dims[1:], dtype, leaf) for one in value]
-    if any(one is None for one in inside) or len({np.shape(one) for one in inside}) > 1:
+    inside = [expected(spec, dims[1:], dtype, leaf) for spec in value]
+    if any(spec is None for spec in inside) or len({np.shape(spec) for spec in inside}) > 1:
         return None
     return inside
 
@@ -113,12 +123,12 @@ def _writable(leaf: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_dictionary(leaf) else leaf
 
 
-def hold(column: tuple[pa.Array, DType, list[int | None]], way: str) -> None:
+def hold(column: tuple[pa.Array, DType, list[int | None]], layout: str) -> None:
     array, dtype, dims = column
-    batch, fields = laid_out(array, way)
-    one = plan(source(array.type), dtype=dtype, dims=tuple(dims))
-    values, reasons = row_values(with_fields(one, fields), batch)
-    leaf = one.sources[0].leaf
+    batch, fields = laid_out(array, layout)
+    spec = plan(source(array.type), dtype=dtype, dims=tuple(dims))
+    values, reasons = row_values(with_fields(spec, fields), batch)
+    leaf = spec.sources[0].leaf
     wanted = {
         row: expected(value, dims, dtype, leaf) for row, value in enumerate(array.to_pylist())
     }
@@ -126,18 +136,18 @@ def hold(column: tuple[pa.Array, DType, list[int | None]], way: str) -> None:
     assert set(reasons) == {row for row, value in wanted.items() if value is None}
 
 
-@given(columns(PAIRS), WAYS)
-def test_numbers_arrive_as_python_reads_them(column: Any, way: str) -> None:
+@given(columns(PAIRS), LAYOUTS)
+def test_numbers_arrive_as_python_reads_them(column: Any, layout: str) -> None:
     """Every numeric type into every dtype it may feed, lists to depth 3, nulls at every level,
     slices with offsets: good rows hold their own values, all others are refused.
     """
-    hold(column, way)
+    hold(column, layout)
 
 
-@given(columns([(leaf, STRING) for leaf in TEXTS]), WAYS)
-def test_strings_arrive_as_their_bytes(column: Any, way: str) -> None:
+@given(columns([(leaf, STRING) for leaf in TEXTS]), LAYOUTS)
+def test_strings_arrive_as_their_bytes(column: Any, layout: str) -> None:
     """All of Arrow's string types, empty and long, in lists to depth 3, nulls at every level."""
-    hold(column, way)
+    hold(column, layout)
 
 
 @pytest.mark.parametrize(("leaf", "dtype"), PAIRS, ids=str)

@@ -28,9 +28,9 @@ def column(rows: list[Any], kind: pa.DataType = VECTOR) -> pa.RecordBatch:
     return batch_of(pa.array(rows, kind))
 
 
-def refused(one: InputPlan, batch: pa.RecordBatch) -> dict[int, str]:
+def refused(spec: InputPlan, batch: pa.RecordBatch) -> dict[int, str]:
     with pytest.raises(RowsRefused) as caught:
-        feeder(one, None)(batch)
+        feeder(spec, None)(batch)
     return dict(zip(caught.value.rows.tolist(), caught.value.reasons, strict=True))
 
 
@@ -77,7 +77,7 @@ def test_pairs_keep_the_order_that_they_came_in() -> None:
     """The place of an id can mean its field, so nothing is sorted."""
     rows = [{"indices": [9, 2], "values": [0.5, 0.25]}]
     pair = [padded(source(PAIRS, part=part)) for part in ("indices", "values")]
-    assert [fed(one, column(rows, PAIRS)) for one in pair] == [[[[9, 2]]], [[[0.5, 0.25]]]]
+    assert [fed(spec, column(rows, PAIRS)) for spec in pair] == [[[[9, 2]]], [[[0.5, 0.25]]]]
 
 
 def test_maps_are_sorted_since_they_have_no_order() -> None:
@@ -85,14 +85,14 @@ def test_maps_are_sorted_since_they_have_no_order() -> None:
     kind = pa.map_(pa.int64(), pa.float32())
     for row in ([(9, 0.5), (2, 0.25)], [(2, 0.25), (9, 0.5)]):
         pair = [padded(source(kind, part=part)) for part in ("indices", "values")]
-        assert [fed(one, column([row], kind)) for one in pair] == [[[[2, 9]]], [[[0.25, 0.5]]]]
+        assert [fed(spec, column([row], kind)) for spec in pair] == [[[[2, 9]]], [[[0.25, 0.5]]]]
 
 
 def test_lists_of_several_columns_are_joined_then_padded() -> None:
     """User fields, then item fields, as DeepFM takes them."""
     batch = batch_of(pa.array([[1], [2, 3]], INTS), pa.array([[7, 8], []], INTS))
-    one = padded(source(INTS), source(INTS, column=1), dtype=INT32, pad=0)
-    assert fed(one, batch) == [[[1, 7, 8], [2, 3, 0]]]
+    spec = padded(source(INTS), source(INTS, column=1), dtype=INT32, pad=0)
+    assert fed(spec, batch) == [[[1, 7, 8], [2, 3, 0]]]
 
 
 def test_assembled_ids_are_offset_by_the_sizes_before_them() -> None:
@@ -111,18 +111,18 @@ def test_assembled_ids_are_offset_by_the_sizes_before_them() -> None:
 def test_strings_and_bfloat16_are_padded_in_their_own_bytes() -> None:
     """The fill is a view on a string of its own, or the 16 bits of the number."""
     kind = pa.list_(pa.string())
-    one = padded(source(kind), dtype=STRING, pad="[PAD]")
-    assert fed(one, column([["a"], ["b", "c"]], kind)) == [[[b"a", b"[PAD]"], [b"b", b"c"]]]
-    assert fed(evolve(one, pad=None), column([["a"], []], kind)) == [[[b"a"], [b""]]]
+    spec = padded(source(kind), dtype=STRING, pad="[PAD]")
+    assert fed(spec, column([["a"], ["b", "c"]], kind)) == [[[b"a", b"[PAD]"], [b"b", b"c"]]]
+    assert fed(evolve(spec, pad=None), column([["a"], []], kind)) == [[[b"a"], [b""]]]
     half = padded(source(pa.list_(pa.float64())), dtype=BFLOAT16, pad=1.0)
     assert fed(half, column([[2.0], []], pa.list_(pa.float64()))) == [[[0x4000], [0x3F80]]]
 
 
 def test_a_whole_vector_is_padded_to_a_wider_input() -> None:
     """Rows narrower than the input are filled up, wider ones refused before they are written."""
-    one = padded(source(VECTOR), dims=(3,), pad=9)
-    assert fed(one, column([sparse(2, {1: 5.0}), dense(1, 2, 3)])) == [[[0, 5, 9], [1, 2, 3]]]
-    assert refused(one, column([sparse(10**9, {})])) == {
+    spec = padded(source(VECTOR), dims=(3,), pad=9)
+    assert fed(spec, column([sparse(2, {1: 5.0}), dense(1, 2, 3)])) == [[[0, 5, 9], [1, 2, 3]]]
+    assert refused(spec, column([sparse(10**9, {})])) == {
         0: f'column "x" has {10**9} values, input "in" takes at most 3'
     }
 
@@ -151,7 +151,7 @@ def test_cost_grows_with_the_non_zeros() -> None:
     wide = 10_000_000
     rows = [sparse(wide, {place * 1000 + row: 1.0 for place in range(30)}) for row in range(100)]
     batch = column(rows)
-    feeds = [feeder(one, None) for one in (IDS, VALUES)]
+    feeds = [feeder(spec, None) for spec in (IDS, VALUES)]
     tracemalloc.start()
     tensors = [feed(batch)[0] for feed in feeds]
     peak_bytes = tracemalloc.get_traced_memory()[1]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases.arrow_columns import WAYS, batch_of, fed, laid_out, plan, source, with_fields
+from cases.arrow_columns import LAYOUTS, batch_of, fed, laid_out, plan, source, with_fields
 from tf2spark.conversion.from_arrow import feeder
 from tf2spark.conversion.ragged import list_rows, splits_of
 from tf2spark.conversion.rows import RowsRefused, RowsUneven
@@ -25,19 +25,19 @@ def ragged(kind: pa.DataType, levels: int, dims: tuple[int | None, ...], **rest:
     return plan(source(kind), form="ragged", dims=dims, ragged_levels=levels, **rest)
 
 
-def refused(one: Any, rows: list[Any], kind: pa.DataType) -> dict[int, str]:
+def refused(spec: Any, rows: list[Any], kind: pa.DataType) -> dict[int, str]:
     with pytest.raises(RowsRefused) as caught:
-        fed(one, batch_of(pa.array(rows, kind)))
+        fed(spec, batch_of(pa.array(rows, kind)))
     return dict(zip(caught.value.rows.tolist(), caught.value.reasons, strict=True))
 
 
 LISTS = st.lists(st.lists(st.integers(-9, 9), max_size=3), max_size=4)
 
 
-@given(st.lists(LISTS, max_size=5), WAYS)
-def test_lists_of_lists_become_values_and_splits(rows: list[Any], way: str) -> None:
+@given(st.lists(LISTS, max_size=5), LAYOUTS)
+def test_lists_of_lists_become_values_and_splits(rows: list[Any], layout: str) -> None:
     """The splits cut the flat values into the very lists that came, at any offset."""
-    batch, fields = laid_out(pa.array(rows, DEEP), way)
+    batch, fields = laid_out(pa.array(rows, DEEP), layout)
     values, outer, inner = fed(with_fields(ragged(DEEP, 2, (None, None)), fields), batch)
     lists = [values[a:b] for a, b in itertools.pairwise(inner)]
     assert [lists[a:b] for a, b in itertools.pairwise(outer)] == rows
@@ -59,8 +59,8 @@ def test_the_innermost_level_can_be_uniform() -> None:
 
 def test_splits_have_their_own_dtype() -> None:
     """RaggedTensorSpec's row_splits_dtype can be int32."""
-    one = ragged(FLAT, 1, (None,), splits_dtype=INT32)
-    values, splits = feeder(one, None)(batch_of(pa.array([[1], []], FLAT)))
+    spec = ragged(FLAT, 1, (None,), splits_dtype=INT32)
+    values, splits = feeder(spec, None)(batch_of(pa.array([[1], []], FLAT)))
     assert (values.dtype, splits.dtype) == (INT64, INT32)
     assert splits.data.dtype == np.int32
     assert splits.data.tolist() == [0, 1, 1]
@@ -76,17 +76,17 @@ def test_no_rows_have_one_split() -> None:
 def test_strings_are_ragged_too() -> None:
     """The flat values are views onto the Arrow buffer."""
     kind = pa.list_(pa.string())
-    one = ragged(kind, 1, (None,), dtype=STRING)
+    spec = ragged(kind, 1, (None,), dtype=STRING)
     rows = [["a", ""], [], ["żółć"]]
-    assert fed(one, batch_of(pa.array(rows, kind))) == [[b"a", b"", "żółć".encode()], [0, 2, 2, 3]]
+    assert fed(spec, batch_of(pa.array(rows, kind))) == [[b"a", b"", "żółć".encode()], [0, 2, 2, 3]]
 
 
 def test_nulls_and_misfits_name_their_row() -> None:
     """At every level, the row of the batch is told, not the list inside it."""
-    one = ragged(DEEP, 2, (None, None))
-    assert refused(one, [[[1]], [[1], None]], DEEP) == {1: 'column "x" contains a null'}
-    assert refused(one, [[[1]], [[1], [2, None]]], DEEP) == {1: 'column "x" contains a null'}
-    assert refused(one, [None, [[1]]], DEEP) == {0: 'column "x" is null'}
+    spec = ragged(DEEP, 2, (None, None))
+    assert refused(spec, [[[1]], [[1], None]], DEEP) == {1: 'column "x" contains a null'}
+    assert refused(spec, [[[1]], [[1], [2, None]]], DEEP) == {1: 'column "x" contains a null'}
+    assert refused(spec, [None, [[1]]], DEEP) == {0: 'column "x" is null'}
     narrow = ragged(DEEP, 2, (None, None), dtype=INT8)
     assert refused(narrow, [[], [[1], []], [[], [2, 300]]], DEEP) == {
         2: 'column "x" has 300, which int8 can\'t hold'
@@ -98,8 +98,8 @@ def test_inner_lists_of_a_wrong_length_are_refused() -> None:
     assert refused(ragged(DEEP, 1, (None, 2)), [[[1, 2]], [[3]]], DEEP) == {
         1: 'column "x" has inner lists whose length is not 2'
     }
-    one = ragged(DEEP, 1, (None, None))
-    assert refused(one, [[[1, 2]], [[1], [2, 3]]], DEEP) == {
+    spec = ragged(DEEP, 1, (None, None))
+    assert refused(spec, [[[1, 2]], [[1], [2, 3]]], DEEP) == {
         1: 'column "x" has inner lists of different lengths'
     }
 

@@ -66,23 +66,26 @@ def test_flat_values_know_their_row_and_place(lengths: list[int]) -> None:
 @given(st.integers(0, 5), st.integers(1, 4), st.booleans(), st.data())
 def test_join_puts_rows_side_by_side(rows: int, parts: int, even: bool, data: Any) -> None:
     """Row i of the join is row i of every part, in order, even lengths or not."""
-    made, expected = [], [[] for _ in range(rows)]
+    read_parts = []
+    expected: list[list[Any]] = [[] for _ in range(rows)]
     for part in range(parts):
         width = data.draw(st.integers(0, 3))
         lengths = [width if even else data.draw(st.integers(0, 3)) for _ in range(rows)]
         lists = [[part * 100 + row * 10 + i for i in range(n)] for row, n in enumerate(lengths)]
-        made.append(Rows(ints(lengths), ints([value for one in lists for value in one]), part))
-        expected = [before + one for before, one in zip(expected, lists, strict=True)]
-    joined = join(made)
-    assert joined.values.tolist() == [value for one in expected for value in one]
-    assert joined.lengths.tolist() == [len(one) for one in expected]
+        read_parts.append(
+            Rows(ints(lengths), ints([value for row_list in lists for value in row_list]), part)
+        )
+        expected = [before + more for before, more in zip(expected, lists, strict=True)]
+    joined = join(read_parts)
+    assert joined.values.tolist() == [value for row in expected for value in row]
+    assert joined.lengths.tolist() == [len(row) for row in expected]
 
 
 def test_join_keeps_every_owner() -> None:
     """The memory of each part's strings stays alive with the join."""
-    one, two = (Rows(ints([1]), *views_of([text])) for text in ("a", "b"))
-    joined = join([one, two])
-    assert joined.owner == [one.owner, two.owner]
+    first, second = (Rows(ints([1]), *views_of([text])) for text in ("a", "b"))
+    joined = join([first, second])
+    assert joined.owner == [first.owner, second.owner]
     assert fed_strings(tensor(STRING, joined.values, (2,))) == [b"a", b"b"]
 
 

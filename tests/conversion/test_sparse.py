@@ -25,9 +25,9 @@ def column(rows: list[Any], kind: pa.DataType = VECTOR) -> pa.RecordBatch:
     return batch_of(pa.array(rows, kind))
 
 
-def refused(one: InputPlan, batch: pa.RecordBatch) -> dict[int, str]:
+def refused(spec: InputPlan, batch: pa.RecordBatch) -> dict[int, str]:
     with pytest.raises(RowsRefused) as caught:
-        feeder(one, None)(batch)
+        feeder(spec, None)(batch)
     return dict(zip(caught.value.rows.tolist(), caught.value.reasons, strict=True))
 
 
@@ -83,8 +83,10 @@ def test_assembled_vectors_are_one_sparse_row() -> None:
     batch = batch_of(
         pa.array([sparse(4, {1: 1.0})], VECTOR), pa.array([sparse(3, {2: 2.0})], VECTOR)
     )
-    one = evolve(coo(VECTOR, 7), sources=(source(VECTOR), source(VECTOR, column=1)), assembled=True)
-    assert fed(one, batch) == [[[0, 1], [0, 6]], [1, 2], [1, 7]]
+    spec = evolve(
+        coo(VECTOR, 7), sources=(source(VECTOR), source(VECTOR, column=1)), assembled=True
+    )
+    assert fed(spec, batch) == [[[0, 1], [0, 6]], [1, 2], [1, 7]]
 
 
 def test_cost_grows_with_the_non_zeros() -> None:

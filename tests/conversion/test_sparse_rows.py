@@ -35,12 +35,12 @@ def reasons(rows: list[Any], kind: pa.DataType = VECTOR, dtype: Any = FLOAT32) -
     return dict(zip(caught.value.rows.tolist(), caught.value.reasons, strict=True))
 
 
-def as_dicts(found: Vectors) -> list[dict[int, float]]:
-    ends = np.cumsum(found.lengths)
-    ids, values = indices_of(found).tolist(), found.values.tolist()
+def as_dicts(vectors: Vectors) -> list[dict[int, float]]:
+    ends = np.cumsum(vectors.lengths)
+    ids, values = indices_of(vectors).tolist(), vectors.values.tolist()
     return [
         dict(zip(ids[end - n : end], values[end - n : end], strict=True))
-        for n, end in zip(found.lengths.tolist(), ends.tolist(), strict=True)
+        for n, end in zip(vectors.lengths.tolist(), ends.tolist(), strict=True)
     ]
 
 
@@ -60,28 +60,28 @@ def entries(row: dict[str, Any]) -> dict[int, float]:
 def test_sparse_and_dense_vectors_stand_in_one_column(rows: list[Any]) -> None:
     """All sparse, all dense or mixed, explicit zeros and empty rows included."""
     for array in (pa.array(rows, VECTOR), sliced(pa.array(rows, VECTOR))):
-        found = vectors_reader(source(VECTOR), FLOAT32)(batch_of(array))
-        assert as_dicts(found) == [entries(row) for row in rows]
-        assert found.sizes is not None
-        assert found.sizes.tolist() == [10] * len(rows)
-        full = densify(found).values.reshape(len(rows), 10)
+        vectors = vectors_reader(source(VECTOR), FLOAT32)(batch_of(array))
+        assert as_dicts(vectors) == [entries(row) for row in rows]
+        assert vectors.sizes is not None
+        assert vectors.sizes.tolist() == [10] * len(rows)
+        full = densify(vectors).values.reshape(len(rows), 10)
         assert full.tolist() == [[entries(row).get(i, 0.0) for i in range(10)] for row in rows]
 
 
 def test_all_dense_rows_are_the_column_itself() -> None:
     """Without a sparse row there are no indices to write and no value to move."""
-    found = read([dense(1, 2), dense(3, 4)], dtype=None)
-    assert found.indices is None
-    assert densify(found).values is found.values
+    vectors = read([dense(1, 2), dense(3, 4)], dtype=None)
+    assert vectors.indices is None
+    assert densify(vectors).values is vectors.values
 
 
 def test_empty_vectors_are_rows_without_values() -> None:
     """A sparse row without entries, a dense one of size 0 and no rows at all are all fine."""
-    found = read([sparse(4, {}), dense(), sparse(4, {3: 1.0})])
-    assert as_dicts(found) == [{}, {}, {3: 1.0}]
-    assert found.sizes is not None
-    assert found.sizes.tolist() == [4, 0, 4]
-    assert densify(found).values.tolist() == [0, 0, 0, 0, 0, 0, 0, 1]
+    vectors = read([sparse(4, {}), dense(), sparse(4, {3: 1.0})])
+    assert as_dicts(vectors) == [{}, {}, {3: 1.0}]
+    assert vectors.sizes is not None
+    assert vectors.sizes.tolist() == [4, 0, 4]
+    assert densify(vectors).values.tolist() == [0, 0, 0, 0, 0, 0, 0, 1]
     assert as_dicts(read([])) == []
 
 
@@ -145,17 +145,17 @@ def test_an_index_is_held_to_the_size_of_its_own_row(first: Any) -> None:
 
 def test_pairs_keep_their_order_and_need_no_size() -> None:
     """A struct of indices and values is read as it stands; with a size, ids are held to it."""
-    found = read([{"indices": [5, 2], "values": [1.0, 2.0]}], PAIRS)
-    assert indices_of(found).tolist() == [5, 2]
-    assert found.sizes is None
+    vectors = read([{"indices": [5, 2], "values": [1.0, 2.0]}], PAIRS)
+    assert indices_of(vectors).tolist() == [5, 2]
+    assert vectors.sizes is None
     sized = pa.struct([*PAIRS, ("size", pa.int32())])
     rows = [
         {"indices": [1], "values": [1.0], "size": 2},
         {"indices": [2], "values": [1.0], "size": 2},
     ]
     assert reasons(rows, sized) == {1: 'column "x" has the index 2, its size is 2'}
-    none = [{"indices": [], "values": [], "size": None}]
-    assert reasons(none, sized) == {0: 'column "x" has null for size'}
+    no_size: list[Any] = [{"indices": [], "values": [], "size": None}]
+    assert reasons(no_size, sized) == {0: 'column "x" has null for size'}
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 2**40), VALUES, max_size=5), max_size=6))
@@ -163,9 +163,9 @@ def test_maps_are_read_by_rising_key(rows: list[dict[int, float]]) -> None:
     """Keys are ids and items are values, in slices too, whatever order the map came in."""
     array = pa.array([list(row.items()) for row in rows], MAP)
     for one in (array, sliced(array)):
-        found = vectors_reader(source(MAP), FLOAT32)(batch_of(one))
-        assert as_dicts(found) == rows
-        assert indices_of(found).tolist() == [key for row in rows for key in sorted(row)]
+        vectors = vectors_reader(source(MAP), FLOAT32)(batch_of(one))
+        assert as_dicts(vectors) == rows
+        assert indices_of(vectors).tolist() == [key for row in rows for key in sorted(row)]
 
 
 def test_broken_maps_are_refused() -> None:
@@ -184,19 +184,19 @@ def test_in_order_sorts_within_rows(rows: list[list[int]]) -> None:
     lengths = np.array([len(row) for row in rows], np.int64)
     ids = np.array([i for row in rows for i in row], np.int64)
     values = np.arange(len(ids), dtype=float)
-    found = sort_by_index(Vectors(lengths, ids, values, None))
+    vectors = sort_by_index(Vectors(lengths, ids, values, None))
     pairs = iter(zip(ids.tolist(), values.tolist(), strict=True))
     expected = [sorted(next(pairs) for _ in row) for row in rows]
     flat = [pair for row in expected for pair in row]
-    assert list(zip(indices_of(found).tolist(), found.values.tolist(), strict=True)) == flat
+    assert list(zip(indices_of(vectors).tolist(), vectors.values.tolist(), strict=True)) == flat
 
 
 def test_an_index_given_twice_is_refused_where_only_one_can_be() -> None:
     """The row that has it is named, and rows that share an index with a neighbour are not."""
     lengths = np.array([1, 3, 1])
-    found = Vectors(lengths, np.array([4, 2, 4, 2, 2]), np.ones(5), None)
+    vectors = Vectors(lengths, np.array([4, 2, 4, 2, 2]), np.ones(5), None)
     with pytest.raises(RowsRefused) as caught:
-        refuse_duplicates(found, "x")
+        refuse_duplicates(vectors, "x")
     assert caught.value.rows.tolist() == [1]
     assert caught.value.reasons == ['column "x" has the index 2 twice']
     refuse_duplicates(Vectors(np.array([1, 1]), np.array([2, 2]), np.ones(2), None), "x")

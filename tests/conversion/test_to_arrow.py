@@ -20,7 +20,7 @@ from tf2spark.plan.score import OutputPlan
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.testing import fetched_strings
 
-NUMERIC = [one for one in dtypes.BY_CODE.values() if one.numpy is not None]
+NUMERIC = [dtype for dtype in dtypes.BY_CODE.values() if dtype.numpy is not None]
 
 
 def output(dtype: DType, dims: tuple[int | None, ...] = (), **rest: Any) -> OutputPlan:
@@ -44,17 +44,17 @@ def test_numbers_leave_as_numpy_reads_them(
 ) -> None:
     """Every dtype, any rank, rows and dimensions of 0 included: lists as deep as the tensor."""
     shape = (rows, *sizes)
-    values = data.draw(hn.arrays(dtype.numpy, shape))
+    values = data.draw(hn.arrays(np.dtype(dtype.numpy), shape))
     dims = tuple(data.draw(st.sampled_from([size, None])) for size in sizes)
-    made = column(output(dtype, dims), values)
-    made.validate(full=True)
+    array = column(output(dtype, dims), values)
+    array.validate(full=True)
     wide = values
     if dtype is BFLOAT16:
         wide = values.view(ml_dtypes.bfloat16).astype(np.float32)
     flat = wide.reshape(-1) if dims == (1,) else wide
-    assert made.type == output(dtype, dims).arrow
+    assert array.type == output(dtype, dims).arrow
     expected = flat.tolist()
-    got = made.to_pylist()
+    got = array.to_pylist()
     if dtype is UINT64:
         got = np.array(got, dtype=object).astype(np.uint64).reshape(flat.shape).tolist()
     np.testing.assert_equal(got, expected)
@@ -76,8 +76,8 @@ def test_a_row_of_one_value_is_a_scalar() -> None:
 def test_numbers_are_not_copied() -> None:
     """The column is over the fetched tensor's own memory where the types agree."""
     values = np.arange(4, dtype=np.int64)
-    made = column_builder(output(INT64))(Tensor(INT64, (4,), values), 4)
-    assert made.buffers()[1].address == values.ctypes.data
+    array = column_builder(output(INT64))(Tensor(INT64, (4,), values), 4)
+    assert array.buffers()[1].address == values.ctypes.data
 
 
 BYTES = st.one_of(st.binary(max_size=40), st.text(max_size=20).map(str.encode))
@@ -89,12 +89,12 @@ def test_bytes_leave_as_they_are(rows: int, sizes: list[int], data: Any) -> None
     count = rows * math.prod(sizes)
     values = data.draw(st.lists(BYTES, min_size=count, max_size=count))
     plan = output(STRING, tuple(sizes), leaf=pa.binary())
-    made = column_builder(plan)(fetched_strings(values, (rows, *sizes)), rows)
-    made.validate(full=True)
+    array = column_builder(plan)(fetched_strings(values, (rows, *sizes)), rows)
+    array.validate(full=True)
     flat = np.empty(count, object)
     flat[:] = values
     shape = (rows,) if sizes == [1] else (rows, *sizes)
-    assert made.to_pylist() == flat.reshape(shape).tolist()
+    assert array.to_pylist() == flat.reshape(shape).tolist()
 
 
 def test_text_is_checked_row_by_row() -> None:

@@ -44,8 +44,8 @@ def test_reference_has_the_dtype_of_its_values(graph_def: Any) -> None:
 @pytest.mark.parametrize("name", ["z", "x:1", "x:-1", "x:0:0", "x:", ":0", "", "^x", "żółć"])
 def test_unknown_names_are_none(graph_def: Any, name: str) -> None:
     """A name that the graph doesn't have is None, however it is written."""
-    found = graph_tensor_info(graph_def.SerializeToString(), [name])
-    assert found == {name: None}
+    info = graph_tensor_info(graph_def.SerializeToString(), [name])
+    assert info == {name: None}
 
 
 def test_rubbish_is_a_model_error() -> None:

@@ -108,9 +108,9 @@ print(count() - before)
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
 def test_threads_are_bounded_whatever_the_machine_has(models: Path) -> None:
     """A session starts a pool within ops and one between them, both of the requested size."""
-    one, five = (int(alone(THREADS, models / "linear", threads)) for threads in (1, 5))
-    assert one <= 4
-    assert one + 4 <= five <= one + 8
+    with_one, with_five = (int(alone(THREADS, models / "linear", threads)) for threads in (1, 5))
+    assert with_one <= 4
+    assert with_one + 4 <= with_five <= with_one + 8
 
 
 ORDERS = (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tf2spark.dtypes import STRING
 from tf2spark.errors import SetupError
 from tf2spark.tensorflow_c import strings
-from tf2spark.tensorflow_c.library import tensorflow
+from tf2spark.tensorflow_c.library import library_path, tensorflow, version
 from tf2spark.tensorflow_c.operations import add_constant
 from tf2spark.tensorflow_c.tensor import Tensor
 
@@ -32,19 +32,19 @@ def test_views_point_into_the_buffer_and_have_no_owner() -> None:
 
 def test_a_view_is_one_value() -> None:
     """An array of views is indexed, joined and padded as numbers are."""
-    made, _ = strings.views_of(["a", b"\xff", ""])
-    assert (made.dtype, made.shape) == (strings.VIEW, (3,))
+    fed, _ = strings.views_of(["a", b"\xff", ""])
+    assert (fed.dtype, fed.shape) == (strings.VIEW, (3,))
     assert strings.VIEW.itemsize == 24
-    assert strings.strings_of(np.concatenate([made[2:], made[:2]])) == [b"", b"a", b"\xff"]
+    assert strings.strings_of(np.concatenate([fed[2:], fed[:2]])) == [b"", b"a", b"\xff"]
     assert strings.views(np.array([0], np.int32), 0).shape == (0,)
 
 
 @given(st.lists(st.binary(max_size=60), max_size=20))
 def test_strings_are_read_back(texts: list[bytes]) -> None:
     """From views and from copies, whatever their bytes."""
-    made, owner = strings.views_of(texts)
-    assert strings.strings_of(made) == texts
-    copies, copied = strings.zero_terminated(made)
+    fed, owner = strings.views_of(texts)
+    assert strings.strings_of(fed) == texts
+    copies, copied = strings.zero_terminated(fed)
     del owner
     assert strings.strings_of(copies) == texts
     assert isinstance(copied, np.ndarray)
@@ -53,8 +53,8 @@ def test_strings_are_read_back(texts: list[bytes]) -> None:
 def test_copies_are_large_strings_with_a_zero_byte_after_each() -> None:
     """Size << 2 | 1, a capacity, and an address within the copies' own memory."""
     texts = [b"", b"a\x00b", b"x" * 100]
-    made, _ = strings.views_of(texts)
-    copies, owner = strings.zero_terminated(made)
+    fed, _ = strings.views_of(texts)
+    copies, owner = strings.zero_terminated(fed)
     assert isinstance(owner, np.ndarray)
     start = owner.ctypes.data
     assert words_of(copies) == [
@@ -129,7 +129,7 @@ def test_a_library_with_other_strings_is_refused(
     with pytest.raises(SetupError) as error:
         strings.check_layout.__wrapped__()
     message = str(error.value)
-    assert message.startswith(f"TensorFlow {strings.version()} ({strings.library_path()}) doesn't")
+    assert message.startswith(f"TensorFlow {version()} ({library_path()}) doesn't")
     assert problem in message
     assert "pip install 'tensorflow-cpu==2.21.*'" in message
 
@@ -149,9 +149,9 @@ def test_text_that_comes_back_changed_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_the_library_reads_and_writes_what_the_check_compares() -> None:
     """A view is 3 and a large string 1 for TensorFlow's accessors too."""
     lib = tensorflow()
-    made, owner = strings.views_of(["abc"])
-    copies, _ = strings.zero_terminated(made)
-    assert lib.TF_StringGetType(made.ctypes.data) == 3
+    fed, owner = strings.views_of(["abc"])
+    copies, _ = strings.zero_terminated(fed)
+    assert lib.TF_StringGetType(fed.ctypes.data) == 3
     assert lib.TF_StringGetType(copies.ctypes.data) == 1
     assert ctypes.string_at(lib.TF_StringGetDataPointer(copies.ctypes.data), 4) == b"abc\0"
     assert isinstance(owner, np.ndarray)

@@ -29,25 +29,25 @@ def column(rows: int) -> pa.RecordBatch:
 
 @given(st.integers(0, 50), st.integers(1, 20), st.integers(1, 500))
 def test_slices_cover_every_row_once_in_order(rows: int, most: int, limit_bytes: int) -> None:
-    """No slice is empty or passes the rows asked for, whatever the bytes allow."""
-    one = input_plan(source(FLOATS), dims=(4,))
-    found = list(row_slices(column(rows), job(one, batch_rows=most, batch_bytes=limit_bytes)))
-    assert [row for start, n in found for row in range(start, start + n)] == list(range(rows))
-    assert all(1 <= n <= most and (n == 1 or n * 16 <= limit_bytes) for _, n in found)
+    """No slice is empty or has more than `batch_rows`, whatever the bytes allow."""
+    spec = input_plan(source(FLOATS), dims=(4,))
+    slices = list(row_slices(column(rows), job(spec, batch_rows=most, batch_bytes=limit_bytes)))
+    assert [row for start, n in slices for row in range(start, start + n)] == list(range(rows))
+    assert all(1 <= n <= most and (n == 1 or n * 16 <= limit_bytes) for _, n in slices)
 
 
 def test_bytes_are_those_of_the_fed_columns_as_tensors() -> None:
-    """Other columns don't count; a wider dtype counts as wide as it is."""
+    """Other columns don't count; a wider dtype counts in full."""
     batch = column(100)
     narrow, wide = (input_plan(source(FLOATS), dims=(4,), dtype=to) for to in (FLOAT32, FLOAT64))
     assert next(row_slices(batch, job(narrow, batch_bytes=160))) == (0, 10)
     assert next(row_slices(batch, job(wide, batch_bytes=160))) == (0, 5)
     flags = batch_of(pa.array([True] * 64))
-    one = input_plan(source(pa.bool_()), dims=(), dtype=INT8)
-    assert next(row_slices(flags, job(one, batch_bytes=32))) == (0, 32)
+    spec = input_plan(source(pa.bool_()), dims=(), dtype=INT8)
+    assert next(row_slices(flags, job(spec, batch_bytes=32))) == (0, 32)
     words = batch_of(pa.array(["x" * 96] * 10))
-    one = input_plan(source(pa.string()), dims=(), dtype=STRING)
-    assert next(row_slices(words, job(one, batch_bytes=500)))[1] <= 5
+    spec = input_plan(source(pa.string()), dims=(), dtype=STRING)
+    assert next(row_slices(words, job(spec, batch_bytes=500)))[1] <= 5
 
 
 def test_without_a_fed_column_only_rows_bound_a_slice() -> None:
@@ -58,21 +58,21 @@ def test_without_a_fed_column_only_rows_bound_a_slice() -> None:
 
 
 def test_a_fixed_size_is_that_of_every_slice() -> None:
-    """The last may have fewer rows and is filled up later; bytes don't matter."""
-    one = input_plan(source(FLOATS), dims=(4,))
-    plan = job(one, fixed_rows=4, batch_rows=2, batch_bytes=1)
+    """The last may have fewer rows and is padded later; bytes don't matter."""
+    spec = input_plan(source(FLOATS), dims=(4,))
+    plan = job(spec, fixed_rows=4, batch_rows=2, batch_bytes=1)
     assert list(row_slices(column(10), plan)) == [(0, 4), (4, 4), (8, 2)]
 
 
-def test_a_batch_is_filled_up_with_its_last_row() -> None:
-    """A full one is passed on as it is."""
+def test_a_batch_is_padded_with_its_last_row() -> None:
+    """A full batch is passed on unchanged."""
     batch = batch_of(pa.array([1, 2]), pa.array(["a", "b"]))
     assert pad_to_rows(batch, 4).to_pydict() == {"c0": [1, 2, 2, 2], "c1": ["a", "b", "b", "b"]}
     assert pad_to_rows(batch, 2) is batch
 
 
-def test_rows_are_picked_without_a_copy_where_they_follow_each_other() -> None:
-    """A run of rows is a slice, any others are taken."""
+def test_consecutive_rows_are_selected_without_a_copy() -> None:
+    """They are a slice; any other rows are taken."""
     batch = batch_of(pa.array([1, 2, 3, 4]))
     run = select_rows(batch, np.array([1, 2]))
     assert run.to_pydict() == {"c0": [2, 3]}
@@ -83,8 +83,10 @@ def test_rows_are_picked_without_a_copy_where_they_follow_each_other() -> None:
 
 @given(st.lists(st.integers(0, 4), max_size=12))
 def test_groups_hold_the_rows_of_each_key(keys: list[int]) -> None:
-    """In the order of first appearance, rows rising within each."""
-    expected = [[row for row, key in enumerate(keys) if key == one] for one in dict.fromkeys(keys)]
+    """In the order of first appearance, with ascending rows in each."""
+    expected = [
+        [row for row, key in enumerate(keys) if key == spec] for spec in dict.fromkeys(keys)
+    ]
     assert [part.tolist() for part in rows_by_key(np.array(keys, np.int64))] == expected
 
 

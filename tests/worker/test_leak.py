@@ -25,12 +25,12 @@ _BATCHES = 20_000
 )
 def test_memory_stays_flat(name: str, feed: dict[str, str], tmp_path: Path) -> None:
     """20,000 batches (strings, vectors, refused rows) end with the memory of the first thousand."""
-    one = case(name)
-    pq.write_table(one.table(8), tmp_path / "table.parquet")
+    model_case = case(name)
+    pq.write_table(model_case.table(8), tmp_path / "table.parquet")
     # The bisection of a refused row takes many runs, so fewer batches do as many.
-    batches = _BATCHES if one.refused is None else _BATCHES // 10
+    batches = _BATCHES if model_case.refused is None else _BATCHES // 10
     done = subprocess.run(
-        [sys.executable, str(_JOB), str(path_of(one)), str(tmp_path / "table.parquet"),
+        [sys.executable, str(_JOB), str(path_of(model_case)), str(tmp_path / "table.parquet"),
          json.dumps(feed), str(batches)],
         capture_output=True, text=True, timeout=300, check=False, env=dict(os.environ),
     )  # fmt: skip

@@ -155,7 +155,7 @@ def test_a_long_task_returns_memory(
         def release_unused(self) -> None:
             released.append(None)
 
-    monkeypatch.setattr(parquet_reader.pa, "default_memory_pool", Pool)
+    monkeypatch.setattr(pa, "default_memory_pool", Pool)
     path = numbered(tmp_path / "f", batches * 50)
     assert read(_IDS, whole(path), batch_rows=50).num_rows == batches * 50
     assert len(released) == times
@@ -219,9 +219,9 @@ def test_columns_have_the_order_and_types_of_the_task(tmp_path: Path) -> None:
             ("fixed", floats),
         ]
     )
-    found = read(columns, whole(path))
-    assert found.schema.equals(columns)
-    assert {name: found[name].to_pylist() for name in columns.names} == {
+    rows = read(columns, whole(path))
+    assert rows.schema.equals(columns)
+    assert {name: rows[name].to_pylist() for name in columns.names} == {
         name: table[name].to_pylist() for name in columns.names
     }
 
@@ -242,8 +242,8 @@ def test_names_with_dots_are_names(tmp_path: Path) -> None:
     table = pa.table({"a": [{"b": 1, "c": 2}], "a.b": ["x"]})
     path = written(tmp_path / "f", table)
     for names in (["a"], ["a.b"], ["a.b", "a"]):
-        found = read(pa.schema([table.schema.field(name) for name in names]), whole(path))
-        assert found.to_pylist() == table.select(names).to_pylist()
+        rows = read(pa.schema([table.schema.field(name) for name in names]), whole(path))
+        assert rows.to_pylist() == table.select(names).to_pylist()
 
 
 def test_files_without_rows_give_none(tmp_path: Path) -> None:
@@ -259,8 +259,8 @@ def test_text_that_is_not_utf8_stays_as_it_is(tmp_path: Path) -> None:
     """The bytes of a string column aren't checked, as in Spark."""
     raw = pa.array([b"\xff\xfe", b"ok"])
     path = written(tmp_path / "f", {"s": raw.view(pa.string())})
-    found = read(pa.schema([("s", pa.string())]), whole(path))["s"].chunk(0)
-    assert found.view(pa.binary()).to_pylist() == [b"\xff\xfe", b"ok"]
+    rows = read(pa.schema([("s", pa.string())]), whole(path))["s"].chunk(0)
+    assert rows.view(pa.binary()).to_pylist() == [b"\xff\xfe", b"ok"]
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,9 @@ def scored(
 ) -> tuple[list[dict[str, Any]], list[int]]:
     session = FakeSession(model)
     out = list(score_batches(plan, session, batches, location=location))
-    for one in out:
-        one.validate(full=True)
-    return [row for one in out for row in one.to_pylist()], session.runs
+    for batch in out:
+        batch.validate(full=True)
+    return [row for batch in out for row in batch.to_pylist()], session.runs
 
 
 def permissive(**rest: Any) -> Plan:
@@ -89,16 +89,16 @@ def permissive(**rest: Any) -> Plan:
 
 
 def test_every_batch_comes_back_with_its_outputs() -> None:
-    """As many batches as came, empty ones included, kept columns first, rows in order."""
+    """One batch per batch, empty ones included, kept columns first, rows in order."""
     session = FakeSession(summed)
     batches = [table([[1, 2], [3, 4]]), table([]), table([[5, 6]])]
     out = list(score_batches(job(), session, batches))
-    assert [one.to_pydict() for one in out] == [
+    assert [batch.to_pydict() for batch in out] == [
         {"id": [0, 1], "sum": [3, 7]},
         {"id": [], "sum": []},
         {"id": [0], "sum": [11]},
     ]
-    assert {one.schema for one in out} == {out[0].schema}
+    assert {batch.schema for batch in out} == {out[0].schema}
     assert session.runs == [2, 1]
 
 
@@ -115,7 +115,7 @@ def test_a_bad_row_stops_the_job_with_a_full_message() -> None:
 
 
 def test_a_row_is_shown_by_its_plain_values() -> None:
-    """Four integers and strings at most, long ones cut; lists and floats don't help to find it."""
+    """At most four integers and strings, long ones cut; lists and floats don't help to find it."""
     names = ["a", "x", "f", "b", "c", "d", "e"]
     arrays = [pa.array([7]), pa.array([None], LISTS), pa.array([1.5]), pa.array(["w" * 50]),
               pa.array([None], pa.string()), pa.array([1]), pa.array([2])]  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_row_is_shown_by_its_plain_values() -> None:
 
 
 def test_permissive_scores_all_others_and_gives_reasons() -> None:
-    """Outputs of a bad row are null, its reason stands in the error column, order is kept."""
+    """The outputs of a bad row are null, its reason is in the error column, the order is kept."""
     rows = [[1, 2], None, [13, 1], [3, 4], [5, None], [6, 7]]
     got, _ = scored(permissive(), table(rows))
     assert [row["id"] for row in got] == list(range(6))
@@ -146,15 +146,15 @@ def test_permissive_scores_all_others_and_gives_reasons() -> None:
 
 
 def test_dropmalformed_leaves_bad_rows_out() -> None:
-    """The others stay in order, their kept columns with them."""
+    """The others keep their order and their kept columns."""
     got, _ = scored(
         job(mode="dropmalformed"), table([[1, 2], None, [13, 1], [3, 4]]), table([None])
     )
     assert got == [{"id": 0, "sum": 3}, {"id": 3, "sum": 7}]
 
 
-def test_a_row_that_tensorflow_refuses_is_found_by_halving() -> None:
-    """One bad row of 64 costs some twelve runs more, not one a row."""
+def test_a_row_that_tensorflow_refuses_is_found_by_bisection() -> None:
+    """One bad row of 64 costs twelve more runs, not one per row."""
     rows = [[float(row), 1.0] for row in range(100, 164)]
     rows[41] = [13.0, 1.0]
     got, runs = scored(permissive(), table(rows))
@@ -164,7 +164,7 @@ def test_a_row_that_tensorflow_refuses_is_found_by_halving() -> None:
 
 
 def test_failfast_stops_at_the_first_bad_row() -> None:
-    """Where all rows are refused, the first is found without trying the rest."""
+    """If all rows are refused, the first is found without trying the rest."""
     session = FakeSession(summed)
     with pytest.raises(RowError, match=r"^row 0 \(id=0\) can't be scored: TensorFlow refused it"):
         list(score_batches(job(), session, [table([[13, 13]] * 1024)]))
@@ -173,7 +173,7 @@ def test_failfast_stops_at_the_first_bad_row() -> None:
 
 @pytest.mark.parametrize("code", [8, 13])
 def test_failures_that_no_row_explains_are_raised_as_they_are(code: int) -> None:
-    """RESOURCE_EXHAUSTED and INTERNAL are no row's fault, in any mode."""
+    """No row is to blame for RESOURCE_EXHAUSTED and INTERNAL, in any mode."""
     failure = TensorFlowFailure(code, "out of memory")
 
     def model(feeds: dict[str, Tensor]) -> dict[str, Any]:
@@ -185,17 +185,17 @@ def test_failures_that_no_row_explains_are_raised_as_they_are(code: int) -> None
 
 
 def test_all_rows_bad_and_no_rows_are_fine() -> None:
-    """Columns keep their types where there is nothing to put into them."""
+    """Columns without any value keep their types."""
     got, runs = scored(permissive(), table([None, None]))
     assert [row["sum"] for row in got] == [None, None]
     assert runs == []
     out = list(score_batches(permissive(), FakeSession(summed), [table([None]), table([])]))
-    assert {one.schema.field("sum").type for one in out} == {pa.float32()}
+    assert {batch.schema.field("sum").type for batch in out} == {pa.float32()}
     assert list(score_batches(job(), FakeSession(summed), [])) == []
 
 
 def test_rows_of_different_lengths_run_in_groups_and_come_back_in_order() -> None:
-    """[None, None] takes rows of one length a run."""
+    """[None, None] takes rows of one length per run."""
     rows = [[1], [1, 2], [3], [], [4, 5], [6]]
     got, runs = scored(job(), table(rows))
     assert [row["sum"] for row in got] == [1, 3, 3, 0, 9, 6]
@@ -203,7 +203,7 @@ def test_rows_of_different_lengths_run_in_groups_and_come_back_in_order() -> Non
 
 
 def test_runs_are_bounded_by_bytes() -> None:
-    """No run but that of a single row takes more bytes than the plan allows."""
+    """Only a run of a single row may take more bytes than the plan allows."""
     largest = 0
 
     def model(feeds: dict[str, Tensor]) -> dict[str, Any]:
@@ -225,42 +225,42 @@ def test_runs_are_bounded_by_bytes() -> None:
 
 
 def test_views_of_strings_count_as_24_bytes() -> None:
-    """A run of short strings is bounded by what is fed, not by the text alone."""
+    """A run of short strings is bounded by its views, not by the text alone."""
     words = pa.list_(pa.string())
-    one = fed(kind=words, dtype=STRING)
+    spec = fed(kind=words, dtype=STRING)
     seen: list[int] = []
 
     def count(feeds: dict[str, Tensor]) -> dict[str, Any]:
         seen.append(feeds["x:0"].data.nbytes)
         return {"sum:0": floats([len(fed_strings(feeds["x:0"]))] * feeds["x:0"].shape[0])}
 
-    scored(job(one, batch_bytes=480), table([["a", "b"]] * 40, words), model=count)
+    scored(job(spec, batch_bytes=480), table([["a", "b"]] * 40, words), model=count)
     assert max(seen) <= 480
 
 
 def test_a_constant_does_not_count_as_bytes_of_rows() -> None:
-    """A large constant is the same at every run and must not cut the batch to single rows."""
+    """A large constant is the same in every run and must not cut the batch to single rows."""
     constant = InputPlan("c", ("c:0",), "constant", FLOAT32, value=[1.0] * 5000)
     _, runs = scored(job(fed(), constant, batch_bytes=4000), table([[1, 2]] * 40))
     assert runs == [40]
 
 
 def test_rows_bound_a_run() -> None:
-    """batch_rows is the most that any run has."""
+    """No run has more than `batch_rows`."""
     _, runs = scored(job(batch_rows=16), table([[1, 2]] * 40))
     assert runs == [16, 16, 8]
 
 
-def test_runs_of_a_fixed_size_are_filled_up_and_cut() -> None:
-    """Every run has exactly as many rows, and no row of the filling shows in the result."""
+def test_runs_of_a_fixed_size_are_padded_and_cut() -> None:
+    """Every run has exactly that many rows, and no padding is in the result."""
     rows: list[Any] = [[float(i)] for i in range(100, 110)]
     got, runs = scored(job(fixed_rows=4), table(rows))
     assert [row["sum"] for row in got] == list(range(100, 110))
     assert runs == [4, 4, 4]
 
 
-def test_refused_rows_of_a_filled_batch_are_told_once_and_rightly() -> None:
-    """The last row, which fills the batch up, being bad itself; uneven rows among them too."""
+def test_refused_rows_of_a_padded_batch_are_reported_once() -> None:
+    """Even if the last row, which is repeated as padding, is bad itself, or rows are uneven."""
     rows: list[Any] = [[1], [13], [2], None, [3, 4], [13, 5], [None]]
     got, runs = scored(permissive(fixed_rows=5), table(rows))
     assert [row["sum"] for row in got] == [1, None, 2, None, 7, None, None]
@@ -291,22 +291,23 @@ def test_several_outputs_become_several_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "came"), [(floats([[1, 2]]), "[1, 2]"), (floats([1] * 3), "[3]"), (floats(0), "[]")]
+    ("returned", "shape"),
+    [(floats([[1, 2]]), "[1, 2]"), (floats([1] * 3), "[3]"), (floats(0), "[]")],
 )
-def test_an_output_of_the_wrong_shape_is_an_error_in_any_mode(made: Tensor, came: str) -> None:
-    """It is no row's fault."""
+def test_an_output_of_the_wrong_shape_is_an_error_in_any_mode(returned: Tensor, shape: str) -> None:
+    """No row is to blame."""
     with pytest.raises(RunError, match=r'output "sum" has shape ') as caught:
-        scored(permissive(), table([[1, 2], [3, 4]]), model=lambda feeds: {"sum:0": made})
-    assert f"has shape {came} for 2 rows, expected [2]" in str(caught.value)
+        scored(permissive(), table([[1, 2], [3, 4]]), model=lambda feeds: {"sum:0": returned})
+    assert f"has shape {shape} for 2 rows, expected [2]" in str(caught.value)
 
 
 def test_a_string_that_is_not_text_refuses_its_row_alone() -> None:
-    """The reason says how to take bytes."""
+    """The reason says how to fetch bytes."""
     plan = permissive(outputs=(OutputPlan("y", "out", "sum:0", STRING, (), pa.string()),))
 
     def model(feeds: dict[str, Tensor]) -> dict[str, Any]:
-        made = [b"\xff" if row[0] == 2 else b"ok" for row in rows_of(feeds["x:0"])]
-        return {"sum:0": fetched_strings(made)}
+        returned = [b"\xff" if row[0] == 2 else b"ok" for row in rows_of(feeds["x:0"])]
+        return {"sum:0": fetched_strings(returned)}
 
     got, _ = scored(plan, table([[1], [2], [3]]), model=model)
     assert [row["y"] for row in got] == ["ok", None, "ok"]
@@ -320,7 +321,7 @@ def addresses(array: pa.Array) -> list[int | None]:
 
 
 def test_kept_columns_pass_through_untouched() -> None:
-    """Nested, dictionary and string-view columns are the very buffers that came."""
+    """Nested, dictionary and string-view columns are returned in the same buffers."""
     kept = [
         pa.array([[{"a": 1}], []], pa.list_(pa.struct([("a", pa.int32())]))),
         pa.array(["u", "u"]).dictionary_encode(),
@@ -338,7 +339,7 @@ def test_kept_columns_pass_through_untouched() -> None:
 
 
 def test_a_model_that_no_column_feeds_is_run_for_every_row() -> None:
-    """Constants and broadcast values alone make as many rows as the batch has."""
+    """Constants and broadcast values alone give as many rows as the batch has."""
     inputs = (
         InputPlan("b", ("b:0",), "broadcast", FLOAT32, value=[2.0, 3.0]),
         InputPlan("s", ("s:0",), "broadcast", STRING, value="ż"),
@@ -356,7 +357,7 @@ def test_a_model_that_no_column_feeds_is_run_for_every_row() -> None:
 
 
 def test_a_lost_row_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should a step ever lose rows, no output of that batch is passed on."""
+    """If a step ever lost rows, no output of that batch would be passed on."""
     monkeypatch.setattr(score_loop, "rows_by_key", lambda keys: [np.array([0])])
     with pytest.raises(RowCountError) as caught:
         scored(permissive(), table([[1], [1, 2], [3]]), location=" of partition 7")
@@ -371,7 +372,7 @@ ROW = st.one_of(st.none(), st.lists(VALUES, max_size=3))
 
 
 def one_by_one(row: Any) -> float | None:
-    """What a row's sum is, or None where it can't be scored: the whole of the rules."""
+    """Return a row's sum, or None if it can't be scored: all of the rules."""
     return None if row is None or None in row or 13.0 in row else sum(row)
 
 
@@ -385,8 +386,8 @@ def one_by_one(row: Any) -> float | None:
 def test_splitting_changes_no_result(
     batches: list[list[Any]], batch_rows: int, batch_bytes: int, fixed: int | None, mode: Any
 ) -> None:
-    """However rows are sliced, grouped, halved, filled up or refused, each gets the result that
-    it gets alone, in its place.
+    """However rows are sliced, grouped, halved, padded or refused, each gets the result that it
+    gets alone, in the right position.
     """
     error = "_error" if mode == "permissive" else None
     plan = job(batch_rows=batch_rows, batch_bytes=batch_bytes, fixed_rows=fixed, mode=mode,
@@ -403,7 +404,7 @@ def test_splitting_changes_no_result(
 @given(st.lists(st.lists(st.integers(0, 12).map(float), min_size=2, max_size=2), max_size=20),
        st.integers(1, 5))  # fmt: skip
 def test_the_slow_path_equals_the_fast_one(rows: list[Any], size: int) -> None:
-    """A model that takes few rows at a time, so that every batch is halved, scores alike."""
+    """A model that takes few rows at a time, so that every batch is halved, gives equal scores."""
 
     def small(feeds: dict[str, Tensor]) -> dict[str, Any]:
         if feeds["x:0"].shape[0] > size:
@@ -430,15 +431,15 @@ def test_vectors_of_all_kinds_are_scored_together() -> None:
 
 
 def test_a_graph_that_keeps_strings_gets_copies(tmp_path: Path) -> None:
-    """A variable that a run fills from its feed still holds the words after the batch is gone."""
+    """A variable that a run assigns its feed to still has the words after the batch is gone."""
     import tensorflow as tf
 
-    class Keeper(tf.Module):  # type: ignore[misc]
+    class Keeper(tf.Module):
         def __init__(self) -> None:
             super().__init__()
             self.kept = tf.Variable(tf.constant([""]), shape=[None], dtype=tf.string)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="x")])  # type: ignore
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="x")])
         def __call__(self, x: Any) -> Any:
             before = tf.strings.reduce_join(self.kept, separator=" ")
             with tf.control_dependencies([before]):
@@ -461,7 +462,7 @@ def test_a_graph_that_keeps_strings_gets_copies(tmp_path: Path) -> None:
             # As if the batch had gone and another use of its memory begun.
             memory[:] = ord("!")
 
-    got = [one.column("y").to_pylist() for one in score_batches(plan, session, batches())]
+    got = [batch.column("y").to_pylist() for batch in score_batches(plan, session, batches())]
     session.close()
     assert got == [["", ""], [f"a {'a' * 30}"] * 2, [f"b {'b' * 30}"] * 2]
 

@@ -1,7 +1,7 @@
 """Spark's image struct as uint8 [height, width, channels]; the channels stay BGR.
 
 Source of the layout: ``org.apache.spark.ml.image.ImageSchema``. Modes are OpenCV's, of which CV_8U
-(mode % 8 == 0) is one byte a channel.
+(mode % 8 == 0) is one byte per channel.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _pixels(array: pa.StructArray, label: str) -> tuple[Array, Ints]:
 
 
 def _refuse_broken(modes: Ints, shapes: Ints, lengths: Ints, label: str) -> None:
-    refuse(modes % 8 != 0, f'column "{label}" is an image with more than one byte a channel')
+    refuse(modes % 8 != 0, f'column "{label}" is an image with more than one byte per channel')
     refuse(
         (shapes < 0).any(axis=1) | (lengths != shapes.prod(axis=1)),
         f'column "{label}" is an image whose data is not height x width x channels bytes',
@@ -73,9 +73,9 @@ def _one_shape(shapes: Ints, dims: Dims, label: str, name: str) -> tuple[int, ..
     """Return the shape of all images; those that the input doesn't take are refused."""
     if not len(shapes):
         return tuple(size or 0 for size in dims)
-    wants = np.array([-1 if size is None else size for size in dims])
+    expected = np.array([-1 if size is None else size for size in dims])
     refuse(
-        ((shapes != wants) & (wants >= 0)).any(axis=1),
+        ((shapes != expected) & (expected >= 0)).any(axis=1),
         lambda row: (
             f'column "{label}" is an image of [height, width, channels] {shapes[row].tolist()}, '
             f'input "{name}" takes {list(dims)}'

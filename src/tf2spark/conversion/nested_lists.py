@@ -69,7 +69,7 @@ def _scalar_reader(source: Source, dtype: DType, dims: tuple[int, ...]) -> Reade
 def _size_of_level(table: Ints, want: int | None, label: str, name: str) -> int:
     """Return the length of all lists of one level; other rows are refused, or must run apart.
 
-    `table` holds the lengths: [rows of the batch, lists a row].
+    `table` holds the lengths: [rows of the batch, lists per row].
     """
     if not table.size:
         return want or 0

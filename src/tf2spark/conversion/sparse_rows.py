@@ -206,7 +206,7 @@ def sort_by_index(vectors: Vectors) -> Vectors:
 
 
 def refuse_duplicates(vectors: Vectors, label: str) -> None:
-    """Refuse rows that have an index twice: a dense row has one value an index."""
+    """Refuse rows that have an index twice: a dense row has one value per index."""
     ordered = sort_by_index(vectors)
     if (ids := ordered.indices) is not None:
         rows = row_ids_of(vectors.lengths)

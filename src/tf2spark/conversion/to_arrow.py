@@ -30,7 +30,7 @@ _SMALLER_RUNS = "score fewer rows per run with a smaller " + argument("batch_row
 def column_builder(plan: OutputPlan) -> ColumnBuilder:
     """Choose how a fetched tensor of so many rows becomes a column.
 
-    The function raises `RunError` if the tensor doesn't have one entry a row, or not the declared
+    The function raises `RunError` if the tensor doesn't have one entry per row, or not the declared
     shape, and `RowsRefused` if a string isn't UTF-8 and the column is ``string``.
     """
     lists = _list_types(plan.arrow)
@@ -54,13 +54,13 @@ def _list_types(kind: pa.DataType) -> list[pa.DataType]:
 
 def _check_shape(plan: OutputPlan, shape: tuple[int, ...], rows: int) -> None:
     """Raise if the dimensions aren't those of the plan."""
-    wants = (rows, *plan.dims)
-    if len(shape) != len(wants) or any(
-        want not in (None, got) for want, got in zip(wants, shape, strict=True)
+    expected = (rows, *plan.dims)
+    if len(shape) != len(expected) or any(
+        want not in (None, got) for want, got in zip(expected, shape, strict=True)
     ):
         raise RunError(
             f'output "{plan.name}" has shape {shape_text(shape)} for {rows} rows, expected '
-            f"{shape_text(wants)}: every output that becomes a column must have one entry per row",
+            f"{shape_text(expected)}: every output that becomes a column must have one entry per row",
             "to leave it out, name the others: " + Advice("fetch=[...]", "--fetch COLUMN=OUTPUT"),
         )
 

@@ -58,7 +58,7 @@ def _import(graph: int, graph_def: bytes) -> None:
 
 
 def find(graph: int, name: str) -> TFOutput | None:
-    """Return the output that "node:0" or "node" names, or None where the graph has none."""
+    """Return the output that "node:0" or "node" names, or None if the graph has none."""
     lib = tensorflow()
     node, colon, index = name.partition(":")
     operation: int | None = lib.TF_GraphOperationByName(graph, node.encode())

@@ -1,4 +1,4 @@
-"""What TensorFlow holds once a process: its threads, which no fork survives, and the sessions."""
+"""What a process has one of: TensorFlow's threads, which survive no fork, and cached sessions."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from tf2spark.tensorflow_c.tensor_memory import (
 )
 
 Run = Callable[[Sequence[Tensor]], list[Tensor | Strings]]
-"""One run: takes a tensor a feed and returns a tensor a fetch, each in the order prepared."""
+"""One run: takes a tensor per feed and returns a tensor per fetch, each in the order prepared."""
 
 
 class Session(Protocol):
@@ -91,7 +91,7 @@ class CApiSession:
             fetches: Names of the tensors that every run returns.
 
         Returns:
-            A function that takes one `Tensor` a feed and returns one `Tensor` or `Strings` a
+            A function that takes one `Tensor` per feed and returns one `Tensor` or `Strings` per
             fetch. What it returns owns its memory. It raises `TensorFlowFailure` if TensorFlow
             refuses the values, and ModelError if the model can't be run at all as it was loaded.
 
@@ -219,7 +219,7 @@ def _wrong_feeds(
 def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession:
     """Load a SavedModel from a local folder into a session of its own.
 
-    The threads within ops are one pool a process, made by the first session with its `threads`; a
+    The threads within ops are one pool per process, made by the first session with its `threads`; a
     later session with another number gets only its pool between ops in that size (seen with
     TensorFlow 2.21). The same holds if TensorFlow's Python has run anything before.
 

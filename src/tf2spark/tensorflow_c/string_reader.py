@@ -1,4 +1,4 @@
-"""Fetched string tensors read whole, with no Python step a value.
+"""Fetched string tensors read whole, without a Python step per value.
 
 TensorFlow itself joins the values, in a small session of its own: no struct is decoded here.
 """
@@ -24,7 +24,7 @@ def read_strings(pointer: int) -> Strings:
     """Copy a string ``TF_Tensor``: its values end to end, and where each begins.
 
     Decoding the structs with NumPy takes twice as long for short strings and can't follow the
-    pointers of long ones; this is 15 us and 30 ns a value.
+    pointers of long ones; this is 15 us and 30 ns per value.
     """
     lib = tensorflow()
     fed = (c_void_p * 1)(pointer)
@@ -51,7 +51,7 @@ def read_strings(pointer: int) -> Strings:
 
 @functools.cache
 def _joiner() -> tuple[int, ctypes.Array[TFOutput], ctypes.Array[TFOutput]]:
-    """Make the session that joins strings, once a process: session, feed, fetches."""
+    """Make the session that joins strings, once per process: session, feed, fetches."""
     # Not added to the model's own graph: extending a session copies the whole graph, and a session
     # with optimize_for_static_graph refuses to be extended.
     graph: int = tensorflow().TF_NewGraph()

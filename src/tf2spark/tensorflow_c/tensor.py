@@ -14,7 +14,7 @@ class Tensor:
     """A tensor that is fed, or a numeric one that was fetched.
 
     `data` is C-contiguous. It holds the values of numbers; of strings that are fed it holds one
-    view a value (`strings.VIEW`), and `owner` keeps the bytes alive that the views point to.
+    view per value (`strings.VIEW`), and `owner` keeps the bytes alive that the views point to.
     """
 
     dtype: DType

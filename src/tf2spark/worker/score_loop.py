@@ -52,7 +52,7 @@ class Scored:
     """The outputs of one batch, and why some of its rows have none.
 
     Attributes:
-        columns: One array an output, as long as the batch, null for the rows in `reasons`.
+        columns: One array per output, as long as the batch, null for the rows in `reasons`.
         reasons: Why a row can't be scored, by its number in the batch.
     """
 
@@ -193,7 +193,7 @@ def _score_rows(
 ) -> None:
     """Score rows together; if that fails, split them until each is scored or has a reason.
 
-    `numbers` are the rows' numbers in the whole batch, which pieces and reasons are filed under.
+    `numbers` are the rows' numbers in the whole batch, under which pieces and reasons are filed.
     Every part has fewer rows than the whole, so this ends.
     """
     rows = batch.num_rows

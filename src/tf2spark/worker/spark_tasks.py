@@ -1,4 +1,4 @@
-"""What runs in Spark's Python worker: open the model once a process, then stream batches.
+"""What runs in Spark's Python worker: open the model once per process, then stream batches.
 
 Spark pickles the functions that are made here and runs them in its workers, so they hold plans and
 no sessions. Of PySpark they use, imported only there:
@@ -9,7 +9,7 @@ no sessions. Of PySpark they use, imported only there:
 - That `mapInArrow` passes an iterator of record batches, and an `arrow_udf` an iterator of arrays
   or tuples of arrays.
 
-A worker process runs many tasks one after the other, each in its turn, and sessions outlive tasks.
+A worker process runs many tasks, one after the other, and its sessions outlive them.
 """
 
 from __future__ import annotations
