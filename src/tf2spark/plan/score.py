@@ -128,6 +128,10 @@ class ModelRef:
     cache_bytes: int | None = None
 
 
+MAX_SHOWN = 4
+"""How many values identify a row in a message."""
+
+
 @frozen
 class ShownColumn:
     """A column whose values identify a row in messages.
@@ -231,9 +235,12 @@ def renumber(plan: Plan, columns: Sequence[int]) -> Plan:
         inputs=inputs,
         keep=tuple(position[column] for column in plan.keep),
         extra_columns=tuple(position[column] for column in plan.extra_columns),
-        shown=tuple(
-            evolve(shown, column=position[shown.column])
-            for shown in plan.shown
-            if shown.column in position
-        ),
+        shown=_renumber_shown(plan.shown, position)[:MAX_SHOWN],
     )
+
+
+def _renumber_shown(
+    shown: tuple[ShownColumn, ...], position: dict[int, int]
+) -> tuple[ShownColumn, ...]:
+    present = (column for column in shown if column.column in position)
+    return tuple(evolve(column, column=position[column.column]) for column in present)

@@ -36,7 +36,7 @@ from tf2spark.errors import (
     addressed_to,
     shortened,
 )
-from tf2spark.plan.score import InputPlan, Plan, read_columns
+from tf2spark.plan.score import MAX_SHOWN, InputPlan, Plan, read_columns
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.session import Session
 from tf2spark.tensorflow_c.tensor import Tensor
@@ -305,6 +305,6 @@ def _shown(plan: Plan, batch: pa.RecordBatch, row: int) -> str:
     """Write a few plain values of a row, by which a person can find it."""
     values = [
         f"{shown.label}={shortened(batch.column(shown.column)[row].as_py(), 40)}"
-        for shown in plan.shown[:4]
+        for shown in plan.shown[:MAX_SHOWN]
     ]
     return f" ({', '.join(values)})" if values else ""
