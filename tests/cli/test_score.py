@@ -38,7 +38,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["id"])
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 @pytest.mark.usefixtures("spark")
 class TestScore:
     def test_writes_what_the_same_call_gives_in_python(
@@ -188,7 +188,7 @@ class TestRefusedOnTheDriver:
         command = ["score", lookups, "--input", table, "--output", str(out)]
         assert run(command) == 2
         assert capsys.readouterr().err == (
-            f"Error: {out} exists already: write --overwrite to replace it, or choose another "
+            f"Error: {out} already exists: write --overwrite to replace it, or choose another "
             "--output\n"
         )
         assert run([*command, "--overwrite"]) == 0
@@ -270,7 +270,7 @@ def command_line(*arguments: str, **environment: str) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.spark35
+@pytest.mark.oldest
 class TestProcess:
     def test_starts_spark_quietly(self, lookups: str, table: str, tmp_path: Path) -> None:
         """From a shell it starts its own Spark, says one line on stdout and nothing on stderr."""
@@ -297,7 +297,7 @@ class TestProcess:
             "score", lookups, "--input", table, "--output", table, JAVA_HOME="/nowhere"
         )
         assert done.returncode == 2
-        assert "exists already" in done.stderr
+        assert "already exists" in done.stderr
 
     def test_no_java_is_one_message(self, lookups: str, table: str, tmp_path: Path) -> None:
         """A JAVA_HOME without a Java ends with 1 and the way to get one."""

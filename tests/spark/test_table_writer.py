@@ -89,7 +89,7 @@ def test_existing_output_is_refused(spark: SparkSession, tmp_path: Path) -> None
     with pytest.raises(OutputError) as raised:
         write(spark.range(3), str(tmp_path / "out"))
     assert str(raised.value) == (
-        f"{tmp_path}/out exists already: write --overwrite to replace it, or choose another "
+        f"{tmp_path}/out already exists: write --overwrite to replace it, or choose another "
         "--output"
     )
     assert names(tmp_path / "out") == []
@@ -134,7 +134,7 @@ class TestLocalPath:
 
     def test_existing_local_output_is_refused_without_spark(self, tmp_path: Path) -> None:
         """An output that exists on this machine is refused, unless it is to be overwritten."""
-        with pytest.raises(OutputError, match="exists already"):
+        with pytest.raises(OutputError, match="already exists"):
             check_local_path(str(tmp_path), overwrite=False)
         check_local_path(str(tmp_path), overwrite=True)
         check_local_path(str(tmp_path / "new"), overwrite=False)

@@ -91,7 +91,7 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
         if version is not None:
             raise ModelError(
                 f'version={version} was given, but "{uri}" is a model itself; leave version out, '
-                "or give the folder that holds the version folders"
+                "or give the folder that contains the version folders"
             )
         return uri, None
     if _has(spark, uri, FILES):
@@ -100,7 +100,7 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
     versions = {int(name) for name in folders if name.isascii() and name.isdigit()}
     if not versions:
         raise ModelNotFoundError(
-            f'"{uri}" is not a model: it holds no {GRAPH_FILE}, no {MANIFEST}, and no version '
+            f'"{uri}" is not a model: it contains neither {GRAPH_FILE} nor {MANIFEST} nor version '
             "folders named by integers"
         )
     chosen = max(versions) if version is None else version
@@ -110,7 +110,7 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
     folder = f"{uri}/{chosen}"
     if not (_has(spark, folder, GRAPH_FILE) or _has(spark, folder, MANIFEST)):
         raise ModelError(
-            f'version folder "{folder}" holds neither {GRAPH_FILE} nor {MANIFEST} (is it still '
+            f'version folder "{folder}" contains neither {GRAPH_FILE} nor {MANIFEST} (is it still '
             "being copied?)"
         )
     return folder, chosen
@@ -118,8 +118,8 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
 
 def _incomplete(uri: str) -> ModelError:
     return ModelError(
-        f'"{uri}" is not a whole package: it has {FILES}/ but no {MANIFEST}, which is written '
-        "last; wait until it is copied, or copy it again"
+        f'"{uri}" is an incomplete package: it has {FILES}/ but no {MANIFEST}, which is written '
+        "last; wait until the copy is done, or copy the package again"
     )
 
 
@@ -140,7 +140,7 @@ def _read_package(spark: SparkSession, uri: str, version: int | None) -> LoadedM
     sizes = {file.path: file.size_bytes for file in hadoop.files(spark, f"{uri}/{FILES}")}
     for entry in manifest.files:
         if entry.stored not in sizes:
-            raise ModelError(f'"{uri}" is not complete: {FILES}/{entry.stored} is missing')
+            raise ModelError(f'"{uri}" is incomplete: {FILES}/{entry.stored} is missing')
         check_size(entry, f"{uri}/{FILES}/{entry.stored}", sizes[entry.stored])
     graph = next((entry for entry in manifest.files if entry.path == GRAPH_FILE), None)
     if graph is None:
@@ -168,8 +168,8 @@ def fetch_file(spark: SparkSession, uri: str, entry: FileEntry) -> Path:
         if sha256_of(partial) != entry.sha256:
             partial.unlink()
             raise ModelError(
-                f'"{uri}/{FILES}/{entry.stored}" ({entry.path}) is damaged: its SHA-256 is not the '
-                "one in the manifest; copy the package again"
+                f'"{uri}/{FILES}/{entry.stored}" ({entry.path}) is damaged: its SHA-256 is not '
+                "that of the manifest; copy the package again"
             )
         partial.rename(target)
     return target
@@ -187,11 +187,11 @@ def check_free(spark: SparkSession, uri: str, *, overwrite: bool) -> None:
     if not hadoop.exists(spark, uri):
         return
     if not overwrite:
-        raise OutputError(f"{uri} exists already: write overwrite=True (--overwrite) to replace it")
+        raise OutputError(f"{uri} already exists: pass overwrite=True (--overwrite) to replace it")
     if not (_has(spark, uri, MANIFEST) or _has(spark, uri, FILES)):
         raise OutputError(
-            f"{uri} exists and is no package of tf2spark, so it is not overwritten: remove it, or "
-            "choose another place"
+            f"{uri} exists and is not a tf2spark package, so it is not overwritten: remove it, or "
+            "choose another path"
         )
 
 
