@@ -1,7 +1,7 @@
-"""Graphs composed at random, taken apart, against the whole graph by TensorFlow.
+"""Graphs composed at random: split, and compared with the whole graph run by TensorFlow.
 
-A graph is a list of steps. Each step names an op and picks among the values that there are by
-numbers that wrap around, so that any list of steps is a graph, and a shorter one as well.
+A graph is a list of steps. Each step names an op and chooses its inputs by numbers that wrap
+around, so any list of steps is a graph, and Hypothesis can shorten one that fails.
 """
 
 from __future__ import annotations
@@ -23,21 +23,18 @@ _MOST_VALUES = 64
 
 
 class Values:
-    """The values of a graph so far; what a step needs beside its first is looked for here."""
+    """The values of a graph so far, among which a step finds its second input."""
 
-    def __init__(self, found: list[Any]) -> None:
-        self.found = found
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
         self._seed = 0
 
-    def like(self, x: Any, choice: int, *, meets: Callable[[list[int], list[int]], bool]) -> Any:
-        """Return a value of the same rank that meets this one; itself at the worst."""
+    def partner(self, x: Any, choice: int, *, fits: Callable[[list[int], list[int]], bool]) -> Any:
+        """Return a value of the same rank whose dimensions fit those of this one, or itself."""
         dims = dims_of(x)
-        fits = [
-            one
-            for one in self.found
-            if len(dims_of(one)) == len(dims) and meets(dims, dims_of(one))
-        ]
-        return fits[choice % len(fits)] if fits else x
+        same_rank = [value for value in self.values if len(dims_of(value)) == len(dims)]
+        partners = [value for value in same_rank if fits(dims, dims_of(value))]
+        return partners[choice % len(partners)] if partners else x
 
     def constant(self, *dims: int) -> Any:
         self._seed += 1
@@ -48,17 +45,18 @@ def dims_of(x: Any) -> list[int]:
     return list(x.shape.as_list()[1:])
 
 
-def broadcasts(one: list[int], other: list[int]) -> bool:
-    pairs = list(zip(one, other, strict=True))
-    size = prod(max(pair) for pair in pairs)
-    return all(a == b or 1 in (a, b) for a, b in pairs) and size <= _MOST_VALUES
+def broadcast(left: list[int], right: list[int]) -> bool:
+    """Say whether dimensions broadcast against each other, to a row that isn't too large."""
+    pairs = list(zip(left, right, strict=True))
+    count = prod(max(pair) for pair in pairs)
+    return all(a == b or 1 in (a, b) for a, b in pairs) and count <= _MOST_VALUES
 
 
-def two(function: Callable[[Any, Any], Any]) -> Op:
-    return lambda values, x, n: function(x, values.like(x, n, meets=broadcasts))
+def binary(function: Callable[[Any, Any], Any]) -> Op:
+    return lambda values, x, n: function(x, values.partner(x, n, fits=broadcast))
 
 
-def one(function: Callable[[Any], Any]) -> Op:
+def unary(function: Callable[[Any], Any]) -> Op:
     return lambda values, x, n: function(x)
 
 
@@ -74,7 +72,7 @@ def einsum(values: Values, x: Any, n: int) -> Any:
     return tf.einsum(f"z{letters},{letters[-1]}y->z{letters[:-1]}y", x, weight)
 
 
-def reduced(function: Callable[..., Any]) -> Op:
+def reduction(function: Callable[..., Any]) -> Op:
     def op(values: Values, x: Any, n: int) -> Any:
         rank = len(x.shape)
         axes = [1 + n % (rank - 1)] if n % 3 or rank < 3 else [1, 2]
@@ -86,93 +84,94 @@ def reduced(function: Callable[..., Any]) -> Op:
 def concat(values: Values, x: Any, n: int) -> Any:
     axis = 1 + n % (len(x.shape) - 1)
 
-    def meets(one: list[int], other: list[int]) -> bool:
-        return one[: axis - 1] + one[axis:] == other[: axis - 1] + other[axis:]
+    def fits(left: list[int], right: list[int]) -> bool:
+        return left[: axis - 1] + left[axis:] == right[: axis - 1] + right[axis:]
 
-    y = values.like(x, n // 2, meets=meets)
+    y = values.partner(x, n // 2, fits=fits)
     return tf.concat([x, y] if n % 2 else [y, x, y], axis)
 
 
 def stack(values: Values, x: Any, n: int) -> Any:
-    y = values.like(x, n, meets=lambda a, b: a == b)
+    y = values.partner(x, n, fits=lambda a, b: a == b)
     return tf.stack([x, y], 1 + n % len(x.shape)) if len(x.shape) < 4 else x
 
 
-def flattened(values: Values, x: Any, n: int) -> Any:
+def flatten(values: Values, x: Any, n: int) -> Any:
     size = prod(dims_of(x))
     return tf.reshape(x, [-1, size] if n % 2 else tf.stack([tf.shape(x)[0], size]))
 
 
-def folded(values: Values, x: Any, n: int) -> Any:
+def fold(values: Values, x: Any, n: int) -> Any:
     size = prod(dims_of(x))
     factor = next(f for f in (2, 3, 1) if size % f == 0)
     dims = [factor, size // factor] if n % 2 else [size // factor, factor]
     return tf.reshape(x, [-1, *dims])
 
 
-def through_merged(values: Values, x: Any, n: int) -> Any:
-    """A layer on all vectors of a row as if they were rows, as TF1's models have it."""
+def stacked_layer(values: Values, x: Any, n: int) -> Any:
+    """A layer on stacked rows: on each vector of a row, as TF1's models have it."""
     *lead, width = dims_of(x)
-    flat = tf.nn.relu(tf.matmul(tf.reshape(x, [-1, width]), values.constant(width, 2)) + 0.1)
-    return tf.reshape(flat, [-1, *lead, 2])
+    stacked = tf.reshape(x, [-1, width])
+    hidden = tf.nn.relu(tf.matmul(stacked, values.constant(width, 2)) + 0.1)
+    return tf.reshape(hidden, [-1, *lead, 2])
 
 
-def sliced(values: Values, x: Any, n: int) -> Any:
+def slice_axis(values: Values, x: Any, n: int) -> Any:
     axis = 1 + n % (len(x.shape) - 1)
     size = dims_of(x)[axis - 1]
-    cut = slice(n % size, None) if n % 2 else slice(None, None, -1 if n % 3 else 2)
-    return x[(*[slice(None)] * axis, cut)]
+    bounds = slice(n % size, None) if n % 2 else slice(None, None, -1 if n % 3 else 2)
+    return x[(*[slice(None)] * axis, bounds)]
 
 
-def gathered(values: Values, x: Any, n: int) -> Any:
+def gather(values: Values, x: Any, n: int) -> Any:
     axis = 1 + n % (len(x.shape) - 1)
     size = dims_of(x)[axis - 1]
     return tf.gather(x, [n % size, 0], axis=axis)
 
 
-def turned(values: Values, x: Any, n: int) -> Any:
+def transpose(values: Values, x: Any, n: int) -> Any:
     axes = list(range(1, len(x.shape)))
     return tf.transpose(x, [0, *axes[n % len(axes) :], *axes[: n % len(axes)]])
 
 
-def expanded(values: Values, x: Any, n: int) -> Any:
+def expand(values: Values, x: Any, n: int) -> Any:
     return tf.expand_dims(x, 1 + n % len(x.shape)) if len(x.shape) < 4 else x
 
 
-def squeezed(values: Values, x: Any, n: int) -> Any:
+def squeeze(values: Values, x: Any, n: int) -> Any:
     ones = [axis for axis, size in enumerate(dims_of(x), 1) if size == 1]
     return tf.squeeze(x, ones[:1]) if ones and len(x.shape) > 2 else x
 
 
-def tiled(values: Values, x: Any, n: int) -> Any:
+def tile(values: Values, x: Any, n: int) -> Any:
     axis = n % (len(x.shape) - 1)
     times = [1] * len(x.shape)
     times[axis + 1] = 2 if prod(dims_of(x)) * 2 <= _MOST_VALUES else 1
     return tf.tile(x, times)
 
 
-def narrow(values: Values, x: Any, n: int) -> Any:
+def first_column(values: Values, x: Any, n: int) -> Any:
     return x[..., :1]
 
 
-def scaled(values: Values, x: Any, n: int) -> Any:
+def scale(values: Values, x: Any, n: int) -> Any:
     return x * values.constant(dims_of(x)[-1] if n % 2 else 1)
 
 
-def shifted(values: Values, x: Any, n: int) -> Any:
+def shift(values: Values, x: Any, n: int) -> Any:
     return values.constant(*dims_of(x)) - x if n % 2 else x + values.constant(dims_of(x)[-1])
 
 
-def products(values: Values, x: Any, n: int) -> Any:
+def matrix_product(values: Values, x: Any, n: int) -> Any:
     if len(x.shape) != 3:
         return x
-    y = values.like(x, n, meets=lambda a, b: a[-1] == b[-1] and a[0] * b[0] < 20)
+    y = values.partner(x, n, fits=lambda a, b: a[-1] == b[-1] and a[0] * b[0] < 20)
     if n % 2:
         return tf.matmul(x, y, transpose_b=True)
     return tf.einsum("bij,bkj->bki", x, y)
 
 
-def normalised(values: Values, x: Any, n: int) -> Any:
+def normalize(values: Values, x: Any, n: int) -> Any:
     if n % 2:
         return tf.nn.l2_normalize(x, -1, epsilon=0.1)
     mean, variance = tf.nn.moments(x, [-1], keepdims=True)
@@ -180,43 +179,43 @@ def normalised(values: Values, x: Any, n: int) -> Any:
 
 
 OPS: dict[str, Op] = {
-    "add": two(lambda x, y: x + y),
-    "subtract": two(lambda x, y: x - y),
-    "multiply": two(lambda x, y: x * y * 0.3),
-    "divide": two(lambda x, y: x / (tf.abs(y) + 1)),
-    "maximum": two(tf.maximum),
-    "difference": two(lambda x, y: tf.math.squared_difference(x, y) * 0.3),
-    "choose": two(lambda x, y: tf.where(x > y, x + y * 0, y + x * 0)),
-    "square": one(lambda x: tf.square(x) * 0.3),
-    "negate": one(lambda x: -x),
-    "relu": one(tf.nn.relu),
-    "tanh": one(tf.tanh),
-    "softmax": one(tf.nn.softmax),
-    "same": one(tf.identity),
-    "ones": one(lambda x: x + tf.ones_like(x)),
-    "reverse": one(lambda x: tf.reverse(x, [-1])),
-    "pad": one(lambda x: tf.pad(x, [[0, 0]] * (len(x.shape) - 1) + [[1, 0]])),
-    "sum": reduced(tf.reduce_sum),
-    "mean": reduced(tf.reduce_mean),
-    "largest": reduced(tf.reduce_max),
+    "add": binary(lambda x, y: x + y),
+    "subtract": binary(lambda x, y: x - y),
+    "multiply": binary(lambda x, y: x * y * 0.3),
+    "divide": binary(lambda x, y: x / (tf.abs(y) + 1)),
+    "maximum": binary(tf.maximum),
+    "squared difference": binary(lambda x, y: tf.math.squared_difference(x, y) * 0.3),
+    "choose": binary(lambda x, y: tf.where(x > y, x + y * 0, y + x * 0)),
+    "square": unary(lambda x: tf.square(x) * 0.3),
+    "negate": unary(lambda x: -x),
+    "relu": unary(tf.nn.relu),
+    "tanh": unary(tf.tanh),
+    "softmax": unary(tf.nn.softmax),
+    "identity": unary(tf.identity),
+    "ones": unary(lambda x: x + tf.ones_like(x)),
+    "reverse": unary(lambda x: tf.reverse(x, [-1])),
+    "pad": unary(lambda x: tf.pad(x, [[0, 0]] * (len(x.shape) - 1) + [[1, 0]])),
+    "sum": reduction(tf.reduce_sum),
+    "mean": reduction(tf.reduce_mean),
+    "max": reduction(tf.reduce_max),
     "dense": dense,
     "einsum": einsum,
     "concat": concat,
     "stack": stack,
-    "flatten": flattened,
-    "fold": folded,
-    "merged": through_merged,
-    "slice": sliced,
-    "gather": gathered,
-    "transpose": turned,
-    "expand": expanded,
-    "squeeze": squeezed,
-    "tile": tiled,
-    "narrow": narrow,
-    "scale": scaled,
-    "shift": shifted,
-    "products": products,
-    "normalise": normalised,
+    "flatten": flatten,
+    "fold": fold,
+    "stacked layer": stacked_layer,
+    "slice": slice_axis,
+    "gather": gather,
+    "transpose": transpose,
+    "expand": expand,
+    "squeeze": squeeze,
+    "tile": tile,
+    "first column": first_column,
+    "scale": scale,
+    "shift": shift,
+    "matrix product": matrix_product,
+    "normalize": normalize,
 }
 _steps = st.lists(
     st.tuples(st.sampled_from(sorted(OPS)), st.integers(0, 11), st.integers(0, 11)),
@@ -231,34 +230,32 @@ def doubles(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
 
 
 def inputs_of(width: int, order: list[str]) -> list[Fed]:
-    kept: dict[str, Any] = {"draw": doubles, "dtype": tf.float64}
+    floats: dict[str, Any] = {"draw": doubles, "dtype": tf.float64}
     ids: dict[str, Any] = {"draw": numbers(9), "dtype": tf.int64}
     return [
-        user(width, **kept),
-        item(width, **kept),
-        both(" ".join(order), **kept),
-        user(2, width, **kept),
-        item(1, width, **kept),
+        user(width, **floats),
+        item(width, **floats),
+        both(" ".join(order), **floats),
+        user(2, width, **floats),
+        item(1, width, **floats),
         both("u1 i2", **ids),
     ]
 
 
-def built(steps: list[Step]) -> Callable[..., Any]:
+def build_steps(steps: list[Step]) -> Callable[..., Any]:
     def build(*fed: Any) -> Any:
         *vectors, ids = fed
-        values = Values(list(vectors))
-        values.found.append(tf.gather(values.constant(9, 3), ids))
-        for op, place, choice in steps:
-            # What was made last is taken most often, so that steps build on each other.
-            x = values.found[-1 - place % min(len(values.found), 6)]
-            made = OPS[op](values, x, choice)
-            note(f"{op}({place}, {choice}): {dims_of(x)} -> {dims_of(made)}")
-            if prod(dims_of(made)) <= _MOST_VALUES and len(made.shape) > 1:
-                values.found.append(made)
-        last = values.found[-1]
-        return tf.reduce_sum(
-            last * values.constant(*dims_of(last)), list(range(1, len(last.shape)))
-        )
+        graph = Values(list(vectors))
+        graph.values.append(tf.gather(graph.constant(9, 3), ids))
+        for op, position, choice in steps:
+            # Only among the latest values, so that steps build on each other.
+            x = graph.values[-1 - position % min(len(graph.values), 6)]
+            result = OPS[op](graph, x, choice)
+            note(f"{op}({position}, {choice}): {dims_of(x)} -> {dims_of(result)}")
+            if prod(dims_of(result)) <= _MOST_VALUES and len(result.shape) > 1:
+                graph.values.append(result)
+        last = graph.values[-1]
+        return tf.reduce_sum(last * graph.constant(*dims_of(last)), list(range(1, len(last.shape))))
 
     return build
 
@@ -270,10 +267,10 @@ def built(steps: list[Step]) -> Callable[..., Any]:
     st.sampled_from([1, 3]),
     st.sampled_from([(1, 1), (1, 4), (3, 1), (2, 3)]),
 )
-def test_any_graph_gives_the_same_scores_taken_apart(
+def test_any_graph_gives_the_same_scores_when_split(
     steps: list[Step], order: list[str], width: int, counts: tuple[int, int]
 ) -> None:
-    """All of these ops treat rows apart, so that none of the graphs may be refused either."""
+    """All of these ops treat rows independently, so no graph may be refused either."""
     users, items = counts
-    found = scored(built(steps), *inputs_of(width, order), users=users, items=items)
-    found.check(1e-9)
+    build = build_steps(steps)
+    scored(build, *inputs_of(width, order), users=users, items=items).check(1e-9)

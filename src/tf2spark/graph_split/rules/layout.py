@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -25,13 +24,14 @@ from tf2spark.graph_split.forms import (
     value_count,
 )
 from tf2spark.graph_split.op_call import OpCall, feature_axis
-from tf2spark.graph_split.rules.shape_arithmetic import shape_vector_of
+from tf2spark.graph_split.rules.shape_arithmetic import Entry, known_ints, shape_vector_of
 
 
 def shape(call: OpCall) -> Value:
     """The shape of a tensor, as numbers that shape arithmetic can follow."""
     value = call.inputs[0]
     vector = shape_vector_of(value, call.dtype)
+    # Its `dims` are those of one stacked row, so only the first entry differs.
     if isinstance(value, StackedRows):
         vector.values[0] = BatchSize(value.count)
     return vector
@@ -54,8 +54,8 @@ def rank(call: OpCall) -> Value:
     return call.b.constant(np.int32(call.rank()))
 
 
-def shape_entries(call: OpCall, index: int) -> list[Any]:
-    """Return an input's integers; where it is shape arithmetic, unknown entries are its own."""
+def shape_entries(call: OpCall, index: int) -> list[Entry]:
+    """Return the numbers of an input that is a shape or the bounds of a slice."""
     value = call.inputs[index]
     return list(value.values) if isinstance(value, ShapeVector) else list(call.ints(index))
 
@@ -70,8 +70,9 @@ def reshape(call: OpCall) -> Value:
     value = call.inputs[0]
     inner = value.inner if isinstance(value, StackedRows | ChannelRows) else value
     entries = shape_entries(call, 1)
-    if entries[:1] == [1] and len(entries) > 1 and isinstance(entries[1], BatchSize):
+    if len(entries) > 1 and entries[0] == 1 and isinstance(entries[1], BatchSize):
         return _to_channel_rows(call, inner, entries[1].times, entries[2:])
+    # `inner` has a row per pair, so a reshape of stacked rows is one of the rows that they were.
     if not entries or any(isinstance(entry, BatchSize) for entry in entries[1:]):
         raise NotRowWise("it moves the batch axis")
     lead, dims = _rows_after(value_count(dims_of(inner)), entries[0], entries[1:])
@@ -80,7 +81,7 @@ def reshape(call: OpCall) -> Value:
     return StackedRows(reshape_rows(call.b, inner, (lead, *dims)), lead, call.dtype, dims)
 
 
-def _rows_after(row_values: int | None, first: Any, rest: Sequence[Any]) -> tuple[int, Dims]:
+def _rows_after(row_values: int | None, first: Entry, rest: Sequence[Entry]) -> tuple[int, Dims]:
     """Return how many rows a pair has after a reshape, and their dimensions.
 
     Args:
@@ -97,25 +98,27 @@ def _rows_after(row_values: int | None, first: Any, rest: Sequence[Any]) -> tupl
         lead = first.times
     elif isinstance(first, int) and first != -1:
         raise NotRowWise("it fixes the number of rows")
-    unknown = [axis for axis, entry in enumerate(rest) if not isinstance(entry, int) or entry == -1]
-    # Of the number of rows and one size, either follows from the other, but not both.
-    if len(unknown) > 1 or (unknown and lead is None):
+    sizes = [None if entry == -1 or not isinstance(entry, int) else entry for entry in rest]
+    # One number may be missing: how many rows there are, or one of their sizes.
+    missing = sizes.count(None)
+    if missing > 1 or (missing and lead is None):
         raise NotRowWise("its shape doesn't tell how long a row is")
-    fixed = prod(entry for axis, entry in enumerate(rest) if axis not in unknown)
-    if not fixed or row_values % ((lead or 1) * fixed):
+    # Without a remainder, no new row has values of two old ones.
+    fixed = (lead or 1) * prod(size for size in sizes if size is not None)
+    if not fixed or row_values % fixed:
         raise NotRowWise("it cuts through rows")
-    inferred = row_values // ((lead or 1) * fixed)
-    dims = tuple(inferred if axis in unknown else entry for axis, entry in enumerate(rest))
-    return lead or row_values // prod(dims), dims
+    inferred = row_values // fixed
+    if lead is None:
+        return inferred, tuple(sizes)
+    return lead, tuple(inferred if size is None else size for size in sizes)
 
 
-def _to_channel_rows(call: OpCall, inner: Value, times: int, rest: Sequence[Any]) -> Value:
+def _to_channel_rows(call: OpCall, inner: Value, times: int, rest: Sequence[Entry]) -> Value:
     """``[batch, ...]  ->  [1, batch * times, ...]``: rows as the channels of one image."""
-    row_values = value_count(dims_of(inner))
-    known = all(isinstance(entry, int) for entry in rest)
-    if row_values is None or not known or times * prod(rest) != row_values:
+    row_values, dims = value_count(dims_of(inner)), known_ints(rest)
+    if row_values is None or dims is None or times * prod(dims) != row_values:
         raise NotRowWise("it moves the batch axis")
-    return ChannelRows(reshape_rows(call.b, inner, (times, *rest)), times, call.dtype, tuple(rest))
+    return ChannelRows(reshape_rows(call.b, inner, (times, *dims)), times, call.dtype, dims)
 
 
 def expand_dims(call: OpCall) -> Value:
@@ -146,6 +149,7 @@ def squeeze(call: OpCall) -> Value:
 
 def transpose(call: OpCall) -> Value:
     order = call.ints(1)
+    # Other axes may change places as they like: that happens within each row.
     if order[0] != 0:
         raise NotRowWise("it moves the batch axis")
     return transpose_rows(call.b, call.inputs[0], order[1:])

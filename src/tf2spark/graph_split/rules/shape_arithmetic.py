@@ -8,6 +8,7 @@ A number that can't be followed is None, which is refused only where it is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from tf2spark.saved_model.protos import NodeMessage
 
 Entry = int | BatchSize | LowerBound | None
 """A number of shape arithmetic; None is one of which nothing is known."""
+IndexEntry = int | slice | EllipsisType | None
+"""An entry of a NumPy index; None is a new axis."""
 _BinaryOp = Callable[[Entry, Entry], Entry]
 _ShapeOp = Callable[..., Any]
 
@@ -51,6 +54,12 @@ def apply_shape_op(node: NodeMessage, inputs: Sequence[Value], dtype: DType) -> 
 def is_static(value: ShapeVector) -> bool:
     """Say whether all the numbers are known and none depends on the batch."""
     return all(isinstance(entry, int) for entry in value.values.reshape(-1))
+
+
+def known_ints(entries: Sequence[Entry]) -> tuple[int, ...] | None:
+    """Return entries as integers if all of them are known, else None."""
+    known = tuple(entry for entry in entries if isinstance(entry, int))
+    return known if len(known) == len(entries) else None
 
 
 def _entries_of(value: Value) -> Array:
@@ -113,6 +122,7 @@ def _on_known(function: Callable[[int, int], int]) -> _BinaryOp:
 def _maximum(left: Entry, right: Entry) -> Entry:
     if isinstance(left, int) and isinstance(right, int):
         return max(left, right)
+    # A batch may be of no rows at all, and of more than any constant.
     if isinstance(left, BatchSize) or isinstance(right, BatchSize):
         return None
     # Of an unknown number and 10, the larger is at least 10. Sizes are never negative.
@@ -140,6 +150,7 @@ def _product(node: NodeMessage, values: Array, axis: Array) -> Array:
     axes = tuple(_require_int(entry) for entry in axis.reshape(-1))
     if not axes:
         return values
+    # Object arrays have a product of their own, but it can't multiply a `BatchSize`.
     if values.ndim != 1:
         raise NotRowWise("a product of sizes runs over more than one axis")
     product: Entry = 1
@@ -160,11 +171,13 @@ def _concat(node: NodeMessage, *arrays: Array) -> Array:
 def _strided_slice(
     node: NodeMessage, values: Array, begin: Array, end: Array, strides: Array
 ) -> Array:
-    result = values[numpy_index(node, begin, end, strides)]
+    result = values[numpy_index(node, list(begin), list(end), list(strides))]
     return _object_array(result)
 
 
-def numpy_index(node: NodeMessage, begin: Array, end: Array, strides: Array) -> tuple[Any, ...]:
+def numpy_index(
+    node: NodeMessage, begin: Sequence[Entry], end: Sequence[Entry], strides: Sequence[Entry]
+) -> tuple[IndexEntry, ...]:
     """Return a ``StridedSlice`` as NumPy writes it; the masks are those of ``array_ops.cc``.
 
     An end that is a multiple of the batch counts as open along axis 0; the caller must check that
@@ -177,7 +190,7 @@ def numpy_index(node: NodeMessage, begin: Array, end: Array, strides: Array) -> 
         name: node.attr[f"{name}_mask"].i
         for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
     }
-    index: list[Any] = []
+    index: list[IndexEntry] = []
     for position, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
         bit = 1 << position
         if masks["ellipsis"] & bit:
@@ -226,6 +239,7 @@ def _filled_with(number: int) -> _ShapeOp:
 SHAPE_OPS: Mapping[str, _ShapeOp] = {
     "Add": _entrywise(_on_known(lambda a, b: a + b)),
     "AddV2": _entrywise(_on_known(lambda a, b: a + b)),
+    # To another integer, or by way of floating point, where `_entries_of` forgets fractions.
     "Cast": lambda node, values: values,
     "ConcatV2": _concat,
     "ExpandDims": lambda node, values, axis: np.expand_dims(
@@ -234,6 +248,7 @@ SHAPE_OPS: Mapping[str, _ShapeOp] = {
     "FloorDiv": _entrywise(_floor_divide),
     "GatherV2": _gather,
     "Identity": lambda node, values: values,
+    # As the integer 0 or 1: what follows is a `Cast` or a `Select` between sizes.
     "Greater": _entrywise(_on_known(lambda a, b: int(a > b))),
     "Maximum": _entrywise(_maximum),
     "Minimum": _entrywise(_minimum),
@@ -243,6 +258,7 @@ SHAPE_OPS: Mapping[str, _ShapeOp] = {
     "Prod": _product,
     "Rank": lambda node, values: values.ndim,
     "Reshape": lambda node, values, shape: values.reshape(_require_ints(shape)),
+    # Of the vector of sizes itself: how many axes there are.
     "Shape": lambda node, values: list(values.shape),
     "Size": lambda node, values: values.size,
     "Slice": _slice,

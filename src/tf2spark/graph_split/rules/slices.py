@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any
+from types import EllipsisType
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tf2spark.graph_split.algebra.parts import concat_features, slice_axis
 from tf2spark.graph_split.forms import BatchSize, NotRowWise, Value, dims_of, require_known
 from tf2spark.graph_split.op_call import OpCall, feature_axis
 from tf2spark.graph_split.rules.layout import rows_per_pair, shape_entries
-from tf2spark.graph_split.rules.shape_arithmetic import numpy_index
+from tf2spark.graph_split.rules.shape_arithmetic import IndexEntry, known_ints, numpy_index
 
 
 def split(call: OpCall) -> list[Value]:
@@ -56,25 +56,27 @@ def slice_(call: OpCall) -> Value:
     value, begins, sizes = call.inputs[0], call.ints(1), shape_entries(call, 2)
     if begins[0] != 0 or sizes[0] not in (-1, BatchSize(rows_per_pair(value))):
         raise NotRowWise("it selects some of the rows")
-    if not all(isinstance(size, int) for size in sizes[1:]):
+    feature_sizes = known_ints(sizes[1:])
+    if feature_sizes is None:
         raise NotRowWise("the bounds of its slice depend on the rows")
-    for axis, (begin, size) in enumerate(zip(begins[1:], sizes[1:], strict=True), start=1):
+    for axis, (begin, size) in enumerate(zip(begins[1:], feature_sizes, strict=True), start=1):
         whole = dims_of(value)[axis - 1]
         # Of an axis of unknown size too, the whole can be taken.
         if begin == 0 and size in (-1, whole):
             continue
         if size == -1:
             size = _axis_size(value, axis, "a sliced axis") - begin
-        value = slice_axis(call.b, value, axis, begin, int(size))
+        value = slice_axis(call.b, value, axis, begin, size)
     return value
 
 
 def strided_slice(call: OpCall) -> Value:
     """Index as NumPy does: ``x[:, 1:, ::2, newaxis]``, with all rows of the batch."""
-    bounds = [np.array(shape_entries(call, index), object) for index in (1, 2, 3)]
-    index = list(numpy_index(call.node, *bounds))
-    given = sum(entry is not None and entry is not Ellipsis for entry in index)
-    implied = [slice(None, None, 1)] * (call.rank() - given)
+    begin, end, strides = (shape_entries(call, index) for index in (1, 2, 3))
+    index = list(numpy_index(call.node, begin, end, strides))
+    # An ellipsis, or else the end of the index, stands for all axes that it doesn't mention.
+    mentioned = sum(entry is not None and entry is not Ellipsis for entry in index)
+    implied: list[IndexEntry] = [slice(None, None, 1)] * (call.rank() - mentioned)
     position = index.index(Ellipsis) if Ellipsis in index else len(index)
     index[position : position + 1] = implied
     batch, *features = index
@@ -94,7 +96,7 @@ def _cuts_batch(call: OpCall) -> bool:
     return bool(ends[0] != BatchSize(rows_per_pair(call.inputs[0])))
 
 
-def _index_features(call: OpCall, index: list[Any]) -> Value:
+def _index_features(call: OpCall, index: list[IndexEntry]) -> Value:
     """Apply one entry of the index after the other; new and removed axes are one reshape."""
     value, axis = call.inputs[0], 1
     dims: list[int | None] = []
@@ -102,7 +104,9 @@ def _index_features(call: OpCall, index: list[Any]) -> Value:
         if entry is None:
             dims.append(1)
             continue
+        assert not isinstance(entry, EllipsisType)
         if isinstance(entry, int):
+            # One entry is taken as a slice of one, whose axis the reshape removes at the end.
             offset = _axis_size(value, axis, "a sliced axis") if entry < 0 else 0
             value = slice_axis(call.b, value, axis, entry + offset, 1)
         else:
@@ -125,6 +129,7 @@ def gather_columns(call: OpCall, axis: int) -> Value:
     """``gather([U | I], constant)  ->  [u1 | i3 | ...]``: entries along a feature axis."""
     value, positions = call.inputs[0], call.const(1)
     size = _axis_size(value, axis, "an axis that is looked up")
+    # Neighbors of one side are joined again by the concatenation.
     numbers = [int(position) % size for position in np.atleast_1d(positions.value).reshape(-1)]
     parts = [slice_axis(call.b, value, axis, number, 1) for number in numbers]
     columns = parts[0] if len(parts) == 1 else concat_features(call.b, parts, axis)
