@@ -224,7 +224,9 @@ def _largest_difference(name: str, expected: Array, actual: Array, tolerance: fl
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):
         differences = np.where(same, 0.0, np.abs(expected - actual))
-        allowed = tolerance * np.maximum(1.0, np.abs(expected))
+        # Infinity must be met exactly: relative to it, any number would be close enough.
+        finite = np.where(np.isfinite(expected), np.abs(expected), 0.0)
+        allowed = tolerance * np.maximum(1.0, finite)
     # NaN on one side only gives NaN here, for which "<=" is false.
     if not (differences <= allowed).all():
         worst = int(np.argmax(np.nan_to_num(differences - allowed, nan=np.inf)))
