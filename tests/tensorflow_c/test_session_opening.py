@@ -10,7 +10,8 @@ import pytest
 
 from cases.tensors import bits, number
 from tf2spark.dtypes import FLOAT32
-from tf2spark.errors import ModelError, ModelNotFoundError
+from tf2spark.errors import ModelError, ModelNotFoundError, SetupError
+from tf2spark.tensorflow_c import strings
 from tf2spark.tensorflow_c.session import open_session
 from tf2spark.tensorflow_c.tensor import Tensor
 
@@ -114,3 +115,17 @@ def test_custom_op_is_named(models: Path, tmp_path: Path) -> None:
         f"can't load {path}: Op type not registered 'MatFoo'. It is a custom op, or one of a "
         "newer TensorFlow"
     )
+
+
+def test_a_library_with_other_strings_opens_no_session(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error comes before the model is loaded, at every attempt, and goes with its cause."""
+    strings.check_layout.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(strings, "_FORM_BITS", 3)
+        for _ in range(2):
+            with pytest.raises(SetupError, match="doesn't lay strings out in memory as"):
+                open_session(str(models / "linear"), ["serve"], threads=1)
+    open_session(str(models / "linear"), ["serve"], threads=1).close()
+    assert strings.check_layout.cache_info().currsize == 1
