@@ -1,7 +1,8 @@
 # `make help` prints the targets. Everything happens in .venv; nothing else on the machine changes.
 SHELL := /bin/sh
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# TensorFlow has no wheels for Python 3.14 yet.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c \
+	'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
@@ -22,7 +23,7 @@ setup: $(VENV)/.setup-done  ## Make .venv with everything in it (and a Java, whe
 	@:
 
 $(VENV)/.setup-done: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "tf2spark needs Python 3.11 or later: none found on PATH"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "tf2spark is developed with Python 3.11 to 3.13: none found on PATH"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) can't make virtual environments (on Debian: apt install python3-venv)"; exit 1; }
 	@echo "setup: installing into $(VENV) (about 2 minutes the first time)"
