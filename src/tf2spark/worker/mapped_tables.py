@@ -1,10 +1,21 @@
-"""Tables that the driver wrote for workers to map, so that a host holds only one copy."""
+"""A catalog's files, which workers map, so that a host holds only one copy of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
+
+from tf2spark.tensorflow_c.session import Session
+
+
+class FolderSession(Session, Protocol):
+    """A session whose model lies in a folder of this host, together with a catalog's files."""
+
+    @property
+    def path(self) -> str:
+        """The folder."""
 
 
 def mapped_table(folder: Path, path: str) -> pa.RecordBatch:

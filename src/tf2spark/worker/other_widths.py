@@ -18,11 +18,12 @@ from tf2spark.plan.recommend import WHOLE_FOLDER
 from tf2spark.plan.score import ModelRef
 from tf2spark.tensorflow_c.process import cached_session
 from tf2spark.tensorflow_c.session import CApiSession
+from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.score_loop import Runner
 
 
-def whole_session(model: ModelRef, split: CApiSession) -> CApiSession:
+def whole_session(model: ModelRef, split: FolderSession) -> CApiSession:
     """Return this process's session for the whole graph, whose folder is inside the split one's."""
     folder = Path(split.path)
     return cached_session(

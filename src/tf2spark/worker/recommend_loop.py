@@ -13,9 +13,8 @@ from tf2spark.conversion.arrow_buffers import number_array, take_indices
 from tf2spark.conversion.rows import Array, Ints, RowsRefused
 from tf2spark.dtypes import from_code
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
-from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.item_lists import ItemLists, list_reader
-from tf2spark.worker.mapped_tables import mapped_table
+from tf2spark.worker.mapped_tables import FolderSession, mapped_table
 from tf2spark.worker.other_widths import whole_session, with_fallback
 from tf2spark.worker.score_loop import Runner, score_batches
 from tf2spark.worker.split_scores import Block, Blocks, PairsRefused, split_blocks
@@ -29,7 +28,7 @@ of all of them, user after user, best first."""
 
 def recommend_batches(
     plan: CatalogPlan,
-    session: CApiSession,
+    session: FolderSession,
     batches: Iterable[pa.RecordBatch],
     *,
     location: str = "",
@@ -46,7 +45,7 @@ def recommend_batches(
     )
 
 
-def user_scorer(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordBatch], Array]:
+def user_scorer(plan: CatalogPlan, session: FolderSession) -> Callable[[pa.RecordBatch], Array]:
     """Return the function from a batch of one user to the scores of all items, [items].
 
     It is for checks; top-k never holds all scores of a user.
@@ -62,7 +61,7 @@ def user_scorer(plan: CatalogPlan, session: CApiSession) -> Callable[[pa.RecordB
     return score
 
 
-def _blocks(plan: CatalogPlan, session: CApiSession, catalog: Path) -> Blocks:
+def _blocks(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Blocks:
     match plan.strategy:
         case SplitPlan():
             return split_blocks(plan, plan.strategy, session)
@@ -70,7 +69,7 @@ def _blocks(plan: CatalogPlan, session: CApiSession, catalog: Path) -> Blocks:
             return whole_blocks(plan, plan.strategy, session, catalog)
 
 
-def _runner(plan: CatalogPlan, session: CApiSession, catalog: Path) -> Runner:
+def _runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Runner:
     """Return what recommends to a batch of users; `catalog` is the folder with the items."""
     if plan.fallback is None:
         return _strategy_runner(plan, session, catalog)
@@ -83,7 +82,7 @@ def _runner(plan: CatalogPlan, session: CApiSession, catalog: Path) -> Runner:
     return with_fallback(_strategy_runner(plan, session, catalog), make_whole)
 
 
-def _strategy_runner(plan: CatalogPlan, session: CApiSession, catalog: Path) -> Runner:
+def _strategy_runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Runner:
     """Return what recommends to a batch of users by the plan's strategy, without a fallback."""
     blocks = _blocks(plan, session, catalog)
     ids = mapped_table(catalog, IDS_FILE).column(0)

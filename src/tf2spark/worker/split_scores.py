@@ -13,8 +13,8 @@ from tf2spark.conversion.rows import Array, Ints
 from tf2spark.dtypes import INT32, from_code
 from tf2spark.plan.recommend import CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.mapped_files import mapped_file
-from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.tensor import Tensor
+from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.score_loop import input_feeder
 
 # Scores that top-k sees at once: a few MiB, so that they are still in the processor's cache.
@@ -62,7 +62,7 @@ class PairsRefused(Exception):
         return [f"with item {ids[position].as_py()!r}: {reason}" for position, reason in pairs]
 
 
-def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: CApiSession) -> Blocks:
+def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession) -> Blocks:
     """Return the function that scores a batch of users, block by block.
 
     It raises `RowsRefused` for users that can't be fed, `TensorFlowFailure` where TensorFlow
@@ -105,7 +105,7 @@ def _slice(tensor: Tensor, start: int, end: int) -> Tensor:
 
 
 def _item_scorer(
-    strategy: SplitPlan, session: CApiSession
+    strategy: SplitPlan, session: FolderSession
 ) -> Callable[[Sequence[Tensor], int], Iterator[tuple[int, Array]]]:
     """Return the function that scores a block of users against all items, some blocks at a time.
 

@@ -13,8 +13,7 @@ from tf2spark.conversion.arrow_buffers import take_indices, values_of
 from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import from_code
 from tf2spark.plan.recommend import ITEMS_FILE, CatalogPlan, WholePlan
-from tf2spark.tensorflow_c.session import CApiSession
-from tf2spark.worker.mapped_tables import mapped_table
+from tf2spark.worker.mapped_tables import FolderSession, mapped_table
 from tf2spark.worker.score_loop import Scored, batch_scorer
 from tf2spark.worker.split_scores import Block, Blocks, PairsRefused
 
@@ -23,7 +22,7 @@ _NO_LIMIT_BYTES = 1 << 62
 
 
 def whole_blocks(
-    plan: CatalogPlan, strategy: WholePlan, session: CApiSession, catalog: Path
+    plan: CatalogPlan, strategy: WholePlan, session: FolderSession, catalog: Path
 ) -> Blocks:
     """Return the function that scores a batch of users, one by one.
 
@@ -46,14 +45,14 @@ def whole_blocks(
 
 
 def refused_items(
-    plan: CatalogPlan, strategy: WholePlan, session: CApiSession, user: pa.RecordBatch
+    plan: CatalogPlan, strategy: WholePlan, session: FolderSession, user: pa.RecordBatch
 ) -> dict[int, str]:
     """Return why items can't be scored with a user, by their positions."""
     return _user_scorer(plan, strategy, session, Path(session.path))(user, 0).reasons
 
 
 def _user_scorer(
-    plan: CatalogPlan, strategy: WholePlan, session: CApiSession, catalog: Path
+    plan: CatalogPlan, strategy: WholePlan, session: FolderSession, catalog: Path
 ) -> Callable[[pa.RecordBatch, int], Scored]:
     """Return the function that scores one row of a batch of users against all items."""
     items = mapped_table(catalog, ITEMS_FILE)
