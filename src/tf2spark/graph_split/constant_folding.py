@@ -21,6 +21,7 @@ _TAG = "fold"
 
 def run_on_constants(node: NodeMessage, inputs: Sequence[Const], output_count: int) -> list[Tensor]:
     """Run one node on constants and return its outputs."""
+    # TensorFlow's C API runs a SavedModel, so the node becomes the only op of one.
     message = SavedModel(saved_model_schema_version=1)
     meta_graph = message.meta_graphs.add()
     meta_graph.meta_info_def.tags.append(_TAG)

@@ -48,6 +48,8 @@ def _waiting_for_assertions(
     nodes: dict[str, NodeMessage], score: str, asserting: set[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield the nodes upstream of a score that wait for an assertion, each with one of them."""
+    # By data edges only: what merely runs before the score doesn't decide its value. Sorted, so
+    # that the message about a graph is always the same.
     for name in sorted(upstream(nodes, [score], control_edges=False)):
         # The edge may lead to a group of checks, so all that is upstream of it counts.
         for waited_for, node in upstream(nodes, control_inputs(nodes[name])).items():
@@ -62,6 +64,7 @@ def _asserting_ops(graph: GraphMessage) -> set[str]:
         function.signature.name: set().union(*map(_called_names, function.node_def))
         for function in graph.library.function
     }
+    # Functions call functions, so the set grows until nothing is added.
     asserting = {"Assert"}
     while more := {name for name, called in calls.items() if called & asserting} - asserting:
         asserting |= more

@@ -96,9 +96,11 @@ class FormWalk:
         except NotSplit as reason:
             self.obstacles.append(f'{node.op} "{node.name}": {reason}')
             outputs = self._as_pairs(node)
+        # A rule may know only the first of several outputs; the others must not be read then.
         if len(outputs) < len(self._output_infos(node)):
             raise NotRowWise(f'{node.op} "{node.name}": the form of its other results isn\'t known')
         for index, value in enumerate(outputs):
+            # Sizes that don't depend on the batch are plain constants to all that follows.
             if isinstance(value, ShapeVector) and is_static(value):
                 value = self.b.constant(value.values.tolist(), value.dtype)
             self.values[f"{node.name}:{index}"] = value
@@ -117,6 +119,8 @@ class FormWalk:
         rule = RULES.get(node.op)
         if rule is None:
             raise NotRowWise("this op isn't known to treat rows independently")
+        # A rule sees only the forms of its inputs, so a number of rows where it expects values of
+        # rows would be broadcast like a constant.
         for index, value in enumerate(inputs):
             if isinstance(value, ShapeVector) and index not in SHAPE_INPUTS.get(node.op, ()):
                 raise NotRowWise("it takes the number of rows as an input")

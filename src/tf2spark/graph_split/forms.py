@@ -184,6 +184,7 @@ Operand = Const | Side | Pair
 
 def dims_of(value: Value) -> Dims:
     """Return the dimensions of a row; the whole shape of what has no rows."""
+    # Random numbers decide something whatever their shape, or they are refused.
     if isinstance(value, RandomRange):
         return ()
     if isinstance(value, ShapeVector):
@@ -212,6 +213,7 @@ def sides_of(value: Value) -> frozenset[SideName]:
 
 def common_side(values: Sequence[Value]) -> SideName | None:
     """Return the side that all values but constants are of; None where there isn't one."""
+    # Constants are the same for every side, so they don't count.
     row_values = [value for value in values if not isinstance(value, Const)]
     sides = {value.side for value in row_values if isinstance(value, Side)}
     if len(sides) != 1 or not all(isinstance(value, Side) for value in row_values):
@@ -242,6 +244,7 @@ def broadcast_dims(values: Sequence[Value]) -> Dims:
 
 
 def _check_constant_has_no_rows(value: Const, rank: int) -> None:
+    # `rank` is without the batch: an axis beyond it would meet the batch, unless of size 1.
     extra = value.shape[: len(value.shape) - rank]
     if any(size != 1 for size in extra):
         raise NotRowWise("a constant input has a value for each row of the batch")

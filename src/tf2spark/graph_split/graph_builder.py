@@ -238,6 +238,7 @@ class GraphBuilder:
         constants = [operand for operand in operands if isinstance(operand, Const)]
         if len(constants) == len(operands):
             return self.fold(op, *constants)
+        # Logical ops have no type attribute, most others only "T".
         if not op.startswith("Logical"):
             attributes = attributes or {"T": operands[0].dtype}
         side = common_side(operands)
@@ -283,6 +284,7 @@ class GraphBuilder:
         """Return the number of a side's rows as a vector of one int32."""
 
         def slice_shape() -> str:
+            # Any tensor that the side feeds has as many rows as the side.
             anchor, dtype = self.anchors[side]
             shape = self.node("Shape", [anchor], T=dtype, out_type=INT32)
             first = [shape, self.int_vector(0), self.int_vector(1)]
@@ -301,6 +303,7 @@ class GraphBuilder:
             Tidx=INT32,
         )
         tensor = self.node("BroadcastTo", [value.tensor, shape], T=value.dtype, Tidx=INT32)
+        # Layer normalization checks whether its scale is filled with 1, and its offset with 0.
         self.fill_values[tensor] = value
         return Side(side, tensor, value.dtype, sizes)
 

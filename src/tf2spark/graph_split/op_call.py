@@ -63,6 +63,7 @@ class OpCall:
     def out_dims(self, output: int = 0) -> Dims:
         """Return the dimensions of a row of an output, as TensorFlow infers them."""
         shape = self.outputs[output][1]
+        # The rules may know more of its inputs than the graph tells.
         if shape is None or None in shape[1:]:
             shape = infer_shape(self.node, self.inputs, output)
         if not shape:
@@ -98,6 +99,7 @@ class OpCall:
     def rank(self, index: int = 0) -> int:
         """Return the rank of an input, batch axis included."""
         value = self.inputs[index]
+        # `dims` of a form with rows lack the batch axis; a constant's shape is whole.
         return len(dims_of(value)) + (0 if isinstance(value, Const | ShapeVector) else 1)
 
     def has_input(self, form: type[Value]) -> bool:
@@ -147,6 +149,7 @@ def apply_elementwise(
         raise NotRowWise("it combines the number of rows with their values")
     if any(isinstance(value, StackedRows) for value in values):
         return _apply_to_stacked_rows(b, node, values, dtype)
+    # Cut, a part that is of one side stays on it, although other parts need pairs.
     if any(isinstance(value, Concat) for value in values):
         cut = align_parts(b, values)
         if cut is not None:
@@ -198,6 +201,7 @@ def apply_row_wise_outputs(call: OpCall) -> list[Value]:
             value = materialize_pairs(call.b, value)
         operands.append(value)
     side = common_side(operands)
+    # Rows meet rows: if one input has a row per pair, all must have.
     if side is None:
         operands = [
             operand if isinstance(operand, Const) else materialize_pairs(call.b, operand)

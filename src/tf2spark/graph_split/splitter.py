@@ -105,6 +105,7 @@ def split_graph(
         NotRowWise: The graph isn't known to treat rows independently.
         NotSplit: It does, but can't be split.
     """
+    # Tables know the sizes of rows that the model leaves open, so they come first.
     for split_input in inputs:
         _declare_shape(graph, split_input)
     infos = _infer_tensors(graph, score)
@@ -146,6 +147,7 @@ def _add_input(walk: FormWalk, split_input: SplitInput) -> tuple[str, ...]:
     b, name, dtype = walk.b, tensor_name(split_input.tensor), split_input.dtype
     if len(split_input.parts) == 1:
         part = split_input.parts[0]
+        # The same placeholder serves the side's graph and the whole one.
         walk.values[name] = Side(part.side, name, dtype, part.dims)
         b.anchors.setdefault(part.side, (name, dtype))
         return (name,)
@@ -187,6 +189,7 @@ def _score_grid(b: GraphBuilder, value: Value) -> tuple[str, DType]:
     shape = b.node("Pack", [f"{USERS}:0", f"{ITEMS}:0"], T=INT32, N=2, axis=0)
     tensor = b.reshape_tensor(pair.tensor, shape, pair.dtype)
     dtype = score_dtype(pair.dtype)
+    # Top-k compares floats: integers of the model become float64, halves float32.
     if pair.dtype is not dtype:
         tensor = b.node("Cast", [tensor], SrcT=pair.dtype, DstT=dtype, Truncate=False)
     return tensor, dtype

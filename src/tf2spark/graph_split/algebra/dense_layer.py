@@ -59,6 +59,7 @@ def multiply_by_matrix(b: GraphBuilder, value: Value, weight: Const) -> Value:
             # Along another axis each part has rows of full width, for the whole matrix.
             parts = [multiply_by_matrix(b, part, weight) for part in value.parts]
             return concat_features(b, parts, value.axis)
+        # As one part, of which the weight is all of the matrix.
         case Sum() | Product():
             return _weighted_sum(b, [(value, weight)], _product_dims(value, weight))
         case _:
@@ -71,6 +72,8 @@ def _product_dims(value: Value, weight: Const) -> Dims:
 
 def _multiply_parts(b: GraphBuilder, value: Concat, weight: Const) -> Value:
     cut = _cut_weight(b, value, weight)
+    # A part that is in parts along another axis is multiplied part by part. All others are summed
+    # at once, so that those which need pairs share one matrix product.
     plain = [(part, rows) for part, rows in cut if not isinstance(part, Concat)]
     terms = [multiply_by_matrix(b, part, rows) for part, rows in cut if isinstance(part, Concat)]
     dims = _product_dims(value, weight)
@@ -119,6 +122,7 @@ def _weighted_sum(b: GraphBuilder, parts: Sequence[_WeightedPart], dims: Dims) -
             else:
                 terms += terms_of(product)
         if left_over:
+            # They share the part's weight: (P + Q) @ W is one product, P @ W + Q @ W are two.
             total = sum_terms(b, left_over, dims_of(left_over[0]))
             for_pairs.append((materialize_pairs(b, total), weight))
     if for_pairs:
@@ -142,6 +146,7 @@ def _multiply_without_pairs(b: GraphBuilder, term: Value, weight: Const) -> Valu
 def _multiply_product(b: GraphBuilder, term: Product, weight: Const) -> Value | None:
     """``(s * U) @ W  ->  s * (U @ W)`` for a number per row; ``(U * I) @ w  ->  <U * w, I>``."""
     for vector, scale in ((term.left, term.right), (term.right, term.left)):
+        # One number per row commutes with a matrix, which mixes the columns of each row only.
         is_scale = is_number_per_row(scale, term.dims) or term.dims[-1] == 1
         if is_scale and isinstance(scale, Side | Pair) and isinstance(vector, Side | Const):
             product = _multiply_without_pairs(b, vector, weight)
@@ -170,6 +175,7 @@ def _multiply_pairs(b: GraphBuilder, parts: Sequence[_WeightedPart]) -> Value:
 
 def _add_matmul(b: GraphBuilder, value: Side | Pair, weight: Const) -> Side | Pair:
     inner, outer = require_known(weight.shape, "a weight")
+    # A size that is unknown here is checked by TensorFlow when it runs.
     if value.dims[-1] not in (inner, None):
         raise NotSplit(f"rows of {value.dims[-1]} values meet a weight of {inner} rows")
     lead, tensor = value.dims[:-1], value.tensor

@@ -28,6 +28,7 @@ def contract(
         keep: Whether these axes stay, with size 1.
     """
     dims = require_known(broadcast_dims([left, right]), "a product")
+    # An axis that only one factor has is summed before the two meet: on its side, if it is of one.
     left, right = _sum_alone(b, left, right, axes), _sum_alone(b, right, left, axes)
     result_dims = tuple(
         1 if axis in axes else size
@@ -45,6 +46,7 @@ def contract(
         # Nothing is left to sum: numbers per row, multiplied.
         product = b.write_elementwise("Mul", [left_vector, right_vector], left.dtype)
         return b.reshape_operand(product, result_dims)
+    # Sides whose axes are all summed over give one number per pair: a plain matrix product.
     if not kept and isinstance(left_vector, Side) and isinstance(right_vector, Side):
         return _matrix_product(b, left_vector, right_vector, result_dims)
     labels = f"{_batch_labels(left)}{left_labels},{_batch_labels(right)}{right_labels}"
@@ -87,6 +89,7 @@ def _einsum_input(b: GraphBuilder, value: Side | Pair) -> str:
 
 def _matrix_product(b: GraphBuilder, left: Side, right: Side, dims: Dims) -> Pair:
     """``[users, n] @ [items, n]^T``: all axes of both are summed over, as one."""
+    # Users in the rows: the grid is [users, items].
     if left.side == "item":
         left, right = right, left
     size = prod(require_known(left.dims, "a vector"))

@@ -39,6 +39,7 @@ def broadcast_terms(b: GraphBuilder, value: Sum) -> tuple[Value, ...]:
     dims = value.dims
     terms: list[Value] = []
     for term in value.terms:
+        # A constant is broadcast here and now, at the cost of its size in the graph.
         if isinstance(term, Const):
             shape = require_known(dims, "a sum")
             terms.append(term if dims_of(term) == shape else b.broadcast_constant(term, shape))
@@ -69,6 +70,7 @@ def reshape_rows(b: GraphBuilder, value: Value, dims: Dims) -> Value:
         case Sum():
             terms = [_reshape_term(b, term, dims) for term in broadcast_terms(b, value)]
             return evolve(value, terms=tuple(terms), dims=dims)
+        # The factors of a product may broadcast along axes that the reshape merges with others.
         case _:
             return b.reshape_operand(materialize_pairs(b, value), dims)
 
@@ -78,6 +80,7 @@ def _reshape_parts(b: GraphBuilder, value: Concat, dims: Dims) -> Value:
     if axis is None:
         return b.reshape_operand(materialize_pairs(b, value), dims)
     inner = prod(require_known(dims[axis:], "a part"))
+    # The axes before and after are the whole row's, so the parts' values give their sizes.
     parts = []
     for part in value.parts:
         size = prod(require_known(dims_of(part)[value.axis - 1 :], "a part")) // inner
@@ -162,6 +165,7 @@ def transpose_rows(b: GraphBuilder, value: Value, order: Sequence[int]) -> Value
     if isinstance(value, Concat):
         parts = [transpose_rows(b, part, order) for part in value.parts]
         return concat_features(b, parts, list(order).index(value.axis) + 1)
+    # Terms and factors may lack axes that are to be moved, so they are computed first.
     operand = as_operand(b, value)
     if isinstance(operand, Const):
         raise NotRowWise("a constant is transposed as if it had rows")

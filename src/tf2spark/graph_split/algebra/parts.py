@@ -92,6 +92,7 @@ def _flatten_parts(b: GraphBuilder, values: Sequence[Value], axis: int) -> list[
             raise NotRowWise("a constant is concatenated with rows")
         if isinstance(value, Concat) and value.axis == axis:
             parts += value.parts
+        # Parts along another axis can't stand beside these: computed, they are one part.
         elif isinstance(value, Concat | StackedRows):
             parts.append(materialize_pairs(b, value))
         else:
@@ -118,7 +119,7 @@ def concat_dims(parts: Sequence[Value], axis: int) -> Dims:
 
 
 def align_parts(b: GraphBuilder, values: Sequence[Value]) -> tuple[int, list[list[Value]]] | None:
-    """``f([U | I], [U' | I'])  ->  [f(u, u') | ... ]``: cut values so that pieces meet pieces.
+    """``f([U | I], [U' | I'])  ->  [f(u, u') | f(i, u') | f(i, i')]``: cut so that pieces meet.
 
     The values are inputs of an elementwise op, at least one of them a `Concat`. All are cut
     wherever any of them changes from one part to the next.
@@ -137,6 +138,7 @@ def align_parts(b: GraphBuilder, values: Sequence[Value]) -> tuple[int, list[lis
         if None in sizes:
             return None
         edges |= set(accumulate(size or 0 for size in sizes))
+    # The edges of all values together: between two of them, no value changes parts.
     ends = sorted(edges)
     pieces = [
         [slice_operand(b, value, axis, rank, start, end - start) for value in values]

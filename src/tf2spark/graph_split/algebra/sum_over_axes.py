@@ -45,6 +45,7 @@ def reduce_sum(b: GraphBuilder, value: Value, axes: Sequence[int], *, keep: bool
     """
     dims = reduced_dims(dims_of(value), axes, keep)
     match value:
+        # Along the summed axis, the sum of a row is that of its parts.
         case Concat() if value.axis in axes:
             sums = [reduce_sum(b, part, axes, keep=keep) for part in value.parts]
             return _add_sums(b, sums, dims)
@@ -87,6 +88,7 @@ def _sum_term(
     b: GraphBuilder, term: Value, dims: Dims, axes: Sequence[int], *, keep: bool
 ) -> Value:
     """Sum a term over axes of the sum that it stands in, whose dimensions are `dims`."""
+    # What is constant is summed here and now, at its full width.
     if isinstance(term, Const):
         wide = b.broadcast_constant(term, require_known(dims, "a sum"))
         total = wide.value.sum(axis=tuple(axis - 1 for axis in axes), keepdims=keep)
@@ -131,6 +133,7 @@ def _sum_product(b: GraphBuilder, value: Product, axes: Sequence[int], *, keep: 
 
 def _expand_square(b: GraphBuilder, terms: Sequence[Value]) -> list[tuple[Value, Value]]:
     """``(U + I)^2  ->  U * U + I * I + 2U * I``, as the factors of each product."""
+    # Half as many inner products as multiplying every term by every other.
     factors: list[tuple[Value, Value]] = [(term, term) for term in terms]
     for index, term in enumerate(terms):
         for other in terms[index + 1 :]:
@@ -147,6 +150,7 @@ def _sum_of_factors(
     if crosses and not all(isinstance(factor, Pair) for factor in factors):
         total = contract(b, factors[0], factors[1], axes, keep=keep)
         return _count_broadcasts(b, total, broadcast_dims(factors), dims, axes)
+    # On one side, for two values of pairs, or with a constant: no sum is saved by two factors.
     product = multiply_values(b, left, right)
     if isinstance(product, Product):
         product = materialize_pairs(b, product)

@@ -74,6 +74,7 @@ def sum_terms(b: GraphBuilder, terms: Sequence[Value], dims: Dims) -> Value:
         terms: What is added; sums among them are flattened.
         dims: The dimensions of the result, which may be wider than every term.
     """
+    # Parts are added to parts, which may cut other terms: two at a time.
     if any(isinstance(term, Concat) for term in terms):
         return _add_in_turn(b, terms)
     terms = [inner for term in terms for inner in terms_of(term)]
@@ -133,6 +134,7 @@ def map_terms(b: GraphBuilder, value: Value, function: Callable[[Value], Value])
             terms = [map_terms(b, term, function) for term in value.terms]
             return sum_terms(b, terms, value.dims)
         case Product():
+            # Applied to both factors, it would be applied twice.
             left = map_terms(b, value.left, function)
             return Product(left, value.right, left.dtype, value.dims)
         case _:
@@ -162,6 +164,7 @@ def multiply_values(b: GraphBuilder, left: Value, right: Value) -> Value:
     if isinstance(left, Const) and isinstance(right, Const):
         return b.fold("Mul", left, right)
     dims = broadcast_dims([left, right])
+    # The factor that scales goes to the right, so that only one order has to be handled.
     if isinstance(left, Const) or is_number_per_row(left, dims):
         left, right = right, left
     if isinstance(left, Sum) and (isinstance(right, Const) or is_number_per_row(right, dims)):
@@ -182,6 +185,7 @@ def _multiply(b: GraphBuilder, left: Value, right: Value, dims: Dims) -> Value:
         return Product(right, left, left.dtype, dims)
     if _share_domain(left, right):
         return _multiply_operands(b, left, right)
+    # A sum of numbers per row is small when computed, and then scales a vector as one factor.
     if isinstance(left, Sum) and is_number_per_row(left, dims):
         left = materialize_pairs(b, left)
     if isinstance(right, Sum) and is_number_per_row(right, dims):
@@ -222,6 +226,7 @@ def _multiply_into_factor(
 ) -> Value | None:
     """``(U * I) * U'  ->  (U * U') * I``; None where the factor is of neither's side."""
     for own, rest in ((product.left, product.right), (product.right, product.left)):
+        # A constant vector times a number per pair would become a vector per pair.
         constant_by_pair = isinstance(own, Const) and isinstance(factor, Pair)
         if _share_domain(own, factor) and not constant_by_pair:
             return Product(multiply_values(b, own, factor), rest, product.dtype, dims)

@@ -62,6 +62,7 @@ def add(call: OpCall) -> Value:
 def sub(call: OpCall) -> Value:
     """``U - I  ->  U + -I``, which rounds alike: negation is exact."""
     left, right = call.inputs
+    # On one side the op as it is saves a node.
     if call.has_input(StackedRows) or _on_one_side(call):
         return elementwise(call)
     negative = negate_value(call.b, right)
@@ -148,6 +149,7 @@ def select(call: OpCall) -> Value:
     constant choice then has a value per row of the batch, which is refused.
     """
     condition, *choices = call.inputs
+    # Keras leaves a constant switch such as `training` behind: only one choice is ever read.
     if isinstance(condition, Const) and dims_of(condition) == ():
         return choices[0] if condition.value else choices[1]
     if call.node.op == "SelectV2":
@@ -167,6 +169,7 @@ def clip_by_value(call: OpCall) -> Value:
     `ClipByValue` doesn't broadcast, and a user's bounds meet an item's values only by broadcasting.
     """
     value, *bounds = call.inputs
+    # TensorFlow takes scalar bounds for any shape.
     if all(isinstance(bound, Const) and dims_of(bound) == () for bound in bounds):
         return elementwise(call)
     for op, bound in zip(("Minimum", "Maximum"), reversed(bounds), strict=True):

@@ -26,6 +26,7 @@ from tf2spark.graph_split.rules.slices import gather_columns
 def gather(call: OpCall) -> Value:
     """``table[[U | I]]  ->  [table[U] | table[I]]``; of rows, the columns at constant positions."""
     params, indices = call.inputs[:2]
+    # The older `Gather` has no axis: it looks up rows.
     axis = call.ints(2)[0] if len(call.inputs) > 2 else 0
     if isinstance(params, Const):
         if axis % max(1, len(params.shape)) or isinstance(indices, Const):
@@ -49,6 +50,7 @@ def _gather_rows(call: OpCall, table: Const, indices: Value) -> Value:
     if isinstance(indices, StackedRows):
         inner = _gather_rows(call, table, indices.inner)
         return StackedRows(inner, indices.count, call.dtype, dims_of(inner)[1:])
+    # Ids that are a sum (of an offset and an id, say) must be added before they are looked up.
     rows = indices if isinstance(indices, Side) else materialize_pairs(call.b, indices)
     axes = [call.const(index).tensor for index in range(2, len(call.inputs))]
     tensor = f"{call.b.copy_node(call.node, [table.tensor, rows.tensor, *axes])}:0"
@@ -76,6 +78,7 @@ def lookup_table_find(call: OpCall) -> Value:
 
 def gather_nd(call: OpCall) -> Value:
     """Look up entries of a constant by rows of positions."""
+    # The last axis of the positions is one position, so a vector [batch] would be a single one.
     if not isinstance(call.inputs[0], Const) or call.rank(1) < 2:
         raise NotRowWise("a row looks up values in other rows")
     return apply_row_wise(call)
@@ -103,6 +106,7 @@ def one_hot(call: OpCall) -> Value:
 
 def dense_bincount(call: OpCall) -> Value:
     """Count the ids of each row."""
+    # A matrix is counted by rows, a vector as a whole.
     if call.rank() < 2:
         raise NotRowWise("it counts over the batch")
     value, size = call.inputs[0], call.ints(1)[0]

@@ -30,6 +30,7 @@ def matmul(call: OpCall) -> Value:
         raise NotRowWise("it multiplies rows of the batch by each other")
     if isinstance(value, Const):
         raise NotRowWise("it multiplies the batch from the left")
+    # A side's layer is one node already.
     if isinstance(value, Side):
         return apply_row_wise(call)
     return multiply_by_matrix(call.b, value, _transposed_if(call, "transpose_b", weight))
@@ -47,6 +48,7 @@ def batch_matmul(call: OpCall) -> Value:
     if isinstance(right, Const):
         if call.rank() < 3:
             raise NotRowWise("it multiplies the batch as one matrix")
+        # One constant matrix for all rows is a dense layer, unless the rows are transposed.
         if len(right.shape) != 2 or call.attr("adj_x").b or isinstance(left, Side):
             return _apply_with_constant(call, right, call.rank())
         return multiply_by_matrix(call.b, left, _transposed_if(call, "adj_y", right))
@@ -132,6 +134,7 @@ def _einsum_of_rows(call: OpCall, labels: list[str], out: str) -> Value:
     """``einsum(bij,bkj->bik)  ->  sum_j(U[i, 1, j] * I[1, k, j])``."""
     kept = out[1:]
     summed = "".join(sorted(set("".join(labels)) - set(out)))
+    # With the same axes in the same order, the two inputs broadcast, and the rest is a sum.
     aligned = [_align_axes(call, index, labels[index][1:], kept + summed) for index in (0, 1)]
     product = multiply_values(call.b, *aligned)
     axes = list(range(len(kept) + 1, len(kept + summed) + 1))
@@ -164,6 +167,7 @@ def _einsum_with_constant(call: OpCall, rows: str, constant: str, out: str) -> V
     all_used = sorted([*shared, *new]) == sorted(constant)
     if isinstance(value, Side) or not shared_last or not all_used:
         return apply_row_wise(call)
+    # As a matrix: the summed axes are its rows, the new axes its columns.
     array = weight.value.transpose([constant.index(label) for label in (*shared, *new)])
     new_sizes = array.shape[len(shared) :]
     matrix = call.b.constant(array.reshape(-1, prod(new_sizes)), weight.dtype)

@@ -62,6 +62,7 @@ def reduction(combining_op: str) -> Rule:
             # Reducing axes before the concatenation moves its axis to the front.
             removed = 0 if keep else sum(axis < value.axis for axis in axes)
             return concat_features(call.b, parts, value.axis - removed)
+        # Along the concatenation the parts' results are combined, in the order of the parts.
         result: Operand = parts[0]
         for part in parts[1:]:
             result = call.b.write_elementwise(combining_op, [result, part], call.dtype)

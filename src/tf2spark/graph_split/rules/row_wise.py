@@ -39,6 +39,7 @@ def with_constants(call: OpCall) -> Value:
 
 def pad(call: OpCall) -> Value:
     """Pad rows along feature axes by constant amounts."""
+    # Amounts are [axes, 2]: before and after. The first axis is the batch.
     if call.const(1).value[0].any():
         raise NotRowWise("it adds rows to the batch")
     return with_constants(call)
@@ -46,6 +47,7 @@ def pad(call: OpCall) -> Value:
 
 def fused_batch_norm(call: OpCall) -> Value | list[Value]:
     """Normalize by constant statistics; in training mode, only as a layer normalization."""
+    # In training mode it normalizes by the statistics of its input instead.
     if call.attr("is_training").b:
         return [layer_norm(call)]
     return [with_constants(call)]

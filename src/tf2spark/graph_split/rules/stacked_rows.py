@@ -36,6 +36,7 @@ def apply_to_stacked_rows(call: OpCall, rule: Rule) -> list[Value]:
     """
     stacked = [value for value in call.inputs if isinstance(value, StackedRows)]
     count = stacked[0].count
+    # By identity: an op such as x * x may have the same value as two inputs.
     unstacked = {id(value): _compute_inner(call.b, stacked, value) for value in stacked}
     inputs: list[Value] = []
     for value in call.inputs:
@@ -57,6 +58,7 @@ def _compute_inner(
     b: GraphBuilder, stacked: Sequence[StackedRows], value: StackedRows
 ) -> Side | Pair:
     """Return stacked rows as one tensor with a row per pair, all of one side or all of pairs."""
+    # Rows of a user and rows of an item meet only as rows of pairs.
     if common_side([other.inner for other in stacked]) is None:
         return materialize_pairs(b, value.inner)
     assert isinstance(value.inner, Side)
@@ -76,6 +78,7 @@ def _as_batch(b: GraphBuilder, inner: Side | Pair, value: StackedRows) -> Side:
 
 def _unstack(b: GraphBuilder, output: Value, like: Side | Pair, count: int) -> Value:
     """Return an output of the op as `count` rows per pair, of the side that `like` is of."""
+    # A constant or a shape would have lost the number of stacked rows that it speaks of.
     if not isinstance(output, Side):
         raise NotRowWise("its result doesn't have one row for each stacked row")
     dims = (count, *require_known(output.dims, "a stacked row"))
