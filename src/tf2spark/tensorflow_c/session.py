@@ -63,7 +63,7 @@ class CApiSession:
         return self._path
 
     def feed_always(self, name: str, tensor: Tensor) -> None:
-        """Feed a tensor at every run that is prepared from now on.
+        """Feed a tensor in every run that is prepared from now on.
 
         TensorFlow reads its memory in place. It stays alive as long as the session.
 
@@ -149,14 +149,14 @@ class CApiSession:
                         self._fail(state)
                 computed = iter(fetched)
                 pointers = [next(computed) if source is None else fed[source] for source in sources]
-                # A fetched tensor may be the very memory of a fed one, which the caller may reuse
-                # after the run: so it is read here, before the fed ones are deleted.
+                # Before the fed tensors are deleted: a fetched one may be the very memory of a fed
+                # one, which the caller is free to reuse after the run.
                 return [
                     self._read(pointer, dtype, adopted, computed=source is None)
                     for pointer, dtype, source in zip(pointers, dtypes, sources, strict=True)
                 ]
             finally:
-                # Also where the run failed. Deleting only drops this side's reference: TensorFlow
+                # Also if the run failed. Deleting only drops this side's reference: TensorFlow
                 # calls the deallocator of a fed tensor when nothing in it refers to the memory.
                 for pointer in (*fetched, *fed[:n_own]):
                     if pointer and pointer not in adopted:

@@ -48,6 +48,11 @@ def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) ->
         weights: The folder of its weights, if another.
     """
     session = open_session(str(folder), model.tags, threads=model.threads)
-    for weight in model.weights:
-        session.feed_always(weight.tensor, mapped_tensor(weight, weights or folder))
+    try:
+        for weight in model.weights:
+            session.feed_always(weight.tensor, mapped_tensor(weight, weights or folder))
+    except BaseException:
+        # Spark retries a task in the same worker: a session left open would stay there each time.
+        session.close()
+        raise
     return session

@@ -3,11 +3,11 @@
 Spark pickles the functions that are made here and runs them in its workers, so they hold plans and
 no sessions. Of PySpark they use, imported only there:
 
-- `TaskContext.get()`, the task's number, and None outside of a task: messages then name no
-  partition.
-- `SparkFiles.get(name)`, where this executor keeps a file that `SparkContext.addFile` shipped.
-- That `mapInArrow` passes an iterator of record batches, and an `arrow_udf` an iterator of arrays
-  or tuples of arrays.
+- `TaskContext.get()`: the task, or None outside of one. Messages then name no partition.
+- `SparkFiles.get(name)`: where this executor keeps a file that `SparkContext.addFile` shipped.
+
+They also assume that `mapInArrow` passes an iterator of record batches, and an `arrow_udf` one of
+arrays (of one column) or of tuples of arrays (of several).
 
 A worker process runs many tasks, one after the other, and its sessions outlive them.
 """
@@ -54,8 +54,8 @@ def model_opener(model: ModelRef, hold_seconds: float = 0.0) -> Callable[[Batche
             except Tf2SparkError as failure:
                 error = str(failure)
             report = {
-                # PySpark forks all workers of an executor from one daemon, whose pid so stands for
-                # the executor. Without the daemon (Windows) it is the executor's own.
+                # PySpark forks all workers of an executor from one daemon, so its pid stands for
+                # the executor. Without a daemon (spark.python.use.daemon) it is the executor's own.
                 "executor": [os.getppid()],
                 "host": [socket.gethostname()],
                 "seconds": [time.monotonic() - started],
