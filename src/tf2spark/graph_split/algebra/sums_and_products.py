@@ -195,7 +195,7 @@ def _multiply(b: GraphBuilder, left: Value, right: Value, dims: Dims) -> Value:
             absorbed = _multiply_into_factor(b, product, factor, dims)
             if absorbed is not None:
                 return absorbed
-    # A product has two factors; one with a third side's value would have to be a value per pair.
+    # A product has two factors. A third, of neither one's side, makes it a value per pair.
     left, right = _without_product(b, left), _without_product(b, right)
     if _share_domain(left, right):
         return _multiply_operands(b, left, right)

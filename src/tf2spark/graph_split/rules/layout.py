@@ -51,6 +51,7 @@ def rows_per_pair(value: Value) -> int:
 
 
 def rank(call: OpCall) -> Value:
+    """The rank of a tensor, which is always known."""
     return call.b.constant(np.int32(call.rank()))
 
 
@@ -63,16 +64,15 @@ def shape_entries(call: OpCall, index: int) -> list[Entry]:
 def reshape(call: OpCall) -> Value:
     """``[batch, a, b]  ->  [batch, c, d]``, or stacked rows: ``[batch * a, b]``.
 
-    Rows must stay whole and in order: the batch stays the first axis, and the values of a row
-    still follow each other. That is so if the new rows are of as many values as the old ones, or
-    each old row is a whole number of new ones.
+    Rows must stay whole and in order, with the batch as the first axis. They do if a new row has
+    as many values as an old one, or if an old row is a whole number of new ones.
     """
     value = call.inputs[0]
     inner = value.inner if isinstance(value, StackedRows | ChannelRows) else value
     entries = shape_entries(call, 1)
     if len(entries) > 1 and entries[0] == 1 and isinstance(entries[1], BatchSize):
         return _to_channel_rows(call, inner, entries[1].times, entries[2:])
-    # `inner` has a row per pair, so a reshape of stacked rows is one of the rows that they were.
+    # `inner` has one row per pair, so stacked rows are reshaped as the rows they came from.
     if not entries or any(isinstance(entry, BatchSize) for entry in entries[1:]):
         raise NotRowWise("it moves the batch axis")
     lead, dims = _rows_after(value_count(dims_of(inner)), entries[0], entries[1:])
@@ -122,6 +122,7 @@ def _to_channel_rows(call: OpCall, inner: Value, times: int, rest: Sequence[Entr
 
 
 def expand_dims(call: OpCall) -> Value:
+    """Insert an axis of size 1 after the batch."""
     axis = feature_axis(call.ints(1)[0], call.rank() + 1)
     return _insert_axis(call, call.inputs[0], axis)
 
@@ -148,6 +149,7 @@ def squeeze(call: OpCall) -> Value:
 
 
 def transpose(call: OpCall) -> Value:
+    """Reorder the axes of rows, part by part: ``[U | I].T  ->  [U.T | I.T]``."""
     order = call.ints(1)
     # Other axes may change places as they like: that happens within each row.
     if order[0] != 0:

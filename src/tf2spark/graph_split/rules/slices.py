@@ -16,6 +16,7 @@ from tf2spark.graph_split.rules.shape_arithmetic import IndexEntry, known_ints, 
 
 
 def split(call: OpCall) -> list[Value]:
+    """``split([U | I], 2)  ->  U, I``: pieces of one size."""
     axis = feature_axis(call.ints(0)[0], call.rank(1))
     value, count = call.inputs[1], call.attr("num_split").i
     size = _axis_size(value, axis, "a split axis") // count
@@ -40,6 +41,7 @@ def _axis_size(value: Value, axis: int, subject: str) -> int:
 
 
 def unpack(call: OpCall) -> list[Value]:
+    """``unstack([U | I])  ->  u1, u2, i1, ...``: every entry along an axis."""
     axis = feature_axis(call.attr("axis").i, call.rank())
     return [_take_entry(call, axis, index) for index in range(call.attr("num").i)]
 
@@ -52,7 +54,7 @@ def _take_entry(call: OpCall, axis: int, index: int) -> Value:
 
 
 def slice_(call: OpCall) -> Value:
-    """Slice from `begin`, `size` entries along each axis; -1 is all that follow."""
+    """``slice([U | I])  ->  [u | i]``: `size` entries from `begin` on, all of them for -1."""
     value, begins, sizes = call.inputs[0], call.ints(1), shape_entries(call, 2)
     if begins[0] != 0 or sizes[0] not in (-1, BatchSize(rows_per_pair(value))):
         raise NotRowWise("it selects some of the rows")
@@ -61,7 +63,7 @@ def slice_(call: OpCall) -> Value:
         raise NotRowWise("the bounds of its slice depend on the rows")
     for axis, (begin, size) in enumerate(zip(begins[1:], feature_sizes, strict=True), start=1):
         whole = dims_of(value)[axis - 1]
-        # Of an axis of unknown size too, the whole can be taken.
+        # The whole axis can be taken even if its size is unknown.
         if begin == 0 and size in (-1, whole):
             continue
         if size == -1:
@@ -97,7 +99,7 @@ def _cuts_batch(call: OpCall) -> bool:
 
 
 def _index_features(call: OpCall, index: list[IndexEntry]) -> Value:
-    """Apply one entry of the index after the other; new and removed axes are one reshape."""
+    """Apply the entries of the index in turn; new and removed axes are one reshape at the end."""
     value, axis = call.inputs[0], 1
     dims: list[int | None] = []
     for entry in index:
