@@ -1,4 +1,4 @@
-"""One Spark for all tests: local, without its web page, and every failure at the first try."""
+"""One local Spark session for all tests, where a task that fails isn't tried again."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from tf2spark.spark.java import ensure_java
 from tf2spark.spark.session import java_range
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# The host's cache of models, for this run only; workers inherit it.
+# The host cache of this run alone; workers inherit it.
 _cache = tempfile.TemporaryDirectory(prefix="tf2spark-cache-")
 os.environ["TF2SPARK_CACHE"] = _cache.name
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["PYSPARK_PYTHON"] = sys.executable
 
-# Here, so that the processes that tests start find it as well.
+# JAVA_HOME is set here, so that processes started by tests inherit it.
 try:
     ensure_java(*java_range(pyspark.__version__))
 except SetupError as error:
     if not pyspark.__version__.startswith("3."):
         raise
-    # On a machine without an older Java the smoke tests on the older Spark can't run.
+    # Without an older Java, the smoke tests on the older Spark can't run.
     pytest.exit(f"nothing is tested on PySpark {pyspark.__version__}: {error}", returncode=0)
 
-# The first example of a test pays for what is imported and compiled by then.
+# The first example of a test takes longer, because modules are imported and graphs compiled.
 settings.register_profile("tf2spark", deadline=None)
 settings.load_profile("tf2spark")
 

@@ -1,1 +1,1 @@
-"""The one place that imports pyspark: DataFrames, SQL functions and sessions around the runtime."""
+"""The driver's side of Spark: DataFrames, SQL functions, sessions, shipping and storage."""

@@ -135,8 +135,9 @@ def need_pyspark() -> type[SparkSession]:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise SetupError(
-            f"PySpark can't be imported ({error}). On a laptop: pip install 'tf2spark[local]'; on "
-            "a cluster use the Python that its PySpark is installed for"
+            f"PySpark can't be imported ({error})",
+            "on a laptop, pip install 'tf2spark[local]'; on a cluster, use the Python that its "
+            "PySpark is installed for",
         ) from None
     return SparkSession
 
