@@ -78,11 +78,13 @@ def test_readme_names_every_command(name: str) -> None:
     assert f"`{name}`" in (_ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["setup", "demo", "test", "check", "unit", "format", "docs"])
-def test_make_targets_that_people_are_told_of_exist(name: str) -> None:
-    """`make help` has every target that the pages name."""
-    done = run(["make", "-C", str(_ROOT), "help"], _ROOT)
-    assert re.search(rf"^  make {name} ", done.stdout, re.MULTILINE)
+def test_make_targets_of_the_pages_exist() -> None:
+    """`make help` has every target that a page names."""
+    help_text = run(["make", "-C", str(_ROOT), "help"], _ROOT).stdout
+    targets = set(re.findall(r"^  make ([a-z0-9-]+) ", help_text, re.MULTILINE))
+    pages = "\n".join(page.read_text() for page in _PAGES)
+    named = set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", pages, re.MULTILINE))
+    assert {"demo", "test", "quick", "wheel"} <= named <= targets
 
 
 @pytest.mark.parametrize("source", _PAGES, ids=lambda path: path.name)
