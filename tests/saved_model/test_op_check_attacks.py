@@ -139,6 +139,8 @@ def test_vocabularies_are_not_mistaken_for_graphs(tmp_path: Path) -> None:
         ("EncodeProto", {"descriptor_source": b"/tmp/x.pb"}, "reads a file"),
         ("Const", {"dtype": 20}, "makes bytes into the handle of a resource"),
         ("ParseTensor", {"out_type": 20}, "makes bytes into the handle of a resource"),
+        ("DeserializeSparse", {"dtype": 20}, "makes bytes into the handle of a resource"),
+        ("DeserializeManySparse", {"dtype": 20}, "makes bytes into the handle of a resource"),
     ],
 )
 def test_attributes_can_make_an_op_unsafe(

@@ -34,7 +34,12 @@ _LOGS = frozenset({b"", b"stderr", b"stdout", b"log(info)", b"log(warning)", b"l
 _TABLE_FILE_OPS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 # Ops that can make bytes into the handle of a resource, with the attribute that says so. A forged
 # handle could name any resource of the session, past every check of how the graph passes it on.
-_HANDLE_TYPES = {"Const": "dtype", "ParseTensor": "out_type"}
+_HANDLE_TYPES = {
+    "Const": "dtype",
+    "DeserializeManySparse": "dtype",
+    "DeserializeSparse": "dtype",
+    "ParseTensor": "out_type",
+}
 _RESTORE_OPS = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
 # The first byte of each field that can begin a serialized GraphDef (fields 1 to 4).
 _GRAPH_FIRST_BYTES = (b"\x0a", b"\x12", b"\x18", b"\x22")
