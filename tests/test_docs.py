@@ -45,6 +45,7 @@ def python(folder: Path) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-c", blocks("python")], folder)
 
 
+@pytest.mark.spark
 def test_python_of_the_readme_runs(python: subprocess.CompletedProcess[str]) -> None:
     """The blocks run one after the other, and print a contract and scores."""
     assert python.returncode == 0, python.stderr[-3000:]
@@ -54,6 +55,7 @@ def test_python_of_the_readme_runs(python: subprocess.CompletedProcess[str]) -> 
     assert len(re.findall(r"\|recommendations +\|", python.stdout)) == 1
 
 
+@pytest.mark.spark
 @pytest.mark.usefixtures("python")
 def test_commands_of_the_readme_run(folder: Path) -> None:
     """The commands work on what the Python before them has written."""

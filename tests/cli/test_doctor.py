@@ -84,6 +84,7 @@ def test_missing_java_is_told_without_starting_spark(
     assert out.endswith("2 to mend before tf2spark can score here\n")
 
 
+@pytest.mark.spark
 def test_job_that_fails_is_told(tmp_path: Path) -> None:
     """An executor's Python that doesn't start is a finding, not a traceback."""
     done = subprocess.run(
@@ -99,6 +100,7 @@ def test_job_that_fails_is_told(tmp_path: Path) -> None:
     assert "/nowhere/python" in done.stdout
 
 
+@pytest.mark.spark
 def test_memory_that_cannot_work_is_told() -> None:
     """A limit that TensorFlow can't be loaded in is told with the setting to write."""
     limit = "spark.executor.pyspark.memory=1g"

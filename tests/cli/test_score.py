@@ -272,6 +272,7 @@ def command_line(*arguments: str, **environment: str) -> subprocess.CompletedPro
 
 @pytest.mark.oldest
 class TestProcess:
+    @pytest.mark.spark
     def test_starts_spark_quietly(self, lookups: str, table: str, tmp_path: Path) -> None:
         """From a shell it starts its own Spark, says one line on stdout and nothing on stderr."""
         files = ["--input", table, "--output", str(tmp_path / "out")]
@@ -280,6 +281,7 @@ class TestProcess:
         assert done.stdout.startswith("20 rows, ")
         assert len(rows_of(tmp_path / "out")) == 20
 
+    @pytest.mark.spark
     def test_failure_is_one_message(self, lookups: str, tmp_path: Path) -> None:
         """A row that fails the job gives one message, without Spark's or Python's tracebacks."""
         rows = pa.table({"city": ["Oslo", None], "year": [2001, 2002]})

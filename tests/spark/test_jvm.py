@@ -176,6 +176,7 @@ class TestLaunch:
         assert not self.launch()
 
 
+@pytest.mark.spark
 def test_spark_starts_without_the_private_parts() -> None:
     """Where the JVM can't be launched with a stderr of our own, Spark starts in its usual way."""
     program = """

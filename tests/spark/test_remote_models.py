@@ -90,6 +90,7 @@ class StorageContract:
         assert self.missing.format(base=report["base"]) in report["missing"]
 
 
+@pytest.mark.spark
 class TestLocalDisk(StorageContract):
     """A folder of this machine, which is read without Hadoop."""
 

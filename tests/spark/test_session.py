@@ -40,6 +40,7 @@ def program(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.spark
 def test_starts_quietly_with_defaults_that_settings_win_over() -> None:
     """A local session has no web page, this Python in its workers, our settings, and no noise."""
     done = program(

@@ -14,6 +14,8 @@ from cases.models import case, path_of
 _JOB = Path(__file__).parents[1] / "services" / "leak_job.py"
 _BATCHES = 20_000
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("name", "feed"),
