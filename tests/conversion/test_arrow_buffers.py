@@ -39,7 +39,7 @@ def test_values_are_those_of_to_numpy(kind: pa.DataType, data: st.DataObject) ->
 
 
 def test_an_array_without_buffers_has_no_values() -> None:
-    """An empty array that came without its buffer is read as empty."""
+    """An empty array without a buffer is read as empty."""
     for kind in (pa.int32(), pa.bool_()):
         assert len(values_of(pa.Array.from_buffers(kind, 0, [None, None]))) == 0
 
@@ -57,8 +57,8 @@ def test_numbers_become_what_pyarrow_makes_of_them(step: int) -> None:
     assert number_array(values, pa.float32()).equals(pa.array(values))
 
 
-def test_a_negative_place_is_null() -> None:
-    """`Array.take` gives null where no place is known."""
+def test_a_negative_index_is_null() -> None:
+    """`Array.take` gives null for a negative index."""
     values = pa.array(["a", "b"]).take(take_indices(np.array([1, -1, 0])))
     assert values.to_pylist() == ["b", None, "a"]
 

@@ -53,7 +53,7 @@ def test_bfloat16_rounds_as_ml_dtypes_does(bits: Any) -> None:
 
 
 def test_ties_go_to_the_even_bfloat16() -> None:
-    """Half-way between two neighbours, for every upper half there is, and just beside it."""
+    """Halfway between two neighbors, for every upper half there is, and just next to it."""
     upper = np.arange(1 << 16, dtype=np.uint32) << 16
     for lower in (0x7FFF, 0x8000, 0x8001):
         values = (upper | lower).view(np.float32)
@@ -64,7 +64,7 @@ def test_ties_go_to_the_even_bfloat16() -> None:
 
 @given(hn.arrays(np.float64, 16, elements=st.floats(allow_nan=True)))
 def test_doubles_become_bfloat16_as_in_ml_dtypes(values: Any) -> None:
-    """A double goes by way of float32, and one too large becomes infinity without a warning."""
+    """A double becomes a float32 first, and one that is too large becomes infinity, silently."""
     with np.errstate(over="ignore"):
         expected = values.astype(ml_dtypes.bfloat16).view(np.uint16)
     assert same_bits(to_bfloat16(values), expected)
@@ -80,7 +80,7 @@ def test_every_bfloat16_comes_back_as_it_was() -> None:
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, BOOL], ids=str)
 def test_values_of_the_right_type_are_not_copied(dtype: DType) -> None:
-    """Where nothing has to be done, nothing is."""
+    """If no cast is needed, none is done."""
     values = np.zeros(3, dtype.numpy)
     assert cast_to(dtype)(values) is values
 
@@ -99,14 +99,14 @@ def test_floats_round_and_integers_convert(dtype: DType) -> None:
 
 
 def test_a_list_of_nothing_feeds_strings() -> None:
-    """Values without a type, of which there are none, become no views."""
+    """An empty array of no type becomes an empty array of views."""
     assert cast_to(STRING)(np.zeros(0, np.int32)).dtype == VIEW
 
 
 @pytest.mark.parametrize("dtype", INTEGERS, ids=str)
 @pytest.mark.parametrize("leaf", COLUMNS, ids=str)
 def test_integers_are_checked_value_by_value(leaf: pa.DataType, dtype: DType) -> None:
-    """Over all pairs of widths, exactly the values outside of the narrower type are misfits."""
+    """For all pairs of types, exactly the values outside of the tensor's range don't fit."""
     kind: Any = dtype.numpy
     source, target = np.iinfo(leaf.to_pandas_dtype()), np.iinfo(kind)
     edges = {int(x) + d for x in (source.min, source.max, target.min, target.max, 0)
@@ -124,7 +124,7 @@ def test_integers_are_checked_value_by_value(leaf: pa.DataType, dtype: DType) ->
 
 
 def test_only_integers_into_narrower_integers_need_a_check() -> None:
-    """Floats round and integers always convert to floats, so nothing is looked at."""
+    """Floats round, and integers always convert to floats, so no value is checked."""
     assert misfits(pa.float64(), FLOAT32) is None
     assert misfits(pa.int64(), FLOAT32) is None
     assert misfits(pa.int32(), INT64) is None
@@ -134,7 +134,7 @@ def test_only_integers_into_narrower_integers_need_a_check() -> None:
 
 
 def test_a_value_that_does_not_fit_is_named_with_its_row() -> None:
-    """The reason holds the column, the first such value of the row, and the dtype."""
+    """The reason names the column, the row's first such value, and the dtype."""
     convert = converter(pa.int64(), INT8, "age")
     np.testing.assert_array_equal(convert(np.array([1, 127]), np.array([2])), [1, 127])
     with pytest.raises(RowsRefused) as caught:

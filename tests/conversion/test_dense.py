@@ -28,14 +28,14 @@ def refused(spec: InputPlan, batch: pa.RecordBatch) -> dict[int, str]:
 
 
 def test_a_vector_is_written_out_to_the_input_s_width() -> None:
-    """Sparse, dense, empty: zeros stand where nothing is said."""
+    """Sparse, dense and empty ones; positions without an index are 0."""
     rows = [sparse(3, {2: 5.0}), dense(1, 2, 3), sparse(3, {})]
     spec = plan(source(VECTOR), dims=(3,))
     assert fed(spec, column(rows, VECTOR)) == [[[0, 0, 5], [1, 2, 3], [0, 0, 0]]]
 
 
 def test_vectors_of_another_width_are_refused() -> None:
-    """The reason holds both widths; with an unknown width, rows are grouped instead."""
+    """The reason names both widths; if the width is unknown, rows are grouped instead."""
     rows = [sparse(3, {2: 5.0}), dense(1, 2), sparse(4, {})]
     assert refused(plan(source(VECTOR), dims=(3,)), column(rows, VECTOR)) == {
         1: 'column "x" has 2 values, input "in" takes 3',
@@ -47,7 +47,7 @@ def test_vectors_of_another_width_are_refused() -> None:
 
 
 def test_maps_and_pairs_are_written_out_too() -> None:
-    """They take the input's width; ids beyond it and ids given twice are refused."""
+    """They take the input's width; ids beyond it and duplicate ids are refused."""
     spec = plan(source(MAP), dims=(4,))
     rows = [[(3, 1.0), (0, 2.0)], []]
     assert fed(spec, column(rows, MAP)) == [[[2, 0, 0, 1], [0, 0, 0, 0]]]
@@ -61,7 +61,7 @@ def test_maps_and_pairs_are_written_out_too() -> None:
 
 
 def test_a_flat_list_of_as_many_values_stands_for_several_dimensions() -> None:
-    """[None, 2, 2] takes four values a row, and no other number."""
+    """[None, 2, 2] takes four values per row, and no other number."""
     spec = plan(source(FLOATS), dims=(2, 2))
     assert fed(spec, column([[1, 2, 3, 4]], FLOATS)) == [[[[1, 2], [3, 4]]]]
     assert refused(spec, column([[1, 2, 3]], FLOATS)) == {
@@ -84,7 +84,7 @@ def test_columns_stand_side_by_side_in_the_order_given() -> None:
 
 
 def test_lists_of_different_lengths_can_add_up() -> None:
-    """Only the sum of the parts is held to the input's width."""
+    """Only the sum of the parts must be the input's width."""
     batch = batch_of(pa.array([[1], [1, 2]], FLOATS), pa.array([[7, 8], [9]], FLOATS))
     spec = plan(source(FLOATS), source(FLOATS, column=1), dims=(3,))
     assert fed(spec, batch) == [[[1, 7, 8], [1, 2, 9]]]
@@ -92,7 +92,7 @@ def test_lists_of_different_lengths_can_add_up() -> None:
 
 
 def test_nested_lists_stand_side_by_side_along_their_first_dimension() -> None:
-    """A sequence of two steps beside one of one is one of three."""
+    """A sequence of two steps and one of one step make one of three."""
     batch = batch_of(pa.array([[[1, 2], [3, 4]]], DEEP), pa.array([[[5, 6]]], DEEP))
     spec = plan(source(DEEP, label="a"), source(DEEP, column=1, label="b"), dims=(3, 2))
     assert fed(spec, batch) == [[[[1, 2], [3, 4], [5, 6]]]]
@@ -107,7 +107,7 @@ def test_nested_lists_stand_side_by_side_along_their_first_dimension() -> None:
 
 
 def test_assembled_vectors_feed_a_dense_input() -> None:
-    """The whole is held to the input's width."""
+    """The assembled vector must have the input's width."""
     batch = batch_of(pa.array([sparse(2, {1: 1.0})], VECTOR), pa.array([4.0]))
     spec = plan(source(VECTOR), source(pa.float64(), column=1), dims=(3,), assembled=True)
     assert fed(spec, batch) == [[[0, 1, 4]]]
@@ -123,13 +123,13 @@ def test_strings_stand_side_by_side_as_numbers_do() -> None:
 
 
 def test_the_size_of_a_vector_is_a_scalar() -> None:
-    """`features.size` feeds an input of one integer a row."""
+    """`features.size` feeds an input of one integer per row."""
     spec = plan(source(VECTOR, part="size"), dtype=INT64, dims=())
     assert fed(spec, column([sparse(7, {}), dense(1, 2)], VECTOR)) == [[7, 2]]
 
 
 def test_a_tensor_beyond_the_limit_is_never_made() -> None:
-    """Wide sparse rows ask for fewer rows before any memory is taken; one row is always made."""
+    """Wide sparse rows ask for fewer rows before memory is taken; a single row is always fed."""
     wide = 10_000_000
     rows = [sparse(wide, {wide - 1: 1.0})] * 1000
     feed = feeder(plan(source(VECTOR), dims=(wide,)), 64 << 20)

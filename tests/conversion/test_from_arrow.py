@@ -33,7 +33,7 @@ TARGETS = [spec for spec in dtypes.BY_CODE.values() if spec.numpy is not None]
 
 
 def fits(leaf: pa.DataType, dtype: DType) -> bool:
-    """The design's rules, written down once more."""
+    """The rules of the design, written down independently."""
     if pa.types.is_boolean(leaf):
         return dtype.name == "bool"
     if leaf in FLOATS:
@@ -59,7 +59,7 @@ def leaves(leaf: pa.DataType) -> st.SearchStrategy[Any]:
 
 
 def nested(leaf: pa.DataType, sizes: list[int], kind: str, nulls: bool) -> st.SearchStrategy[Any]:
-    """Lists of these sizes, or of others in places, or null in places."""
+    """Lists of these sizes, with some of other sizes or null."""
     values = leaves(leaf)
     for size in reversed(sizes):
         values = st.one_of(values, st.none()) if nulls else values
@@ -78,7 +78,7 @@ def list_type(leaf: pa.DataType, sizes: list[int], kind: str) -> pa.DataType:
 
 
 def bits(value: Any, dtype: DType, leaf: pa.DataType) -> Any:
-    """Return the value as the tensor holds it, or None where its dtype can't hold it."""
+    """Return the value as the tensor holds it, or None if its dtype can't hold it."""
     if dtype is STRING:
         return value.encode() if isinstance(value, str) else value
     number = np.array(value, leaf.to_pandas_dtype())
@@ -93,7 +93,7 @@ def bits(value: Any, dtype: DType, leaf: pa.DataType) -> Any:
 
 
 def expected(value: Any, dims: list[int | None], dtype: DType, leaf: pa.DataType) -> Any:
-    """Return what a row's tensor holds, or None where the row can't be one."""
+    """Return what a row's tensor holds, or None if the row can't become one."""
     if value is None:
         return None
     if not dims:

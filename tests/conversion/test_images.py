@@ -35,7 +35,7 @@ def read(
 
 
 def test_pixels_are_height_width_channels() -> None:
-    """Images of one size become one array, cast to the input's dtype where it isn't uint8."""
+    """Images of one size become one array, cast to the input's dtype if that isn't uint8."""
     rows = [image(2, 4), image(2, 4, data=bytes(24))]
     values, shape = read(rows)
     assert shape == (2, 4, 3)
@@ -73,7 +73,7 @@ def test_images_of_different_sizes_run_apart() -> None:
     ],
 )  # fmt: skip
 def test_a_broken_image_is_refused_alone(bad: Any, reason: str) -> None:
-    """Its row number and what is wrong with it are told, in text."""
+    """The reason has its row number and says what is wrong with it."""
     with pytest.raises(RowsRefused) as caught:
         read([image(2, 4), bad, image(2, 4)], (2, None, 3))
     assert caught.value.rows.tolist() == [1]

@@ -33,7 +33,7 @@ DEEP = pa.list_(FLOATS)
 
 @pytest.mark.parametrize("dims", [(), (1,), (None,), (1, 1), (None, 1)])
 def test_a_scalar_fits_any_number_of_dimensions_of_one(dims: tuple[int | None, ...]) -> None:
-    """A column of numbers feeds [None], [None, 1] and so on alike."""
+    """A column of numbers feeds [None], [None, 1] and so on."""
     values, shape = read([1.0, 2.0], pa.float64(), dims)
     assert shape == (1,) * len(dims)
     assert values.tolist() == [1, 2]
@@ -64,7 +64,7 @@ def test_a_flat_list_that_needs_no_cast_is_not_copied() -> None:
 
 
 def test_wrong_lengths_are_refused_with_both_numbers() -> None:
-    """The reason names column, what it has, the input and what that takes, at any depth."""
+    """The reason names column and input, and the length that each has, at any depth."""
     assert refused([[1, 2], [1], [1, 2, 3]], FLOATS, (2,)) == {
         1: 'column "x" has 1 value, input "in" takes 2',
         2: 'column "x" has 3 values, input "in" takes 2',
@@ -78,7 +78,7 @@ def test_wrong_lengths_are_refused_with_both_numbers() -> None:
 
 
 def test_rows_that_are_rectangular_in_themselves_run_apart() -> None:
-    """Lengths that differ between rows are a matter of grouping, within a row of refusal."""
+    """Rows of different lengths are grouped; different lengths within a row are refused."""
     with pytest.raises(RowsUneven) as caught:
         read([[1], [1, 2], [3]], FLOATS, (None,))
     assert caught.value.keys.tolist() == [1, 2, 1]
@@ -91,7 +91,7 @@ def test_rows_that_are_rectangular_in_themselves_run_apart() -> None:
 
 
 def test_nulls_at_every_level_are_refused() -> None:
-    """A null value and a null list inside a row are told by the row that holds them."""
+    """A null value or a null list is reported for the row that contains it."""
     assert refused([[1, None], [1, 2]], FLOATS, (2,)) == {0: 'column "x" contains a null'}
     rows = [[[1.0], [2.0]], [[1.0], None], [[1.0], [None]]]
     assert refused(rows[:2], DEEP, (2, 1)) == {1: 'column "x" contains a null'}
@@ -100,7 +100,7 @@ def test_nulls_at_every_level_are_refused() -> None:
 
 
 def test_integers_that_do_not_fit_are_named() -> None:
-    """The row and the first value that a narrower dtype can't hold."""
+    """The reason has the first value of the row that the narrower dtype can't hold."""
     kind = pa.list_(pa.int64())
     assert refused([[1, 2], [3, 400]], kind, (2,), INT8) == {
         1: 'column "x" has 400, which int8 can\'t hold'

@@ -45,8 +45,8 @@ def test_a_vector_feeds_a_pair_of_inputs() -> None:
     assert fed(VALUES, column(ROWS)) == [[[1, 0, 0], [1, 2, 3], [0, 0, 0]]]
 
 
-def test_rows_are_filled_to_the_input_s_own_length() -> None:
-    """Whatever the batch's longest row, and over several fixed dimensions too."""
+def test_rows_are_padded_to_the_input_s_own_length() -> None:
+    """Whatever the batch's longest row, and across several fixed dimensions too."""
     assert fed(evolve(IDS, dims=(4,)), column(ROWS[:1])) == [[[2, 5, -1, -1]]]
     assert fed(evolve(IDS, dims=(2, 2)), column(ROWS[:1])) == [[[[2, 5], [-1, -1]]]]
 
@@ -59,7 +59,7 @@ def test_a_row_that_is_too_long_is_refused_with_the_numbers() -> None:
 
 
 def test_a_batch_of_empty_rows_has_one_slot() -> None:
-    """No model sees a dimension of 0 for it; no rows have none to see."""
+    """No model sees a dimension of 0, even in a batch without rows."""
     assert fed(IDS, column(ROWS[2:])) == [[[-1]]]
     (tensor,) = feeder(IDS, None)(column([]))
     assert tensor.shape == (0, 1)
@@ -73,15 +73,15 @@ def test_ids_that_the_input_can_not_hold_are_refused() -> None:
     }
 
 
-def test_pairs_keep_the_order_that_they_came_in() -> None:
-    """The place of an id can mean its field, so nothing is sorted."""
+def test_pairs_keep_their_order() -> None:
+    """The position of an id can mean its field, so nothing is sorted."""
     rows = [{"indices": [9, 2], "values": [0.5, 0.25]}]
     pair = [padded(source(PAIRS, part=part)) for part in ("indices", "values")]
     assert [fed(spec, column(rows, PAIRS)) for spec in pair] == [[[[9, 2]]], [[[0.5, 0.25]]]]
 
 
 def test_maps_are_sorted_since_they_have_no_order() -> None:
-    """The same map feeds the same ids and values, whatever order its entries came in."""
+    """The same map feeds the same ids and values, whatever the order of its entries."""
     kind = pa.map_(pa.int64(), pa.float32())
     for row in ([(9, 0.5), (2, 0.25)], [(2, 0.25), (9, 0.5)]):
         pair = [padded(source(kind, part=part)) for part in ("indices", "values")]
@@ -119,7 +119,7 @@ def test_strings_and_bfloat16_are_padded_in_their_own_bytes() -> None:
 
 
 def test_a_whole_vector_is_padded_to_a_wider_input() -> None:
-    """Rows narrower than the input are filled up, wider ones refused before they are written."""
+    """Rows narrower than the input are padded, wider ones are refused before they are densified."""
     spec = padded(source(VECTOR), dims=(3,), pad=9)
     assert fed(spec, column([sparse(2, {1: 5.0}), dense(1, 2, 3)])) == [[[0, 5, 9], [1, 2, 3]]]
     assert refused(spec, column([sparse(10**9, {})])) == {
@@ -128,8 +128,8 @@ def test_a_whole_vector_is_padded_to_a_wider_input() -> None:
 
 
 @given(st.lists(st.lists(st.integers(-5, 5), max_size=5), max_size=6), st.integers(0, 3))
-def test_filling_up_is_a_loop_over_rows(rows: list[list[int]], spare: int) -> None:
-    """Every row is its own values and then the fill."""
+def test_padding_is_a_loop_over_rows(rows: list[list[int]], spare: int) -> None:
+    """Every row is its own values, then the padding."""
     width = max((len(row) for row in rows), default=0) + spare
     lengths = np.array([len(row) for row in rows], np.int64)
     flat = np.array([value for row in rows for value in row], np.int64)

@@ -36,7 +36,7 @@ LISTS = st.lists(st.lists(st.integers(-9, 9), max_size=3), max_size=4)
 
 @given(st.lists(LISTS, max_size=5), LAYOUTS)
 def test_lists_of_lists_become_values_and_splits(rows: list[Any], layout: str) -> None:
-    """The splits cut the flat values into the very lists that came, at any offset."""
+    """The splits cut the flat values into the original lists, at any offset."""
     batch, fields = laid_out(pa.array(rows, DEEP), layout)
     values, outer, inner = fed(with_fields(ragged(DEEP, 2, (None, None)), fields), batch)
     lists = [values[a:b] for a, b in itertools.pairwise(inner)]
@@ -82,7 +82,7 @@ def test_strings_are_ragged_too() -> None:
 
 
 def test_nulls_and_misfits_name_their_row() -> None:
-    """At every level, the row of the batch is told, not the list inside it."""
+    """At every level, the reason is for the row of the batch, not for a list in it."""
     spec = ragged(DEEP, 2, (None, None))
     assert refused(spec, [[[1]], [[1], None]], DEEP) == {1: 'column "x" contains a null'}
     assert refused(spec, [[[1]], [[1], [2, None]]], DEEP) == {1: 'column "x" contains a null'}
@@ -94,7 +94,7 @@ def test_nulls_and_misfits_name_their_row() -> None:
 
 
 def test_inner_lists_of_a_wrong_length_are_refused() -> None:
-    """A known inner dimension is held to, an unknown one must be the same within a row."""
+    """A known inner dimension must be met; an unknown one must be the same within a row."""
     assert refused(ragged(DEEP, 1, (None, 2)), [[[1, 2]], [[3]]], DEEP) == {
         1: 'column "x" has inner lists whose length is not 2'
     }
@@ -105,7 +105,7 @@ def test_inner_lists_of_a_wrong_length_are_refused() -> None:
 
 
 def test_rows_of_different_inner_sizes_run_apart() -> None:
-    """Which row comes first doesn't decide which rows are good; empty rows go with the first."""
+    """No row is refused for not being like the first; empty rows run with the first."""
     with pytest.raises(RowsUneven) as caught:
         fed(
             ragged(DEEP, 1, (None, None)),
@@ -115,7 +115,7 @@ def test_rows_of_different_inner_sizes_run_apart() -> None:
 
 
 def test_list_rows_are_rows_of_any_length() -> None:
-    """A column of lists gives the rows' own lengths and their values, cast."""
+    """A column of lists is read as the rows' own lengths and their values, cast."""
     rows = list_rows(source(FLAT), FLOAT32)(batch_of(pa.array([[1, 2], []], FLAT)))
     assert rows.lengths.tolist() == [2, 0]
     assert rows.values.dtype == np.float32

@@ -54,7 +54,7 @@ def source(array: pa.Array, *fields: str) -> Source:
 
 
 @given(LENGTHS)
-def test_flat_values_know_their_row_and_place(lengths: list[int]) -> None:
+def test_flat_values_know_their_row_and_position(lengths: list[int]) -> None:
     """Row ids, positions and starts are those of a loop over rows and values."""
     rows = [row for row, length in enumerate(lengths) for _ in range(length)]
     positions = [place for length in lengths for place in range(length)]
@@ -90,7 +90,7 @@ def test_join_keeps_every_owner() -> None:
 
 
 def test_uniform_is_the_length_that_all_rows_have() -> None:
-    """It is None where lengths differ, and 0 where there are no rows."""
+    """It is None if lengths differ, and 0 if there are no rows."""
     assert Rows(ints([2, 2]), ints([1, 2, 3, 4])).uniform == 2
     assert Rows(ints([2, 1]), ints([1, 2, 3])).uniform is None
     assert Rows(ints([]), ints([])).uniform == 0
@@ -105,7 +105,7 @@ def test_refuse_names_the_rows_and_their_reasons() -> None:
     assert caught.value.reasons == ["row 1", "row 2"]
 
 
-def test_refuse_values_tells_the_first_bad_value_of_each_row() -> None:
+def test_refuse_values_names_the_first_bad_value_of_each_row() -> None:
     """A row with several bad values is refused once, for the first of them."""
     bad = np.array([False, True, True, False, True])
     refuse_values(np.zeros(5, bool), ints([2, 3]), lambda row, place: "never")
@@ -116,7 +116,7 @@ def test_refuse_values_tells_the_first_bad_value_of_each_row() -> None:
 
 
 def test_check_bytes_spares_a_single_row() -> None:
-    """A row that is too large alone is run all the same: nothing smaller can be."""
+    """A single row that is too large runs all the same: nothing smaller can run."""
     check_bytes(10, 4, 2, 40)
     check_bytes(10, 4, 2, None)
     check_bytes(100, 4, 1, 40)
@@ -153,7 +153,7 @@ def test_a_child_is_that_of_the_slice_alone() -> None:
 
 
 def test_an_empty_list_array_without_offsets_is_never_read() -> None:
-    """Arrow for Java writes no offsets at all for an empty column."""
+    """Arrow for Java writes no offsets for an empty column."""
     empty = pa.Array.from_buffers(
         pa.list_(pa.int32()), 0, [None, pa.py_buffer(b"")], children=[pa.array([], pa.int32())]
     )
@@ -179,8 +179,8 @@ def test_a_null_row_is_refused_by_the_column_as_the_user_wrote_it() -> None:
     assert caught.value.reasons == ['column "x" is null']
 
 
-def test_a_null_struct_hides_what_lies_below_it() -> None:
-    """A field under a null struct is null, whatever its buffer holds; offsets are honoured."""
+def test_a_null_struct_hides_its_fields() -> None:
+    """A field of a null struct is null, whatever its buffer holds; offsets are honored."""
     child = pa.array([7, 8, 9, 10])
     struct = pa.StructArray.from_arrays([child], ["f"], mask=pa.array([False, True, False, False]))
     take = column_of(source(struct, "f"))
@@ -198,8 +198,8 @@ def test_a_field_name_that_looks_like_a_path_is_a_name() -> None:
     assert column_of(source(struct, "b.c"))(batch_of(struct)).to_pylist() == [2]
 
 
-def test_plain_takes_dictionaries_and_extensions_off() -> None:
-    """A null in a dictionary stays a null, and an untyped column is one of nulls."""
+def test_plain_unwraps_dictionaries_and_extensions() -> None:
+    """A null in a dictionary stays a null, and an untyped column has only nulls."""
     words = pa.array(["a", None, "a"]).dictionary_encode()
     assert plain(words).to_pylist() == ["a", None, "a"]
     assert nulls_of(plain(words)).tolist() == [False, True, False]
@@ -209,14 +209,14 @@ def test_plain_takes_dictionaries_and_extensions_off() -> None:
 
 
 def test_views_are_24_bytes() -> None:
-    """A string stands as one `VIEW`, so that it pads and joins as a number does."""
+    """A string is one `VIEW`, so that it is padded and joined as a number is."""
     values, _ = views_of(["a", b"\xff", ""])
     assert values.dtype == VIEW
     assert fed_strings(tensor(STRING, values, (3,))) == [b"a", b"\xff", b""]
 
 
 def test_a_tensor_is_contiguous() -> None:
-    """Values with a stride are copied, others are taken as they are."""
+    """Strided values are copied, others are passed on."""
     values = np.arange(6, dtype=np.float32)
     assert tensor(FLOAT32, values, (6,)).data is values
     assert tensor(FLOAT32, values[::2], (3,)).data.flags.c_contiguous

@@ -32,7 +32,7 @@ def refused(spec: InputPlan, batch: pa.RecordBatch) -> dict[int, str]:
 
 
 def test_vectors_become_indices_values_and_shape() -> None:
-    """int64 [n, 2] in row-major order, the values, and [rows, size]; zeros spelled out stay."""
+    """int64 [n, 2] in row-major order, the values, and [rows, size]; explicit zeros stay."""
     rows = [sparse(4, {1: 1.0, 3: 0.0}), sparse(4, {}), dense(5, 6, 0, 7)]
     assert fed(coo(VECTOR, 4), column(rows)) == [
         [[0, 1], [0, 3], [2, 0], [2, 1], [2, 2], [2, 3]],
@@ -49,7 +49,7 @@ def test_no_rows_have_no_values() -> None:
 
 
 def test_an_unknown_size_is_that_of_the_widest_row() -> None:
-    """By the vectors' sizes where they have one, else by the largest id or the longest list."""
+    """By the vectors' sizes if they have some, else by the largest id or the longest list."""
     assert fed(coo(VECTOR), column([sparse(4, {1: 1.0}), sparse(7, {})]))[2] == [2, 7]
     assert fed(coo(MAP), column([[(8, 1.0)], []], MAP))[2] == [2, 9]
     assert fed(coo(INTS, dtype=INT64), column([[5], [5, 5, 5]], INTS))[2] == [2, 3]
@@ -57,7 +57,7 @@ def test_an_unknown_size_is_that_of_the_widest_row() -> None:
 
 
 def test_rows_that_do_not_fit_the_size_are_refused() -> None:
-    """Vectors of another size, ids that aren't below it and lists longer than it."""
+    """Vectors of another size, ids that aren't below it, and longer lists."""
     assert refused(coo(VECTOR, 4), column([sparse(5, {}), dense(1, 2, 3, 4)])) == {
         0: 'column "x" has 5 values, input "in" takes 4'
     }
@@ -70,7 +70,7 @@ def test_rows_that_do_not_fit_the_size_are_refused() -> None:
 
 
 def test_maps_and_pairs_are_sorted_by_id() -> None:
-    """Sparse kernels want ids that rise; the values go with them."""
+    """Sparse kernels expect ascending ids; the values move with them."""
     rows = [[(5, 1.0), (2, 2.0)], [(0, 3.0)]]
     expected = [[[0, 2], [0, 5], [1, 0]], [2, 1, 3], [2, 6]]
     assert fed(coo(MAP), column(rows, MAP)) == expected

@@ -69,7 +69,7 @@ def test_sparse_and_dense_vectors_stand_in_one_column(rows: list[Any]) -> None:
 
 
 def test_all_dense_rows_are_the_column_itself() -> None:
-    """Without a sparse row there are no indices to write and no value to move."""
+    """Without a sparse row, no indices are written and no values are moved."""
     vectors = read([dense(1, 2), dense(3, 4)], dtype=None)
     assert vectors.indices is None
     assert densify(vectors).values is vectors.values
@@ -86,7 +86,7 @@ def test_empty_vectors_are_rows_without_values() -> None:
 
 
 def test_leftovers_of_dense_rows_are_not_read() -> None:
-    """Indices and sizes of a dense row mean nothing, whatever stands there."""
+    """The indices and the size of a dense row mean nothing, whatever they are."""
     odd = {"type": 1, "size": 99, "indices": [7, 8, 9], "values": [1.0, 2.0]}
     assert as_dicts(read([odd, sparse(3, {2: 5.0})])) == [{0: 1.0, 1: 2.0}, {2: 5.0}]
 
@@ -144,7 +144,7 @@ def test_an_index_is_held_to_the_size_of_its_own_row(first: Any) -> None:
 
 
 def test_pairs_keep_their_order_and_need_no_size() -> None:
-    """A struct of indices and values is read as it stands; with a size, ids are held to it."""
+    """A struct of indices and values is read as it is; if it has a size, ids must be below it."""
     vectors = read([{"indices": [5, 2], "values": [1.0, 2.0]}], PAIRS)
     assert indices_of(vectors).tolist() == [5, 2]
     assert vectors.sizes is None
@@ -160,7 +160,7 @@ def test_pairs_keep_their_order_and_need_no_size() -> None:
 
 @given(st.lists(st.dictionaries(st.integers(0, 2**40), VALUES, max_size=5), max_size=6))
 def test_maps_are_read_by_rising_key(rows: list[dict[int, float]]) -> None:
-    """Keys are ids and items are values, in slices too, whatever order the map came in."""
+    """Keys are ids and items are values, in slices too, whatever the map's order."""
     array = pa.array([list(row.items()) for row in rows], MAP)
     for one in (array, sliced(array)):
         vectors = vectors_reader(source(MAP), FLOAT32)(batch_of(one))
@@ -180,7 +180,7 @@ def test_broken_maps_are_refused() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 5), max_size=5), max_size=5))
 def test_in_order_sorts_within_rows(rows: list[list[int]]) -> None:
-    """Ids rise within each row, values go with their ids, and equal ids keep their order."""
+    """Ids ascend within each row, values move with their ids, and equal ids keep their order."""
     lengths = np.array([len(row) for row in rows], np.int64)
     ids = np.array([i for row in rows for i in row], np.int64)
     values = np.arange(len(ids), dtype=float)
@@ -192,7 +192,7 @@ def test_in_order_sorts_within_rows(rows: list[list[int]]) -> None:
 
 
 def test_an_index_given_twice_is_refused_where_only_one_can_be() -> None:
-    """The row that has it is named, and rows that share an index with a neighbour are not."""
+    """Its row is named; rows that share an index with a neighbor are not."""
     lengths = np.array([1, 3, 1])
     vectors = Vectors(lengths, np.array([4, 2, 4, 2, 2]), np.ones(5), None)
     with pytest.raises(RowsRefused) as caught:
@@ -206,7 +206,7 @@ def test_an_index_given_twice_is_refused_where_only_one_can_be() -> None:
 @given(st.lists(st.tuples(st.one_of(SPARSE, DENSE), st.floats(width=32, allow_nan=False),
                           st.one_of(SPARSE, DENSE)), max_size=6))  # fmt: skip
 def test_assembled_joins_as_vector_assembler_does(rows: list[tuple[Any, float, Any]]) -> None:
-    """Written out, the join is the parts' own values one after the other, scalars between them."""
+    """Densified, the result is the parts' own values one after the other, scalars between them."""
     batch = batch_of(
         pa.array([row[0] for row in rows], VECTOR),
         pa.array([row[1] for row in rows], pa.float64()),
@@ -231,6 +231,6 @@ def test_assembled_dense_parts_stay_dense() -> None:
 
 
 def test_a_part_of_unknown_size_can_not_be_assembled() -> None:
-    """Binding lets none through; if one came, ids would be wrong, so it stops."""
+    """Binding rejects it; if one came through, ids would be wrong, so this stops."""
     with pytest.raises(AssertionError, match="binding lets"):
         assemble([read([[(1, 1.0)]], MAP), read([dense(3)])])

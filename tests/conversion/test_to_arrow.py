@@ -74,7 +74,7 @@ def test_a_row_of_one_value_is_a_scalar() -> None:
 
 
 def test_numbers_are_not_copied() -> None:
-    """The column is over the fetched tensor's own memory where the types agree."""
+    """The column uses the fetched tensor's own memory if the types agree."""
     values = np.arange(4, dtype=np.int64)
     array = column_builder(output(INT64))(Tensor(INT64, (4,), values), 4)
     assert array.buffers()[1].address == values.ctypes.data
@@ -98,7 +98,7 @@ def test_bytes_leave_as_they_are(rows: int, sizes: list[int], data: Any) -> None
 
 
 def test_text_is_checked_row_by_row() -> None:
-    """A row with a value that isn't UTF-8 is refused and told of binary(); others are text."""
+    """A row with a value that isn't UTF-8 is refused, with advice; others are text."""
     good = fetched_strings(["żółć", "", "a", "b"], (2, 2))
     assert column_builder(output(STRING, (2,)))(good, 2).to_pylist() == [["żółć", ""], ["a", "b"]]
     bad = fetched_strings(["a", "b", "c", b"\xff", "e", "f"], (3, 2))
@@ -123,7 +123,7 @@ def test_text_is_checked_row_by_row() -> None:
 def test_an_output_without_an_entry_a_row_is_an_error(
     shape: tuple[int, ...], dims: tuple[int | None, ...], expected: str
 ) -> None:
-    """The message names the output, both shapes and how to leave it out."""
+    """The message names the output and both shapes, and says how to leave it out."""
     data = np.zeros(shape, np.float32)
     with pytest.raises(RunError) as caught:
         column_builder(output(FLOAT32, dims))(Tensor(FLOAT32, shape, data), 3)

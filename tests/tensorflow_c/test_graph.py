@@ -24,7 +24,7 @@ def graph_def() -> Any:
 
 
 def test_dtype_and_shape_by_tensor_name(graph_def: Any) -> None:
-    """Shapes are those that TensorFlow infers, by "node" and "node:0" alike."""
+    """Shapes are those that TensorFlow infers, for "node" as for "node:0"."""
     names = ["x:0", "scope/y", "scope/y:0", "any:0", "ids:0", "unique:0"]
     assert graph_tensor_info(graph_def.SerializeToString(), names) == {
         "x:0": (FLOAT32, (None, 4)),
@@ -49,7 +49,7 @@ def test_unknown_names_are_none(graph_def: Any, name: str) -> None:
 
 
 def test_rubbish_is_a_model_error() -> None:
-    """Bytes that are no GraphDef are a ModelError, not a crash."""
+    """Bytes that aren't a GraphDef raise a ModelError, and don't crash."""
     with pytest.raises(ModelError, match="TensorFlow can't read the graph: Invalid GraphDef"):
         graph_tensor_info(b"\x0a\xff rubbish", ["x"])
 
