@@ -25,7 +25,7 @@ from tf2spark.package.manifest import Weight
 from tf2spark.saved_model.contract import Signature, TensorSpec
 from tf2spark.saved_model.protos import GraphMessage, MetaGraph
 from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, asset_files, init_op
-from tf2spark.saved_model.upstream import node_name, tensor_name, upstream
+from tf2spark.saved_model.upstream import is_control, node_name, tensor_name, upstream
 
 _ASSET_FOLDERS = ("assets", "assets.extra")
 _FED_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
@@ -179,7 +179,7 @@ def _redirect(graph: GraphMessage, tensor: str, new_node: str) -> None:
     """Make all readers of a tensor read output 0 of another node."""
     for node in graph.node:
         for position, name in enumerate(node.input):
-            if not name.startswith("^") and tensor_name(name) == tensor_name(tensor):
+            if not is_control(name) and tensor_name(name) == tensor_name(tensor):
                 node.input[position] = new_node
 
 

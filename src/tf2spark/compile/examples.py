@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
+from tf2spark.saved_model.upstream import is_control
 
 _PARSING_OPS = frozenset({"ParseExampleV2", "ParseExample"})
 _MAX_VALUES = 1000
@@ -31,7 +32,7 @@ def make_example(graph_def: GraphMessage) -> bytes | None:
 
 def _features(node: NodeMessage, nodes: dict[str, NodeMessage]) -> Iterator[tuple[str, Any]]:
     """Yield the features that an op parses, by key. Its inputs are those of ``parsing_ops.cc``."""
-    inputs = [name for name in node.input if not name.startswith("^")]
+    inputs = [name for name in node.input if not is_control(name)]
     if node.op == "ParseExampleV2":
         dense, sparse = _keys(inputs[3], nodes), _keys(inputs[2], nodes)
         ragged = _keys(inputs[4], nodes)

@@ -21,7 +21,7 @@ from tensorflow.python.framework import op_def_registry
 from tf2spark.compile.original import NotCompilable, Original, variable_values
 from tf2spark.compile.weights import WeightFiles, constant
 from tf2spark.saved_model.protos import FunctionMessage, GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import node_name
+from tf2spark.saved_model.upstream import is_control, node_name
 
 VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 # Ops that call functions: the attributes that name the functions, the attribute with the types of
@@ -141,7 +141,7 @@ def _freeze_body(frozen_functions: FrozenFunctions, body: Body) -> None:
 
 def _variable_inputs(node: NodeMessage, body: Body) -> dict[int, int]:
     """Return the positions of a node's inputs that are variables, with the dtypes of the values."""
-    inputs = (name for name in node.input if not name.startswith("^"))
+    inputs = (name for name in node.input if not is_control(name))
     return {
         position: body.variables[name]
         for position, name in enumerate(inputs)
@@ -254,7 +254,7 @@ def _freeze_gather(body: Body, node: NodeMessage, dtype: int) -> None:
     axis = constant(f"{node.name}/tf2spark_axis", np.array(batch_dims, np.int32))
     body.nodes.append(axis)
     new = node_def_pb2.NodeDef(name=node.name, op="GatherV2")
-    controls = [name for name in node.input if name.startswith("^")]
+    controls = [name for name in node.input if is_control(name)]
     new.input.extend([*node.input[:2], body.output(axis.name, "output"), *controls])
     new.attr["Tparams"].type = dtype
     new.attr["Tindices"].type = node.attr["Tindices"].type

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from tf2spark.errors import ModelError, first_line
 from tf2spark.saved_model.protos import MetaGraph, NodeMessage
+from tf2spark.saved_model.upstream import is_control
 
 tf1 = tf.compat.v1
 _HANDLE = "VarHandleOp"
@@ -157,7 +158,7 @@ def _captured_values(
     calls = {info.name.partition(":")[0] for info in outputs.values()}
     values: dict[str, np.ndarray[Any, Any]] = {}
     for call in calls:
-        inputs = [name for name in nodes[call].input if not name.startswith("^")]
+        inputs = [name for name in nodes[call].input if not is_control(name)]
         for name, capture in zip(inputs[len(inputs) - len(captures) :], captures, strict=True):
             node = nodes[name.partition(":")[0]]
             if node.op == _HANDLE:

@@ -23,7 +23,7 @@ from tf2spark.saved_model.protos import (
     MetaGraph,
     NodeMessage,
 )
-from tf2spark.saved_model.upstream import node_name, tensor_name
+from tf2spark.saved_model.upstream import is_control, node_name, tensor_name
 
 Origin = Literal["", "asset", "checkpoint"]
 """What the loader feeds to a tensor: the path of an asset, of the checkpoint, or neither ("")."""
@@ -164,7 +164,7 @@ def _walk_graph(
         while pending:
             name = pending.pop()
             # A control edge waits for the node itself, which runs even where its output is fed.
-            if not name.startswith("^") and tensor_name(name) in run.fed:
+            if not is_control(name) and tensor_name(name) in run.fed:
                 continue
             node = nodes.get(node_name(name))
             if node is None or node.name in visited:
@@ -254,7 +254,7 @@ def _argument_origins(
     library: _Library, node: NodeMessage, function: str, context: NodeContext
 ) -> tuple[Origin, ...]:
     count = len(library.functions[function].signature.input_arg)
-    inputs = [name for name in node.input if not name.startswith("^")]
+    inputs = [name for name in node.input if not is_control(name)]
     if node.op in _BRANCHES:
         inputs = inputs[1:]
     elif node.op not in _CALLS and node.op != function:
@@ -328,7 +328,7 @@ def _sole_values(nodes: Nodes, functions: Iterable[FunctionMessage]) -> dict[str
     other_use = {"", " "}  # two values, so the variable is left out
     for node in nodes.values():
         for position, name in enumerate(node.input):
-            if node_name(name) not in values or name.startswith("^"):
+            if node_name(name) not in values or is_control(name):
                 continue
             if node.op == "AssignVariableOp" and position == 0:
                 values[node_name(name)].add(node.input[1])

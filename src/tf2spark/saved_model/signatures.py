@@ -17,6 +17,7 @@ from tf2spark.dtypes import Shape
 from tf2spark.saved_model.contract import Signature, TensorSpec
 from tf2spark.saved_model.protos import MetaGraph, SignatureMessage, TensorInfoMessage
 from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, TRAIN_SIGNATURE
+from tf2spark.saved_model.upstream import is_control
 
 # TypeSpecProto.TypeSpecClass in tensorflow/core/protobuf/struct.proto.
 _SPARSE, _RAGGED = 1, 3
@@ -143,7 +144,7 @@ def _call_keys(meta_graph: MetaGraph, wrapper: str, keywords: list[str]) -> tupl
         key_of = dict(zip(arguments, keywords, strict=False))
         for node in function.node_def:
             if node.op in _CALLS and "f" in node.attr:
-                inputs = [key_of.get(name, "") for name in node.input if not name.startswith("^")]
+                inputs = [key_of.get(name, "") for name in node.input if not is_control(name)]
                 return inputs, node.attr["f"].func.name
     return [], ""
 

@@ -36,7 +36,7 @@ def concat_features(b: GraphBuilder, values: Sequence[Value], axis: int) -> Valu
     """``concat([U | I], [U' | I'])  ->  [U | I | U' | I']``, with neighbors of one side joined.
 
     Raises:
-        NotRowWise: A constant is among the values: it has no rows to stand beside.
+        NotRowWise: A constant is among the values: it has no rows of its own.
     """
     across = _concat_across(b, values, axis)
     if across is not None:
@@ -61,8 +61,8 @@ def _join_neighbors(b: GraphBuilder, parts: Sequence[Value], axis: int) -> Value
 def _concat_across(b: GraphBuilder, values: Sequence[Value], axis: int) -> Value | None:
     """``concat_2([U | I]_1, [U' | I']_1)  ->  [concat_2(U, U') | concat_2(I, I')]_1``.
 
-    Only where all values are equally long along axis 1 (here), so that each piece of one meets a
-    piece of every other. None where that isn't so, or where nothing is cut along another axis.
+    Only where all values are equally long along the axis of the parts (1 here), so that each piece
+    of one meets a piece of every other. None where that isn't so, or no value is in such parts.
     """
     cut = [value for value in values if isinstance(value, Concat) and value.axis != axis]
     if not cut or any(isinstance(value, Const | ShapeVector | StackedRows) for value in values):
@@ -79,13 +79,15 @@ def _concat_across(b: GraphBuilder, values: Sequence[Value], axis: int) -> Value
     parts: list[Value] = []
     for piece in pieces:
         part = concat_features(b, piece, axis)
-        nested = isinstance(part, Concat) and part.axis == other_axis
-        parts += part.parts if nested else [part]  # type: ignore[union-attr]
+        if isinstance(part, Concat) and part.axis == other_axis:
+            parts += part.parts
+        else:
+            parts.append(part)
     return _join_neighbors(b, parts, other_axis)
 
 
 def _flatten_parts(b: GraphBuilder, values: Sequence[Value], axis: int) -> list[Value]:
-    """Return all parts of the values along one axis, each in a form that has one tensor per row."""
+    """Return the parts of all values along one axis, in their order."""
     parts: list[Value] = []
     for value in values:
         if isinstance(value, Const | ShapeVector):
