@@ -17,6 +17,8 @@ from tf2spark.spark.java import ensure_java
 from tf2spark.spark.session import java_range
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Sessions of TensorFlow's Python get the threads that they ask for, as those of tf2spark do.
+os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
 # The host cache of this run alone; workers inherit it.
 _cache = tempfile.TemporaryDirectory(prefix="tf2spark-cache-")
 os.environ["TF2SPARK_CACHE"] = _cache.name

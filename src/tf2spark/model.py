@@ -94,8 +94,8 @@ class SavedModel:
             mode: What happens to rows that can't be scored: "failfast" stops the job,
                 "permissive" gives them null outputs and a reason, "dropmalformed" leaves them out.
             error_column: Where "permissive" writes the reason; ``_error`` by default.
-            reproducible: Give every run the same number of rows, so that a row's bits don't
-                depend on the rows around it.
+            reproducible: Give every run the same number of rows (at most 192) and one thread, so
+                that a row's bits don't depend on the rows around it, partitions or threads.
             model_column: A new column for the digest of the model that scored the row.
             read: Who reads the files of a Spark DataFrame: "spark"; "worker", which is faster but
                 only for plain scans of local Parquet files; or "auto", the worker where the rows

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from attrs import evolve
 
 from cases.contracts import VECTOR, N, array, dense, sparse
 from tf2spark.binding.bind import bind
 from tf2spark.binding.feeds import Column, Output, as_feed
-from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, Options, make_options
+from tf2spark.binding.options import BATCH_BYTES, Options, make_options
 from tf2spark.binding.request import FedInput, FetchedOutput, Request
 from tf2spark.dtypes import FLOAT32, INT64, STRING
 from tf2spark.errors import ContractError
@@ -257,10 +258,27 @@ def test_outputs_of_fixed_length_arent_rows() -> None:
 
 def test_reproducible_runs_have_one_size() -> None:
     """`reproducible` fixes the rows of each run, unless the model fixes them itself."""
-    assert plan_of(reproducible=True).fixed_rows == BATCH_ROWS
-    assert plan_of(reproducible=True, batch_rows=100).fixed_rows == 100
+    assert plan_of(reproducible=True).fixed_rows == 192
     fixed = request_of({dense(FLOAT32, 32, 8): "x"})
     assert plan_of(fixed, reproducible=True).fixed_rows == 32
+
+
+@pytest.mark.parametrize(
+    ("batch_rows", "run_rows"),
+    [(10_000, 192), (192, 192), (191, 96), (64, 48), (47, 16), (15, 1), (1, 1)],
+)
+def test_reproducible_runs_leave_no_rows_over(batch_rows: int, run_rows: int) -> None:
+    """A reproducible run has a size that kernels split into whole blocks of rows."""
+    assert plan_of(reproducible=True, batch_rows=batch_rows).fixed_rows == run_rows
+
+
+def test_reproducible_runs_have_one_thread() -> None:
+    """The number of threads of a process or a task doesn't matter to them."""
+    four_threads = evolve(MODEL, threads=4)
+    schema = pa.schema([("x", array(pa.float32()))])
+    for reproducible, threads in ((True, 1), (False, 4)):
+        options = make_options(reproducible=reproducible)
+        assert bind(request_of(), schema, options, four_threads).model.threads == threads
 
 
 @pytest.mark.parametrize("asked", [None, 1000])

@@ -13,6 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import tf2spark
+from cases.comparing import same_but_for_rounding
 from cases.models import case, path_of
 from tf2spark.cli.main import run
 
@@ -48,7 +49,7 @@ class TestScore:
         out = tmp_path / "out"
         assert run(["score", lookups, "--input", table, "--output", str(out)]) == 0
         here = tf2spark.SavedModel(lookups).score(pq.read_table(table))
-        assert rows_of(out) == here.to_pylist()
+        assert same_but_for_rounding(rows_of(out), here.to_pylist())
         printed = capsys.readouterr()
         assert re.fullmatch(
             rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\nmodel .*, digest \w{{64}}\n", printed.out
@@ -67,7 +68,7 @@ class TestScore:
             keep=["id"],
             batch_rows=3,
         )
-        assert rows_of(tmp_path / "out") == here.to_pylist()
+        assert same_but_for_rounding(rows_of(tmp_path / "out"), here.to_pylist())
 
     def test_workers_that_are_to_read_say_why_they_cannot(
         self, lookups: str, table: str, tmp_path: Path, capsys: Capture

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 import tf2spark
+from cases.comparing import same_but_for_rounding
 from cases.models import case
 from services.shipping_job import session
 from tf2spark.errors import Tf2SparkError
@@ -84,9 +85,11 @@ def seen(spark: SparkSession, base: str, table: pa.Table, wants: Any) -> dict[st
         "path": model.contract.path,
         "scored": rows_of(spark.read.parquet(f"{base}/scored")) == wants,
         "same_digest": package.contract.package == again.contract.package,
-        "by_package_that_was_overwritten": rows_of(by_package) == wants,
+        "by_package_that_was_overwritten": same_but_for_rounding(rows_of(by_package), wants),
         "overwritten": [one.name for one in overwritten.contract.signatures[0].outputs],
-        "in_this_process": again_here(overwritten, table)["s"] == wants["output_0"],
+        "in_this_process": same_but_for_rounding(
+            again_here(overwritten, table)["s"], wants["output_0"]
+        ),
         "files": [one.path for one in hadoop.files(spark, f"{base}/ctr.tf2spark")],
     }
 

@@ -171,6 +171,10 @@ def tensorflow() -> ctypes.CDLL:
 @functools.cache
 def _load() -> ctypes.CDLL:
     path = library_path()
+    # Each session gets its own pool within ops. TensorFlow's default is one per process, sized by
+    # its first session, so a session's last bits would depend on which sessions were opened before.
+    # TensorFlow reads the variable once, when the first session is created.
+    os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     try:
         with _quiet():
             loaded = ctypes.CDLL(path, handle=_open_lazily(path))

@@ -219,9 +219,9 @@ def _wrong_feeds(
 def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession:
     """Load a SavedModel from a local folder into a session of its own.
 
-    The threads within ops are one pool per process, made by the first session with its `threads`; a
-    later session with another number gets only its pool between ops in that size (seen with
-    TensorFlow 2.21). The same holds if TensorFlow's Python has run anything before.
+    Its threads, within ops and between them, are its own (see `library._load`). Only if
+    TensorFlow's Python has run anything before do all sessions share one pool within ops, of the
+    size that the first one asked for.
 
     Args:
         path: The folder that holds ``saved_model.pb``.
