@@ -18,8 +18,8 @@ def config(threads: int) -> bytes:
     """
     # With one thread, the calling thread runs the graph itself (-1), which saves 30 us a run. With
     # more, the session has a pool of its own (use_per_session_threads): otherwise the size of the
-    # first session's pool would apply to all. For the pool within ops, an environment variable does the
-    # same (`library._load`).
+    # first session's pool would apply to all. For the pool within ops, an environment variable does
+    # the same (`library._load`).
     between_ops = -1 if threads == 1 else threads
     # optimize_for_static_graph, disable_output_partition_graphs: TensorFlow would otherwise keep
     # two more copies of the graph, for callers that extend it or inspect it.
