@@ -16,18 +16,23 @@ from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model import reader
 
 
-def read(
+def read_model(
     path: str, version: int | None, tags: Sequence[str] | None
 ) -> tuple[reader.LoadedModel, str]:
-    """Return the model that was read, and where workers of this machine, or all, find it."""
+    """Return a model, and its location for workers: a folder, or a package's URI.
+
+    Raises:
+        ModelError: It can't be read.
+        SetupError: It is on another file system, and there is no Spark session to read it through.
+    """
     if not is_uri(path):
         loaded = reader.read(path, version=version, tags=tags)
         return loaded, loaded.contract.path
     need_pyspark()
     from tf2spark.spark.remote_models import read_remote, session_for
 
-    found = read_remote(session_for(path), path, version, tags)
-    return found.loaded, str(found.copy or found.uri)
+    remote = read_remote(session_for(path), path, version, tags)
+    return remote.loaded, str(remote.copy or remote.uri)
 
 
 def is_uri(path: str) -> bool:
@@ -36,8 +41,12 @@ def is_uri(path: str) -> bool:
 
 
 @contextmanager
-def written(target: str, *, overwrite: bool) -> Iterator[Path]:
-    """Yield the local folder that a package is written to, and upload it where it belongs."""
+def package_folder(target: str, *, overwrite: bool) -> Iterator[Path]:
+    """Yield the local folder to write a package to; a remote target is uploaded at the end.
+
+    Raises:
+        OutputError: The target exists, or can't be written.
+    """
     if not is_uri(target):
         yield Path(os.path.abspath(os.path.expanduser(target.removeprefix("file://"))))
         return
@@ -45,6 +54,7 @@ def written(target: str, *, overwrite: bool) -> Iterator[Path]:
     from tf2spark.spark import remote_models
 
     spark = remote_models.session_for(target)
+    # Before anything is compiled, which may take minutes.
     remote_models.check_free(spark, target, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix="tf2spark-package-") as folder:
         package = Path(folder) / "package"
@@ -58,8 +68,8 @@ def written(target: str, *, overwrite: bool) -> Iterator[Path]:
         )
 
 
-def on_this_machine(model: ModelRef) -> ModelRef:
-    """Fetch a package that lies elsewhere, for scoring in this process."""
+def fetch_to_this_machine(model: ModelRef) -> ModelRef:
+    """Return the reference of a model on this machine, fetching a remote package."""
     if not is_uri(model.path):
         return model
     from tf2spark.spark.remote_models import fetch_all, session_for
@@ -69,7 +79,11 @@ def on_this_machine(model: ModelRef) -> ModelRef:
 
 
 def need_pyspark() -> None:
-    """Raise `SetupError` where PySpark can't be imported."""
+    """Check that PySpark can be imported.
+
+    Raises:
+        SetupError: It can't.
+    """
     from tf2spark.spark.session import need_pyspark as need
 
     need()

@@ -17,7 +17,7 @@ from tf2spark.binding.graph_lookup import graph_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request, make_request
 from tf2spark.errors import ModelError, SetupError
-from tf2spark.locations import on_this_machine, read, written
+from tf2spark.locations import fetch_to_this_machine, package_folder, read_model
 from tf2spark.package.staging import staging_folder
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import RecommendArguments, choose_ranking_output
@@ -51,7 +51,7 @@ class RunnableModel:
         tags: Sequence[str] | None = None,
         allow_ops: Collection[str] = (),
     ) -> None:
-        self.loaded, self.location = read(path, version, tags)
+        self.loaded, self.location = read_model(path, version, tags)
         self.allow_ops = tuple(allow_ops)
         self._pair_models: dict[tuple[str | None, int | None, str, str], PairModel] = {}
 
@@ -112,7 +112,7 @@ class RunnableModel:
         else:
             from tf2spark.local.score import score_table
 
-            model = on_this_machine(self.reference_for(request, threads=_cores()))
+            model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
             scored = score_table(table, request, options, model)
         return cast(TableT, scored)
 
@@ -140,7 +140,7 @@ class RunnableModel:
         if key not in self._pair_models:
             wanted = PairRequest(request, signature, column, self._retains_strings(request))
             self._pair_models[key] = compile_pair_model(
-                Path(on_this_machine(self.reference()).path),
+                Path(fetch_to_this_machine(self.reference()).path),
                 self.loaded,
                 wanted,
                 staging_folder(),
@@ -181,7 +181,7 @@ class RunnableModel:
         options = compiler.CompileOptions(sample=_as_arrow(sample), overwrite=overwrite)
         if tolerance is not None:
             options = evolve(options, tolerance=tolerance)
-        with written(target, overwrite=overwrite) as folder:
+        with package_folder(target, overwrite=overwrite) as folder:
             compiler.compile_to(folder, self.location, self.loaded, request, signature, options)
 
     def _retains_strings(self, request: Request) -> bool:

@@ -59,7 +59,7 @@ def compile_(**given: Any) -> None:
     """
     from tf2spark.cli.feed_text import parse_feed, parse_fetch
     from tf2spark.compile.quiet import silence
-    from tf2spark.locations import read
+    from tf2spark.locations import read_model
     from tf2spark.saved_model.contract_text import as_text
 
     sample = _rows(given["sample"])
@@ -75,7 +75,7 @@ def compile_(**given: Any) -> None:
             tolerance=given["tolerance"],
             overwrite=given["overwrite"],
         )
-        package, _ = read(given["package"], None, None)
+        package, _ = read_model(given["package"], None, None)
     click.echo(as_text(package.contract))
 
 

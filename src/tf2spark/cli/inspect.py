@@ -73,11 +73,11 @@ def _wants_plan(given: Mapping[str, Any]) -> bool:
 
 
 def _contract(given: Mapping[str, Any]) -> Contract:
-    from tf2spark.locations import read
+    from tf2spark.locations import read_model
 
     tags = given["tags"].split(",") if given["tags"] else None
     with session_for(given, given["model"]):
-        return read(given["model"], given["version"], tags)[0].contract
+        return read_model(given["model"], given["version"], tags)[0].contract
 
 
 def _planned(given: Mapping[str, Any], debug: bool) -> tuple[Contract, RecommendPlan]:
