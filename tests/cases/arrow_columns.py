@@ -78,7 +78,12 @@ def in_struct(array: pa.Array, nulls: list[bool]) -> pa.Array:
 
 def sliced(array: pa.Array) -> pa.Array:
     """Return the same values as a slice from the middle of a longer array."""
-    return pa.concat_arrays([array, array]).slice(len(array), len(array))
+    return pa.concat_arrays([backwards(array), array, array]).slice(len(array), len(array))
+
+
+def backwards(array: pa.Array) -> pa.Array:
+    """Return the values in reverse order: other values than the array's, row by row."""
+    return array.take(pa.array(range(len(array) - 1, -1, -1), pa.int64()))
 
 
 def laid_out(array: pa.Array, layout: str) -> tuple[pa.RecordBatch, tuple[str, ...]]:
@@ -87,12 +92,12 @@ def laid_out(array: pa.Array, layout: str) -> tuple[pa.RecordBatch, tuple[str, .
         case "array slice":
             return batch_of(sliced(array)), ()
         case "batch slice":
-            twice = pa.concat_arrays([array, array, array])
-            return batch_of(twice).slice(len(array), len(array)), ()
+            longer = pa.concat_arrays([backwards(array), array, array])
+            return batch_of(longer).slice(len(array), len(array)), ()
         case "struct slice":
-            twice = pa.concat_arrays([array, array])
+            longer = pa.concat_arrays([backwards(array), array])
             mask = [True] * len(array) + [False] * len(array)
-            return batch_of(in_struct(twice, mask)).slice(len(array)), ("f",)
+            return batch_of(in_struct(longer, mask)).slice(len(array)), ("f",)
         case _:
             return batch_of(array), ()
 
