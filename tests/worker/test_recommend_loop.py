@@ -170,6 +170,19 @@ class TestBest:
         plan, batch = plan_of(strategy, **lists), users_table()
         assert recommended(plan, folder, batch) == expected(plan, items, batch)
 
+    @pytest.mark.parametrize("most_scores", [1, 40, 100, 250])
+    def test_does_not_depend_on_the_blocks_that_are_ranked_at_once(
+        self,
+        most_scores: int,
+        folder: Path,
+        items: np.ndarray[Any, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """One block of items, several, or all of them."""
+        monkeypatch.setattr("tf2spark.worker.split_scores._MOST_SCORES", most_scores)
+        plan, batch = plan_of(split_strategy(), exclude=SEEN, candidates=ALLOWED), users_table()
+        assert recommended(plan, folder, batch) == expected(plan, items, batch)
+
     @pytest.mark.parametrize("k", [1, 16, 99, 100, 1000])
     def test_has_at_most_k_items(self, k: int, folder: Path, items: np.ndarray[Any, Any]) -> None:
         """One, as many as a block has, and more than the catalog has."""

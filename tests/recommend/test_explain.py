@@ -1,0 +1,103 @@
+"""The plan as text, and the sizes of blocks in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+import tf2spark
+from cases.models.saving import save_function, weights
+from tf2spark.recommend.block_sizes import _block_shape
+from tf2spark.recommend.explain import _check, _size_text
+from tf2spark.recommend.verify import SplitCheck
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tf2spark.SavedModel:
+    """A dense layer over both sides and one over the pairs: 5 + 3 -> 4 -> 1."""
+    path = tmp_path_factory.mktemp("model") / "m"
+    first, second = weights(8, 4, seed=1), weights(4, 1, seed=2)
+
+    def call(u: Any, i: Any) -> Any:
+        return tf.nn.relu(tf.concat([u, i], 1) @ first) @ second
+
+    specs = [tf.TensorSpec([None, 5], name="u"), tf.TensorSpec([None, 3], name="i")]
+    save_function(path, call, *specs, keep={"first": first, "second": second})
+    return tf2spark.SavedModel(path)
+
+
+def table(side: str, rows: int, width: int) -> pa.Table:
+    vectors = [[float(row + column) for column in range(width)] for row in range(rows)]
+    return pa.table({f"{side}_id": range(rows), side[0]: pa.array(vectors, pa.list_(pa.float32()))})
+
+
+def test_a_split_plan_says_what_is_computed_how_often(model: tf2spark.SavedModel) -> None:
+    """Line by line: the pairs' work, what the sides compute, memory and the check."""
+    plan = model.plan(table("user", 6, 5), table("item", 200, 3))
+    *lines, check = str(plan).splitlines()
+    # Per pair, the two halves of the first layer are added (4), and there are a ReLU of 4 values
+    # and a product of 2 * 4 operations.
+    assert lines == [
+        "The graph is split.",
+        "",
+        "per pair: 16 operations instead of 85 in the whole graph (5.3 times fewer), 36 bytes of "
+        "values",
+        "out of the pair loop: MatMul 8 -> 4",
+        "",
+        "once per user: float32 [4]",
+        "once per item: float32 [4]",
+        "per pair: MatMul 4 -> 1",
+        "per pair: Relu, AddV2",
+        "",
+        "a user takes 16 bytes, an item 16; 200 items take 3 KiB (once per host)",
+        "a block of 110 users x 200 items takes at most 773 KiB",
+    ]
+    assert check.startswith("checked against the whole graph on ")
+    assert plan.sizing is not None
+    assert (plan.sizing.block_users, plan.sizing.block_items) == (110, 200)
+
+
+def test_a_whole_plan_says_why(tmp_path: Path) -> None:
+    """In two lines."""
+    save_function(
+        tmp_path / "m",
+        lambda u, i: tf.nn.softmax(tf.reshape(tf.reduce_sum(u, 1) * tf.reduce_sum(i, 1), [-1])),
+        tf.TensorSpec([None, 5], tf.float32, name="u"),
+        tf.TensorSpec([None, 3], tf.float32, name="i"),
+    )
+    plan = tf2spark.SavedModel(tmp_path / "m").plan(table("user", 2, 5), table("item", 2000, 3))
+    first, second = str(plan).splitlines()
+    assert first == "The whole graph runs, one user against all 2,000 items at a time."
+    assert second == f"It isn't split: {plan.why_whole}."
+    assert "Softmax" in second
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 bytes"), (1023, "1,023 bytes"), (1024, "1 KiB"), (5 << 20, "5 MiB"),
+     (3 << 30, "3 GiB"), (5000 << 30, "5,000 GiB")],
+)  # fmt: skip
+def test_sizes_have_a_fitting_unit(size_bytes: int, text: str) -> None:
+    """GiB at most."""
+    assert _size_text(size_bytes) == text
+
+
+def test_a_check_without_pairs_says_so() -> None:
+    """Otherwise it has the difference and the tolerance."""
+    assert _check(None).startswith("not checked")
+    assert _check(SplitCheck(12, 0.00012, 0.001)) == (
+        "checked against the whole graph on 12 pairs: largest difference 1.2e-04 (tolerance 0.001)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("widest_bytes", "shape"),
+    [(4, (256, 4096)), (8, (256, 4096)), (1024, (32, 96)), (64 << 10, (32, 1)), (1 << 30, (1, 1))],
+)
+def test_blocks_fit_the_processor_s_cache(widest_bytes: int, shape: tuple[int, int]) -> None:
+    """Few bytes per pair give a million pairs, many give a few users and items, one at least."""
+    assert _block_shape(widest_bytes) == shape

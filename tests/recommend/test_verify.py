@@ -1,0 +1,74 @@
+"""How a split graph's scores are compared with the whole graph's, and on which rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tf2spark.graph_split.forms import NotSplit
+from tf2spark.recommend.verify import _compare, _pick_rows
+
+NAN, INF = np.nan, np.inf
+
+
+def scores(*values: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return np.array([values], np.float64)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "difference"),
+    [
+        (scores(0.5, 0.25), scores(0.5, 0.5), 0.25),
+        (scores(101.0), scores(100.0), 0.01),
+        (scores(-101.0), scores(-100.0), 0.01),
+        (scores(NAN, INF, -INF, 0.0), scores(NAN, INF, -INF, -0.0), 0.0),
+    ],
+)
+def test_difference_is_absolute_up_to_1_and_relative_beyond(
+    got: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    expected: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    difference: float,
+) -> None:
+    """The largest of all pairs; what isn't a number is equal to itself."""
+    check = _compare(got, expected, 0.3)
+    assert (check.pairs, check.tolerance) == (got.size, 0.3)
+    assert check.difference == pytest.approx(difference)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (scores(1.0, 2.0), scores(1.0, 3.0)),
+        (scores(NAN), scores(1.0)),
+        (scores(1.0), scores(NAN)),
+        (scores(INF), scores(-INF)),
+        (scores(INF), scores(1.0)),
+    ],
+)
+def test_larger_differences_are_no_split(
+    got: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    expected: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> None:
+    """A NaN or an infinity of one graph alone is the largest difference there is."""
+    with pytest.raises(NotSplit, match=r"more than the tolerance 0\.1"):
+        _compare(got, expected, 0.1)
+
+
+def test_rows_with_the_smallest_and_largest_values_are_checked() -> None:
+    """Besides the first rows and the last: numbers, texts and lists are compared by size."""
+    rows = 50
+    number = [1.0] * rows
+    number[20], number[21] = -9.0, 9.0
+    text = ["ab"] * rows
+    text[30], text[31] = "", "abcdef"
+    table = pa.table({"id": range(rows), "number": number, "text": text})
+    assert _pick_rows(table, "id")["id"].to_pylist() == [0, 1, 2, 3, 20, 21, 30, 31, 49]
+    lists = pa.table({"id": range(rows), "list": [[1.0, 2.0]] * 40 + [[5.0, 5.0]] + [None] * 9})
+    assert _pick_rows(lists, "id")["id"].to_pylist() == [0, 1, 2, 3, 40, 41, 49]
+
+
+def test_few_rows_are_all_checked() -> None:
+    """Each once, and none of none."""
+    assert _pick_rows(pa.table({"id": [4, 2, 7]}), "id")["id"].to_pylist() == [4, 2, 7]
+    assert _pick_rows(pa.table({"id": pa.array([], pa.int64())}), "id").num_rows == 0
