@@ -139,8 +139,9 @@ def test_outputs_of_unknown_rank_are_told(model: tf2spark.SavedModel) -> None:
         "p": [[1.0, 2.0], [3.0, 4.0]]
     }
     assert message_of(model, fetch={"p": "any"}, **arguments) == (
-        'output "any" (float32 unknown_rank): the graph doesn\'t tell its rank, and a column needs '
-        'a type: fetch={"p": tf2spark.output("any", rank=1)} for one value a row, rank=2 for a list'
+        'output "any" (float32 unknown_rank): the graph doesn\'t say its rank, and a column needs '
+        'a type; write fetch={"p": tf2spark.output("any", rank=1)} for one value per row, rank=2 '
+        "for a list"
     )
 
 
@@ -153,50 +154,51 @@ def test_outputs_of_unknown_rank_are_told(model: tf2spark.SavedModel) -> None:
         ),
         (
             {"signature": "kept"},
-            'the table has no column named as input "keep_prob" (float32 []); its columns are "x", '
-            '"ids"; say what feeds it: feed={"keep_prob": 1.0}',
+            'the table has no column named like input "keep_prob" (float32 []); its columns are '
+            '"x", "ids"; say what feeds it: feed={"keep_prob": 1.0}',
         ),
         (
             {"feed": {"y": "x"}},
             'the signature "serving_default" has no input "y"; the inputs are "rate", "scale", "x" '
-            '(a tensor of the graph is written with its number, "y:0")',
+            '(a tensor of the graph has a number after its name, "y:0")',
         ),
         (
             {"feed": {"ids": "ids"}},
-            'the signature "serving_default" has no input "ids", "both" has: signature="both"',
+            'the signature "serving_default" has no input "ids", but "both" has; write '
+            'signature="both"',
         ),
         (
             {"fetch": ["scores"]},
             'the signature "serving_default" has no output "scores"; did you mean "score"? (a '
-            'tensor of the graph is written with its number, "scores:0")',
+            'tensor of the graph has a number after its name, "scores:0")',
         ),
         (
             {"fetch": {"p": "keep_prob:0"}},
-            '"keep_prob:0" can\'t be computed without "keep_prob:0": '
-            'feed={"keep_prob:0": "COLUMN"}, or a constant',
+            '"keep_prob:0" can\'t be computed without "keep_prob:0"; write '
+            'feed={"keep_prob:0": "COLUMN"}, or feed a constant',
         ),
         (
             {"feed": {"keep_prob:0": 1.0}, "fetch": {"p": "keep_prob:0"}},
-            'output "keep_prob:0" (float32 []) is one value a batch, not one a row; leave it out '
-            "by naming the outputs you want: fetch=[...]",
-        ),
-        (
-            {"signature": "odd", "fetch": ["weights"]},
-            'output "weights" (float32 [3]) has 3 entries whatever the rows of the table; leave it '
+            'output "keep_prob:0" (float32 []) is one value per batch, not one per row; leave it '
             "out by naming the outputs you want: fetch=[...]",
         ),
         (
+            {"signature": "odd", "fetch": ["weights"]},
+            'output "weights" (float32 [3]) has 3 entries however many rows the table has; '
+            "leave it out by naming the outputs you want: fetch=[...]",
+        ),
+        (
             {"feed": {"x": "x", "x:0": "x"}},
-            'feed: "x" and "x:0" are the same tensor, "x:0"; name one of them',
+            'feed: "x" and "x:0" are the same tensor, "x:0"; name only one of them',
         ),
         (
             {"fetch": {"ids": "score"}},
             'output "score" would become the column "ids", which is the name of the table\'s '
-            'column "ids": fetch={"ids_out": "score"} gives it another, keep=[...] leaves columns '
-            "out",
+            'column "ids"; give it another name with fetch={"ids_out": "score"}, or drop columns '
+            "of the table with keep=[...]",
         ),
-        ({"mode": "dropmalform"}, "mode='dropmalform': did you mean \"dropmalformed\"?"),
-        ({"batch_rows": 0}, "batch_rows=0: write a whole number from 1"),
+        ({"mode": "dropmalform"}, "mode can't be 'dropmalform'; did you mean \"dropmalformed\"?"),
+        ({"batch_rows": 0}, "batch_rows must be an integer of at least 1, not 0"),
     ],
 )
 def test_mistakes_are_found_before_anything_runs(
@@ -204,6 +206,22 @@ def test_mistakes_are_found_before_anything_runs(
 ) -> None:
     """One message names what is wrong and what to write."""
     assert message_of(model, **arguments) == message
+
+
+@pytest.mark.parametrize(
+    ("make", "cast"),
+    [
+        (pa.table, 'table.set_column(0, "x", table["x"].cast(pa.float32()))'),
+        (pa.record_batch, 'table.set_column(0, "x", table["x"].cast(pa.float32()))'),
+        (pd.DataFrame, 'df["x"] = df["x"].astype("float32")'),
+    ],
+)
+def test_casts_are_in_the_words_of_the_table(
+    model: tf2spark.SavedModel, make: Callable[[dict[str, list[str]]], Any], cast: str
+) -> None:
+    """A user of pandas reads pandas, a user of pyarrow pyarrow."""
+    message = message_of(model, make({"x": ["1.0"]}))
+    assert message.endswith(f"the input takes float32; cast them first: {cast}")
 
 
 def test_mistakes_of_spark_tables_are_found_on_the_driver(
@@ -258,7 +276,7 @@ def test_udf_takes_the_columns_that_have_no_default(
 
 def test_udf_cant_drop_rows(model: tf2spark.SavedModel) -> None:
     """The arguments of a column function are checked when it is made."""
-    with pytest.raises(ContractError, match='mode="dropmalformed" can\'t drop one'):
+    with pytest.raises(ContractError, match='the mode "dropmalformed" can\'t drop one'):
         model.udf(mode="dropmalformed")
     with pytest.raises(ContractError, match=r'the model has no signature "nope"; the signatures'):
         model.udf(signature="nope")

@@ -190,8 +190,7 @@ def _compare(
         # With a fixed seed two runs of one model agree, but not those of two models.
         raise NotCompilable(
             f'its output "{name}" depends on random numbers ({random_op}), so nothing can be '
-            "verified; if an input turns them off (keep_prob, is_training), make it a constant: "
-            'feed={"keep_prob": 1.0}'
+            "verified; if an input turns them off (keep_prob, is_training), feed it a constant"
         ) from error
 
 

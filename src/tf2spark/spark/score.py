@@ -125,7 +125,7 @@ def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
     except NotReadable as reason:
         if read == "worker":
             raise ContractError(
-                f'read="worker": the workers can\'t read the table themselves: {reason}',
+                f"the workers can't read the table themselves: {reason}",
                 argument("read", "auto") + " has Spark read such a table",
             ) from None
         return None
