@@ -12,7 +12,7 @@ import tensorflow as tf
 from cases.graphs import both, item, numbers, scored, user, words
 from tf2spark.graph_split.forms import NotRowWise, NotSplit
 
-raw = tf.raw_ops
+raw, tf1 = tf.raw_ops, tf.compat.v1
 Build = Callable[[Any, Any], Any]
 
 
@@ -166,6 +166,23 @@ def test_an_op_without_a_rule_is_named() -> None:
 
     with pytest.raises(NotRowWise, match=r'Igamma "strange": this op isn\'t known'):
         scored(build, user(2), item(2))
+
+
+def test_a_loop_is_refused() -> None:
+    """TF1 writes a loop as a cycle of nodes, in which no node comes first."""
+
+    def build(x: Any, y: Any) -> Any:
+        tf1.disable_control_flow_v2()
+        try:
+            _, power = tf1.while_loop(
+                lambda n, power: n < 3, lambda n, power: (n + 1, power * y), [tf.constant(0), x]
+            )
+        finally:
+            tf1.enable_control_flow_v2()
+        return tf.reduce_sum(power, 1)
+
+    with pytest.raises(NotRowWise, match="it is part of a loop"):
+        scored(build, user(3), item(3))
 
 
 def test_texts_of_pairs_are_not_split() -> None:

@@ -68,7 +68,7 @@ class FormWalk:
             NotRowWise: A node isn't known to treat rows independently.
         """
         # A stack of our own: graphs are deeper than Python's recursion may be.
-        todo = [name]
+        todo, waiting = [name], set[str]()
         while todo:
             if todo[-1] in self.values:
                 todo.pop()
@@ -77,6 +77,10 @@ class FormWalk:
             inputs = data_inputs(node)
             missing = [tensor for tensor in inputs if tensor not in self.values]
             if missing:
+                # Still missing what it waits for: TF1's loops are cycles in the graph.
+                if node.name in waiting:
+                    raise NotRowWise(f'{node.op} "{node.name}": it is part of a loop')
+                waiting.add(node.name)
                 todo += missing
                 continue
             self._visit(node, [self.values[tensor] for tensor in inputs])
