@@ -45,6 +45,7 @@ def _rectangular(plan: InputPlan) -> bool:
 def _reader(plan: InputPlan, source: Source, dims: Dims, limit_bytes: int | None) -> Reader:
     if source.layout == "image":
         return image_reader(source, plan.dtype, dims, plan.name)
+    # Lists of another depth are flat lists whose values fill several dimensions.
     if source.layout == "list" and source.depth in (0, len(dims)):
         return nested_reader(source, plan.dtype, dims, plan.name)
     return _flat_reader(plan, limit_bytes)
@@ -58,6 +59,7 @@ def _flat_reader(plan: InputPlan, limit_bytes: int | None) -> Reader:
 def _rectangle(rows: Rows, plan: InputPlan) -> tuple[Array, tuple[int, ...], object]:
     """Return the values of rows of equal length and their dimensions; other rows are refused."""
     width = product_of(plan.dims)
+    # With an unknown dimension, rows of each length run apart.
     if width is not None:
         refuse_wrong_lengths(rows.lengths, width, plan)
     elif (width := rows.uniform) is None:

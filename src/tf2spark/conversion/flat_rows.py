@@ -133,6 +133,7 @@ def _dense_reader(
             refuse_too_long(vectors.sizes, want, plan)
         elif want is not None:
             refuse_wrong_size(vectors, want, plan)
+        # Maps and pairs have no size of their own: they take the input's.
         if vectors.sizes is None and want is not None:
             vectors = evolve(vectors, sizes=np.full(batch.num_rows, want, np.int64))
         # Before the memory is taken: a few sparse rows can be gigabytes when densified.

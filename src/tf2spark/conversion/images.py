@@ -81,6 +81,7 @@ def _one_shape(shapes: Ints, dims: Dims, label: str, name: str) -> tuple[int, ..
             f'input "{name}" takes {list(dims)}'
         ),
     )
+    # A key per distinct shape: images of one shape run together.
     if (shapes != shapes[0]).any():
         raise RowsUneven(np.unique(shapes, axis=0, return_inverse=True)[1].reshape(-1))
     return tuple(shapes[0].tolist())

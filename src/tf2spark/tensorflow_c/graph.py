@@ -61,6 +61,7 @@ def find(graph: int, name: str) -> TFOutput | None:
     """Return the output that "node:0" or "node" names, or None if the graph has none."""
     lib = tensorflow()
     node, colon, index = name.partition(":")
+    # The operation belongs to the graph: it must not be freed, nor outlive it.
     operation: int | None = lib.TF_GraphOperationByName(graph, node.encode())
     position = int(index) if index.isdecimal() else -1 if colon else 0
     # TensorFlow itself aborts the process at an output that an operation doesn't have.
@@ -120,6 +121,7 @@ def info(graph: int, tensor: TFOutput) -> tuple[DType, Shape]:
     lib = tensorflow()
     with status() as state:
         rank: int = lib.TF_GraphGetTensorNumDims(graph, tensor, state)
+    # TensorFlow writes an unknown rank, like an unknown dimension, as -1.
     if rank < 0:
         return dtype(tensor), None
     dims = (c_int64 * rank)()

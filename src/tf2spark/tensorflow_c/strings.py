@@ -52,6 +52,7 @@ def views(offsets: npt.NDArray[np.integer[Any]], address: int) -> Views:
         `VIEW` [n]. Nothing is copied: the data buffer must outlive every use of them, so whoever
         makes a `Tensor` of them keeps the Arrow array as its owner.
     """
+    # Three vector operations for all values: this is the hot path of every string column.
     structs = np.empty((len(offsets) - 1, _WORDS), np.uint64)
     wide = offsets.astype(np.uint64, copy=False)
     np.subtract(wide[1:], wide[:-1], out=structs[:, 0])
@@ -137,6 +138,7 @@ def _misread(structs: Views, form: int, texts: Sequence[bytes], owner: Any) -> s
     """
     lib = tensorflow()
     start = owner.ctypes.data
+    # Copies have a zero byte between them.
     gap = int(form == _LARGE)
     for row, text in enumerate(texts):
         at = structs.ctypes.data + row * VIEW.itemsize
@@ -167,6 +169,7 @@ def _wrong_size(fed: Views, text: bytes, owner: object) -> str | None:
         size_bytes = lib.TF_TensorByteSize(read)
         if size_bytes != VIEW.itemsize:
             return f"a string takes {size_bytes} bytes, not {VIEW.itemsize}"
+        # Safe to follow now: the layouts agree.
         copy = lib.TF_TensorData(read)
         got = ctypes.string_at(lib.TF_StringGetDataPointer(copy), lib.TF_StringGetSize(copy))
         return None if got == text else f"it reads {got!r} from a view of {text!r}"

@@ -103,6 +103,7 @@ def partition_scorer(plan: Plan) -> Callable[[Batches], Batches]:
 
 def _score(plan: Plan, batches: Batches) -> Batches:
     names = column_names(len(plan.keep) + len(plan.output_fields()))
+    # Only the first task of a worker opens the model; it stays open for the others.
     session = open_session(plan.model)
     return score_batches(plan, session, batches, location=_location(), names=names)
 
