@@ -81,12 +81,13 @@ $(OLDEST)/.setup-done: pyproject.toml constraints-oldest.txt
 		pandas pyspark tensorflow-cpu hypothesis pytest pytest-timeout -e .
 	@touch $@
 
-test-python:  ## The tests on another Python: make test-python PYTHON=python3.13
-	@$(MAKE) --no-print-directory unit PYTHON=$(PYTHON) VENV=.venv-$(notdir $(PYTHON))
+test-python:  ## All tests on another Python: make test-python PYTHON=python3.13
+	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
+		$(MAKE) --no-print-directory unit PYTHON=$(PYTHON) VENV=.venv-$$version
 
-wheel: setup  ## Build the wheel that users install, into dist/
-	@$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist .
-	@ls dist/*.whl
+wheel: setup  ## Build the wheel that users install, and the sdist, into dist/
+	@$(BIN)/python -m hatchling build -d dist
+	@ls dist/*.whl dist/*.tar.gz
 
 bench: setup  ## Us and the peers in turns: make bench [CASES="dense strings"] [PEER=mlflow] [SCALE=full]
 	@PYTHONPATH=. $(BIN)/python -m benchmarks $(CASES) --scale $(or $(SCALE),small) \
