@@ -38,8 +38,8 @@ TABLE = pa.table({"x": [[1.0, 2.0], [3.0, 4.0]], "ids": [2, 0]})
 
 
 def scored(model: tf2spark.SavedModel, table: Any = TABLE, **arguments: Any) -> dict[str, Any]:
-    found: dict[str, Any] = model.score(table, keep=[], **arguments).to_pydict()
-    return found
+    columns: dict[str, Any] = model.score(table, keep=[], **arguments).to_pydict()
+    return columns
 
 
 def message_of(model: tf2spark.SavedModel, table: Any = TABLE, **arguments: Any) -> str:
@@ -56,19 +56,19 @@ def test_a_model_says_what_it_is(model: tf2spark.SavedModel, folder: Path) -> No
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
-    """What isn't there is said before any table is looked at."""
+    """A missing model is reported before any table is read."""
     with pytest.raises(ModelNotFoundError):
         tf2spark.SavedModel(tmp_path)
 
 
-def test_tags_that_the_model_hasnt(folder: Path) -> None:
+def test_tags_that_the_model_lacks(folder: Path) -> None:
     """Tags choose the MetaGraph, and wrong ones are refused."""
     with pytest.raises(ModelError, match="has no graph tagged"):
         tf2spark.SavedModel(folder / "function", tags=["train"])
 
 
 def test_columns_are_matched_by_name(model: tf2spark.SavedModel) -> None:
-    """A table whose columns are named as the inputs needs no more said; all columns stay."""
+    """A table whose columns are named like the inputs needs no feed; all columns stay."""
     out = model.score(TABLE)
     assert out.column_names == ["x", "ids", "hidden", "score"]
     assert out["score"].to_pylist() == [6.0, 14.0]
@@ -85,7 +85,7 @@ def test_a_default_stands_until_a_column_has_its_name(model: tf2spark.SavedModel
 
 
 def test_a_default_of_a_single_value_passes_columns_by(model: tf2spark.SavedModel) -> None:
-    """No column can feed it, so one of its name is no mistake."""
+    """No column can feed it, so a column of the same name is no mistake."""
     fed = TABLE.append_column("rate", pa.array(["a", "b"]))
     assert scored(model, fed, fetch=["score"]) == {"score": [6.0, 14.0]}
 
@@ -105,13 +105,13 @@ def test_inputs_that_outputs_dont_need_go_unfed(model: tf2spark.SavedModel) -> N
 
 
 def test_an_input_may_be_any_tensor_of_the_graph(model: tf2spark.SavedModel) -> None:
-    """A signature's input inside the graph is fed there, and what is above it isn't needed."""
+    """A signature's input inside the graph is fed there, and nothing upstream of it is needed."""
     table = pa.table({"h": TABLE["x"]})
     assert scored(model, table, signature="from_hidden") == {"total": [3.0, 7.0]}
 
 
 def test_raw_tensors_are_fed_and_fetched(model: tf2spark.SavedModel) -> None:
-    """Names with numbers reach into the graph, beside a signature or without one."""
+    """Names with numbers reach into the graph, with a signature or without one."""
     assert scored(model, feed={"layer/hidden:0": "x"}, fetch={"p": "score:0"}) == {"p": [3.0, 7.0]}
     assert scored(model, feed={"ids:0": "ids"}, fetch=["picked:0"]) == {"picked": [3.0, 1.0]}
     assert scored(model, fetch={"left": "halves:0"}) == {"left": [1.0, 3.0]}
@@ -132,8 +132,8 @@ def test_constants_feed_inputs(folder: Path) -> None:
     }
 
 
-def test_outputs_of_unknown_rank_are_told(model: tf2spark.SavedModel) -> None:
-    """`output(name, rank=2)` makes a column of lists of what the graph knows nothing of."""
+def test_the_rank_of_an_output_can_be_given(model: tf2spark.SavedModel) -> None:
+    """`output(name, rank=2)` gives an output of unknown rank a column of lists."""
     arguments: Any = {"feed": {"any:0": "x"}, "signature": "odd"}
     assert scored(model, fetch={"p": output("any", rank=2)}, **arguments) == {
         "p": [[1.0, 2.0], [3.0, 4.0]]
@@ -283,7 +283,7 @@ def test_udf_cant_drop_rows(model: tf2spark.SavedModel) -> None:
 
 
 def test_one_folder_is_opened_once(folder: Path) -> None:
-    """Two objects of one model share the session, whatever is asked of them."""
+    """Two objects of one model share the session, whatever they score."""
     from tf2spark.tensorflow_c import process
 
     first, second = (tf2spark.SavedModel(folder / "function") for _ in range(2))

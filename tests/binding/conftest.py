@@ -13,7 +13,7 @@ from tf2spark.errors import ContractError
 PYTHON_SYNTAX = re.compile(
     r'\b[a-z_]+=[{\["]|\w+=\.\.\.|\bdf\[|\btable\[|\b(F|pc|pd|np|tf2spark)\.\w'
 )
-# What only a caller from Python can do wrong: there is no such option.
+# Mistakes that only Python callers can make: there is no such option.
 PYTHON_ONLY = (
     "can't feed an input", "is not an output", "doesn't say which", "keep must be", "padded()",
     "would both become", "fetch is empty", "assembled()",
@@ -22,15 +22,15 @@ PYTHON_ONLY = (
 
 @pytest.fixture(autouse=True)
 def no_python_syntax_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Collect the errors that are made, and look at what a user of the command line would read."""
+    """Collect every error that a test creates, and check what the command line would print."""
     errors: list[ContractError] = []
-    make = ContractError.__init__
+    initialize = ContractError.__init__
 
-    def make_and_keep(self: ContractError, *arguments: object) -> None:
-        make(self, *arguments)  # type: ignore[arg-type]
+    def initialize_and_keep(self: ContractError, *arguments: object) -> None:
+        initialize(self, *arguments)  # type: ignore[arg-type]
         errors.append(self)
 
-    monkeypatch.setattr(ContractError, "__init__", make_and_keep)
+    monkeypatch.setattr(ContractError, "__init__", initialize_and_keep)
     yield
     messages = [error.text_for("command_line") for error in errors]
     wrong = [

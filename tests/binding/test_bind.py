@@ -59,7 +59,7 @@ def message_of(request: Request | None = None, schema: pa.Schema = UNIQUE, **opt
 def test_a_plan_says_all_that_a_worker_needs() -> None:
     """Inputs, outputs, kept columns, mode and sizes are settled, and travel."""
     plan = plan_of(keep=["Score", "id"], mode="permissive", batch_rows=100)
-    assert [one.name for one in plan.inputs] == ["x"]
+    assert [fed.name for fed in plan.inputs] == ["x"]
     assert plan.keep == (2, 0)
     assert (plan.mode, plan.error_column) == ("permissive", "_error")
     assert (plan.batch_rows, plan.batch_bytes, plan.fixed_rows) == (100, BATCH_BYTES, None)
@@ -74,8 +74,8 @@ def test_all_columns_stay_unless_some_are_named() -> None:
     assert plan_of(keep="x").keep == (1,)
 
 
-def test_columns_of_one_name_may_pass_by() -> None:
-    """Two columns of one name are no matter where nothing asks for them by name."""
+def test_columns_with_the_same_name_may_stay() -> None:
+    """Two columns with the same name are fine if nothing refers to them by name."""
     assert plan_of(schema=SCHEMA).keep == (0, 1, 2, 3, 4, 5)
 
 
@@ -121,7 +121,7 @@ MODES = 'the values are "failfast", "permissive", "dropmalformed"'
     ],
 )
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
-    """An argument that can't be is told what it takes."""
+    """A wrong argument is refused with the values that it takes."""
     assert message_of(**options) == message
 
 
@@ -150,7 +150,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 
 def test_error_column_has_a_name_of_its_own() -> None:
-    """Permissive mode writes ``_error`` unless told otherwise, other modes write none."""
+    """Permissive mode writes ``_error`` by default, other modes write no reason."""
     assert make_options(mode="permissive").error_column == "_error"
     assert make_options(mode="permissive", error_column="why").error_column == "why"
     assert make_options() == Options()
@@ -185,7 +185,7 @@ def test_error_column_has_a_name_of_its_own() -> None:
 def test_new_columns_need_names_of_their_own(
     outputs: dict[str, TensorSpec], keep: list[str] | None, message: str
 ) -> None:
-    """Names that differ in case only are one to Spark; the message gives a whole `fetch`."""
+    """Names that differ only in case are the same to Spark; the message has a whole `fetch`."""
     assert message_of(request_of(outputs=outputs), keep=keep) == message
 
 
@@ -196,7 +196,7 @@ def test_a_dropped_column_frees_its_name() -> None:
 
 
 def test_inputs_by_name_without_a_column() -> None:
-    """What `check_columns` finds stops the binding."""
+    """The error of `check_columns` stops the binding."""
     spec = dense(INT64, N, name="idd")
     request = Request((FedInput(spec, Column("idd"), by_name=True),), ())
     assert message_of(request) == (
@@ -207,14 +207,14 @@ def test_inputs_by_name_without_a_column() -> None:
 
 @pytest.mark.parametrize(("name", "fed"), [("id", True), ("missing", False)])
 def test_default_stands_where_no_column_has_its_name(name: str, fed: bool) -> None:
-    """An optional input is fed by a column of its name, and left alone without one."""
+    """An optional input is fed by a column of its name, or not at all."""
     spec = dense(INT64, N, name=name)
     request = Request((FedInput(spec, Column(name), by_name=True, optional=True),), ())
-    assert [one.name for one in plan_of(request).inputs] == [name] * fed
+    assert [fed.name for fed in plan_of(request).inputs] == [name] * fed
 
 
 def test_a_mismatch_of_an_input_stops_the_binding() -> None:
-    """What `plan_input` finds is raised as it is."""
+    """The error of `plan_input` is raised unchanged."""
     assert message_of(request_of({dense(FLOAT32, N): "x"})) == (
         'input "x" (float32 [None]) takes one value per row, but column "x" is array<float>; one '
         'element is df["x"][0]'
@@ -281,11 +281,11 @@ def test_reproducible_runs_have_one_thread() -> None:
         assert bind(request_of(), schema, options, four_threads).model.threads == threads
 
 
-@pytest.mark.parametrize("asked", [None, 1000])
-def test_large_rows_make_smaller_runs(asked: int | None) -> None:
-    """Where the shapes say that a row takes much, a run has fewer rows, fixed or not."""
+@pytest.mark.parametrize("batch_rows", [None, 1000])
+def test_large_rows_make_smaller_runs(batch_rows: int | None) -> None:
+    """If the shapes say that a row is large, a run has fewer rows, fixed or not."""
     wide = request_of({dense(FLOAT32, N, 1 << 20): "v"})
-    plan = plan_of(wide, batch_rows=asked, reproducible=True)
+    plan = plan_of(wide, batch_rows=batch_rows, reproducible=True)
     assert plan.batch_rows * (4 << 20) == BATCH_BYTES
     assert plan.fixed_rows == plan.batch_rows
 

@@ -1,4 +1,4 @@
-"""Columns and nested fields found in a table's schema."""
+"""Columns and nested fields, looked up in a table's schema."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_what_isnt_there_is_named(path: str, problem: str) -> None:
     ],
 )
 def test_a_struct_that_is_no_sparse_row_is_a_struct(kind: pa.DataType) -> None:
-    """Only integer indices beside flat values, and an integer size, make a sparse row."""
+    """Only integer indices with flat values, and an integer size, make a sparse row."""
     source = resolve(Column("s.indices"), pa.schema([("s", kind)]), "")
     assert (source.layout, source.fields, source.part) == ("list", ("indices",), None)
 

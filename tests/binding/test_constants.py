@@ -56,7 +56,7 @@ from tf2spark.saved_model.contract import TensorSpec
 def test_constants_are_fed_whole_or_to_each_row(
     spec: TensorSpec, value: Any, form: str, fed: Any
 ) -> None:
-    """The input's own shape is fed as it is; a row's shape, or one value, to every row."""
+    """A constant of the input's own shape is fed unchanged, others are repeated for every row."""
     plan = plan_constant(spec, Constant(value))
     assert (plan.form, plan.value, plan.tensors) == (form, fed, ("x:0",))
 

@@ -75,8 +75,8 @@ def test_plain_values_feed_inputs(value: Any, feed: Any) -> None:
         (np.zeros(100), "array([0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0...."),
     ],
 )
-def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
-    """Anything else is refused with the forms there are, and shown shortly."""
+def test_values_that_cant_feed_an_input(value: Any, shown: str) -> None:
+    """Anything else is shown, shortened, and refused with the possible forms."""
     with pytest.raises(ContractError) as refused:
         as_feed(value)
     assert str(refused.value).replace("\n", "") == shown + CANNOT
@@ -143,7 +143,7 @@ def test_what_cant_feed_says_what_can(value: Any, shown: str) -> None:
         ),
     ],
 )
-def test_wrong_arguments_are_told_what_to_write(make: Any, message: str) -> None:
+def test_wrong_arguments(make: Any, message: str) -> None:
     """Each message shows what was written and what to write instead."""
     with pytest.raises(ContractError) as refused:
         make()

@@ -81,7 +81,7 @@ def test_raw_tensors_have_dtype_and_shape(graph: Graph, spec: TensorSpec) -> Non
     ],
 )
 def test_raw_tensors_that_arent_there(graph: Graph, name: str, message: str) -> None:
-    """A near name is suggested; a number that the node hasn't is said to be one."""
+    """A near name is suggested; an output that the node doesn't have is reported."""
     with pytest.raises(ContractError) as refused:
         graph.find(name)
     assert str(refused.value) == message
@@ -136,8 +136,8 @@ def test_what_outputs_need(
 def test_every_input_of_a_function_is_needed(function: LoadedModel) -> None:
     """A call takes all of its arguments, whichever output is wanted."""
     request = make_request(function.contract, graph_of(function), fetch=["total"])
-    assert [one.spec.name for one in request.inputs] == ["times", "words", "x"]
-    assert not any(one.optional for one in request.inputs)
+    assert [fed.spec.name for fed in request.inputs] == ["times", "words", "x"]
+    assert not any(fed.optional for fed in request.inputs)
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_inputs_of_requests(
 ) -> None:
     """Signatures, raw names, defaults and unused inputs come together in a request."""
     request = make_request(loaded.contract, graph, **arguments)
-    assert {one.spec.name: one.optional for one in request.inputs} == inputs
+    assert {fed.spec.name: fed.optional for fed in request.inputs} == inputs

@@ -171,8 +171,8 @@ def test_cast_of_a_nested_field_is_a_column_of_its_own() -> None:
         (dense(from_code(8), N), "nothing", '"nothing" (void): nothing can feed complex64 tensors'),
     ],
 )
-def test_columns_that_no_cast_mends(spec: TensorSpec, feed: str, message: str) -> None:
-    """Where a cast can't help, the message says what else to write, if there is anything."""
+def test_columns_that_no_cast_fixes(spec: TensorSpec, feed: str, message: str) -> None:
+    """If a cast can't help, the message says what else to write, if there is anything."""
     start, _, rest = message_of(spec, feed).partition(" can't take column ")
     assert start.startswith('input "x" (')
     assert rest == message
@@ -199,8 +199,8 @@ def test_image_into_strings_is_its_bytes() -> None:
 )
 def test_columns_that_arent_there(feed: Any, message: str) -> None:
     """The input that asks for a column is named, whatever form the feed has."""
-    found = message_of(dense(FLOAT32, N, 8), feed)
-    assert found.startswith('input "x" (float32 [None, 8]): ' + message)
+    text = message_of(dense(FLOAT32, N, 8), feed)
+    assert text.startswith('input "x" (float32 [None, 8]): ' + message)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_sparse_input_of_another_rank() -> None:
 
 
 def test_sparse_input_of_unknown_shape() -> None:
-    """Where the signature says nothing, rows are as wide as they are."""
+    """If the signature gives no shape, rows keep their own width."""
     assert plan_input(sparse(None), Column("v"), SCHEMA).dims == (N,)
 
 
@@ -323,7 +323,7 @@ def test_sparse_input_of_unknown_shape() -> None:
         (ragged(N, N, dtype=STRING), "ss", (N,), 1),
     ],
 )
-def test_ragged_inputs_take_lists_as_they_are(
+def test_ragged_inputs_take_lists_unchanged(
     spec: TensorSpec, column: str, dims: tuple[int | None, ...], levels: int
 ) -> None:
     """A list column feeds values and row splits; inner dimensions may be fixed."""
@@ -377,4 +377,4 @@ def test_what_a_ragged_input_cant_take(spec: TensorSpec, feed: Any, message: str
 def test_column_of_nulls_is_planned(spec: TensorSpec, feed: Any) -> None:
     """A column of nothing but nulls fits any input: the mode decides about its rows."""
     plan = plan_input(spec, as_feed(feed), SCHEMA)
-    assert [(one.label, one.leaf) for one in plan.sources] == [("nothing", pa.null())]
+    assert [(source.label, source.leaf) for source in plan.sources] == [("nothing", pa.null())]

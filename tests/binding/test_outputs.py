@@ -48,7 +48,7 @@ def test_strings_are_binary_when_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", [one for one in BY_CODE.values() if one.arrow is not None], ids=str
+    "dtype", [dtype for dtype in BY_CODE.values() if dtype.arrow is not None], ids=str
 )
 def test_spark_has_each_columns_type(dtype: DType) -> None:
     """What is scored in this process has the very type that Spark gives the column."""

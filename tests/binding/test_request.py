@@ -66,17 +66,17 @@ def message_of(*signatures: Signature, on: Graph | None = None, **arguments: Any
 
 
 def fed(request: Request) -> dict[str, str]:
-    return {one.spec.name: str(one.feed) for one in request.inputs}
+    return {fed_input.spec.name: str(fed_input.feed) for fed_input in request.inputs}
 
 
-def test_names_decide_where_nothing_is_said() -> None:
+def test_names_decide_by_default() -> None:
     """Without feed and fetch, inputs take columns of their names and every output is fetched."""
     request = request_of()
     assert request.inputs == (
         FedInput(X, Column("x"), by_name=True),
         FedInput(IDS, Column("ids"), by_name=True),
     )
-    assert [(one.column, one.spec) for one in request.outputs] == [("y", Y), ("z", Z)]
+    assert [(output.column, output.spec) for output in request.outputs] == [("y", Y), ("z", Z)]
 
 
 def test_named_inputs_come_first_and_the_rest_by_name() -> None:
@@ -90,8 +90,9 @@ def test_named_inputs_come_first_and_the_rest_by_name() -> None:
 
 def test_outputs_are_chosen_and_named() -> None:
     """`fetch` names columns, in its own order, and leaves outputs out."""
-    assert [one.column for one in request_of(fetch={"p": "z", "q": "y"}).outputs] == ["p", "q"]
-    assert [one.spec for one in request_of(fetch="z").outputs] == [Z]
+    request = request_of(fetch={"p": "z", "q": "y"})
+    assert [fetched.column for fetched in request.outputs] == ["p", "q"]
+    assert [fetched.spec for fetched in request_of(fetch="z").outputs] == [Z]
 
 
 def test_inputs_that_no_fetched_output_needs_go_unfed() -> None:
@@ -100,14 +101,14 @@ def test_inputs_that_no_fetched_output_needs_go_unfed() -> None:
 
 
 def test_raw_tensors_are_fed_and_fetched() -> None:
-    """A name with a number is a tensor of the graph, fed or fetched beside the signature's."""
+    """A name with a number is a tensor of the graph, fed or fetched along with the signature's."""
     request = request_of(feed={"hidden:0": "h"}, fetch={"inner": "hidden:0", "y": "y"})
     assert request.inputs[0] == FedInput(HIDDEN, Column("h"))
     assert request.outputs[0].spec == HIDDEN
 
 
 def test_default_of_the_model_makes_an_input_optional() -> None:
-    """It takes a column of its name where there is one; a single value keeps its default."""
+    """It takes a column of its name if there is one; a single value keeps its default."""
     inputs = (X, IDS, KEEP)
     request = request_of(signature(inputs=inputs), on=graph(["x:0"], ["ids:0", "keep_prob:0"]))
     assert request.inputs == (
@@ -131,7 +132,7 @@ def test_two_inputs_of_one_tensor_need_one_column() -> None:
 
 
 def test_part_of_a_sparse_input_fed_raw_asks_for_the_other_parts() -> None:
-    """A sparse input isn't fed whole where one of its tensors is fed by its own name."""
+    """A sparse input isn't fed as a whole if one of its tensors is fed by its own name."""
     on = graph(["indices:0", "values:0", "shape:0"])
     raw = Graph(lambda name: TensorSpec(name, INT64, (None, 2), (name,)), on.unfed)
     assert message_of(
@@ -149,18 +150,18 @@ def test_a_request_travels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "asked", "chosen"),
+    ("names", "wanted", "chosen"),
     [
         (["serving_default", "other"], None, "serving_default"),
         (["other"], None, "other"),
         (["serving_default", "other"], "other", "other"),
     ],
 )
-def test_signature_is_the_one_meant(names: list[str], asked: str | None, chosen: str) -> None:
-    """The one asked for; else ``serving_default``; else the only one."""
-    found = choose_signature(contract(*map(signature, names)), asked)
-    assert found is not None
-    assert found.name == chosen
+def test_the_right_signature_is_chosen(names: list[str], wanted: str | None, chosen: str) -> None:
+    """The named one; else ``serving_default``; else the only one."""
+    match = choose_signature(contract(*map(signature, names)), wanted)
+    assert match is not None
+    assert match.name == chosen
 
 
 def test_model_without_signatures() -> None:
@@ -277,10 +278,10 @@ BOTH = (signature("a"), signature("b", (IDS,), (Z,)))
         ),
     ],
 )
-def test_what_the_model_hasnt(
+def test_what_the_model_lacks(
     signatures: tuple[Signature, ...], arguments: dict[str, Any], message: str
 ) -> None:
-    """A message names what isn't there and what to write."""
+    """A message names what is missing and what to write."""
     with pytest.raises(ContractError) as refused:
         make_request(contract(*signatures), graph(), **arguments)
     assert str(refused.value) == message
@@ -330,7 +331,7 @@ def test_inputs_without_a_column_of_their_name(
     inputs: tuple[TensorSpec, ...], columns: list[str], message: str
 ) -> None:
     """All of them are named in one message, which ends with the feed to write."""
-    on = graph([one.tensors[0] for one in inputs])
+    on = graph([spec.tensors[0] for spec in inputs])
     with pytest.raises(ContractError) as refused:
         check_columns(request_of(signature(inputs=inputs), on=on), columns)
     assert str(refused.value) == message

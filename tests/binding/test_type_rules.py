@@ -54,6 +54,6 @@ def test_each_dtype_takes_its_kinds_and_no_others(
 
 @pytest.mark.parametrize("code", [8, 11, 18, 20, 21])
 def test_handles_and_complex_numbers_cant_be_fed(code: int) -> None:
-    """No column feeds such a tensor, not even one of nothing but nulls."""
+    """No column feeds such a tensor, not even one with only nulls."""
     assert not any(fits(kind, BY_CODE[code]) for kind in [*EVERY, pa.null()])
     assert spark_name(BY_CODE[code]) is None

@@ -1,4 +1,4 @@
-"""Inputs and column types for tests of the binding, written in a word."""
+"""Inputs and column types for tests of the binding, in short notation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ragged(*shape: int | None, dtype: DType = INT64, levels: int = 1) -> TensorS
 
 
 def array(inside: pa.DataType, *, depth: int = 1) -> pa.DataType:
-    """A list type, nested so deep."""
+    """A list type, nested to this depth."""
     for _ in range(depth):
         inside = pa.list_(inside)
     return inside

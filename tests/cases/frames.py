@@ -14,10 +14,12 @@ from tf2spark.binding.messages import is_vector
 
 
 def frame(spark: SparkSession, table: pa.Table, partitions: int = 1) -> DataFrame:
-    """Return the rows as a DataFrame of so many partitions, in their order."""
-    schema = StructType([StructField(one.name, spark_type(one.type)) for one in table.schema])
-    columns = [[spark_value(v, one.type) for v in table[i].to_pylist()]
-               for i, one in enumerate(table.schema)]  # fmt: skip
+    """Return the rows as a DataFrame with this number of partitions, in their order."""
+    schema = StructType([StructField(f.name, spark_type(f.type)) for f in table.schema])
+    columns = [
+        [spark_value(value, column.type) for value in column.to_pylist()]
+        for column in table.columns
+    ]
     rows = spark.sparkContext.parallelize(list(zip(*columns, strict=True)), partitions)
     return spark.createDataFrame(rows, schema)
 
@@ -27,12 +29,12 @@ def spark_type(kind: pa.DataType) -> DataType:
     if is_vector(kind):
         return VectorUDT()
     if pa.types.is_struct(kind):
-        return StructType([StructField(one.name, spark_type(one.type)) for one in kind])
+        return StructType([StructField(f.name, spark_type(f.type)) for f in kind])
     return from_arrow_type(kind)
 
 
 def spark_value(value: Any, kind: pa.DataType) -> Any:
-    """Return a value as Spark's Python has it."""
+    """Return a value as PySpark represents it."""
     if value is None:
         return None
     if is_vector(kind):
@@ -40,7 +42,7 @@ def spark_value(value: Any, kind: pa.DataType) -> Any:
             return Vectors.dense(value["values"])
         return Vectors.sparse(value["size"], value["indices"], value["values"])
     if pa.types.is_struct(kind):
-        return tuple(spark_value(value[one.name], one.type) for one in kind)
+        return tuple(spark_value(value[f.name], f.type) for f in kind)
     if pa.types.is_map(kind):
         return dict(value)
     return value

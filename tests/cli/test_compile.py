@@ -26,12 +26,12 @@ def test_writes_a_package_and_describes_it(
     """The package is there, what is printed is what `inspect` prints, and stderr is empty."""
     target = str(tmp_path / "p")
     assert run(["compile", model, target]) == 0
-    said = capfd.readouterr()
+    printed = capfd.readouterr()
     assert run(["inspect", target]) == 0
-    assert capfd.readouterr().out == said.out
-    assert said.err == ""
-    assert f"made from   {model}" in said.out
-    assert "9 rows, made from the contract: " in said.out
+    assert capfd.readouterr().out == printed.out
+    assert printed.err == ""
+    assert f"made from   {model}" in printed.out
+    assert "9 rows, made from the contract: " in printed.out
 
 
 def test_json_holds_the_manifest(
@@ -42,11 +42,11 @@ def test_json_holds_the_manifest(
     assert run(["compile", model, target, "--fetch", "score=output_0"]) == 0
     capsys.readouterr()
     assert run(["inspect", target, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    report = json.loads(capsys.readouterr().out)
     package = tf2spark.SavedModel(target).contract.package
     assert package is not None
-    assert told["package"]["digest"] == package.digest
-    assert list(told["signatures"]["serving_default"]["outputs"]) == ["score"]
+    assert report["package"]["digest"] == package.digest
+    assert list(report["signatures"]["serving_default"]["outputs"]) == ["score"]
 
 
 def test_a_sample_comes_from_parquet(model: str, tmp_path: Path) -> None:
@@ -87,6 +87,6 @@ def test_scores_of_a_package_are_those_of_the_model(model: str, tmp_path: Path) 
     for name, path in (("a", model), ("b", str(tmp_path / "p"))):
         arguments = ["--input", str(rows), "--output", str(tmp_path / name)]
         assert run(["score", path, *arguments, "--master", "local[1]"]) == 0
-    found: list[pa.Table] = [pq.read_table(tmp_path / name) for name in "ab"]
-    assert found[0].schema.equals(found[1].schema)
-    assert same_but_for_rounding(*(table.to_pylist() for table in found))
+    tables: list[pa.Table] = [pq.read_table(tmp_path / name) for name in "ab"]
+    assert tables[0].schema.equals(tables[1].schema)
+    assert same_but_for_rounding(*(table.to_pylist() for table in tables))

@@ -40,14 +40,14 @@ WORKER = WorkerPython(
 
 
 def without(worker: WorkerPython, *names: str) -> WorkerPython:
-    packages = tuple((name, "" if name in names else has) for name, has in worker.packages)
+    packages = tuple((name, "" if name in names else version) for name, version in worker.packages)
     return evolve(worker, packages=packages)
 
 
 @pytest.mark.usefixtures("spark")
 class TestDoctor:
-    def test_says_what_is_here_and_what_the_workers_have(self, capsys: Capture) -> None:
-        """Where all is there it ends with 0 and a line for every part."""
+    def test_reports_this_machine_and_the_workers(self, capsys: Capture) -> None:
+        """If nothing is missing it ends with 0 and a line for every part."""
         assert run(["doctor"]) == 0
         out = capsys.readouterr().out
         for part in ("Python", "pyarrow", "PySpark", "pandas", "Java", "TensorFlow", "worker on"):
@@ -57,13 +57,13 @@ class TestDoctor:
     def test_json_is_for_programs(self, capsys: Capture) -> None:
         """--json prints the same findings."""
         assert run(["doctor", "--json"]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["ready"] is True
-        java = next(one for one in told["findings"] if one["name"] == "Java")
+        report = json.loads(capsys.readouterr().out)
+        assert report["ready"] is True
+        java = next(entry for entry in report["findings"] if entry["name"] == "Java")
         assert java["status"] == "ok"
         assert java["advice"] is None
 
-    def test_workers_are_looked_at_where_they_run(self, spark: SparkSession) -> None:
+    def test_workers_are_checked_where_they_run(self, spark: SparkSession) -> None:
         """The answer comes from a worker's own Python, and has its packages and library."""
         (worker,) = look_at_workers(spark)
         assert worker.executable == sys.executable
@@ -71,7 +71,7 @@ class TestDoctor:
         assert "libtensorflow_cc" in worker.library
 
 
-def test_missing_java_is_told_without_starting_spark(
+def test_missing_java_is_reported_without_starting_spark(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """Without Java it ends with 1, says how to get one, and leaves out the Spark job."""
@@ -80,12 +80,12 @@ def test_missing_java_is_told_without_starting_spark(
     out = capsys.readouterr().out
     assert "missing  Java" in out
     assert "pip install 'tf2spark[java]'" in out
-    assert "first mend: Java" in out
-    assert out.endswith("2 to mend before tf2spark can score here\n")
+    assert "first fix Java" in out
+    assert out.endswith("2 to fix before tf2spark can score here\n")
 
 
 @pytest.mark.spark
-def test_job_that_fails_is_told(tmp_path: Path) -> None:
+def test_failing_job_is_reported(tmp_path: Path) -> None:
     """An executor's Python that doesn't start is a finding, not a traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "tf2spark", "doctor", "--master", "local[1]"],
@@ -101,8 +101,8 @@ def test_job_that_fails_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.spark
-def test_memory_that_cannot_work_is_told() -> None:
-    """A limit that TensorFlow can't be loaded in is told with the setting to write."""
+def test_too_little_memory_is_reported() -> None:
+    """A memory limit too low for TensorFlow is reported with the setting to write."""
     limit = "spark.executor.pyspark.memory=1g"
     command = ["doctor", "--master", "local[1]", "--conf", limit]
     done = subprocess.run(
@@ -117,7 +117,7 @@ def test_memory_that_cannot_work_is_told() -> None:
     assert "→ set spark.executor.pyspark.memory=2g or more" in done.stdout
 
 
-def test_no_spark_looks_at_this_machine_only(capsys: Capture) -> None:
+def test_no_spark_checks_this_machine_only(capsys: Capture) -> None:
     """--no-spark leaves the job out."""
     assert run(["doctor", "--no-spark"]) == 0
     assert "worker on" not in capsys.readouterr().out
@@ -127,8 +127,8 @@ class TestWorker:
     def test_complete_worker_is_ok(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker that has everything needs no advice."""
         findings = list(judge_worker(WORKER))
-        assert {(one.status, one.advice) for one in findings} == {("ok", "")}
-        assert [one.found for one in findings[1:]] == ["/tmp, 5 GiB free", "avx2"]
+        assert {(finding.status, finding.advice) for finding in findings} == {("ok", "")}
+        assert [finding.found for finding in findings[1:]] == ["/tmp, 5 GiB free", "avx2"]
 
     def test_missing_packages_are_named(self) -> None:
         """What an executor lacks is named, with the Python to install it into."""
@@ -140,7 +140,7 @@ class TestWorker:
         )
 
     def test_tf2spark_itself_is_not_needed(self) -> None:
-        """It travels with the job, whatever the executor has."""
+        """It ships with the job, whatever the executor has."""
         finding, *_ = judge_worker(without(WORKER, "tf2spark"))
         assert finding.status == "ok"
 
@@ -148,7 +148,7 @@ class TestWorker:
         """PySpark refuses workers of another Python than the driver's."""
         finding, *_ = judge_worker(evolve(WORKER, python="3.9.1"))
         assert finding.status == "missing"
-        assert "PySpark wants the driver's Python there" in finding.advice
+        assert "PySpark needs the driver's Python" in finding.advice
 
     def test_a_cache_that_cant_be_written_is_named(self) -> None:
         """The advice is the setting that moves it."""
@@ -184,11 +184,11 @@ class TestVersions:
         ],
     )
     def test_pandas(self, version: str | None, spark: str | None, status: str) -> None:
-        """PySpark asks for a pandas, and for one before 3."""
+        """PySpark requires pandas, older than 3."""
         assert pandas(version, spark).status == status
 
     def test_spark_home_of_another_version(self, tmp_path: Path) -> None:
-        """A SPARK_HOME that doesn't go with PySpark is told, with both ways out."""
+        """A SPARK_HOME that doesn't match PySpark is reported, with both ways out."""
         (tmp_path / "jars").mkdir()
         (tmp_path / "jars" / "spark-core_2.13-4.1.0.jar").touch()
         (finding,) = spark_home(str(tmp_path), "4.3.0")
@@ -199,7 +199,7 @@ class TestVersions:
         assert same.status == "ok"
 
     def test_spark_home_without_spark(self, tmp_path: Path) -> None:
-        """A SPARK_HOME that holds no Spark is a warning; none at all is nothing to tell."""
+        """A SPARK_HOME without a Spark in it is a warning; no SPARK_HOME is no finding."""
         (finding,) = spark_home(str(tmp_path), "4.3.0")
         assert finding.status == "warning"
         assert list(spark_home(None, "4.3.0")) == []

@@ -41,7 +41,7 @@ def test_prints_one_signature(model: str, capsys: pytest.CaptureFixture[str]) ->
 def test_unknown_signature_lists_those_there_are(
     model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A signature that the model hasn't ends with 2 and the names it has."""
+    """A signature that the model doesn't have ends with 2, and the existing ones are listed."""
     assert run(["inspect", model, "--signature", "predict"]) == 2
     assert capsys.readouterr().err == (
         "Error: the model has no signature predict; it has serve, serving_default\n"
@@ -51,10 +51,10 @@ def test_unknown_signature_lists_those_there_are(
 def test_json_holds_the_same(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--json prints the contract as JSON; an unknown size is null."""
     assert run(["inspect", model, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["path"] == model
-    assert told["tag_sets"] == [["serve"]]
-    signature = told["signatures"]["serving_default"]
+    report = json.loads(capsys.readouterr().out)
+    assert report["path"] == model
+    assert report["tag_sets"] == [["serve"]]
+    signature = report["signatures"]["serving_default"]
     assert signature["method_name"] == "tensorflow/serving/predict"
     assert signature["inputs"]["year"] == {
         "dtype": "int64",

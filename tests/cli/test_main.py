@@ -51,13 +51,13 @@ def test_message_of_spark_loses_its_codes() -> None:
 
 
 def test_file_that_cannot_be_read_is_the_datas_fault() -> None:
-    """A broken input file, found while the job runs, ends with 2."""
+    """A broken input file that turns up while the job runs ends with 2."""
     error = RuntimeError("Job aborted.\n[FAILED_READ_FILE.NO_HINT] Error reading file a.parquet.")
     assert explain(error) == (2, "Error reading file a.parquet.")
 
 
 def test_unknown_error_names_its_class_and_the_way_to_see_more() -> None:
-    """What nobody foresaw is one line that points to --debug."""
+    """An unforeseen error is one line that points to --debug."""
     assert explain(KeyError("k")) == (1, "KeyError: 'k' (--debug shows more)")
 
 

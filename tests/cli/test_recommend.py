@@ -51,7 +51,7 @@ def options_of(folder: Path) -> list[str]:
 
 def rows_of(folder: Path) -> dict[int, Row]:
     rows: list[Row] = pq.read_table(folder).to_pylist()
-    return {row["user_id"]: row for row in rows}
+    return {row["user_id"]: row for row in written}
 
 
 def here(model: str, table: pa.Table | None = None, **arguments: Any) -> dict[int, Row]:
@@ -127,8 +127,8 @@ class TestRecommend:
         command = ["recommend", model, *files, *shlex.split(formats), *shlex.split(options)]
         assert run(command) == 0
         assert list((tmp_path / "out").glob("part-*.json.gz"))
-        found = spark.read.json(str(tmp_path / "out")).collect()
-        best = {row.user_id: row.recommendations[0].item_id for row in found}
+        written = spark.read.json(str(tmp_path / "out")).collect()
+        best = {row.user_id: row.recommendations[0].item_id for row in written}
         assert best == {
             user: row["recommendations"][0]["item_id"] for user, row in here(model).items()
         }
@@ -170,7 +170,10 @@ class TestUsersThatCannotBeScored:
         assert '"user"' in message
         assert "row 1" in message
         assert len(message.splitlines()) == 1
-        assert sorted(one.name for one in tmp_path.iterdir()) == ["items.parquet", "users.parquet"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "items.parquet",
+            "users.parquet",
+        ]
 
     def test_permissive_writes_the_reason(
         self, model: str, holes: list[str], tmp_path: Path, capsys: Capture
@@ -293,9 +296,9 @@ class TestInspect:
     def test_json_has_the_plan(self, model: str, tables: list[str], capsys: Capture) -> None:
         """--json has the text, the reason, and the figures."""
         assert run(["inspect", model, *tables[:2], "--json"]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert "signatures" in told
-        plan = told["recommend"]
+        report = json.loads(capsys.readouterr().out)
+        assert "signatures" in report
+        plan = report["recommend"]
         assert plan["text"].startswith("The graph is split.")
         assert (plan["why_whole"], plan["items"]) == (None, ITEMS)
         assert plan["sizing"]["flops_pair"] < plan["sizing"]["flops_whole"]

@@ -45,7 +45,7 @@ class TestScore:
     def test_writes_what_the_same_call_gives_in_python(
         self, lookups: str, table: str, tmp_path: Path, capsys: Capture
     ) -> None:
-        """The output holds every column and the scores of SavedModel.score, and a line sums up."""
+        """The output has every column and the scores of SavedModel.score, and a line sums up."""
         out = tmp_path / "out"
         assert run(["score", lookups, "--input", table, "--output", str(out)]) == 0
         here = tf2spark.SavedModel(lookups).score(pq.read_table(table))
@@ -70,10 +70,10 @@ class TestScore:
         )
         assert same_but_for_rounding(rows_of(tmp_path / "out"), here.to_pylist())
 
-    def test_workers_that_are_to_read_say_why_they_cannot(
+    def test_read_worker_says_why_it_cannot(
         self, lookups: str, table: str, tmp_path: Path, capsys: Capture
     ) -> None:
-        """A table that has rows counted on its way in is more than its files."""
+        """A table whose rows are counted on the way in is more than its files."""
         command = ["score", lookups, "--input", table, "--read", "worker"]
         assert run([*command, "--output", str(tmp_path / "out")]) == 0
         more = ["--mode", "dropmalformed", "--output", str(tmp_path / "other")]
@@ -145,8 +145,9 @@ class TestRowsThatCannotBeScored:
         assert '"city"' in message
         assert "null" in message
         assert "row 1" in message
+        assert "; --mode permissive scores the other rows" in message
         assert "Traceback" not in message
-        assert sorted(one.name for one in tmp_path.iterdir()) == ["holes.parquet"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["holes.parquet"]
 
     def test_permissive_writes_the_reason(
         self, lookups: str, holes: str, tmp_path: Path, capsys: Capture
@@ -170,14 +171,14 @@ class TestRowsThatCannotBeScored:
     def test_failure_with_overwrite_keeps_the_old_output(
         self, lookups: str, holes: str, table: str, tmp_path: Path
     ) -> None:
-        """A job that fails leaves the table that was there, whole, and nothing beside it."""
+        """A job that fails leaves the existing table complete, and nothing next to it."""
         out = tmp_path / "out"
         assert run(["score", lookups, "--input", table, "--output", str(out)]) == 0
         before = rows_of(out)
         command = ["score", lookups, "--input", holes, "--output", str(out), "--overwrite"]
         assert run(command) == 2
         assert rows_of(out) == before
-        assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 @pytest.mark.usefixtures("spark")
@@ -206,7 +207,7 @@ class TestRefusedOnTheDriver:
         )
 
     def test_input_of_another_format(self, lookups: str, tmp_path: Path, capsys: Capture) -> None:
-        """A text file given as Parquet is the data's fault, told in one line."""
+        """A text file given as Parquet is the data's fault, reported in one line."""
         (tmp_path / "in.txt").write_text("not parquet")
         files = ["--input", str(tmp_path / "in.txt"), "--output", str(tmp_path / "out")]
         assert run(["score", lookups, *files]) == 2
@@ -223,7 +224,7 @@ class TestRefusedOnTheDriver:
         assert "parket" in capsys.readouterr().err
 
     def test_column_that_is_not_there(self, lookups: str, tmp_path: Path, capsys: Capture) -> None:
-        """A table that doesn't fit gets the option that would mend it."""
+        """A table that doesn't fit gets the option that fixes it."""
         pq.write_table(pa.table({"year": [1], "town": ["Oslo"]}), tmp_path / "in.parquet")
         files = ["--input", str(tmp_path / "in.parquet"), "--output", str(tmp_path / "out")]
         assert run(["score", lookups, *files]) == 2
@@ -232,11 +233,11 @@ class TestRefusedOnTheDriver:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--feed", "city"], "--feed city: write INPUT=COLUMN"),
-            (["--fetch", "output_0"], "--fetch output_0: write COLUMN=OUTPUT"),
-            (["--conf", "spark.x"], "--conf spark.x: write --conf KEY=VALUE"),
-            (["--input-option", "header"], "--input-option header: write --input-option KEY=VALUE"),
-            (["--error-column", "e"], "error_column"),
+            (["--feed", "city"], "--feed city can't be parsed; write INPUT=COLUMN"),
+            (["--fetch", "output_0"], "--fetch output_0 can't be parsed; write COLUMN=OUTPUT"),
+            (["--conf", "spark.x"], "--conf spark.x has no value; write --conf KEY=VALUE"),
+            (["--input-option", "header"], "; write --input-option KEY=VALUE"),
+            (["--error-column", "e"], "; write --mode permissive"),
         ],
         ids=lambda value: value[0] if isinstance(value, list) else "",
     )

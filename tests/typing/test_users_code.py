@@ -39,8 +39,8 @@ def test_mypy_flags_what_is_wrong(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--config-file", str(settings), str(CODE)]
     command += ["--cache-dir", str(ROOT / ".mypy_cache" / "users_code")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    found = {int(line) for line in re.findall(rf"{CODE.name}:(\d+): error", done.stdout)}
-    assert (shown(found - WRONG), shown(WRONG - found)) == ([], []), done.stdout + done.stderr
+    flagged = {int(line) for line in re.findall(rf"{CODE.name}:(\d+): error", done.stdout)}
+    assert (shown(flagged - WRONG), shown(WRONG - flagged)) == ([], []), done.stdout + done.stderr
 
 
 def test_pyright_flags_what_is_wrong(tmp_path: Path) -> None:
@@ -58,12 +58,12 @@ def test_pyright_flags_what_is_wrong(tmp_path: Path) -> None:
     command += ["--pythonpath", sys.executable]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     diagnostics = json.loads(done.stdout)["generalDiagnostics"]
-    found = {
+    flagged = {
         diagnostic["range"]["start"]["line"] + 1
         for diagnostic in diagnostics
         if diagnostic["severity"] == "error"
     }
-    assert (shown(found - WRONG), shown(WRONG - found)) == ([], []), done.stdout
+    assert (shown(flagged - WRONG), shown(WRONG - flagged)) == ([], []), done.stdout
 
 
 def test_real_tables_are_those_of_the_types(spark: SparkSession) -> None:
