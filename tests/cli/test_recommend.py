@@ -51,7 +51,7 @@ def options_of(folder: Path) -> list[str]:
 
 def rows_of(folder: Path) -> dict[int, Row]:
     rows: list[Row] = pq.read_table(folder).to_pylist()
-    return {row["user_id"]: row for row in written}
+    return {row["user_id"]: row for row in rows}
 
 
 def here(model: str, table: pa.Table | None = None, **arguments: Any) -> dict[int, Row]:
