@@ -80,6 +80,7 @@ for path, table, arguments in pickle.load(open(sys.argv[1], "rb")):
 """
 
 
+@pytest.mark.slow
 def test_no_model_makes_a_worker_import_pandas(tmp_path: Path) -> None:
     """Scoring any model of the zoo leaves pandas out of the process."""
     jobs = []

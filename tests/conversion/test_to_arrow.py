@@ -128,7 +128,7 @@ def test_an_output_without_an_entry_a_row_is_an_error(
     with pytest.raises(RunError) as caught:
         column_builder(output(FLOAT32, dims))(Tensor(FLOAT32, shape, data), 3)
     assert str(caught.value) == (
-        f'output "out" {expected}: every output that becomes a column must have one entry per row; '
+        f'output "out" {expected}: an output that becomes a column must have one entry per row; '
         "to leave it out, name the others: fetch=[...]"
     )
 

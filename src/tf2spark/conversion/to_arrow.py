@@ -60,7 +60,7 @@ def _check_shape(plan: OutputPlan, shape: tuple[int, ...], rows: int) -> None:
     ):
         raise RunError(
             f'output "{plan.name}" has shape {shape_text(shape)} for {rows} rows, expected '
-            f"{shape_text(expected)}: every output that becomes a column must have one entry per row",
+            f"{shape_text(expected)}: an output that becomes a column must have one entry per row",
             "to leave it out, name the others: " + Advice("fetch=[...]", "--fetch COLUMN=OUTPUT"),
         )
 
