@@ -15,6 +15,8 @@ from cases.comparing import assert_same
 from cases.frames import frame
 from cases.models import ALL, REFUSING, Case, expected_of, path_of
 
+pytestmark = pytest.mark.slow
+
 _ROWS = 23
 
 

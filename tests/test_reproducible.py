@@ -10,6 +10,8 @@ from pathlib import Path
 import keras
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # TensorFlow enables oneDNN's ops by default only on processors with AVX-512 VNNI or later. Older
 # ones compute with Eigen, whose matrix kernel is oneDNN's for the newest instruction set allowed.
 PROCESSORS = {

@@ -24,6 +24,8 @@ from cases.models import (
 )
 from cases.models.running import session_of
 
+pytestmark = pytest.mark.slow
+
 _ROWS = 23
 _EVERY = [*ALL, *REFUSING, *UNSAFE, *SPECIAL]
 _RUNNING = [case for case in _EVERY if case.runs_directly]

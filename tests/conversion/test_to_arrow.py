@@ -133,6 +133,7 @@ def test_an_output_without_an_entry_a_row_is_an_error(
     )
 
 
+@pytest.mark.slow
 def test_more_strings_than_a_column_can_hold_are_an_error() -> None:
     """Spark's strings have 32-bit offsets: the message says what to lower."""
     huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (2**31,), (0,))

@@ -93,6 +93,7 @@ print(resident_bytes() - first)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc here")
+@pytest.mark.slow
 def test_20_000_runs_end_with_the_memory_of_the_first_1_000(models: Path) -> None:
     """Numbers, strings of every layout and failing runs leave nothing behind."""
     # One float input of 4,800 bytes leaked a run would be 91 MB.
