@@ -1,4 +1,4 @@
-"""`SavedModel.recommend` against TensorFlow on every pair, and what each odd input comes to."""
+"""`SavedModel.recommend` against TensorFlow on every pair, and with unusual inputs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from cases.recommenders.running import best_of, path_of
 from tf2spark.errors import ContractError, RowError
 
 _USERS, _ITEMS = 23, 61
-# Scores of a sum taken in another order: relative to scores over 1, absolute below.
+# For scores whose sums are taken in another order: absolute up to 1, relative beyond.
 _TOLERANCE = 2e-5
 
 
 def assert_best(got: list[tuple[Any, float]], want: list[tuple[Any, float]]) -> None:
-    """Hold one user's recommendations against brute force: scores, and order up to near ties."""
+    """Compare one user's recommendations with brute force: scores, and order up to near ties."""
     assert len(got) == len(want)
     scores = dict(want)
     for (item, score), (other, best) in zip(got, want, strict=True):
@@ -39,17 +39,17 @@ def assert_best(got: list[tuple[Any, float]], want: list[tuple[Any, float]]) -> 
 class TestEveryModel:
     @pytest.mark.parametrize("case", recommenders.ALL, ids=lambda case: case.name)
     def test_gives_what_tensorflow_gives_on_every_pair(self, case: Case) -> None:
-        """The best items of each user are those of the whole graph, in its order."""
+        """Each user's best items are those of the whole graph, in its order."""
         users, items = case.users(_USERS), case.items(_ITEMS)
         got = pairs_of(recommended(case, users, items))
-        for one, want in zip(got, best_of(case, users, items, K), strict=True):
-            assert_best(one, want)
+        for best, want in zip(got, best_of(case, users, items, K), strict=True):
+            assert_best(best, want)
 
     @pytest.mark.parametrize(
-        "case", [one for one in recommenders.ALL if one.splits], ids=lambda case: case.name
+        "case", [case for case in recommenders.ALL if case.splits], ids=lambda case: case.name
     )
-    def test_is_taken_apart_where_it_can_be(self, case: Case) -> None:
-        """What should leave the pair loop does, but for the few kinds that docs name."""
+    def test_is_split_where_it_can_be(self, case: Case) -> None:
+        """What should leave the pair loop does, except for the few kinds that the docs name."""
         plan = tf2spark.SavedModel(path_of(case)).plan(
             case.users(5), case.items(9), feed=case.feed, score=case.score, **case.kwargs
         )
@@ -58,14 +58,14 @@ class TestEveryModel:
             assert "checked against the whole graph" in str(plan)
 
     def test_ties_go_to_the_smaller_id(self) -> None:
-        """Equal scores, to the bit, come by rising item id."""
+        """Items with exactly equal scores are in ascending order of their ids."""
         case = recommenders.case("dot_ties")
         users, items = case.users(_USERS), case.items(_ITEMS)
         assert pairs_of(recommended(case, users, items)) == best_of(case, users, items, K)
 
     @pytest.mark.parametrize("case", recommenders.NOT_ROW_WISE, ids=lambda case: case.name)
-    def test_of_rows_that_meet_runs_one_user_against_all_items(self, case: Case) -> None:
-        """A graph that isn't row-wise stays whole, and the plan names the op."""
+    def test_whose_rows_depend_on_each_other_runs_one_user_at_a_time(self, case: Case) -> None:
+        """A graph that isn't row-wise runs whole, and the plan names the op."""
         plan = tf2spark.SavedModel(path_of(case)).plan(
             case.users(5), case.items(9), feed=case.feed, score=case.score, **case.kwargs
         )
@@ -73,22 +73,22 @@ class TestEveryModel:
         assert "one user against all 9 items" in str(plan)
 
 
-# A loop, and strings of both sides joined.
+# A loop, and joined strings of both sides.
 _WHOLE = {"keras_lstm", "crossed_words"}
 
 
 class TestTables:
     def test_pandas_gives_pandas(self) -> None:
-        """A pandas table of users gives one with the same recommendations."""
+        """A pandas table of users becomes a pandas table with the same recommendations."""
         case = recommenders.case("keras_lookups")
         users, items = case.users(9), case.items(20)
         got = recommended(case, users.to_pandas(), items.to_pandas())
         assert isinstance(got, pd.DataFrame)
         assert list(got.columns) == ["user_id", "recommendations"]
         arrow = pairs_of(recommended(case, users, items))
-        assert [[tuple(one.values()) for one in row] for row in got["recommendations"]] == arrow
+        assert [[tuple(best.values()) for best in row] for row in got["recommendations"]] == arrow
 
-    def test_keeps_the_columns_that_are_asked_for(self) -> None:
+    def test_keeps_the_columns_that_keep_names(self) -> None:
         """The id comes first, then what `keep` names, then the recommendations."""
         case = recommenders.case("dot")
         users = case.users(4).append_column("name", pa.array(list("abcd")))
@@ -107,36 +107,35 @@ class TestTables:
         assert len(digests) == 2
 
     def test_mirrors(self) -> None:
-        """With the tables exchanged, each item gets its best users."""
+        """With the tables swapped, each item gets its best users."""
         case = recommenders.case("dot")
         users, items = case.users(12), case.items(8)
         model = tf2spark.SavedModel(path_of(case))
-        (name,) = {"user", "item"} & {"item"}
         got = model.recommend(items, users, 3, user_id="item_id", item_id="user_id")
         forward = model.recommend(users, items, 8)
         scores = {
-            (user, one["item_id"]): one["score"]
+            (user, best["item_id"]): best["score"]
             for user, row in zip(*forward.to_pydict().values(), strict=True)
-            for one in row
+            for best in row
         }
         for item, row in zip(*got.to_pydict().values(), strict=True):
             want = sorted(((-s, u) for (u, i), s in scores.items() if i == item))[:3]
-            assert [one["user_id"] for one in row] == [user for _, user in want], name
+            assert [best["user_id"] for best in row] == [user for _, user in want]
 
 
 class TestIds:
     @pytest.mark.parametrize("kind", [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.string()])
-    def test_come_in_any_width(self, kind: pa.DataType, vectors: Path) -> None:
+    def test_may_have_any_width(self, kind: pa.DataType, vectors: Path) -> None:
         """Item ids keep their type."""
         items = table(item_id=pa.array([3, 1, 2]).cast(kind), b=[[1.0], [2.0], [3.0]])
         got = tf2spark.SavedModel(vectors).recommend(one_user(), items, 2)
         assert got.schema.field("recommendations").type.value_type.field("item_id").type == kind
-        assert [one["item_id"] for one in got["recommendations"][0].as_py()] == pa.array(
+        assert [best["item_id"] for best in got["recommendations"][0].as_py()] == pa.array(
             [2, 1]
         ).cast(kind).to_pylist()
 
-    def test_that_come_twice_are_refused(self, vectors: Path) -> None:
-        """The message names one and how to leave one of each."""
+    def test_that_repeat_are_refused(self, vectors: Path) -> None:
+        """The message names an id that repeats, and says what to do."""
         items = table(item_id=[5, 5, 1], b=[[1.0]] * 3)
         with pytest.raises(ContractError, match=r'"item_id" 5 occurs more than once'):
             tf2spark.SavedModel(vectors).recommend(one_user(), items)
@@ -148,13 +147,13 @@ class TestIds:
             tf2spark.SavedModel(vectors).recommend(one_user(), items)
 
     def test_of_other_types_are_refused(self, vectors: Path) -> None:
-        """A double is no id."""
+        """A double can't be an id."""
         items = table(item_id=[0.5], b=[[1.0]])
         with pytest.raises(ContractError, match=r"integers or strings.*double"):
             tf2spark.SavedModel(vectors).recommend(one_user(), items)
 
 
-class TestOddInputs:
+class TestUnusualInputs:
     def test_more_than_the_catalog_gives_all_of_it(self, vectors: Path) -> None:
         """`k` larger than the catalog isn't an error."""
         items = table(item_id=[1, 2], b=[[1.0], [2.0]])
@@ -162,7 +161,7 @@ class TestOddInputs:
         assert pairs_of(got) == [[(2, 2.0), (1, 1.0)]]
 
     def test_empty_catalog_gives_empty_lists(self, vectors: Path) -> None:
-        """No items: every user is there, with none."""
+        """Without items, every user is there with an empty list."""
         items = table(item_id=pa.array([], pa.int64()), b=pa.array([], pa.list_(pa.float32())))
         assert pairs_of(tf2spark.SavedModel(vectors).recommend(one_user(), items)) == [[]]
 
@@ -173,8 +172,16 @@ class TestOddInputs:
         assert got.num_rows == 0
         assert got.column_names == ["user_id", "recommendations"]
 
+    @pytest.mark.parametrize("rows", [0, 1])
+    def test_a_record_batch_gives_a_record_batch(self, rows: int, vectors: Path) -> None:
+        """Users in a RecordBatch come back in a RecordBatch, even if there are none."""
+        users = one_user().to_batches()[0].slice(0, rows)
+        got = tf2spark.SavedModel(vectors).recommend(users, table(item_id=[1], b=[[1.0]]))
+        assert isinstance(got, pa.RecordBatch)
+        assert (got.num_rows, got.schema.names) == (rows, ["user_id", "recommendations"])
+
     def test_user_without_features_follows_the_mode(self, vectors: Path) -> None:
-        """A null feature is a user that can't be scored; the others are."""
+        """A user with a null feature can't be scored; the others are."""
         users = table(user_id=[1, 2, 3], a=pa.array([[1.0], None, [2.0]], pa.list_(pa.float32())))
         items = table(item_id=[1], b=[[1.0]])
         model = tf2spark.SavedModel(vectors)
@@ -205,7 +212,7 @@ class TestOddInputs:
             tf2spark.SavedModel(tmp_path / "m").recommend(one_user(), items)
 
     def test_nan_is_no_score(self, vectors: Path) -> None:
-        """A user with a NaN among the items that could be returned can't be scored."""
+        """A user with a NaN among the scores of items that may be returned can't be scored."""
         users = table(user_id=[1, 2], a=[[math.nan], [1.0]])
         items = table(item_id=[7, 8], b=[[1.0], [2.0]])
         model = tf2spark.SavedModel(vectors)
@@ -215,14 +222,14 @@ class TestOddInputs:
         assert pairs_of(got) == [None, [(8, 2.0), (7, 1.0)]]
 
     def test_minus_infinity_is_never_returned(self, vectors: Path) -> None:
-        """Models say "never" with it."""
+        """It is how models say "never"."""
         items = table(item_id=[7, 8], b=[[-math.inf], [2.0]])
         assert pairs_of(tf2spark.SavedModel(vectors).recommend(one_user(), items)) == [[(8, 2.0)]]
 
 
 class TestRowsOfOtherSizes:
     def test_users_with_other_lengths_run_whole(self, tmp_path: Path) -> None:
-        """Where the first users tell how long a history is, one with another is scored too."""
+        """Where the first users set the length of a history, users with another are scored too."""
         vectors = weights(50, 4, seed=1)
         save_function(
             tmp_path / "m",
@@ -254,7 +261,7 @@ class TestRowsOfOtherSizes:
             assert [item for item, _ in row] == np.argsort(-scores)[:3].tolist()
 
     def test_short_users_before_items_are_filled_up_as_in_score(self, tmp_path: Path) -> None:
-        """Ids and values are filled up at the row's end, wherever short users are in the table."""
+        """Ids and values are filled up at the row's end, wherever the short users are."""
         places = tf.Variable([[1.0], [10.0], [100.0], [1000.0], [10000.0]])
         save_function(
             tmp_path / "m",
@@ -265,7 +272,9 @@ class TestRowsOfOtherSizes:
         )
         pairs = pa.struct([("indices", pa.list_(pa.int64())), ("values", pa.list_(pa.float32()))])
         full, short = ([1, 2, 3], [1.0, 1.0, 1.0]), ([4, 5], [1.0, 2.0])
-        rows = [dict(zip(("indices", "values"), one, strict=True)) for one in [full] * 99 + [short]]
+        rows = [
+            dict(zip(("indices", "values"), pair, strict=True)) for pair in [full] * 99 + [short]
+        ]
         users = pa.table({"user_id": range(100), "u": pa.array(rows, pairs)})
         items = pa.table(
             {"item_id": [7], "i": pa.array([{"indices": [3, 4], "values": [1.0, 1.0]}], pairs)}
@@ -296,7 +305,7 @@ class TestRowsOfOtherSizes:
 class TestRestrictions:
     @pytest.mark.parametrize("name", ["dot", "deepfm_keras", "keras_lookups", "softmax_over_batch"])
     def test_exclude_and_candidates(self, name: str) -> None:
-        """Excluded ids never come, with candidates nothing else does; unknown ids are ignored."""
+        """Excluded ids are never returned, and only candidates are; unknown ids are ignored."""
         case = recommenders.case(name)
         users, items = case.users(11), case.items(40)
         ids = items["item_id"].to_pylist()
@@ -316,7 +325,7 @@ class TestRestrictions:
                 assert_best(got, best)
 
     def test_ids_of_another_width_are_the_same_ids(self, vectors: Path) -> None:
-        """Lists of longs name items whose ids are ints; what doesn't fit isn't there."""
+        """Lists of longs match ids that are ints; an id that no int holds is unknown."""
         users = one_user().append_column("seen", pa.array([[2, 2**40]], pa.list_(pa.int64())))
         items = table(item_id=pa.array([1, 2], pa.int32()), b=[[1.0], [2.0]])
         got = tf2spark.SavedModel(vectors).recommend(users, items, exclude="seen")
@@ -332,7 +341,7 @@ class TestRestrictions:
 
 class TestArguments:
     @pytest.mark.parametrize(
-        ("more", "said"),
+        ("arguments", "message"),
         [
             ({"k": 0}, "k must be an integer of at least 1, not 0"),
             ({"user_id": "nobody"}, 'the users have no column "nobody"'),
@@ -345,15 +354,15 @@ class TestArguments:
             ({"mode": "loose"}, "mode can't be 'loose'"),
         ],
     )
-    def test_wrong_ones_are_one_message(
-        self, vectors: Path, more: dict[str, Any], said: str
+    def test_that_are_wrong_are_one_message(
+        self, vectors: Path, arguments: dict[str, Any], message: str
     ) -> None:
-        """Each names the argument and what to write."""
+        """It names the argument and says what is right."""
         users = table(user_id=[1], a=[[1.0]], x=[[1.0]])
         items = table(item_id=[1], b=[[1.0]], x=[[1.0]])
         with pytest.raises(ContractError) as caught:
-            tf2spark.SavedModel(vectors).recommend(users, items, **more)
-        assert said in str(caught.value)
+            tf2spark.SavedModel(vectors).recommend(users, items, **arguments)
+        assert message in str(caught.value)
 
     def test_several_outputs_need_a_name(self) -> None:
         """The message lists them."""
@@ -363,7 +372,7 @@ class TestArguments:
             model.recommend(case.users(2), case.items(2), feed=case.feed)
 
     def test_widths_that_make_no_row_are_refused(self) -> None:
-        """The message counts what each side gives."""
+        """The message has the widths of both sides."""
         case = recommenders.case("deepfm_keras")
         users, items = case.users(3), case.items(3)
         feed = {"feat_ids": ["user:features.indices"] * 9 + ["item:features.indices"]}
@@ -373,14 +382,14 @@ class TestArguments:
             )
 
     def test_users_and_items_of_two_kinds_are_refused(self, vectors: Path) -> None:
-        """A list is no table."""
+        """A list isn't a table."""
         with pytest.raises(ContractError, match=r"takes the items as a Spark DataFrame"):
             tf2spark.SavedModel(vectors).recommend(one_user(), [1])  # type: ignore[arg-type]
 
 
 class TestPackages:
-    def test_are_recommended_from_as_models_are(self, tmp_path: Path) -> None:
-        """A compiled package gives the same, constants compiled in or given."""
+    def test_recommend_like_models(self, tmp_path: Path) -> None:
+        """A compiled package gives the same recommendations."""
         case = recommenders.case("deepfm_keras")
         users, items = case.users(9), case.items(30)
         model = tf2spark.SavedModel(path_of(case))
@@ -389,7 +398,7 @@ class TestPackages:
         assert pairs_of(got) == pairs_of(recommended(case, users, items))
 
     def test_large_embeddings_stay_in_files(self, tmp_path: Path) -> None:
-        """A table of 32 MiB is mapped, on the users' and on the items' side."""
+        """Tables of 32 MiB are mapped, on either side."""
         table_of = {"u": weights(1 << 17, 64, seed=1), "i": weights(1 << 17, 64, seed=2)}
         save_function(
             tmp_path / "model",
@@ -423,13 +432,13 @@ def table(**columns: Any) -> pa.Table:
 
 
 def one_user() -> pa.Table:
-    """Return a user whose score of an item is the item's own number."""
+    """Return a user whose scores are the items' own numbers."""
     return table(user_id=[1], a=[[1.0]])
 
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that scores a * b, both fed as lists of one."""
+    """A model that scores a * b, each fed lists of one number."""
     path = tmp_path_factory.mktemp("vectors") / "model"
     save_function(
         path,

@@ -13,6 +13,7 @@ from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SideName
+from tf2spark.local.score import to_batch
 from tf2spark.plan.recommend import renumber_users
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first
 from tf2spark.recommend.prepare import Prepared
@@ -96,6 +97,8 @@ def recommend_table(users: Any, prepared: Prepared) -> Any:
         result = pa.Table.from_batches(recommended, schema=schema)
     else:
         result = schema.empty_table()
+    if isinstance(users, pa.RecordBatch):
+        return to_batch(result)
     return result.to_pandas() if is_pandas(users) else result
 
 

@@ -35,7 +35,7 @@ def score_table(table: Any, request: Request, options: Options, model: ModelRef)
         return _score(table, bind(request, table.schema, options, model))
     if isinstance(table, pa.RecordBatch):
         plan = bind(request, table.schema, options, model)
-        return _as_batch(_score(pa.Table.from_batches([table]), plan))
+        return to_batch(_score(pa.Table.from_batches([table]), plan))
     if is_pandas(table):
         return _score_pandas(table, request, options, model)
     has_arrow_stream = hasattr(table, "__arrow_c_stream__")
@@ -57,7 +57,8 @@ def _score(table: pa.Table, plan: Plan) -> pa.Table:
     return pa.Table.from_batches(scored, schema=schema)
 
 
-def _as_batch(table: pa.Table) -> pa.RecordBatch:
+def to_batch(table: pa.Table) -> pa.RecordBatch:
+    """Return a table as one batch, an empty one if it has no rows."""
     batches = table.combine_chunks().to_batches()
     if batches:
         return batches[0]
