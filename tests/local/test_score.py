@@ -80,7 +80,7 @@ def test_slices_keep_their_offset(
 
 
 def test_chunks_are_put_together(model: tf2spark.SavedModel) -> None:
-    """Chunks, empty ones and ones that are cut elsewhere in another column, give one result."""
+    """Chunks don't show in the result: empty ones, and other ones in each column."""
     table = pa.table(
         {
             "x": pa.chunked_array([floats()[:1], [], floats()[1:]], array(pa.float32())),
@@ -128,7 +128,7 @@ def test_vectors_without_spark(model: tf2spark.SavedModel) -> None:
 
 @pytest.mark.parametrize("make", [pa.table, pa.record_batch])
 def test_no_rows(function: tf2spark.SavedModel, make: Any) -> None:
-    """A table of no rows comes back with the columns that one of many would have."""
+    """A table without rows gets the columns that any table would get."""
     columns = {
         "x": pa.array([], array(pa.float32())),
         "words": pa.array([], pa.string()),
@@ -144,7 +144,7 @@ def test_no_rows(function: tf2spark.SavedModel, make: Any) -> None:
 
 
 def test_a_record_batch_stays_one(model: tf2spark.SavedModel) -> None:
-    """One batch comes back as one, even where it is scored in several."""
+    """A batch gives one batch, even if it is scored in several runs."""
     rows = 10_001
     batch = pa.record_batch({"x": pa.array(floats(rows), array(pa.float32()))})
     out = model.score(batch, fetch=["score"], keep=[])
@@ -187,7 +187,7 @@ def test_pandas_keeps_its_columns_and_index(model: tf2spark.SavedModel) -> None:
 
 
 def test_pandas_index_that_repeats(model: tf2spark.SavedModel) -> None:
-    """Rows are told by their place, not by their index."""
+    """Messages number rows by position, not by the index."""
     table = frame().set_axis(["a", "a", "b"])
     out = model.score(table, fetch=["score"])
     assert out["score"].tolist() == SCORES
@@ -291,7 +291,7 @@ def test_an_empty_frame(model: tf2spark.SavedModel) -> None:
 
 
 def test_a_column_of_nulls(model: tf2spark.SavedModel) -> None:
-    """Where no row has a value there is no type either, and every row is one that can't be."""
+    """A column without values has no type, and no row of it can be scored."""
     table = pd.DataFrame({"x": [None, None]})
     out = model.score(table, fetch=["score"], mode="permissive")
     assert out["_error"].tolist() == ['column "x" is null'] * 2
@@ -309,7 +309,7 @@ def test_columns_of_mixed_objects_cant_be_fed(function: tf2spark.SavedModel) -> 
 
 
 def test_frames_with_two_columns_of_one_name(model: tf2spark.SavedModel) -> None:
-    """They may pass by; feeding from one is refused."""
+    """They may be kept; feeding from one is refused."""
     table = pd.DataFrame([[1, 2, [0.0, 1.0]]], columns=["a", "a", "x"])
     out = model.score(table, fetch=["score"])
     assert out.columns.tolist() == ["a", "a", "x", "score"]
@@ -332,7 +332,7 @@ def test_frames_with_two_columns_of_one_name(model: tf2spark.SavedModel) -> None
     ],
 )
 def test_what_isnt_a_table(model: tf2spark.SavedModel, table: Any, kind: str) -> None:
-    """The message says which tables can be scored and what came."""
+    """The message says which tables can be scored and what was given."""
     with pytest.raises(ContractError) as refused:
         model.score(table, fetch=["score"])
     assert str(refused.value) == (

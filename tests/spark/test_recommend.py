@@ -1,4 +1,4 @@
-"""`recommend` on Spark: the same recommendations as in one process, whatever the partitions."""
+"""`recommend` on Spark gives the same recommendations as in this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ K = 6
 
 def by_user(table: DataFrame) -> dict[Any, list[tuple[Any, float]]]:
     """Return the recommendations by user id."""
-    return {row["user_id"]: [tuple(one) for one in row["recommendations"]]
+    return {row["user_id"]: [tuple(best) for best in row["recommendations"]]
             for row in table.collect()}  # fmt: skip
 
 
@@ -40,17 +40,18 @@ class TestOnSpark:
     def test_gives_what_one_process_gives(
         self, spark: SparkSession, name: str, partitions: tuple[int, int]
     ) -> None:
-        """However users and items are cut into partitions."""
+        """However users and items are partitioned."""
         case = recommenders.case(name)
         users, items = case.users(29), case.items(50)
         got = recommended(
             case, frame(spark, users, partitions[0]), frame(spark, items, partitions[1]), K
         )
-        found, want = by_user(got), local(case, users, items)
-        assert found.keys() == want.keys()
-        for user, best in want.items():
-            assert [item for item, _ in found[user]] == [item for item, _ in best]
-            assert [s for _, s in found[user]] == pytest.approx([s for _, s in best], 1e-6)
+        best, expected = by_user(got), local(case, users, items)
+        assert best.keys() == expected.keys()
+        for user, pairs in expected.items():
+            assert [item for item, _ in best[user]] == [item for item, _ in pairs]
+            scores = [score for _, score in best[user]]
+            assert scores == pytest.approx([score for _, score in pairs], 1e-6)
 
     @pytest.mark.oldest
     def test_has_the_schema_of_als(self, spark: SparkSession) -> None:
@@ -94,7 +95,7 @@ class TestOnSpark:
     def test_user_that_cannot_be_scored_follows_the_mode(self, spark: SparkSession) -> None:
         """A null feature: the job stops and names the user, or the user has a reason."""
         case = recommenders.case("dot_ties")
-        (name,) = [one for one in case.users(1).column_names if one != "user_id"][:1]
+        (name,) = [column for column in case.users(1).column_names if column != "user_id"][:1]
         users = frame(spark, case.users(9), 2).withColumn(
             name, F.when(F.col("user_id") != case.users(9)["user_id"][4].as_py(), F.col(name))
         )
@@ -109,7 +110,7 @@ class TestOnSpark:
     def test_bad_item_is_named_before_users_start(self, spark: SparkSession) -> None:
         """The call itself raises our own error, with the item's id."""
         case = recommenders.case("dot_ties")
-        (name,) = [one for one in case.items(1).column_names if one != "item_id"][:1]
+        (name,) = [column for column in case.items(1).column_names if column != "item_id"][:1]
         bad = case.items(9)["item_id"][4].as_py()
         items = frame(spark, case.items(9)).withColumn(
             name, F.when(F.col("item_id") != bad, F.col(name))

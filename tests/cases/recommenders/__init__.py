@@ -49,7 +49,7 @@ ALL = [
     *contexts.CASES,
     *batchwise.CASES,
 ]
-NOT_ROW_WISE = [one for one in ALL if not one.row_wise]
+NOT_ROW_WISE = [case for case in ALL if not case.row_wise]
 
 __all__ = [
     "ALL",
@@ -65,4 +65,4 @@ __all__ = [
 
 def case(name: str) -> Case:
     """Return the case of that name."""
-    return next(one for one in ALL if one.name == name)
+    return next(case for case in ALL if case.name == name)

@@ -48,7 +48,7 @@ def make_din_tf1(path: Path) -> None:
 
 
 def _attended(target: Any, keys: Any, mask: Any) -> Any:
-    """Return the sum [B, K] of a history [B, T, K], weighted by what goes with the item [B, K]."""
+    """Return the sum [B, K] of a history [B, T, K], weighted by similarity to the item [B, K]."""
     queries = tf.tile(target, [1, tf.shape(keys)[1]])
     queries = tf.reshape(queries, [-1, tf.shape(keys)[1], FACTORS])
     both = tf.concat([queries, keys, queries - keys, queries * keys], axis=-1)
@@ -104,7 +104,7 @@ def make_autoint(path: Path) -> None:
 
 
 def make_self_attention(path: Path) -> None:
-    """Let a history's steps attend to each other, which is the user's alone."""
+    """Let the steps of a history attend to each other, which involves only the user."""
     keras.utils.set_random_seed(64)
     history = layers.Input((STEPS,), dtype="int64", name="history")
     item = layers.Input((), dtype="int64", name="item")

@@ -22,6 +22,6 @@ def recommended(case: Case, users: Any, items: Any, k: int = K, **more: Any) -> 
 def pairs_of(table: pa.Table) -> list[Any]:
     """Return the recommendations of each row as pairs."""
     return [
-        None if row is None else [(one["item_id"], one["score"]) for one in row]
+        None if row is None else [(best["item_id"], best["score"]) for best in row]
         for row in table["recommendations"].to_pylist()
     ]

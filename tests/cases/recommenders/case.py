@@ -1,4 +1,4 @@
-"""What a case of the recommenders is."""
+"""A recommender as a test case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Case:
         feeds: Turns users and items, paired one to one, into TensorFlow's own feeds: signature key
             or raw tensor name to an array.
         feed: The `feed` argument of `SavedModel.recommend`; None where all names match.
-        score: Its `score` argument; None where the signature has one output of one value a row.
+        score: Its `score` argument; None where the signature has one output with one value per row.
         kwargs: Its other arguments: ``{"signature": ...}``.
         row_wise: A pair's score doesn't depend on the pairs that run with it.
         splits: What can leave the pair loop, in words: ("first dense layer", "fm term").

@@ -1,4 +1,4 @@
-"""Inputs that are neither the user's nor the item's, and words of both made into one."""
+"""Inputs that belong to neither side, and a word of both sides."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GENRES = ["comedy", "drama", "horror", "western"]
 
 
 def make_context(path: Path) -> None:
-    """Take what is neither the user's nor the item's: an hour, a device, two weights."""
+    """Add inputs of neither side: an hour, a device, two weights."""
     kept = {
         **two_tables(),
         "hours": variable(24, 4, seed=82, scale=0.7),
@@ -56,7 +56,7 @@ def make_context(path: Path) -> None:
 
 
 def make_crossed_words(path: Path) -> None:
-    """Cross the user's and the item's word into one id, which can't split."""
+    """Cross a word of the user and one of the item into an id, which can't be split."""
     kept = {
         "crossed": variable(64, seed=85, scale=0.8),
         "cities": variable(32, seed=86, scale=0.5),

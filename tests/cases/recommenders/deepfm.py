@@ -101,7 +101,7 @@ def make_sliced(path: Path) -> None:
 
     def call(feat_ids: Any, feat_vals: Any) -> Any:
         parts = tf.split(feat_ids, FIELDS, axis=1)
-        vectors = [tf.gather(kept["factors"], tf.squeeze(one, 1)) for one in parts]
+        vectors = [tf.gather(kept["factors"], tf.squeeze(part, 1)) for part in parts]
         scaled = [vectors[i] * feat_vals[:, i, tf.newaxis] for i in (1, 2, 5)]
         hidden = tf.nn.relu(tf.concat(scaled, axis=1) @ kept["w"])
         linear = tf.gather(kept["linear"], feat_ids[:, 2:5]) * feat_vals[:, 2:5]

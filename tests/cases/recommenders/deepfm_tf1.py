@@ -70,7 +70,7 @@ WIDTHS = {**USER_COLUMNS, **ITEM_COLUMNS}
 
 
 def make_deepctr(path: Path) -> None:
-    """Have an int32 ``[None, 1]`` input a field and one of numbers, joined as DeepCTR does."""
+    """Save an int32 ``[None, 1]`` input per field and one of numbers, joined as DeepCTR does."""
     with graph_session() as session:
         sparse = {name: tf1.placeholder(tf.int32, [None, 1], name) for name in WIDTHS}
         rating = tf1.placeholder(tf.float32, [None, 1], "rating")

@@ -1,4 +1,4 @@
-"""Networks of dense layers over both sides: NeuMF, normalised layers, one joined input."""
+"""Networks of dense layers over both sides: NeuMF, normalized layers, one joined input."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def make_neumf(path: Path) -> None:
 
 
 def normalised(library: Any, norm: str) -> Any:
-    """Build a network, with either Keras, that normalises what was joined and the next layer."""
+    """Build a network, with either Keras, that normalizes the joined input and the next layer."""
     layers = library.layers
     library.utils.set_random_seed(52)
     user, item = (layers.Input((), dtype="int64", name=name) for name in ("user", "item"))
     tastes, tags = layers.Input((5,), name="tastes"), layers.Input((7,), name="tags")
     normal = library.initializers.RandomNormal(stddev=0.5)
     embedded = [
-        layers.Embedding(ROWS, 6, embeddings_initializer=normal)(each) for each in (user, item)
+        layers.Embedding(ROWS, 6, embeddings_initializer=normal)(side) for side in (user, item)
     ]
     x = layers.Concatenate()([embedded[0], tastes, embedded[1], tags])
     for units in (24, 12):
@@ -66,10 +66,10 @@ def trained(layer: Any) -> list[Any]:
     """Return weights of a norm layer that are no longer those it starts with."""
     random = np.random.default_rng(53)
     scale, shift, *statistics = layer.get_weights()
-    found = [random.uniform(0.5, 1.5, scale.shape), random.normal(0, 0.3, shift.shape)]
+    values = [random.uniform(0.5, 1.5, scale.shape), random.normal(0, 0.3, shift.shape)]
     if statistics:
-        found += [random.normal(0, 0.3, scale.shape), random.uniform(0.3, 2, scale.shape)]
-    return [each.astype(np.float32) for each in found]
+        values += [random.normal(0, 0.3, scale.shape), random.uniform(0.3, 2, scale.shape)]
+    return [value.astype(np.float32) for value in values]
 
 
 def make_batch_norm(path: Path) -> None:
@@ -93,7 +93,7 @@ def make_layer_norm_keras2(path: Path) -> None:
 
 
 def make_joined(path: Path) -> None:
-    """Take one input ``x`` [None, 12] that both sides fill."""
+    """Save a network with one input ``x`` [None, 12] that both sides feed."""
     kept = {
         "w0": variable(12, 20, seed=70, scale=0.3),
         "b0": variable(20, seed=71, scale=0.2),

@@ -1,4 +1,4 @@
-"""Several outputs of which one ranks, a column of an output, doubles, a second signature."""
+"""Several outputs, an entry of an output's rows, doubles, a second signature."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FACTORS = 6
 
 
 def _keras_inputs() -> tuple[list[Any], Any]:
-    """Return the inputs of both sides, and all they hold side by side."""
+    """Return the inputs of both sides, and their values side by side."""
     user, item = (layers.Input((), dtype="int64", name=name) for name in ("user", "item"))
     tastes, tags = layers.Input((5,), name="tastes"), layers.Input((4,), name="tags")
     parts = [embedding(ROWS, FACTORS)(user), tastes, embedding(ROWS, FACTORS)(item), tags]
@@ -48,7 +48,7 @@ def make_probs(path: Path) -> None:
 
 
 def make_probs_and_more(path: Path) -> None:
-    """Put outputs next to the ranking one that can't rank: a text, and one value for the batch."""
+    """Add outputs that can't rank: a text, and one value for the whole batch."""
     kept = two_tables()
 
     def call(user: Any, item: Any) -> Any:
@@ -63,10 +63,10 @@ def make_probs_and_more(path: Path) -> None:
 
 
 def two_tables(dtype: Any = tf.float32) -> dict[str, Any]:
-    found = {name: variable(ROWS, FACTORS, seed=80 + i, scale=0.7) for i, name in enumerate("uv")}
+    tables = {name: variable(ROWS, FACTORS, seed=80 + i, scale=0.7) for i, name in enumerate("uv")}
     if dtype == tf.float32:
-        return found
-    return {name: tf.Variable(tf.cast(one, dtype) / 3) for name, one in found.items()}
+        return tables
+    return {name: tf.Variable(tf.cast(table, dtype) / 3) for name, table in tables.items()}
 
 
 def id_specs() -> list[Any]:
@@ -88,7 +88,7 @@ def make_doubles(path: Path) -> None:
 
 
 def make_signatures(path: Path) -> None:
-    """Have a second signature that ranks, under which the first one's inputs change roles."""
+    """Add a second signature that ranks, in which the inputs swap roles."""
     kept = two_tables()
 
     def dot(user: Any, item: Any) -> Any:

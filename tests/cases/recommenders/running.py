@@ -1,4 +1,4 @@
-"""TensorFlow run directly: every score of users and items, and the best items, the plain way."""
+"""TensorFlow run directly: all scores of users and items, and the best items by sorting them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def path_of(case: Case) -> Path:
 
 
 def scores_of(case: Case, users: pa.Table, items: pa.Table) -> Array:
-    """Return [users, items] scores in the model's dtype: one user and all items a run.
+    """Return [users, items] scores in the model's dtype: one user and all items per run.
 
     That is also what a score means where the model isn't row-wise.
     """
@@ -37,7 +37,7 @@ def scores_of(case: Case, users: pa.Table, items: pa.Table) -> Array:
 
 def run_pairs(case: Case, users: pa.Table, items: pa.Table) -> Array:
     """Return the scores of users and items that are paired one to one, in one run: [rows]."""
-    output, column = asked(case)
+    output, column = ranking_output(case)
     fetched = run_tensorflow(
         path_of(case), case.kwargs.get("signature"), case.feeds(users, items), {"score": output}
     )
@@ -48,7 +48,7 @@ def run_pairs(case: Case, users: pa.Table, items: pa.Table) -> Array:
     return scores.reshape(-1)
 
 
-def asked(case: Case) -> tuple[str, int | None]:
+def ranking_output(case: Case) -> tuple[str, int | None]:
     """Return the output that ranks, and which column of it where it has several."""
     if case.score is None:
         signatures = session_of(path_of(case))[1]
@@ -74,10 +74,10 @@ def best_of(
     Args:
         case: The model.
         users: Its users.
-        items: Its items; all of them run, whatever is excluded.
+        items: Its items; all of them are scored, whatever is excluded.
         k: At most so many items a user.
-        exclude: By user, the ids that may not come; None or [] excludes nothing.
-        candidates: By user, the only ids that may come; None for all, [] for none.
+        exclude: Per user, the ids never to return; None or [] excludes nothing.
+        candidates: Per user, the only ids to return; None for all, [] for none.
     """
     ids = items["item_id"].to_pylist()
     scores = scores_of(case, users, items)
@@ -95,5 +95,5 @@ def best_of(
 
 def _first(k: int, scores: Mapping[Any, float], allowed: set[Any]) -> Best:
     # Code points order strings as UTF-8's bytes do, which is Spark's order.
-    found = [(item, score) for item, score in scores.items() if item in allowed]
-    return sorted(found, key=lambda one: (-one[1], one[0]))[:k]
+    pairs = [(item, score) for item, score in scores.items() if item in allowed]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:k]

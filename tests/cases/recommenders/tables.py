@@ -24,11 +24,11 @@ from cases.models.tables import (
     sparse_vectors,
 )
 
-# The number of ids that there are, by the width of the id.
+# How many ids there are, by their type.
 PRIMES = {pa.int8(): 127, pa.int16(): 32_749}
 PRIME = 1_000_003
 ROWS = 2003
-"""How many users, or items, an embedding table knows; a prime as well."""
+"""How many users or items an embedding table has; a prime as well."""
 
 Column = Callable[[int], pa.Array]
 PairFeeds = Callable[[pa.Table, pa.Table], Feeds]
@@ -49,19 +49,19 @@ def string_ids(prefix: str) -> Column:
 
 
 def measures(*shape: int, seed: int, kind: pa.DataType | None = None) -> Column:
-    """Return numbers of both signs (float32 unless said), or lists of them."""
+    """Return numbers of both signs (float32 by default), or lists of them."""
     return lambda rows: arrow(floats(rows, *shape, seed=seed), kind or pa.float32())
 
 
 def numbers(
     *shape: int, high: int, seed: int, low: int = 0, kind: pa.DataType | None = None
 ) -> Column:
-    """Return whole numbers from `low` up, below `high` (int64 unless said), or lists of them."""
+    """Return integers from `low` to `high` - 1 (int64 by default), or lists of them."""
     return lambda rows: arrow(ints(rows, *shape, low=low, high=high, seed=seed), kind or pa.int64())
 
 
 def members(kind: pa.DataType | None = None, *, seed: int) -> Column:
-    """Return rows of an embedding table of `ROWS`: each once, before any comes again."""
+    """Return rows of an embedding table of `ROWS`: each once before any repeats."""
     return lambda rows: pa.array(
         [(row * 611_953 + seed) % ROWS for row in range(rows)], kind or pa.int64()
     )
@@ -72,7 +72,7 @@ def words(choices: Sequence[str], seed: int) -> Column:
 
 
 def fields(count: int, width: int, *, size: int, start: int = 0, seed: int) -> Column:
-    """Return sparse MLlib vectors with one id a field, of `width` ids each from `start` up."""
+    """Return sparse MLlib vectors with one id per field; a field has `width` ids from `start`."""
 
     def vectors(rows: int) -> pa.Array:
         ids = start + np.arange(count) * width + ints(rows, count, high=width, seed=seed)
@@ -84,7 +84,7 @@ def fields(count: int, width: int, *, size: int, start: int = 0, seed: int) -> C
 
 
 def histories(most: int, *, high: int, seed: int) -> Column:
-    """Return lists of ids from 1 up, filled up with id 0; the first row has a single one."""
+    """Return lists of positive ids, filled up with id 0; the first row has a single id."""
 
     def lists(rows: int) -> pa.Array:
         lengths = random(seed).integers(1, most + 1, rows)
@@ -156,7 +156,7 @@ def pairs_beside(ids: str, values: str, *columns: Sequence[str], dtype: Any) -> 
 
 
 def joined(name: str, *columns: Sequence[str], **constants: Any) -> PairFeeds:
-    """Return the feeds of one float input: numbers and lists side by side in the order given."""
+    """Return the feeds of a float input: numbers and lists side by side in the order given."""
 
     def feeds(users: pa.Table, items: pa.Table) -> Feeds:
         sides = {"user": users, "item": items}

@@ -38,7 +38,7 @@ def by_hand(x: Any, keep_prob: Any) -> Any:
 
 
 def network(dropout: Dropout) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the inputs and outputs of an MLP that drops after the concat and in each layer."""
+    """Return the inputs and outputs of an MLP with dropout after the concat and in each layer."""
     user = tf1.placeholder(tf.int32, [None], "user")
     item = tf1.placeholder(tf.int32, [None], "item")
     tags = tf1.placeholder(tf.float32, [None, 4], "tags")
@@ -65,7 +65,7 @@ def make_dropout_by_hand(path: Path) -> None:
 
 
 def make_raw(path: Path) -> None:
-    """Have no signature: a network on one joined input, found by the names of its tensors."""
+    """Save a network without a signature, whose one joined input has only a tensor name."""
     with graph_session() as session:
         x = tf1.placeholder(tf.float32, [None, 9], "x")
         keep_prob = tf1.placeholder(tf.float32, name="keep_prob")

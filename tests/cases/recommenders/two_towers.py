@@ -1,4 +1,4 @@
-"""Two towers: a score that is an inner product of what each side's half computes."""
+"""Two towers: the score is the inner product of what the two sides compute."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def table(rows: int, width: int, seed: int, scale: float = 0.5) -> Any:
 
 
 def save_dot(path: Path, users: Any, items: Any, join: Callable[[Any, Any], Any]) -> None:
-    """Save two embedding tables with what joins their rows."""
+    """Save two embedding tables and the function that scores their rows."""
 
     def call(user: Any, item: Any) -> Any:
         return {"score": join(tf.gather(users, user), tf.gather(items, item))}
@@ -74,7 +74,7 @@ def make_dot_ties(path: Path) -> None:
 
 
 def make_biased(path: Path) -> None:
-    """Add a bias a user, one an item and one for all, as matrix factorisation does."""
+    """Add a bias per user, per item and for all, as matrix factorization does."""
     users, items = table(ROWS, 9, 5), table(ROWS, 9, 6)
 
     def join(u: Any, v: Any) -> Any:
@@ -113,13 +113,13 @@ def make_keras_dot_normalized(path: Path) -> None:
 
 
 def make_keras_towers(path: Path) -> None:
-    """Have dense layers on either side, and a layer of one unit after the product."""
+    """Build dense layers on each side, and a layer of one unit after the product."""
     keras.utils.set_random_seed(3)
     user, item = _id_inputs()
     tastes, tags = layers.Input((5,), name="tastes"), layers.Input((7,), name="tags")
     u = layers.Concatenate()([embedding(ROWS, 12, scale=1.0)(user), tastes])
     v = layers.Concatenate()([tags, embedding(ROWS, 12, scale=1.0)(item)])
-    towers = [dense(12)(dense(24, "relu")(each)) for each in (u, v)]
+    towers = [dense(12)(dense(24, "relu")(side)) for side in (u, v)]
     export(path, [user, tastes, item, tags], dense(1, "sigmoid")(layers.Dot(axes=1)(towers)))
 
 
