@@ -65,6 +65,27 @@ def test_only_the_loader_may_restore(root: Path, tmp_path: Path) -> None:
         op_check.check(changed(tmp_path / "m", other_prefix), ["y:0"])
 
 
+def test_an_asset_is_not_a_checkpoint() -> None:
+    """Only the path of the checkpoint may be restored from, and only by the restore op."""
+    meta_graph = SavedModel().meta_graphs.add()
+    for name in ("asset", "prefix"):
+        meta_graph.graph_def.node.add(name=name, op="Const")
+    meta_graph.asset_file_def.add(filename="words.txt").tensor_info.name = "asset:0"
+    meta_graph.saver_def.filename_tensor_name = "prefix:0"
+    restore = meta_graph.graph_def.node.add(name="restore", op="RestoreV2", input=["prefix"])
+    meta_graph.saver_def.restore_op_name = "restore"
+    op_check.check(meta_graph, ["asset"])
+    restore.input[0] = "asset"
+    with pytest.raises(UnsafeModelError, match='restore op → RestoreV2 "restore": reads or writes'):
+        op_check.check(meta_graph, ["asset"])
+    restore.input[0] = "prefix"
+    meta_graph.saver_def.restore_op_name = ""
+    signature = meta_graph.signature_def["__saved_model_init_op"]
+    signature.outputs["__saved_model_init_op"].name = "restore"
+    with pytest.raises(UnsafeModelError, match='init op → RestoreV2 "restore": reads or writes'):
+        op_check.check(meta_graph, ["asset"])
+
+
 def test_a_graph_inside_a_constant_is_checked(tmp_path: Path) -> None:
     """A GraphDef in a string constant is checked even where the op that runs it is allowed."""
 
