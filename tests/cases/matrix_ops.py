@@ -53,12 +53,18 @@ class MatrixCase:
         return [*forms, tf.maximum(u, i), *sums, *products, parts]
 
 
-_AXES: dict[str, Any] = {"1": 1, "last": -1, "both": [1, 2]}
+# Of each reduction: its name, the axes, and whether they stay with size 1.
+_REDUCTIONS: list[tuple[str, Any, bool]] = [
+    ("first", 1, False),
+    ("last", -1, False),
+    ("last, kept", -1, True),
+    ("both", [1, 2], False),
+]
 _REDUCED = [
     MatrixCase(
         op,
-        f"{axis}{' kept' if keep else ''}",
-        lambda x, op=op, at=at, keep=keep: getattr(raw, op)(input=x, axis=at, keep_dims=keep),
+        variant,
+        lambda x, op=op, axes=axes, keep=keep: getattr(raw, op)(input=x, axis=axes, keep_dims=keep),
         draw,
         dtype,
     )
@@ -73,7 +79,7 @@ _REDUCED = [
         ("All", mostly_true, tf.bool),
         ("Any", rarely_true, tf.bool),
     )
-    for (axis, at), keep in zip(_AXES.items(), (False, True, False), strict=True)
+    for variant, axes, keep in _REDUCTIONS
 ]
 
 

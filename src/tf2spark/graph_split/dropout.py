@@ -90,7 +90,8 @@ def _bounds(value: Value) -> tuple[float, float] | None:
 
 
 def _floor(b: GraphBuilder, value: RandomRange) -> Value:
-    # The range is half-open: [1, 2) has one floor although floor(2) is another.
+    # The range is half-open: [1, 2) has one floor although floor(2) is another. Nor does rounding
+    # reach 2: TensorFlow draws by filling a mantissa, so 1 + the largest number is exact.
     if floor(value.low) != ceil(value.high) - 1:
         raise NotRowWise("it depends on random numbers")
     return b.constant(np.array(floor(value.low)), value.dtype)
