@@ -28,7 +28,7 @@ from tf2spark.binding.cast_advice import (
 )
 from tf2spark.binding.columns import resolve, type_of
 from tf2spark.binding.feeds import Column
-from tf2spark.binding.row_shapes import Fed
+from tf2spark.binding.row_shapes import Fed, reshape_advice
 from tf2spark.dtypes import (
     BFLOAT16,
     BOOL,
@@ -41,6 +41,7 @@ from tf2spark.dtypes import (
     DType,
     from_code,
 )
+from tf2spark.errors import Advice, Audience
 
 
 def fed(kind: pa.DataType, path: str = "c") -> Fed:
@@ -176,6 +177,33 @@ def test_fields_are_selected_in_each_language(spark: SparkSession) -> None:
     assert eval(pandas, names)[0] == 7
     assert eval(arrow, names)[0].as_py() == 7
     assert df.select(F.expr(sql)).first() == (7,)
+
+
+def test_reshaping_runs_in_each_language(spark: SparkSession) -> None:
+    """Code that takes one element of a list, or flattens lists, does so."""
+    one = reshape_advice(fed(array(pa.float64())), ())
+    flat = reshape_advice(fed(array(pa.float64(), depth=2)), (None,))
+    assert isinstance(one, Advice)
+    assert isinstance(flat, Advice)
+    names: dict[str, Any] = {"F": F, "pc": pc, "np": np}
+
+    def result(advice: Advice, audience: Audience, value: Any, spark_type: str) -> Any:
+        code = advice.text_for(audience).removeprefix("one element is ")
+        code = code.removesuffix(" is one list")
+        df = spark.createDataFrame([(value,)], f"c {spark_type}")
+        table = pa.table({"c": [value]})
+        if audience in ("python", "command_line"):
+            column = F.expr(code) if audience == "command_line" else eval(code, {**names, "df": df})
+            return df.select(column).collect()[0][0]
+        column = eval(code, {**names, "df": table.to_pandas(), "table": table})[0]
+        return column.as_py() if audience == "arrow" else column
+
+    audiences: list[Audience] = ["python", "command_line", "pandas", "arrow"]
+    for audience in audiences:
+        assert result(one, audience, [1.5, 2.5], "array<double>") == 1.5
+    for audience in audiences[:3]:
+        value = [[1.5], [2.5]]
+        assert list(result(flat, audience, value, "array<array<double>>")) == [1.5, 2.5]
 
 
 def test_advice_names_the_column_to_set() -> None:

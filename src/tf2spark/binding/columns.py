@@ -31,10 +31,10 @@ def resolve(column: Column, schema: pa.Schema, used_by: str) -> Source:
     head, rest = _head(column.path, names)
     if head is None:
         near = did_you_mean(column.path, names, label="column")
-        raise ContractError(f'{used_by}: the table has no column "{column.path}"; {near}')
+        raise ContractError(f'{used_by}: the table has no column "{column.path}"', near)
     if names.count(head) > 1:
         raise ContractError(
-            f'{used_by}: the table has {names.count(head)} columns "{head}"; rename all but one'
+            f'{used_by}: the table has {names.count(head)} columns "{head}"', "rename all but one"
         )
     index = names.index(head)
     source = Source(column.path, index, (), "list", schema.field(index).type)
@@ -82,11 +82,11 @@ def _descend(source: Source, rest: list[str], used_by: str) -> Source:
     fields = [field.name for field in kind]
     if name not in fields:
         near = did_you_mean(name, fields, label="field")
-        raise ContractError(f'{used_by}: "{source.label}" has no field "{name}"; {near}')
+        raise ContractError(f'{used_by}: "{source.label}" has no field "{name}"', near)
     if fields.count(name) > 1:
         count = fields.count(name)
         raise ContractError(
-            f'{used_by}: "{source.label}" has {count} fields "{name}"; rename all but one'
+            f'{used_by}: "{source.label}" has {count} fields "{name}"', "rename all but one"
         )
     inner = evolve(source, fields=(*source.fields, name), leaf=kind.field(name).type)
     return _descend(inner, rest, used_by)

@@ -7,15 +7,15 @@ import pyarrow as pa
 from tf2spark.binding.cast_advice import cast_advice
 from tf2spark.binding.columns import resolve, type_of
 from tf2spark.binding.constants import check_pad, example, plan_constant
-from tf2spark.binding.expressions import pyspark_column, sql_column
+from tf2spark.binding.expressions import pyspark_column, quoted, sql_column
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import input_text, type_text
 from tf2spark.binding.row_shapes import (
     Dims,
     Fed,
+    check_concatenated,
     check_padded,
-    check_side_by_side,
     check_single,
     own_dims,
 )
@@ -121,7 +121,7 @@ def _struct_mismatch(fed: Fed) -> tuple[str, str | Advice | None]:
         path = (*fed.path, names[0])
         select = "select one of its fields first"
         return "its values are structs", Advice(
-            f'{select}: df.withColumn("{names[0]}", {pyspark_column(path)})',
+            f"{select}: df.withColumn({quoted(names[0])}, {pyspark_column(path)})",
             f"{select}: {sql_column(path)}",
             select,
             select,
@@ -142,8 +142,8 @@ def _refuse_ids(spec: TensorSpec, feed: Assembled) -> None:
 def _refuse_unassemblable(text: str, fed: tuple[Fed, ...], feed: Assembled) -> None:
     for column in fed:
         source = column.source
-        number = source.layout == "list" and source.depth == 0 and _is_number(source.leaf)
-        if source.part or not (number or source.layout == "vector"):
+        is_scalar = source.layout == "list" and source.depth == 0 and _is_number(source.leaf)
+        if source.part or not (is_scalar or source.layout == "vector"):
             raise ContractError(
                 f'{text}: {feed} takes vectors and numbers, but "{source.label}" is {column}'
             )
@@ -222,7 +222,7 @@ def _dense(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...], padding: Padded |
     elif single:
         check_single(text, fed[0], dims)
     else:
-        check_side_by_side(text, feed, fed, dims)
+        check_concatenated(text, feed, fed, dims)
     return InputPlan(
         spec.name,
         spec.tensors,

@@ -95,41 +95,42 @@ def check_single(text: str, fed: Fed, dims: Dims) -> None:
     if not fits:
         raise ContractError(
             f'{text} takes {row_text(dims)}, but column "{label}" is {fed}',
-            _reshape_advice(fed, dims),
+            reshape_advice(fed, dims),
         )
 
 
-def _reshape_advice(fed: Fed, dims: Dims) -> str | Advice | None:
+def reshape_advice(fed: Fed, dims: Dims) -> str | Advice | None:
     """Say how a column gets the dimensions of a row, if there is a short way."""
     if fed.depth == 0 and len(dims) == 1:
         several = Advice('["a", "b", ...]', "--feed INPUT=a,b,...")
         return "name a column for each value, " + several + ", or one column of lists"
     if len(dims) == 0 and fed.depth == 1 and fed.source.layout in ("list", "vector"):
-        return "one element is " + _first_element(fed)
+        return _element_advice(fed)
     if fed.source.layout == "list" and fed.depth == 2 and len(dims) == 1:
         return Advice(
             f"F.flatten({pyspark_column(fed.path)}) is one list",
             f"flatten({sql_column(fed.path)}) is one list",
             f"{pandas_column(fed.path)}.map(np.concatenate) is one list",
-            f"pc.list_flatten({arrow_column(fed.path)}) is one list",
+            "flatten each row to one list",
         )
     return None
 
 
-def _first_element(fed: Fed) -> Advice:
-    python, sql = pyspark_column(fed.path), sql_column(fed.path)
+def _element_advice(fed: Fed) -> Advice:
     if fed.source.layout == "vector":
-        # Only PySpark has a function for MLlib's vectors; Spark SQL reads the struct inside.
-        python, sql = f"vector_to_array({python})", f"{sql}.values"
-    return Advice(
-        f"{python}[0]",
-        f"{sql}[0]",
+        # Only PySpark has a function for MLlib's vectors.
+        select = "select one element first"
+        python = f"one element is vector_to_array({pyspark_column(fed.path)})[0]"
+        return Advice(python, select, select, select)
+    return "one element is " + Advice(
+        f"{pyspark_column(fed.path)}[0]",
+        f"{sql_column(fed.path)}[0]",
         f"{pandas_column(fed.path)}.str[0]",
         f"pc.list_element({arrow_column(fed.path)}, 0)",
     )
 
 
-def check_side_by_side(text: str, feed: Feed, fed: tuple[Fed, ...], dims: Dims) -> None:
+def check_concatenated(text: str, feed: Feed, fed: tuple[Fed, ...], dims: Dims) -> None:
     """Check columns that are concatenated against the dimensions of a row.
 
     Raises:
