@@ -134,7 +134,7 @@ class TestRunDemo:
         assert f"Recommended 10 of {films:,} films to each of {users:,} users on Spark" in text
         assert re.search(rf"20 times over: {20 * users * films:,} pairs, [\d,]+ pairs/s", text)
         said = " ".join(text.split())
-        found = re.search(r"user and film takes ([\d,]+) operations instead of ([\d,]+):", said)
+        found = re.search(r"a film take ([\d,]+) operations instead of ([\d,]+):", said)
         assert found is not None
         pair, whole = (int(one.replace(",", "")) for one in found.groups())
         assert 2 * pair < whole
@@ -171,7 +171,7 @@ class TestFolder:
         with pytest.raises(OutputError) as refused:
             run_demo(tmp_path)
         assert str(refused.value) == (
-            f'"{tmp_path}" holds other files (model and 1 more) and was not made by the demo; '
+            f'"{tmp_path}" has other files (model and 1 more) and was not written by the demo; '
             "choose another folder with --out"
         )
         assert run(["demo", "--out", str(tmp_path)]) == 2
@@ -326,7 +326,7 @@ class TestShow:
     def test_furthest_off_names_the_film_missed_by_most(self) -> None:
         """Films are ordered by their mean error; those with few ratings don't count."""
         assert show.furthest_off(scored_table(), at_least=2) == (
-            "Furthest off, in stars: Alien (2.0), [Brazil] (0.5)"
+            "Largest errors, in stars: Alien (2.0), [Brazil] (0.5)"
         )
         assert show.furthest_off(scored_table(), at_least=3) == ""
 
@@ -336,7 +336,7 @@ class TestShow:
         console.print(show.users_table(scored_table(), seed=0))
         assert isinstance(console.file, io.StringIO)
         lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
-        of_one = lines[lines.index("User 1: woman of 30, artist") + 1 :][:3]
+        of_one = lines[lines.index("User 1: woman, 30, artist") + 1 :][:3]
         assert of_one == [
             "[Brazil] 1985 4.5 ★★★★★",
             "Alien 1979 3.0 ★★★★★",
@@ -353,7 +353,7 @@ class TestShowFilms:
         assert isinstance(console.file, io.StringIO)
         lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
         assert lines == [
-            "Recommended Predicted Liked before Rated",
+            "Recommended Predicted Liked Rated",
             "[Brazil] 4.50 Alien ★★★★★",
         ]
 
@@ -369,8 +369,8 @@ class TestShowFilms:
         held_out = small_ratings().held_out
         best = pa.table({"user": [1, 2], "recommendations": [[best_of(2, 4.5)], [best_of(3, 2)]]})
         assert show_films.rated_after_all(best, held_out) == (
-            "1 of the 2 films recommended to all users are in the held-out ratings: 4.0 stars on "
-            "average, against 3.0 of all that was held out."
+            "1 of the 2 recommendations have a held-out rating: 4.0 stars on average, against 3.0 "
+            "over all held-out ratings."
         )
         assert show_films.rated_after_all(best.slice(1), held_out) == ""
 

@@ -1,1 +1,1 @@
-"""The demo: train a small model on real data, export it, score it on a local Spark, show it."""
+"""The demo: trains a small model on real data, exports it, scores with it on local Spark."""

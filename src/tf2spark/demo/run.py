@@ -24,21 +24,21 @@ from tf2spark.spark.session import running
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_MADE_BY = "Made by `tf2spark demo`, which replaces what is listed here when it runs again.\n"
+_MADE_BY = "Written by `tf2spark demo`, which replaces the files below when it runs again.\n"
 _ABOUT = """
-model/           a SavedModel that Keras exported, in a version folder as TF Serving has it
-ratings.parquet  ratings of MovieLens 100k that the model was not trained on
-scored.parquet   the same rows as Spark wrote them, with the model's column `predicted`
-users.parquet    one row a user; `seen` lists the films that they rated in the training data
-films.parquet    one row a film
+model/           a SavedModel exported by Keras, in a version folder as TF Serving expects it
+ratings.parquet  MovieLens 100k ratings that the model was not trained on
+scored.parquet   the same rows, written by Spark, with the model's column `predicted`
+users.parquet    one row per user; `seen` lists the films they rated in the training data
+films.parquet    one row per film
 recommendations.parquet
-                 of each user, the ten films not in `seen` that the model puts first
+                 for each user, the ten films not in `seen` that the model ranks first
 """
-# Ten thousand rows are scored, and thousands of users served, before one can tell how fast.
-_TIMES = 100
-_CROWDS = 20
+# Repetitions, so that a run is long enough to measure a rate.
+_SCORE_REPEATS = 100
+_RECOMMEND_REPEATS = 20
 _BEST = 10
-_OURS = (
+_FILES = (
     "model",
     "ratings.parquet",
     "scored.parquet",
@@ -59,14 +59,14 @@ def run_demo(
     """Train a model on MovieLens 100k, score ratings it hasn't seen, recommend films, show it all.
 
     Args:
-        folder: Where the files go; made if it isn't there, replaced if an earlier demo made it.
-        seed: Of the ratings held out, the model's weights and the users shown.
+        folder: Where the files go; created if missing, replaced if an earlier demo wrote it.
+        seed: Chooses the held-out ratings, the model's initial weights and the users shown.
         rows: How many of the 99,985 ratings to use; all by default.
-        epochs: How often the training goes through them.
+        epochs: Passes of the training over them.
         console: Where to write; stdout by default.
 
     Raises:
-        OutputError: `folder` is something else than the folder of an earlier demo.
+        OutputError: `folder` has content that no earlier demo wrote.
         SetupError: The data, TensorFlow, PySpark or Java is missing.
     """
     console = console or Console(highlight=False)
@@ -74,9 +74,9 @@ def run_demo(
     need_tensorflow()
     source = data.find_folder()
     make_folder(folder)
-    console.print("\n[bold]tf2spark demo[/] [dim]· how many stars does a user give a film?[/]\n")
+    console.print("\n[bold]tf2spark demo[/] [dim]· how many stars will a user give a film?[/]\n")
     with ExitStack() as stack:
-        # First, because the likeliest thing to be missing is Java.
+        # First, because Java is the dependency most likely to be missing.
         with _step(console, "Starting Spark") as done:
             spark = stack.enter_context(running("local[*]"))
             done(f"Started Spark {spark.version} on this machine")
@@ -92,7 +92,7 @@ def run_demo(
 
 
 def check_folder(folder: Path) -> None:
-    """Raise an OutputError where `folder` is anything but new, empty or an earlier demo's."""
+    """Raise an OutputError unless `folder` is new, empty or an earlier demo's."""
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -100,21 +100,21 @@ def check_folder(folder: Path) -> None:
     about = folder / "README.txt"
     if about.is_file() and about.read_text(errors="replace").startswith(_MADE_BY):
         return
-    if others := sorted(one.name for one in folder.iterdir()):
+    if others := sorted(path.name for path in folder.iterdir()):
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise OutputError(
-            f'"{folder}" holds other files ({others[0]}{more}) and was not made by the demo; '
+            f'"{folder}" has other files ({others[0]}{more}) and was not written by the demo; '
             "choose another folder with --out"
         )
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder`, or remove from it what an earlier demo wrote; other files stay."""
+    """Create `folder`, or remove what an earlier demo wrote there; other files stay."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Written first, so that a demo that is broken off can be run again.
+        # Written first, so that an interrupted demo can be run again.
         (folder / "README.txt").write_text(_MADE_BY + _ABOUT)
-        for old in (folder / name for name in _OURS):
+        for old in (folder / name for name in _FILES):
             if old.is_dir() and not old.is_symlink():
                 shutil.rmtree(old)
             else:
@@ -138,10 +138,10 @@ def _read(
 def _train(console: Console, ratings: pa.Table, folder: Path, epochs: int, seed: int) -> None:
     with _step(console, "Starting TensorFlow") as done:
 
-        def tell(epoch: int) -> None:
-            done(f"Training a Keras model, {epoch} of {epochs} epochs")
+        def report_epoch(epoch: int) -> None:
+            done(f"Training a Keras model, epoch {epoch} of {epochs}")
 
-        model = train(ratings, epochs=epochs, seed=seed, on_epoch=tell)
+        model = train(ratings, epochs=epochs, seed=seed, on_epoch=report_epoch)
         export(model, folder)
         done(f"Trained a Keras model on {len(ratings):,} of them and exported it as a SavedModel")
 
@@ -152,13 +152,14 @@ def _score(console: Console, spark: SparkSession, folder: Path, rows: int) -> No
         model = SavedModel(folder / "model")
         model.score(table).write.parquet(_uri(folder / "scored.parquet"))
         done(f"Scored the {rows:,} others on Spark")
-    with _step(console, f"Scoring them {_TIMES} times over") as done:
+    with _step(console, f"Scoring them {_SCORE_REPEATS} times over") as done:
         started = time.perf_counter()
-        # The hint leaves the partitions to the numbers, which have one for each core.
-        many = spark.range(_TIMES).crossJoin(table.hint("broadcast"))
+        # Broadcasting the table keeps the partitions of the range, one per core.
+        many = spark.range(_SCORE_REPEATS).crossJoin(table.hint("broadcast"))
         model.score(many).write.format("noop").mode("overwrite").save()
-        rate = rows * _TIMES / (time.perf_counter() - started)
-        done(f"Scored them {_TIMES} times over: {rows * _TIMES:,} rows, {rate:,.0f} rows/s")
+        scored_rows = rows * _SCORE_REPEATS
+        rate = scored_rows / (time.perf_counter() - started)
+        done(f"Scored them {_SCORE_REPEATS} times over: {scored_rows:,} rows, {rate:,.0f} rows/s")
 
 
 def _recommend(console: Console, spark: SparkSession, folder: Path) -> RecommendPlan:
@@ -172,36 +173,36 @@ def _recommend(console: Console, spark: SparkSession, folder: Path) -> Recommend
         done(
             f"Recommended {_BEST} of {film_count:,} films to each of {user_count:,} users on Spark"
         )
-    with _step(console, f"Recommending {_CROWDS} times over") as done:
+    with _step(console, f"Recommending {_RECOMMEND_REPEATS} times over") as done:
         started = time.perf_counter()
-        many = spark.range(_CROWDS).crossJoin(users.hint("broadcast"))
+        many = spark.range(_RECOMMEND_REPEATS).crossJoin(users.hint("broadcast"))
         _best(model.recommend, many, films).write.format("noop").mode("overwrite").save()
-        pairs = user_count * _CROWDS * film_count
+        pairs = user_count * _RECOMMEND_REPEATS * film_count
         rate = pairs / (time.perf_counter() - started)
-        done(f"Recommended {_CROWDS} times over: {pairs:,} pairs, {rate:,.0f} pairs/s")
-    # In this process, where the films' part takes no Spark job.
+        done(f"Recommended {_RECOMMEND_REPEATS} times over: {pairs:,} pairs, {rate:,.0f} pairs/s")
+    # In this process, where the item side needs no Spark job.
     return cast("RecommendPlan", _best(model.plan, *map(pq.read_table, files)))
 
 
-def _best(what: Callable[..., Any], users: Any, films: Any) -> Any:
-    return what(users, films, k=_BEST, user_id="user", item_id="film", exclude="seen")
+def _best(method: Callable[..., Any], users: Any, films: Any) -> Any:
+    return method(users, films, k=_BEST, user_id="user", item_id="film", exclude="seen")
 
 
 @contextmanager
 def _step(console: Console, doing: str) -> Iterator[Callable[[str], None]]:
-    """Show what is being done and, when it is, what was last said of it and how long it took."""
-    said = doing
+    """Show a step while it runs and, when it is done, its last status and how long it took."""
+    last_status = doing
     started = time.perf_counter()
     with console.status(f"{doing} ...") as status:
 
-        def say(text: str) -> None:
-            nonlocal said
-            said = text
+        def report(text: str) -> None:
+            nonlocal last_status
+            last_status = text
             status.update(f"{text} ...")
 
-        yield say
+        yield report
     seconds = time.perf_counter() - started
-    console.print(f"[green]✓[/] {said} [dim]· {seconds:.1f} s[/]", soft_wrap=True)
+    console.print(f"[green]✓[/] {last_status} [dim]· {seconds:.1f} s[/]", soft_wrap=True)
 
 
 def _summary(ratings: data.Ratings) -> str:
@@ -211,5 +212,5 @@ def _summary(ratings: data.Ratings) -> str:
 
 
 def _uri(path: Path) -> str:
-    # Not as_uri(): Hadoop takes %20 for what it is, and not for a space.
+    # Not as_uri(): Hadoop takes %20 literally, not as a space.
     return f"file://{path.resolve()}"

@@ -1,4 +1,4 @@
-"""What the demo shows: how good the model is, some users with their films, and its files."""
+"""What the demo shows: the model's errors, some users with their films, and the files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def show_scores(console: Console, scored: pa.Table, train: pa.Table, seed: int) -> None:
-    """Print the errors of the model and of simpler guesses, some users' films, and its misses.
+    """Print the errors of the model and of simpler predictions, and some users' films.
 
     Args:
         console: Where to write.
@@ -43,21 +43,21 @@ def show_scores(console: Console, scored: pa.Table, train: pa.Table, seed: int) 
 
 
 def show_files(console: Console, folder: Path) -> None:
-    """Print what lies in `folder`, and the commands that go on from there."""
+    """Print what is in `folder`, and the commands to try next."""
     where = shlex.quote(str(folder))
     files = {
         "model/1": "the SavedModel",
-        "ratings.parquet": "the ratings it had not seen",
-        "scored.parquet": "the same with predictions",
-        "users.parquet": "the users, and the films that they have seen",
+        "ratings.parquet": "the held-out ratings",
+        "scored.parquet": "the same, with predictions",
+        "users.parquet": "the users, with the films they have seen",
         "films.parquet": "the films",
-        "recommendations.parquet": "the ten best unseen films of each user",
+        "recommendations.parquet": "the ten best unseen films for each user",
     }
     width = max(map(len, files)) + 1
     console.print(Text.assemble(("Files", "bold"), f" in {folder}"), soft_wrap=True)
-    for name, what in files.items():
-        console.print(f"  [cyan]{name:<{width}}[/] {what}")
-    console.print("\n[bold]Now you[/]")
+    for name, description in files.items():
+        console.print(f"  [cyan]{name:<{width}}[/] {description}")
+    console.print("\n[bold]Try next[/]")
     for command in next_commands(where):
         console.print(f"  {command}", style="cyan", markup=False, soft_wrap=True)
     console.print()
@@ -65,7 +65,7 @@ def show_files(console: Console, folder: Path) -> None:
 
 def next_commands(where: str) -> list[str]:
     """Return shell commands on the demo's files; `where` is their folder, quoted for a shell."""
-    # After `make demo` the command lies in an environment that isn't on the PATH.
+    # After `make demo`, the command is in an environment that isn't on the PATH.
     command = "tf2spark" if shutil.which("tf2spark") else shlex.quote(sys.argv[0])
     return [
         f"{command} inspect {where}/model",
@@ -78,16 +78,16 @@ def next_commands(where: str) -> list[str]:
 
 
 def errors_table(scored: pa.Table, train: pa.Table) -> Table:
-    """Compare the model with two guesses that need no model, by root mean square error."""
+    """Compare the model with two predictions that need no model, by root mean square error."""
     stars = _floats(scored["rating"])
     mean = _floats(train["rating"]).mean()
     errors = {
-        "one guess for all": rmse(np.full_like(stars, mean), stars),
+        "the overall mean": rmse(np.full_like(stars, mean), stars),
         "each film's mean": rmse(film_means(train, scored["film"]), stars),
         "the model": rmse(_floats(scored["predicted"]), stars),
     }
     table = Table.grid(padding=(0, 2))
-    table.title = Text.from_markup("[bold]Root mean square error[/], in stars: less is better")
+    table.title = Text.from_markup("[bold]Root mean square error[/], in stars (lower is better)")
     table.title_justify = "left"
     for name, error in errors.items():
         style = "bold green" if name == "the model" else ""
@@ -96,28 +96,28 @@ def errors_table(scored: pa.Table, train: pa.Table) -> Table:
     return table
 
 
-def rmse(guessed: Floats, stars: Floats) -> float:
-    """Return the root of the mean square error."""
-    return float(np.sqrt(np.mean((guessed - stars) ** 2)))
+def rmse(predicted: Floats, stars: Floats) -> float:
+    """Return the root mean square error."""
+    return float(np.sqrt(np.mean((predicted - stars) ** 2)))
 
 
 def film_means(train: pa.Table, films: pa.ChunkedArray) -> Floats:
-    """Return the mean training rating of each of `films`; of all, for one that has none."""
+    """Return the mean training rating of each film, or the overall mean for a film without any."""
     means = train.group_by("film").aggregate([("rating", "mean")])
-    found = means["rating_mean"].take(pc.index_in(films, means["film"]))
-    return _floats(found.fill_null(_floats(train["rating"]).mean()))
+    film_mean = means["rating_mean"].take(pc.index_in(films, means["film"]))
+    return _floats(film_mean.fill_null(_floats(train["rating"]).mean()))
 
 
 def users_table(scored: pa.Table, seed: int, width: int = 100) -> Table:
-    """Show a few users with the films that the model thinks them to like best and least.
+    """Show a few users with the films that, according to the model, they like most and least.
 
     Args:
         scored: The rows, with a column `predicted`.
         seed: Chooses the users.
-        width: Of the terminal, in cells; titles that don't fit are cut.
+        width: Of the terminal, in cells; longer titles are truncated.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title_justify="left")
-    table.title = Text("Films that some users rated, in the order the model puts them", "bold")
+    table.title = Text("Films that some users rated, as the model ranks them", "bold")
     titles = max(20, min(64, width - _OTHER_COLUMNS_CELLS))
     table.add_column(width=titles, no_wrap=True, overflow="ellipsis")
     table.add_column("Year", style="dim")
@@ -134,7 +134,7 @@ def users_table(scored: pa.Table, seed: int, width: int = 100) -> Table:
 
 
 def choose_users(scored: pa.Table, seed: int) -> list[int]:
-    """Choose by lot, of the users who have enough films to show; of all, where none have."""
+    """Draw users who have enough films to show, or any users if too few have."""
     counts = scored.group_by("user").aggregate([("film", "count")]).sort_by("user")
     enough = counts.filter(pc.greater(counts["film_count"], _BEST + _WORST))
     users = (enough if len(enough) >= _USERS else counts)["user"].to_numpy()
@@ -143,44 +143,44 @@ def choose_users(scored: pa.Table, seed: int) -> list[int]:
 
 
 def furthest_off(scored: pa.Table, at_least: int = 10) -> str:
-    """Name the films whose ratings the model misses by most; "" where none has enough ratings."""
+    """Name the films whose ratings the model misses most; "" if no film has enough ratings."""
     error = np.abs(_floats(scored["predicted"]) - _floats(scored["rating"]))
     films = scored.append_column("error", pa.array(error)).group_by(["film", "title", "year"])
     means = films.aggregate([("error", "mean"), ("error", "count")])
     means = means.filter(pc.greater_equal(means["error_count"], at_least))
     worst = means.sort_by([("error_mean", "descending"), ("film", "ascending")]).slice(0, 2)
-    named = [f"{one['title']} ({one['error_mean']:.1f})" for one in worst.to_pylist()]
-    return f"Furthest off, in stars: {', '.join(named)}" if named else ""
+    named = [f"{film['title']} ({film['error_mean']:.1f})" for film in worst.to_pylist()]
+    return f"Largest errors, in stars: {', '.join(named)}" if named else ""
 
 
 def _film_lines(films: list[dict[str, Any]]) -> Iterator[tuple[Text | str, ...]]:
-    left_out = len(films) - _BEST - _WORST
+    omitted = len(films) - _BEST - _WORST
     for index, film in enumerate(films):
         if index < _BEST or index >= len(films) - _WORST:
             yield _film_line(film)
         elif index == _BEST:
-            yield (Text(f"  ... {left_out} more", "dim"),)
+            yield (Text(f"  ... {omitted} more", "dim"),)
 
 
 def _film_line(film: dict[str, Any]) -> tuple[Text | str, ...]:
     off = abs(film["predicted"] - film["rating"])
     style = "green" if off < 0.75 else "yellow" if off < 1.5 else "red"
     predicted = Text(f"{film['predicted']:.1f}", style)
-    # As Text, which takes a title for what it is; in a string, [square brackets] are markup.
+    # As Text, because in a string [square brackets] would be markup.
     return Text(f"  {film['title']}"), str(film["year"]), predicted, stars_text(film["rating"])
 
 
 def stars_text(rating: float) -> str:
-    """Draw a rating: ``★★★☆☆`` is 3."""
+    """Draw a rating: 3 is ``★★★☆☆``."""
     stars = round(rating)
     return "★" * stars + "☆" * (5 - stars)
 
 
 def person(row: dict[str, Any]) -> str:
-    """Say who a user is, from a row with `user`, `gender`, `age` and `occupation`."""
+    """Describe a user, from a row with `user`, `gender`, `age` and `occupation`."""
     gender = {"M": "man", "F": "woman"}.get(row["gender"], row["gender"])
     occupation = "" if row["occupation"] in ("none", "other") else f", {row['occupation']}"
-    return f"User {row['user']}: {gender} of {row['age']}{occupation}"
+    return f"User {row['user']}: {gender}, {row['age']}{occupation}"
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:

@@ -1,4 +1,4 @@
-"""What the demo shows of its recommendations: some users' films by title, and the plan in short."""
+"""What the demo shows of its recommendations: some users' films, and the plan in short."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tf2spark.demo.data import Ratings
 from tf2spark.demo.show import person, stars_text
 from tf2spark.recommend.explain import RecommendPlan
 
-# What is left for titles is shared by two columns.
+# Two columns of titles share the remaining width.
 _OTHER_COLUMNS_CELLS = 22
 _LIKED_STARS = 4
 
@@ -27,17 +27,17 @@ def show_recommended(
     users: Sequence[int],
     plan: RecommendPlan,
 ) -> None:
-    """Print what is recommended to some users beside what they liked before, and the plan in short.
+    """Print some users' recommendations next to films they liked, and the plan in short.
 
     Args:
         console: Where to write.
-        recommended: What `SavedModel.recommend` returned: `user`, and `recommendations`, lists of
+        recommended: The result of `SavedModel.recommend`: `user`, and `recommendations`, lists of
             (film, score).
         ratings: All ratings; those of `train` are what the users have seen.
-        users: Who is shown.
+        users: The users to show.
         plan: How the recommendations were computed.
     """
-    console.print("[bold]The best films that they haven't seen, and what they liked before[/]")
+    console.print("[bold]The best films that they haven't seen, next to films they liked[/]")
     for user in users:
         console.print(Text(_name(ratings, user), "bold"))
         console.print(user_table(recommended, ratings, user, console.width))
@@ -48,15 +48,15 @@ def show_recommended(
 
 
 def user_table(recommended: pa.Table, ratings: Ratings, user: int, width: int = 100) -> Table:
-    """Show what is recommended to a user beside as many films that they liked before.
+    """Show a user's recommendations next to as many films that they liked.
 
-    Titles that don't fit into a terminal of `width` cells are cut.
+    Titles that don't fit a terminal of `width` cells are truncated.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     titles = max(20, min(48, (width - _OTHER_COLUMNS_CELLS) // 2))
     table.add_column("  Recommended", width=titles, no_wrap=True, overflow="ellipsis")
     table.add_column("Predicted", justify="right")
-    table.add_column("Liked before", width=titles, no_wrap=True, overflow="ellipsis")
+    table.add_column("Liked", width=titles, no_wrap=True, overflow="ellipsis")
     table.add_column("Rated")
     for line in _lines(recommended, ratings, user):
         table.add_row(*line)
@@ -64,50 +64,50 @@ def user_table(recommended: pa.Table, ratings: Ratings, user: int, width: int = 
 
 
 def liked(train: pa.Table, user: int) -> pa.Table:
-    """Return the training ratings of a user of four stars and more, best first.
+    """Return a user's training ratings of four or more stars, best first.
 
-    Of films with as many stars, those that more people rated come first: one knows them.
+    Among films with equally many stars, those that more people rated come first.
     """
-    known = train.group_by("film").aggregate([("rating", "count")])
+    popularity = train.group_by("film").aggregate([("rating", "count")])
     good = pc.greater_equal(train["rating"], _LIKED_STARS)
     own = train.filter(pc.and_(pc.equal(train["user"], user), good))
-    counts = known["rating_count"].take(pc.index_in(own["film"], known["film"]))
-    return own.append_column("known", counts).sort_by(
-        [("rating", "descending"), ("known", "descending"), ("film", "ascending")]
+    counts = popularity["rating_count"].take(pc.index_in(own["film"], popularity["film"]))
+    return own.append_column("popularity", counts).sort_by(
+        [("rating", "descending"), ("popularity", "descending"), ("film", "ascending")]
     )
 
 
 def rated_after_all(recommended: pa.Table, held_out: pa.Table) -> str:
-    """Say how the users rated what is recommended, where that was held out; "" where none was."""
+    """Say how users rated recommended films in the held-out data; "" if none was rated there."""
     best = {
-        (row["user"], one["film"])
+        (row["user"], entry["film"])
         for row in recommended.to_pylist()
-        for one in row["recommendations"]
+        for entry in row["recommendations"]
     }
     columns = (held_out[name].to_pylist() for name in ("user", "film", "rating"))
-    found = [rating for user, film, rating in zip(*columns, strict=True) if (user, film) in best]
-    if not found:
+    ratings = [rating for user, film, rating in zip(*columns, strict=True) if (user, film) in best]
+    if not ratings:
         return ""
     return (
-        f"{len(found):,} of the {len(best):,} films recommended to all users are in the held-out "
-        f"ratings: {sum(found) / len(found):.1f} stars on average, against "
-        f"{pc.mean(held_out['rating']).as_py():.1f} of all that was held out."
+        f"{len(ratings):,} of the {len(best):,} recommendations have a held-out rating: "
+        f"{sum(ratings) / len(ratings):.1f} stars on average, against "
+        f"{pc.mean(held_out['rating']).as_py():.1f} over all held-out ratings."
     )
 
 
 def plan_text(plan: RecommendPlan) -> str:
-    """Say in a sentence or two what a plan leaves to the pairs, and how it was checked."""
+    """Say in a sentence or two what a plan leaves per pair, and how it was checked."""
     if plan.sizing is None:
         return f"The whole graph runs for every pair: {plan.why_whole}."
     pair, whole = plan.sizing.flops_pair, plan.sizing.flops_whole
     text = (
-        f"A pair of user and film takes {pair:,} operations instead of {whole:,}: the rest of the "
-        "model is computed once a user or once a film."
+        f"A user and a film take {pair:,} operations instead of {whole:,}: the rest of the "
+        "model is computed once per user or once per film."
     )
-    if (found := plan.verified) is not None:
+    if (check := plan.verified) is not None:
         text += (
-            f" On {found.pairs:,} pairs that were checked, scores are within "
-            f"{found.difference:.0e} stars of the whole model's."
+            f" On {check.pairs:,} pairs that were checked, scores are within "
+            f"{check.difference:.0e} stars of the whole model's."
         )
     return text
 
@@ -124,6 +124,6 @@ def _lines(recommended: pa.Table, ratings: Ratings, user: int) -> Iterator[tuple
     titles = dict(zip(rated["film"].to_pylist(), rated["title"].to_pylist(), strict=True))
     before = liked(ratings.train, user).slice(0, len(best)).to_pylist()
     for new, old in zip_longest(best, before):
-        # As Text, which takes a title for what it is; in a string, [square brackets] are markup.
+        # As Text, because in a string [square brackets] would be markup.
         left = (Text(f"  {titles[new['film']]}"), Text(f"{new['score']:.2f}", "green"))
         yield (*left, Text(old["title"]), stars_text(old["rating"])) if old else left
