@@ -154,7 +154,7 @@ def test_the_rank_of_an_output_can_be_given(model: tf2spark.SavedModel) -> None:
         ),
         (
             {"signature": "kept"},
-            'the table has no column named like input "keep_prob" (float32 []); its columns are '
+            'the table has no column for input "keep_prob" (float32 []); its columns are '
             '"x", "ids"; say what feeds it: feed={"keep_prob": 1.0}',
         ),
         (

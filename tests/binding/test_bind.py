@@ -200,7 +200,7 @@ def test_inputs_by_name_without_a_column() -> None:
     spec = dense(INT64, N, name="idd")
     request = Request((FedInput(spec, Column("idd"), by_name=True),), ())
     assert message_of(request) == (
-        'the table has no column named like input "idd" (int64 [None]); its columns are "id", "x", '
+        'the table has no column for input "idd" (int64 [None]); its columns are "id", "x", '
         '"Score", "v"; did you mean feed={"idd": "id"}?'
     )
 

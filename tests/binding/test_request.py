@@ -303,26 +303,26 @@ COLUMNS_A = 'its columns are "features", "user_id"'
         (
             (X,),
             ["features", "user_id"],
-            'the table has no column named like input "x" (float32 [None, 8]); '
+            'the table has no column for input "x" (float32 [None, 8]); '
             f'{COLUMNS_A}; say what feeds it: feed={{"x": "COLUMN"}}',
         ),
         (
             (dense(INT64, N, name="userid"),),
             ["features", "user_id"],
-            'the table has no column named like input "userid" (int64 [None]); '
+            'the table has no column for input "userid" (int64 [None]); '
             f'{COLUMNS_A}; did you mean feed={{"userid": "user_id"}}?',
         ),
         (
             (dense(INT64, N, name="userid"), X, dense(BOOL, name="is_training")),
             ["features", "user_id"],
-            'the table has no column named like input "userid" (int64 [None]) and input "x" '
+            'the table has no column for input "userid" (int64 [None]) and input "x" '
             f'(float32 [None, 8]) and input "is_training" (bool []); {COLUMNS_A}; say what feeds '
             'them: feed={"userid": "user_id", "x": "COLUMN", "is_training": True}',
         ),
         (
             (dense(STRING, name="lang"),),
             [],
-            'the table has no column named like input "lang" (string []); it has no columns; say '
+            'the table has no column for input "lang" (string []); it has no columns; say '
             'what feeds it: feed={"lang": tf2spark.literal("text")}',
         ),
     ],

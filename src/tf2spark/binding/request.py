@@ -315,7 +315,7 @@ def check_columns(request: Request, names: Sequence[str]) -> None:
         advice = f"say what feeds {'it' if len(missing) == 1 else 'them'}: " + feeds
     columns = f"its columns are {listed(names)}" if names else "it has no columns"
     inputs = " and ".join(input_text(spec) for spec in missing)
-    raise ContractError(f"the table has no column named like {inputs}; {columns}", advice)
+    raise ContractError(f"the table has no column for {inputs}; {columns}", advice)
 
 
 def _guess(spec: TensorSpec, names: Sequence[str]) -> Feed:
