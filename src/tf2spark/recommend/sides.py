@@ -131,7 +131,7 @@ def _in_neither(column: Column, schemas: Schemas, fed: FedInput) -> ContractErro
     text = input_text(fed.spec)
     if fed.by_name:
         return ContractError(
-            f"neither users nor items have a column named like {text}; users have "
+            f"neither users nor items have a column for {text}; users have "
             f"{listed(schemas['user'].names)}, items {listed(schemas['item'].names)}",
             "say what feeds it: "
             + feed_advice({fed.spec.name: Column("COLUMN")})
