@@ -45,8 +45,8 @@ class Advice:
     Attributes:
         python: As a user of PySpark writes it.
         command_line: As options of the command ``tf2spark``, or Spark SQL.
-        pandas: For pandas; as `python` where None.
-        arrow: For pyarrow; as `python` where None.
+        pandas: For pandas; the same as `python` if None.
+        arrow: For pyarrow; the same as `python` if None.
     """
 
     python: str
@@ -106,7 +106,7 @@ class Tf2SparkError(Exception):
 
     Attributes:
         problem: What is wrong.
-        advice: What to do about it; None where the problem says it, or nothing helps.
+        advice: What to do about it; None if the problem says it, or if nothing helps.
         audience: Whose words ``str(error)`` is in.
     """
 
@@ -122,7 +122,7 @@ class Tf2SparkError(Exception):
         return f"{self.problem}; {advice}" if advice else self.problem
 
     def advice_for(self, audience: Audience) -> str:
-        """Return the advice in the words of one audience, empty where there is none."""
+        """Return the advice in the words of one audience, empty if there is none."""
         return text_for(self.advice or "", audience)
 
     def __str__(self) -> str:
@@ -131,7 +131,7 @@ class Tf2SparkError(Exception):
 
 @contextmanager
 def addressed_to(audience: Audience | None) -> Iterator[None]:
-    """Write the errors of a block in the words of one audience; without advice where None."""
+    """Write the errors of a block in the words of one audience; without advice if it is None."""
     try:
         yield
     except Tf2SparkError as error:

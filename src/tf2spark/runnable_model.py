@@ -85,7 +85,7 @@ class RunnableModel:
         return request
 
     def reference(self) -> ModelRef:
-        """Return what a worker is told of the model: where it is, its digest and its files."""
+        """Return what a worker needs to open the model: its location, digest and files."""
         package = self.contract.package
         return ModelRef(
             self.location,

@@ -29,7 +29,7 @@ class SparkTable(Protocol):
 class PandasTable(Protocol):
     """A DataFrame of pandas."""
 
-    # A bool, so that Spark's DataFrame, which has a Column of any name, is none.
+    # A bool: any attribute of Spark's DataFrame is a Column, so it doesn't match this protocol.
     @property
     def empty(self) -> bool:
         """Whether it has no rows or no columns."""

@@ -331,7 +331,7 @@ def test_a_difference_beyond_the_tolerance_fails(
 def test_a_sample_must_fit_the_model(tmp_path: Path) -> None:
     """The sample is bound like any table; a row that can't be fed is named."""
     model = tf2spark.SavedModel(path_of(case("keras_mlp")))
-    with pytest.raises(ContractError, match="has no column named like"):
+    with pytest.raises(ContractError, match="has no column for input"):
         model.compile(tmp_path / "p", sample=pd.DataFrame({"other": [1.0]}))
     rows = pa.table({"features": [[1.0] * 8, None]})
     with pytest.raises(RowError, match="row 1 of the sample can't be scored"):
