@@ -16,7 +16,9 @@ from pyspark.sql import SparkSession
 import tf2spark
 from cases.tiny_models import save_function_model, save_graph_model
 from tf2spark import literal, output
-from tf2spark.errors import ContractError, ModelError, ModelNotFoundError
+from tf2spark.binding.options import Options
+from tf2spark.errors import Audience, ContractError, ModelError, ModelNotFoundError, RowError
+from tf2spark.runnable_model import RunnableModel
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +224,28 @@ def test_casts_are_in_the_words_of_the_table(
     """A user of pandas reads pandas, a user of pyarrow pyarrow."""
     message = message_of(model, make({"x": ["1.0"]}))
     assert message.endswith(f"the input takes float32; cast them first: {cast}")
+
+
+@pytest.mark.parametrize(
+    ("audience", "advice"),
+    [
+        ("python", '; mode="permissive" scores the other rows'),
+        ("command_line", "; --mode permissive scores the other rows"),
+        (None, ""),
+    ],
+)
+def test_workers_write_for_the_audience_of_the_plan(
+    folder: Path, audience: Audience | None, advice: str
+) -> None:
+    """The plan says who reads a worker's message, because Spark passes it on as text."""
+    runnable = RunnableModel(str(folder / "graph"))
+    request = runnable.request(None, None, ["score"])
+    with pytest.raises(RowError) as refused:
+        runnable.score(pa.table({"x": [[1.0, 2.0], None]}), request, Options(audience=audience))
+    message = str(refused.value)
+    assert message.startswith("row 1")
+    assert message.partition("is null")[2].startswith(advice)
+    assert bool(advice) == ("permissive" in message)
 
 
 def test_mistakes_of_spark_tables_are_found_on_the_driver(

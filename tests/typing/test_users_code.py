@@ -28,6 +28,7 @@ def shown(numbers: set[int]) -> list[str]:
     return [f"{number}: {LINES[number - 1].strip()}" for number in sorted(numbers)]
 
 
+@pytest.mark.slow
 def test_mypy_flags_what_is_wrong(tmp_path: Path) -> None:
     """`mypy --strict`, for a user without stubs of pandas and pyarrow."""
     settings = tmp_path / "mypy.ini"
@@ -43,6 +44,7 @@ def test_mypy_flags_what_is_wrong(tmp_path: Path) -> None:
     assert (shown(flagged - WRONG), shown(WRONG - flagged)) == ([], []), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_pyright_flags_what_is_wrong(tmp_path: Path) -> None:
     """Pyright, which editors run: it reads the types of pandas from its source."""
     if find_spec("basedpyright") is None:
