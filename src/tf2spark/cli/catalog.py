@@ -11,7 +11,7 @@ import click
 from attrs import frozen
 
 from tf2spark.cli.jobs import Job
-from tf2spark.cli.options import Command, Decorator, feed_option, names
+from tf2spark.cli.options import Command, Decorator, column_list, feed_option
 from tf2spark.cli.tables import table_options
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def pair_call(given: Mapping[str, Any]) -> PairCall:
         given["item_id"],
         given.get("exclude"),
         given.get("candidates"),
-        names(given.get("keep")),
+        column_list(given.get("keep")),
         given.get("mode", "failfast"),
         given.get("error_column"),
         given.get("model_column"),

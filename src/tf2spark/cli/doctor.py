@@ -11,7 +11,7 @@ import click
 
 from tf2spark.cli.checks import Finding, finding_of, on_this_machine
 from tf2spark.cli.failures import explain
-from tf2spark.cli.options import pairs, spark_options
+from tf2spark.cli.options import key_values, spark_options
 from tf2spark.errors import SetupError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def doctor(
       tf2spark doctor hdfs:///models/ctr.tf2spark --master yarn
       tf2spark doctor --json
     """
-    settings = pairs("--conf", conf)
+    settings = key_values("--conf", conf)
     findings = list(on_this_machine())
     if not no_spark:
         findings += _on_spark(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from tf2spark.cli.options import open_model, pairs
+from tf2spark.cli.options import key_values, open_model
 from tf2spark.cli.tables import Table, check_there, read
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def job(
         debug: Let Spark's own log through.
         defaults: Spark settings of the command; ``--conf`` overrides them.
     """
-    settings = {**(defaults or {}), **pairs("--conf", given["conf"])}
+    settings = {**(defaults or {}), **key_values("--conf", given["conf"])}
     from tf2spark.locations import is_uri
 
     model = None if is_uri(given["model"]) else open_model(given)

@@ -127,18 +127,18 @@ def session_for(given: Mapping[str, Any], *paths: str, debug: bool = False) -> I
     need_pyspark()
     from tf2spark.spark.session import running
 
-    with running(given["master"], pairs("--conf", given["conf"]), quiet=not debug):
+    with running(given["master"], key_values("--conf", given["conf"]), quiet=not debug):
         yield
 
 
-def names(text: str | None) -> list[str] | None:
+def column_list(text: str | None) -> list[str] | None:
     """Parse COL,COL; None stays None."""
     if text is None:
         return None
     return [name for name in map(str.strip, text.split(",")) if name]
 
 
-def pairs(option: str, values: Sequence[str]) -> dict[str, str]:
+def key_values(option: str, values: Sequence[str]) -> dict[str, str]:
     """Parse repeated KEY=VALUE options.
 
     Raises:

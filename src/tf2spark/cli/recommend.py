@@ -13,9 +13,9 @@ from tf2spark.cli.catalog import pair_call, pair_options, prepare
 from tf2spark.cli.jobs import Job, job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
+    key_values,
     model_options,
     overwrite_option,
-    pairs,
     row_options,
     spark_options,
 )
@@ -112,7 +112,7 @@ def _write(running: Job, prepared: Prepared, target: Any, given: Mapping[str, An
 def _small_batches(spark: SparkSession, items: int, given: Mapping[str, Any]) -> Iterator[None]:
     """Send users in batches that take some seconds each, so that the progress bar moves."""
     before = str(spark.conf.get(_BATCH))
-    if _BATCH not in pairs("--conf", given["conf"]):
+    if _BATCH not in key_values("--conf", given["conf"]):
         users, limit = max(64, _BATCH_PAIRS // max(1, items)), int(before)
         spark.conf.set(_BATCH, str(min(users, limit) if limit > 0 else users))
     try:

@@ -11,9 +11,9 @@ import click
 from tf2spark.cli.jobs import job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
+    column_list,
     feed_option,
     model_options,
-    names,
     overwrite_option,
     row_options,
     spark_options,
@@ -108,7 +108,7 @@ def _scorer(given: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], Da
 
     feed, fetch = parse_feed(given["feed"]), parse_fetch(given["fetch"])
     options = make_options(
-        keep=names(given["keep"]),
+        keep=column_list(given["keep"]),
         batch_rows=given["batch_rows"],
         mode=given["mode"],
         error_column=given["error_column"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
-from tf2spark.cli.options import Command, Decorator, pairs
+from tf2spark.cli.options import Command, Decorator, key_values
 from tf2spark.errors import ContractError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def target_of(given: Mapping[str, Any]) -> Table:
 
 def _table(given: Mapping[str, Any], name: str, defaults: dict[str, dict[str, str]]) -> Table:
     table_format = given[f"{name}_format"]
-    options = pairs(f"--{name}-option", given[f"{name}_option"])
+    options = key_values(f"--{name}-option", given[f"{name}_option"])
     options = defaults.get(table_format, {}) | options
     return Table(name, given[f"{name}_path"], table_format, options)
 
