@@ -48,11 +48,12 @@ class SessionContract:
 
     def test_feeds_are_in_the_order_prepared(self, session: Session) -> None:
         """Each tensor reaches the input whose name has its position."""
-        fetches = ["double:0", "loud:0"]
+        fetches = ["double:0", "loud:0", "x:0"]
         fed = {"x:0": floats(1.5), "word:0": text([b"a"])}
         for feeds in (["x:0", "word:0"], ["word:0", "x:0"]):
-            double, loud = session.prepare(feeds, fetches)([fed[name] for name in feeds])
+            double, loud, x = session.prepare(feeds, fetches)([fed[name] for name in feeds])
             assert (number(double).tolist(), values_of(loud)) == ([3.0], [b"a!"])
+            assert number(x).tolist() == [1.5]
 
     def test_results_have_the_dtype_and_shape_of_their_data(self, session: Session) -> None:
         """Of several rows, one and none."""

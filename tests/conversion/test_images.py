@@ -63,6 +63,8 @@ def test_images_of_different_sizes_run_apart() -> None:
         (image(2, 4, mode=-1), "is an image with more than one byte per channel"),
         (image(2, 4, data=b"short"),
          "is an image whose data is not height x width x channels bytes"),
+        (image(2, 4, data=bytes(25)),
+         "is an image whose data is not height x width x channels bytes"),
         (image(-1, -1, data=b"abc"),
          "is an image whose data is not height x width x channels bytes"),
         (image(2, 4, data=None), "is an image whose data is null"),

@@ -190,6 +190,21 @@ def test_wide_rows_come_in_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert parquet_reader._rows_within_bytes(file.metadata, [0], {"id"}) > 100
 
 
+def test_bytes_are_those_of_all_leaves_of_a_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a column with a dot in its name, and of a struct; not of a column with a longer name."""
+    monkeypatch.setattr(parquet_reader, "_BATCH_BYTES", 10_000)
+    random = np.random.default_rng(1)
+    wide = [random.bytes(1000) for _ in range(100)]
+    table = {"a.b": wide, "s": [{"x": 1, "y": value} for value in wide], "a": range(100)}
+    path = written(tmp_path / "f", pa.table(table), use_dictionary=False)
+    footer = pq.ParquetFile(path).metadata
+    assert parquet_reader._rows_within_bytes(footer, [0], {"a.b"}) == 9
+    assert parquet_reader._rows_within_bytes(footer, [0], {"s"}) == 9
+    assert parquet_reader._rows_within_bytes(footer, [0], {"s", "a.b"}) == 4
+
+
 def test_columns_have_the_order_and_types_of_the_task(tmp_path: Path) -> None:
     """Types that differ only in their layout become the plain ones, nulls included."""
     lists = [[1.0, 2.0], None, [3.0, None]]

@@ -52,7 +52,7 @@ def views(offsets: npt.NDArray[np.integer[Any]], address: int) -> Views:
         `VIEW` [n]. Nothing is copied: the data buffer must outlive every use of them, so whoever
         makes a `Tensor` of them keeps the Arrow array as its owner.
     """
-    # Three vector operations for all values: this is the hot path of every string column.
+    # A few vector operations for all values: this is the hot path of every string column.
     structs = np.empty((len(offsets) - 1, _WORDS), np.uint64)
     wide = offsets.astype(np.uint64, copy=False)
     np.subtract(wide[1:], wide[:-1], out=structs[:, 0])
