@@ -331,6 +331,13 @@ class TestRestrictions:
         got = tf2spark.SavedModel(vectors).recommend(users, items, exclude="seen")
         assert pairs_of(got) == [[(1, 1.0)]]
 
+    def test_ids_may_be_a_dictionary(self, vectors: Path) -> None:
+        """Its values are the ids: of items, and in the lists."""
+        users = one_user().append_column("seen", pa.array([[30]], pa.list_(pa.int64())))
+        items = table(item_id=pa.array([30, 10]).dictionary_encode(), b=[[1.0], [2.0]])
+        got = tf2spark.SavedModel(vectors).recommend(users, items, exclude="seen")
+        assert pairs_of(got) == [[(10, 2.0)]]
+
     def test_of_another_type_are_refused(self, vectors: Path) -> None:
         """The message names both types."""
         users = one_user().append_column("seen", pa.array([["a"]]))
@@ -363,6 +370,15 @@ class TestArguments:
         with pytest.raises(ContractError) as caught:
             tf2spark.SavedModel(vectors).recommend(users, items, **arguments)
         assert message in str(caught.value)
+
+    def test_column_named_like_the_result_is_refused(self, vectors: Path) -> None:
+        """Whatever its case, since Spark ignores that; unless it isn't kept."""
+        users = one_user().append_column("Recommendations", pa.array(["x"]))
+        items = table(item_id=[1], b=[[1.0]])
+        model = tf2spark.SavedModel(vectors)
+        with pytest.raises(ContractError, match=r"\"Recommendations\" of the users is kept"):
+            model.recommend(users, items, keep=["Recommendations"])
+        assert pairs_of(model.recommend(users, items)) == [[(1, 1.0)]]
 
     def test_several_outputs_need_a_name(self) -> None:
         """The message lists them."""

@@ -1,4 +1,4 @@
-"""Binds the users' table: the plan of a whole job, whose one output is the recommendations."""
+"""Binds the users' table: the plan of a job, whose one output is the recommendations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attrs import evolve
 from tf2spark.binding.bind import bind_inputs, with_outputs
 from tf2spark.binding.request import Request
 from tf2spark.dtypes import DType
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, argument
 from tf2spark.plan.recommend import (
     RECOMMENDATIONS,
     CatalogPlan,
@@ -73,7 +73,7 @@ def _refuse_taken_name(kept: Iterator[str]) -> None:
         if name.casefold() == RECOMMENDATIONS:
             raise ContractError(
                 f'the result has a column "{RECOMMENDATIONS}", and "{name}" of the users is kept',
-                "rename it, or leave it out of keep",
+                "rename it, or leave it out of " + argument("keep"),
             )
 
 

@@ -1,4 +1,4 @@
-"""`recommend` on the driver: the graph is split, the catalog computed, the plan made.
+"""`recommend` on the driver: split the graph, compute the catalog, make the plan.
 
 A graph that can't be split, or whose scores change when it is, runs whole; the plan says why.
 """

@@ -26,7 +26,7 @@ class SizedFeed:
     Attributes:
         source: The side and its feed, with columns as the side's table names them.
         spec: The input; its shape has the dimensions of this side's rows.
-        pinned: Other rows may have other dimensions, because only sample rows told these; or rows
+        pinned: Other rows may have other dimensions, because only sample rows show these; or rows
             may be shorter, and would be filled up in the middle of the input's row.
         exact: Shorter rows are refused, not filled up.
     """

@@ -1,4 +1,4 @@
-"""Checks on real users and items of the call: a split graph against the whole one; the items."""
+"""Checks on real rows of the call: the split graph against the whole one, and the items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tf2spark.errors import RowError
 from tf2spark.graph_split.forms import Array, NotSplit
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, WholePlan
 from tf2spark.recommend.files import new_tree, refer_to
-from tf2spark.recommend.items import write_columns
+from tf2spark.recommend.items import item_id_type, write_columns
 from tf2spark.recommend.job import Job
 from tf2spark.recommend.side_widths import Samples
 from tf2spark.recommend.whole_graph import bind_whole_graph, copy_model
@@ -69,7 +69,8 @@ def check_split(job: Job, plan: CatalogPlan, tree: Path) -> SplitCheck | None:
     if users is None or not items.num_rows:
         return None
     find_positions = position_finder(mapped_table(tree, IDS_FILE).column(0))
-    positions = find_positions(items.column(arguments.item_id).chunk(0))
+    id_type = item_id_type(job.schemas["item"], arguments.item_id)
+    positions = find_positions(items.column(arguments.item_id).cast(id_type).chunk(0))
     with (
         closing(open_model(plan.users.model, tree)) as session,
         _whole_scorer(job, plan, items) as score_whole,
@@ -91,14 +92,14 @@ def _compare(got: Array, expected: Array, tolerance: float) -> SplitCheck:
     is_same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
         distances = np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
-    # What is left of NaN is a NaN or an infinity of one graph alone.
+    # A NaN here means that only one of the two scores is NaN, or that they are not both finite.
     distances = np.nan_to_num(np.where(is_same, 0.0, distances), nan=np.inf)
     largest = float(distances.max(initial=0.0))
     if largest > tolerance:
         pair = np.unravel_index(int(np.argmax(distances)), got.shape)
         raise NotSplit(
-            f"split, it gives {got[pair]:.9g} where the whole graph gives {expected[pair]:.9g}, "
-            f"which differ by more than the tolerance {tolerance:g}"
+            f"the split graph gives {got[pair]:.9g} where the whole graph gives "
+            f"{expected[pair]:.9g}, and they differ by more than the tolerance {tolerance:g}"
         )
     return SplitCheck(got.size, largest, tolerance)
 

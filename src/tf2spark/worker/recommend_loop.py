@@ -116,7 +116,7 @@ def _find_best(
     """
     dtype = from_code(plan.score_code).numpy
     assert dtype is not None
-    found: list[Best] = []
+    results: list[Best] = []
     nan_positions = np.full(users, -1)
     top: TopK | None = None
     rows = (0, 0)
@@ -124,7 +124,7 @@ def _find_best(
     def finish_users() -> None:
         if top is not None:
             nan_positions[slice(*rows)] = top.nan_positions()
-            found.append(top.result())
+            results.append(top.result())
 
     for block in blocks:
         if top is None or block.users != rows:
@@ -134,9 +134,9 @@ def _find_best(
         _add_block(top, block, excluded, candidates)
     finish_users()
     _refuse_nans(nan_positions)
-    if not found:
+    if not results:
         return np.zeros(users, np.int64), np.zeros(0, np.int64), np.zeros(0, dtype)
-    counts, positions, scores = map(np.concatenate, zip(*found, strict=True))
+    counts, positions, scores = map(np.concatenate, zip(*results, strict=True))
     return counts, positions, scores
 
 
