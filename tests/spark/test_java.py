@@ -155,7 +155,7 @@ def test_too_new_java_gets_one_clear_message(tmp_path: Path) -> None:
     with pytest.raises(SetupError) as raised:
         check_version(Java(tmp_path, "21.0.8", "PATH"), 8, 17)
     assert str(raised.value).startswith(
-        f"Java 21.0.8 (PATH, in {tmp_path}) is too new for this PySpark, which needs Java 8 to 17. "
+        f"Java 21.0.8 (PATH, in {tmp_path}) is too new for this PySpark, which needs Java 8 to 17; "
     )
 
 
