@@ -69,13 +69,13 @@ class Advice:
 def _joined(first: str | Advice, second: str | Advice) -> Advice:
     return Advice(
         *(
-            text_for(first, audience) + text_for(second, audience)
+            _words(first, audience) + _words(second, audience)
             for audience in ("python", "command_line", "pandas", "arrow")
         )
     )
 
 
-def text_for(advice: str | Advice, audience: Audience) -> str:
+def _words(advice: str | Advice, audience: Audience) -> str:
     """Return advice in the words of one audience; text is the same for all."""
     return advice if isinstance(advice, str) else advice.text_for(audience)
 
@@ -123,7 +123,7 @@ class Tf2SparkError(Exception):
 
     def advice_for(self, audience: Audience) -> str:
         """Return the advice in the words of one audience, empty if there is none."""
-        return text_for(self.advice or "", audience)
+        return _words(self.advice or "", audience)
 
     def __str__(self) -> str:
         return self.text_for(self.audience)
