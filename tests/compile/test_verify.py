@@ -73,9 +73,13 @@ def test_exact_types_must_be_equal(dtype: Any) -> None:
 
 
 def test_shapes_must_be_equal() -> None:
-    """Values that would broadcast don't pass."""
+    """Values that would broadcast don't pass, nor the same values in another shape."""
     with pytest.raises(ModelError, match=r"has shape \[1\], but that of the original has \[2\]"):
         difference([1.0, 1.0], [1.0])
+    with pytest.raises(ModelError, match=r"has shape \[2, 1\], but that of the original has \[2\]"):
+        difference([1.0, 1.0], [[1.0], [1.0]])
+    with pytest.raises(ModelError, match=r"has shape \[1, 2\], but that of the original has \[2\]"):
+        difference([1, 2], [[1, 2]], np.int64)
 
 
 def test_a_difference_of_a_random_model_is_not_an_error() -> None:
