@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from attrs import define, evolve
+from attrs import evolve
 
+from cases.folder_session import FakeFolderSession
 from tf2spark.dtypes import FLOAT32
 from tf2spark.errors import RowError
 from tf2spark.plan.recommend import (
@@ -26,7 +27,6 @@ from tf2spark.plan.recommend import (
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_item_tensor, write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
-from tf2spark.testing import FakeSession
 from tf2spark.worker.recommend_loop import recommend_batches, user_scorer
 from tf2spark.worker.split_scores import even_size, split_blocks
 
@@ -34,13 +34,6 @@ Best = list[tuple[int, float]]
 USERS, ITEMS, WIDTH = 7, 100, 3
 IDS = np.arange(ITEMS) * 2 + 1000
 VECTORS = pa.list_(pa.float32())
-
-
-@define
-class Folder(FakeSession):
-    """A session without TensorFlow whose files are in a folder."""
-
-    path: str = ""
 
 
 def tensor(values: Any) -> Tensor:
@@ -128,7 +121,7 @@ def users_table(seed: int = 2) -> pa.RecordBatch:
 
 
 def recommended(plan: CatalogPlan, folder: Path, batch: pa.RecordBatch) -> list[Best | None]:
-    session = Folder(inner_products, path=str(folder))
+    session = FakeFolderSession(inner_products, path=str(folder))
     result = pa.Table.from_batches(recommend_batches(plan, session, [batch]))
     assert result["id"].to_pylist() == batch["id"].to_pylist()
     return [
@@ -193,7 +186,7 @@ class TestBest:
         """Each batch stands for itself; empty ones come back empty."""
         plan = plan_of(split_strategy(), exclude=SEEN)
         batches = [users_table(3), users_table().slice(0, 0), users_table(4)]
-        session = Folder(inner_products, path=str(folder))
+        session = FakeFolderSession(inner_products, path=str(folder))
         results = list(recommend_batches(plan, session, batches))
         assert [result.num_rows for result in results] == [USERS, 0, USERS]
         for batch in batches:
@@ -218,7 +211,7 @@ class TestUsersThatCannotBeScored:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Only they do; users that neither graph takes have a reason."""
-        session = Folder(inner_products, path=str(folder))
+        session = FakeFolderSession(inner_products, path=str(folder))
         monkeypatch.setattr(
             "tf2spark.worker.recommend_loop.whole_session", lambda model, split: session
         )
@@ -240,7 +233,7 @@ def test_scores_for_checks_are_all_scores(folder: Path, items: np.ndarray[Any, A
     """One user's scores of all items, by position, whatever the blocks."""
     batch = users_table()
     for strategy in (split_strategy(3, 32), whole_strategy(9)):
-        score = user_scorer(plan_of(strategy), Folder(inner_products, path=str(folder)))
+        score = user_scorer(plan_of(strategy), FakeFolderSession(inner_products, path=str(folder)))
         for row in range(USERS):
             got = score(batch.slice(row, 1))
             assert got.tolist() == (items @ np.float32(batch["v"][row].as_py())).tolist()
@@ -264,7 +257,7 @@ def test_blocks_of_mapped_items_are_aligned(folder: Path) -> None:
         return inner_products(feeds)
 
     strategy = split_strategy(USERS, 30)
-    blocks = split_blocks(plan_of(strategy), strategy, Folder(model, path=str(folder)))
+    blocks = split_blocks(plan_of(strategy), strategy, FakeFolderSession(model, path=str(folder)))
     assert sum(block.scores.size for block in blocks(users_table())) == USERS * ITEMS
     assert len(addresses) == 4
     assert [address % 64 for address in addresses] == [0, 0, 0, 0]

@@ -8,25 +8,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from attrs import define, evolve
+from attrs import evolve
 
+from cases.folder_session import FakeFolderSession
 from tf2spark.dtypes import FLOAT32, FLOAT64
 from tf2spark.plan.recommend import ITEMS_FILE, CatalogPlan, WholePlan
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
-from tf2spark.testing import FakeSession
 from tf2spark.worker.split_scores import PairsRefused
 from tf2spark.worker.whole_scores import refused_items, whole_blocks
 
 ITEMS = [1.0, 2.0, 3.0, 4.0, 5.0]
-
-
-@define
-class Folder(FakeSession):
-    """A session without TensorFlow whose files are in a folder."""
-
-    path: str = ""
 
 
 def model(feeds: dict[str, Tensor]) -> dict[str, Tensor | Strings]:
@@ -56,13 +49,15 @@ def plan_of(strategy: WholePlan, code: int = FLOAT32.code) -> CatalogPlan:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Folder:
+def session(tmp_path: Path) -> FakeFolderSession:
     items = pa.table({"item:i": pa.array(ITEMS, pa.float32())})
     write_table(tmp_path, ITEMS_FILE, items)
-    return Folder(model, path=str(tmp_path))
+    return FakeFolderSession(model, path=str(tmp_path))
 
 
-def scores(session: Folder, strategy: WholePlan, code: int = FLOAT32.code) -> list[list[float]]:
+def scores(
+    session: FakeFolderSession, strategy: WholePlan, code: int = FLOAT32.code
+) -> list[list[float]]:
     blocks = list(
         whole_blocks(plan_of(strategy, code), strategy, session, Path(session.path))(USERS)
     )
@@ -71,7 +66,7 @@ def scores(session: Folder, strategy: WholePlan, code: int = FLOAT32.code) -> li
 
 
 @pytest.mark.parametrize("column", [0, 1])
-def test_a_score_is_one_entry_of_its_row(session: Folder, column: int) -> None:
+def test_a_score_is_one_entry_of_its_row(session: FakeFolderSession, column: int) -> None:
     """The one that the plan names."""
     got = scores(session, evolve(STRATEGY, column=column))
     expected = [
@@ -81,7 +76,9 @@ def test_a_score_is_one_entry_of_its_row(session: Folder, column: int) -> None:
 
 
 @pytest.mark.parametrize("column_type", [pa.float32(), pa.list_(pa.float32())])
-def test_a_score_is_the_only_value_of_its_row(session: Folder, column_type: pa.DataType) -> None:
+def test_a_score_is_the_only_value_of_its_row(
+    session: FakeFolderSession, column_type: pa.DataType
+) -> None:
     """As a scalar or as a list of one."""
     is_list = pa.types.is_list(column_type)
 
@@ -94,7 +91,7 @@ def test_a_score_is_the_only_value_of_its_row(session: Folder, column_type: pa.D
     assert scores(session, evolve(STRATEGY, output=output, column=None)) == [ITEMS, ITEMS]
 
 
-def test_scores_have_the_plan_s_dtype(session: Folder) -> None:
+def test_scores_have_the_plan_s_dtype(session: FakeFolderSession) -> None:
     """Doubles where the model computes in doubles or integers."""
     plan = plan_of(STRATEGY, FLOAT64.code)
     block = next(whole_blocks(plan, STRATEGY, session, Path(session.path))(USERS))
@@ -106,7 +103,7 @@ def test_scores_have_the_plan_s_dtype(session: Folder) -> None:
     [(5, None, [5, 5]), (2, None, [2, 2, 1] * 2), (5, 4, [4, 4] * 2)],
 )
 def test_pairs_of_a_user_share_a_run(
-    session: Folder, items_per_run: int, fixed_rows: int | None, rows_of_runs: list[int]
+    session: FakeFolderSession, items_per_run: int, fixed_rows: int | None, rows_of_runs: list[int]
 ) -> None:
     """All of them, or as many as the plan allows; a fixed batch is filled up."""
     strategy = evolve(STRATEGY, column=2, items_per_run=items_per_run, fixed_rows=fixed_rows)
@@ -116,7 +113,7 @@ def test_pairs_of_a_user_share_a_run(
     assert got == [expected[:5], expected[:5]]
 
 
-def test_pairs_that_cannot_be_scored_name_the_item(session: Folder) -> None:
+def test_pairs_that_cannot_be_scored_name_the_item(session: FakeFolderSession) -> None:
     """A null of one item refuses the user with it; the positions of all such items are told."""
     items: list[Any] = [1.0, None, 3.0, None, 5.0]
     write_table(Path(session.path), ITEMS_FILE, pa.table({"item:i": pa.array(items, pa.float32())}))

@@ -31,7 +31,8 @@ def id_column_type(schema: pa.Schema, name: str, id_argument: str, table: str) -
     if name not in schema.names:
         near = did_you_mean(name, schema.names, label="column")
         raise ContractError(
-            f'{table} have no column "{name}"', argument(id_argument) + f" names their id; {near}"
+            f'{table} have no column "{name}"',
+            "name their id with " + argument(id_argument) + f"; {near}",
         )
     return schema.field(name).type
 
