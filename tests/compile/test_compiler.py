@@ -55,6 +55,7 @@ def remaining_feed(case: Case, package: tf2spark.SavedModel) -> dict[str, Any]:
     return {name: value for name, value in (case.feed or {}).items() if name in inputs}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 def test_a_package_scores_like_the_original(case: Case, tmp_path: Path) -> None:
     """Every model of the zoo compiles, and its package gives TensorFlow's own results."""
