@@ -36,8 +36,8 @@ def assert_best(got: list[tuple[Any, float]], want: list[tuple[Any, float]]) -> 
     assert [score for _, score in got] == sorted((score for _, score in got), reverse=True)
 
 
+@pytest.mark.slow
 class TestEveryModel:
-    @pytest.mark.slow
     @pytest.mark.parametrize("case", recommenders.ALL, ids=lambda case: case.name)
     def test_gives_what_tensorflow_gives_on_every_pair(self, case: Case) -> None:
         """Each user's best items are those of the whole graph, in its order."""
@@ -64,7 +64,6 @@ class TestEveryModel:
         users, items = case.users(_USERS), case.items(_ITEMS)
         assert pairs_of(recommended(case, users, items)) == best_of(case, users, items, K)
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("case", recommenders.NOT_ROW_WISE, ids=lambda case: case.name)
     def test_whose_rows_depend_on_each_other_runs_one_user_at_a_time(self, case: Case) -> None:
         """A graph that isn't row-wise runs whole, and the plan names the op."""
