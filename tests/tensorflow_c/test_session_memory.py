@@ -8,7 +8,8 @@ import pytest
 from cases.tensors import START, alone, number, numbers, text
 from tf2spark.dtypes import FLOAT32
 from tf2spark.tensorflow_c import tensor_memory
-from tf2spark.tensorflow_c.session import CApiSession
+from tf2spark.tensorflow_c.failure import TensorFlowFailure
+from tf2spark.tensorflow_c.session import CApiSession, open_session
 from tf2spark.tensorflow_c.tensor import Tensor
 
 
@@ -32,6 +33,29 @@ def test_no_memory_is_held_after_a_run(dtypes_session: CApiSession) -> None:
     run = dtypes_session.prepare(["in_float32", "in_string"], ["same_float32", "same_string"])
     before = len(tensor_memory._fed)
     run([numbers(FLOAT32, (2, 2)), text([b"a"])])
+    assert len(tensor_memory._fed) == before
+
+
+def test_tensors_fed_in_every_run_live_as_long_as_the_session(models: Path) -> None:
+    """As mapped weights do: runs, failing ones too, leave them in place, and closing frees them."""
+    session = open_session(str(models / "contract"), ["serve"], threads=1)
+    room = np.zeros(64, np.float32)
+    start = (-room.ctypes.data % 64) // 4  # aligned memory is read in place
+    room[start : start + 2] = [1.0, 2.0]
+    before = len(tensor_memory._fed)
+    session.feed_always("x", Tensor(FLOAT32, (2,), room[start : start + 2]))
+    run = session.prepare([], ["double", "pair"])
+    wrong = session.prepare(["word"], ["loud", "double"])
+    for _ in range(3):
+        double, pair = run([])
+        assert number(double).tolist() == [2.0, 4.0]
+        assert number(pair).tolist() == [[1.0, 1.0], [2.0, 2.0]]
+        room[start] = 13.0
+        with pytest.raises(TensorFlowFailure):
+            wrong([text([b"a"])])
+        room[start] = 1.0
+        assert len(tensor_memory._fed) == before + 1
+    session.close()
     assert len(tensor_memory._fed) == before
 
 

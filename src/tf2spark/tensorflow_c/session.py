@@ -92,8 +92,10 @@ class CApiSession:
 
         Returns:
             A function that takes one `Tensor` per feed and returns one `Tensor` or `Strings` per
-            fetch. What it returns owns its memory. It raises `TensorFlowFailure` if TensorFlow
-            refuses the values, and ModelError if the model can't be run at all as it was loaded.
+            fetch. What it returns stays valid without the fed tensors; a large result may share
+            their memory, if the graph passes an input on. It raises `TensorFlowFailure` if
+            TensorFlow refuses the values, and ModelError if the model can't be run at all as it was
+            loaded.
 
         Raises:
             ModelError: The graph has no such tensor, or one whose values can't be fetched.
@@ -169,7 +171,7 @@ class CApiSession:
     def _read(pointer: int, dtype: DType, adopted: set[int], *, computed: bool) -> Tensor | Strings:
         """Read a tensor; its pointer is added to `adopted` if its memory is kept.
 
-        Only the memory of `computed` tensors is: that of a fed one is the caller's.
+        Only that of `computed` tensors is. One that is fed is deleted after the run.
         """
         lib = tensorflow()
         if dtype is STRING:
