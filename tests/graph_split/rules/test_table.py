@@ -14,6 +14,8 @@ from cases.matrix_ops import MATRIX, TWO_MATRICES, MatrixCase
 from cases.ops import BINARY, TEXT_RESULTS, UNARY, ElementwiseCase
 from tf2spark.graph_split.rules.table import RULES
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_op_of_the_table_has_a_case_here() -> None:
     """An op that nobody tested can't be in the table."""
