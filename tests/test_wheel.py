@@ -43,13 +43,14 @@ class Installed:
 
 def run(command: list[str | Path], folder: Path) -> str:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    python = str(Path(command[0]).with_name("python"))
     done = subprocess.run(
         command,
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,
-        env=environment | {"PYSPARK_PYTHON": str(command[0]), "SPARK_LOCAL_IP": "127.0.0.1"},
+        env=environment | {"PYSPARK_PYTHON": python, "SPARK_LOCAL_IP": "127.0.0.1"},
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
