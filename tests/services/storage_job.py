@@ -79,6 +79,10 @@ def seen(spark: SparkSession, base: str, table: pa.Table, wants: Any) -> dict[st
     package = model.compile(f"{base}/ctr.tf2spark")
     again = tf2spark.SavedModel(f"{base}/ctr.tf2spark")
     by_package = again.score(frame, keep=["id"], reproducible=True)
+    if hadoop.scheme_of(base) is None:
+        # On a local disk a new package takes the place of the old one's files at once, so that
+        # only jobs of which a worker has opened the old one go on.
+        by_package.count()
     overwritten = model.compile(f"{base}/ctr.tf2spark", fetch={"s": "output_0"}, overwrite=True)
     return {
         "version": model.contract.version,
@@ -123,7 +127,7 @@ def failures(spark: SparkSession, base: str, model_path: str) -> dict[str, str]:
         local.write_bytes(content)
         hadoop.upload(spark, local, f"{base}/flipped/{FILES}/{stored}")
     # This process has a good copy, which would do.
-    (staging_folder() / FILES / stored).unlink()
+    (staging_folder() / FILES / stored).unlink(missing_ok=True)
     return {
         "missing": said(lambda: tf2spark.SavedModel(f"{base}/nowhere")),
         "no_version": said(lambda: tf2spark.SavedModel(f"{base}/ctr", version=4)),

@@ -159,7 +159,8 @@ class TestLocalShipping(ShippingContract):
     """A local master, whose workers open the model where it is, with the driver's tf2spark."""
 
     @pytest.fixture(scope="class")
-    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    @classmethod
+    def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
         folder = tmp_path_factory.mktemp("shipping")
         write_table(folder)
         return run_job(_SHIPPING_JOB, Cluster("local[2]", folder), sys.executable)
@@ -175,7 +176,8 @@ class TestLocalClusterShipping(ShippingContract):
     """Executors in processes of their own, on this machine."""
 
     @pytest.fixture(scope="class")
-    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    @classmethod
+    def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
         return shipped_on("local-cluster[2,1,900]", tmp_path_factory.mktemp("shipping"))
 
 
@@ -184,7 +186,8 @@ class TestStandaloneShipping(ShippingContract):
     """Spark's own cluster manager."""
 
     @pytest.fixture(scope="class")
-    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    @classmethod
+    def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
         folder = tmp_path_factory.mktemp("shipping")
         with standalone(folder) as master:
             return shipped_on(master, folder)
@@ -195,7 +198,8 @@ class TestConnectShipping(ShippingContract):
     """A Spark Connect client, which has no JVM."""
 
     @pytest.fixture(scope="class")
-    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    @classmethod
+    def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
         return shipped_on("connect:local[2]", tmp_path_factory.mktemp("shipping"))
 
 
@@ -204,7 +208,8 @@ class TestYarnShipping(ShippingContract):
     """YARN, in client mode."""
 
     @pytest.fixture(scope="class")
-    def shipped(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    @classmethod
+    def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
         folder = tmp_path_factory.mktemp("shipping")
         with yarn(folder, "file:///") as conf:
             settings = yarn_conf((folder / "staging").as_uri()) | {"spark.yarn.am.cores": "1"}

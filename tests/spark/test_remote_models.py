@@ -97,7 +97,8 @@ class TestLocalDisk(StorageContract):
     missing = "ModelNotFoundError: "
 
     @pytest.fixture(scope="class")
-    def report(self, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    @classmethod
+    def report(cls, tmp_path_factory: pytest.TempPathFactory) -> Report:
         base = str(tmp_path_factory.mktemp("disk") / "m")
         return {"base": base, **run_job("local[2]", base, sys.executable, {})}
 
@@ -107,7 +108,8 @@ class TestHdfs(StorageContract):
     """HDFS, with executors in processes of their own."""
 
     @pytest.fixture(scope="class")
-    def report(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+    @classmethod
+    def report(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
         folder = tmp_path_factory.mktemp("hdfs")
         with hdfs(folder) as url:
             python = str(lean_python(folder / "lean"))
@@ -119,7 +121,8 @@ class TestS3(StorageContract):
     """S3, with everything in one process."""
 
     @pytest.fixture(scope="class")
-    def report(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+    @classmethod
+    def report(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
         with s3(tmp_path_factory.mktemp("s3")) as server:
             base = server.path("m")
             yield {"base": base, **run_job("local[2]", base, sys.executable, server.conf())}
