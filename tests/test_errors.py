@@ -60,6 +60,7 @@ def test_errors_are_pickled_whole(error_class: type[Tf2SparkError]) -> None:
         ("signature", "two words", 'signature="two words"', "--signature 'two words'"),
         ("batch_rows", 4, "batch_rows=4", "--batch-rows 4"),
         ("user_id", ..., "user_id=...", "--user-id ..."),
+        ("overwrite", True, "overwrite=True", "--overwrite"),
     ],
 )
 def test_arguments_are_options_on_the_command_line(

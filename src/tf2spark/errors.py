@@ -83,9 +83,11 @@ def _words(advice: str | Advice, audience: Audience) -> str:
 def argument(name: str, value: str | int | EllipsisType = ...) -> Advice:
     """Write a keyword argument of a call: ``mode="permissive"``, ``--mode permissive``.
 
-    A value of ``...`` stands for what the user has to choose.
+    A value of ``...`` stands for what the user has to choose; True is a flag on the command line.
     """
     option = f"--{name.replace('_', '-')}"
+    if value is True:
+        return Advice(f"{name}=True", option)
     if value is ...:
         return Advice(f"{name}=...", f"{option} ...")
     return Advice(
@@ -101,11 +103,14 @@ OTHER_MODES = (
 )
 
 
+REPLACE_IT = argument("overwrite", True) + " replaces it"
+
+
 class Tf2SparkError(Exception):
     """The root of all errors that tf2spark raises.
 
     Attributes:
-        problem: What is wrong.
+        problem: What is wrong; if it ends in a line break, the advice is a line of its own.
         advice: What to do about it; None if the problem says it, or if nothing helps.
         audience: Whose words ``str(error)`` is in.
     """
@@ -119,7 +124,10 @@ class Tf2SparkError(Exception):
     def text_for(self, audience: Audience) -> str:
         """Return problem and advice in the words of one audience."""
         advice = self.advice_for(audience)
-        return f"{self.problem}; {advice}" if advice else self.problem
+        if not advice:
+            return self.problem
+        separator = "" if self.problem.endswith("\n") else "; "
+        return f"{self.problem}{separator}{advice}"
 
     def advice_for(self, audience: Audience) -> str:
         """Return the advice in the words of one audience, empty if there is none."""

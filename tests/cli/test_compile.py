@@ -75,7 +75,7 @@ def test_an_existing_package_needs_overwrite(
     target = str(tmp_path / "p")
     assert run(["compile", model, target]) == 0
     assert run(["compile", model, target]) == 2
-    assert "already exists: pass overwrite=True (--overwrite)" in capsys.readouterr().err
+    assert "already exists; --overwrite replaces it" in capsys.readouterr().err
     assert run(["compile", model, target, "--overwrite"]) == 0
 
 

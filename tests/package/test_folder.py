@@ -49,7 +49,7 @@ def test_an_existing_package_is_kept(tree: Path, tmp_path: Path) -> None:
     write(tree, tmp_path / "p", manifest_of(tree))
     before = contents(tmp_path / "p")
     (tree / "saved_model.pb").write_bytes(b"another")
-    with pytest.raises(OutputError, match="already exists: pass overwrite=True"):
+    with pytest.raises(OutputError, match="already exists; overwrite=True replaces it"):
         write(tree, tmp_path / "p", manifest_of(tree))
     assert contents(tmp_path / "p") == before
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tf2spark.errors import ModelError, OutputError
+from tf2spark.errors import REPLACE_IT, ModelError, OutputError
 from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
 
 Locate = Callable[[FileEntry], Path]
@@ -117,9 +117,7 @@ def check_free(target: Path, *, overwrite: bool) -> None:
     if not target.exists():
         return
     if not overwrite:
-        raise OutputError(
-            f"{target} already exists: pass overwrite=True (--overwrite) to replace it"
-        )
+        raise OutputError(f"{target} already exists", REPLACE_IT)
     if not is_package(target):
         raise OutputError(
             f"{target} exists and is not a tf2spark package, so it is not overwritten: remove it, "

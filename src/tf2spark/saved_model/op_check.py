@@ -15,7 +15,7 @@ from itertools import chain
 from attrs import frozen
 from google.protobuf.message import DecodeError
 
-from tf2spark.errors import UnsafeModelError
+from tf2spark.errors import Advice, UnsafeModelError
 from tf2spark.saved_model import op_allow_list
 from tf2spark.saved_model.protos import GraphDef, MetaGraph, NodeMessage
 from tf2spark.saved_model.reachable_nodes import (
@@ -94,7 +94,9 @@ def check(
             if refusal.op not in allow_ops:
                 refusals.setdefault((refusal.op, refusal.reason), refusal)
     if refusals:
-        raise UnsafeModelError(_message(list(refusals.values())))
+        raise UnsafeModelError(
+            _problem(list(refusals.values())), _advice(sorted({op for op, _ in refusals}))
+        )
 
 
 def retains_strings(
@@ -131,20 +133,20 @@ def _may_take_strings(node: NodeMessage) -> bool:
     )
 
 
-def _message(refusals: list[_Refusal]) -> str:
+def _problem(refusals: list[_Refusal]) -> str:
     hidden = len(refusals) - _SHOWN_REFUSALS
-    ops = sorted({refusal.op for refusal in refusals})
+    lines = [
+        "the model would run ops that are not allowed:",
+        *map(str, refusals[:_SHOWN_REFUSALS]),
+        *([f"  and {hidden} more"] if hidden > 0 else []),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _advice(ops: list[str]) -> Advice:
     names = ", ".join(f'"{op}"' for op in ops)
-    flags = " ".join(f"--allow-op {op}" for op in ops)
-    return "\n".join(
-        [
-            "the model would run ops that are not allowed:",
-            *map(str, refusals[:_SHOWN_REFUSALS]),
-            *([f"  and {hidden} more"] if hidden > 0 else []),
-            f"if you trust this model, allow them: allow_ops=[{names}] "
-            f"(on the command line: {flags})",
-        ]
-    )
+    options = " ".join(f"--allow-op {op}" for op in ops)
+    return "if you trust this model, allow them: " + Advice(f"allow_ops=[{names}]", options)
 
 
 def _refusals(node: NodeMessage, context: NodeContext) -> Iterator[_Refusal]:

@@ -15,7 +15,13 @@ from pathlib import Path
 from attrs import evolve, frozen
 from pyspark.sql import SparkSession
 
-from tf2spark.errors import ModelError, ModelNotFoundError, OutputError, SetupError
+from tf2spark.errors import (
+    REPLACE_IT,
+    ModelError,
+    ModelNotFoundError,
+    OutputError,
+    SetupError,
+)
 from tf2spark.package.folder import check_size, sha256_of
 from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
 from tf2spark.package.staging import staged_path, staging_folder
@@ -187,7 +193,7 @@ def check_free(spark: SparkSession, uri: str, *, overwrite: bool) -> None:
     if not hadoop.exists(spark, uri):
         return
     if not overwrite:
-        raise OutputError(f"{uri} already exists: pass overwrite=True (--overwrite) to replace it")
+        raise OutputError(f"{uri} already exists", REPLACE_IT)
     if not (_has(spark, uri, MANIFEST) or _has(spark, uri, FILES)):
         raise OutputError(
             f"{uri} exists and is not a tf2spark package, so it is not overwritten: remove it, or "
