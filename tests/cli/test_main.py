@@ -12,7 +12,7 @@ from tf2spark.cli.main import commands, run
 
 
 class AnalysisException(Exception):
-    """Stands for pyspark's own: it is recognised by its name and module."""
+    """Stands for pyspark's own: it is recognized by its name and module."""
 
     __module__ = "pyspark.errors.exceptions.captured"
 

@@ -1,6 +1,6 @@
 """The demo's model: a small Keras network that predicts how many stars a user gives a film.
 
-This is the one module of tf2spark that imports TensorFlow's Python, and only when it trains.
+It imports TensorFlow's Python package, but only when it trains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tf2spark.errors import SetupError
 EPOCHS = 6
 _BATCH_ROWS = 512
 _WIDTH = 16
-# The columns that the model takes, with the dtype of its input; a table may have wider ones.
+# The model's input columns and their dtypes; a table may have wider ones.
 _INPUTS = {
     "user": "int32",
     "film": "int32",
@@ -31,12 +31,12 @@ _INPUTS = {
     "genres": "float32",
     "year": "float32",
 }
-# Ids count from 1; one that no training row has still needs its place.
+# Ids count from 1; an id without training rows needs an embedding too.
 _IDS = {"user": 943 + 1, "film": 1682 + 1}
 
 
 def need_tensorflow() -> None:
-    """Raise a SetupError where TensorFlow isn't installed; takes no time where it is."""
+    """Raise a SetupError if TensorFlow isn't installed, without importing it."""
     if importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("keras") is None:
         raise SetupError(
             "the demo trains a model, and TensorFlow is not installed: "
@@ -55,9 +55,9 @@ def train(
 
     Args:
         ratings: The rows to learn from.
-        epochs: How often to go through them.
-        seed: Of the weights and of the order of the rows.
-        on_epoch: Called with the number of each epoch that is done, from 1.
+        epochs: Passes over the rows.
+        seed: Determines the initial weights and the order of the rows.
+        on_epoch: Called after each epoch with its number, from 1.
     """
     keras, tf = _import_keras()
     keras.utils.set_random_seed(seed)
@@ -66,8 +66,8 @@ def train(
     rate = keras.optimizers.schedules.CosineDecay(4e-3, steps, alpha=0.02)
     model.compile(keras.optimizers.Adam(rate), "mse")
     rows = _batches(tf, ratings, seed)
-    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1))
-    model.fit(rows, epochs=epochs, shuffle=False, verbose=0, callbacks=[told])
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1))
+    model.fit(rows, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
     return model
 
 
@@ -83,17 +83,18 @@ def _batches(tf: Any, ratings: pa.Table, seed: int) -> Any:
         for name, kind in _INPUTS.items()
     }
     stars = tf.constant(ratings["rating"].to_numpy())
-    # Row numbers are shuffled and a batch's rows taken at once, much faster than one by one.
+    # Shuffling row numbers and gathering a whole batch is much faster than shuffling rows.
     numbers = tf.data.Dataset.range(len(ratings)).shuffle(len(ratings), seed=seed)
 
-    def taken(rows: Any) -> Any:
-        return {name: tf.gather(one, rows) for name, one in tensors.items()}, tf.gather(stars, rows)
+    def gather(rows: Any) -> Any:
+        features = {name: tf.gather(tensor, rows) for name, tensor in tensors.items()}
+        return features, tf.gather(stars, rows)
 
-    return numbers.batch(_BATCH_ROWS).map(taken).prefetch(2)
+    return numbers.batch(_BATCH_ROWS).map(gather).prefetch(2)
 
 
 def _build(keras: Any, ratings: pa.Table) -> Any:
-    """Build a biased matrix factorisation plus a small network over all that is known.
+    """Build a biased matrix factorization plus a small network over all features.
 
     The mean, the biases and the product of embeddings are equation 4 of Koren, Bell and Volinsky,
     "Matrix Factorization Techniques for Recommender Systems", 2009.
@@ -104,7 +105,7 @@ def _build(keras: Any, ratings: pa.Table) -> Any:
         for name, kind in _INPUTS.items()
     }
 
-    def looked_up(name: str, width: int) -> Any:
+    def embedding(name: str, width: int) -> Any:
         small = keras.regularizers.L2(1e-3)
         return layers.Embedding(_IDS[name], width, embeddings_regularizer=small)(inputs[name])
 
@@ -118,7 +119,7 @@ def _build(keras: Any, ratings: pa.Table) -> Any:
         normal = layers.Normalization(mean=column.mean(), variance=max(column.var(), 1.0))
         return normal(layers.Reshape((1,))(inputs[name]))
 
-    user, film = looked_up("user", _WIDTH), looked_up("film", _WIDTH)
+    user, film = embedding("user", _WIDTH), embedding("film", _WIDTH)
     match = layers.Dot(1)([user, film])
     known = [user, film, words("gender"), words("occupation"), inputs["genres"]]
     hidden = layers.Concatenate()([*known, number("age"), number("year")])
@@ -126,12 +127,12 @@ def _build(keras: Any, ratings: pa.Table) -> Any:
         hidden = layers.Dropout(0.2)(layers.Dense(width, "relu")(hidden))
     mean = keras.initializers.Constant(ratings["rating"].to_numpy().mean())
     rest = layers.Dense(1, bias_initializer=mean)(hidden)
-    stars = layers.Add()([looked_up("user", 1), looked_up("film", 1), match, rest])
+    stars = layers.Add()([embedding("user", 1), embedding("film", 1), match, rest])
     return keras.Model(inputs, {"predicted": stars})
 
 
 def values(column: pa.ChunkedArray) -> Any:
-    """Return a column as an array, [rows]; one of lists of equal length as [rows, length]."""
+    """Return a column as an array: [rows], or [rows, length] for lists of equal length."""
     if pa.types.is_fixed_size_list(column.type):
         flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(len(column), column.type.list_size)
@@ -148,6 +149,6 @@ def _import_keras() -> tuple[Any, Any]:
     with silence():
         import keras
         import tensorflow as tf
-    # What it warns of when the model is compiled, nobody who sees the demo can act on.
+    # Its warnings about compiling the model are nothing that a user of the demo can act on.
     tf.get_logger().setLevel("ERROR")
     return keras, tf

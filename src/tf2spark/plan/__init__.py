@@ -1,1 +1,1 @@
-"""All that a worker is told: frozen, serialisable values, decided on the driver."""
+"""Everything a worker is told: frozen, serializable values, decided on the driver."""

@@ -20,7 +20,7 @@ def graph_tensor_info(
     TensorFlow's own shape inference runs over the whole graph.
 
     Args:
-        graph_def: A serialised ``GraphDef``.
+        graph_def: A serialized ``GraphDef``.
         names: Names of tensors: "node:0", or "node" for its output 0.
 
     Returns:

@@ -33,7 +33,7 @@ def make_centred_over_batch(path: Path) -> None:
 
 
 def make_centred_layers(path: Path) -> None:
-    """Normalise a hidden layer by the batch's own statistics, as training does."""
+    """Normalize a hidden layer by the batch's own statistics, as training does."""
     kept = {**two_tables(), "w0": variable(12, 10, seed=88, scale=0.5)}
     kept["w1"] = variable(10, 1, seed=89, scale=0.4)
 

@@ -41,7 +41,7 @@ def make_neumf(path: Path) -> None:
     export(path, [user, item], dense(1, "sigmoid")(both))
 
 
-def normalised(library: Any, norm: str) -> Any:
+def normalized(library: Any, norm: str) -> Any:
     """Build a network, with either Keras, that normalizes the joined input and the next layer."""
     layers = library.layers
     library.utils.set_random_seed(52)
@@ -73,23 +73,23 @@ def trained(layer: Any) -> list[Any]:
 
 
 def make_batch_norm(path: Path) -> None:
-    normalised(keras, "BatchNormalization").export(str(path), verbose=False)
+    normalized(keras, "BatchNormalization").export(str(path), verbose=False)
 
 
 def make_layer_norm(path: Path) -> None:
-    normalised(keras, "LayerNormalization").export(str(path), verbose=False)
+    normalized(keras, "LayerNormalization").export(str(path), verbose=False)
 
 
 def make_batch_norm_keras2(path: Path) -> None:
     import tf_keras
 
-    normalised(tf_keras, "BatchNormalization").export(str(path))
+    normalized(tf_keras, "BatchNormalization").export(str(path))
 
 
 def make_layer_norm_keras2(path: Path) -> None:
     import tf_keras
 
-    normalised(tf_keras, "LayerNormalization").export(str(path))
+    normalized(tf_keras, "LayerNormalization").export(str(path))
 
 
 def make_joined(path: Path) -> None:

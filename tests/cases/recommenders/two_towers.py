@@ -129,7 +129,7 @@ def known(prefix: str) -> list[str]:
 
 
 def make_keras_lookups(path: Path) -> None:
-    """Look strings up on both sides: ids and a city; normalise, divide by a temperature."""
+    """Look strings up on both sides: ids and a city; normalize, divide by a temperature."""
     keras.utils.set_random_seed(4)
     user = layers.Input((), dtype="string", name="user_id")
     city = layers.Input((), dtype="string", name="city")
