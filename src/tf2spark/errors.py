@@ -103,7 +103,7 @@ OTHER_MODES = (
 )
 
 
-REPLACE_IT = argument("overwrite", True) + " replaces it"
+OVERWRITE_ADVICE = argument("overwrite", True) + " replaces it"
 
 
 class Tf2SparkError(Exception):

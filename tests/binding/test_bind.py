@@ -110,12 +110,12 @@ MODES = 'the values are "failfast", "permissive", "dropmalformed"'
         ({"keep": [1]}, 'keep must be a list of column names, not [1]; write keep=["id"]'),
         (
             {"mode": "permissive", "error_column": "ID"},
-            'the error column "ID" has the name of the table\'s column "id"; give it another name '
+            'the error column "ID" has the same name as the table\'s column "id"; give it another name '
             "with error_column=...",
         ),
         (
             {"mode": "permissive", "error_column": "Y", "keep": []},
-            'the error column "Y" has the name of output "y"; give it another name with '
+            'the error column "Y" has the same name as output "y"; give it another name with '
             "error_column=...",
         ),
     ],

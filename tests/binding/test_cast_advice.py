@@ -28,7 +28,7 @@ from tf2spark.binding.cast_advice import (
 )
 from tf2spark.binding.columns import resolve, type_of
 from tf2spark.binding.feeds import Column
-from tf2spark.binding.row_shapes import Fed, reshape_advice
+from tf2spark.binding.row_shapes import FedColumn, reshape_advice
 from tf2spark.dtypes import (
     BFLOAT16,
     BOOL,
@@ -44,14 +44,14 @@ from tf2spark.dtypes import (
 from tf2spark.errors import Advice, Audience
 
 
-def fed(kind: pa.DataType, path: str = "c") -> Fed:
+def fed(kind: pa.DataType, path: str = "c") -> FedColumn:
     """A column of one type, or a field inside one."""
     head, *fields = path.split(".")
     for name in reversed(fields):
         kind = pa.struct([(name, kind)])
     schema = pa.schema([("id", pa.int64()), (head, kind)])
     source = resolve(Column(path), schema, 'input "x"')
-    return Fed(source, type_of(source, schema), (head, *source.fields))
+    return FedColumn(source, type_of(source, schema), (head, *source.fields))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_writes_a_package_and_describes_it(
     assert capfd.readouterr().out == printed.out
     assert printed.err == ""
     assert f"made from   {model}" in printed.out
-    assert "9 rows, made from the contract: " in printed.out
+    assert "9 rows, generated from the contract: " in printed.out
 
 
 def test_json_holds_the_manifest(

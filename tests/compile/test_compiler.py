@@ -292,7 +292,7 @@ def test_a_model_that_cannot_be_verified_says_so(tmp_path: Path) -> None:
     manifest = package_of(tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "p"))
     assert manifest.verified is None
     assert manifest.not_verified is not None
-    assert manifest.not_verified.startswith("TensorFlow refuses inputs made from the contract")
+    assert manifest.not_verified.startswith("TensorFlow refuses inputs generated from the contract")
     assert "pass rows with sample=" in manifest.not_verified
 
 
@@ -305,7 +305,7 @@ def test_examples_have_the_features_that_the_model_parses(tmp_path: Path) -> Non
     model = tf2spark.SavedModel(path_of(case("tf_examples")))
     verified = package_of(model.compile(tmp_path / "p")).verified
     assert verified is not None
-    assert verified.inputs == "made from the contract"
+    assert verified.inputs == "generated from the contract"
 
 
 def test_a_difference_beyond_the_tolerance_fails(
@@ -391,7 +391,11 @@ def test_the_model_column_needs_a_name_of_its_own() -> None:
     """A name that another column has is refused, as for the error column."""
     model = tf2spark.SavedModel(path_of(case("keras_mlp")))
     table = case("keras_mlp").table(2)
-    with pytest.raises(ContractError, match='the model column "output_0" has the name of output'):
+    with pytest.raises(
+        ContractError, match='the model column "output_0" has the same name as output'
+    ):
         model.score(table, model_column="output_0")
-    with pytest.raises(ContractError, match='the model column "x" has the name of the error col'):
+    with pytest.raises(
+        ContractError, match='the model column "x" has the same name as the error col'
+    ):
         model.score(table, mode="permissive", error_column="x", model_column="x")

@@ -165,7 +165,7 @@ def test_a_truncated_file_is_named(tree: Path, tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_is_noticed(tree: Path, tmp_path: Path) -> None:
-    """A file whose SHA-256 is not that of the manifest is neither unpacked nor read."""
+    """A file whose SHA-256 doesn't match the manifest is neither unpacked nor read."""
     write(tree, tmp_path / "p", manifest_of(tree))
     manifest = read_manifest(tmp_path / "p")
     for entry in manifest.files:

@@ -120,7 +120,7 @@ def test_large_files_are_compared_by_size(
 
 
 def test_a_damaged_source_is_named_and_not_unpacked(tree: Path, root: str) -> None:
-    """A file whose SHA-256 is not that of the manifest is named, and no copy is left."""
+    """A file whose SHA-256 doesn't match the manifest is named, and no copy is left."""
     files = entries_of(tree)
     (tree / "saved_model.pb").write_bytes(b"grapH")
     with pytest.raises(ModelError, match=r"saved_model.pb\" \(saved_model.pb\) is damaged"):

@@ -158,10 +158,10 @@ def test_vocabularies_are_not_mistaken_for_graphs(tmp_path: Path) -> None:
         ("FixedUnigramCandidateSampler", {"vocab_file": b"/etc/passwd"}, "reads a file"),
         ("DecodeProtoV2", {"descriptor_source": b"/tmp/x.pb"}, "reads a file"),
         ("EncodeProto", {"descriptor_source": b"/tmp/x.pb"}, "reads a file"),
-        ("Const", {"dtype": 20}, "makes bytes into the handle of a resource"),
-        ("ParseTensor", {"out_type": 20}, "makes bytes into the handle of a resource"),
-        ("DeserializeSparse", {"dtype": 20}, "makes bytes into the handle of a resource"),
-        ("DeserializeManySparse", {"dtype": 20}, "makes bytes into the handle of a resource"),
+        ("Const", {"dtype": 20}, "turns bytes into a resource handle"),
+        ("ParseTensor", {"out_type": 20}, "turns bytes into a resource handle"),
+        ("DeserializeSparse", {"dtype": 20}, "turns bytes into a resource handle"),
+        ("DeserializeManySparse", {"dtype": 20}, "turns bytes into a resource handle"),
     ],
 )
 def test_attributes_can_make_an_op_unsafe(
@@ -266,8 +266,8 @@ def test_a_function_named_like_an_op_counts_as_the_function(plain: Path) -> None
         ("FixedUnigramCandidateSampler", "vocab_file", "reads a file"),
         ("DecodeProtoV2", "descriptor_source", "reads a file"),
         ("EncodeProto", "descriptor_source", "reads a file"),
-        ("Const", "dtype", "makes bytes into the handle of a resource"),
-        ("ParseTensor", "out_type", "makes bytes into the handle of a resource"),
+        ("Const", "dtype", "turns bytes into a resource handle"),
+        ("ParseTensor", "out_type", "turns bytes into a resource handle"),
     ],
 )
 def test_an_attribute_set_by_the_caller_is_not_trusted(

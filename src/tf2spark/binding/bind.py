@@ -91,8 +91,8 @@ def _keep_positions(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[in
         return tuple(range(len(schema)))
     for name in keep:
         if name not in schema.names:
-            near = did_you_mean(name, schema.names, label="column")
-            raise ContractError(f'keep: the table has no column "{name}"', near)
+            suggestion = did_you_mean(name, schema.names, label="column")
+            raise ContractError(f'keep: the table has no column "{name}"', suggestion)
         if (count := schema.names.count(name)) > 1:
             raise ContractError(
                 f'keep: the table has {count} columns "{name}"', "rename all but one"
@@ -119,7 +119,7 @@ def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], plan: P
             continue
         if owner := owners.get(name.casefold()):
             raise ContractError(
-                f'the {label} column "{name}" has the name of {owner}',
+                f'the {label} column "{name}" has the same name as {owner}',
                 "give it another name with " + argument(f"{label}_column"),
             )
         owners[name.casefold()] = f"the {label} column"

@@ -14,13 +14,13 @@ from tf2spark.binding.expressions import (
 )
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Column
-from tf2spark.binding.row_shapes import Fed
+from tf2spark.binding.row_shapes import FedColumn
 from tf2spark.binding.type_rules import is_text_bytes, spark_name
 from tf2spark.dtypes import DType
 from tf2spark.errors import Advice
 
 
-def cast_advice(fed: Fed, input_name: str, dtype: DType) -> Advice | None:
+def cast_advice(fed: FedColumn, input_name: str, dtype: DType) -> Advice | None:
     """Say how a column becomes one that can feed an input, or None where Spark has no cast.
 
     A field inside a column becomes a column of its own, so the advice ends with the feed for it.
@@ -43,7 +43,7 @@ def cast_advice(fed: Fed, input_name: str, dtype: DType) -> Advice | None:
     return advice + ", " + feed_advice({input_name: Column(name)})
 
 
-def pyspark_cast(fed: Fed, dtype: DType) -> str | None:
+def pyspark_cast(fed: FedColumn, dtype: DType) -> str | None:
     """Return the PySpark expression for the cast, or None where Spark has none."""
     column, target = pyspark_column(fed.path), spark_name(dtype)
     match fed.source.layout:
@@ -65,7 +65,7 @@ def pyspark_cast(fed: Fed, dtype: DType) -> str | None:
     return column + "".join(f'.cast("{_array_of(step, depth)}")' for step in steps)
 
 
-def sql_cast(fed: Fed, dtype: DType) -> str | None:
+def sql_cast(fed: FedColumn, dtype: DType) -> str | None:
     """Return the Spark SQL expression for the cast, or None where SQL has none."""
     column, target = sql_column(fed.path), (spark_name(dtype) or "").upper()
     match fed.source.layout:
@@ -91,7 +91,7 @@ def sql_cast(fed: Fed, dtype: DType) -> str | None:
     return column
 
 
-def pandas_cast(fed: Fed, dtype: DType) -> str | None:
+def pandas_cast(fed: FedColumn, dtype: DType) -> str | None:
     """Return the pandas expression for the usual casts, None for the others."""
     leaf, depth, types = fed.source.leaf, fed.source.depth, pa.types
     name = _numpy_name(dtype)
@@ -109,7 +109,7 @@ def pandas_cast(fed: Fed, dtype: DType) -> str | None:
     return f'{column}.astype("{name}")'
 
 
-def arrow_cast(fed: Fed, dtype: DType) -> str | None:
+def arrow_cast(fed: FedColumn, dtype: DType) -> str | None:
     """Return the pyarrow expression for the usual casts, None for the others."""
     leaf, depth, types = fed.source.leaf, fed.source.depth, pa.types
     name = {"str": "string", "bool": "bool_"}.get(_numpy_name(dtype), _numpy_name(dtype))

@@ -30,8 +30,8 @@ def resolve(column: Column, schema: pa.Schema, used_by: str) -> Source:
     names = list(schema.names)
     head, rest = _head(column.path, names)
     if head is None:
-        near = did_you_mean(column.path, names, label="column")
-        raise ContractError(f'{used_by}: the table has no column "{column.path}"', near)
+        suggestion = did_you_mean(column.path, names, label="column")
+        raise ContractError(f'{used_by}: the table has no column "{column.path}"', suggestion)
     if names.count(head) > 1:
         raise ContractError(
             f'{used_by}: the table has {names.count(head)} columns "{head}"', "rename all but one"
@@ -81,8 +81,8 @@ def _descend(source: Source, rest: list[str], used_by: str) -> Source:
         )
     fields = [field.name for field in kind]
     if name not in fields:
-        near = did_you_mean(name, fields, label="field")
-        raise ContractError(f'{used_by}: "{source.label}" has no field "{name}"', near)
+        suggestion = did_you_mean(name, fields, label="field")
+        raise ContractError(f'{used_by}: "{source.label}" has no field "{name}"', suggestion)
     if fields.count(name) > 1:
         count = fields.count(name)
         raise ContractError(

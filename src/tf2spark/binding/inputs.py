@@ -13,7 +13,7 @@ from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Pa
 from tf2spark.binding.messages import input_text, type_text
 from tf2spark.binding.row_shapes import (
     Dims,
-    Fed,
+    FedColumn,
     check_concatenated,
     check_padded,
     check_single,
@@ -62,12 +62,12 @@ def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
     return _ragged(spec, inner, columns[0])
 
 
-def _fed(source: Source, schema: pa.Schema) -> Fed:
+def _fed(source: Source, schema: pa.Schema) -> FedColumn:
     path = (schema.field(source.column).name, *source.fields)
-    return Fed(source, type_of(source, schema), path)
+    return FedColumn(source, type_of(source, schema), path)
 
 
-def _refuse_type(spec: TensorSpec, fed: Fed) -> None:
+def _refuse_type(spec: TensorSpec, fed: FedColumn) -> None:
     mismatch = _type_mismatch(spec, fed)
     if mismatch is not None:
         problem, advice = mismatch
@@ -77,7 +77,7 @@ def _refuse_type(spec: TensorSpec, fed: Fed) -> None:
         )
 
 
-def _type_mismatch(spec: TensorSpec, fed: Fed) -> tuple[str, str | Advice | None] | None:
+def _type_mismatch(spec: TensorSpec, fed: FedColumn) -> tuple[str, str | Advice | None] | None:
     """Return why the types don't fit, and what to do about it; None if they fit."""
     source, leaf = fed.source, fed.source.leaf
     if spark_name(spec.dtype) is None:
@@ -100,7 +100,7 @@ def _type_mismatch(spec: TensorSpec, fed: Fed) -> tuple[str, str | Advice | None
     return values, cast_advice(fed, spec.name, spec.dtype)
 
 
-def _map_lists(fed: Fed) -> Advice:
+def _map_lists(fed: FedColumn) -> Advice:
     """Say how to make lists of a map's keys and values."""
     python, sql = pyspark_column(fed.path), sql_column(fed.path)
     lists = "make lists of its keys and of its values"
@@ -112,7 +112,7 @@ def _map_lists(fed: Fed) -> Advice:
     )
 
 
-def _struct_mismatch(fed: Fed) -> tuple[str, str | Advice | None]:
+def _struct_mismatch(fed: FedColumn) -> tuple[str, str | Advice | None]:
     source = fed.source
     names = [field.name for field in source.leaf]
     if not names:
@@ -139,7 +139,7 @@ def _refuse_ids(spec: TensorSpec, feed: Assembled) -> None:
         )
 
 
-def _refuse_unassemblable(text: str, fed: tuple[Fed, ...], feed: Assembled) -> None:
+def _refuse_unassemblable(text: str, fed: tuple[FedColumn, ...], feed: Assembled) -> None:
     for column in fed:
         source = column.source
         is_scalar = source.layout == "list" and source.depth == 0 and _is_number(source.leaf)
@@ -153,7 +153,7 @@ def _is_number(leaf: pa.DataType) -> bool:
     return bool(pa.types.is_integer(leaf) or pa.types.is_floating(leaf) or pa.types.is_null(leaf))
 
 
-def _sparse(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...]) -> InputPlan:
+def _sparse(spec: TensorSpec, feed: Feed, fed: tuple[FedColumn, ...]) -> InputPlan:
     text = input_text(spec)
     if isinstance(feed, Joined):
         raise ContractError(
@@ -186,7 +186,7 @@ def _sparse(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...]) -> InputPlan:
     )
 
 
-def _ragged(spec: TensorSpec, feed: Feed, fed: Fed) -> InputPlan:
+def _ragged(spec: TensorSpec, feed: Feed, fed: FedColumn) -> InputPlan:
     text, levels = input_text(spec), len(spec.tensors) - 1
     depth = fed.depth if fed.source.layout == "list" else 0
     expected = None if spec.shape is None else len(spec.shape) - 1
@@ -209,7 +209,9 @@ def _ragged(spec: TensorSpec, feed: Feed, fed: Fed) -> InputPlan:
     )
 
 
-def _dense(spec: TensorSpec, feed: Feed, fed: tuple[Fed, ...], padding: Padded | None) -> InputPlan:
+def _dense(
+    spec: TensorSpec, feed: Feed, fed: tuple[FedColumn, ...], padding: Padded | None
+) -> InputPlan:
     text, part = input_text(spec), feed.part if isinstance(feed, Assembled) else None
     single = isinstance(feed, Column)
     dims: Dims = own_dims(fed, single=single) if spec.shape is None else spec.shape[1:]

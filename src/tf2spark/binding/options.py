@@ -100,8 +100,8 @@ def make_options(
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        near = did_you_mean(str(value), choices, label="value")
-        raise ContractError(f"{name} can't be {shortened(value)}", near)
+        suggestion = did_you_mean(str(value), choices, label="value")
+        raise ContractError(f"{name} can't be {shortened(value)}", suggestion)
 
 
 def _check_new_column(name: str, value: object) -> None:

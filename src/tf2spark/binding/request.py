@@ -110,8 +110,8 @@ def choose_signature(contract: Contract, name: str | None) -> Signature | None:
     if name is not None:
         if name in by_name:
             return by_name[name]
-        near = did_you_mean(name, by_name, label="signature")
-        raise ContractError(f'the model has no signature "{name}"', near)
+        suggestion = did_you_mean(name, by_name, label="signature")
+        raise ContractError(f'the model has no signature "{name}"', suggestion)
     if "serving_default" in by_name:
         return by_name["serving_default"]
     if len(by_name) > 1:
@@ -231,9 +231,9 @@ def _raw(
                 f'the signature "{chosen.name}" has no {label} "{name}", but "{other.name}" has',
                 "write " + argument("signature", other.name),
             )
-    near = did_you_mean(name, (spec.name for spec in _specs(chosen, label)), label=label)
+    suggestion = did_you_mean(name, (spec.name for spec in _specs(chosen, label)), label=label)
     raise ContractError(
-        f'the signature "{chosen.name}" has no {label} "{name}"', f"{near} {tensor}"
+        f'the signature "{chosen.name}" has no {label} "{name}"', f"{suggestion} {tensor}"
     )
 
 

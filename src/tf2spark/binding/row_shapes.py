@@ -18,7 +18,7 @@ Dims = tuple[int | None, ...]
 
 
 @frozen
-class Fed:
+class FedColumn:
     """A column or field that feeds an input.
 
     Attributes:
@@ -65,12 +65,12 @@ class Fed:
         return f"the {source.part} of {kind}" if source.part else kind
 
 
-def own_dims(fed: tuple[Fed, ...], *, single: bool) -> Dims:
+def own_dims(fed: tuple[FedColumn, ...], *, single: bool) -> Dims:
     """Return the dimensions of the columns themselves, for an input of unknown rank."""
     return (None,) * (fed[0].depth if single else max(1, *(column.depth for column in fed)))
 
 
-def check_single(text: str, fed: Fed, dims: Dims) -> None:
+def check_single(text: str, fed: FedColumn, dims: Dims) -> None:
     """Check one column that is fed unchanged against the dimensions of a row.
 
     Raises:
@@ -99,7 +99,7 @@ def check_single(text: str, fed: Fed, dims: Dims) -> None:
         )
 
 
-def reshape_advice(fed: Fed, dims: Dims) -> str | Advice | None:
+def reshape_advice(fed: FedColumn, dims: Dims) -> str | Advice | None:
     """Say how a column gets the dimensions of a row, if there is a short way."""
     if fed.depth == 0 and len(dims) == 1:
         several = Advice('["a", "b", ...]', "--feed INPUT=a,b,...")
@@ -116,7 +116,7 @@ def reshape_advice(fed: Fed, dims: Dims) -> str | Advice | None:
     return None
 
 
-def _element_advice(fed: Fed) -> Advice:
+def _element_advice(fed: FedColumn) -> Advice:
     if fed.source.layout == "vector":
         # Only PySpark has a function for MLlib's vectors.
         select = "select one element first"
@@ -130,7 +130,7 @@ def _element_advice(fed: Fed) -> Advice:
     )
 
 
-def check_concatenated(text: str, feed: Feed, fed: tuple[Fed, ...], dims: Dims) -> None:
+def check_concatenated(text: str, feed: Feed, fed: tuple[FedColumn, ...], dims: Dims) -> None:
     """Check columns that are concatenated against the dimensions of a row.
 
     Raises:
@@ -158,7 +158,7 @@ def check_concatenated(text: str, feed: Feed, fed: tuple[Fed, ...], dims: Dims) 
         raise ContractError(f"{text} takes {row_text(dims)}, but {feed} give {width}")
 
 
-def check_padded(text: str, feed: Feed, fed: tuple[Fed, ...], dims: Dims) -> None:
+def check_padded(text: str, feed: Feed, fed: tuple[FedColumn, ...], dims: Dims) -> None:
     """Check rows of any length against the dimensions of the row that they are padded to.
 
     Raises:
@@ -183,7 +183,7 @@ def _check_flat_target(text: str, feed: Feed, dims: Dims, *, nested: bool) -> No
         raise ContractError(f"{text} takes {row_text(dims)}, but {feed} gives flat lists")
 
 
-def total_width(fed: tuple[Fed, ...]) -> int | None:
+def total_width(fed: tuple[FedColumn, ...]) -> int | None:
     """Return how many values flat columns have together, None if a type doesn't say."""
     widths = [1 if column.depth == 0 else column.dims[0] for column in fed]
     known = [width for width in widths if width is not None]

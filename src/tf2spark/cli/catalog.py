@@ -74,7 +74,7 @@ def pair_options(*, required: bool) -> Decorator:
     return decorate
 
 
-def pair_call(given: Mapping[str, Any]) -> PairCall:
+def pair_call(params: Mapping[str, Any]) -> PairCall:
     """Read the options of `pair_options`, as far as that needs no table.
 
     Raises:
@@ -83,32 +83,32 @@ def pair_call(given: Mapping[str, Any]) -> PairCall:
     from tf2spark.cli.feed_text import parse_feed
     from tf2spark.recommend.arguments import TOLERANCE, make_arguments
 
-    tolerance = given["tolerance"]
+    tolerance = params["tolerance"]
     arguments = make_arguments(
-        given.get("k", 10),
-        given["user_id"],
-        given["item_id"],
-        given.get("exclude"),
-        given.get("candidates"),
-        column_list(given.get("keep")),
-        given.get("mode", "failfast"),
-        given.get("error_column"),
-        given.get("model_column"),
+        params.get("k", 10),
+        params["user_id"],
+        params["item_id"],
+        params.get("exclude"),
+        params.get("candidates"),
+        column_list(params.get("keep")),
+        params.get("mode", "failfast"),
+        params.get("error_column"),
+        params.get("model_column"),
         TOLERANCE if tolerance is None else tolerance,
         "command_line",
     )
-    return PairCall(arguments, parse_feed(given["feed"]))
+    return PairCall(arguments, parse_feed(params["feed"]))
 
 
-def prepare(running: Job, given: Mapping[str, Any], call: PairCall) -> Prepared:
+def prepare(job: Job, params: Mapping[str, Any], call: PairCall) -> Prepared:
     """Compile the model and compute the catalog, with a progress bar on a terminal."""
     from tf2spark.compile.quiet import silence
-    from tf2spark.spark.progress import shown_progress
+    from tf2spark.spark.progress import show_progress
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    users, items = running.tables
+    users, items = job.tables
     show = sys.stderr.isatty()
-    with shown_progress(running.spark, "preparing", "items", show=show), silence():
-        return running.model.prepare(
-            users, items, call.arguments, call.feed, given["score"], given["signature"]
+    with show_progress(job.spark, "preparing", "items", show=show), silence():
+        return job.model.prepare(
+            users, items, call.arguments, call.feed, params["score"], params["signature"]
         )

@@ -43,7 +43,7 @@ from tf2spark.errors import ContractError
 @call_options
 @model_options
 @spark_options
-def compile_(**given: Any) -> None:
+def compile_(**params: Any) -> None:
     """Write MODEL to PACKAGE: a complete folder with each file under its SHA-256.
 
     Functions are inlined, variables become constants, large tensors become files that all workers
@@ -62,20 +62,20 @@ def compile_(**given: Any) -> None:
     from tf2spark.locations import read_model
     from tf2spark.saved_model.contract_text import as_text
 
-    sample = _rows(given["sample"])
-    feed, fetch = parse_feed(given["feed"]), parse_fetch(given["fetch"])
+    sample = _rows(params["sample"])
+    feed, fetch = parse_feed(params["feed"]), parse_fetch(params["fetch"])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with session_for(given, given["model"], given["package"]), silence():
-        open_model(given).compile(
-            given["package"],
-            given["signature"],
+    with session_for(params, params["model"], params["package"]), silence():
+        open_model(params).compile(
+            params["package"],
+            params["signature"],
             feed,
             fetch,
             sample=sample,
-            tolerance=given["tolerance"],
-            overwrite=given["overwrite"],
+            tolerance=params["tolerance"],
+            overwrite=params["overwrite"],
         )
-        package, _ = read_model(given["package"], None, None)
+        package, _ = read_model(params["package"], None, None)
     click.echo(as_text(package.contract))
 
 

@@ -82,7 +82,7 @@ def _job(
     from tf2spark.runnable_model import RunnableModel
     from tf2spark.spark.memory_limit import check_worker_memory
     from tf2spark.spark.session import running
-    from tf2spark.spark.worker_checks import look_at_workers, open_on_workers
+    from tf2spark.spark.worker_checks import inspect_workers, open_on_workers
 
     with running(master, settings, quiet=not debug) as spark:
         yield Finding("Spark", "ok", f"{spark.version} on {spark.sparkContext.master}")
@@ -90,7 +90,7 @@ def _job(
             check_worker_memory(spark)
         except SetupError as error:
             yield finding_of(error, "memory")
-        for worker in look_at_workers(spark):
+        for worker in inspect_workers(spark):
             yield from judge_worker(worker)
         if model is not None:
             reference = RunnableModel(model).reference()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
-from tf2spark.cli.jobs import job
+from tf2spark.cli.jobs import open_job
 from tf2spark.cli.options import model_options, session_for, spark_options
 from tf2spark.cli.tables import source_of
 from tf2spark.errors import ContractError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @model_options
 @spark_options
 @click.pass_context
-def inspect(context: click.Context, /, **given: Any) -> None:
+def inspect(context: click.Context, /, **params: Any) -> None:
     """Print the inputs and outputs of MODEL, without loading TensorFlow.
 
     MODEL is a SavedModel folder or a package, or a base path with integer folders, as for TF
@@ -52,19 +52,19 @@ def inspect(context: click.Context, /, **given: Any) -> None:
     """
     debug = bool((context.obj or {}).get("debug"))
     plan: RecommendPlan | None = None
-    if _wants_plan(given):
-        contract, plan = _planned(given, debug)
+    if _wants_plan(params):
+        contract, plan = _planned(params, debug)
     else:
-        contract = _contract(given)
-    _check_signature(contract, given["signature"])
-    show = _as_json if given["as_json"] else _as_text
-    click.echo(show(contract, given["signature"], plan))
+        contract = _contract(params)
+    _check_signature(contract, params["signature"])
+    show = _as_json if params["as_json"] else _as_text
+    click.echo(show(contract, params["signature"], plan))
 
 
-def _wants_plan(given: Mapping[str, Any]) -> bool:
-    paths = {f"--{name}": given[f"{name}_path"] for name in ("users", "items")}
+def _wants_plan(params: Mapping[str, Any]) -> bool:
+    paths = {f"--{name}": params[f"{name}_path"] for name in ("users", "items")}
     missing = [option for option, path in paths.items() if path is None]
-    others = [f"--{name}" for name in ("feed", "score", "tolerance") if given[name]]
+    others = [f"--{name}" for name in ("feed", "score", "tolerance") if params[name]]
     named = [option for option in paths if option not in missing] + others
     if missing and named:
         text = " and ".join(f"{option} PATH" for option in missing)
@@ -72,21 +72,21 @@ def _wants_plan(given: Mapping[str, Any]) -> bool:
     return not missing
 
 
-def _contract(given: Mapping[str, Any]) -> Contract:
+def _contract(params: Mapping[str, Any]) -> Contract:
     from tf2spark.locations import read_model
 
-    tags = given["tags"].split(",") if given["tags"] else None
-    with session_for(given, given["model"]):
-        return read_model(given["model"], given["version"], tags)[0].contract
+    tags = params["tags"].split(",") if params["tags"] else None
+    with session_for(params, params["model"]):
+        return read_model(params["model"], params["version"], tags)[0].contract
 
 
-def _planned(given: Mapping[str, Any], debug: bool) -> tuple[Contract, RecommendPlan]:
-    call = pair_call(given)
-    sources = [source_of(given, "users"), source_of(given, "items")]
-    with job(given, sources, None, debug=debug) as running:
+def _planned(params: Mapping[str, Any], debug: bool) -> tuple[Contract, RecommendPlan]:
+    call = pair_call(params)
+    sources = [source_of(params, "users"), source_of(params, "items")]
+    with open_job(params, sources, None, debug=debug) as job:
         from tf2spark.recommend.explain import explain
 
-        return running.model.contract, explain(prepare(running, given, call))
+        return job.model.contract, explain(prepare(job, params, call))
 
 
 def _check_signature(contract: Contract, signature: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from tf2spark.cli.options import key_values, open_model
-from tf2spark.cli.tables import Table, check_there, read
+from tf2spark.cli.tables import Table, check_exists, read
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,8 +28,8 @@ class Job:
 
 
 @contextmanager
-def job(
-    given: Mapping[str, Any],
+def open_job(
+    params: Mapping[str, Any],
     sources: Sequence[Table],
     target: Table | None,
     *,
@@ -41,29 +41,29 @@ def job(
     Everything on this machine is checked before Spark starts, so that mistakes show at once.
 
     Args:
-        given: The command's options: of the model, of Spark, and ``overwrite``.
+        params: The command's options: of the model, of Spark, and ``overwrite``.
         sources: The tables to read.
         target: The table to write, which must not exist yet; None if none is written.
         debug: Let Spark's own log through.
         defaults: Spark settings of the command; ``--conf`` overrides them.
     """
-    settings = {**(defaults or {}), **key_values("--conf", given["conf"])}
+    settings = {**(defaults or {}), **key_values("--conf", params["conf"])}
     from tf2spark.locations import is_uri
 
-    model = None if is_uri(given["model"]) else open_model(given)
+    model = None if is_uri(params["model"]) else open_model(params)
     from tf2spark.spark.session import need_pyspark, running
 
     need_pyspark()
     from tf2spark.spark.table_writer import check_free, check_local_path
 
     if target is not None:
-        check_local_path(target.path, overwrite=given["overwrite"])
+        check_local_path(target.path, overwrite=params["overwrite"])
     for source in sources:
-        check_there(source)
-    with running(given["master"], settings, quiet=not debug) as spark:
-        model = model or open_model(given)
+        check_exists(source)
+    with running(params["master"], settings, quiet=not debug) as spark:
+        model = model or open_model(params)
         if target is not None:
-            check_free(spark, target.path, overwrite=given["overwrite"])
+            check_free(spark, target.path, overwrite=params["overwrite"])
         yield Job(spark, model, tuple(read(spark, source) for source in sources))
 
 
@@ -88,7 +88,7 @@ def write_counted(
     rows: DataFrame,
     run: Callable[[DataFrame], DataFrame],
     target: Table,
-    given: Mapping[str, Any],
+    params: Mapping[str, Any],
     words: tuple[str, str],
 ) -> Counts:
     """Write the result of `run`, counting rows on the way.
@@ -97,24 +97,24 @@ def write_counted(
         rows: The table to run on.
         run: Gives each row its outputs, in the command's `mode`.
         target: Where the result goes; a job that fails leaves it unchanged.
-        given: The command's options.
+        params: The command's options.
         words: The activity and what a row is, for the progress bar on a terminal.
     """
-    from tf2spark.spark.progress import shown_progress
-    from tf2spark.spark.row_counter import Counter
+    from tf2spark.spark.progress import show_progress
+    from tf2spark.spark.row_counter import RowCounter
     from tf2spark.spark.table_writer import write
 
-    reads = Counter.of(rows) if given["mode"] == "dropmalformed" else None
+    reads = RowCounter.of(rows) if params["mode"] == "dropmalformed" else None
     result = run(rows if reads is None else reads.table)
-    permissive = given["mode"] == "permissive"
-    writes = Counter.of(result, (given["error_column"] or "_error") if permissive else None)
-    with shown_progress(rows.sparkSession, *words, show=sys.stderr.isatty()):
+    permissive = params["mode"] == "permissive"
+    writes = RowCounter.of(result, (params["error_column"] or "_error") if permissive else None)
+    with show_progress(rows.sparkSession, *words, show=sys.stderr.isatty()):
         write(
             writes.table,
             target.path,
             format=target.format,
             options=target.options,
-            overwrite=given["overwrite"],
+            overwrite=params["overwrite"],
         )
     failed = writes.not_null() if permissive else None
     return Counts(writes.rows(), failed, reads.rows() if reads else None)

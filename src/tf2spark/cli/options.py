@@ -104,20 +104,20 @@ def spark_options(command: Command) -> Command:
     return command
 
 
-def open_model(given: Mapping[str, Any]) -> RunnableModel:
+def open_model(params: Mapping[str, Any]) -> RunnableModel:
     """Open the model of a command with the options of `model_options`."""
     from tf2spark.runnable_model import RunnableModel
 
     return RunnableModel(
-        given["model"],
-        version=given["version"],
-        tags=given["tags"].split(",") if given["tags"] else None,
-        allow_ops=given["allow_op"],
+        params["model"],
+        version=params["version"],
+        tags=params["tags"].split(",") if params["tags"] else None,
+        allow_ops=params["allow_op"],
     )
 
 
 @contextmanager
-def session_for(given: Mapping[str, Any], *paths: str, debug: bool = False) -> Iterator[None]:
+def session_for(params: Mapping[str, Any], *paths: str, debug: bool = False) -> Iterator[None]:
     """Run a Spark session if one of these paths is on a file system that needs it."""
     from tf2spark.locations import is_uri, need_pyspark
 
@@ -127,7 +127,7 @@ def session_for(given: Mapping[str, Any], *paths: str, debug: bool = False) -> I
     need_pyspark()
     from tf2spark.spark.session import running
 
-    with running(given["master"], key_values("--conf", given["conf"]), quiet=not debug):
+    with running(params["master"], key_values("--conf", params["conf"]), quiet=not debug):
         yield
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
-from tf2spark.cli.jobs import Job, job, per_second, write_counted
+from tf2spark.cli.jobs import Job, open_job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
     key_values,
@@ -58,7 +58,7 @@ _BATCH_PAIRS = 1 << 23
 @model_options
 @spark_options
 @click.pass_context
-def recommend(context: click.Context, /, **given: Any) -> None:
+def recommend(context: click.Context, /, **params: Any) -> None:
     """Score every user against every item with MODEL, and write each user's best K.
 
     The output has one row per user: the id, and `recommendations`, a list of (item id, score), best
@@ -81,38 +81,38 @@ def recommend(context: click.Context, /, **given: Any) -> None:
       --feed x=user:age            a column of users, if items have one of that name as well
       --feed x=user:a,item:b       columns of both sides, concatenated
     """
-    users, items, target = source_of(given, "users"), source_of(given, "items"), target_of(given)
-    call = pair_call(given)
+    users, items, target = source_of(params, "users"), source_of(params, "items"), target_of(params)
+    call = pair_call(params)
     debug = bool((context.obj or {}).get("debug"))
-    with job(given, [users, items], target, debug=debug) as running:
+    with open_job(params, [users, items], target, debug=debug) as job:
         from tf2spark.recommend.explain import explain
 
         started = time.monotonic()
-        prepared = prepare(running, given, call)
-        counts = _write(running, prepared, target, given)
+        prepared = prepare(job, params, call)
+        counts = _write(job, prepared, target, params)
         seconds = time.monotonic() - started
         click.echo(_closing_line(counts, prepared.plan.items, seconds, target.path))
-        click.echo("\n".join(_what_ran(running.model, explain(prepared))))
+        click.echo("\n".join(_what_ran(job.model, explain(prepared))))
 
 
-def _write(running: Job, prepared: Prepared, target: Any, given: Mapping[str, Any]) -> Counts:
+def _write(job: Job, prepared: Prepared, target: Any, params: Mapping[str, Any]) -> Counts:
     from tf2spark.spark.recommend import recommend_dataframe
 
-    with _small_batches(running.spark, prepared.plan.items, given):
+    with _small_batches(job.spark, prepared.plan.items, params):
         return write_counted(
-            running.tables[0],
+            job.tables[0],
             lambda rows: recommend_dataframe(rows, prepared),
             target,
-            given,
+            params,
             ("recommending", "users"),
         )
 
 
 @contextmanager
-def _small_batches(spark: SparkSession, items: int, given: Mapping[str, Any]) -> Iterator[None]:
+def _small_batches(spark: SparkSession, items: int, params: Mapping[str, Any]) -> Iterator[None]:
     """Send users in batches that take some seconds each, so that the progress bar moves."""
     before = str(spark.conf.get(_BATCH))
-    if _BATCH not in key_values("--conf", given["conf"]):
+    if _BATCH not in key_values("--conf", params["conf"]):
         users, limit = max(64, _BATCH_PAIRS // max(1, items)), int(before)
         spark.conf.set(_BATCH, str(min(users, limit) if limit > 0 else users))
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf2spark.cli.jobs import job, per_second, write_counted
+from tf2spark.cli.jobs import open_job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
     column_list,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 @model_options
 @spark_options
 @click.pass_context
-def score(context: click.Context, /, **given: Any) -> None:
+def score(context: click.Context, /, **params: Any) -> None:
     """Score a table with MODEL and write it with the model's outputs as new columns.
 
     \b
@@ -78,15 +78,15 @@ def score(context: click.Context, /, **given: Any) -> None:
       --feed 'x=assembled(a, b)'   columns joined as MLlib's VectorAssembler does
       --feed keep_prob:=1.0        one value for all rows (JSON after :=)
     """
-    source, target = source_of(given, "input"), target_of(given)
-    run = _scorer(given)
-    with job(given, [source], target, debug=bool((context.obj or {}).get("debug"))) as running:
+    source, target = source_of(params, "input"), target_of(params)
+    run = _scorer(params)
+    with open_job(params, [source], target, debug=bool((context.obj or {}).get("debug"))) as job:
         started = time.monotonic()
         counts = write_counted(
-            running.tables[0],
-            lambda rows: run(running.model, rows),
+            job.tables[0],
+            lambda rows: run(job.model, rows),
             target,
-            given,
+            params,
             ("scoring", "rows"),
         )
         seconds = time.monotonic() - started
@@ -94,10 +94,10 @@ def score(context: click.Context, /, **given: Any) -> None:
         click.echo(
             f"{counts.written:,} rows{counts.note()}, {seconds:.1f} s, {rate} rows/s: {target.path}"
         )
-        click.echo(f"model {running.model.contract.path}, digest {running.model.digest}")
+        click.echo(f"model {job.model.contract.path}, digest {job.model.digest}")
 
 
-def _scorer(given: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], DataFrame]:
+def _scorer(params: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], DataFrame]:
     """Check the options that need neither model nor table, and return what scores a table.
 
     Raises:
@@ -106,18 +106,18 @@ def _scorer(given: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], Da
     from tf2spark.binding.options import make_options
     from tf2spark.cli.feed_text import parse_feed, parse_fetch
 
-    feed, fetch = parse_feed(given["feed"]), parse_fetch(given["fetch"])
+    feed, fetch = parse_feed(params["feed"]), parse_fetch(params["fetch"])
     options = make_options(
-        keep=column_list(given["keep"]),
-        batch_rows=given["batch_rows"],
-        mode=given["mode"],
-        error_column=given["error_column"],
-        model_column=given["model_column"],
-        read=given["read"],
+        keep=column_list(params["keep"]),
+        batch_rows=params["batch_rows"],
+        mode=params["mode"],
+        error_column=params["error_column"],
+        model_column=params["model_column"],
+        read=params["read"],
         audience="command_line",
     )
 
     def score_rows(model: RunnableModel, rows: DataFrame) -> DataFrame:
-        return model.score(rows, model.request(given["signature"], feed, fetch), options)
+        return model.score(rows, model.request(params["signature"], feed, fetch), options)
 
     return score_rows

@@ -57,24 +57,24 @@ def table_options(
     return decorate
 
 
-def source_of(given: Mapping[str, Any], name: str) -> Table:
+def source_of(params: Mapping[str, Any], name: str) -> Table:
     """Return a table to read, from the options of `table_options`."""
-    return _table(given, name, _READ_DEFAULTS)
+    return _table(params, name, _READ_DEFAULTS)
 
 
-def target_of(given: Mapping[str, Any]) -> Table:
+def target_of(params: Mapping[str, Any]) -> Table:
     """Return the table to write, from ``--output``."""
-    return _table(given, "output", _WRITE_DEFAULTS)
+    return _table(params, "output", _WRITE_DEFAULTS)
 
 
-def _table(given: Mapping[str, Any], name: str, defaults: dict[str, dict[str, str]]) -> Table:
-    table_format = given[f"{name}_format"]
-    options = key_values(f"--{name}-option", given[f"{name}_option"])
+def _table(params: Mapping[str, Any], name: str, defaults: dict[str, dict[str, str]]) -> Table:
+    table_format = params[f"{name}_format"]
+    options = key_values(f"--{name}-option", params[f"{name}_option"])
     options = defaults.get(table_format, {}) | options
-    return Table(name, given[f"{name}_path"], table_format, options)
+    return Table(name, params[f"{name}_path"], table_format, options)
 
 
-def check_there(source: Table) -> None:
+def check_exists(source: Table) -> None:
     """Refuse a table of this machine that doesn't exist; needs no session.
 
     Raises:

@@ -36,7 +36,7 @@ class CompileOptions:
 
     Attributes:
         sample: A pyarrow Table of rows that both models are run on; None to use the model's warmup
-            requests, or inputs made from the contract.
+            requests, or inputs generated from the contract.
         tolerance: How much outputs may differ; see `verify`.
         threshold_bytes: Tensors of at least this size become files that workers map.
         overwrite: Replace an existing package.

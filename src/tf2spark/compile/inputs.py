@@ -1,4 +1,4 @@
-"""Inputs to run both models on: the model's warmup requests, or inputs made from its contract."""
+"""Inputs to run both models on: the model's warmup requests, or generated from its contract."""
 
 from __future__ import annotations
 

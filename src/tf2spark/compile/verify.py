@@ -102,8 +102,8 @@ def find_inputs(
         except (tf.errors.OpError, ValueError) as error:
             first_refusal = first_refusal or _message(error)
             continue
-        return feeds, "made from the contract"
-    raise NoInputs(f"TensorFlow refuses inputs made from the contract ({first_refusal})")
+        return feeds, "generated from the contract"
+    raise NoInputs(f"TensorFlow refuses inputs generated from the contract ({first_refusal})")
 
 
 class NoInputs(Exception):

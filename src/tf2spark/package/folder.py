@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tf2spark.errors import REPLACE_IT, ModelError, OutputError
+from tf2spark.errors import OVERWRITE_ADVICE, ModelError, OutputError
 from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
 
 Locate = Callable[[FileEntry], Path]
@@ -50,7 +50,7 @@ def read_file(folder: Path, manifest: Manifest, path: str) -> bytes:
     """Return the content of a file in a package, verified against the manifest.
 
     Raises:
-        ModelError: There is no such file, or its SHA-256 is not that of the manifest.
+        ModelError: There is no such file, or its SHA-256 doesn't match the manifest.
     """
     for entry in manifest.files:
         if entry.path == path:
@@ -64,7 +64,7 @@ def read_file(folder: Path, manifest: Manifest, path: str) -> bytes:
 
 def _damaged(entry: FileEntry, stored: Path) -> ModelError:
     return ModelError(
-        f'"{stored}" ({entry.path}) is damaged: its SHA-256 is not that of the manifest; copy the '
+        f'"{stored}" ({entry.path}) is damaged: its SHA-256 doesn\'t match the manifest; copy the '
         "package again"
     )
 
@@ -117,7 +117,7 @@ def check_free(target: Path, *, overwrite: bool) -> None:
     if not target.exists():
         return
     if not overwrite:
-        raise OutputError(f"{target} already exists", REPLACE_IT)
+        raise OutputError(f"{target} already exists", OVERWRITE_ADVICE)
     if not is_package(target):
         raise OutputError(
             f"{target} exists and is not a tf2spark package, so it is not overwritten: remove it, "
@@ -144,7 +144,7 @@ def _staged(target: Path) -> Iterator[Path]:
 
 
 def _move(staged: Path, target: Path) -> None:
-    """Put the new package in the place of the old one, which returns if that fails."""
+    """Replace the old package with the new one; restore the old one if that fails."""
     old = staged.with_name(f"{staged.name}-old")
     if target.exists():
         target.rename(old)
@@ -163,7 +163,7 @@ def unpack(files: tuple[FileEntry, ...], locate: Locate, tree: Path) -> None:
     They are copied, not linked: a mapped file must not change when the package is overwritten.
 
     Raises:
-        ModelError: A stored file is missing, or its SHA-256 is not that of the manifest.
+        ModelError: A stored file is missing, or its SHA-256 doesn't match the manifest.
         OSError: `tree` can't be written.
     """
     for entry in files:

@@ -4,10 +4,10 @@ Layout of the cache folder::
 
     <digest>/            a model's files, complete: they are unpacked elsewhere and renamed
     <digest>.making      locked exclusively by the process that unpacks the model
-    <digest>.using       locked, shared, by every process that uses it; modified at its last use
+    <digest>.using       share-locked by every process that uses it; its mtime is the last use
     .making-<random>/    files being unpacked, or abandoned when a process died
 
-The locks are those of ``flock``, which the kernel releases when a process ends, however it ends.
+The locks are ``flock`` locks, which the kernel releases when a process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def cached_folder(
             with _locked(folder / f"{digest}.making"):
                 # Another process may have unpacked it while this one waited for the lock.
                 if not _is_complete(entry, files):
-                    _make(entry, files, locate)
+                    _unpack_entry(entry, files, locate)
             _evict(folder, limit_bytes)
     return entry
 
@@ -73,8 +73,9 @@ def cached_folder(
 def cache_root(root: str | None = None) -> Path:
     """Return the cache folder, and create it where it doesn't exist.
 
-    It is `root`, or that of the variable ``TF2SPARK_CACHE``, or a folder of this user in the
-    system's temporary folder. If somebody else owns the latter, another one is created next to it.
+    It is `root`, or else the environment variable ``TF2SPARK_CACHE``, or else a folder of this user
+    in the system's temporary folder. If somebody else owns the latter, another one is created next
+    to it.
 
     Raises:
         SetupError: The folder can't be used.
@@ -101,7 +102,7 @@ def _own_folder(parent: Path) -> Path:
         folder = parent / name
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        # Not stat(): a link by somebody else could lead anywhere.
+        # Not stat(): somebody else's symlink could lead anywhere.
         status = folder.lstat()
         if status.st_uid == os.getuid() and not status.st_mode & 0o022 and folder.is_dir():
             return folder
@@ -117,7 +118,7 @@ def _unusable(folder: Path, why: str) -> str:
 
 @contextmanager
 def _writable(folder: Path, files: tuple[FileEntry, ...]) -> Iterator[None]:
-    """Turn errors of the file system into ones that say what to do."""
+    """Turn file system errors into errors that say what to do."""
     try:
         yield
     except OSError as error:
@@ -149,21 +150,21 @@ def _is_intact(path: Path, entry: FileEntry) -> bool:
     return entry.size_bytes > _HASHED_BYTES or sha256_of(path) == entry.sha256
 
 
-def _make(entry: Path, files: tuple[FileEntry, ...], locate: Locate) -> None:
-    making = entry.parent / f".making-{uuid.uuid4().hex}"
+def _unpack_entry(entry: Path, files: tuple[FileEntry, ...], locate: Locate) -> None:
+    partial = entry.parent / f".making-{uuid.uuid4().hex}"
     try:
-        making.mkdir(mode=0o700)
-        unpack(files, locate, making)
-        # What is there is damaged; renamed, its files stay for processes that have mapped them.
+        partial.mkdir(mode=0o700)
+        unpack(files, locate, partial)
+        # An existing entry is damaged. It is renamed, so that processes keep the files they mapped.
         if entry.exists():
             entry.rename(entry.parent / f".making-{uuid.uuid4().hex}")
-        making.rename(entry)
+        partial.rename(entry)
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _hold(folder: Path, digest: str) -> None:
-    """Keep a model from being evicted while this process lives, and record that it is used now."""
+    """Keep a model from eviction while this process lives, and record its use."""
     path = folder / f"{digest}.using"
     if path not in _in_use:
         _in_use[path] = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -202,29 +203,29 @@ def _evict(folder: Path, limit_bytes: int) -> None:
 def _remove_abandoned(folder: Path) -> None:
     """Remove the files of processes that died while they unpacked a model."""
     now = time.time()
-    for making in folder.glob(".making-*"):
+    for abandoned in folder.glob(".making-*"):
         with suppress(OSError):
-            if now - making.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(making, ignore_errors=True)
+            if now - abandoned.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(abandoned, ignore_errors=True)
 
 
 def _remove(using: Path) -> bool:
     """Remove a model unless a process uses or unpacks it, and say whether it was removed."""
-    # On NFS, flock is emulated by locks per process, so our own would not keep us from removing it.
+    # NFS emulates flock with locks per process, so our own lock wouldn't stop us from removing it.
     if using in _in_use:
         return False
     entry = using.with_suffix("")
     with (
         _locked(using, wait=False) as unused,
-        _locked(using.with_suffix(".making"), wait=False) as not_in_making,
+        _locked(using.with_suffix(".making"), wait=False) as not_being_unpacked,
     ):
-        if unused and not_in_making:
+        if unused and not_being_unpacked:
             # Renamed first, in one step: no process may find half a model.
             evicted = entry.parent / f".making-{uuid.uuid4().hex}"
             with suppress(OSError):
                 entry.rename(evicted)
             shutil.rmtree(evicted, ignore_errors=True)
-        return unused and not_in_making
+        return unused and not_being_unpacked
 
 
 def _size_bytes(folder: Path) -> int:

@@ -42,7 +42,7 @@ class FileEntry:
 
     @property
     def stored(self) -> str:
-        """Return its name in a package and when it is shipped: the same name, the same bytes."""
+        """Return its name in a package and in transit: equal names mean equal bytes."""
         return f"{self.sha256[:16]}-{PurePosixPath(self.path).name}"
 
 
@@ -65,7 +65,7 @@ class Verified:
     """How the compiled model was compared with the original, and how much they differed.
 
     Attributes:
-        inputs: "warmup requests", "sample" or "made from the contract".
+        inputs: "warmup requests", "sample" or "generated from the contract".
         rows: How many rows both models were run on.
         differences: The largest absolute difference of each output.
         tolerance: The tolerance; see `tf2spark.compile.verify`.
@@ -191,10 +191,11 @@ def _manifest(values: dict[str, Any]) -> Manifest:
 
 
 def _check_paths(files: tuple[FileEntry, ...], weights: tuple[Weight, ...]) -> None:
-    """Raise `ValueError` where a manifest, which may come from anyone, leads out of the package.
+    """Raise `ValueError` if a manifest, which may come from anyone, points outside the package.
 
-    Paths are written to and stored names begin with the SHA-256, so neither may climb; a weight
-    that is not one of the files would feed the model with any file of the worker.
+    Both the path and the stored name, which begins with the SHA-256, become paths on the worker,
+    so neither may lead up the tree. A weight that isn't one of the files could feed the model any
+    file of the worker.
     """
     for file in files:
         if ".." in PurePosixPath(file.path).parts or file.path.startswith("/"):

@@ -1,4 +1,4 @@
-"""A contract written for people and programs: as text, JSON and HTML."""
+"""A contract for people and programs to read: as text, JSON and HTML."""
 
 from __future__ import annotations
 
@@ -195,5 +195,5 @@ def _html_table(
 
 def _html_row(cells: Sequence[str], tag: str) -> str:
     style = ' style="text-align: left"'
-    written = (f"<{tag}{style}>{html.escape(cell)}</{tag}>" for cell in cells)
-    return f"<tr>{''.join(written)}</tr>"
+    elements = (f"<{tag}{style}>{html.escape(cell)}</{tag}>" for cell in cells)
+    return f"<tr>{''.join(elements)}</tr>"

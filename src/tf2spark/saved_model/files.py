@@ -1,6 +1,6 @@
-"""The files of a SavedModel: finding its folder, and checks that need no look into the graph.
+"""The files of a SavedModel: finds its folder, and makes the checks that don't need the graph.
 
-The layout is that of ``tensorflow/cc/saved_model/constants.h``, version folders are those of
+The layout is that of ``tensorflow/cc/saved_model/constants.h``; version folders are those of
 TensorFlow Serving.
 """
 
@@ -29,7 +29,7 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
     """Find the folder that holds ``saved_model.pb``, or a package.
 
     Args:
-        path: A SavedModel, a package, or a base path whose version folders are named by integers.
+        path: A SavedModel, a package, or a base path of version folders with integer names.
         version: The version to use; None for the largest.
 
     Returns:
@@ -37,7 +37,7 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
 
     Raises:
         ModelNotFoundError: There is no model at `path`, or no such version.
-        ModelError: The model is in a form that can't be read, or `version` doesn't apply.
+        ModelError: The model is in a format that can't be read, or `version` doesn't apply.
     """
     folder = _local(os.fspath(path))
     if not folder.exists():
@@ -52,7 +52,7 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
                 "omit version, or pass the folder that contains the version folders"
             )
         return folder, None
-    _check_other_forms(folder)
+    _refuse_other_formats(folder)
     return _find_version(folder, version)
 
 
@@ -72,7 +72,7 @@ def _local(path: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(path)))
 
 
-def _check_other_forms(folder: Path) -> None:
+def _refuse_other_formats(folder: Path) -> None:
     if (folder / _TEXT_FILE).is_file():
         raise ModelError(
             f'"{folder}" contains {_TEXT_FILE}, the text format, which is not supported; load the '
@@ -94,7 +94,7 @@ def _find_version(base: Path, version: int | None) -> tuple[Path, int]:
     if not versions:
         raise ModelNotFoundError(
             f'"{base}" is not a SavedModel: it contains neither {GRAPH_FILE} nor version folders '
-            "named by integers"
+            "with integer names"
         )
     chosen = max(versions) if version is None else version
     if chosen not in versions:
@@ -102,7 +102,7 @@ def _find_version(base: Path, version: int | None) -> tuple[Path, int]:
         raise ModelNotFoundError(f'"{base}" has no version {chosen}; it has {available}')
     folder = versions[chosen]
     if not _is_model(folder):
-        _check_other_forms(folder)
+        _refuse_other_formats(folder)
         hint = "the largest version; " if version is None else ""
         raise ModelError(
             f'version folder "{folder}" has no {GRAPH_FILE} ({hint}is it still being copied?)'
@@ -111,7 +111,7 @@ def _find_version(base: Path, version: int | None) -> tuple[Path, int]:
 
 
 def check_variables(folder: Path) -> None:
-    """Check that all files of the variables exist.
+    """Check that all variable files exist.
 
     Raises:
         ModelError: The index or a data file is missing.

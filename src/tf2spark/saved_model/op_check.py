@@ -2,8 +2,8 @@
 
 A SavedModel is a program: TensorFlow's ops can read and write files, open connections and run
 Python. So every op that loading and scoring would reach is checked against an allow-list before
-anything runs. The checks assume that an attacker wrote the graph: what an op reaches, not what
-exporters usually write, decides.
+anything runs. The checks assume that an attacker wrote the graph: what counts is what an op can
+reach, not what exporters usually write.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _RESOURCE, _STRING = 20, 7
 # PrintV2 treats any other output_stream ("file:///...") as a file to append to.
 _LOGS = frozenset({b"", b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"})
 _TABLE_FILE_OPS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
-# Ops that can make bytes into the handle of a resource, with the attribute that says so. A forged
-# handle could name any resource of the session, past every check of how the graph passes it on.
+# Ops that can turn bytes into a resource handle, with the attribute that says so. A forged handle
+# could name any resource of the session and bypass every check of how the graph passes handles on.
 _HANDLE_TYPES = {
     "Const": "dtype",
     "DeserializeManySparse": "dtype",
@@ -44,8 +44,8 @@ _RESTORE_OPS = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
 # The first byte of each field that can begin a serialized GraphDef (fields 1 to 4).
 _GRAPH_FIRST_BYTES = (b"\x0a", b"\x12", b"\x18", b"\x22")
 _C_STRING_OPS = frozenset({"StringLower", "StringUpper"})
-# These ops fill a table, queue or variable, which outlives the run, and with it the strings stored.
-_KEEPING_OPS = re.compile(
+# These ops store strings in a table, queue or variable, which outlives the run.
+_STRING_STORING_OPS = re.compile(
     "Assign|AssignVariableOp|InitializeTable(V2)?|LookupTable(Insert|Import)(V2)?"
     "|QueueEnqueue(Many)?(V2)?|(Map|OrderedMap)?Stage|BarrierInsertMany|MakeIterator"
     "|AddSparseToTensorsMap|AddManySparseToTensorsMap"
@@ -102,30 +102,31 @@ def check(
 def retains_strings(
     meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str] = ()
 ) -> bool:
-    """Say whether strings must be fed as copies, because views of them would be read too far.
+    """Return whether strings must be fed as copies, because views of them would not be safe.
 
-    An op that keeps a string (in a table, queue or variable) reads the view after the run, when
+    An op that stores a string (in a table, queue or variable) reads the view after the run, when
     its bytes are gone. A kernel that expects a zero byte at the end reads past the view.
     """
     run = user_run(meta_graph, fetches, feeds)
     nodes = (node for node, _ in walk(meta_graph, [run]))
     return any(
-        (_KEEPING_OPS.fullmatch(node.op) and _may_take_strings(node)) or _reads_c_strings(node)
+        (_STRING_STORING_OPS.fullmatch(node.op) and _may_take_strings(node))
+        or _reads_c_strings(node)
         for node in nodes
     )
 
 
 def _reads_c_strings(node: NodeMessage) -> bool:
     # With an encoding, string_upper_op.cc and string_lower_op.cc read from c_str() to a zero byte.
-    # string_to_number_op.cc does so in its error message, which would show text of another row.
+    # string_to_number_op.cc does so in its error message, which would show another row's text.
     if node.op == "StringToNumber":
         return True
     return node.op in _C_STRING_OPS and "encoding" in node.attr and bool(node.attr["encoding"].s)
 
 
 def _may_take_strings(node: NodeMessage) -> bool:
-    # True as well for ops that state no dtype (MakeIterator), and inside a function whose caller
-    # sets the dtype: both can turn out to be string.
+    # Also true for ops that state no dtype (MakeIterator), and inside a function whose caller sets
+    # the dtype: either can turn out to be string.
     values = [node.attr[key] for key in node.attr if not key.startswith("_")]
     typed = [value for value in values if value.type or value.list.type]
     return not typed or any(
@@ -188,7 +189,7 @@ def _unsafe_use(node: NodeMessage, context: NodeContext) -> str | None:
         if source not in (b"", b"local://") and not source.startswith(b"bytes://"):
             reason = "reads a file"
     elif node.op in _HANDLE_TYPES and _may_be_resource(node, _HANDLE_TYPES[node.op]):
-        reason = "makes bytes into the handle of a resource"
+        reason = "turns bytes into a resource handle"
     return reason
 
 
@@ -215,8 +216,8 @@ def _refused_in_constant(node: NodeMessage, path: tuple[str, ...]) -> Iterator[_
     """Yield the refused ops of GraphDefs that are hidden in a string constant.
 
     Ops such as DatasetFromGraph run a serialized graph. A user who allows one of them should still
-    see what that graph does. Any bytes can parse as a GraphDef, so unknown ops don't count here:
-    a vocabulary must not be refused because some of its words look like a graph.
+    see what that graph does. Arbitrary bytes can parse as a GraphDef, so unknown ops don't count
+    here: a vocabulary must not be refused because some of its words look like a graph.
     """
     if "value" not in node.attr:
         return

@@ -86,7 +86,7 @@ def asset_files(meta_graph: MetaGraph) -> dict[str, str]:
         files = [AssetFileDef.FromString(value.value) for value in packed]
     for file in files:
         path = PurePosixPath(file.filename)
-        # Else "../../../etc/passwd" would count as an asset, whose contents a table may hold.
+        # Otherwise "../../../etc/passwd" would count as an asset, whose contents a table may hold.
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise UnsafeModelError(
                 f'the model names the asset "{file.filename}", which is outside its assets/ folder'
@@ -219,7 +219,7 @@ def _functions_in(value: AttrMessage) -> Iterator[str]:
 
 
 class _Library:
-    """The functions of a graph, with those that TensorFlow may run in another's place."""
+    """The functions of a graph, and which ones TensorFlow may run in place of another."""
 
     def __init__(self, nodes: Nodes, library: Any) -> None:
         self._nodes = nodes
@@ -240,7 +240,7 @@ class _Library:
     def alternatives(self, name: str) -> list[str]:
         """Return the functions that may run where `name` is called, itself first.
 
-        Grappler's implementation selector exchanges functions with the same "api_implements" (the
+        Grappler's implementation selector swaps functions with the same "api_implements" (the
         CPU and GPU forms of an LSTM); SymbolicGradient runs a function's gradient function.
         """
         names = [name, self._gradients.get(name, "")]
@@ -313,7 +313,7 @@ def _sole_values(nodes: Nodes, functions: Iterable[FunctionMessage]) -> dict[str
     """Return, by variable, the only tensor ever assigned to it; other variables are left out.
 
     TF2 keeps the path of an asset in a variable, which the init op fills. Such a variable is
-    assigned once, read, and checked for being initialized, but never passed to a function. If it
+    assigned once, read, and checked for initialization, but never passed to a function. If it
     were used in any other way, or if another node shared its storage, it could hold any path.
     """
     variables = [node for node in nodes.values() if node.op == "VarHandleOp"]

@@ -43,7 +43,7 @@ class LoadedModel:
     Attributes:
         contract: Its inputs and outputs, and what else is known about it.
         meta_graph: The message of the MetaGraph that the contract describes.
-        weights: The tensors that the runtime feeds from the files of a package, without the user.
+        weights: The tensors that the runtime, not the user, feeds from the files of a package.
     """
 
     contract: Contract
@@ -70,8 +70,8 @@ def read(
     """Read a SavedModel, packaged or not.
 
     Args:
-        path: The folder of a SavedModel or a package, or a base path whose version folders are
-            named by integers.
+        path: The folder of a SavedModel or a package, or a base path of version folders with
+            integer names.
         version: The version to use; None for the largest.
         tags: The tags of the MetaGraph to use; None for the one tagged only ``serve``, or the only
             one there is.
@@ -86,7 +86,7 @@ def read(
     graph_file = folder / model_files.GRAPH_FILE
     message = _parse(graph_file.read_bytes(), str(graph_file))
     meta_graph = _choose_meta_graph(message.meta_graphs, tags, folder)
-    # Without a restore op the loader restores nothing, for example where all variables are local.
+    # Without a restore op the loader restores nothing: all variables may be local, for example.
     if meta_graph.saver_def.restore_op_name and variable_shapes(meta_graph):
         model_files.check_variables(folder)
     facts = _FileFacts(
@@ -165,7 +165,7 @@ def _parse(content: bytes, path: str) -> Any:
         message = SavedModel.FromString(content)
     except DecodeError as error:
         raise ModelError(damaged) from error
-    # A truncated message can parse, as one with fewer fields.
+    # A truncated message can still parse, with fewer fields.
     if not message.meta_graphs:
         raise ModelError(damaged + " (it contains no graph)")
     return message

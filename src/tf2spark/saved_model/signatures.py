@@ -152,8 +152,8 @@ def _call_keys(meta_graph: MetaGraph, wrapper: str, keywords: list[str]) -> tupl
 def _leaves(value: Any) -> Iterator[Any]:
     """Yield the tensors of a StructuredValue in the order of ``tf.nest.flatten``.
 
-    A composite tensor gives its type spec, a plain tensor None. Arguments that are not tensors (a
-    Python bool, None) are not inputs of the graph and give nothing.
+    A composite tensor yields its type spec, a plain tensor None. Arguments that aren't tensors (a
+    Python bool, None) aren't inputs of the graph and yield nothing.
     """
     if value.HasField("type_spec_value"):
         yield value.type_spec_value

@@ -1,7 +1,7 @@
 """Backward walks over a graph: which nodes a session runs to compute some tensors.
 
 An input of a node is written as ``node`` or ``node:1`` where it carries a value, and as ``^node``
-where it only says that ``node`` runs first: a control edge.
+where it only says that ``node`` must run first: a control edge.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
 
 def tensor_name(name: str) -> str:
-    """Return ``node:0`` for ``node``, and any other tensor name as it is."""
+    """Return ``node:0`` for ``node``, and any other tensor name unchanged."""
     return name if ":" in name else name + ":0"
 
 

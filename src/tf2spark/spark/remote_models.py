@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import (
-    REPLACE_IT,
+    OVERWRITE_ADVICE,
     ModelError,
     ModelNotFoundError,
     OutputError,
@@ -107,7 +107,7 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
     if not versions:
         raise ModelNotFoundError(
             f'"{uri}" is not a model: it contains neither {GRAPH_FILE} nor {MANIFEST} nor version '
-            "folders named by integers"
+            "folders with integer names"
         )
     chosen = max(versions) if version is None else version
     if chosen not in versions:
@@ -174,8 +174,8 @@ def fetch_file(spark: SparkSession, uri: str, entry: FileEntry) -> Path:
         if sha256_of(partial) != entry.sha256:
             partial.unlink()
             raise ModelError(
-                f'"{uri}/{FILES}/{entry.stored}" ({entry.path}) is damaged: its SHA-256 is not '
-                "that of the manifest; copy the package again"
+                f'"{uri}/{FILES}/{entry.stored}" ({entry.path}) is damaged: its SHA-256 doesn\'t '
+                "match the manifest; copy the package again"
             )
         partial.rename(target)
     return target
@@ -193,7 +193,7 @@ def check_free(spark: SparkSession, uri: str, *, overwrite: bool) -> None:
     if not hadoop.exists(spark, uri):
         return
     if not overwrite:
-        raise OutputError(f"{uri} already exists", REPLACE_IT)
+        raise OutputError(f"{uri} already exists", OVERWRITE_ADVICE)
     if not (_has(spark, uri, MANIFEST) or _has(spark, uri, FILES)):
         raise OutputError(
             f"{uri} exists and is not a tf2spark package, so it is not overwritten: remove it, or "
