@@ -77,16 +77,15 @@ def test_columns_are_found_with_their_layout(source: Source) -> None:
         ("twice.a", ': "twice.a" has 2 fields "a"; rename all but one'),
         ("user.hme", ': "user.hme" has no field "hme"; did you mean "home"?'),
         ("v.index", ': "v.index" has no field "index"; did you mean "indices"?'),
-        ("id.x", ': "id.x" needs a field "x" in bigint, which has none'),
+        ("id.x", ': "id.x": bigint has no field "x"'),
         (
             "fs.indices",
-            ': "fs.indices" needs a field "indices" in array<array<float>>, which has none; '
+            ': "fs.indices": array<array<float>> has no field "indices"; '
             "vectors, maps and structs of indices and values have .indices",
         ),
         (
             "m.a",
-            ': "m.a" needs a field "a" in map<bigint, double>, which has none; a map has '
-            ".keys and .values",
+            ': "m.a": map<bigint, double> has no field "a"; a map has .keys and .values',
         ),
         ("m.size", ': "m.size": map<bigint, double> has no size'),
         ("p.size", ': "p.size": struct<indices: array<int>, values: array<float>> has no size'),

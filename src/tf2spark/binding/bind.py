@@ -40,7 +40,7 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
 
 
 def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
-    """Return the plan that `bind` does, still without its outputs.
+    """Return the plan that `bind` returns, but without its outputs.
 
     Raises:
         ContractError: Table and request don't fit.
@@ -57,7 +57,7 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
     fixed = _fixed_rows([fed.spec for fed in fed_inputs], inputs)
     _refuse_fixed_outputs(request, fixed)
     if options.reproducible:
-        # With two threads, TensorFlow adds long sums in other parts than with one.
+        # With two threads, TensorFlow splits long sums differently than with one.
         model = evolve(model, threads=1)
         fixed = fixed or next(rows for rows in REPRODUCIBLE_ROWS if rows <= batch_rows)
     return Plan(
@@ -101,7 +101,7 @@ def _keep_positions(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[in
 
 
 def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], plan: Plan) -> None:
-    """Refuse new columns whose name is taken already; Spark's names ignore case."""
+    """Refuse new columns whose name is already in use; Spark ignores the case of names."""
     owners = {name.casefold(): f'the table\'s column "{name}"' for name in kept}
     for output in outputs:
         if owner := owners.get(output.column.casefold()):
@@ -126,7 +126,7 @@ def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], plan: P
 
 
 def _rename_advice(renamed: OutputPlan, outputs: tuple[OutputPlan, ...]) -> Advice:
-    """Write the fetch that gives one output another column and leaves the others."""
+    """Write the fetch that renames the column of one output and keeps the others."""
     columns = {f"{renamed.column}_out": Output(renamed.name)}
     for output in outputs:
         if output is not renamed:
@@ -161,13 +161,13 @@ def _refuse_fixed_outputs(request: Request, fixed: int | None) -> None:
 
 
 def _batch_rows(inputs: tuple[InputPlan, ...], max_rows: int | None) -> int:
-    """Lower the rows of a run if the known sizes of its tensors would take too many bytes."""
+    """Return the rows per run, fewer if the tensors of known size would take too many bytes."""
     row_bytes = sum(_row_bytes(plan) for plan in inputs if plan.form in ("dense", "padded"))
     rows_within_bytes = max(1, BATCH_BYTES // row_bytes) if row_bytes else BATCH_ROWS
     return min(max_rows or BATCH_ROWS, rows_within_bytes)
 
 
 def _row_bytes(plan: InputPlan) -> int:
-    # A string is 24 bytes of TensorFlow's, wherever its text is.
+    # A TF_TString takes 24 bytes, wherever its text is stored.
     value_bytes = plan.dtype.numpy.itemsize if plan.dtype.numpy is not None else 24
     return value_bytes * math.prod(size for size in plan.dims if size is not None)

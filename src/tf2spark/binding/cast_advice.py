@@ -21,7 +21,7 @@ from tf2spark.errors import Advice
 
 
 def cast_advice(fed: FedColumn, input_name: str, dtype: DType) -> Advice | None:
-    """Say how a column becomes one that can feed an input, or None where Spark has no cast.
+    """Say how to cast a column so that it can feed an input, or None where Spark has no cast.
 
     A field inside a column becomes a column of its own, so the advice ends with the feed for it.
     """
@@ -31,12 +31,12 @@ def cast_advice(fed: FedColumn, input_name: str, dtype: DType) -> Advice | None:
     name = "_".join(fed.path)
     sql, pandas, arrow = sql_cast(fed, dtype), pandas_cast(fed, dtype), arrow_cast(fed, dtype)
     convert = f"convert them to {dtype} first"
-    place = "append_column(" if len(fed.path) > 1 else f"set_column({fed.source.column}, "
+    call = "append_column(" if len(fed.path) > 1 else f"set_column({fed.source.column}, "
     advice = Advice(
         f"cast them first: df.withColumn({quoted(name)}, {python})",
         f"cast them first, in Spark SQL: {sql} AS {sql_name(name)}" if sql else convert,
         f"cast them first: df[{quoted(name)}] = {pandas}" if pandas else convert,
-        f"cast them first: table.{place}{quoted(name)}, {arrow})" if arrow else convert,
+        f"cast them first: table.{call}{quoted(name)}, {arrow})" if arrow else convert,
     )
     if len(fed.path) == 1:
         return advice
@@ -70,7 +70,7 @@ def sql_cast(fed: FedColumn, dtype: DType) -> str | None:
     column, target = sql_column(fed.path), (spark_name(dtype) or "").upper()
     match fed.source.layout:
         case "vector":
-            return None  # vector_to_array is a function of PySpark's alone
+            return None  # only PySpark has vector_to_array
         case "map":
             return f"transform_values({column}, (key, value) -> CAST(value AS {target}))"
         case "pairs":
@@ -84,8 +84,8 @@ def sql_cast(fed: FedColumn, dtype: DType) -> str | None:
     if steps is None:
         return None
     if steps == ["unix_date"]:
-        each = f"transform({column}, day -> unix_date(day))"
-        return f"unix_date({column})" if depth == 0 else each
+        dates = f"transform({column}, day -> unix_date(day))"
+        return f"unix_date({column})" if depth == 0 else dates
     for step in steps:
         column = f"CAST({column} AS {_array_of(step, depth).upper()})"
     return column
@@ -134,10 +134,10 @@ def _cast_steps(leaf: pa.DataType, dtype: DType) -> list[str] | None:
     if target == "boolean" and (types.is_temporal(leaf) or is_text_bytes(leaf)):
         return None
     if types.is_date(leaf) and target != "string":
-        # Spark casts no date to a number: days since 1970 are what a model is trained on.
+        # Spark can't cast a date to a number, and models are trained on days since 1970.
         return ["unix_date"]
     if types.is_timestamp(leaf) and target != "string":
-        # Seconds since 1970 outgrow an int in 2038.
+        # Seconds since 1970 overflow an int in 2038.
         wide = "bigint" if target == "int" else target
         return [wide] if leaf.tz else ["timestamp", wide]
     if is_text_bytes(leaf) and target != "string":
@@ -154,7 +154,7 @@ def _arrow_list(name: str, depth: int) -> str:
 
 
 def _numpy_name(dtype: DType) -> str:
-    """Return the NumPy name of the type that feeds a dtype best: ``float32`` for bfloat16."""
+    """Return the NumPy name of the type to feed a dtype with: ``float32`` for bfloat16."""
     if dtype.name == "string":
         return "str"
     return "float32" if dtype.name in ("bfloat16", "half") else dtype.name

@@ -42,7 +42,7 @@ def resolve(column: Column, schema: pa.Schema, used_by: str) -> Source:
 
 
 def type_of(source: Source, schema: pa.Schema) -> pa.DataType:
-    """Return the type of the column or field of a source, whatever its part."""
+    """Return the type of a source's column or field, even if only a part of it is fed."""
     kind = schema.field(source.column).type
     for name in source.fields:
         kind = _storage_type(kind).field(name).type
@@ -50,7 +50,7 @@ def type_of(source: Source, schema: pa.Schema) -> pa.DataType:
 
 
 def has_size(source: Source, kind: pa.DataType) -> bool:
-    """Say whether each row of a whole column of this layout has a width."""
+    """Return whether each row of a whole column of this layout has a width."""
     if source.layout == "pairs":
         return bool(kind.get_field_index("size") >= 0)
     return source.layout != "map"
@@ -75,8 +75,7 @@ def _descend(source: Source, rest: list[str], used_by: str) -> Source:
         return _part(_with_layout(evolve(source, leaf=kind)), kind, _VECTOR_FIELDS[name], used_by)
     if not pa.types.is_struct(kind):
         raise ContractError(
-            f'{used_by}: "{source.label}" needs a field "{name}" in {type_text(kind)}, '
-            "which has none",
+            f'{used_by}: "{source.label}": {type_text(kind)} has no field "{name}"',
             _field_advice(kind, name),
         )
     fields = [field.name for field in kind]

@@ -17,7 +17,7 @@ from tf2spark.saved_model.contract import TensorSpec
 
 
 def plan_constant(spec: TensorSpec, feed: Constant) -> InputPlan:
-    """Settle how a constant feeds an input.
+    """Decide how a constant feeds an input.
 
     A constant of the input's own shape is fed unchanged, one of a row's shape is repeated for every
     row, and a single value fills the rows of any input whose dimensions are known.
@@ -55,8 +55,8 @@ def _plan(spec: TensorSpec, form: Form, value: Any) -> InputPlan:
 
 
 def _as_given(value: Any) -> Any:
-    # Plain Python values pickle and compare. Text never goes through NumPy, which cuts off NULs at
-    # its end.
+    # Plain Python values pickle and compare. Text never goes through NumPy, which strips trailing
+    # NULs.
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
@@ -85,7 +85,7 @@ def example(spec: TensorSpec) -> Constant:
 
 
 def _known_sizes(spec: TensorSpec, dims: tuple[int | None, ...]) -> tuple[int, ...]:
-    """Return a row's dimensions, or refuse if one is unknown: how often is the value repeated?"""
+    """Return a row's dimensions, which the value is repeated to fill; refuse unknown ones."""
     if None in dims:
         row = Advice("literal([...])", f"--feed {spec.name}:=[...]")
         raise ContractError(
@@ -147,7 +147,7 @@ def _accepted(dtype: DType) -> str:
     return f"{dtype}, and nothing can feed that"
 
 
-def _matches(shape: tuple[int, ...], want: Shape) -> bool:
-    return want is not None and len(shape) == len(want) and all(
-        size in (None, got) for size, got in zip(want, shape, strict=True)
+def _matches(shape: tuple[int, ...], expected: Shape) -> bool:
+    return expected is not None and len(shape) == len(expected) and all(
+        size in (None, actual) for size, actual in zip(expected, shape, strict=True)
     )  # fmt: skip

@@ -1,6 +1,4 @@
-"""Advice to feed or fetch something: as a user writes it in Python, and as options of the
-command line.
-"""
+"""Advice to feed or fetch something, as written in Python and on the command line."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ LEAVE_OUT = "leave it out by naming the outputs you want: " + Advice(
 
 
 def _python(value: Feed | Output) -> str:
-    """Write a feed or an output as a user does in Python."""
+    """Write a feed or an output as Python code."""
     match value:
         case Column(path):
             return quoted(path)

@@ -147,7 +147,7 @@ def assembled(*columns: str) -> Assembled:
     inputs.
 
     Raises:
-        ContractError: There is no column, or something other than a name.
+        ContractError: There is no column, or one is not a name.
     """
     if not columns or not all(isinstance(path, str) and path for path in columns):
         raise ContractError('assembled() takes column names: assembled("user", "item")')
@@ -155,7 +155,7 @@ def assembled(*columns: str) -> Assembled:
 
 
 def output(name: str, *, rank: int | None = None, binary: bool = False) -> Output:
-    """Name an output and add what the graph lacks: its rank, or that its strings are bytes."""
+    """Name an output and add what the graph omits: its rank, or that its strings are bytes."""
     return Output(name, rank, binary)
 
 
@@ -204,7 +204,7 @@ def as_output(value: object) -> Output:
 
 
 def _is_numpy_scalar(value: object) -> TypeGuard[np.number[Any] | np.bool_]:
-    # Whoever has such a value has imported NumPy; nobody else needs it here.
+    # A caller with a NumPy value has imported NumPy already; no other caller should pay for it.
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.bool_ | numpy.number)
 
@@ -262,7 +262,7 @@ def normalize_fetches(fetch: Fetch | None) -> dict[str, Output] | None:
 
 
 def _by_own_name(outputs: Sequence[Output]) -> dict[str, Output]:
-    """Name each column after its output; after the last part of its node for a raw tensor."""
+    """Name each column after its output; a raw tensor's, after the last part of its node's name."""
     by_column: dict[str, Output] = {}
     for fetched in outputs:
         column = fetched.name.partition(":")[0].rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""What a request needs to know of the graph: raw tensors, and inputs that nothing feeds yet."""
+"""What a request needs to know about the graph: raw tensors, and inputs that nothing feeds yet."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def _find(meta_graph: Any, nodes: dict[str, Any], name: str) -> TensorSpec:
     """Return the spec of a raw tensor, from its placeholder or TensorFlow's shape inference."""
     node = nodes.get(name.partition(":")[0])
     if node is None:
-        raise ContractError(f'the graph has no tensor "{name}"', _near(meta_graph, nodes, name))
+        raise ContractError(
+            f'the graph has no tensor "{name}"', _tensor_advice(meta_graph, nodes, name)
+        )
     if node.op in {*_PLACEHOLDERS, _DEFAULT} and name == f"{node.name}:0":
         # The attribute is missing where it has its default, an unknown rank.
         known = shape(node.attr["shape"].shape) if "shape" in node.attr else None
@@ -51,14 +53,14 @@ def _find(meta_graph: Any, nodes: dict[str, Any], name: str) -> TensorSpec:
     return TensorSpec(name, *dtype_and_shape, (name,))
 
 
-def _near(meta_graph: Any, nodes: dict[str, Any], name: str) -> str:
-    wanted = name.partition(":")[0]
+def _tensor_advice(meta_graph: Any, nodes: dict[str, Any], name: str) -> str:
+    target = node_name(name)
     for function in meta_graph.graph_def.library.function:
         if any(
-            node.name == wanted or node.name.endswith(f"/{wanted}") for node in function.node_def
+            node.name == target or node.name.endswith(f"/{target}") for node in function.node_def
         ):
             return (
-                f'"{wanted}" is inside the function "{function.signature.name}", whose tensors '
+                f'"{target}" is inside the function "{function.signature.name}", whose tensors '
                 "can't be fed or fetched from outside: export the model with that tensor as an "
                 "output of a signature"
             )
@@ -69,7 +71,7 @@ def _unfed(
     nodes: dict[str, Any], fetches: Collection[str], feeds: Collection[str], inputs: Collection[str]
 ) -> Unfed:
     fed, known = set(map(tensor_name, feeds)), set(map(tensor_name, inputs))
-    # What computes an input isn't looked at, except a default: it may need inputs of its own.
+    # Nodes upstream of an input don't count, except those of a default: it may need inputs too.
     defaults = {name for name, node in nodes.items() if node.op == _DEFAULT}
     cut = {name for name in known if node_name(name) not in defaults}
     run = upstream(nodes, fetches, fed=fed | cut)

@@ -26,7 +26,7 @@ from tf2spark.saved_model.contract import TensorSpec
 
 
 def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
-    """Settle how `feed` becomes the tensors of one input.
+    """Decide how `feed` becomes the tensors of one input.
 
     Raises:
         ContractError: Column and input don't fit; the message says what to write instead.
@@ -94,14 +94,14 @@ def _type_mismatch(spec: TensorSpec, fed: FedColumn) -> tuple[str, str | Advice 
     if source.layout == "image":
         return "an image consists of numbers", f'its bytes are "{source.label}.data"'
     if source.part in ("indices", "size"):
-        values = "indices are integers" if source.part == "indices" else "size is an integer"
-        return f"its {values} and the input takes {spec.dtype}", None
-    values = f"its values are {type_text(leaf)} and the input takes {spec.dtype}"
-    return values, cast_advice(fed, spec.name, spec.dtype)
+        part = "indices are integers" if source.part == "indices" else "size is an integer"
+        return f"its {part} and the input takes {spec.dtype}", None
+    problem = f"its values are {type_text(leaf)} and the input takes {spec.dtype}"
+    return problem, cast_advice(fed, spec.name, spec.dtype)
 
 
 def _map_lists(fed: FedColumn) -> Advice:
-    """Say how to make lists of a map's keys and values."""
+    """Say how to turn a map into lists of its keys and values."""
     python, sql = pyspark_column(fed.path), sql_column(fed.path)
     lists = "make lists of its keys and of its values"
     return Advice(

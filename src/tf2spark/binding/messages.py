@@ -1,4 +1,4 @@
-"""How columns, inputs and near names are written in messages."""
+"""How messages write columns and inputs, and which names they suggest."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SHOWN = 12
 
 
 def did_you_mean(name: str, known: Iterable[str], *, label: str) -> str:
-    """Suggest the known names that are close to `name`, or list the first of all known names."""
+    """Suggest the known names that are close to `name`, or list the first few known names."""
     names = list(dict.fromkeys(known))
     if nearest := near_names(name, names):
-        return "did you mean " + " or ".join(f'"{near}"' for near in nearest) + "?"
+        return "did you mean " + " or ".join(f'"{similar}"' for similar in nearest) + "?"
     return f"the {label}s are {listed(names)}" if names else f"there is no {label}"
 
 
@@ -94,7 +94,7 @@ _SPARK_NAMES = {
 
 
 def is_vector(kind: pa.DataType) -> bool:
-    """Say whether a type is MLlib's vector as Arrow has it (``VectorUDT.sqlType``)."""
+    """Return whether a type is MLlib's vector as Arrow represents it (``VectorUDT.sqlType``)."""
     if not pa.types.is_struct(kind):
         return False
     names = [field.name for field in kind]

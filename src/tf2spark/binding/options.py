@@ -19,9 +19,9 @@ BATCH_BYTES = 64 << 20
 ERROR_COLUMN = "_error"
 
 # Rows of a reproducible run: the largest of these that `batch_rows` allows. Matrix kernels compute
-# rows in blocks (6 rows on AVX2, up to 48 with AVX-512, 16 floats per vector) and add up the rows
-# left over in another order, so that bits depend on a row's position in the run. Multiples of 48
-# leave none over; beyond a few hundred rows, Eigen and oneDNN split a run in two at a row that
+# rows in blocks (6 rows on AVX2, up to 48 with AVX-512, 16 floats per vector) and sum the rows left
+# over in another order, so that bits depend on a row's position in the run. Multiples of 48 leave
+# none over; beyond a few hundred rows, Eigen and oneDNN split a run in two at a row that
 # depends on the processor's caches. 16 rows, and a single row, leave none over either.
 REPRODUCIBLE_ROWS = (192, 96, 48, 16, 1)
 
@@ -31,13 +31,13 @@ class Options:
     """How a table is scored, apart from what feeds what.
 
     Attributes:
-        keep: The columns that stay; None for all.
+        keep: The columns to keep; None for all.
         batch_rows: The maximum number of rows in one run; None for the default.
         mode: What happens to rows that can't be scored.
         error_column: Where "permissive" writes the reason.
         reproducible: Every run has the same number of rows and one thread, so that bits repeat.
         model_column: Where the digest of the model is written; None for nowhere.
-        read: Who reads the files of a Spark DataFrame.
+        read: Whether Spark or the workers read the files of a Spark DataFrame.
         audience: Who reads the messages of workers; None where advice would be of no use.
     """
 
@@ -63,7 +63,7 @@ def make_options(
     columnwise: bool = False,
     audience: Audience = "python",
 ) -> Options:
-    """Check the arguments of `score` that need no table; `columnwise`: those of a udf.
+    """Check the arguments of `score` that need no table; with `columnwise`, those of a udf.
 
     Raises:
         ContractError: One is wrong.

@@ -13,7 +13,7 @@ from tf2spark.saved_model.contract import TensorSpec
 
 
 def plan_output(column: str, spec: TensorSpec, *, binary: bool = False) -> OutputPlan:
-    """Settle the type of an output's column.
+    """Decide the type of an output's column.
 
     A row of shape [] or [1] is a scalar, any other a list as deep as its dimensions.
 

@@ -1,4 +1,4 @@
-"""What a call wants from a model: which inputs are fed and how, which outputs become columns.
+"""What a call asks of a model: which inputs are fed and how, and which outputs become columns.
 
 A `Request` knows the model but no table. A `udf` ships it to the workers, where the types of the
 columns become known and `bind` turns it into a plan.
@@ -43,7 +43,7 @@ class FedInput:
     Attributes:
         spec: The input.
         feed: What feeds it.
-        by_name: The call has no feed for it: it takes the column of its own name.
+        by_name: The call has no feed for it, so it takes the column of its own name.
         optional: If there is no such column, the model's own default applies.
         exact: Rows aren't padded: see `InputPlan`.
     """
@@ -87,7 +87,7 @@ class Unfed:
 
 @frozen
 class Graph:
-    """What a request needs to know of the graph beyond its signatures.
+    """What a request needs to know about the graph beyond its signatures.
 
     Attributes:
         find: Returns the spec of a raw tensor name, or raises `ContractError`.
@@ -130,10 +130,10 @@ def make_request(
     feed: Mapping[str, FeedValue] | None = None,
     fetch: Fetch | None = None,
 ) -> Request:
-    """Settle which inputs and outputs a call is about.
+    """Determine the inputs and outputs of a call.
 
     Args:
-        contract: The model's.
+        contract: The model's contract.
         graph: Looks up raw tensor names.
         signature: The signature's name; see `choose_signature`.
         feed: Input or tensor name to what feeds it. Inputs that are not named here take the
@@ -145,16 +145,16 @@ def make_request(
             feed.
     """
     feeds, fetches = normalize_feeds(feed) or {}, normalize_fetches(fetch)
-    feeds = _without_compiled(contract, feeds)
-    chosen = _chosen(contract, signature, feeds, fetches)
+    feeds = _drop_compiled(contract, feeds)
+    chosen = _choose(contract, signature, feeds, fetches)
     outputs = _outputs(contract, chosen, graph, fetches)
     named = _named_inputs(contract, chosen, graph, feeds)
     unnamed = _unnamed_inputs(chosen, graph, named, outputs)
     return Request((*named, *unnamed), tuple(outputs))
 
 
-def _without_compiled(contract: Contract, feeds: Mapping[str, Feed]) -> dict[str, Feed]:
-    """Leave out feeds of inputs that are part of a package's graph with the same value."""
+def _drop_compiled(contract: Contract, feeds: Mapping[str, Feed]) -> dict[str, Feed]:
+    """Drop feeds of inputs that are compiled into a package with the same value."""
     compiled = dict(contract.package.constants) if contract.package else {}
     for name, feed in feeds.items():
         is_same = isinstance(feed, Constant) and constant_text(feed.value) == compiled.get(name)
@@ -166,7 +166,7 @@ def _without_compiled(contract: Contract, feeds: Mapping[str, Feed]) -> dict[str
     return {name: feed for name, feed in feeds.items() if name not in compiled}
 
 
-def _chosen(
+def _choose(
     contract: Contract,
     name: str | None,
     feeds: Mapping[str, Feed],
@@ -201,7 +201,7 @@ def _outputs(
         fetches = {name: Output(name) for name in known}
     outputs = []
     for column, output in fetches.items():
-        spec = known.get(output.name) or _raw(contract, chosen, graph, output.name, "output")
+        spec = known.get(output.name) or _raw_tensor(contract, chosen, graph, output.name, "output")
         outputs.append(FetchedOutput(column, _with_rank(spec, output), output))
     return outputs
 
@@ -217,7 +217,7 @@ def _with_rank(spec: TensorSpec, output: Output) -> TensorSpec:
     return evolve(spec, shape=spec.shape or (None,) * output.rank)
 
 
-def _raw(
+def _raw_tensor(
     contract: Contract, chosen: Signature | None, graph: Graph, name: str, label: str
 ) -> TensorSpec:
     if ":" in name:
@@ -246,7 +246,7 @@ def _named_inputs(
 ) -> list[FedInput]:
     known = {spec.name: spec for spec in chosen.inputs} if chosen else {}
     named = [
-        FedInput(known.get(name) or _raw(contract, chosen, graph, name, "input"), feed)
+        FedInput(known.get(name) or _raw_tensor(contract, chosen, graph, name, "input"), feed)
         for name, feed in feeds.items()
     ]
     seen: dict[str, str] = {}
@@ -264,9 +264,7 @@ def _named_inputs(
 def _unnamed_inputs(
     chosen: Signature | None, graph: Graph, named: list[FedInput], outputs: list[FetchedOutput]
 ) -> list[FedInput]:
-    """Return the inputs that the outputs need and the call doesn't name: columns of their names
-    feed them.
-    """
+    """Return the inputs that the outputs need and the call doesn't name; columns match by name."""
     fed = {tensor for named_input in named for tensor in named_input.spec.tensors}
     # An input that shares a tensor with a named one (part of a sparse input, say) is not fed twice.
     specs = [spec for spec in (chosen.inputs if chosen else ()) if fed.isdisjoint(spec.tensors)]
@@ -282,14 +280,14 @@ def _unnamed_inputs(
         if tensors & required:
             unnamed.append(FedInput(spec, Column(spec.name), by_name=True))
         elif tensors & optional and spec.shape != ():
-            # A column can't feed a single value, so its default always applies.
+            # A column can't feed an input of one value per batch, so its default always applies.
             unnamed.append(FedInput(spec, Column(spec.name), by_name=True, optional=True))
         required -= tensors
         optional -= tensors
     if required:
-        wanted = ", ".join(f'"{output.spec.name}"' for output in outputs)
+        names = ", ".join(f'"{output.spec.name}"' for output in outputs)
         raise ContractError(
-            f"{wanted} can't be computed without {listed(sorted(required))}",
+            f"{names} can't be computed without {listed(sorted(required))}",
             "write " + feed_advice({min(required): Column("COLUMN")}) + ", or feed a constant",
         )
     return unnamed
@@ -308,7 +306,7 @@ def check_columns(request: Request, names: Sequence[str]) -> None:
     ]
     if not missing:
         return
-    feeds = feed_advice({spec.name: _guess(spec, names) for spec in missing})
+    feeds = feed_advice({spec.name: _likely_feed(spec, names) for spec in missing})
     if all(near_names(spec.name, names) for spec in missing):
         advice = "did you mean " + feeds + "?"
     else:
@@ -318,8 +316,8 @@ def check_columns(request: Request, names: Sequence[str]) -> None:
     raise ContractError(f"the table has no column for {inputs}; {columns}", advice)
 
 
-def _guess(spec: TensorSpec, names: Sequence[str]) -> Feed:
-    """Return what most probably feeds an input."""
+def _likely_feed(spec: TensorSpec, names: Sequence[str]) -> Feed:
+    """Return the most likely feed of an input."""
     if nearest := near_names(spec.name, names):
         return Column(nearest[0])
     return example(spec) if spec.shape == () else Column("COLUMN")

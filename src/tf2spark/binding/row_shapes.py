@@ -100,7 +100,7 @@ def check_single(text: str, fed: FedColumn, dims: Dims) -> None:
 
 
 def reshape_advice(fed: FedColumn, dims: Dims) -> str | Advice | None:
-    """Say how a column gets the dimensions of a row, if there is a short way."""
+    """Say how to give a column the dimensions of a row, if that is short to write."""
     if fed.depth == 0 and len(dims) == 1:
         several = Advice('["a", "b", ...]', "--feed INPUT=a,b,...")
         return "name a column for each value, " + several + ", or one column of lists"

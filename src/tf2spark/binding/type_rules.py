@@ -1,7 +1,7 @@
 """Which column types can feed which dtypes.
 
 A float feeds any float and is rounded, an integer feeds a float and is converted, an integer feeds
-a narrower integer and is checked value by value in the worker. Nothing else changes its kind.
+a narrower integer and is checked value by value in the worker. No other conversion is made.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def is_text(leaf: pa.DataType) -> bool:
 
 
 def spark_name(dtype: DType) -> str | None:
-    """Return the SQL type that feeds a dtype best, or None if no column can."""
+    """Return the SQL type to feed a dtype with, or None if no column can feed it."""
     if dtype.name == "string" or dtype.name == "bool":
         return "string" if dtype.name == "string" else "boolean"
     if dtype.is_floating:
@@ -55,5 +55,5 @@ def spark_name(dtype: DType) -> str | None:
 
 
 def is_text_bytes(leaf: pa.DataType) -> bool:
-    """Say whether values of this type are bytes, which Spark casts to strings only."""
+    """Return whether values of this type are bytes, which Spark can cast only to strings."""
     return is_text(leaf) and "binary" in type_text(leaf)

@@ -16,7 +16,7 @@ from tf2spark.saved_model.upstream import node_name
 def hide_paths(graph: GraphMessage, assets: Mapping[str, str]) -> None:
     """Hide the paths of assets from constant folding by turning them into placeholders.
 
-    Folded into other constants, the loader could no longer replace them by the paths of a host.
+    Once folded into other constants, they could no longer be replaced with the paths on a host.
     """
     names = {node_name(tensor) for tensor in assets}
     for node in graph.node:
@@ -29,8 +29,8 @@ def hide_paths(graph: GraphMessage, assets: Mapping[str, str]) -> None:
 def bypass_variables(graph: GraphMessage, assets: Mapping[str, str]) -> set[str]:
     """Make nodes that read a path from a variable read the asset instead; return the variables.
 
-    TF2 keeps the path of an asset in a variable that the init op assigns. Frozen, the variable
-    would be the path of the original model on this machine.
+    TF2 keeps the path of an asset in a variable that the init op assigns. If it were frozen, it
+    would hold the original model's path on this machine.
 
     Raises:
         NotCompilable: Such a variable is used in some other way.

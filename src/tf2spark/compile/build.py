@@ -34,10 +34,10 @@ _TABLE_FILLING_OPS = ("InitializeTable", "LookupTableImport", "LookupTableInsert
 
 @frozen
 class Compilation:
-    """What is compiled.
+    """What to compile.
 
     Attributes:
-        signature: The signature that the compiled model will have.
+        signature: The signature of the compiled model.
         constants: The tensors that become constants, with their values.
     """
 
@@ -109,7 +109,7 @@ def _inline_calls(
 def _keep_calls(
     graph: GraphMessage, roots: list[str], init: str, assets: Mapping[str, str]
 ) -> tuple[GraphMessage, list[str]]:
-    """Return the graph with its calls as they are, and the ops that fill its tables, inlined."""
+    """Return the graph with its calls unchanged, and the ops that fill its tables, inlined."""
     kept = prune(graph, roots)
     if not init:
         return kept, []
@@ -141,7 +141,7 @@ def _roots(signature: Signature) -> list[str]:
 
 
 def _insert_constants(graph: GraphMessage, constants: Mapping[str, Any]) -> None:
-    """Replace tensors by constants."""
+    """Replace tensors with constants."""
     for number, (tensor, value) in enumerate(constants.items()):
         name = f"tf2spark_constant_{number}"
         graph.node.append(constant(name, value))
@@ -149,7 +149,7 @@ def _insert_constants(graph: GraphMessage, constants: Mapping[str, Any]) -> None
 
 
 def _feed_by_placeholders(graph: GraphMessage, signature: Signature) -> Signature:
-    """Replace fed tensors that aren't placeholders by some; return the signature that feeds them.
+    """Replace fed tensors that aren't placeholders with new ones; return the signature with them.
 
     Optimizing a graph keeps its placeholders, but can remove or rename any other fed tensor.
     """

@@ -65,14 +65,14 @@ def compile_to(
         request: Its inputs and outputs. Constants become part of the graph; tensors fed or fetched
             by their raw names become inputs and outputs of the signature.
         signature: The name of the signature, as the user gave it.
-        options: The other options.
+        options: How to compile.
 
     Returns:
         The manifest of the package.
 
     Raises:
         ContractError: The request can't be compiled.
-        ModelError: The original can't be loaded, or the compiled model's outputs differ from its.
+        ModelError: The original can't be loaded, or the compiled model's outputs differ.
         OutputError: The package can't be written.
     """
     check_free(target, overwrite=options.overwrite)

@@ -4,7 +4,7 @@ A variable is a resource handle, which a graph can pass through calls, branches 
 bodies of functions. So freezing follows each handle: wherever it is an argument, the argument's
 type changes from resource to that of the value. Loops and branches remain calls of functions,
 which TensorFlow lowers when it loads the graph. `_READERS` says what each op that reads a variable
-becomes.
+turns into.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LOOP_OPS = frozenset({"While", "StatelessWhile"})
 
 @frozen
 class FrozenFunctions:
-    """The functions of a graph, and those of them that are frozen already.
+    """The functions of a graph, and which of them are already frozen.
 
     Attributes:
         functions: All functions by name.
@@ -59,7 +59,7 @@ class Body:
 
     Attributes:
         nodes: The nodes.
-        variables: The outputs and arguments that are a variable, with the dtype of its value.
+        variables: The outputs and arguments that are variables, with the dtypes of their values.
         new_names: Outputs that have another name in the frozen body.
         is_function: Whether it is a function's body, where inputs are named differently.
     """
@@ -79,7 +79,7 @@ class Body:
 def freeze(
     graph_def: GraphMessage, original: Original, files: WeightFiles, *, only_large: bool = False
 ) -> dict[str, npt.NDArray[Any]]:
-    """Replace the variables of a graph by constants, or by files where they are large.
+    """Replace the variables of a graph with constants, or with files where they are large.
 
     Args:
         graph_def: The graph; it is changed.
@@ -100,7 +100,7 @@ def freeze(
     if only_large:
         # Variables that are left must not change either: scores would depend on earlier rows.
         _refuse_assignments(graph_def)
-        variables = [node for node in variables if files.takes(values[node.name])]
+        variables = [node for node in variables if files.accepts(values[node.name])]
     for node in variables:
         node.CopyFrom(files.node(node.name, values.pop(node.name)))
     _freeze_readers(graph_def, variables)
@@ -160,15 +160,15 @@ def _freeze_node(frozen_functions: FrozenFunctions, body: Body, node: NodeMessag
         body.variables[body.output(node.name, "output")] = dtypes[0]
     elif node.op.startswith(("Assign", "Scatter", "ResourceScatter")):
         raise NotCompilable(f'it assigns to a variable ({node.op} "{node.name}")')
-    elif not _takes_values(node.op):
+    elif not _reads_value(node.op):
         raise NotCompilable(f'no constant can replace the variable in {node.op} "{node.name}"')
 
 
 def _freeze_call(
     frozen_functions: FrozenFunctions, body: Body, node: NodeMessage, dtypes: Mapping[int, int]
 ) -> None:
-    function_attributes, types_attribute, before = _CALL_OPS[node.op]
-    arguments = {position - before: dtype for position, dtype in dtypes.items()}
+    function_attributes, types_attribute, leading_inputs = _CALL_OPS[node.op]
+    arguments = {position - leading_inputs: dtype for position, dtype in dtypes.items()}
     for position, dtype in arguments.items():
         node.attr[types_attribute].list.type[position] = dtype
     for name in _called_functions(node, function_attributes):
@@ -210,7 +210,7 @@ def _change_signature(
 ) -> None:
     """Change resource arguments, and a loop body's outputs, which must match them, to values."""
     signature = function.signature
-    # Both describe resources, which are gone: TensorFlow refuses them for other types.
+    # These and handle_data describe resources; TensorFlow refuses them on arguments of other types.
     function.resource_arg_unique_id.clear()
     for position, dtype in arguments.items():
         signature.input_arg[position].type = dtype
@@ -231,8 +231,8 @@ def _rename_outputs(function: FunctionMessage, new_names: Mapping[str, str]) -> 
         function.ret[key] = new_names.get(name, name)
 
 
-def _takes_values(op: str) -> bool:
-    """Say whether an op that is given a TF1 variable reads its value, not its reference."""
+def _reads_value(op: str) -> bool:
+    """Return whether an op that is given a TF1 variable reads its value, not its reference."""
     definition = op_def_registry.get(op)
     return definition is not None and not any(
         argument.is_ref or argument.type == types_pb2.DT_RESOURCE

@@ -31,7 +31,7 @@ def optimize(graph_def: GraphMessage, roots: Sequence[str], passes: Sequence[str
     """
     meta_graph = meta_graph_pb2.MetaGraphDef()
     meta_graph.graph_def.CopyFrom(graph_def)
-    # Grappler keeps whatever the train op depends on; this is how it is told the roots.
+    # Grappler keeps whatever the train op depends on, so the roots are passed as one.
     meta_graph.collection_def["train_op"].node_list.value.extend(roots)
     config = tf.compat.v1.ConfigProto()
     options = config.graph_options.rewrite_options

@@ -63,7 +63,7 @@ def generate_feeds(signature: Signature, example: bytes | None) -> Iterator[list
 
 
 def _feeds(signature: Signature, rows: int, size: int, random: bool, text: bytes) -> Feeds:
-    """Return feeds of so many rows; `size` is used for every other unknown dimension."""
+    """Return feeds of `rows` rows; `size` stands in for every other unknown dimension."""
     generator = np.random.default_rng(rows)
     feeds: Feeds = {}
     for spec in signature.inputs:
@@ -81,7 +81,7 @@ def _spec_feeds(
     if spec.kind == "dense":
         return {spec.tensors[0]: _values(spec, tuple(dims), generator, text)}
     if spec.kind == "sparse":
-        # One value per row, at the first place of every other axis.
+        # One value per row, at index 0 of every other axis.
         indices = np.stack(
             [np.arange(dims[0])] + [np.zeros(dims[0], np.int64)] * (len(dims) - 1), 1
         )
@@ -146,6 +146,6 @@ def _message_classes() -> dict[str, Any]:
     }
 
 
-# All are kept: protobuf before 4.25 crashes where the class of a nested message was freed.
+# All classes are kept: protobuf before 4.25 crashes if the class of a nested message was freed.
 _MESSAGES = _message_classes()
 _PredictionLog = _MESSAGES["PredictionLog"]

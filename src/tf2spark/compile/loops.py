@@ -4,8 +4,8 @@ In a loop each op waits for the one before it, so their order matters, and Tenso
 runs them in the order in which they happen to become ready. A graph that is inlined and frozen
 ahead of time computes the same values in another order. In Keras's LSTM, the product with the
 inputs of the next step then came before the current step was done, and had left the CPU's cache by
-the time it was summed. In addition, values are passed from step to step where variables aren't
-(``lower_while_op.cc``). Together they made the model 2 to 6 % slower. So nothing is inlined or
+the time it was summed. In addition, values are passed from step to step, but variables aren't
+(``lower_while_op.cc``). Together, these made the model 2 to 6 % slower. So nothing is inlined or
 folded here: nodes that the outputs don't need are removed, and variables stay variables, which the
 init op fills from constants.
 """
@@ -42,9 +42,9 @@ def has_loops(graph_def: GraphMessage) -> bool:
 def prune(graph_def: GraphMessage, roots: Sequence[str]) -> GraphMessage:
     """Return the nodes upstream of the roots and the functions that they call, all unchanged."""
     nodes = {node.name: node for node in graph_def.node}
-    wanted = upstream(nodes, roots)
+    needed = upstream(nodes, roots)
     pruned = graph_pb2.GraphDef(versions=graph_def.versions)
-    pruned.node.extend(node for node in graph_def.node if node.name in wanted)
+    pruned.node.extend(node for node in graph_def.node if node.name in needed)
     called = _called_functions(graph_def, pruned.node)
     pruned.library.function.extend(
         function for function in graph_def.library.function if function.signature.name in called

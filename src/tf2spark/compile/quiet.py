@@ -13,7 +13,7 @@ from tf2spark.errors import Tf2SparkError
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Suppress what is written to stderr, but show it if an unexpected error is raised."""
+    """Suppress output to stderr, but show it if an unexpected error is raised."""
     sys.stderr.flush()
     # C++ writes to the descriptor, which replacing sys.stderr would not redirect.
     stderr = os.dup(2)

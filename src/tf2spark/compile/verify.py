@@ -55,7 +55,7 @@ def verify(
         compiled: Its folder.
         tags: Its tags.
         feeds: The inputs of each run.
-        kind: What the inputs are; see `Verified`.
+        kind: Where the inputs are from; see `Verified`.
         tolerance: See `TOLERANCE`.
         constants: The values of the inputs that became constants; the original is fed these too.
         random_op: An op of the model that draws random numbers, if it has one.
@@ -86,7 +86,7 @@ def find_inputs(
     name: str,
     constants: Mapping[str, Any],
 ) -> tuple[list[Feeds], str]:
-    """Return inputs that the original accepts, and what they are.
+    """Return inputs that the original accepts, and where they are from.
 
     Raises:
         NoInputs: TensorFlow refuses all inputs that could be made.
@@ -187,7 +187,7 @@ def _compare(
     except ModelError as error:
         if random_op is None:
             raise
-        # With a fixed seed two runs of one model agree, but not those of two models.
+        # With a fixed seed, two runs of one model agree, but runs of two models don't.
         raise NotCompilable(
             f'its output "{name}" depends on random numbers ({random_op}), so nothing can be '
             "verified; if an input turns them off (keep_prob, is_training), feed it a constant"
@@ -223,10 +223,10 @@ def _largest_difference(name: str, expected: Array, actual: Array, tolerance: fl
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):
         differences = np.where(same, 0.0, np.abs(expected - actual))
-        # Infinity must be met exactly: relative to it, any number would be close enough.
+        # Infinity must match exactly: relative to it, any number would be close enough.
         finite = np.where(np.isfinite(expected), np.abs(expected), 0.0)
         allowed = tolerance * np.maximum(1.0, finite)
-    # NaN on one side only gives NaN here, for which "<=" is false.
+    # NaN on only one side gives NaN here, for which "<=" is false.
     if not (differences <= allowed).all():
         worst = int(np.argmax(np.nan_to_num(differences - allowed, nan=np.inf)))
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Moves large tensors out of the graph: into raw files, and placeholders fed from them."""
+"""Moves large tensors out of the graph: into raw files, which feed placeholders."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class WeightFiles:
     threshold_bytes: int = THRESHOLD_BYTES
     written: list[Weight] = Factory(list)
 
-    def takes(self, value: npt.NDArray[Any]) -> bool:
-        """Say whether a value is large enough for a file and has a dtype that can be mapped."""
+    def accepts(self, value: npt.NDArray[Any]) -> bool:
+        """Return whether a value is large enough for a file and has a dtype that can be mapped."""
         dtype_code = tf.as_dtype(value.dtype).as_datatype_enum
         return from_code(dtype_code).numpy is not None and value.nbytes >= self.threshold_bytes
 
     def node(self, name: str, value: npt.NDArray[Any]) -> NodeMessage:
         """Return a node with this value: a constant, or a placeholder that is fed from a file."""
-        if not self.takes(value):
+        if not self.accepts(value):
             return constant(name, value)
         dtype_code = tf.as_dtype(value.dtype).as_datatype_enum
         path = f"weights/{len(self.written)}.bin"
