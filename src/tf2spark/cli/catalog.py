@@ -1,4 +1,4 @@
-"""The options about users, items and the score that `recommend` and `inspect` share."""
+"""The options about users, items and scores that `recommend` and `inspect` share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PairCall:
     """The arguments of a call of `recommend`, except for the tables.
 
     Attributes:
-        arguments: What is returned for whom.
+        arguments: What `recommend` returns, and for whom.
         feed: What feeds which input.
     """
 
@@ -41,14 +41,14 @@ def pair_options(*, required: bool) -> Decorator:
                 "--tolerance",
                 type=click.FloatRange(min=0),
                 metavar="X",
-                help="How far scores may be from those of the whole graph; otherwise it runs "
-                "whole.  [default: 1e-4]",
+                help="How far scores may differ from those of the whole graph; if they differ "
+                "more, it runs unsplit.  [default: 1e-4]",
             ),
             click.option(
                 "--score",
                 metavar="OUTPUT",
-                help="The output that ranks, if there are several; probs[1] for one entry of its "
-                "rows.",
+                help="The output to rank by, if there are several; probs[1] for one entry of each "
+                "row.",
             ),
             feed_option,
             click.option(
@@ -56,14 +56,14 @@ def pair_options(*, required: bool) -> Decorator:
                 default="item_id",
                 show_default=True,
                 metavar="COL",
-                help="The items' id: integers or strings, without nulls or duplicates.",
+                help="The items' id column: integers or strings, without nulls or duplicates.",
             ),
             click.option(
                 "--user-id",
                 default="user_id",
                 show_default=True,
                 metavar="COL",
-                help="The users' id.",
+                help="The users' id column.",
             ),
             table_options("items", "One row per item: its id and features.", required=required),
             table_options("users", "One row per user: its id and features.", required=required),
@@ -75,7 +75,7 @@ def pair_options(*, required: bool) -> Decorator:
 
 
 def pair_call(params: Mapping[str, Any]) -> PairCall:
-    """Read the options of `pair_options`, as far as that needs no table.
+    """Parse the options of `pair_options` that can be checked without a table.
 
     Raises:
         ContractError: An option is wrong.

@@ -25,7 +25,7 @@ class Finding:
 
     Attributes:
         name: What was checked.
-        status: "ok", "warning" (works, or works in part) or "missing" (scoring can't work).
+        status: "ok", "warning" (works, perhaps in part) or "missing" (scoring can't work).
         found: What is there.
         advice: What to do if it isn't "ok".
     """
@@ -94,7 +94,7 @@ def pandas(version: str | None, spark: str | None) -> Finding:
 
 
 def java() -> Finding:
-    """Look for the Java that Spark would run on."""
+    """Check the Java that Spark would run on."""
     from tf2spark.spark.java import check_version, find_java
     from tf2spark.spark.session import java_range
 

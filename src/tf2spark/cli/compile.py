@@ -19,7 +19,7 @@ from tf2spark.errors import ContractError
     multiple=True,
     metavar="INPUT=COLUMN",
     help="keep_prob:=1.0 makes an input a constant, x:0=features names a raw tensor; can be "
-    "repeated. All other feeds are given to score.",
+    "repeated. Pass all other feeds to score.",
 )
 @click.option(
     "--fetch",
@@ -30,14 +30,14 @@ from tf2spark.errors import ContractError
 @click.option(
     "--sample",
     metavar="FILE",
-    help="A Parquet file of rows that both the original and the package are run on.  [default: the "
+    help="A Parquet file of rows to run both the original and the package on.  [default: the "
     "model's warmup requests, or rows generated from the contract]",
 )
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
     metavar="X",
-    help="How far numbers may be apart.  [default: 1e-5]",
+    help="How far numbers may differ.  [default: 1e-5]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing package.")
 @call_options

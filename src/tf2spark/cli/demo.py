@@ -14,7 +14,7 @@ import click
     default="tf2spark-demo",
     show_default=True,
     metavar="DIR",
-    help="Where the model and the tables go.",
+    help="Where to write the model and the tables.",
 )
 @click.option(
     "--seed",

@@ -60,13 +60,13 @@ def doctor(
 
 
 def _on_spark(
-    before: Sequence[Finding],
+    local: Sequence[Finding],
     model: str | None,
     master: str | None,
     settings: Mapping[str, str],
     debug: bool,
 ) -> list[Finding]:
-    missing = [finding.name for finding in before if finding.status == "missing"]
+    missing = [finding.name for finding in local if finding.status == "missing"]
     if {"PySpark", "Java", "SPARK_HOME"} & set(missing):
         return [Finding("Spark job", "missing", "not tried", f"first fix {', '.join(missing)}")]
     try:
@@ -99,22 +99,22 @@ def _job(
 
 
 def judge_opened(model: str, opened: OpenedModel) -> Finding:
-    """Say whether a model opened on an executor."""
-    name = f"model on {_on(opened)}"
+    """Report whether a model opened on an executor."""
+    name = f"model on {_executors_text(opened)}"
     if opened.error:
         return Finding(name, "missing", f"{model} doesn't open", opened.error)
     return Finding(name, "ok", f"{model} opened in {opened.seconds:.1f} s")
 
 
-def _on(answer: WorkerPython | OpenedModel) -> str:
-    several = f", {answer.executors} executors" if answer.executors > 1 else ""
-    return answer.host + several
+def _executors_text(report: WorkerPython | OpenedModel) -> str:
+    count = f", {report.executors} executors" if report.executors > 1 else ""
+    return report.host + count
 
 
 def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
-    """Say whether an executor's Python has what scoring needs."""
+    """Report whether an executor's Python has what scoring needs."""
     packages = dict(worker.packages)
-    name = f"worker on {_on(worker)}"
+    name = f"worker on {_executors_text(worker)}"
     installed = ", ".join(f"{package} {version}" for package, version in worker.packages if version)
     found = f"Python {worker.python} ({worker.executable}): {installed or 'no required package'}"
     # tf2spark itself is shipped with the job.

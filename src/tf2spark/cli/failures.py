@@ -1,4 +1,4 @@
-"""From an exception to one message and an exit status."""
+"""Turns an exception into one message and an exit status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tf2spark.spark.recognize import is_java_error, is_query_error
 
 # 2: the user's arguments, model or data are wrong.
 _USER_ERRORS = (errors.ModelError, errors.ContractError, errors.RowError, errors.OutputError)
-# What Spark says of files that it can't read, inside the error of the job that tried.
+# How Spark reports files that it can't read, inside the error of the failed job.
 _FILE_ERROR = re.compile(
     r"\[((?:FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|MALFORMED_\w+"
     r"|PATH_NOT_FOUND|DATA_SOURCE_NOT_FOUND|UNABLE_TO_INFER_SCHEMA)[\w.]*)\] (.*)"
@@ -27,9 +27,9 @@ def report_failure(error: Exception) -> int:
 
 def explain(error: Exception) -> tuple[int, str]:
     """Return the exit status for an error and the message to print."""
-    ours = error if isinstance(error, errors.Tf2SparkError) else errors.from_text(str(error))
-    if ours is not None:
-        return (2 if isinstance(ours, _USER_ERRORS) else 1), ours.text_for("command_line")
+    own_error = error if isinstance(error, errors.Tf2SparkError) else errors.from_text(str(error))
+    if own_error is not None:
+        return (2 if isinstance(own_error, _USER_ERRORS) else 1), own_error.text_for("command_line")
     if is_query_error(error):
         return 2, _first_line(error)
     match = _FILE_ERROR.search(str(error))
@@ -41,7 +41,7 @@ def explain(error: Exception) -> tuple[int, str]:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if is_java_error(error) and len(lines) > 1:
-        # The first line only names the Java object that was called.
+        # The first line only names the Java method that was called.
         return lines[1].removeprefix(": ")
     return _without_codes(errors.first_line(error))
 

@@ -29,7 +29,7 @@ def parse_feed(options: Sequence[str]) -> dict[str, Feed] | None:
     INPUT=assembled(COLUMN, ...)[.indices|.values] or INPUT:=JSON.
 
     Returns:
-        Input names to feeds, or None without any option (match by name).
+        Input names to feeds; None if there is no option, so that columns match by name.
 
     Raises:
         ContractError: An option isn't of that form, or an input is named twice.
@@ -55,7 +55,7 @@ def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
     COLUMN=output(OUTPUT, rank=N).
 
     Returns:
-        Column names to outputs, or None without any option (all outputs).
+        Column names to outputs; None if there is no option, so that all are fetched.
 
     Raises:
         ContractError: An option isn't of that form, or a column is named twice.
@@ -121,7 +121,7 @@ def _parse_expression(text: str, option: str) -> Feed:
 
 def _parse_padded(text: str, option: str) -> Padded:
     """Parse ``padded(COLUMN[,COLUMN...], JSON)``: the value starts after the first comma with
-    complete JSON behind it, since both halves may contain commas.
+    complete JSON after it, since both halves may contain commas.
     """
     inner = text.removeprefix("padded(").removesuffix(")")
     commas = (

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 def inspect(context: click.Context, /, **params: Any) -> None:
     """Print the inputs and outputs of MODEL, without loading TensorFlow.
 
-    MODEL is a SavedModel folder or a package, or a base path with integer folders, as for TF
-    Serving; on this machine, or a URI that is read through Spark (hdfs://, s3a://, oss://).
+    MODEL is a SavedModel folder, a package, or a base path with integer folders, as for TF Serving:
+    on this machine, or a URI that is read through Spark (hdfs://, s3a://, oss://).
 
     With --users and --items it also prints the plan of `tf2spark recommend`: what is computed once
-    per user, once per item and for every pair, what that costs, and why a model can't be split. For
-    that the model is compiled and the item side computed.
+    per user, once per item and for every pair, what that costs, and why a model can't be split. To
+    find out, it compiles the model and computes the item side.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def inspect(context: click.Context, /, **params: Any) -> None:
     debug = bool((context.obj or {}).get("debug"))
     plan: RecommendPlan | None = None
     if _wants_plan(params):
-        contract, plan = _planned(params, debug)
+        contract, plan = _contract_and_plan(params, debug)
     else:
         contract = _contract(params)
     _check_signature(contract, params["signature"])
@@ -80,7 +80,7 @@ def _contract(params: Mapping[str, Any]) -> Contract:
         return read_model(params["model"], params["version"], tags)[0].contract
 
 
-def _planned(params: Mapping[str, Any], debug: bool) -> tuple[Contract, RecommendPlan]:
+def _contract_and_plan(params: Mapping[str, Any], debug: bool) -> tuple[Contract, RecommendPlan]:
     call = pair_call(params)
     sources = [source_of(params, "users"), source_of(params, "items")]
     with open_job(params, sources, None, debug=debug) as job:

@@ -36,7 +36,7 @@ def open_job(
     debug: bool,
     defaults: Mapping[str, str] | None = None,
 ) -> Iterator[Job]:
-    """Open the model and the tables of a command, in a session that ends with it.
+    """Open the model and the tables of a command, in a session that ends with the block.
 
     Everything on this machine is checked before Spark starts, so that mistakes show at once.
 
@@ -45,7 +45,7 @@ def open_job(
         sources: The tables to read.
         target: The table to write, which must not exist yet; None if none is written.
         debug: Let Spark's own log through.
-        defaults: Spark settings of the command; ``--conf`` overrides them.
+        defaults: The command's own Spark settings; ``--conf`` overrides them.
     """
     settings = {**(defaults or {}), **key_values("--conf", params["conf"])}
     from tf2spark.locations import is_uri
@@ -69,14 +69,14 @@ def open_job(
 
 @frozen
 class Counts:
-    """How many rows were read, written and not scored; None if that wasn't counted."""
+    """How many rows were written, not scored, and read; None for what wasn't counted."""
 
     written: int
     failed: int | None = None
     read: int | None = None
 
     def note(self) -> str:
-        """Say how many rows have no result; nothing if all have one."""
+        """Return how many rows have no result, as text; empty if all have one."""
         if self.failed:
             return f", {self.failed:,} of them could not be scored"
         if self.read is not None and self.read > self.written:
@@ -89,7 +89,7 @@ def write_counted(
     run: Callable[[DataFrame], DataFrame],
     target: Table,
     params: Mapping[str, Any],
-    words: tuple[str, str],
+    labels: tuple[str, str],
 ) -> Counts:
     """Write the result of `run`, counting rows on the way.
 
@@ -98,7 +98,7 @@ def write_counted(
         run: Gives each row its outputs, in the command's `mode`.
         target: Where the result goes; a job that fails leaves it unchanged.
         params: The command's options.
-        words: The activity and what a row is, for the progress bar on a terminal.
+        labels: The activity and the plural of a row, for the progress bar on a terminal.
     """
     from tf2spark.spark.progress import show_progress
     from tf2spark.spark.row_counter import RowCounter
@@ -108,7 +108,7 @@ def write_counted(
     result = run(rows if reads is None else reads.table)
     permissive = params["mode"] == "permissive"
     writes = RowCounter.of(result, (params["error_column"] or "_error") if permissive else None)
-    with show_progress(rows.sparkSession, *words, show=sys.stderr.isatty()):
+    with show_progress(rows.sparkSession, *labels, show=sys.stderr.isatty()):
         write(
             writes.table,
             target.path,

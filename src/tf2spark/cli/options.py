@@ -21,7 +21,9 @@ def model_options(command: Command) -> Command:
     """Add the options that choose a MetaGraph of a model."""
     for decorate in (
         click.option(
-            "--tags", metavar="TAG,TAG", help="The tags of the MetaGraph.  [default: serve]"
+            "--tags",
+            metavar="TAG,TAG",
+            help="The tags of the MetaGraph.  [default: serve, or the only ones]",
         ),
         click.option(
             "--version", type=int, metavar="N", help="The version folder.  [default: the largest]"
@@ -43,7 +45,7 @@ def call_options(command: Command) -> Command:
         click.option(
             "--signature",
             metavar="NAME",
-            help="Which signature.  [default: serving_default, or the only one]",
+            help="The signature to use.  [default: serving_default, or the only one]",
         ),
     ):
         command = decorate(command)
@@ -69,7 +71,7 @@ def row_options(command: Command) -> Command:
         click.option(
             "--error-column",
             metavar="NAME",
-            help="Where the mode permissive writes the reason.  [default: _error]",
+            help="The column where permissive mode writes the reason.  [default: _error]",
         ),
         click.option(
             "--mode",
@@ -118,7 +120,7 @@ def open_model(params: Mapping[str, Any]) -> RunnableModel:
 
 @contextmanager
 def session_for(params: Mapping[str, Any], *paths: str, debug: bool = False) -> Iterator[None]:
-    """Run a Spark session if one of these paths is on a file system that needs it."""
+    """Run a Spark session if one of these paths is on a file system that needs one."""
     from tf2spark.locations import is_uri, need_pyspark
 
     if not any(map(is_uri, paths)):

@@ -1,4 +1,4 @@
-"""`tf2spark recommend`: every user against every item, and each user's best items written."""
+"""`tf2spark recommend`: score every user against every item, and write each user's best items."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BATCH_PAIRS = 1 << 23
 @click.command(short_help="Find each user's best items: every user against every item.")
 @click.argument("model", metavar="MODEL")
 @pair_options(required=True)
-@table_options("output", "Where the recommendations go.", writes=True)
+@table_options("output", "Where to write the recommendations.", writes=True)
 @overwrite_option
 @click.option(
     "--k",
@@ -50,9 +50,9 @@ _BATCH_PAIRS = 1 << 23
     "--exclude", metavar="COL", help="A column of users: lists of item ids never to return."
 )
 @click.option(
-    "--candidates", metavar="COL", help="A column of users: lists of the only ids to return."
+    "--candidates", metavar="COL", help="A column of users: lists of the only item ids to return."
 )
-@click.option("--keep", metavar="COL,COL", help="Columns of users that stay besides the id.")
+@click.option("--keep", metavar="COL,COL", help="Columns of users to keep, besides the id.")
 @row_options
 @call_options
 @model_options
@@ -64,7 +64,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
     The output has one row per user: the id, and `recommendations`, a list of (item id, score), best
     first. The result is exact. The graph is split: what depends on the user alone is computed once
     per user, what depends on the item alone once per item. `tf2spark inspect MODEL --users ...
-    --items ...` prints how.
+    --items ...` prints the plan.
 
     \b
     Examples:
@@ -110,7 +110,7 @@ def _write(job: Job, prepared: Prepared, target: Any, params: Mapping[str, Any])
 
 @contextmanager
 def _small_batches(spark: SparkSession, items: int, params: Mapping[str, Any]) -> Iterator[None]:
-    """Send users in batches that take some seconds each, so that the progress bar moves."""
+    """Send users in batches that take a few seconds each, so that the progress bar moves."""
     before = str(spark.conf.get(_BATCH))
     if _BATCH not in key_values("--conf", params["conf"]):
         users, limit = max(64, _BATCH_PAIRS // max(1, items)), int(before)
@@ -123,10 +123,10 @@ def _small_batches(spark: SparkSession, items: int, params: Mapping[str, Any]) -
 
 def _closing_line(counts: Counts, items: int, seconds: float, path: str) -> str:
     scored = counts.written - (counts.failed or 0)
-    number = scored * items
+    pairs = scored * items
     return (
-        f"{counts.written:,} users{counts.note()}, {number:,} pairs, {seconds:.1f} s, "
-        f"{per_second(number, seconds)} pairs/s: {path}"
+        f"{counts.written:,} users{counts.note()}, {pairs:,} pairs, {seconds:.1f} s, "
+        f"{per_second(pairs, seconds)} pairs/s: {path}"
     )
 
 

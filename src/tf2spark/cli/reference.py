@@ -1,4 +1,4 @@
-"""The page docs/cli.md, made of the commands' own help: `python -m tf2spark.cli.reference`."""
+"""The page docs/cli.md, generated from the commands' help: `python -m tf2spark.cli.reference`."""
 
 from __future__ import annotations
 

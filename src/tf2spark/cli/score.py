@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Score a table: add the model's outputs as columns.")
 @click.argument("model", metavar="MODEL")
 @table_options("input", "The table to score.")
-@table_options("output", "Where the scored table goes.", writes=True)
+@table_options("output", "Where to write the scored table.", writes=True)
 @overwrite_option
 @feed_option
 @click.option(
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     metavar="COLUMN=OUTPUT",
     help="Which outputs become which columns; can be repeated.  [default: all]",
 )
-@click.option("--keep", metavar="COL,COL", help="The columns that stay.  [default: all]")
+@click.option("--keep", metavar="COL,COL", help="The columns to keep.  [default: all]")
 @row_options
 @click.option(
     "--batch-rows",
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "spark", "worker"]),
     default="auto",
     show_default=True,
-    help="Who reads the input's files; for plain local Parquet the workers are faster.",
+    help="Who reads the input's files; the workers are faster for plain local Parquet.",
 )
 @call_options
 @model_options
@@ -98,7 +98,7 @@ def score(context: click.Context, /, **params: Any) -> None:
 
 
 def _scorer(params: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], DataFrame]:
-    """Check the options that need neither model nor table, and return what scores a table.
+    """Check the options that need neither model nor table, and return a function that scores one.
 
     Raises:
         ContractError: One is wrong.

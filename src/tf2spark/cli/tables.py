@@ -75,7 +75,7 @@ def _table(params: Mapping[str, Any], name: str, defaults: dict[str, dict[str, s
 
 
 def check_exists(source: Table) -> None:
-    """Refuse a table of this machine that doesn't exist; needs no session.
+    """Refuse a local table that doesn't exist; this needs no session.
 
     Raises:
         ContractError: There is nothing at its path.
