@@ -1,4 +1,4 @@
-"""Makes attrs importable where tf2spark was shipped to executors that don't have it.
+"""Makes attrs importable on executors that don't have it, where tf2spark was shipped.
 
 tf2spark needs attrs besides TensorFlow, NumPy and Arrow. The zip in which `spark.shipping` ships
 tf2spark contains a copy of it. The copy is appended to the search path, so that it never takes

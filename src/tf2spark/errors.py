@@ -3,7 +3,7 @@
 Each is also the builtin that a caller would expect::
 
     Tf2SparkError (Exception)
-    ├── ModelError (ValueError)                the SavedModel can't be read, or not run as it is
+    ├── ModelError (ValueError)                the SavedModel can't be read, or can't run as is
     │   ├── ModelNotFoundError (FileNotFoundError)   there is no SavedModel at that path
     │   └── UnsafeModelError (PermissionError)       it has an op that is not allowed
     ├── ContractError (ValueError)             table and model don't fit, or an argument is wrong
@@ -11,14 +11,13 @@ Each is also the builtin that a caller would expect::
     ├── RowCountError (RuntimeError)           a partition would have lost or gained rows
     ├── RunError (RuntimeError)                TensorFlow failed, and no single row is the cause
     ├── SetupError (RuntimeError)              Java, PySpark or TensorFlow is missing, or too old
-    ├── StorageError (OSError)                 a file system or object store refuses, or is away
+    ├── StorageError (OSError)                 a file system or store refuses, or is unreachable
     └── OutputError (OSError)                  an output exists already, or can't be written
 
 An error has a problem and, in most cases, advice. The advice is data: the same argument is written
 ``mode="permissive"`` in Python and ``--mode permissive`` on the command line, and `text_for` writes
-it for either. Spark passes an error of a worker on as text, so a worker's message is written for
-the audience that its plan names, and `from_text` finds the error again in the text of a Spark
-exception.
+it for either. Spark passes on a worker's error as text, so a worker's message is written for the
+audience that its plan names, and `from_text` recovers the error from the text of a Spark exception.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ of pyarrow tables."""
 
 @frozen
 class Advice:
-    """What to do about an error, in the words of each audience.
+    """What to do about an error, in the terms of each audience.
 
     Attributes:
         python: As a user of PySpark writes it.
@@ -55,28 +54,28 @@ class Advice:
     arrow: str | None = None
 
     def text_for(self, audience: Audience) -> str:
-        """Return the advice in the words of one audience."""
+        """Return the advice in the terms of one audience."""
         text: str | None = getattr(self, audience)
         return self.python if text is None else text
 
     def __add__(self, more: str | Advice) -> Advice:
-        return _joined(self, more)
+        return _join(self, more)
 
     def __radd__(self, text: str) -> Advice:
-        return _joined(text, self)
+        return _join(text, self)
 
 
-def _joined(first: str | Advice, second: str | Advice) -> Advice:
+def _join(first: str | Advice, second: str | Advice) -> Advice:
     return Advice(
         *(
-            _words(first, audience) + _words(second, audience)
+            _text_for(first, audience) + _text_for(second, audience)
             for audience in ("python", "command_line", "pandas", "arrow")
         )
     )
 
 
-def _words(advice: str | Advice, audience: Audience) -> str:
-    """Return advice in the words of one audience; text is the same for all."""
+def _text_for(advice: str | Advice, audience: Audience) -> str:
+    """Return advice in the terms of one audience; text is the same for all."""
     return advice if isinstance(advice, str) else advice.text_for(audience)
 
 
@@ -110,9 +109,9 @@ class Tf2SparkError(Exception):
     """The root of all errors that tf2spark raises.
 
     Attributes:
-        problem: What is wrong; if it ends in a line break, the advice is a line of its own.
+        problem: What is wrong; if it ends in a line break, the advice gets its own line.
         advice: What to do about it; None if the problem says it, or if nothing helps.
-        audience: Whose words ``str(error)`` is in.
+        audience: The audience that ``str(error)`` is written for.
     """
 
     def __init__(self, problem: str = "", advice: str | Advice | None = None) -> None:
@@ -122,7 +121,7 @@ class Tf2SparkError(Exception):
         self.audience: Audience = "python"
 
     def text_for(self, audience: Audience) -> str:
-        """Return problem and advice in the words of one audience."""
+        """Return problem and advice in the terms of one audience."""
         advice = self.advice_for(audience)
         if not advice:
             return self.problem
@@ -130,8 +129,8 @@ class Tf2SparkError(Exception):
         return f"{self.problem}{separator}{advice}"
 
     def advice_for(self, audience: Audience) -> str:
-        """Return the advice in the words of one audience, empty if there is none."""
-        return _words(self.advice or "", audience)
+        """Return the advice in the terms of one audience, empty if there is none."""
+        return _text_for(self.advice or "", audience)
 
     def __str__(self) -> str:
         return self.text_for(self.audience)
@@ -139,7 +138,7 @@ class Tf2SparkError(Exception):
 
 @contextmanager
 def addressed_to(audience: Audience | None) -> Iterator[None]:
-    """Write the errors of a block in the words of one audience; without advice if it is None."""
+    """Write the errors of a block in the terms of one audience; without advice if it is None."""
     try:
         yield
     except Tf2SparkError as error:
@@ -151,7 +150,7 @@ def addressed_to(audience: Audience | None) -> Iterator[None]:
 
 
 class ModelError(Tf2SparkError, ValueError):
-    """The SavedModel can't be read, or can't be run as it is."""
+    """The SavedModel can't be read, or can't run as is."""
 
 
 class ModelNotFoundError(ModelError, FileNotFoundError):
@@ -179,7 +178,7 @@ class RunError(Tf2SparkError, RuntimeError):
 
 
 class SetupError(Tf2SparkError, RuntimeError):
-    """Something that must be installed or configured is missing, too old or doesn't fit."""
+    """Something that must be installed or configured is missing, too old or incompatible."""
 
 
 class StorageError(Tf2SparkError, OSError):
@@ -232,6 +231,6 @@ def shortened(value: object, limit: int = 60) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line with text of an error's message, for a message of ours to quote."""
+    """Return the first non-blank line of an error's message, for a message of ours to quote."""
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), "no message")

@@ -36,7 +36,7 @@ def read_model(
 
 
 def is_uri(path: str) -> bool:
-    """Say whether a path is on another file system than this machine's."""
+    """Return whether a path is on a file system other than this machine's."""
     return re.match(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/", path) is not None
 
 
@@ -69,7 +69,7 @@ def package_folder(target: str, *, overwrite: bool) -> Iterator[Path]:
 
 
 def fetch_to_this_machine(model: ModelRef) -> ModelRef:
-    """Return the reference of a model on this machine, fetching a remote package."""
+    """Return a reference to the model on this machine; a remote package is fetched."""
     if not is_uri(model.path):
         return model
     from tf2spark.spark.remote_models import fetch_all, session_for

@@ -1,4 +1,4 @@
-"""`SavedModel`: the public face of a model, over the modules that do the work."""
+"""`SavedModel`: the public interface to a model; other modules do the work."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class SavedModel:
     with its settings and keys.
 
     Args:
-        path: A SavedModel folder or a package, or a base path with integer folders, as for TF
+        path: A SavedModel folder, a package, or a base path with integer folders, as for TF
             Serving: on this machine, or a URI that Hadoop knows (``hdfs://``, ``s3a://``,
             ``oss://``).
         version: Which integer folder; the largest by default.
-        tags: The tags of the MetaGraph; ``serve``, or the only one, by default.
+        tags: The tags of the MetaGraph; ``serve``, or the only ones, by default.
         allow_ops: Ops that the user vouches for, beyond the allow-list.
 
     Raises:
@@ -89,17 +89,17 @@ class SavedModel:
             fetch: New column to output (or tensor ``y:0``), or a list of outputs; by default all
                 outputs of the signature under their own names.
             signature: Which signature; ``serving_default``, or the only one, by default.
-            keep: The columns that stay; all by default.
+            keep: The columns to keep; all by default.
             batch_rows: The maximum number of rows in one run of the model.
             mode: What happens to rows that can't be scored: "failfast" stops the job,
                 "permissive" gives them null outputs and a reason, "dropmalformed" leaves them out.
-            error_column: Where "permissive" writes the reason; ``_error`` by default.
+            error_column: The column where "permissive" writes the reason; ``_error`` by default.
             reproducible: Give every run the same number of rows (at most 192) and one thread, so
                 that a row's bits don't depend on the rows around it, partitions or threads.
             model_column: A new column for the digest of the model that scored the row.
             read: Who reads the files of a Spark DataFrame: "spark"; "worker", which is faster but
-                only for plain scans of local Parquet files; or "auto", the worker where the rows
-                are known to be the same. It changes nothing else.
+                works only for plain scans of local Parquet files; or "auto", the worker where
+                the rows are known to be the same. It changes nothing else.
 
         Returns:
             A table of the same type.
@@ -166,21 +166,22 @@ class SavedModel:
             feed: Input (or tensor ``x:0``) to what feeds it, as in `score`. A column that both
                 tables have is written ``user:NAME`` or ``item:NAME``; a list may mix both
                 sides: ``{"ids": ["user:ids", "item:ids"]}``.
-            score: The output that ranks, if there are several; ``"probs[1]"`` for one entry of
-                its rows.
+            score: The output to rank by, if there are several; ``"probs[1]"`` for one entry of
+                each row.
             signature: Which signature; ``serving_default``, or the only one, by default.
             exclude: A column of users: lists of item ids never to return.
             candidates: A column of users: lists of the only item ids to return; null for all.
-            keep: Columns of users that stay, besides the id.
+            keep: Columns of users to keep, besides the id.
             mode: What happens to users that can't be scored, as in `score`. NaN is not a score.
-            error_column: Where "permissive" writes the reason; ``_error`` by default.
-            model_column: A new column for the digest of the model and catalog that scored.
-            tolerance: How far scores may be from those of the whole graph, absolutely or relative
-                to their size, on the users and items that are checked; otherwise it runs whole.
+            error_column: The column where "permissive" writes the reason; ``_error`` by default.
+            model_column: A new column for the digest of the model and catalog used.
+            tolerance: How far scores may differ from those of the whole graph, absolutely or
+                relative to their size, on the users and items that are checked. If they differ
+                more, the graph runs unsplit.
 
         Returns:
             A table of the type of `users`: its id, the kept columns, and ``recommendations``, a
-            list of (item id, score), best first, equal scores by rising item id.
+            list of (item id, score), best first, ties in ascending order of item id.
 
         Raises:
             ContractError: Tables, arguments and model don't fit.
@@ -212,9 +213,9 @@ class SavedModel:
         candidates: str | None = None,
         tolerance: float = TOLERANCE,
     ) -> RecommendPlan:
-        """Return how `recommend` would go about it: prints what is computed how often, and why.
+        """Return the plan of `recommend`, which prints what is computed how often, and why.
 
-        Arguments and errors are those of `recommend`; the item side is computed for it.
+        Arguments and errors are those of `recommend`. This computes the item side.
         """
         with addressed_to(audience_of(users)):
             arguments = make_arguments(
@@ -234,7 +235,7 @@ class SavedModel:
         tolerance: float | None = None,
         overwrite: bool = False,
     ) -> SavedModel:
-        """Write the model as a package, and return that: checked, complete and faster to open.
+        """Write the model as a package and return it: checked, complete and faster to open.
 
         Functions are inlined, variables become constants, tensors of 16 MiB and more become files
         that all workers of a host share. The result is compared with the original; a model that
@@ -242,16 +243,16 @@ class SavedModel:
         needs TensorFlow's Python package.
 
         Args:
-            path: Where the package goes.
-            signature: Which signature is compiled; as in `score`.
+            path: Where to write the package.
+            signature: Which signature to compile; as in `score`.
             feed: Numbers and bools become part of the graph (``keep_prob``), a raw tensor
-                ``x:0`` becomes an input named after its column. Everything else is given when
-                scoring.
-            fetch: New output to output (or tensor ``y:0``); all of the signature by default.
+                ``x:0`` becomes an input named after its column. Pass everything else to
+                `score`.
+            fetch: New name to output (or tensor ``y:0``); all outputs of the signature by default.
             sample: Rows (pandas, pyarrow) that both models are run on; by default the model's own
                 warmup requests, or inputs generated from the contract if there are none.
-            tolerance: How far numbers may be apart, absolutely or relative to their size,
-                whichever is more; 1e-5 by default.
+            tolerance: How far numbers may differ, absolutely or relative to their size, whichever
+                is more; 1e-5 by default.
             overwrite: Replace an existing package.
 
         Raises:

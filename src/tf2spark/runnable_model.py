@@ -71,7 +71,7 @@ class RunnableModel:
         feed: Mapping[str, FeedValue] | None,
         fetch: Fetch | None,
     ) -> Request:
-        """Settle which inputs and outputs a call is about, and check the ops that it would run.
+        """Determine the inputs and outputs of a call, and check the ops that it would run.
 
         Raises:
             ContractError: The arguments and the model don't fit.
@@ -96,7 +96,7 @@ class RunnableModel:
         )
 
     def reference_for(self, request: Request, *, threads: int = 1) -> ModelRef:
-        """Return the reference of a model that will run one request."""
+        """Return the reference of the model for workers that run one request."""
         return evolve(
             self.reference(), threads=threads, copy_strings=self._retains_strings(request)
         )
@@ -125,7 +125,7 @@ class RunnableModel:
         score: str | None,
         signature: str | None,
     ) -> Prepared:
-        """Return `recommend` ready to run, the items' part computed; see `explain`."""
+        """Return `recommend` ready to run, with the item side computed; see `explain`."""
         ranking = choose_ranking_output(self.contract, signature, score)
         request = self.request(signature, feed, {"score": ranking.name})
         tables = _tables(users, items)
@@ -138,11 +138,11 @@ class RunnableModel:
         constants = [fed for fed in request.inputs if isinstance(fed.feed, Constant)]
         key = (signature, column, repr(request.outputs), repr(constants))
         if key not in self._pair_models:
-            wanted = PairRequest(request, signature, column, self._retains_strings(request))
+            pair_request = PairRequest(request, signature, column, self._retains_strings(request))
             self._pair_models[key] = compile_pair_model(
                 Path(fetch_to_this_machine(self.reference()).path),
                 self.loaded,
-                wanted,
+                pair_request,
                 staging_folder(),
                 _compiler,
             )
@@ -189,7 +189,7 @@ class RunnableModel:
 
 
 def _tensors(request: Request) -> tuple[list[str], list[str]]:
-    """Return the names of the tensors that a request fetches, and of those that it surely feeds."""
+    """Return the names of the tensors that a request fetches, and of those that it always feeds."""
     fetches = [tensor for output in request.outputs for tensor in output.spec.tensors]
     # Nodes upstream of an optional input may run, so they are checked too.
     specs = [fed.spec for fed in request.inputs if not fed.optional]

@@ -2,7 +2,7 @@
 
 The types are protocols, so that neither pandas nor pyarrow (which has no type stubs) nor pyspark
 must be installed, or typed, for a user's code to be checked. A function from `TableT` to `TableT`
-returns the very type that it was given: a Spark DataFrame for a Spark DataFrame.
+returns the type that it was given: a Spark DataFrame for a Spark DataFrame.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def is_pandas(table: object) -> bool:
 
 
 def audience_of(table: object) -> Audience:
-    """Return whose words a message about a table should be in."""
+    """Return the audience that messages about a table are for."""
     if is_spark(table):
         return "python"
     return "pandas" if is_pandas(table) else "arrow"
