@@ -155,7 +155,7 @@ def test_workers_use_what_the_wheel_ships(installed: Installed, table: Path) -> 
     model = path_of(case("mlp_128"))
     command = [_SHIPPING_JOB, Path("local-cluster[1,1,900]"), model, table, python]
     report = json.loads(installed.run("python", *command).splitlines()[-1])
-    (origins,) = report.pop("came_from")
+    (origins,) = report.pop("module_paths")
     assert re.findall(r"tf2spark-[\w.]+-\w{16}\.zip/(\w+)/", origins) == ["tf2spark", "needs"]
     assert report.pop("rows_by_udf") == _ROWS
     assert set(report.values()) == {True}

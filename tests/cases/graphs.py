@@ -55,7 +55,7 @@ def words(*vocabulary: str) -> Draw:
 
 
 @frozen
-class Fed:
+class GraphInput:
     """An input: the parts that feed it (a side and the dimensions of a row each), and its values.
 
     Attributes:
@@ -88,25 +88,25 @@ class Fed:
         )
 
 
-def user(*dims: int, **kwargs: Any) -> Fed:
+def user(*dims: int, **kwargs: Any) -> GraphInput:
     """An input that users feed, with rows of these dimensions."""
-    return Fed((("user", dims),), **kwargs)
+    return GraphInput((("user", dims),), **kwargs)
 
 
-def item(*dims: int, **kwargs: Any) -> Fed:
+def item(*dims: int, **kwargs: Any) -> GraphInput:
     """An input that items feed, with rows of these dimensions."""
-    return Fed((("item", dims),), **kwargs)
+    return GraphInput((("item", dims),), **kwargs)
 
 
-def both(parts: str, *rest: int, **kwargs: Any) -> Fed:
+def both(parts: str, *rest: int, **kwargs: Any) -> GraphInput:
     """An input that both feed: ``"u2 i3"`` is two columns of a user, then three of an item."""
     sides: dict[str, SideName] = {"u": "user", "i": "item"}
     split = tuple((sides[part[0]], (int(part[1:]), *rest)) for part in parts.split())
-    return Fed(split, **kwargs)
+    return GraphInput(split, **kwargs)
 
 
 @frozen(eq=False)
-class Scored:
+class SplitAndWhole:
     """Scores [users, items] of a split graph, and of the whole graph."""
 
     split_scores: Array
@@ -141,7 +141,7 @@ class Scored:
         users, items = self.split.users, self.split.items
         return [value.dims for value, _ in users], [value.dims for value, _ in items]
 
-    def check(self, tolerance: float = 1e-5) -> Scored:
+    def check(self, tolerance: float = 1e-5) -> SplitAndWhole:
         """Assert that the scores are the same, NaNs included."""
         np.testing.assert_allclose(
             self.split_scores, self.whole_scores, rtol=tolerance, atol=tolerance
@@ -150,11 +150,11 @@ class Scored:
 
 
 @frozen(eq=False, slots=False)
-class WholeGraph:
+class BuiltGraph:
     """A graph as it was built: its inputs by placeholder, its score, and TensorFlow's session."""
 
     graph: Any
-    inputs: Sequence[Fed]
+    inputs: Sequence[GraphInput]
     placeholders: list[Any]
     score: Any
     session: Any
@@ -175,13 +175,13 @@ class WholeGraph:
 
 def scored(
     build: Callable[..., Any],
-    *inputs: Fed,
+    *inputs: GraphInput,
     users: int = 4,
     items: int = 5,
     column: int | None = None,
     constants: Mapping[str, Any] | None = None,
     seed: int = 0,
-) -> Scored:
+) -> SplitAndWhole:
     """Split a graph and run it, and run the whole graph on all pairs.
 
     Args:
@@ -204,7 +204,7 @@ def scored(
         score = build(*placeholders)
         init = tf1.tables_initializer()
         session.run(init)
-        whole = WholeGraph(
+        whole = BuiltGraph(
             graph.as_graph_def(), inputs, placeholders, score, session, constants or {}
         )
         values = [
@@ -214,7 +214,7 @@ def scored(
         whole_scores = _run_whole(whole, values, counts, column)
     with tempfile.TemporaryDirectory(prefix="tf2spark-graph-") as folder:
         split_scores = _run_split(split, whole, values, counts, init.name, Path(folder))
-    return Scored(split_scores, whole_scores, split)
+    return SplitAndWhole(split_scores, whole_scores, split)
 
 
 def _unoptimized() -> Any:
@@ -228,7 +228,7 @@ def _unoptimized() -> Any:
     )
 
 
-def _split(whole: WholeGraph, column: int | None, init: str) -> SplitGraph:
+def _split(whole: BuiltGraph, column: int | None, init: str) -> SplitGraph:
     graph = SavedModel().meta_graphs.add().graph_def
     graph.ParseFromString(whole.graph.SerializeToString())
     remove_control_edges(graph, whole.score.name, [init])
@@ -240,7 +240,7 @@ def _split(whole: WholeGraph, column: int | None, init: str) -> SplitGraph:
 
 
 def _run_whole(
-    whole: WholeGraph, values: list[list[Array]], counts: dict[str, int], column: int | None
+    whole: BuiltGraph, values: list[list[Array]], counts: dict[str, int], column: int | None
 ) -> Array:
     """Run the whole graph on every pair, users in the outer loop."""
     users, items = counts["user"], counts["item"]
@@ -258,7 +258,7 @@ def _run_whole(
 
 def _run_split(
     split: SplitGraph,
-    whole: WholeGraph,
+    whole: BuiltGraph,
     values: list[list[Array]],
     counts: dict[str, int],
     init: str,
@@ -282,7 +282,7 @@ def _run_split(
 def _run_sides_and_pairs(
     session: CApiSession,
     split: SplitGraph,
-    inputs: Sequence[Fed],
+    inputs: Sequence[GraphInput],
     values: list[list[Array]],
     counts: dict[str, int],
 ) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from attrs import frozen
 
-from cases.graphs import Draw, Fed, both, item, normal, positive, user
+from cases.graphs import Draw, GraphInput, both, item, normal, positive, user
 from cases.ops import TEXTS, constant, counts, mostly_true, rarely_true, raw, shaped
 
 
@@ -34,7 +34,7 @@ class MatrixCase:
     def __str__(self) -> str:
         return f"{self.op}-{self.variant}"
 
-    def inputs(self) -> list[Fed]:
+    def inputs(self) -> list[GraphInput]:
         kwargs = {"draw": self.draw, "dtype": self.dtype}
         return [user(3, 4, **kwargs), item(3, 4, **kwargs), both("u1 i2", 4, **kwargs)]
 

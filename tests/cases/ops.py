@@ -11,7 +11,7 @@ from attrs import frozen
 
 from cases.graphs import (
     Draw,
-    Fed,
+    GraphInput,
     booleans,
     both,
     item,
@@ -49,7 +49,7 @@ class ElementwiseCase:
     def __str__(self) -> str:
         return f"{self.op}-{self.dtype.name}"
 
-    def inputs(self) -> list[Fed]:
+    def inputs(self) -> list[GraphInput]:
         kwargs = {"draw": self.draw, "dtype": self.dtype}
         mixed, interleaved = both("u2 i3", **kwargs), both("i1 u2 i2", **kwargs)
         return [user(5, **kwargs), item(5, **kwargs), mixed, interleaved]

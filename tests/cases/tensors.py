@@ -44,7 +44,7 @@ def number(result: Tensor | Strings) -> npt.NDArray[Any]:
     return result.data
 
 
-def alone(code: str, *arguments: object) -> str:
+def run_in_new_python(code: str, *arguments: object) -> str:
     """Run code in a Python of its own, which never imports TensorFlow's Python."""
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],

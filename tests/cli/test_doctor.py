@@ -16,7 +16,7 @@ from tf2spark.cli import checks
 from tf2spark.cli.checks import judge_pyspark, pandas, spark_home
 from tf2spark.cli.doctor import judge_opened, judge_worker
 from tf2spark.cli.main import run
-from tf2spark.spark.worker_checks import OpenedModel, WorkerPython, look_at_workers
+from tf2spark.spark.worker_checks import OpenedModel, WorkerPython, inspect_workers
 
 Capture = pytest.CaptureFixture[str]
 
@@ -65,7 +65,7 @@ class TestDoctor:
 
     def test_workers_are_checked_where_they_run(self, spark: SparkSession) -> None:
         """The answer comes from a worker's own Python, and has its packages and library."""
-        (worker,) = look_at_workers(spark)
+        (worker,) = inspect_workers(spark)
         assert worker.executable == sys.executable
         assert all(version for _, version in worker.packages)
         assert "libtensorflow_cc" in worker.library

@@ -212,7 +212,7 @@ class TestRefused:
         """It is refused without --overwrite."""
         (tmp_path / "out").mkdir()
         assert run(["recommend", model, *tables]) == 2
-        assert "already exists: write --overwrite" in capsys.readouterr().err
+        assert "already exists: pass --overwrite" in capsys.readouterr().err
 
     @pytest.mark.parametrize("name", ["users", "items"])
     def test_table_that_is_not_there(

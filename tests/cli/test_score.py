@@ -192,7 +192,7 @@ class TestRefusedOnTheDriver:
         command = ["score", lookups, "--input", table, "--output", str(out)]
         assert run(command) == 2
         assert capsys.readouterr().err == (
-            f"Error: {out} already exists: write --overwrite to replace it, or choose another "
+            f"Error: {out} already exists: pass --overwrite to replace it, or choose another "
             "--output\n"
         )
         assert run([*command, "--overwrite"]) == 0

@@ -38,8 +38,8 @@ def test_vectors_of_another_width_are_refused() -> None:
     """The reason names both widths; if the width is unknown, rows are grouped instead."""
     rows = [sparse(3, {2: 5.0}), dense(1, 2), sparse(4, {})]
     assert refused(plan(source(VECTOR), dims=(3,)), column(rows, VECTOR)) == {
-        1: 'column "x" has 2 values, input "in" takes 3',
-        2: 'column "x" has 4 values, input "in" takes 3',
+        1: 'column "x" has 2 values, but input "in" takes 3',
+        2: 'column "x" has 4 values, but input "in" takes 3',
     }
     with pytest.raises(RowsUneven) as caught:
         fed(plan(source(VECTOR)), column(rows, VECTOR))
@@ -52,7 +52,7 @@ def test_maps_and_pairs_are_written_out_too() -> None:
     rows = [[(3, 1.0), (0, 2.0)], []]
     assert fed(spec, column(rows, MAP)) == [[[2, 0, 0, 1], [0, 0, 0, 0]]]
     assert refused(spec, column([[(4, 1.0)]], MAP)) == {
-        0: 'column "x" has the id 4, input "in" takes ids below 4'
+        0: 'column "x" has the id 4, but input "in" takes ids below 4'
     }
     twice = [{"indices": [1, 1], "values": [1.0, 2.0]}]
     assert refused(plan(source(PAIRS), dims=(4,)), column(twice, PAIRS)) == {
@@ -65,7 +65,7 @@ def test_a_flat_list_of_as_many_values_stands_for_several_dimensions() -> None:
     spec = plan(source(FLOATS), dims=(2, 2))
     assert fed(spec, column([[1, 2, 3, 4]], FLOATS)) == [[[[1, 2], [3, 4]]]]
     assert refused(spec, column([[1, 2, 3]], FLOATS)) == {
-        0: 'column "x" has 3 values, input "in" takes 4'
+        0: 'column "x" has 3 values, but input "in" takes 4'
     }
 
 
@@ -79,7 +79,7 @@ def test_columns_stand_side_by_side_in_the_order_given() -> None:
     spec = plan(*sources, dims=(3,))
     assert fed(spec, batch) == [[[1, 3, 5], [2, 4, 6]]]
     assert refused(evolve(spec, dims=(4,)), batch)[0] == (
-        'columns "c0", "c1", "c2" together have 3 values, input "in" takes 4'
+        'columns "c0", "c1", "c2" together have 3 values, but input "in" takes 4'
     )
 
 
@@ -97,7 +97,7 @@ def test_nested_lists_stand_side_by_side_along_their_first_dimension() -> None:
     spec = plan(source(DEEP, label="a"), source(DEEP, column=1, label="b"), dims=(3, 2))
     assert fed(spec, batch) == [[[[1, 2], [3, 4], [5, 6]]]]
     assert refused(evolve(spec, dims=(4, 2)), batch) == {
-        0: 'columns "a", "b" have shapes [[2, 2], [1, 2]], input "in" takes 4 in all'
+        0: 'columns "a", "b" have shapes [[2, 2], [1, 2]], but input "in" takes 4 in all'
     }
     odd = batch_of(pa.array([[[1, 2]]], DEEP), pa.array([[[5, 6, 7]]], DEEP))
     assert refused(evolve(spec, dims=(None, None)), odd) == {

@@ -70,7 +70,7 @@ def test_images_of_different_sizes_run_apart() -> None:
         (image(2, 4, data=None), "is an image whose data is null"),
         (image(2, 4) | {"height": None}, "is an image whose height is null"),
         (image(3, 4),
-         'is an image of [height, width, channels] [3, 4, 3], input "in" takes [2, None, 3]'),
+         'is an image of [height, width, channels] [3, 4, 3], but input "in" takes [2, None, 3]'),
         (None, "is null"),
     ],
 )  # fmt: skip

@@ -66,14 +66,15 @@ def test_a_flat_list_that_needs_no_cast_is_not_copied() -> None:
 def test_wrong_lengths_are_refused_with_both_numbers() -> None:
     """The reason names column and input, and the length that each has, at any depth."""
     assert refused([[1, 2], [1], [1, 2, 3]], FLOATS, (2,)) == {
-        1: 'column "x" has 1 value, input "in" takes 2',
-        2: 'column "x" has 3 values, input "in" takes 2',
+        1: 'column "x" has 1 value, but input "in" takes 2',
+        2: 'column "x" has 3 values, but input "in" takes 2',
     }
     assert refused([[[1, 2], [3, 4]], [[1, 2], [3, 4, 5]]], DEEP, (2, 2)) == {
-        1: 'column "x" has 3 values, input "in" takes 2'
+        1: 'column "x" has 3 values, but input "in" takes 2'
     }
     assert (
-        wrong_length('column "x" has', 0, 2, "in") == 'column "x" has 0 values, input "in" takes 2'
+        wrong_length('column "x" has', 0, 2, "in")
+        == 'column "x" has 0 values, but input "in" takes 2'
     )
 
 

@@ -54,7 +54,7 @@ def test_rows_are_padded_to_the_input_s_own_length() -> None:
 def test_a_row_that_is_too_long_is_refused_with_the_numbers() -> None:
     """The reason names the column, its values, the input and the most that it takes."""
     assert refused(evolve(IDS, dims=(2,)), column(ROWS)) == {
-        1: 'column "x" has 3 values, input "in" takes at most 2'
+        1: 'column "x" has 3 values, but input "in" takes at most 2'
     }
 
 
@@ -123,7 +123,7 @@ def test_a_whole_vector_is_padded_to_a_wider_input() -> None:
     spec = padded(source(VECTOR), dims=(3,), pad=9)
     assert fed(spec, column([sparse(2, {1: 5.0}), dense(1, 2, 3)])) == [[[0, 5, 9], [1, 2, 3]]]
     assert refused(spec, column([sparse(10**9, {})])) == {
-        0: f'column "x" has {10**9} values, input "in" takes at most 3'
+        0: f'column "x" has {10**9} values, but input "in" takes at most 3'
     }
 
 

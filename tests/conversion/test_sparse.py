@@ -59,13 +59,13 @@ def test_an_unknown_size_is_that_of_the_widest_row() -> None:
 def test_rows_that_do_not_fit_the_size_are_refused() -> None:
     """Vectors of another size, ids that aren't below it, and longer lists."""
     assert refused(coo(VECTOR, 4), column([sparse(5, {}), dense(1, 2, 3, 4)])) == {
-        0: 'column "x" has 5 values, input "in" takes 4'
+        0: 'column "x" has 5 values, but input "in" takes 4'
     }
     assert refused(coo(MAP, 4), column([[(3, 1.0)], [(4, 1.0)]], MAP)) == {
-        1: 'column "x" has the id 4, input "in" takes ids below 4'
+        1: 'column "x" has the id 4, but input "in" takes ids below 4'
     }
     assert refused(coo(INTS, 2, dtype=INT64), column([[1], [1, 2, 3]], INTS)) == {
-        1: 'column "x" has 3 values, input "in" takes at most 2'
+        1: 'column "x" has 3 values, but input "in" takes at most 2'
     }
 
 

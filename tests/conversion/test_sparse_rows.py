@@ -116,7 +116,7 @@ def test_null_rows_over_garbage_are_refused_alone() -> None:
         ({"type": 0, "size": 3, "indices": [None], "values": [1.0]}, 'column "x" contains a null'),
         ({"type": 0, "size": 3, "indices": [0], "values": [None]}, 'column "x" contains a null'),
         ({"type": 0, "size": 3, "indices": [0, 3], "values": [1.0, 2.0]},
-         'column "x" has the index 3, its size is 3'),
+         'column "x" has the index 3, but its size is 3'),
         ({"type": 0, "size": 3, "indices": [-1], "values": [1.0]},
          'column "x" has the negative index -1'),
     ],
@@ -134,7 +134,7 @@ def test_a_broken_vector_is_refused_by_its_own_number(
 def test_an_index_is_held_to_the_size_of_its_own_row(first: Any) -> None:
     """A wider neighbor doesn't widen a row: its value would land in the next row."""
     narrow = sparse(3, {1: 2.0, 3: 5.0})
-    expected = 'column "x" has the index 3, its size is 3'
+    expected = 'column "x" has the index 3, but its size is 3'
     assert reasons([first, narrow, sparse(4, {0: 7.0})]) == {1: expected}
     assert reasons([narrow, first]) == {0: expected}
     vectors = read([first, sparse(3, {1: 2.0, 2: 5.0}), sparse(4, {0: 7.0})])
@@ -153,7 +153,7 @@ def test_pairs_keep_their_order_and_need_no_size() -> None:
         {"indices": [1], "values": [1.0], "size": 2},
         {"indices": [2], "values": [1.0], "size": 2},
     ]
-    assert reasons(rows, sized) == {1: 'column "x" has the index 2, its size is 2'}
+    assert reasons(rows, sized) == {1: 'column "x" has the index 2, but its size is 2'}
     no_size: list[Any] = [{"indices": [], "values": [], "size": None}]
     assert reasons(no_size, sized) == {0: 'column "x" has null for size'}
 
@@ -232,5 +232,5 @@ def test_assembled_dense_parts_stay_dense() -> None:
 
 def test_a_part_of_unknown_size_can_not_be_assembled() -> None:
     """Binding rejects it; if one came through, ids would be wrong, so this stops."""
-    with pytest.raises(AssertionError, match="binding lets"):
+    with pytest.raises(AssertionError, match="binding allows"):
         assemble([read([[(1, 1.0)]], MAP), read([dense(3)])])

@@ -15,11 +15,11 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from cases.graphs import Fed, both, item, numbers, scored, user
+from cases.graphs import GraphInput, both, item, numbers, scored, user
 
 Step = tuple[str, int, int]
 Op = Callable[["Values", Any, int], Any]
-_MOST_VALUES = 64
+_MAX_VALUES = 64
 
 
 class Values:
@@ -49,7 +49,7 @@ def broadcast(left: list[int], right: list[int]) -> bool:
     """Say whether dimensions broadcast against each other, to a row that isn't too large."""
     pairs = list(zip(left, right, strict=True))
     count = prod(max(pair) for pair in pairs)
-    return all(a == b or 1 in (a, b) for a, b in pairs) and count <= _MOST_VALUES
+    return all(a == b or 1 in (a, b) for a, b in pairs) and count <= _MAX_VALUES
 
 
 def binary(function: Callable[[Any, Any], Any]) -> Op:
@@ -146,7 +146,7 @@ def squeeze(values: Values, x: Any, n: int) -> Any:
 def tile(values: Values, x: Any, n: int) -> Any:
     axis = n % (len(x.shape) - 1)
     times = [1] * len(x.shape)
-    times[axis + 1] = 2 if prod(dims_of(x)) * 2 <= _MOST_VALUES else 1
+    times[axis + 1] = 2 if prod(dims_of(x)) * 2 <= _MAX_VALUES else 1
     return tf.tile(x, times)
 
 
@@ -229,7 +229,7 @@ def doubles(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
     return rng.normal(size=shape)
 
 
-def inputs_of(width: int, order: list[str]) -> list[Fed]:
+def inputs_of(width: int, order: list[str]) -> list[GraphInput]:
     floats: dict[str, Any] = {"draw": doubles, "dtype": tf.float64}
     ids: dict[str, Any] = {"draw": numbers(9), "dtype": tf.int64}
     return [
@@ -252,7 +252,7 @@ def build_steps(steps: list[Step]) -> Callable[..., Any]:
             x = graph.values[-1 - position % min(len(graph.values), 6)]
             result = OPS[op](graph, x, choice)
             note(f"{op}({position}, {choice}): {dims_of(x)} -> {dims_of(result)}")
-            if prod(dims_of(result)) <= _MOST_VALUES and len(result.shape) > 1:
+            if prod(dims_of(result)) <= _MAX_VALUES and len(result.shape) > 1:
                 graph.values.append(result)
         last = graph.values[-1]
         return tf.reduce_sum(last * graph.constant(*dims_of(last)), list(range(1, len(last.shape))))

@@ -103,7 +103,7 @@ def test_short_rows_may_be_filled_up_only_at_the_input_s_end() -> None:
         (unknown_rank(FLOAT32), Column("u"), "rank of input"),
         (dense(FLOAT32, 8, 2), Column("u"), "fixed batch size"),
         (dense(FLOAT32, N, N), Column("uneven"), "rows have different lengths"),
-        (dense(FLOAT32, N, N), Column("null"), "no row tells its width"),
+        (dense(FLOAT32, N, N), Column("null"), "no row shows its width"),
     ],
 )
 def test_what_sides_cannot_feed_separately(spec: TensorSpec, feed: Feed, reason: str) -> None:

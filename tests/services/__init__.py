@@ -1,1 +1,1 @@
-"""Real services for tests, each started on loopback with ports of its own."""
+"""Real services for tests, each started on loopback with its own ports."""

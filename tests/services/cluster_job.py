@@ -1,7 +1,7 @@
-"""A driver program: scores a Parquet table on the master it is told, and prints what it saw.
+"""A driver program: scores a Parquet table on a given master, and prints what it saw.
 
-Run as ``python cluster_job.py MASTER MODEL TABLE``; a driver of its own, because a process has one
-SparkContext. The last line on stdout is JSON.
+Run as ``python cluster_job.py MASTER MODEL TABLE``, in a process of its own, because a process has
+only one SparkContext. The last line on stdout is JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 import tf2spark
 
 
-def session(master: str) -> SparkSession:
+def start_session(master: str) -> SparkSession:
     return (
         SparkSession.builder.master(master)
         .appName("tf2spark cluster test")
@@ -34,17 +34,17 @@ def session(master: str) -> SparkSession:
     )
 
 
-def same_as_here(scored: DataFrame, model: tf2spark.SavedModel, table: str) -> bool:
+def equals_local_scores(scored: DataFrame, model: tf2spark.SavedModel, table: str) -> bool:
     """Say whether the cluster's scores are those of this process, bit by bit."""
-    here = model.score(pq.read_table(table), keep=["id"], reproducible=True).sort_by("id")
-    there = scored.toArrow().sort_by("id")
-    return bool(there.to_pydict() == here.to_pydict())
+    local_scores = model.score(pq.read_table(table), keep=["id"], reproducible=True).sort_by("id")
+    cluster_scores = scored.toArrow().sort_by("id")
+    return bool(cluster_scores.to_pydict() == local_scores.to_pydict())
 
 
-def modules_of_workers(spark: SparkSession, scored: DataFrame) -> list[str]:
-    """Return the modules named tensorflow that scoring left in the very worker that scored."""
+def tensorflow_modules(spark: SparkSession) -> list[str]:
+    """Return TensorFlow's modules and library in the workers that scored."""
 
-    def modules(batches):  # type: ignore[no-untyped-def]
+    def list_modules(batches):  # type: ignore[no-untyped-def]
         import pyarrow as pa
 
         for batch in batches:
@@ -53,30 +53,30 @@ def modules_of_workers(spark: SparkSession, scored: DataFrame) -> list[str]:
             names.append("libtensorflow mapped" if "libtensorflow_cc" in mapped else "no library")
             yield pa.RecordBatch.from_pydict({"m": [",".join(names)] * batch.num_rows})
 
-    # The workers of the scoring job are idle by now, and Spark uses them again.
-    rows = spark.range(200).repartition(2).mapInArrow(modules, "m string").distinct().collect()
+    # The workers of the scoring job are idle by now, and Spark reuses them.
+    rows = spark.range(200).repartition(2).mapInArrow(list_modules, "m string").distinct().collect()
     return sorted({row.m for row in rows})
 
 
-def hosts_of_sessions() -> list[int]:
-    """Return this job's Python workers that have TensorFlow's library mapped."""
-    mark = f"TF2SPARK_TEST_DRIVER={os.getpid()}".encode()
-    found = []
+def find_loaded_workers() -> list[int]:
+    """Return the pids of this job's Python workers that have TensorFlow's library mapped."""
+    driver_variable = f"TF2SPARK_TEST_DRIVER={os.getpid()}".encode()
+    pids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                ours = mark in (entry / "environ").read_bytes()
-                if ours and "libtensorflow_cc" in (entry / "maps").read_text():
-                    found.append(int(entry.name))
+                is_ours = driver_variable in (entry / "environ").read_bytes()
+                if is_ours and "libtensorflow_cc" in (entry / "maps").read_text():
+                    pids.append(int(entry.name))
             except OSError:
                 continue
-    return found
+    return pids
 
 
 def kill_one_worker(done: threading.Event, killed: list[int]) -> None:
     """Kill, once, a worker that has a model open."""
     while not done.is_set():
-        for pid in hosts_of_sessions():
+        for pid in find_loaded_workers():
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
             return
@@ -85,7 +85,7 @@ def kill_one_worker(done: threading.Event, killed: list[int]) -> None:
 
 def main(master: str, model_path: str, table: str) -> None:
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    spark = session(master)
+    spark = start_session(master)
     model = tf2spark.SavedModel(model_path)
     frame = spark.read.parquet(table)
     killed: list[int] = []
@@ -93,20 +93,20 @@ def main(master: str, model_path: str, table: str) -> None:
     killer = threading.Thread(target=kill_one_worker, args=(done, killed), daemon=True)
     killer.start()
     scored = model.score(frame, keep=["id"], reproducible=True)
-    interrupted = same_as_here(scored, model, table)
+    same_after_kill = equals_local_scores(scored, model, table)
     done.set()
     killer.join()
-    whole = same_as_here(scored, model, table)
-    # The table is one that workers read by themselves.
+    same = equals_local_scores(scored, model, table)
+    # By default, workers would read this table themselves.
     by_map = model.score(frame, keep=["id"], reproducible=True, read="spark")
     report = {
         "partitions": frame.rdd.getNumPartitions(),
         "executors": spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1,
         "killed": len(killed),
-        "same_after_kill": interrupted,
-        "same": whole,
-        "same_by_map_in_arrow": same_as_here(by_map, model, table),
-        "modules": modules_of_workers(spark, scored),
+        "same_after_kill": same_after_kill,
+        "same": same,
+        "same_by_map_in_arrow": equals_local_scores(by_map, model, table),
+        "modules": tensorflow_modules(spark),
     }
     spark.stop()
     print(json.dumps(report))

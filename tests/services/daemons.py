@@ -48,12 +48,12 @@ def daemon(
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
     *,
-    stop: signal.Signals = signal.SIGTERM,
-    patience: float = _STOP_SECONDS,
+    stop_signal: signal.Signals = signal.SIGTERM,
+    grace_seconds: float = _STOP_SECONDS,
 ) -> Iterator[Daemon]:
     """Run `command` until the block ends, with its output in ``folder/name.log``.
 
-    It is stopped by the signal `stop`, and killed if it still runs `patience` seconds later.
+    It is stopped by `stop_signal`, and killed if it still runs `grace_seconds` seconds later.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{name}.log"
@@ -69,14 +69,16 @@ def daemon(
     try:
         yield Daemon(process, log)
     finally:
-        _stop(process, stop, patience)
+        _stop(process, stop_signal, grace_seconds)
 
 
-def _stop(process: subprocess.Popen[bytes], stop: signal.Signals, patience: float) -> None:
+def _stop(
+    process: subprocess.Popen[bytes], stop_signal: signal.Signals, grace_seconds: float
+) -> None:
     if process.poll() is None:
-        os.killpg(process.pid, stop)
+        os.killpg(process.pid, stop_signal)
     try:
-        process.wait(patience)
+        process.wait(grace_seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -86,6 +88,6 @@ def free_ports(count: int) -> list[int]:
     """Return distinct ports of loopback on which nothing listens."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for unbound in sockets:
-            unbound.bind(("127.0.0.1", 0))
-        return [int(bound.getsockname()[1]) for bound in sockets]
+        for port_holder in sockets:
+            port_holder.bind(("127.0.0.1", 0))
+        return [int(port_holder.getsockname()[1]) for port_holder in sockets]

@@ -22,8 +22,8 @@ log4j.appender.console.layout.ConversionPattern=%d %p %c{1}: %m%n
 """
 
 
-def configure(conf: Path, **files: Mapping[str, str]) -> None:
-    """Write settings into the folder `conf`: ``core_site`` makes core-site.xml."""
+def write_settings(conf: Path, **files: Mapping[str, str]) -> None:
+    """Write settings into the folder `conf`: ``core_site`` becomes core-site.xml."""
     conf.mkdir(parents=True, exist_ok=True)
     (conf / "log4j.properties").write_text(_LOG4J)
     for name, settings in files.items():
@@ -38,8 +38,8 @@ def _xml(settings: Mapping[str, str]) -> str:
     return "\n".join(["<configuration>", *lines, "</configuration>", ""])
 
 
-def command(conf: Path, main: str, *arguments: str) -> list[str]:
-    """Return the command that runs the daemon's class `main` with the settings in `conf`."""
+def daemon_command(conf: Path, main_class: str, *arguments: str) -> list[str]:
+    """Return the command that runs a daemon's class with the settings in `conf`."""
     java = str(ensure_java().home / "bin" / "java")
     class_path = os.pathsep.join(str(entry) for entry in [conf, *daemon_jars()])
-    return [java, *_JAVA_OPTIONS, "-cp", class_path, main, *arguments]
+    return [java, *_JAVA_OPTIONS, "-cp", class_path, main_class, *arguments]

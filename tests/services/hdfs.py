@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.daemons import daemon
-from services.hadoop import command, configure
+from services.hadoop import daemon_command, write_settings
 
 _NAME_NODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 _DATA_NODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
@@ -25,23 +25,23 @@ def hdfs(folder: Path) -> Iterator[str]:
     # The NameNode takes any free port and logs which one.
     _configure(conf, "hdfs://127.0.0.1:0")
     _format(conf)
-    with daemon(folder, "namenode", command(conf, _NAME_NODE)) as name_node:
+    with daemon(folder, "namenode", daemon_command(conf, _NAME_NODE)) as name_node:
         port = name_node.wait_for(r"NameNode RPC up at: \S*127\.0\.0\.1:(\d+)")
         url = f"hdfs://127.0.0.1:{port}"
         _configure(conf, url)
-        with daemon(folder, "datanode", command(conf, _DATA_NODE)) as data_node:
+        with daemon(folder, "datanode", daemon_command(conf, _DATA_NODE)) as data_node:
             data_node.wait_for(r"(Successfully sent block report)")
             yield url
 
 
 def bytes_sent(folder: Path) -> int:
-    """Return how many bytes the DataNode in this folder has sent so far, by its own count."""
+    """Return how many bytes the DataNode in this folder has sent so far, as it reports."""
     log = (folder / "datanode.log").read_text(errors="replace")
     port = re.search(r"Listening HTTP traffic on /127\.0\.0\.1:(\d+)", log)
     assert port is not None
     query = "Hadoop:service=DataNode,name=DataNodeActivity-*"
-    with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/jmx?qry={query}") as answer:
-        (activity,) = json.load(answer)["beans"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/jmx?qry={query}") as response:
+        (activity,) = json.load(response)["beans"]
     return int(activity["BytesRead"])
 
 
@@ -56,18 +56,18 @@ def _configure(conf: Path, url: str) -> None:
         "dfs.datanode.ipc.address": "127.0.0.1:0",
         "dfs.datanode.http.address": "127.0.0.1:0",
     }
-    configure(conf, core_site={"fs.defaultFS": url}, hdfs_site=site)
+    write_settings(conf, core_site={"fs.defaultFS": url}, hdfs_site=site)
 
 
 def _format(conf: Path) -> None:
-    done = subprocess.run(
-        command(conf, _NAME_NODE, "-format", "-force", "-nonInteractive"),
+    process = subprocess.run(
+        daemon_command(conf, _NAME_NODE, "-format", "-force", "-nonInteractive"),
         capture_output=True,
         text=True,
         timeout=_FORMAT_SECONDS,
         check=False,
     )
-    if done.returncode:
+    if process.returncode:
         raise RuntimeError(
-            f"HDFS could not be formatted:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+            f"HDFS could not be formatted:\n{process.stdout[-2000:]}{process.stderr[-4000:]}"
         )

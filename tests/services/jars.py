@@ -28,7 +28,7 @@ def spark_jar(artifact: str) -> Path:
     return next(SPARK_JARS.glob(f"{artifact}-[0-9]*.jar"))
 
 
-# The daemons and S3A must be of the same Hadoop release that PySpark contains.
+# The daemons and S3A must be of the same Hadoop release as PySpark's Hadoop client.
 HADOOP_VERSION = spark_jar("hadoop-client-api").stem.removeprefix("hadoop-client-api-")
 
 _DAEMONS = (
@@ -44,7 +44,7 @@ _DAEMONS = (
     "org.bouncycastle:bcutil-jdk18on:1.78.1",
 )
 
-# Hadoop asks for the bundle of all of Amazon's services, 686 MB; these modules are all that S3A
+# Hadoop depends on a bundle of all of Amazon's services, 686 MB; these modules are all that S3A
 # loads. Netty and the HTTP client are PySpark's.
 _AWS_VERSION = "2.35.4"
 _AWS = (
@@ -72,17 +72,17 @@ _SETTINGS = """<ivysettings>
 
 def daemon_jars() -> list[Path]:
     """Return the class path of Hadoop's daemons."""
-    own = [spark_jar("hadoop-client-api"), spark_jar("hadoop-client-runtime")]
-    return [*fetch("hadoop", _DAEMONS), *own]
+    from_spark = [spark_jar("hadoop-client-api"), spark_jar("hadoop-client-runtime")]
+    return [*fetch("hadoop", _DAEMONS), *from_spark]
 
 
 def s3a_jars() -> list[Path]:
-    """Return what PySpark needs on top for ``s3a://``."""
+    """Return the jars that PySpark lacks for ``s3a://``."""
     return fetch("s3a", _S3A)
 
 
 def fetch(name: str, coordinates: Sequence[str]) -> list[Path]:
-    """Return one jar for each ``group:artifact:version``, downloading them at the first call."""
+    """Return one jar per ``group:artifact:version``; the first call downloads them."""
     digest = hashlib.sha256("\n".join(coordinates).encode()).hexdigest()[:12]
     folder = _cache() / f"{name}-{digest}"
     if not folder.exists():
@@ -110,7 +110,7 @@ def _publish(built: Path, folder: Path) -> None:
     try:
         built.rename(folder)
     except OSError:
-        # Another process was faster, and fetched the same.
+        # Another process was faster, and fetched the same jars.
         if not folder.exists():
             raise
 
@@ -123,7 +123,7 @@ def _retrieve(coordinates: Sequence[str], folder: Path) -> None:
     command += ["-jar", str(spark_jar("ivy")), "-settings", str(folder / "settings.xml")]
     command += ["-ivy", str(folder / "ivy.xml"), "-cache", str(folder / "cache")]
     command += ["-retrieve", f"{folder}/jars/[artifact]-[revision].[ext]"]
-    done = subprocess.run(
+    process = subprocess.run(
         command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
     )
     missing = [
@@ -131,8 +131,8 @@ def _retrieve(coordinates: Sequence[str], folder: Path) -> None:
         for coordinate in coordinates
         if not (folder / "jars" / _file_name(coordinate)).exists()
     ]
-    if done.returncode or missing:
-        raise RuntimeError(f"Ivy didn't fetch {missing}:\n{done.stdout[-6000:]}{done.stderr}")
+    if process.returncode or missing:
+        raise RuntimeError(f"Ivy didn't fetch {missing}:\n{process.stdout[-6000:]}{process.stderr}")
 
 
 def _ivy_module(coordinates: Sequence[str]) -> str:

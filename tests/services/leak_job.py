@@ -1,6 +1,6 @@
 """Scores batch after batch and prints the process's memory early and late, in KiB.
 
-Run as ``python leak_job.py MODEL TABLE FEED BATCHES``; FEED is JSON of input to column.
+Run as ``python leak_job.py MODEL TABLE FEED BATCHES``; FEED is a JSON object, input to column.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tf2spark.worker.score_loop import score_batches
 
 
 def resident_kib() -> int:
-    """Return the private memory of this process."""
+    """Return the private resident memory of this process."""
     text = Path("/proc/self/smaps_rollup").read_text()
-    lines = [line.split() for line in text.splitlines() if line.startswith("Private_")]
-    return sum(int(words[1]) for words in lines)
+    fields = [line.split() for line in text.splitlines() if line.startswith("Private_")]
+    return sum(int(size_kib) for _, size_kib, _ in fields)
 
 
 def main(model_path: str, table: str, feed: str, batches: int) -> None:
@@ -33,13 +33,13 @@ def main(model_path: str, table: str, feed: str, batches: int) -> None:
     options = make_options(mode="permissive", error_column="_error")
     reference = model._runnable.reference_for(request)
     plan = bind(request, batch.schema, options, reference)
-    rows, early = 0, 0
+    rows, early_kib = 0, 0
     scored = score_batches(plan, session_of(reference), itertools.repeat(batch, batches))
     for number, out in enumerate(scored, 1):
         rows += out.num_rows
         if number == batches // 20:
-            early = resident_kib()
-    print(json.dumps({"rows": rows, "early_kib": early, "late_kib": resident_kib()}))
+            early_kib = resident_kib()
+    print(json.dumps({"rows": rows, "early_kib": early_kib, "late_kib": resident_kib()}))
 
 
 if __name__ == "__main__":

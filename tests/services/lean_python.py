@@ -1,4 +1,4 @@
-"""A Python as an executor has it: TensorFlow's library, NumPy, Arrow; no tf2spark, no attrs."""
+"""A Python like an executor's: TensorFlow's library, NumPy and Arrow, but no tf2spark or attrs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A driver program: two executors of two slots score with a package that lies on storage.
+"""A driver program: two executors with two slots each score with a package on remote storage.
 
 Run as ``python reads_job.py MASTER PACKAGE [KEY=VALUE ...]``; the last line on stdout is JSON.
 """
@@ -12,14 +12,14 @@ import sys
 from pyspark.sql import functions as F
 
 import tf2spark
-from services.shipping_job import session
+from services.shipping_job import parse_settings, start_session
 from tf2spark.spark.jvm import executor_count
 
 
 def main(master: str, package: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     cores = {"spark.cores.max": "4", "spark.executor.cores": "2", "spark.locality.wait": "0"}
-    spark = session(master, cores | dict(one.split("=", 1) for one in settings))
+    spark = start_session(master, cores | parse_settings(settings))
     frame = spark.range(0, 64, 1, 16).select(F.array(*[F.col("id")] * 4).alias("ids"))
     scored = tf2spark.SavedModel(package).score(frame).count()
     executors = executor_count(spark)

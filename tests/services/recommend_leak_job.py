@@ -1,6 +1,6 @@
 """Recommends to batch after batch of users and prints the process's memory, in KiB.
 
-Run as ``python recommend_leak_job.py BATCHES``. Users have excluded ids, so that code runs too.
+Run as ``python recommend_leak_job.py BATCHES``. Users have excluded ids, to run that code too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _USERS, _ITEMS = 128, 4096
 def main(batches: int) -> None:
     case = recommenders.case("deepfm_keras")
     users, items = case.users(_USERS), case.items(_ITEMS)
-    seen = [items["item_id"].to_pylist()[n : n + 40] for n in range(_USERS)]
+    seen = [items["item_id"].to_pylist()[first : first + 40] for first in range(_USERS)]
     users = users.append_column("seen", pa.array(seen))
     model = RunnableModel(str(path_of(case)))
     arguments = make_arguments(
@@ -33,13 +33,14 @@ def main(batches: int) -> None:
     )
     plan = model.prepare(users, items, arguments, case.feed, case.score, None).plan
     batch = users.combine_chunks().to_batches()[0]
-    count, early = 0, 0
-    found = recommend_batches(plan, session_of(plan.users.model), itertools.repeat(batch, batches))
-    for number, out in enumerate(found, 1):
+    count, early_kib = 0, 0
+    session = session_of(plan.users.model)
+    recommended = recommend_batches(plan, session, itertools.repeat(batch, batches))
+    for number, out in enumerate(recommended, 1):
         count += out.num_rows
         if number == batches // 10:
-            early = resident_kib()
-    print(json.dumps({"users": count, "early_kib": early, "late_kib": resident_kib()}))
+            early_kib = resident_kib()
+    print(json.dumps({"users": count, "early_kib": early_kib, "late_kib": resident_kib()}))
 
 
 if __name__ == "__main__":

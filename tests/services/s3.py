@@ -26,7 +26,7 @@ _SERVERS = ("master", "volume", "filer", "s3")
 
 @frozen
 class S3:
-    """A running S3 server, and what a client has to know about it."""
+    """A running S3 server, and what a client needs to know about it."""
 
     endpoint: str
     bucket: str
@@ -60,19 +60,19 @@ def s3(folder: Path, bucket: str = "tests") -> Iterator[S3]:
     ports = free_ports(2 * len(_SERVERS))
     http = dict(zip(_SERVERS, ports, strict=False))
     server = S3(f"http://127.0.0.1:{http['s3']}", bucket)
-    (folder / "s3.json").write_text(json.dumps(_users(server)))
+    (folder / "s3.json").write_text(json.dumps(_user_settings(server)))
     command = [*_command(folder, data), *_port_options(ports)]
     try:
-        # It would take 15 s to stop cleanly, to save data that nobody reads again.
-        with daemon(folder, "weed", command, stop=signal.SIGKILL) as running:
-            running.wait_for(r"(Start Seaweed S3 API Server)")
+        # A clean stop would take 15 s, to save data that nobody reads again.
+        with daemon(folder, "weed", command, stop_signal=signal.SIGKILL) as seaweed:
+            seaweed.wait_for(r"(Start Seaweed S3 API Server)")
             _make_bucket(f"http://127.0.0.1:{http['filer']}/buckets/{bucket}/")
             yield server
     finally:
         _remove_sockets(ports)
 
 
-def _users(server: S3) -> dict[str, object]:
+def _user_settings(server: S3) -> dict[str, object]:
     keys = {"accessKey": server.access_key, "secretKey": server.secret_key}
     return {"identities": [{"name": "tests", "credentials": [keys], "actions": ["Admin"]}]}
 
@@ -81,7 +81,7 @@ def _command(folder: Path, data: Path) -> list[str]:
     return [
         *(str(_WEED), "server", f"-dir={data}", "-filer", "-s3"),
         *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}"),
-        # It would send telemetry, and open two catalogs that nobody uses.
+        # By default it sends telemetry, and opens two catalogs that nobody uses.
         *("-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
         *("-master.volumeSizeLimitMB=256", "-volume.max=20"),
     ]
@@ -109,7 +109,7 @@ def _make_bucket(url: str) -> None:
 
 
 def _remove_sockets(ports: list[int]) -> None:
-    # Their folder can't be set, and a test's own folder may be too long a path for a socket.
+    # The folder of the sockets can't be set, and a test's own may be too long a path for one.
     for port in ports:
         for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
             path.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
 """A driver program: scores where executors have neither the model's folder nor tf2spark.
 
-Run as ``python shipping_job.py MASTER MODEL TABLE PYTHON [KEY=VALUE ...]``: MODEL is copied, opened
-and removed again before anything is scored; PYTHON is the workers'. ``connect:local[2]`` is a Spark
-Connect server with that master. The last line on stdout is JSON.
+Run as ``python shipping_job.py MASTER MODEL TABLE PYTHON [KEY=VALUE ...]``: MODEL is copied, and
+the copy is opened and removed before Spark scores anything; PYTHON is the workers' Python. The
+master ``connect:local[2]`` is a Spark Connect server with the master ``local[2]``. The last line on
+stdout is JSON.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,12 @@ from pyspark.sql import DataFrame, SparkSession
 import tf2spark
 
 
-def session(master: str, settings: dict[str, str]) -> SparkSession:
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """Read ``KEY=VALUE`` arguments."""
+    return dict(setting.split("=", 1) for setting in settings)
+
+
+def start_session(master: str, settings: dict[str, str]) -> SparkSession:
     builder = SparkSession.builder.appName("tf2spark shipping test")
     server = master.removeprefix("connect:")
     builder = builder.master(master) if server == master else builder.remote(server)
@@ -38,87 +45,89 @@ def session(master: str, settings: dict[str, str]) -> SparkSession:
     return builder.getOrCreate()
 
 
-def where_it_came_from(spark: SparkSession) -> list[str]:
-    """Return where the workers found tf2spark and attrs."""
+def module_paths(spark: SparkSession) -> list[str]:
+    """Return where the workers imported tf2spark and attrs from."""
 
-    def look(batches: Any) -> Any:
+    def list_paths(batches: Any) -> Any:
         import attrs
         import pyarrow as pa
 
         import tf2spark
 
         for batch in batches:
-            found = f"{tf2spark.__file__} {attrs.__file__}"
-            yield pa.RecordBatch.from_pydict({"m": [found] * batch.num_rows})
+            paths = f"{tf2spark.__file__} {attrs.__file__}"
+            yield pa.RecordBatch.from_pydict({"paths": [paths] * batch.num_rows})
 
-    rows = spark.range(200).repartition(2).mapInArrow(look, "m string").distinct().collect()
-    return sorted({row.m for row in rows})
-
-
-def same(scored: DataFrame, wants: Any) -> bool:
-    return bool(scored.toArrow().sort_by("id").to_pydict() == wants.to_pydict())
+    rows = (
+        spark.range(200).repartition(2).mapInArrow(list_paths, "paths string").distinct().collect()
+    )
+    return sorted({row.paths for row in rows})
 
 
-def recommends(model: Any, table: Any) -> Any:
-    """Return users and the model's best items for them: halves of the rows' features."""
+def has_rows(scored: DataFrame, expected: Any) -> bool:
+    return bool(scored.toArrow().sort_by("id").to_pydict() == expected.to_pydict())
+
+
+def recommend_halves(model: Any, table: Any) -> Any:
+    """Recommend items to users, where each has half of the features of a table's row."""
     if isinstance(table, DataFrame):
         halves = table.selectExpr("id", "slice(features, 1, 64) a", "slice(features, 65, 64) b")
         users, items = halves.select("id", "a"), halves.where("id < 90").select("id", "b")
     else:
         features = table.column("features").to_pylist()
         ids = table.column("id").to_pylist()
-        users = pa.table({"id": ids, "a": [one[:64] for one in features]})
-        items = pa.table({"id": ids[:90], "b": [one[64:] for one in features[:90]]})
+        users = pa.table({"id": ids, "a": [row[:64] for row in features]})
+        items = pa.table({"id": ids[:90], "b": [row[64:] for row in features[:90]]})
     feed = {model.contract.signatures[0].inputs[0].name: ["a", "b"]}
     return model.recommend(users, items, 5, user_id="id", item_id="id", feed=feed)
 
 
-def close(found: Any, wants: Any) -> bool:
+def has_recommendations(recommended: Any, expected: Any) -> bool:
     """Say whether two tables of recommendations have the same items, and scores within 1e-5."""
-    if isinstance(found, DataFrame):
-        found = found.toArrow()
-    pairs = zip(*(lists(one.sort_by("id")) for one in (found, wants)), strict=True)
-    return found.num_rows == wants.num_rows and all(
-        [one["id"] for one in got] == [one["id"] for one in want]
+    if isinstance(recommended, DataFrame):
+        recommended = recommended.toArrow()
+    user_pairs = zip(lists_by_id(recommended), lists_by_id(expected), strict=True)
+    return recommended.num_rows == expected.num_rows and all(
+        [item["id"] for item in got] == [item["id"] for item in want]
         and all(abs(a["score"] - b["score"]) < 1e-5 for a, b in zip(got, want, strict=True))
-        for got, want in pairs
+        for got, want in user_pairs
     )
 
 
-def lists(table: Any) -> list[Any]:
-    return list(table.column("recommendations").to_pylist())
+def lists_by_id(table: Any) -> list[Any]:
+    """Return the recommendations of all users, in the order of the users' ids."""
+    return list(table.sort_by("id").column("recommendations").to_pylist())
 
 
 def main(master: str, model_path: str, table: str, python: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = python
-    spark = session(master, dict(one.split("=", 1) for one in settings))
+    spark = start_session(master, parse_settings(settings))
     folder = Path(tempfile.mkdtemp(prefix="tf2spark-original-"))
     shutil.copytree(model_path, folder / "model")
     model = tf2spark.SavedModel(folder / "model")
     rows = pq.read_table(table)
-    wants = model.score(rows, keep=["id"], reproducible=True).sort_by("id")
+    expected = model.score(rows, keep=["id"], reproducible=True).sort_by("id")
     package = model.compile(folder / "package")
-    wants_of_package = package.score(rows, keep=["id"], reproducible=True).sort_by("id")
+    expected_of_package = package.score(rows, keep=["id"], reproducible=True).sort_by("id")
     frame = spark.read.parquet(table)
     jobs = {
-        "savedmodel": (model.score(frame, keep=["id"], reproducible=True), wants),
-        "package": (package.score(frame, keep=["id"], reproducible=True), wants_of_package),
-        # The table is one that workers read by themselves.
+        "savedmodel": (model.score(frame, keep=["id"], reproducible=True), expected),
+        "package": (package.score(frame, keep=["id"], reproducible=True), expected_of_package),
+        # By default, workers would read this table themselves.
         "by_map_in_arrow": (
             model.score(frame, keep=["id"], reproducible=True, read="spark"),
-            wants,
+            expected,
         ),
     }
-    few = rows.slice(0, 300)
-    wants_of_recommend = recommends(model, few)
-    recommended = recommends(model, frame.where("id < 300"))
+    expected_recommendations = recommend_halves(model, rows.slice(0, 300))
+    recommended = recommend_halves(model, frame.where("id < 300"))
     scored_by_udf = frame.select("id", package.udf()("features").alias("output_0"))
     if not master.startswith("local["):  # a local master opens the model where it is
         shutil.rmtree(folder)
-    report: dict[str, Any] = {name: same(*job) for name, job in jobs.items()}
-    report["recommends"] = close(recommended, wants_of_recommend)
+    report: dict[str, Any] = {name: has_rows(*job) for name, job in jobs.items()}
+    report["recommends"] = has_recommendations(recommended, expected_recommendations)
     report["rows_by_udf"] = scored_by_udf.where("output_0 is not null").count()
-    report["came_from"] = where_it_came_from(spark)
+    report["module_paths"] = module_paths(spark)
     spark.stop()
     print(json.dumps(report))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.daemons import daemon, free_ports
-from services.hadoop import command, configure
+from services.hadoop import daemon_command, write_settings
 from services.jars import SPARK_JARS
 from tf2spark.spark.java import ensure_java
 
@@ -28,13 +28,13 @@ def yarn(folder: Path, default_fs: str) -> Iterator[Path]:
     conf = folder / "yarn-conf"
     site = _resource_manager() | _node_manager(folder)
     core = {"fs.defaultFS": default_fs, "hadoop.tmp.dir": str(folder / "yarn-tmp")}
-    configure(conf, core_site=core, yarn_site=site, capacity_scheduler=_QUEUES)
+    write_settings(conf, core_site=core, yarn_site=site, capacity_scheduler=_QUEUES)
     java = {"JAVA_HOME": str(ensure_java().home)}
-    with daemon(folder, "resourcemanager", command(conf, _RESOURCE_MANAGER), java) as master:
+    with daemon(folder, "resourcemanager", daemon_command(conf, _RESOURCE_MANAGER), java) as master:
         master.wait_for(r"(Transitioned to active state)")
-        # It stops its containers at once, and would then wait 10 s for their logs.
-        command_line = command(conf, _NODE_MANAGER)
-        with daemon(folder, "nodemanager", command_line, java, patience=4) as node:
+        # The NodeManager stops its containers at once, but would then wait 10 s for their logs.
+        node_command = daemon_command(conf, _NODE_MANAGER)
+        with daemon(folder, "nodemanager", node_command, java, grace_seconds=4) as node:
             node.wait_for(r"(Registered with ResourceManager)")
             yield conf
 
@@ -54,7 +54,7 @@ def spark_conf(staging: str) -> dict[str, str]:
         "spark.yarn.am.memory": "256m",
         "spark.executor.instances": "1",
         "spark.executor.memory": "600m",
-        # Python's memory is in here: YARN kills a container that uses more than it asked for.
+        # Python's memory is in here: YARN kills a container that uses more than it requested.
         "spark.executor.memoryOverhead": "1g",
         "spark.executorEnv.SPARK_LOCAL_IP": "127.0.0.1",
         "spark.yarn.appMasterEnv.SPARK_LOCAL_IP": "127.0.0.1",

@@ -144,7 +144,7 @@ class ShippingContract:
 
     def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
         """Executors that lack tf2spark and attrs get both from the job."""
-        (origins,) = shipped["came_from"]
+        (origins,) = shipped["module_paths"]
         assert re.findall(r"tf2spark-[\w.]+-\w{16}\.zip/(\w+)/", origins) == ["tf2spark", "needs"]
 
 
@@ -167,7 +167,7 @@ class TestLocalShipping(ShippingContract):
 
     def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
         """Nothing is shipped: workers have what the driver has."""
-        (origins,) = shipped["came_from"]
+        (origins,) = shipped["module_paths"]
         assert ".zip" not in origins
 
 

@@ -76,7 +76,7 @@ def test_a_size_that_is_none_is_refused(tree: Path) -> None:
     """The setting is written as Spark writes sizes."""
     session = Session("yarn")
     session.size = "much"
-    with pytest.raises(ContractError, match=r"spark\.tf2spark\.cache\.size=much: write a size"):
+    with pytest.raises(ContractError, match=r"spark\.tf2spark\.cache\.size=much is not a size"):
         sent(session, ModelRef(str(tree), ("serve",), "d"))
 
 

@@ -89,8 +89,7 @@ def test_existing_output_is_refused(spark: SparkSession, tmp_path: Path) -> None
     with pytest.raises(OutputError) as raised:
         write(spark.range(3), str(tmp_path / "out"))
     assert str(raised.value) == (
-        f"{tmp_path}/out already exists: write --overwrite to replace it, or choose another "
-        "--output"
+        f"{tmp_path}/out already exists: pass --overwrite to replace it, or choose another --output"
     )
     assert names(tmp_path / "out") == []
 

@@ -99,7 +99,7 @@ def test_wrong_column_type_is_named_in_the_job(
 @pytest.mark.parametrize(
     ("arguments", "by_name", "message"),
     [
-        (("a", "b"), {}, r"takes 1 columns? \(features\), got 2"),
+        (("a", "b"), {}, r"takes 1 columns? \(features\), but got 2"),
         ((), {}, r"features was not given"),
         ((), {"feature": "a"}, r"feature"),
     ],

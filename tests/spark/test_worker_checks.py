@@ -18,11 +18,11 @@ from tf2spark.spark.worker_checks import OpenedModel, WorkerPython
 NO_SESSION: Any = None
 
 
-def test_the_look_needs_nothing_of_ours(tmp_path: Path) -> None:
+def test_the_inspector_does_not_need_tf2spark(tmp_path: Path) -> None:
     """It travels by value, and runs in a Python that has no tf2spark."""
     dumps: Any = pyspark.cloudpickle.dumps
-    look = worker_checks._make_look(str(tmp_path / "cache"), 0.0)
-    (tmp_path / "look").write_bytes(dumps(look))
+    inspect_python = worker_checks._make_inspector(str(tmp_path / "cache"), 0.0)
+    (tmp_path / "inspector").write_bytes(dumps(inspect_python))
     program = """
 import json, sys
 sys.modules["tf2spark"] = None
@@ -31,7 +31,7 @@ from pyspark.cloudpickle import loads
 print(json.dumps(answer))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "look")],
+        [sys.executable, "-c", program, str(tmp_path / "inspector")],
         capture_output=True,
         text=True,
         check=True,

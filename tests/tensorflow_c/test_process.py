@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cases.tensors import START, alone
+from cases.tensors import START, run_in_new_python
 from tf2spark.errors import ModelError
 from tf2spark.tensorflow_c import process
 
@@ -82,7 +82,7 @@ print(run(fed)[0].data.tolist(), os.getpid(), child)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_fork_of_a_process_with_a_session_is_refused(models: Path) -> None:
     """In a fork every use fails at once and says why, instead of hanging; the parent goes on."""
-    *refused, last = alone(FORK, models / "linear").splitlines()
+    *refused, last = run_in_new_python(FORK, models / "linear").splitlines()
     result, parent, child = last.split()
     assert result == "[[5.0]]"
     assert refused == 4 * [
@@ -108,7 +108,9 @@ print(count() - before)
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
 def test_threads_are_bounded_whatever_the_machine_has(models: Path) -> None:
     """A session starts a pool within ops and one between them, both of the requested size."""
-    with_one, with_five = (int(alone(THREADS, models / "linear", threads)) for threads in (1, 5))
+    with_one, with_five = (
+        int(run_in_new_python(THREADS, models / "linear", threads)) for threads in (1, 5)
+    )
     assert with_one <= 4
     assert with_one + 4 <= with_five <= with_one + 8
 
@@ -132,4 +134,4 @@ print(mine())
 def test_tensorflow_may_be_imported_after_the_library_is_loaded(models: Path) -> None:
     """The C API and TensorFlow's Python share one library, whichever comes first."""
     # The other order is that of every test in this process.
-    assert alone(ORDERS, models / "linear").split() == ["[[5.0]]"] * 3
+    assert run_in_new_python(ORDERS, models / "linear").split() == ["[[5.0]]"] * 3

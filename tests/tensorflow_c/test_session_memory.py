@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cases.tensors import START, alone, number, numbers, text
+from cases.tensors import START, number, numbers, run_in_new_python, text
 from tf2spark.dtypes import FLOAT32
 from tf2spark.tensorflow_c import tensor_memory
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
@@ -121,4 +121,4 @@ print(resident_bytes() - first)
 def test_20_000_runs_end_with_the_memory_of_the_first_1_000(models: Path) -> None:
     """Numbers, strings of every layout and failing runs leave nothing behind."""
     # One float input of 4,800 bytes leaked a run would be 91 MB.
-    assert int(alone(LEAK, models / "dtypes")) < 3_000_000
+    assert int(run_in_new_python(LEAK, models / "dtypes")) < 3_000_000

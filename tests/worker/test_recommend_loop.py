@@ -172,7 +172,7 @@ class TestBest:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """One block of items, several, or all of them."""
-        monkeypatch.setattr("tf2spark.worker.split_scores._MOST_SCORES", most_scores)
+        monkeypatch.setattr("tf2spark.worker.split_scores._MAX_SCORES", most_scores)
         plan, batch = plan_of(split_strategy(), exclude=SEEN, candidates=ALLOWED), users_table()
         assert recommended(plan, folder, batch) == expected(plan, items, batch)
 
@@ -239,12 +239,12 @@ def test_scores_for_checks_are_all_scores(folder: Path, items: np.ndarray[Any, A
             assert got.tolist() == (items @ np.float32(batch["v"][row].as_py())).tolist()
 
 
-@pytest.mark.parametrize(("count", "most", "size"), [
+@pytest.mark.parametrize(("count", "max_size", "size"), [
     (0, 5, 1), (1, 5, 1), (5, 5, 5), (6, 5, 3), (10, 5, 5), (11, 5, 4), (100, 33, 25), (7, 1, 1),
 ])  # fmt: skip
-def test_even_sizes(count: int, most: int, size: int) -> None:
-    """As few blocks as `most` allows, and none much smaller than the others."""
-    assert even_size(count, most) == size
+def test_even_sizes(count: int, max_size: int, size: int) -> None:
+    """As few blocks as `max_size` allows, and none much smaller than the others."""
+    assert even_size(count, max_size) == size
 
 
 def test_blocks_of_mapped_items_are_aligned(folder: Path) -> None:

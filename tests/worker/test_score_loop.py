@@ -421,7 +421,7 @@ def test_vectors_of_all_kinds_are_scored_together() -> None:
     assert [row["sum"] for row in got] == [6, 4, None, None, None, None]
     assert [row["_error"] for row in got][2:] == [
         'column "x" is null',
-        'column "x" has 2 values, input "x" takes 3',
-        'column "x" has the index 5, its size is 3',
-        'column "x" has 1 value, input "x" takes 3',
+        'column "x" has 2 values, but input "x" takes 3',
+        'column "x" has the index 5, but its size is 3',
+        'column "x" has 1 value, but input "x" takes 3',
     ]

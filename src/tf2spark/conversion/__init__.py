@@ -1,1 +1,1 @@
-"""Arrow columns to tensors and back: handlers are chosen once a column, the loop is bare."""
+"""Arrow columns to tensors and back; what a column needs is chosen once, outside the hot loop."""

@@ -3,8 +3,8 @@
 `pyarrow.array` and `Array.to_numpy` import pandas if it is installed, to see whether it is needed:
 a quarter of a second and 30 MB in every worker. These functions do the same without it.
 
-What they return is over the same memory: a NumPy array refers to the Arrow buffer that it reads, an
-Arrow array to the NumPy array that it was made of. Neither may be written to.
+A NumPy array that they return refers to the Arrow buffer that it reads, an Arrow array to the NumPy
+array that it was made from. Neither may be written to.
 """
 
 from __future__ import annotations

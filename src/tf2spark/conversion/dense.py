@@ -77,7 +77,7 @@ def _side_by_side(plan: InputPlan) -> Feeder:
     # The input fixes the sum of the parts' lengths, not the length of each part.
     dims = (None, *plan.dims[1:])
     readers = [_reader(plan, source, dims, None) for source in plan.sources]
-    want = plan.dims[0]
+    expected = plan.dims[0]
 
     def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
         rows = batch.num_rows
@@ -88,8 +88,8 @@ def _side_by_side(plan: InputPlan) -> Feeder:
             refuse(every_row, f"{columns_text(plan)} have shapes that can't be joined: {shapes}")
         parts = [values.reshape(rows, *shape) for values, shape, _ in read]
         whole = np.concatenate(parts, axis=1)
-        if want is not None and whole.shape[1] != want:
-            takes = f'input "{plan.name}" takes {want} in all'
+        if expected is not None and whole.shape[1] != expected:
+            takes = f'but input "{plan.name}" takes {expected} in all'
             reason = f"{columns_text(plan)} have shapes {shapes}, {takes}"
             refuse(every_row, reason)
         return (tensor(plan.dtype, whole, whole.shape, [owner for _, _, owner in read]),)

@@ -122,20 +122,20 @@ def _values(vectors: Vectors) -> Rows:
 def _dense_reader(
     read: VectorsReader, source: Source, plan: InputPlan, limit_bytes: int | None
 ) -> RowsReader:
-    want = product_of(plan.dims) if len(plan.sources) == 1 else None
+    expected = product_of(plan.dims) if len(plan.sources) == 1 else None
     value_bytes = VIEW.itemsize if plan.dtype.numpy is None else plan.dtype.numpy.itemsize
 
     def read_dense(batch: pa.RecordBatch) -> Rows:
         vectors = read(batch)
         if source.layout in ("pairs", "map"):
             refuse_duplicates(vectors, source.label)
-        if want is not None and plan.form == "padded" and vectors.sizes is not None:
-            refuse_too_long(vectors.sizes, want, plan)
-        elif want is not None:
-            refuse_wrong_size(vectors, want, plan)
+        if expected is not None and plan.form == "padded" and vectors.sizes is not None:
+            refuse_too_long(vectors.sizes, expected, plan)
+        elif expected is not None:
+            refuse_wrong_size(vectors, expected, plan)
         # Maps and pairs have no size of their own: they take the input's.
-        if vectors.sizes is None and want is not None:
-            vectors = evolve(vectors, sizes=np.full(batch.num_rows, want, np.int64))
+        if vectors.sizes is None and expected is not None:
+            vectors = evolve(vectors, sizes=np.full(batch.num_rows, expected, np.int64))
         # Before the memory is taken: a few sparse rows can be gigabytes when densified.
         check_bytes(int(sizes_of(vectors).sum()), value_bytes, batch.num_rows, limit_bytes)
         return densify(vectors)
@@ -143,34 +143,40 @@ def _dense_reader(
     return read_dense
 
 
-def refuse_wrong_size(vectors: Vectors, want: int, plan: InputPlan) -> None:
-    """Refuse rows whose size isn't `want`, and rows without a size that have an id beyond it."""
+def refuse_wrong_size(vectors: Vectors, expected: int, plan: InputPlan) -> None:
+    """Refuse rows of another size than `expected`, and rows without a size with an id beyond it."""
     if vectors.sizes is not None:
-        refuse_wrong_lengths(vectors.sizes, want, plan)
+        refuse_wrong_lengths(vectors.sizes, expected, plan)
     elif vectors.indices is None:
-        refuse_too_long(vectors.lengths, want, plan)
-    elif (ids := vectors.indices).max(initial=-1) >= want:
+        refuse_too_long(vectors.lengths, expected, plan)
+    elif (ids := vectors.indices).max(initial=-1) >= expected:
         refuse_values(
-            ids >= want,
+            ids >= expected,
             vectors.lengths,
             lambda _, at: (
-                f'{_have(plan)} the id {ids[at]}, input "{plan.name}" takes ids below {want}'
+                f'{_columns_have(plan)} the id {ids[at]}, but input "{plan.name}" takes ids below '
+                f"{expected}"
             ),
         )
 
 
-def refuse_wrong_lengths(lengths: Ints, want: int, plan: InputPlan) -> None:
+def refuse_wrong_lengths(lengths: Ints, expected: int, plan: InputPlan) -> None:
     """Refuse the rows that don't have as many values as the input takes."""
-    have, name = _have(plan), plan.name
-    refuse(lengths != want, lambda row: wrong_length(have, int(lengths[row]), want, name))
-
-
-def refuse_too_long(lengths: Ints, most: int, plan: InputPlan) -> None:
-    """Refuse the rows that have more values than the input takes."""
-    have, name = _have(plan), plan.name
+    subject, name = _columns_have(plan), plan.name
     refuse(
-        lengths > most,
-        lambda row: f'{have} {lengths[row]} values, input "{name}" takes at most {most}',
+        lengths != expected,
+        lambda row: wrong_length(subject, int(lengths[row]), expected, name),
+    )
+
+
+def refuse_too_long(lengths: Ints, max_length: int, plan: InputPlan) -> None:
+    """Refuse the rows that have more values than the input takes."""
+    subject, name = _columns_have(plan), plan.name
+    refuse(
+        lengths > max_length,
+        lambda row: (
+            f'{subject} {lengths[row]} values, but input "{name}" takes at most {max_length}'
+        ),
     )
 
 
@@ -186,6 +192,7 @@ def columns_text(plan: InputPlan) -> str:
     return f"column {names}" if len(plan.sources) == 1 else f"columns {names}"
 
 
-def _have(plan: InputPlan) -> str:
+def _columns_have(plan: InputPlan) -> str:
+    """Begin a message: ``column "a" has``, or ``columns "a", "b" together have``."""
     text = columns_text(plan)
     return f"{text} has" if len(plan.sources) == 1 else f"{text} together have"

@@ -78,7 +78,7 @@ def _one_shape(shapes: Ints, dims: Dims, label: str, name: str) -> tuple[int, ..
         ((shapes != expected) & (expected >= 0)).any(axis=1),
         lambda row: (
             f'column "{label}" is an image of [height, width, channels] {shapes[row].tolist()}, '
-            f'input "{name}" takes {list(dims)}'
+            f'but input "{name}" takes {list(dims)}'
         ),
     )
     # A key per distinct shape: images of one shape run together.

@@ -38,16 +38,16 @@ def nested_reader(source: Source, dtype: DType, dims: Dims, name: str) -> Reader
     convert = converter(source.leaf, dtype, label)
     if not source.depth:
         return _scalar_reader(source, dtype, (1,) * len(dims))
-    wants = dims[: source.depth]
+    level_sizes = dims[: source.depth]
 
     def read(batch: pa.RecordBatch) -> tuple[Array, tuple[int, ...], object]:
         array, rows = take(batch), batch.num_rows
         sizes: tuple[int, ...] = ()
-        # How many elements of the current level each row has, as all rows must have equally many.
+        # How many elements of the current level each row has: the same number in all rows.
         per_row = 1
-        for want in wants:
+        for expected in level_sizes:
             lengths, array = child_of(array)
-            size = _size_of_level(lengths.reshape(rows, per_row), want, label, name)
+            size = _size_of_level(lengths.reshape(rows, per_row), expected, label, name)
             sizes, per_row = (*sizes, size), per_row * size
             refuse_nulls(array, per_row, label)
         values, owner = numbers_or_views(array)
@@ -66,21 +66,21 @@ def _scalar_reader(source: Source, dtype: DType, dims: tuple[int, ...]) -> Reade
     return read
 
 
-def _size_of_level(table: Ints, want: int | None, label: str, name: str) -> int:
+def _size_of_level(table: Ints, expected: int | None, label: str, name: str) -> int:
     """Return the length of all lists of one level; other rows are refused, or must run apart.
 
     `table` holds the lengths: [rows of the batch, lists per row].
     """
     if not table.size:
-        return want or 0
-    have = f'column "{label}" has'
-    if want is not None:
-        bad = table != want
+        return expected or 0
+    subject = f'column "{label}" has'
+    if expected is not None:
+        bad = table != expected
         refuse(
             bad.any(axis=1),
-            lambda row: wrong_length(have, int(table[row][bad[row]][0]), want, name),
+            lambda row: wrong_length(subject, int(table[row][bad[row]][0]), expected, name),
         )
-        return want
+        return expected
     first = table[:, 0]
     if table.shape[1] > 1:
         # Within a row nothing can be regrouped: such a row fits no tensor.
@@ -91,7 +91,7 @@ def _size_of_level(table: Ints, want: int | None, label: str, name: str) -> int:
     return int(first[0])
 
 
-def wrong_length(have: str, got: int, want: int, name: str) -> str:
-    """Say that a row has too few or too many values; `have` is ``column "x" has``."""
+def wrong_length(subject: str, got: int, expected: int, name: str) -> str:
+    """Say that a row has too few or too many values; `subject` is ``column "x" has``."""
     values = "1 value" if got == 1 else f"{got} values"
-    return f'{have} {values}, input "{name}" takes {want}'
+    return f'{subject} {values}, but input "{name}" takes {expected}'

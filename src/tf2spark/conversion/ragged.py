@@ -38,12 +38,12 @@ def ragged_feeder(plan: InputPlan) -> Feeder:
         # Row i of the batch has the elements ends[i] to ends[i + 1] - 1 of the current level: so a
         # bad value at any depth is traced back to its row.
         ends = np.arange(batch.num_rows + 1)
-        for level, want in enumerate(plan.dims):
+        for level, expected in enumerate(plan.dims):
             lengths, array = child_of(array)
             if level < plan.ragged_levels:
                 splits.append(splits_of(lengths))
             else:
-                dims.append(_inner_size(lengths, ends, want, source.label))
+                dims.append(_inner_size(lengths, ends, expected, source.label))
             ends = splits_of(lengths)[ends]
             refuse_nulls(array, np.diff(ends), source.label)
         values, owner = numbers_or_views(array)
@@ -61,14 +61,14 @@ def splits_of(lengths: Ints) -> Ints:
     return splits
 
 
-def _inner_size(lengths: Ints, ends: Ints, want: int | None, label: str) -> int:
+def _inner_size(lengths: Ints, ends: Ints, expected: int | None, label: str) -> int:
     """Return the length that the lists of an inner, uniform level have."""
     if not len(lengths):
-        return want or 0
-    if want is not None:
-        bad = _rows_with(lengths != want, ends)
-        refuse(bad, f'column "{label}" has inner lists whose length is not {want}')
-        return want
+        return expected or 0
+    if expected is not None:
+        bad = _rows_with(lengths != expected, ends)
+        refuse(bad, f'column "{label}" has inner lists whose length is not {expected}')
+        return expected
     if (lengths == lengths[0]).all():
         return int(lengths[0])
     # A row without inner lists runs with rows of any size: it is given the first list's.

@@ -30,7 +30,7 @@ Feeder = Callable[[pa.RecordBatch], tuple[Tensor, ...]]
 class RowsRefused(Exception):
     """Some rows of a batch can't become tensors: their numbers, ascending, and why for each.
 
-    A signal to the worker's loop, not an error for users; so are the next two.
+    A signal to the worker's loop, not an error for users; so are the two exceptions below.
     """
 
     def __init__(self, rows: Ints, reasons: list[str]) -> None:
@@ -80,7 +80,7 @@ def refuse(mask: Mask, reason: str | Callable[[int], str]) -> None:
 def refuse_values(bad: Mask, lengths: Ints | int, reason: Callable[[int, int], str]) -> None:
     """Raise `RowsRefused` for the rows with a value where `bad` is true, if there are any.
 
-    `lengths` says how many values each row has, or is the one number that all have. `reason` is
+    `lengths` says how many values each row has, as one number if all have the same. `reason` is
     called with each such row and with the position of its first bad value among the flat values.
     """
     if bad.any():

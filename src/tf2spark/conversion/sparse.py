@@ -16,21 +16,21 @@ from tf2spark.tensorflow_c.tensor import Tensor
 def sparse_feeder(plan: InputPlan) -> Feeder:
     """Choose how sparse rows become the three tensors of a SparseTensor, sorted by row and id."""
     read = vectors_of(plan)
-    want = plan.dims[0] if plan.dims else None
+    expected = plan.dims[0] if plan.dims else None
     # The ids of vectors are sorted: MLlib refuses others. Maps are sorted when they are read. Pairs
     # are in whatever order the user made them.
     sorted_already = all(source.layout != "pairs" for source in plan.sources)
 
     def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
         vectors = read(batch)
-        if want is not None:
-            refuse_wrong_size(vectors, want, plan)
+        if expected is not None:
+            refuse_wrong_size(vectors, expected, plan)
         vectors = vectors if sorted_already else sort_by_index(vectors)
         ids = indices_of(vectors)
         indices = np.empty((len(ids), 2), np.int64)
         indices[:, 0] = row_ids_of(vectors.lengths)
         indices[:, 1] = ids
-        size = _widest(vectors) if want is None else want
+        size = _widest(vectors) if expected is None else expected
         return (
             tensor(INT64, indices, indices.shape),
             tensor(plan.dtype, vectors.values, (len(ids),), vectors.owner),

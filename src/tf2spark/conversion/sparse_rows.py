@@ -189,7 +189,7 @@ def _refuse_outside(vectors: Vectors, label: str) -> None:
     def reason(row: int, at: int) -> str:
         if ids[at] < 0 or sizes is None:
             return f'column "{label}" has the negative index {ids[at]}'
-        return f'column "{label}" has the index {ids[at]}, its size is {sizes[row]}'
+        return f'column "{label}" has the index {ids[at]}, but its size is {sizes[row]}'
 
     refuse_values(bad, vectors.lengths, reason)
 
@@ -250,5 +250,5 @@ def densify(vectors: Vectors) -> Rows:
 def sizes_of(vectors: Vectors) -> Ints:
     """Return the sizes of rows that have one."""
     if vectors.sizes is None:
-        raise AssertionError("binding lets a map or bare pairs only where the input has a size")
+        raise AssertionError("binding allows maps and bare pairs only where the input has a size")
     return vectors.sizes

@@ -23,12 +23,12 @@ from tf2spark.tensorflow_c.tensor import Strings, Tensor
 
 ColumnBuilder = Callable[[Tensor | Strings, int], pa.Array]
 # Spark's lists and strings have 32-bit offsets.
-_MOST_VALUES = int(np.iinfo(np.int32).max)
+_MAX_VALUES = int(np.iinfo(np.int32).max)
 _SMALLER_RUNS = "score fewer rows per run with a smaller " + argument("batch_rows")
 
 
 def column_builder(plan: OutputPlan) -> ColumnBuilder:
-    """Choose how a fetched tensor of so many rows becomes a column.
+    """Choose how a fetched tensor becomes a column.
 
     The function raises `RunError` if the tensor doesn't have one entry per row, or not the declared
     shape, and `RowsRefused` if a string isn't UTF-8 and the column is ``string``.
@@ -40,7 +40,7 @@ def column_builder(plan: OutputPlan) -> ColumnBuilder:
     def column(tensor: Tensor | Strings, rows: int) -> pa.Array:
         _check_shape(plan, tensor.shape, rows)
         values = convert(tensor, rows)
-        if len(values) > _MOST_VALUES:
+        if len(values) > _MAX_VALUES:
             raise RunError(f'output "{plan.name}" has over 2**31 values', _SMALLER_RUNS)
         return _nested(values, tensor.shape, lists)
 
@@ -56,7 +56,7 @@ def _check_shape(plan: OutputPlan, shape: tuple[int, ...], rows: int) -> None:
     """Raise if the dimensions aren't those of the plan."""
     expected = (rows, *plan.dims)
     if len(shape) != len(expected) or any(
-        want not in (None, got) for want, got in zip(expected, shape, strict=True)
+        size not in (None, got) for size, got in zip(expected, shape, strict=True)
     ):
         raise RunError(
             f'output "{plan.name}" has shape {shape_text(shape)} for {rows} rows, expected '
@@ -81,8 +81,8 @@ def _numbers(plan: OutputPlan, leaf: pa.DataType) -> ColumnBuilder:
         return lambda tensor, rows: bool_array(_flat(tensor))
     if plan.dtype.name == "bfloat16":
         return lambda tensor, rows: number_array(from_bfloat16(_flat(tensor)), leaf)
-    to = leaf.to_pandas_dtype()
-    return lambda tensor, rows: number_array(_flat(tensor).astype(to, copy=False), leaf)
+    target = leaf.to_pandas_dtype()
+    return lambda tensor, rows: number_array(_flat(tensor).astype(target, copy=False), leaf)
 
 
 def _flat(tensor: Tensor | Strings) -> Array:
@@ -98,15 +98,15 @@ def _decimals(values: Array, leaf: pa.DataType) -> pa.Array:
 
 
 def _strings(plan: OutputPlan, leaf: pa.DataType) -> ColumnBuilder:
-    text = pa.types.is_string(leaf)
+    is_text = pa.types.is_string(leaf)
 
     def convert(tensor: Tensor | Strings, rows: int) -> pa.Array:
         assert isinstance(tensor, Strings)
-        if len(tensor.data) > _MOST_VALUES:
+        if len(tensor.data) > _MAX_VALUES:
             raise RunError(f'output "{plan.name}" has over 2 GiB of strings', _SMALLER_RUNS)
         buffers = [None, pa.py_buffer(tensor.offsets.astype(np.int32)), pa.py_buffer(tensor.data)]
         values = pa.Array.from_buffers(leaf, len(tensor.offsets) - 1, buffers)
-        if text:
+        if is_text:
             _refuse_non_utf8(values, plan, rows)
         return values
 

@@ -44,7 +44,7 @@ def show_scores(console: Console, scored: pa.Table, train: pa.Table, seed: int) 
 
 def show_files(console: Console, folder: Path) -> None:
     """Print what is in `folder`, and the commands to try next."""
-    where = shlex.quote(str(folder))
+    quoted_folder = shlex.quote(str(folder))
     files = {
         "model/1": "the SavedModel",
         "ratings.parquet": "the held-out ratings",
@@ -58,22 +58,22 @@ def show_files(console: Console, folder: Path) -> None:
     for name, description in files.items():
         console.print(f"  [cyan]{name:<{width}}[/] {description}")
     console.print("\n[bold]Try next[/]")
-    for command in next_commands(where):
+    for command in next_commands(quoted_folder):
         console.print(f"  {command}", style="cyan", markup=False, soft_wrap=True)
     console.print()
 
 
-def next_commands(where: str) -> list[str]:
-    """Return shell commands on the demo's files; `where` is their folder, quoted for a shell."""
+def next_commands(folder: str) -> list[str]:
+    """Return shell commands on the demo's files; `folder` is quoted for a shell."""
     # After `make demo`, the command is in an environment that isn't on the PATH.
     command = "tf2spark" if shutil.which("tf2spark") else shlex.quote(sys.argv[0])
     return [
-        f"{command} inspect {where}/model",
-        f"{command} score {where}/model --input {where}/ratings.parquet \\\n"
-        f"      --output {where}/scored-again.parquet --keep user,title --overwrite",
-        f"{command} recommend {where}/model --users {where}/users.parquet \\\n"
-        f"      --items {where}/films.parquet --user-id user --item-id film --exclude seen \\\n"
-        f"      --output {where}/best-again.parquet --overwrite",
+        f"{command} inspect {folder}/model",
+        f"{command} score {folder}/model --input {folder}/ratings.parquet \\\n"
+        f"      --output {folder}/scored-again.parquet --keep user,title --overwrite",
+        f"{command} recommend {folder}/model --users {folder}/users.parquet \\\n"
+        f"      --items {folder}/films.parquet --user-id user --item-id film --exclude seen \\\n"
+        f"      --output {folder}/best-again.parquet --overwrite",
     ]
 
 

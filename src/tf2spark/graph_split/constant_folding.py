@@ -1,4 +1,4 @@
-"""Nodes that only we know to be constant, run by TensorFlow itself.
+"""Folds nodes that only we know to be constant, by having TensorFlow run them.
 
 TensorFlow folded the graph's constants when it was compiled. More become constant here, because
 the sizes of rows are known from the tables.

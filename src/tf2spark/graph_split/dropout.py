@@ -41,7 +41,7 @@ def random_range(node: NodeMessage) -> RandomRange:
 
 
 def apply_to_random(b: GraphBuilder, node: NodeMessage, inputs: Sequence[Value]) -> Value:
-    """Apply an op to random numbers: to their range, or to a constant where that decides.
+    """Apply an op to random numbers: to their range, or to a constant that the range determines.
 
     Raises:
         NotRowWise: The result depends on the numbers drawn.
@@ -56,17 +56,17 @@ def apply_to_random(b: GraphBuilder, node: NodeMessage, inputs: Sequence[Value])
 
 
 def _apply_binary(b: GraphBuilder, op: str, left: Value, right: Value) -> Value:
-    bounds, other = _bounds(left), _bounds(right)
-    if bounds is None or other is None:
+    left_bounds, right_bounds = _bounds(left), _bounds(right)
+    if left_bounds is None or right_bounds is None:
         raise NotRowWise("it depends on random numbers")
     drawn = left if isinstance(left, RandomRange) else right
     assert isinstance(drawn, RandomRange)
-    (low, high), (other_low, other_high) = bounds, other
+    (low, high), (other_low, other_high) = left_bounds, right_bounds
     match op:
         case "Add" | "AddV2":
             return evolve(drawn, low=low + other_low, high=high + other_high)
-        # Of two random numbers the bounds would have to swap, and constant - random is
-        # (low, high], not [low, high): neither is dropout.
+        # A random subtrahend would swap the bounds: constant - random is in (low, high], not
+        # [low, high). Dropout subtracts only constants.
         case "Sub" if isinstance(right, Const):
             return evolve(drawn, low=low - other_low, high=high - other_low)
         case "Mul" if min(low, other_low) >= 0:

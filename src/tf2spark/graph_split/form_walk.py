@@ -1,6 +1,6 @@
 """The walk over a graph from its inputs to the score: a form for every tensor.
 
-Each node is handled by what its inputs are: constants stay constants, shape arithmetic is computed,
+How a node is handled depends on its inputs: constants stay constants, shape arithmetic is computed,
 random numbers are followed as a range, and everything else has a rule per op.
 """
 
@@ -62,12 +62,12 @@ class FormWalk:
     obstacles: list[str] = Factory(list)
 
     def form_of(self, name: str) -> Value:
-        """Return the form of a tensor, and find that of all tensors upstream.
+        """Return the form of a tensor, and find those of all tensors upstream.
 
         Raises:
             NotRowWise: A node isn't known to treat rows independently.
         """
-        # A stack of our own: graphs are deeper than Python's recursion may be.
+        # An explicit stack, because graphs can be deeper than Python's recursion limit.
         todo, waiting = [name], set[str]()
         while todo:
             if todo[-1] in self.values:
@@ -77,7 +77,7 @@ class FormWalk:
             inputs = data_inputs(node)
             missing = [tensor for tensor in inputs if tensor not in self.values]
             if missing:
-                # Still missing what it waits for: TF1's loops are cycles in the graph.
+                # Visited again with inputs still missing: TF1's loops are cycles in the graph.
                 if node.name in waiting:
                     raise NotRowWise(f'{node.op} "{node.name}": it is part of a loop')
                 waiting.add(node.name)
@@ -104,7 +104,7 @@ class FormWalk:
         if len(outputs) < len(self._output_infos(node)):
             raise NotRowWise(f'{node.op} "{node.name}": the form of its other results isn\'t known')
         for index, value in enumerate(outputs):
-            # Sizes that don't depend on the batch are plain constants to all that follows.
+            # Downstream, sizes that don't depend on the batch are plain constants.
             if isinstance(value, ShapeVector) and is_static(value):
                 value = self.b.constant(value.values.tolist(), value.dtype)
             self.values[f"{node.name}:{index}"] = value
@@ -144,7 +144,7 @@ class FormWalk:
         return infos
 
     def _as_pairs(self, node: NodeMessage) -> list[Value]:
-        """Return a node's outputs as values per pair, which stand in for them and never run."""
+        """Return stand-ins for a node's outputs: values per pair that never run."""
         outputs: list[Value] = []
         for index, (dtype, shape) in enumerate(self._output_infos(node)):
             if not shape:
@@ -162,7 +162,8 @@ class FormWalk:
             for name, tensor in zip(names, tensors, strict=True):
                 self.values[name] = self.b.constant(to_array(tensor), tensor.dtype)
         elif node.op in ("Placeholder", "PlaceholderV2"):
-            # Not one of the inputs, so it is fed with a constant; its shape may say less.
+            # It isn't one of the split inputs, so it is fed a constant. That has a known shape,
+            # which the placeholder's may not be.
             value = self.load(names[0])
             self.values[names[0]] = Const(names[0], infos[0][0], value.shape, lambda: value)
         else:
@@ -173,7 +174,7 @@ class FormWalk:
         def load() -> Array:
             return self.load(name)
 
-        # What NumPy has no dtype for (a table's handle) is never loaded.
+        # A value without a NumPy dtype (a table's handle) is never loaded.
         if dtype.numpy is not None and (shape is None or None in shape):
             shape = load().shape
         return Const(name, dtype, shape or (), load)

@@ -138,11 +138,11 @@ class ChannelRows:
 
 @frozen(eq=False)
 class ShapeVector:
-    """Shape arithmetic: integers, some of which are known only up to the number of rows.
+    """Shape arithmetic: integers, some known only as a multiple of the number of rows.
 
     Attributes:
         values: An object array of int, `BatchSize`, `LowerBound`, or None where nothing is known.
-        sides: The sides whose number of rows the values speak of.
+        sides: The sides whose rows the values count.
     """
 
     values: Array
@@ -152,7 +152,7 @@ class ShapeVector:
 
 @frozen(eq=False)
 class RandomRange:
-    """Random numbers in [low, high): the remains of dropout in a graph."""
+    """Random numbers in [low, high): what dropout leaves in a graph."""
 
     low: float
     high: float
@@ -184,7 +184,7 @@ Operand = Const | Side | Pair
 
 def dims_of(value: Value) -> Dims:
     """Return the dimensions of a row; the whole shape of what has no rows."""
-    # Random numbers decide something whatever their shape, or they are refused.
+    # Random numbers are followed as a range, for which their shape doesn't matter.
     if isinstance(value, RandomRange):
         return ()
     if isinstance(value, ShapeVector):
@@ -212,7 +212,7 @@ def sides_of(value: Value) -> frozenset[SideName]:
 
 
 def common_side(values: Sequence[Value]) -> SideName | None:
-    """Return the side that all values but constants are of; None where there isn't one."""
+    """Return the side that all non-constant values belong to; None where there isn't one."""
     # Constants are the same for every side, so they don't count.
     row_values = [value for value in values if not isinstance(value, Const)]
     sides = {value.side for value in row_values if isinstance(value, Side)}
@@ -224,7 +224,7 @@ def common_side(values: Sequence[Value]) -> SideName | None:
 def broadcast_dims(values: Sequence[Value]) -> Dims:
     """Return the dimensions of a row of an elementwise op's result.
 
-    Broadcasting aligns axes from the right, so with values of one rank the batch meets the batch.
+    Broadcasting aligns axes from the right, so values of equal rank have their batch axes aligned.
     A constant is the exception: it has no batch axis, and may be of any lower rank.
 
     Raises:
@@ -264,7 +264,7 @@ def require_known(dims: Dims, subject: str) -> tuple[int, ...]:
 
     Args:
         dims: The dimensions.
-        subject: What they are of, for the message: "a mean".
+        subject: What has them, for the message: "a mean".
 
     Raises:
         NotSplit: One is unknown.

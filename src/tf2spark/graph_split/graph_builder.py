@@ -68,7 +68,7 @@ class GraphBuilder:
 
     Attributes:
         graph: A ``GraphDef``: the original's nodes, and those that are added.
-        anchors: A fed tensor of each side, which tells the number of its rows, with its dtype.
+        anchors: For each side, a fed tensor whose rows are counted for the side's, and its dtype.
         frontier: What crosses from a side to the pairs, by tensor.
         fill_values: The constant that fills all rows of a side's tensor, by tensor.
     """
@@ -125,13 +125,13 @@ class GraphBuilder:
         return f"{node.name}:0"
 
     def copy_node(self, original: NodeMessage, inputs: Sequence[str]) -> str:
-        """Return the name of a node like this one with these inputs, itself if it has them."""
+        """Return the name of a copy with these inputs, or of the node itself if it has them."""
         if [tensor_name(name) for name in original.input] == list(inputs):
             return str(original.name)
         node = self.graph.node.add(name=self._new_name(original.op), op=original.op)
         node.input.extend(inputs)
         for name in original.attr:
-            # Both speak of the original's place: colocation with it, and its inferred shape.
+            # Neither holds for the copy: what it is colocated with, and the inferred shape.
             if name not in ("_class", "_output_shapes"):
                 node.attr[name].CopyFrom(original.attr[name])
         return str(node.name)
@@ -148,7 +148,7 @@ class GraphBuilder:
     def compute_once(
         self, purpose: str, value: Value, compute: Callable[[], _Computed]
     ) -> _Computed:
-        """Return what was computed of this very value for this purpose before, or compute it."""
+        """Return what was computed from this very value for this purpose, or compute it."""
         key = (purpose, id(value))
         if key not in self._computed:
             # The value is kept alive with the result, so that no other object gets its id.
@@ -165,8 +165,8 @@ class GraphBuilder:
             require_known(value.dims, f"a value of each {value.side}")
             name = f"{PREFIX}{value.side}_{len(self.frontier)}"
             placeholder = self.placeholder(name, value.dtype, (None, *value.dims))
-            # TensorFlow's optimizer takes -reshape(-x) for -reshape(x) where that itself is
-            # fetched (its RemoveInvolution), so what is fetched is always a plain identity.
+            # TensorFlow's optimizer (RemoveInvolution) mistakes -reshape(-x) for -reshape(x) if
+            # that tensor itself is fetched, so only plain identities are fetched.
             fetched = self.node("Identity", [value.tensor], T=value.dtype)
             self.frontier[value.tensor] = FrontierTensor(evolve(value, tensor=fetched), placeholder)
         return self.frontier[value.tensor].placeholder
@@ -234,7 +234,7 @@ class GraphBuilder:
     def write_elementwise(
         self, op: str, operands: Sequence[Operand], dtype: DType, **attributes: _Attribute
     ) -> Operand:
-        """Add an elementwise op: on a side if all operands are of it, else for the pairs."""
+        """Add an elementwise op: on a side if all operands belong to it, else for the pairs."""
         constants = [operand for operand in operands if isinstance(operand, Const)]
         if len(constants) == len(operands):
             return self.fold(op, *constants)
@@ -266,7 +266,7 @@ class GraphBuilder:
         dims = broadcast_dims(operands)
         if not any(isinstance(operand, Side) for operand in operands):
             return Pair(add([operand.tensor for operand in operands]), dtype, dims)
-        # Only a side's value needs the grid: without one, rows already meet rows.
+        # Only a side's value needs the grid: without one, the rows are aligned already.
         grid = add([self.grid_operand(operand) for operand in operands])
         return self.flatten_grid(grid, dtype, dims)
 
@@ -274,7 +274,7 @@ class GraphBuilder:
         return self.node("Reshape", [tensor, shape], T=dtype, Tshape=INT32)
 
     def reshape_operand(self, value: Side | Pair, dims: Dims) -> Side | Pair:
-        """Give rows other dimensions, all known, of as many values."""
+        """Reshape rows to other dimensions, all known, with the same number of values."""
         if value.dims == dims:
             return value
         shape = self.int_vector(-1, *require_known(dims, "a reshaped row"))
@@ -319,7 +319,7 @@ def with_tensor(
 
 
 def _pair_and_bias(operands: Sequence[Operand]) -> tuple[Pair, Const] | None:
-    """Return two operands as a ``BiasAdd`` takes them, if they are rows and as long a vector."""
+    """Return two operands as a ``BiasAdd`` takes them, if they are rows and a vector as long."""
     rows, bias = operands
     if isinstance(rows, Const):
         rows, bias = bias, rows

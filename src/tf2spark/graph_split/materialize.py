@@ -1,4 +1,4 @@
-"""Forms computed after all: for an op that can't work on parts, or at the end of the graph."""
+"""Computes postponed forms: for an op that can't work on parts, or at the end of the graph."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _concatenate(b: GraphBuilder, value: Concat) -> Pair:
 
 
 def as_operand(b: GraphBuilder, value: Value) -> Operand:
-    """Return a value as one tensor that an op can read, of a side if it depends on one only."""
+    """Return a value as one tensor that an op can read, on a side if it depends on that only."""
     match value:
         case Const() | Side() | Pair():
             return value
@@ -66,7 +66,7 @@ def as_operand(b: GraphBuilder, value: Value) -> Operand:
 
 
 def _add_terms(b: GraphBuilder, value: Sum) -> Operand:
-    # Small tensors are added first: what is the same for many pairs, before the values of pairs.
+    # Small tensors are added first: those of a side before those of pairs.
     terms = sorted((as_operand(b, term) for term in value.terms), key=_relative_size)
     total = terms[0]
     for term in terms[1:]:

@@ -63,7 +63,7 @@ class OpCall:
     def out_dims(self, output: int = 0) -> Dims:
         """Return the dimensions of a row of an output, as TensorFlow infers them."""
         shape = self.outputs[output][1]
-        # The rules may know more of its inputs than the graph tells.
+        # The rules may know more about its inputs than the graph does.
         if shape is None or None in shape[1:]:
             shape = infer_shape(self.node, self.inputs, output)
         if not shape:
@@ -107,7 +107,7 @@ class OpCall:
 
 
 Rule = Callable[[OpCall], Value | Sequence[Value]]
-"""What an op does to forms: it returns that of its result, or those of all its outputs.
+"""Maps the forms of an op's inputs to that of its result, or to those of all its outputs.
 
 A rule refuses by raising `NotRowWise` or `NotSplit` with the reason.
 """
@@ -144,19 +144,19 @@ def elementwise(call: OpCall) -> Value:
 def apply_elementwise(
     b: GraphBuilder, node: NodeMessage, values: Sequence[Value], dtype: DType
 ) -> Value:
-    """Apply an elementwise op to each part of its inputs, on a side where a part is of one."""
+    """Apply an elementwise op to each part of its inputs, on a side wherever possible."""
     if any(isinstance(value, ShapeVector) for value in values):
         raise NotRowWise("it combines the number of rows with their values")
     if any(isinstance(value, StackedRows) for value in values):
         return _apply_to_stacked_rows(b, node, values, dtype)
-    # Cut, a part that is of one side stays on it, although other parts need pairs.
+    # Once cut, a part of one side stays on that side even if other parts need pairs.
     if any(isinstance(value, Concat) for value in values):
         cut = align_parts(b, values)
         if cut is not None:
             axis, pieces = cut
             parts = [apply_elementwise(b, node, piece, dtype) for piece in pieces]
             return concat_features(b, parts, axis)
-    # Not linear in general, so sums and products must be computed before it.
+    # The op isn't linear in general, so sums and products must be computed before it.
     operands = [as_operand(b, value) for value in values]
     side = common_side(operands)
     if side is not None:
@@ -201,7 +201,7 @@ def apply_row_wise_outputs(call: OpCall) -> list[Value]:
             value = materialize_pairs(call.b, value)
         operands.append(value)
     side = common_side(operands)
-    # Rows meet rows: if one input has a row per pair, all must have.
+    # Inputs are matched row by row: if one has a row per pair, all must.
     if side is None:
         operands = [
             operand if isinstance(operand, Const) else materialize_pairs(call.b, operand)

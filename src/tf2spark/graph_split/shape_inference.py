@@ -1,7 +1,7 @@
-"""Shapes that TensorFlow can't infer in the graph as it is, but can where we know more.
+"""Shapes that TensorFlow can infer only with what we know beyond the graph.
 
-The op of a lookup table doesn't tell the shape of its result, so after one of them rows of known
-size would look unknown.
+The op of a lookup table doesn't declare the shape of its result, so downstream of one, rows of
+known size would look unknown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tf2spark.saved_model.protos import NodeMessage, SavedModel
 from tf2spark.tensorflow_c.graph import graph_tensor_info
 
 # Shape inference reads the values of axes and sizes, which are small; of weights, only the shape.
-_MOST_VALUES_READ = 64
+_MAX_VALUES_READ = 64
 
 
 def infer_shape(node: NodeMessage, inputs: Sequence[Value], output: int) -> Dims | None:
@@ -31,7 +31,7 @@ def infer_shape(node: NodeMessage, inputs: Sequence[Value], output: int) -> Dims
 def _stand_in(b: GraphBuilder, value: Value, index: int) -> str:
     if not isinstance(value, Const):
         return b.placeholder(f"input_{index}", value.dtype, (None, *dims_of(value)))
-    count = prod(_MOST_VALUES_READ + 1 if size is None else size for size in value.shape)
-    if count <= _MOST_VALUES_READ and value.dtype.numpy is not None:
+    count = prod(_MAX_VALUES_READ + 1 if size is None else size for size in value.shape)
+    if count <= _MAX_VALUES_READ and value.dtype.numpy is not None:
         return b.constant(value.value, value.dtype).tensor
     return b.placeholder(f"input_{index}", value.dtype, value.shape)

@@ -103,7 +103,7 @@ def split_graph(
 
     Raises:
         NotRowWise: The graph isn't known to treat rows independently.
-        NotSplit: It does, but can't be split.
+        NotSplit: It treats rows independently, but can't be split.
     """
     # Tables know the sizes of rows that the model leaves open, so they come first.
     for split_input in inputs:
@@ -124,7 +124,7 @@ def split_graph(
 
 
 def _declare_shape(graph: GraphMessage, split_input: SplitInput) -> None:
-    """Write what the tables say of an input's shape, for TensorFlow's shape inference."""
+    """Write what the tables say about an input's shape, for TensorFlow's shape inference."""
     name = node_name(split_input.tensor)
     node = next(node for node in graph.node if node.name == name)
     write_shape(node, (None, *split_input.dims))

@@ -1,1 +1,1 @@
-"""Everything a worker is told: frozen, serializable values, decided on the driver."""
+"""Everything a worker needs to know: frozen, serializable values, decided on the driver."""

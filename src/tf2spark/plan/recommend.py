@@ -85,7 +85,7 @@ class WholePlan:
         user_names: Their names there.
         output: The scores, one row per pair, as a column.
         column: Which entry of a row is the score; None where a row has only one value.
-        fixed_rows: Every run has exactly so many pairs; None where runs vary.
+        fixed_rows: Every run has exactly this many pairs; None where runs vary.
         items_per_run: The most items in a run: all of them, unless the graph is known to treat
             rows independently.
     """

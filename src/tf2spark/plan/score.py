@@ -29,7 +29,7 @@ class Source:
         layout: "list" (a scalar, or lists `depth` deep), "vector" (MLlib's), "pairs" (a struct of
             indices and values), "map" (id to value) or "image" (Spark's image struct).
         leaf: The type of the innermost values (of the part that is read).
-        depth: Levels of lists above the innermost values; 0 for a scalar.
+        depth: Levels of lists around the innermost values; 0 for a scalar.
         part: Which half of a vector, of pairs or of a map is read; None for the whole.
     """
 
@@ -226,7 +226,9 @@ def renumber(plan: Plan, columns: Sequence[int]) -> Plan:
     inputs = tuple(
         evolve(
             spec,
-            sources=tuple(evolve(s, column=position[s.column]) for s in spec.sources),
+            sources=tuple(
+                evolve(source, column=position[source.column]) for source in spec.sources
+            ),
         )
         for spec in plan.inputs
     )

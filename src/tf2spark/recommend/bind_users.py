@@ -20,7 +20,7 @@ from tf2spark.plan.recommend import (
 )
 from tf2spark.plan.score import ModelRef, OutputPlan
 from tf2spark.recommend.items import item_id_type
-from tf2spark.recommend.job import Job
+from tf2spark.recommend.job import RecommendJob
 
 _USER_ROWS = 1024
 """Users per run of the users' part of the graph."""
@@ -28,7 +28,7 @@ _SCORE_FIELD = "score"
 
 
 def bind_users(
-    job: Job,
+    job: RecommendJob,
     request: Request,
     model: ModelRef,
     strategy: Strategy,
@@ -77,7 +77,7 @@ def _refuse_taken_name(kept: Iterator[str]) -> None:
             )
 
 
-def _output(job: Job, score: DType) -> OutputPlan:
+def _output(job: RecommendJob, score: DType) -> OutputPlan:
     """Return the column of recommendations: lists of structs of item id and score."""
     item_id = job.arguments.item_id
     id_type = item_id_type(job.schemas["item"], item_id)

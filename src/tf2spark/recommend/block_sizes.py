@@ -23,10 +23,10 @@ from tf2spark.tensorflow_c.graph import graph_tensor_info
 # processor's cache (2 to 3 MiB measured best; smaller blocks mean more runs, larger ones miss it).
 _TENSOR_BYTES = 3 << 20
 # Where no tensor of a pair is wider than its score, blocks have this many pairs.
-_MOST_PAIRS, _SCORE_BYTES = 1 << 20, 8
-# Top-k looks at a block's scores of all users at once, which costs little from this many users on.
-_FEWEST_USERS = 32
-# Items per user in a block: TensorFlow packs the items anew for each block's matrix product, so
+_MAX_PAIRS, _SCORE_BYTES = 1 << 20, 8
+# Top-k processes the scores of all users of a block at once, which is cheap from this many on.
+_MIN_USERS = 32
+# Items per user in a block: TensorFlow repacks the items for each block's matrix product, so
 # many users should share that; but the best k are found faster in long rows.
 _ITEMS_PER_USER = 16
 
@@ -59,7 +59,7 @@ class BlockSizes:
 
 
 def choose_block_sizes(split: SplitGraph, items: int, model: PairModel) -> BlockSizes:
-    """Count the work of a split graph, and choose its blocks for a catalog of so many items."""
+    """Count the work of a split graph, and choose its blocks for a catalog of this many items."""
     pair = _pair_graph(split)
     whole = _whole_graph(split, model)
     widest_bytes = max([4, *map(pair.value_bytes, pair.nodes)])
@@ -79,9 +79,9 @@ def choose_block_sizes(split: SplitGraph, items: int, model: PairModel) -> Block
 
 
 def _block_shape(widest_bytes: int) -> tuple[int, int]:
-    """Return users and items per block for pairs whose widest tensor has so many bytes a pair."""
-    pairs = _MOST_PAIRS if widest_bytes <= _SCORE_BYTES else max(1, _TENSOR_BYTES // widest_bytes)
-    users = min(pairs, max(_FEWEST_USERS, isqrt(pairs // _ITEMS_PER_USER)))
+    """Return users and items per block for pairs whose widest tensor has this many bytes."""
+    pairs = _MAX_PAIRS if widest_bytes <= _SCORE_BYTES else max(1, _TENSOR_BYTES // widest_bytes)
+    users = min(pairs, max(_MIN_USERS, isqrt(pairs // _ITEMS_PER_USER)))
     return users, max(1, pairs // users)
 
 

@@ -40,7 +40,7 @@ class PairRequest:
 def compile_pair_model(
     path: Path,
     loaded: reader.LoadedModel,
-    wanted: PairRequest,
+    pair_request: PairRequest,
     parent: Path,
     compiler: Callable[[], Any],
 ) -> PairModel:
@@ -49,7 +49,7 @@ def compile_pair_model(
     Args:
         path: The model's folder on this machine.
         loaded: The model.
-        wanted: What is scored with it.
+        pair_request: What `recommend` needs of it.
         parent: A folder for what is written.
         compiler: Returns the module ``tf2spark.compile.compiler``; not called for a package.
     """
@@ -57,28 +57,28 @@ def compile_pair_model(
         tree = _unpack(path, parent)
         why = loaded.contract.package.why_as_it_was
         if why is not None:
-            return _uncompiled_model(tree, loaded, wanted, why)
-        return _compiled_model(tree, loaded, wanted)
+            return _uncompiled_model(tree, loaded, pair_request, why)
+        return _compiled_model(tree, loaded, pair_request)
     try:
-        package = _compile(path, loaded, wanted, parent, compiler())
+        package = _compile(path, loaded, pair_request, parent, compiler())
     except ModelError as error:
-        return _uncompiled_model(path, loaded, wanted, str(error))
+        return _uncompiled_model(path, loaded, pair_request, str(error))
     compiled = reader.read(package)
     assert compiled.contract.package is not None
     why = compiled.contract.package.why_as_it_was
     if why is not None:
-        return _uncompiled_model(path, loaded, wanted, why)
-    return _compiled_model(_unpack(package, parent), compiled, wanted)
+        return _uncompiled_model(path, loaded, pair_request, why)
+    return _compiled_model(_unpack(package, parent), compiled, pair_request)
 
 
 def _compile(
-    path: Path, loaded: reader.LoadedModel, wanted: PairRequest, parent: Path, compiler: Any
+    path: Path, loaded: reader.LoadedModel, pair_request: PairRequest, parent: Path, compiler: Any
 ) -> Path:
     """Write the model as a package; return its folder."""
     package = Path(tempfile.mkdtemp(prefix="compiled-", dir=parent)) / "package"
     options = compiler.CompileOptions(tolerance=TOLERANCE)
-    request = _request_to_compile(wanted.request)
-    compiler.compile_to(package, str(path), loaded, request, wanted.signature, options)
+    request = _request_to_compile(pair_request.request)
+    compiler.compile_to(package, str(path), loaded, request, pair_request.signature, options)
     return package
 
 
@@ -89,7 +89,7 @@ def _unpack(package: Path, parent: Path) -> Path:
     return tree
 
 
-def _compiled_model(tree: Path, loaded: reader.LoadedModel, wanted: PairRequest) -> PairModel:
+def _compiled_model(tree: Path, loaded: reader.LoadedModel, pair_request: PairRequest) -> PairModel:
     manifest = loaded.contract.package
     assert manifest is not None
     (signature,) = loaded.contract.signatures
@@ -99,10 +99,10 @@ def _compiled_model(tree: Path, loaded: reader.LoadedModel, wanted: PairRequest)
         loaded.contract.tags,
         manifest.weights,
         {spec.name: spec for spec in signature.inputs},
-        _score_spec(signature.outputs, wanted.request),
-        wanted.column,
+        _score_spec(signature.outputs, pair_request.request),
+        pair_request.column,
         None,
-        wanted.copy_strings,
+        pair_request.copy_strings,
     )
 
 
@@ -114,7 +114,7 @@ def _score_spec(outputs: tuple[TensorSpec, ...], request: Request) -> TensorSpec
 
 
 def _uncompiled_model(
-    tree: Path, loaded: reader.LoadedModel, wanted: PairRequest, why: str
+    tree: Path, loaded: reader.LoadedModel, pair_request: PairRequest, why: str
 ) -> PairModel:
     package = loaded.contract.package
     return PairModel(
@@ -123,10 +123,10 @@ def _uncompiled_model(
         loaded.contract.tags,
         package.weights if package else (),
         {},
-        wanted.request.outputs[0].spec,
-        wanted.column,
+        pair_request.request.outputs[0].spec,
+        pair_request.column,
         why,
-        wanted.copy_strings,
+        pair_request.copy_strings,
     )
 
 

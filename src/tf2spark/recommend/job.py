@@ -14,8 +14,8 @@ from tf2spark.recommend.tables import Tables
 
 
 @frozen(eq=False)
-class Job:
-    """What all steps of a call work on.
+class RecommendJob:
+    """What all steps that prepare a call work on.
 
     Attributes:
         model: The model that scores pairs.

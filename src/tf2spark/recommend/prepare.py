@@ -32,7 +32,7 @@ from tf2spark.recommend.items import (
     write_ids,
     write_values,
 )
-from tf2spark.recommend.job import Job
+from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.side_widths import size_feeds
 from tf2spark.recommend.sides import SIDES, SidedInput
@@ -53,7 +53,7 @@ _SAMPLED_ROWS = 64
 
 @frozen(eq=False)
 class Prepared:
-    """A plan that is ready to run, and what people may want to know about it.
+    """A plan that is ready to run, and what `explain` says about it.
 
     Attributes:
         plan: What workers do.
@@ -92,7 +92,7 @@ def prepare(
     """
     check_tables(arguments, tables)
     samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in SIDES}
-    job = Job(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)
+    job = RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)
     try:
         return _prepare_split(job)
     except NotSplit as error:
@@ -126,7 +126,7 @@ class _Catalog:
     items: int
 
 
-def _prepare_split(job: Job) -> Prepared:
+def _prepare_split(job: RecommendJob) -> Prepared:
     split = _split(job)
     catalog = _compute_catalog(job, split)
     fallback = _write_fallback(job, split, catalog.items)
@@ -144,7 +144,7 @@ def _prepare_split(job: Job) -> Prepared:
     return Prepared(plan, split.graph, sizes, None, check)
 
 
-def _split(job: Job) -> _SplitModel:
+def _split(job: RecommendJob) -> _SplitModel:
     """Split the graph, and write it into a folder of its own."""
     model = job.model
     if model.why_not_compiled is not None:
@@ -163,8 +163,8 @@ def _split(job: Job) -> _SplitModel:
     return _SplitModel(graph, sized, tree)
 
 
-def _compute_catalog(job: Job, split: _SplitModel) -> _Catalog:
-    """Compute what depends on items alone, and write it beside the graph."""
+def _compute_catalog(job: RecommendJob, split: _SplitModel) -> _Catalog:
+    """Compute what depends on items alone, and write it next to the graph."""
     item_id = job.arguments.item_id
     table = _score_items(job, split) if split.graph.items else job.tables.items([item_id])
     ids, order = sort_ids(table.column(item_id), item_id)
@@ -173,7 +173,7 @@ def _compute_catalog(job: Job, split: _SplitModel) -> _Catalog:
     return _Catalog(values, table.num_rows)
 
 
-def _score_items(job: Job, split: _SplitModel) -> pa.Table:
+def _score_items(job: RecommendJob, split: _SplitModel) -> pa.Table:
     outputs = item_value_outputs(split.graph.items)
     request = side_request(split.graph, split.inputs, "item", outputs)
     reference = refer_to(split.tree, job.model.reference())
@@ -185,8 +185,8 @@ def _score_items(job: Job, split: _SplitModel) -> pa.Table:
         raise item_error(error) from None
 
 
-def _write_fallback(job: Job, split: _SplitModel, items: int) -> WholePlan | None:
-    """Write the whole graph beside the split one, for users whose rows may have other sizes."""
+def _write_fallback(job: RecommendJob, split: _SplitModel, items: int) -> WholePlan | None:
+    """Write the whole graph next to the split one, for users whose rows may have other sizes."""
     if not split.is_pinned("user"):
         return None
     whole = bind_whole_graph(job)
@@ -212,7 +212,7 @@ def _split_plan(graph: SplitGraph, catalog: _Catalog, sizes: BlockSizes) -> Spli
 # The whole graph.
 
 
-def _prepare_whole(job: Job, reason: str, *, row_wise: bool) -> Prepared:
+def _prepare_whole(job: RecommendJob, reason: str, *, row_wise: bool) -> Prepared:
     whole = bind_whole_graph(job)
     items = _sorted_items(job, whole)
     tree = _write_whole(job, whole, items)
@@ -228,14 +228,14 @@ def _prepare_whole(job: Job, reason: str, *, row_wise: bool) -> Prepared:
     return Prepared(plan, None, None, reason, None)
 
 
-def _sorted_items(job: Job, whole: WholeGraph) -> pa.Table:
+def _sorted_items(job: RecommendJob, whole: WholeGraph) -> pa.Table:
     """Return the items' ids and the columns that the whole graph is fed, sorted by id."""
     item_id = job.arguments.item_id
     columns: Sequence[str] = list(dict.fromkeys([item_id, *whole.item_columns]))
     return sort_by_id(job.tables.items(columns), item_id)
 
 
-def _write_whole(job: Job, whole: WholeGraph, items: pa.Table) -> Path:
+def _write_whole(job: RecommendJob, whole: WholeGraph, items: pa.Table) -> Path:
     """Write the model and the items into a folder of their own."""
     tree = new_tree(job.model.folder, job.parent)
     copy_model(job.model, tree)

@@ -14,7 +14,7 @@ from tf2spark.graph_split.forms import Dims, NotSplit, SideName
 from tf2spark.recommend.sides import Schemas, SidedInput, SideFeed
 from tf2spark.saved_model.contract import TensorSpec
 
-_MOST_ROWS = 32
+_MAX_ROWS = 32
 Samples = dict[SideName, pa.Table]
 """Some rows of each side's table."""
 
@@ -26,9 +26,9 @@ class SizedFeed:
     Attributes:
         source: The side and its feed, with columns as the side's table names them.
         spec: The input; its shape has the dimensions of this side's rows.
-        pinned: Other rows may have other dimensions, because only sample rows show these; or rows
-            may be shorter, and would be filled up in the middle of the input's row.
-        exact: Shorter rows are refused, not filled up.
+        pinned: Rows outside the sample may have other dimensions; or rows may be shorter, and
+            would be padded in the middle of the input's row.
+        exact: Shorter rows are refused, not padded.
     """
 
     source: SideFeed
@@ -62,7 +62,7 @@ def size_feeds(
     if len(shape) < 2:
         raise ContractError(
             f'input "{sided_input.fed.spec.name}" takes one value per row, '
-            f"{sided_input.fed.feed} give several"
+            f"but {sided_input.fed.feed} give several"
         )
     return sizer.size_side_by_side()
 
@@ -91,13 +91,13 @@ class _Sizer:
     samples: Samples
 
     def size_by_rows(self, feed: SideFeed, dims: Dims) -> SizedFeed:
-        """Size a feed whose dimensions may be open: the sample's rows tell the open ones."""
+        """Size a feed whose dimensions may be unknown: the sample's rows determine those."""
         spec = self._spec(dims)
         if isinstance(feed.feed, Constant) or None not in dims:
             return SizedFeed(feed, spec)
         shapes = self._row_shapes(feed, spec)
         if len(shapes) != 1:
-            why = "rows have different lengths" if shapes else "no row tells its width"
+            why = "rows have different lengths" if shapes else "no row shows its width"
             raise NotSplit(f'input "{spec.name}", fed {feed.feed} of {feed.side}s: {why}')
         return SizedFeed(feed, self._spec(shapes.pop()), pinned=True)
 
@@ -105,8 +105,8 @@ class _Sizer:
         """Size the feeds that make up a row side by side."""
         feeds, (width, *rest) = self.sided_input.feeds, self.shape[1:]
         sized: dict[int, SizedFeed] = {}
-        # The items' come first, so that the users' take what is left: the whole catalog is checked
-        # before the job starts, and a user with another width can still be scored.
+        # The items' feeds come first, and the users' take what is left: the whole catalog is
+        # checked before the job starts, and a user with another width can still be scored.
         order = sorted(range(len(feeds)), key=lambda index: feeds[index].side != "item")
         for index in order:
             if width is not None and len(sized) == len(feeds) - 1:
@@ -114,7 +114,7 @@ class _Sizer:
             else:
                 sized[index] = self.size_by_rows(feeds[index], (None, *rest))
         *inner, last = (sized[index] for index in range(len(feeds)))
-        # `score` fills a short row up at its end. Only for the last feed is that the input's end.
+        # `score` pads a short row at its end, which is the input's end only for the last feed.
         return (*map(_refuse_short_rows, inner), last)
 
     def _size_last(self, feed: SideFeed, others: list[SizedFeed], width: int) -> SizedFeed:
@@ -123,7 +123,7 @@ class _Sizer:
         remaining = width - sum(other.dims[0] or 0 for other in others)
         shapes = self._row_shapes(feed, self._spec((None, *rest)))
         lengths = {shape[0] for shape in shapes}
-        if _fills_up(feed):
+        if _pads_short_rows(feed):
             fits = not lengths or min(lengths) <= remaining
         else:
             fits = not lengths or remaining in lengths
@@ -135,7 +135,7 @@ class _Sizer:
         """Return the dimensions of the sample's rows, without those that can't be fed."""
         to_tensors = feeder(plan_input(spec, feed.feed, self.schemas[feed.side]), None)
         shapes = set()
-        for batch in self.samples[feed.side].slice(0, _MOST_ROWS).to_batches():
+        for batch in self.samples[feed.side].slice(0, _MAX_ROWS).to_batches():
             for row in range(batch.num_rows):
                 try:
                     shapes.add(to_tensors(batch.slice(row, 1))[0].shape[1:])
@@ -159,11 +159,11 @@ class _Sizer:
 
 
 def _refuse_short_rows(feed: SizedFeed) -> SizedFeed:
-    return evolve(feed, pinned=True, exact=True) if _fills_up(feed.source) else feed
+    return evolve(feed, pinned=True, exact=True) if _pads_short_rows(feed.source) else feed
 
 
-def _fills_up(source: SideFeed) -> bool:
-    """Say whether short rows are filled up: padded ones, ids and values of sparse vectors."""
+def _pads_short_rows(source: SideFeed) -> bool:
+    """Say whether short rows are padded: in padded feeds, ids and values of sparse vectors."""
     return isinstance(source.feed, Padded) or any(
         column.path.endswith((".indices", ".values")) for column in columns_of(source.feed)
     )

@@ -85,17 +85,17 @@ def _join(paths: Sequence[str], feed: Feed) -> Feed:
 
 def _rename_columns(feed: Feed, paths: Sequence[str]) -> Feed:
     """Return a feed with these columns, in the order of `columns_of`."""
-    return _renamed(feed, iter(paths))
+    return _rename_from(feed, iter(paths))
 
 
-def _renamed(feed: Feed, paths: Iterator[str]) -> Feed:
+def _rename_from(feed: Feed, paths: Iterator[str]) -> Feed:
     match feed:
         case Column():
             return Column(next(paths))
         case Joined(columns) | Assembled(columns):
             return evolve(feed, columns=tuple(Column(next(paths)) for _ in columns))
         case Padded():
-            return Padded(_renamed(feed.column, paths), feed.value)  # type: ignore[arg-type]
+            return Padded(_rename_from(feed.column, paths), feed.value)  # type: ignore[arg-type]
         case _:
             return feed
 
@@ -112,14 +112,14 @@ def side_of(column: Column, schemas: Schemas, fed: FedInput) -> tuple[SideName, 
     sides = [side for side in SIDES if _has_column(schemas[side], column.path)]
     if len(sides) == 1:
         return sides[0], column.path
-    raise _in_both(column, fed) if sides else _in_neither(column, schemas, fed)
+    raise _ambiguous_column(column, fed) if sides else _unknown_column(column, schemas, fed)
 
 
 def _has_column(schema: pa.Schema, path: str) -> bool:
     return any(path == name or path.startswith(f"{name}.") for name in schema.names)
 
 
-def _in_both(column: Column, fed: FedInput) -> ContractError:
+def _ambiguous_column(column: Column, fed: FedInput) -> ContractError:
     of_users = Column(f"user:{column.path}")
     return ContractError(
         f'{input_text(fed.spec)} takes column "{column.path}", which users and items both have',
@@ -127,7 +127,7 @@ def _in_both(column: Column, fed: FedInput) -> ContractError:
     )
 
 
-def _in_neither(column: Column, schemas: Schemas, fed: FedInput) -> ContractError:
+def _unknown_column(column: Column, schemas: Schemas, fed: FedInput) -> ContractError:
     text = input_text(fed.spec)
     if fed.by_name:
         return ContractError(

@@ -46,7 +46,7 @@ def split_model(
 
     Raises:
         NotRowWise: The graph isn't known to treat rows independently.
-        NotSplit: It does, but can't be split.
+        NotSplit: It treats rows independently, but can't be split.
     """
     split_inputs = [
         SplitInput(

@@ -21,7 +21,7 @@ class Tables(Protocol):
         """The columns of both as Arrow types."""
 
     def sample(self, side: SideName, rows: int) -> pa.Table:
-        """Return at most so many rows of a table."""
+        """Return at most this many rows of a table."""
 
     def items(self, columns: Sequence[str]) -> pa.Table:
         """Return these columns of all items."""

@@ -18,7 +18,7 @@ from tf2spark.graph_split.forms import Array, NotSplit
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, WholePlan
 from tf2spark.recommend.files import new_tree, refer_to
 from tf2spark.recommend.items import item_id_type, write_columns
-from tf2spark.recommend.job import Job
+from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.side_widths import Samples
 from tf2spark.recommend.whole_graph import bind_whole_graph, copy_model
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
@@ -28,7 +28,7 @@ from tf2spark.worker.model_session import open_model
 from tf2spark.worker.recommend_loop import user_scorer
 from tf2spark.worker.whole_scores import refused_items
 
-_MOST_ROWS = 8
+_MAX_ROWS = 8
 _CANT_SCORE = (RowsRefused, RowsUneven, TensorFlowFailure)
 UserScorer = Callable[[pa.RecordBatch], Array]
 """From one user to the scores of items: [items]."""
@@ -49,7 +49,7 @@ class SplitCheck:
     tolerance: float
 
 
-def check_split(job: Job, plan: CatalogPlan, tree: Path) -> SplitCheck | None:
+def check_split(job: RecommendJob, plan: CatalogPlan, tree: Path) -> SplitCheck | None:
     """Score a few users and items by the split graph and by the whole graph.
 
     Args:
@@ -109,16 +109,16 @@ def _pick_rows(table: pa.Table, id_column: str) -> pa.Table:
     rows = table.num_rows
     if not rows:
         return table
-    picked = {*range(min(rows, _MOST_ROWS // 2)), rows - 1}
+    picked = {*range(min(rows, _MAX_ROWS // 2)), rows - 1}
     for name in table.column_names:
-        if name != id_column and len(picked) < _MOST_ROWS:
+        if name != id_column and len(picked) < _MAX_ROWS:
             magnitudes = [_magnitude(value) for value in table.column(name).to_pylist()]
             picked |= {int(np.argmin(magnitudes)), int(np.argmax(magnitudes))}
     return table.take(pa.array(sorted(picked), pa.int64())).combine_chunks()
 
 
 def _magnitude(value: Any) -> float:
-    """Return how large a value is: a number, a text's length, the sum of what a list has."""
+    """Return how large a value is: the number, a text's length, the sum over a list."""
     match value:
         case bool() | int() | float():
             return 0.0 if value != value else float(value)
@@ -150,7 +150,7 @@ def _try_scoring(score: UserScorer, user: pa.RecordBatch) -> Array | None:
 
 
 @contextmanager
-def _whole_scorer(job: Job, plan: CatalogPlan, items: pa.Table) -> Iterator[UserScorer]:
+def _whole_scorer(job: RecommendJob, plan: CatalogPlan, items: pa.Table) -> Iterator[UserScorer]:
     """Yield the function from a user to the scores of these items by the whole graph."""
     whole = bind_whole_graph(job)
     tree = new_tree(job.model.folder, job.parent)
@@ -173,14 +173,14 @@ def _whole_scorer(job: Job, plan: CatalogPlan, items: pa.Table) -> Iterator[User
 def check_items(plan: CatalogPlan, samples: Samples, tree: Path) -> None:
     """Score all items by the whole graph with the first user that can be scored.
 
-    So an item that can't be scored is named before the job starts.
+    This names an item that can't be scored before the job starts.
 
     Raises:
-        RowError: Some items can't be scored with a user with whom others can.
+        RowError: Some items can't be scored with a user, but others can.
     """
     strategy = plan.strategy
     assert isinstance(strategy, WholePlan)
-    users = _as_batch(samples["user"].slice(0, _MOST_ROWS))
+    users = _as_batch(samples["user"].slice(0, _MAX_ROWS))
     if users is None or not plan.items:
         return
     with closing(open_model(plan.users.model, tree)) as session:

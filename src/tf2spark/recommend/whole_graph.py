@@ -15,11 +15,11 @@ from tf2spark.binding.outputs import plan_output
 from tf2spark.binding.request import FetchedOutput, Request
 from tf2spark.plan.recommend import WholePlan
 from tf2spark.plan.score import Plan
-from tf2spark.recommend.job import Job
+from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.pair_model import PairModel
 
 _SCORE = "score"
-_MOST_ROWS = 1 << 14
+_MAX_ROWS = 1 << 14
 """Pairs per run, where a pair's score is known not to depend on the other pairs of its run."""
 
 
@@ -42,11 +42,11 @@ class WholeGraph:
     score_column: int | None
 
     def strategy(self, items: int, *, row_wise: bool) -> WholePlan:
-        """Return the worker's plan for so many items.
+        """Return the worker's plan for this many items.
 
         All pairs of a user share one run, unless the graph is known to treat rows independently.
         """
-        rows_per_run = min(items, _MOST_ROWS) if row_wise else items
+        rows_per_run = min(items, _MAX_ROWS) if row_wise else items
         return WholePlan(
             self.plan.inputs,
             self.user_columns,
@@ -58,14 +58,14 @@ class WholeGraph:
         )
 
 
-def bind_whole_graph(job: Job) -> WholeGraph:
+def bind_whole_graph(job: RecommendJob) -> WholeGraph:
     """Bind pairs, the columns of users and items in one table, to the whole graph.
 
     Raises:
         ContractError: Tables and model don't fit.
     """
     users, items = job.schemas["user"], job.schemas["item"]
-    # Bound twice: the first time tells which columns are read, the second has no others.
+    # Bound twice: first to learn which columns are read, then to these columns alone.
     plan = _bind_pairs(job, users.names, items.names)
     read = {source.column for input_plan in plan.inputs for source in input_plan.sources}
     user_columns = tuple(index for index in range(len(users)) if index in read)
@@ -80,12 +80,12 @@ def bind_whole_graph(job: Job) -> WholeGraph:
     )
 
 
-def _bind_pairs(job: Job, user_names: list[str], item_names: list[str]) -> Plan:
+def _bind_pairs(job: RecommendJob, user_names: list[str], item_names: list[str]) -> Plan:
     """Bind a table of pairs that has these columns of users and items."""
     model, users, items = job.model, job.schemas["user"], job.schemas["item"]
     fields = [users.field(name).with_name(f"user:{name}") for name in user_names]
     fields += [items.field(name).with_name(f"item:{name}") for name in item_names]
-    # Checked first, so that a score that can't be a column is refused in its own words.
+    # Checked first, so that a score that can't be a column is refused with its own message.
     plan_output(_SCORE, model.score)
     score = FetchedOutput(_SCORE, model.score, Output(model.score.name))
     inputs = tuple(evolve(sided_input.fed, by_name=False) for sided_input in job.inputs)

@@ -71,14 +71,14 @@ def resolve(spark: SparkSession, path: str) -> tuple[Any, Any]:
 
 def exists(spark: SparkSession, path: str) -> bool:
     """Say whether a file or folder exists, on the file system that `path` names."""
-    with explained(spark, path):
+    with explain_java_errors(spark, path):
         file_system, resolved = resolve(spark, path)
         return bool(file_system.exists(resolved))
 
 
 def folders(spark: SparkSession, path: str) -> list[str]:
     """Return the names of the folders in a folder."""
-    with explained(spark, path):
+    with explain_java_errors(spark, path):
         file_system, resolved = resolve(spark, path)
         statuses = file_system.listStatus(resolved)
         return sorted(status.getPath().getName() for status in statuses if status.isDirectory())
@@ -90,7 +90,7 @@ def files(spark: SparkSession, path: str) -> list[RemoteFile]:
     Raises:
         ModelNotFoundError: There is no such folder.
     """
-    with explained(spark, path):
+    with explain_java_errors(spark, path):
         file_system, resolved = resolve(spark, path)
         prefix = resolved.toUri().getPath().rstrip("/") + "/"
         statuses, remote_files = file_system.listFiles(resolved, True), []
@@ -105,7 +105,7 @@ def download(spark: SparkSession, path: str, target: Path) -> None:
     """Copy one file to this machine; it appears complete or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
-    with explained(spark, path):
+    with explain_java_errors(spark, path):
         file_system, resolved = resolve(spark, path)
         # The last argument leaves out the checksum file that Hadoop writes next to local files.
         local = hadoop_path(spark, partial.as_uri())
@@ -115,7 +115,7 @@ def download(spark: SparkSession, path: str, target: Path) -> None:
 
 def upload(spark: SparkSession, source: Path, path: str) -> None:
     """Copy one file of this machine to a path, and overwrite what is there."""
-    with explained(spark, path):
+    with explain_java_errors(spark, path):
         file_system, resolved = resolve(spark, path)
         local = hadoop_path(spark, source.as_uri())
         file_system.copyFromLocalFile(False, True, local, resolved)
@@ -123,7 +123,7 @@ def upload(spark: SparkSession, source: Path, path: str) -> None:
 
 def rename(spark: SparkSession, source: str, target: str) -> None:
     """Rename a file or folder; the target must not exist."""
-    with explained(spark, target):
+    with explain_java_errors(spark, target):
         file_system, from_path = resolve(spark, source)
         _, to_path = resolve(spark, target)
         if not file_system.rename(from_path, to_path):
@@ -132,7 +132,7 @@ def rename(spark: SparkSession, source: str, target: str) -> None:
 
 def replace(spark: SparkSession, source: str, target: str) -> None:
     """Rename a file over another, atomically where the file system can do that."""
-    with explained(spark, target):
+    with explain_java_errors(spark, target):
         _, from_path = resolve(spark, source)
         _, to_path = resolve(spark, target)
         context = jvm(spark).org.apache.hadoop.fs.FileContext.getFileContext(
@@ -144,14 +144,14 @@ def replace(spark: SparkSession, source: str, target: str) -> None:
 
 def delete(spark: SparkSession, path: str) -> None:
     """Delete a file or folder, if it exists."""
-    with explained(spark, path):
+    with explain_java_errors(spark, path):
         file_system, resolved = resolve(spark, path)
         file_system.delete(resolved, True)
 
 
 @contextmanager
-def explained(spark: SparkSession, path: str) -> Iterator[None]:
-    """Turn Hadoop's exceptions into one message that says what to do."""
+def explain_java_errors(spark: SparkSession, path: str) -> Iterator[None]:
+    """Turn Hadoop's exceptions into errors whose one message says what to do."""
     try:
         yield
     except JavaError as error:
@@ -186,10 +186,10 @@ def _missing_jar(spark: SparkSession, path: str, scheme: str) -> str:
     hadoop = jvm(spark).org.apache.hadoop.util.VersionInfo.getVersion()
     artifact = _ARTIFACTS.get(scheme)
     if artifact is None:
-        known = ", ".join(f"{usual}://" for usual in ("hdfs", *_ARTIFACTS))
+        known = ", ".join(f"{known_scheme}://" for known_scheme in ("hdfs", *_ARTIFACTS))
         return (
-            f'Hadoop here knows no file system for "{path}"; {known} are usual, and another needs '
-            f"its jar (spark.jars.packages) and spark.hadoop.fs.{scheme}.impl"
+            f'Hadoop here knows no file system for "{path}"; usual ones are {known}, and any other '
+            f"needs its jar (spark.jars.packages) and spark.hadoop.fs.{scheme}.impl"
         )
     version = hadoop if artifact.startswith("org.apache.hadoop") else "VERSION"
     return (

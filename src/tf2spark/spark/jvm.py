@@ -1,9 +1,9 @@
-"""The JVM behind a classic Spark session: all that tf2spark uses of PySpark's private parts.
+"""The JVM behind a classic Spark session: all that tf2spark uses of PySpark's private API.
 
 PySpark's public interface reaches neither Hadoop's file systems nor a query's physical plan. What
 is used here has the same names in PySpark 3.5 to 4.3, on which it is tested. Each function says
-what it assumes and what happens in a release where that isn't so; a missing part raises a
-`SetupError` that names it, from `_private_part`, unless the function can do without.
+what it assumes and what happens in a release where that isn't so; a missing attribute raises a
+`SetupError` that names it, from `_private_attribute`, unless the function can do without.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def jvm(spark: SparkSession) -> Any:
     Raises:
         SetupError: The session has none: it is one of Spark Connect, or of another PySpark.
     """
-    return _private_part(spark, "_jvm")
+    return _private_attribute(spark, "_jvm")
 
 
 def hadoop_path(spark: SparkSession, *parts: Any) -> Any:
@@ -47,9 +47,9 @@ def hadoop_configuration(spark: SparkSession) -> Any:
     Assumes `SparkSession._jsparkSession`, and Spark's `SessionState.newHadoopConf`.
 
     Raises:
-        SetupError: The session has no JVM that can be reached so.
+        SetupError: The session has no JVM that can be reached this way.
     """
-    return _private_part(spark, "_jsparkSession").sessionState().newHadoopConf()
+    return _private_attribute(spark, "_jsparkSession").sessionState().newHadoopConf()
 
 
 def java_array(spark: SparkSession, java_class: Any, values: Sequence[Any]) -> Any:
@@ -60,7 +60,7 @@ def java_array(spark: SparkSession, java_class: Any, values: Sequence[Any]) -> A
     Raises:
         SetupError: The context has none.
     """
-    array = _private_part(spark.sparkContext, "_gateway").new_array(java_class, len(values))
+    array = _private_attribute(spark.sparkContext, "_gateway").new_array(java_class, len(values))
     for index, value in enumerate(values):
         array[index] = value
     return array
@@ -70,12 +70,12 @@ def query_execution(df: DataFrame) -> Any:
     """Return Spark's `QueryExecution` of a DataFrame, which has its logical and physical plans.
 
     Assumes `DataFrame._jdf`. Plans are no interface: their classes may differ in any release, so
-    callers take an error from them as "unknown".
+    callers treat an error from them as "unknown".
 
     Raises:
-        SetupError: The DataFrame has no JVM that can be reached so.
+        SetupError: The DataFrame has no JVM that can be reached this way.
     """
-    return _private_part(df, "_jdf").queryExecution()
+    return _private_attribute(df, "_jdf").queryExecution()
 
 
 def status_store(spark: SparkSession) -> Any | None:
@@ -85,7 +85,7 @@ def status_store(spark: SparkSession) -> Any | None:
     PySpark lacks one of them.
     """
     try:
-        return _private_part(spark, "_jsparkSession").sharedState().statusStore()
+        return _private_attribute(spark, "_jsparkSession").sharedState().statusStore()
     except (SetupError, Py4JError):
         return None
 
@@ -97,7 +97,7 @@ def executor_count(spark: SparkSession) -> int | None:
     the driver as well. None where this PySpark lacks one of them.
     """
     try:
-        status = _private_part(spark.sparkContext, "_jsc").sc().getExecutorMemoryStatus()
+        status = _private_attribute(spark.sparkContext, "_jsc").sc().getExecutorMemoryStatus()
         return int(status.size()) - 1
     except (SetupError, Py4JError):
         return None
@@ -121,7 +121,7 @@ def collect_arrow(df: DataFrame) -> pa.Table:
         table = df.toArrow()
     else:
         schema = arrow_schema(df.schema)
-        batches = _private_part(df, "_collect_as_arrow")()
+        batches = _private_attribute(df, "_collect_as_arrow")()
         table = pa.Table.from_batches(batches) if batches else schema.empty_table()
     return table.rename_columns(df.columns)
 
@@ -154,18 +154,18 @@ def launch_driver(conf: SparkConf, stderr: int) -> bool:
     return True
 
 
-def _private_part(owner: Any, name: str) -> Any:
+def _private_attribute(owner: Any, name: str) -> Any:
     """Return a private attribute of one of PySpark's objects.
 
     Raises:
         SetupError: It isn't there, or None.
     """
     # Connect's classes raise an AttributeError of their own, with advice that doesn't apply here.
-    part = getattr(owner, name, None)
-    if part is None:
+    value = getattr(owner, name, None)
+    if value is None:
         kind = f"{type(owner).__module__}.{type(owner).__qualname__}"
         raise SetupError(
             f"PySpark {pyspark.__version__} has no {name} in {kind}, through which tf2spark "
             "reaches Spark's JVM: use a classic session (no Spark Connect) of PySpark 3.5 to 4.3"
         )
-    return part
+    return value

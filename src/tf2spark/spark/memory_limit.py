@@ -40,7 +40,7 @@ def memory_mib(text: str) -> float | None:
     """Read a memory size as Spark writes it: ``2g``, ``1536m``; a bare number is in MiB.
 
     Returns:
-        None where the text is no such size.
+        None where the text is not such a size.
     """
     match = re.fullmatch(r"\s*(\d+)\s*([bkmgt]?)b?\s*", text.lower())
     return float(match[1]) * _MIB[match[2]] if match else None

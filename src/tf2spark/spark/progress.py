@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.2
 
 
 @contextmanager
-def shown_progress(spark: SparkSession, text: str, rows: str, *, show: bool) -> Iterator[None]:
+def show_progress(spark: SparkSession, text: str, rows: str, *, show: bool) -> Iterator[None]:
     """Show a progress bar on stderr while the body runs: finished tasks, and rows so far.
 
     Executors report the rows of running tasks with their heartbeats.
@@ -31,7 +31,7 @@ def shown_progress(spark: SparkSession, text: str, rows: str, *, show: bool) -> 
         spark: The session whose jobs are shown.
         text: The text in front of the bar.
         rows: What the rows are: "users".
-        show: False for no bar at all, say where stderr is not a terminal.
+        show: False for no bar at all, for example where stderr is not a terminal.
     """
     if not show:
         yield

@@ -1,8 +1,8 @@
-"""What kind of object Spark handed us, told by the name of its class, without importing PySpark.
+"""What kind of object Spark handed us, by the name of its class, without importing PySpark.
 
 PySpark has no public test for these that also works without PySpark, or with its Connect client
-alone. The names are those of all releases from 3.4 on. Tables are told apart in
-`tf2spark.table_types`.
+alone. The names are those of all releases from 3.4 on. `tf2spark.table_types` tells
+tables apart.
 """
 
 from __future__ import annotations

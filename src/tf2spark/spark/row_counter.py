@@ -10,7 +10,7 @@ from tf2spark.spark.score import column as quoted_column
 
 
 @frozen
-class Counter:
+class RowCounter:
     """A table whose rows are counted during its one action.
 
     Attributes:
@@ -21,7 +21,7 @@ class Counter:
     _observation: Observation
 
     @classmethod
-    def of(cls, table: DataFrame, column: str | None = None) -> Counter:
+    def of(cls, table: DataFrame, column: str | None = None) -> RowCounter:
         """Count the rows of `table`, and those where `column` is not null."""
         counts = [F.count(F.lit(1)).alias("rows")]
         if column is not None:

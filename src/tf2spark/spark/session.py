@@ -193,7 +193,7 @@ def _why_not_started(master: str, error: Exception) -> str:
 
 
 def _start_quiet_context(master: str, app_name: str, settings: Mapping[str, str]) -> None:
-    """Start a context whose JVM logs as we set it; none where the JVM can't be launched so."""
+    """Start a context whose JVM logs as we set it, if the JVM can be launched that way."""
     from pyspark import SparkConf, SparkContext
 
     from tf2spark.spark.jvm import launch_driver

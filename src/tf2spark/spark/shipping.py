@@ -41,7 +41,7 @@ _lock = threading.Lock()
 
 
 def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
-    """Send a model to the executors of a session, once a session.
+    """Send a model to the executors of a session, once per session.
 
     With a local master, tasks run on this machine, where the model already is, and nothing is
     sent. Executors fetch the files of a package on HDFS or object storage from there, and all
@@ -51,7 +51,7 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
         The model as workers find it.
 
     Raises:
-        ContractError: The setting for the size of the host cache is no size.
+        ContractError: The setting for the size of the host cache is not a size.
     """
     cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
     model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
@@ -70,7 +70,9 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
 def _size_bytes(text: str | None) -> int | None:
     mebibytes = None if text is None else memory_mib(text)
     if text is not None and mebibytes is None:
-        raise ContractError(f"{CACHE_SIZE_SETTING}={text}: write a size as Spark does, 20g or 512m")
+        raise ContractError(
+            f"{CACHE_SIZE_SETTING}={text} is not a size; write it as Spark does, 20g or 512m"
+        )
     return None if mebibytes is None else int(mebibytes * 2**20)
 
 

@@ -24,7 +24,7 @@ from tf2spark.spark.jvm import hadoop_path
 # their own way to commit.
 FILE_FORMATS = frozenset({"parquet", "orc", "json", "csv", "text", "avro", "xml"})
 
-_EXISTS = "{path} already exists: write --overwrite to replace it, or choose another --output"
+_EXISTS = "{path} already exists: pass --overwrite to replace it, or choose another --output"
 
 
 def write(

@@ -26,7 +26,7 @@ def arrow_schema(schema: StructType) -> pa.Schema:
 def _arrow_type(data_type: DataType) -> pa.DataType:
     try:
         return to_arrow_type(data_type)
-    except Exception:  # each release of Spark has its own exception for it
+    except Exception:  # each release of Spark raises another exception
         return _UNREACHABLE
 
 

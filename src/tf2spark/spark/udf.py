@@ -102,15 +102,17 @@ def _arguments(
     """Put the columns of a call into the order of `names`."""
     listed = ", ".join(names)
     if len(columns) > len(names):
-        raise ContractError(f"the model takes {len(names)} columns ({listed}), got {len(columns)}")
+        raise ContractError(
+            f"the model takes {len(names)} columns ({listed}), but got {len(columns)}"
+        )
     given = dict(zip(names, columns, strict=False))
     for name, value in by_name.items():
         if name not in names or name in given:
-            what = "twice" if name in given else "and takes no such column"
-            raise ContractError(f"{name} was given {what}: the model takes ({listed})")
+            problem = "was given twice" if name in given else "is not a column that it takes"
+            raise ContractError(f"the model takes the columns ({listed}); {name} {problem}")
         given[name] = value
     if missing := [name for name in names if name not in given]:
         raise ContractError(
-            f"the model takes the columns ({listed}), {', '.join(missing)} was not given"
+            f"the model takes the columns ({listed}), but {', '.join(missing)} was not given"
         )
     return [given[name] for name in names]

@@ -1,4 +1,4 @@
-"""What the executors' Python has, found out by a tiny job."""
+"""What the executors' Python has, as a tiny job reports it."""
 
 from __future__ import annotations
 
@@ -60,14 +60,13 @@ class OpenedModel:
     executors: int = 1
 
 
-def look_at_workers(spark: SparkSession) -> list[WorkerPython]:
+def inspect_workers(spark: SparkSession) -> list[WorkerPython]:
     """Run a small task on every slot, at most 64, and return the distinct answers by host."""
     context, tasks = spark.sparkContext, _task_count(spark)
     # An RDD needs nothing but Python on the executors, so it runs where pyarrow is missing.
-    look = _make_look(spark.conf.get(CACHE_SETTING, None), _hold_seconds(spark))
-    answers = _ask_all_executors(
-        spark, lambda: context.parallelize(range(tasks), tasks).mapPartitions(look).collect()
-    )
+    inspect_python = _make_inspector(spark.conf.get(CACHE_SETTING, None), _hold_seconds(spark))
+    numbers = context.parallelize(range(tasks), tasks)
+    answers = _ask_all_executors(spark, lambda: numbers.mapPartitions(inspect_python).collect())
     # Without the executor's id, and without the free space, which differs from answer to answer.
     groups = _group(answers, lambda answer: answer[1:-1])
     workers = [
@@ -128,16 +127,16 @@ def _count_executors(answers: list[Answer]) -> int:
     return len({answer[:2] for answer in answers})
 
 
-def _make_look(
+def _make_inspector(
     cache: str | None, hold_seconds: float
 ) -> Callable[[Iterable[int]], Iterator[Answer]]:
-    """Return the function that looks at the Python that runs it.
+    """Return the function that inspects the Python that runs it.
 
     It travels by value, as functions inside functions do, and so does all that it calls: the
     executors may not have tf2spark. That is why its parts and its imports are in here.
     """
 
-    def look(_: Iterable[int]) -> Iterator[Answer]:
+    def inspect_python(_: Iterable[int]) -> Iterator[Answer]:
         import os
         import platform
         import socket
@@ -205,4 +204,4 @@ def _make_look(
         writable = os.access(folder if os.path.exists(folder) else parent, os.W_OK)
         return folder, shutil.disk_usage(parent).free if writable else None
 
-    return look
+    return inspect_python

@@ -46,7 +46,7 @@ _buffer = ctypes.POINTER(TFBuffer)
 _dims = ctypes.POINTER(c_int64)
 
 # name: (result, arguments). Opaque pointers are plain integers (c_void_p). Every function that is
-# called must be declared: ctypes cuts undeclared pointers down to a C int of 32 bits.
+# called must be declared: ctypes truncates undeclared pointers to a C int of 32 bits.
 _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "TF_Version": (c_char_p, ()),
     "TF_NewStatus": (c_void_p, ()),

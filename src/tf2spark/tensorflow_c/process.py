@@ -1,4 +1,4 @@
-"""What a process has one of: TensorFlow's threads, which survive no fork, and cached sessions."""
+"""What a process has only once: TensorFlow's threads, which survive no fork, and its sessions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from tf2spark.errors import SetupError
 
-# The process in which TensorFlow's threads run. A fork copies the memory but not the threads, and
-# waits for them forever, even with a session of its own: the pools belong to the process.
+# The process in which TensorFlow's threads run. A fork copies the memory but not the threads, so
+# the child waits for them forever, even in a new session: the pools belong to the process.
 _started_in: int | None = None
 
 

@@ -53,7 +53,7 @@ class CApiSession:
         self._path = path
         self._graph = graph_pointer
         self._session: int | None = session_pointer
-        # Tensors that every run is fed, such as mapped weights: where, and the TF_Tensor. The
+        # Tensors that every run is fed, such as mapped weights: the input, and the TF_Tensor. The
         # session owns these and deletes them when it is closed.
         self._always_fed: list[tuple[TFOutput, int]] = []
 
@@ -70,7 +70,7 @@ class CApiSession:
         Raises:
             ModelError: The graph has no tensor of that name.
         """
-        self._usable()
+        self._open_pointer()
         output = graph.output(self._graph, name)
         self._always_fed.append((output, new_tensor(tensorflow(), tensor)))
 
@@ -80,7 +80,7 @@ class CApiSession:
         Raises:
             ModelError: The graph has no tensor of that name.
         """
-        self._usable()
+        self._open_pointer()
         return graph.info(self._graph, graph.output(self._graph, name))
 
     def prepare(self, feeds: Sequence[str], fetches: Sequence[str]) -> Run:
@@ -100,7 +100,7 @@ class CApiSession:
         Raises:
             ModelError: The graph has no such tensor, or one whose values can't be fetched.
         """
-        self._usable()
+        self._open_pointer()
         inputs = [graph.output(self._graph, name) for name in feeds]
         outputs = [graph.output(self._graph, name) for name in fetches]
         dtypes = [
@@ -133,7 +133,7 @@ class CApiSession:
         def execute(
             tensors: Sequence[Tensor], sources: list[int | None], dtypes: list[DType]
         ) -> list[Tensor | Strings]:
-            session, state = self._usable(), lib.TF_NewStatus()
+            session, state = self._open_pointer(), lib.TF_NewStatus()
             # New arrays for every run, so that threads can share a prepared one.
             fed: Any = feed_pointers()
             fetched: Any = fetch_pointers()
@@ -148,7 +148,7 @@ class CApiSession:
                         *(None, 0, None, state),
                     )
                     if lib.TF_GetCode(state):
-                        self._fail(state)
+                        self._raise_failure(state)
                 computed = iter(fetched)
                 pointers = [next(computed) if source is None else fed[source] for source in sources]
                 # Before the fed tensors are deleted: a fetched one may be the very memory of a fed
@@ -195,13 +195,13 @@ class CApiSession:
             lib.TF_DeleteTensor(tensor)
         lib.TF_DeleteGraph(self._graph)
 
-    def _usable(self) -> int:
+    def _open_pointer(self) -> int:
         refuse_fork()
         if self._session is None:
             raise RunError(f"the session of {self._path} is closed")
         return self._session
 
-    def _fail(self, state: int) -> None:
+    def _raise_failure(self, state: int) -> None:
         try:
             check(tensorflow(), state)
         except TensorFlowFailure as failure:
@@ -221,9 +221,9 @@ def _wrong_feeds(
 def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession:
     """Load a SavedModel from a local folder into a session of its own.
 
-    Its threads, within ops and between them, are its own (see `library._load`). Only if
-    TensorFlow's Python has run anything before do all sessions share one pool within ops, of the
-    size that the first one asked for.
+    Its threads, within ops and between them, are its own (see `library._load`), unless
+    TensorFlow's Python package has run something before: then all sessions share one pool within
+    ops, of the size that the first one asked for.
 
     Args:
         path: The folder that holds ``saved_model.pb``.

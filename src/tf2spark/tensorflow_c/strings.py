@@ -1,6 +1,6 @@
 """TensorFlow's own struct for a string, ``TF_TString``: the one module that knows its layout.
 
-24 bytes, three 64-bit words. The two lowest bits of the first word tell which of four forms it has:
+24 bytes, three 64-bit words. The two lowest bits of the first word say which of four forms it has:
 
 ==========  ===========================  ==================  ==========================
 form        first word                   second word         third word
@@ -144,10 +144,11 @@ def _misread(structs: Views, form: int, texts: Sequence[bytes], owner: Any) -> s
         at = structs.ctypes.data + row * VIEW.itemsize
         expected = (form, len(text), start)
         got = (lib.TF_StringGetType(at), lib.TF_StringGetSize(at), lib.TF_StringGetDataPointer(at))
-        for field, want, have in zip(("form", "size"), expected, got, strict=False):
-            if want != have:
+        for field, written, read in zip(("form", "size"), expected, got, strict=False):
+            if read != written:
+                length = len(text)
                 return (
-                    f"it reads the {field} of a string of {len(text)} bytes as {have}, not {want}"
+                    f"it reads the {field} of a string of {length} bytes as {read}, not {written}"
                 )
         if got != expected:
             return f"it finds the bytes of a string of {len(text)} bytes at another address"
@@ -156,7 +157,7 @@ def _misread(structs: Views, form: int, texts: Sequence[bytes], owner: Any) -> s
 
 
 def _wrong_size(fed: Views, text: bytes, owner: object) -> str | None:
-    """Say how large a string is that TensorFlow makes, or what it has read; None if all is well.
+    """Say what is wrong with the size or bytes of a string that TensorFlow makes, or None.
 
     A constant's value is copied into strings of TensorFlow's own: it reads the view in full.
     """

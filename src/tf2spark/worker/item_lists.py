@@ -30,9 +30,10 @@ class ItemLists:
     has_list: Mask
 
     def in_block(self, users: tuple[int, int], first: int, end: int) -> tuple[Ints, Ints]:
-        """Return the entries of users ``users[0]`` to ``users[1] - 1``, positions `first` to `end`.
+        """Return the entries of users ``users[0]`` to ``users[1] - 1``, from `first` to `end`.
 
-        Both are counted from the start of the block: rows and columns of a block of scores.
+        `end` is excluded. Users and positions are counted from the start of the block: they are
+        rows and columns of a block of scores.
         """
         low, high = np.searchsorted(self.rows, users)
         rows, positions = self.rows[low:high], self.positions[low:high]
@@ -58,7 +59,7 @@ def list_reader(restriction: Restriction, ids: pa.Array) -> Callable[[pa.RecordB
 
 
 def _list_lengths(column: pa.Array) -> Ints:
-    """Return the length of each list, 0 for a null: as many values as `flatten` has of it."""
+    """Return how many values `flatten` yields for each list: its length, 0 for a null."""
     lengths = pc.fill_null(pc.list_value_length(column), 0)
     return values_of(lengths.cast(pa.int64()))
 

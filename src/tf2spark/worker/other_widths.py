@@ -39,7 +39,7 @@ def with_fallback(run_split: Runner, make_whole: Callable[[], Runner]) -> Runner
 
     Args:
         run_split: Runs the split graph; raises `RowsRefused` for rows that it can't be fed.
-        make_whole: Returns what runs the whole graph; called for the first such row.
+        make_whole: Returns what runs the whole graph; called at the first such row.
     """
     run_whole: Runner | None = None
 
@@ -77,6 +77,6 @@ def _run_one_by_one(
 
 
 def _in_order(pieces: list[list[pa.Array]], rows: Ints) -> list[pa.Array]:
-    """Join pieces of the outputs, of which `rows` tells the rows, in the order of the rows."""
+    """Join pieces of the outputs, which have these `rows`, in the order of the rows."""
     order = take_indices(np.argsort(rows))
     return [pa.concat_arrays(list(arrays)).take(order) for arrays in zip(*pieces, strict=True)]

@@ -19,9 +19,9 @@ from attrs import frozen
 
 from tf2spark.errors import ContractError, StorageError, argument
 
-# Read of each column chunk at a time; pyarrow's default is a whole chunk, which can be 100 MB.
+# How much of a column chunk is read at once; by default pyarrow reads it all, perhaps 100 MB.
 _READ_BYTES = 256 << 10
-# The size of a batch by the footer's sizes, without TensorFlow's own tensors.
+# The size of a batch, estimated from the footer; TensorFlow's own tensors come on top.
 _BATCH_BYTES = 64 << 20
 # Arrow's pool keeps freed memory. Returning it to the system and taking it again costs 4 ms.
 _RELEASE_EVERY_BATCHES = 32
@@ -71,7 +71,7 @@ def read_batches(task: ParquetTask) -> Iterator[pa.RecordBatch]:
     pool, count = pa.default_memory_pool(), 0
     for count, batch in enumerate(_read(task), 1):
         yield batch
-        # Without this a worker keeps the peak of every task that it has run.
+        # Without this a worker would keep the peak memory of every task that it has run.
         if count % _RELEASE_EVERY_BATCHES == 0:
             pool.release_unused()
     if count > _RELEASE_EVERY_BATCHES:
@@ -79,14 +79,14 @@ def read_batches(task: ParquetTask) -> Iterator[pa.RecordBatch]:
 
 
 def _read(task: ParquetTask) -> Iterator[pa.RecordBatch]:
-    held: list[pa.RecordBatch] = []
+    pending: list[pa.RecordBatch] = []
     for file_range in task.ranges:
         for batch in _read_range(file_range, task):
-            held.append(batch)
-            if sum(part.num_rows for part in held) * 2 >= task.batch_rows:
-                yield from _join(held)
-                held = []
-    yield from _join(held)
+            pending.append(batch)
+            if sum(part.num_rows for part in pending) * 2 >= task.batch_rows:
+                yield from _join(pending)
+                pending = []
+    yield from _join(pending)
 
 
 def file_schema(path: str) -> pa.Schema:

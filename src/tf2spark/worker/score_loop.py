@@ -97,7 +97,7 @@ def score_batches(
         for batch in batches:
             scored = score(batch, rows_before, location)
             rows_before += batch.num_rows
-            yield _with_kept(plan, batch, scored, names)
+            yield _output_batch(plan, batch, scored, names)
 
 
 def batch_scorer(
@@ -269,7 +269,7 @@ def _concat(arrays: list[pa.Array]) -> pa.Array:
         ) from None
 
 
-def _with_kept(
+def _output_batch(
     plan: Plan, batch: pa.RecordBatch, scored: Scored, names: Sequence[str] | None
 ) -> pa.RecordBatch:
     columns = [batch.column(index) for index in plan.keep] + scored.columns

@@ -86,7 +86,7 @@ def _shipped_file(entry: FileEntry) -> Path:
 def column_names(count: int) -> list[str]:
     """Return the names under which columns travel through `mapInArrow`: c0, c1, ...
 
-    It looks columns up by name in both directions, and fails for dots and for duplicate names.
+    `mapInArrow` looks columns up by name in both directions, and fails for dots and duplicates.
     """
     return [f"c{index}" for index in range(count)]
 

@@ -18,7 +18,7 @@ from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.score_loop import input_feeder
 
 # Scores that top-k sees at once: a few MiB, so that they are still in the processor's cache.
-_MOST_SCORES = 1 << 20
+_MAX_SCORES = 1 << 20
 # Items per block are a multiple of this. So every block of a mapped tensor starts at a multiple of
 # 64 bytes (16 values of 4 bytes), where TensorFlow reads in place instead of copying.
 _ITEM_MULTIPLE = 16
@@ -90,12 +90,12 @@ def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession)
     return blocks
 
 
-def even_size(count: int, most: int) -> int:
-    """Return the size of the blocks of `count` things: as few blocks as possible, all as large.
+def even_size(count: int, max_size: int) -> int:
+    """Return the size of blocks that hold `count` things: as few blocks as possible, of even size.
 
-    No block has more than `most` things.
+    No block has more than `max_size` things.
     """
-    blocks = max(1, -(-count // most))
+    blocks = max(1, -(-count // max_size))
     return max(1, -(-count // blocks))
 
 
@@ -107,7 +107,7 @@ def _slice(tensor: Tensor, start: int, end: int) -> Tensor:
 def _item_scorer(
     strategy: SplitPlan, session: FolderSession
 ) -> Callable[[Sequence[Tensor], int], Iterator[tuple[int, Array]]]:
-    """Return the function that scores a block of users against all items, some blocks at a time.
+    """Return the function that scores a block of users against all items, a few blocks at a time.
 
     It yields the position of the first item, and the scores [users, items].
     """
@@ -130,7 +130,7 @@ def _item_scorer(
         return scores.data
 
     def score_items(users: Sequence[Tensor], rows: int) -> Iterator[tuple[int, Array]]:
-        together = max(1, _MOST_SCORES // max(1, rows * strategy.block_items))
+        together = max(1, _MAX_SCORES // max(1, rows * strategy.block_items))
         for start in range(0, len(blocks), together):
             numbers = range(start, min(start + together, len(blocks)))
             scores = [score_block(users, rows, number) for number in numbers]

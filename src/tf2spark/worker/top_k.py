@@ -58,7 +58,7 @@ class TopK:
             raise ValueError(f"k must be at least 1, not {k}")
         self._users, self._k, self._end = users, k, 0
         # The most scores of a user that are worth keeping from one block.
-        self._most_rivals = 4 * k + 64
+        self._max_rivals = 4 * k + 64
         self._bound = np.full(users, -np.inf, self._dtype)
         self._nan_positions = np.full(users, -1, np.int64)
         self._kept = [np.full((users, 0), _FILLER[self._dtype])]
@@ -175,13 +175,13 @@ class TopK:
         # Eight at a time, because in most groups of eight all are worse.
         eights = padded.view(np.uint64)
         has_rival = eights != _EIGHT_TRUE
-        if np.count_nonzero(has_rival) > users * self._most_rivals // 2:
+        if np.count_nonzero(has_rival) > users * self._max_rivals // 2:
             return None
-        at = np.flatnonzero(has_rival)
-        among = np.flatnonzero(~eights[at].view(np.bool_))
-        flat = at[among >> 3] * 8 + (among & 7)
+        rival_eights = np.flatnonzero(has_rival)
+        in_eights = np.flatnonzero(~eights[rival_eights].view(np.bool_))
+        flat = rival_eights[in_eights >> 3] * 8 + (in_eights & 7)
         counts = np.diff(np.searchsorted(flat, np.arange(users + 1) * width))
-        return None if counts.max() > self._most_rivals else (flat, counts)
+        return None if counts.max() > self._max_rivals else (flat, counts)
 
     def _score_reached_by_k(self, scores: Array, excluded: Entries | None) -> Array:
         """Return a score that k columns of each user reach, as the maxima of k groups do: [users].
@@ -191,21 +191,21 @@ class TopK:
         users, width = scores.shape
         if width < self._k:
             return np.full(users, -np.inf, self._dtype)
-        groups = min(width, max(-(-width // _STRIDES), self._most_rivals))
+        groups = min(width, max(-(-width // _STRIDES), self._max_rivals))
         maxima = _maxima(scores, groups)
         if excluded is not None:
             # A maximum that is itself excluded says nothing of the other columns of its group.
             rows, group = excluded[0], excluded[1] % groups
-            gone = ~(scores[excluded] < maxima[rows, group])
-            maxima[rows[gone], group[gone]] = -np.inf
-        maxima = _maxima(maxima, min(groups, self._most_rivals))
+            is_maximum = ~(scores[excluded] < maxima[rows, group])
+            maxima[rows[is_maximum], group[is_maximum]] = -np.inf
+        maxima = _maxima(maxima, min(groups, self._max_rivals))
         kth = maxima.shape[1] - self._k
         maxima.partition(kth, axis=1)
         reached: Array = maxima[:, kth].copy()
         return reached
 
     def _keep(self, scores: Array, first: int, flat: Ints, counts: Ints) -> None:
-        """Keep scores as keys beside those kept before; merge them when they have become many."""
+        """Keep scores as keys next to those kept before; merge them when there are many."""
         if not len(flat):
             return
         users, width = scores.shape
@@ -234,8 +234,8 @@ class TopK:
 
         Users with an earlier NaN aren't among `rows`: all their later scores count as worse.
         """
-        rows, at = np.unique(rows, return_index=True)
-        self._nan_positions[rows] = positions[at]
+        rows, first = np.unique(rows, return_index=True)
+        self._nan_positions[rows] = positions[first]
 
 
 def _compare(worse: np.ufunc, scores: Array, bound: Array, out: Mask) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cases.graphs import Fed, scored, weighted_pairs, weighted_sum
+from cases.graphs import GraphInput, scored, weighted_pairs, weighted_sum
 from cases.matrix_ops import MATRIX, TWO_MATRICES, MatrixCase
 from cases.ops import BINARY, TEXT_RESULTS, UNARY, ElementwiseCase
 from tf2spark.graph_split.rules.table import RULES
@@ -94,7 +94,7 @@ def test_an_op_on_two_matrices_gives_the_same_in_every_form(case: MatrixCase) ->
     _assert_same_scores(case.op, build, case.inputs())
 
 
-def _assert_same_scores(op: str, build: Callable[..., Any], inputs: Sequence[Fed]) -> None:
+def _assert_same_scores(op: str, build: Callable[..., Any], inputs: Sequence[GraphInput]) -> None:
     result = scored(build, *inputs).check()
     assert op in {node.op for node in result.split.graph.node}
     assert len(np.unique(result.whole_scores)) > 1

@@ -1,4 +1,4 @@
-"""Rows times a constant matrix, as in `Dense` layers: what is worth most to split.
+"""Rows times a constant matrix, as in `Dense` layers: the op that is most worth splitting.
 
 ``[U | I] @ W  ->  U @ W_u + I @ W_i``: the matrix is cut by rows, so a user's and an item's half
 of the layer are computed once per user and once per item, and pairs only add them. The product is
@@ -59,7 +59,7 @@ def multiply_by_matrix(b: GraphBuilder, value: Value, weight: Const) -> Value:
             # Along another axis each part has rows of full width, for the whole matrix.
             parts = [multiply_by_matrix(b, part, weight) for part in value.parts]
             return concat_features(b, parts, value.axis)
-        # As one part, of which the weight is all of the matrix.
+        # A single part, whose weight is the whole matrix.
         case Sum() | Product():
             return _weighted_sum(b, [(value, weight)], _product_dims(value, weight))
         case _:
@@ -72,8 +72,8 @@ def _product_dims(value: Value, weight: Const) -> Dims:
 
 def _multiply_parts(b: GraphBuilder, value: Concat, weight: Const) -> Value:
     cut = _cut_weight(b, value, weight)
-    # A part that is in parts along another axis is multiplied part by part. All others are summed
-    # at once, so that those which need pairs share one matrix product.
+    # A part that is itself a concatenation, along another axis, is multiplied part by part. All
+    # others are summed at once, so that those that need pairs share one matrix product.
     plain = [(part, rows) for part, rows in cut if not isinstance(part, Concat)]
     terms = [multiply_by_matrix(b, part, rows) for part, rows in cut if isinstance(part, Concat)]
     dims = _product_dims(value, weight)
@@ -114,7 +114,7 @@ def _weighted_sum(b: GraphBuilder, parts: Sequence[_WeightedPart], dims: Dims) -
     for_pairs: list[_WeightedPart] = []
     for part, weight in parts:
         left_over: list[Value] = []
-        # The matrix mixes all columns, so a term must be as wide as its rows first.
+        # The matrix mixes all columns, so a narrow term is broadcast to full width first.
         for term in broadcast_terms(b, part) if isinstance(part, Sum) else (part,):
             product = _multiply_without_pairs(b, term, weight)
             if product is None:
@@ -179,7 +179,7 @@ def _add_matmul(b: GraphBuilder, value: Side | Pair, weight: Const) -> Side | Pa
     if value.dims[-1] not in (inner, None):
         raise NotSplit(f"rows of {value.dims[-1]} values meet a weight of {inner} rows")
     lead, tensor = value.dims[:-1], value.tensor
-    # MatMul takes matrices only: vectors of a row become rows, and rows again afterwards.
+    # MatMul takes matrices only: a row's vectors become rows of one, and are regrouped afterwards.
     if lead:
         tensor = b.reshape_tensor(tensor, b.int_vector(-1, inner), value.dtype)
     inputs = [tensor, weight.tensor]

@@ -28,7 +28,7 @@ def contract(
         keep: Whether these axes stay, with size 1.
     """
     dims = require_known(broadcast_dims([left, right]), "a product")
-    # An axis that only one factor has is summed before the two meet: on its side, if it is of one.
+    # An axis that only one factor has is summed before they meet, on that factor's side if any.
     left, right = _sum_alone(b, left, right, axes), _sum_alone(b, right, left, axes)
     result_dims = tuple(
         1 if axis in axes else size

@@ -1,7 +1,7 @@
 """Values moved without being changed: reshaped, transposed, repeated.
 
 Moving values is linear, so each term of a sum and each part of a concatenation can be moved by
-itself, on its side, as long as the move doesn't tear apart what must stay together.
+itself, on its side, as long as the move doesn't separate values that must stay together.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def broadcast_terms(b: GraphBuilder, value: Sum) -> tuple[Value, ...]:
 def reshape_rows(b: GraphBuilder, value: Value, dims: Dims) -> Value:
     """``reshape(U + I)  ->  reshape(U) + reshape(I)``: rows of other dimensions, as many values.
 
-    Parts side by side stay apart only if they still are side by side along one axis afterwards.
+    Parts side by side stay separate only if they are still side by side along one axis afterwards.
     The terms of a sum are broadcast first, unless only axes of size 1 come or go: a narrow term
     doesn't have as many values as the new dimensions say.
     """
@@ -129,7 +129,7 @@ def _move_ones(b: GraphBuilder, value: Sum | Product, dims: Dims) -> Value:
     """
     old_rank = len(value.dims)
     old_axes = iter([axis for axis, size in enumerate(value.dims) if size != 1])
-    # For each new axis, the old one that it is; None for a new axis of size 1.
+    # For each new axis, the old one that it comes from; None for an axis of size 1.
     sources = [next(old_axes) if size != 1 else None for size in dims]
 
     def move(term: Value) -> Value:

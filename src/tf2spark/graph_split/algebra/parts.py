@@ -179,7 +179,7 @@ def slice_operand(
 def slice_axis(
     b: GraphBuilder, value: Value, axis: int, first: int, size: int, step: int = 1
 ) -> Value:
-    """``(U + I)[a:b]  ->  U[a:b] + I[a:b]``, and alike for parts and factors.
+    """``(U + I)[a:b]  ->  U[a:b] + I[a:b]``, and likewise for parts and factors.
 
     Args:
         b: Adds the slices.
@@ -203,7 +203,7 @@ def slice_axis(
         case Concat() if value.axis != axis:
             parts = [slice_axis(b, part, axis, first, size, step) for part in value.parts]
             return concat_features(b, parts, value.axis)
-        # With a step, where a part is entered depends on where the one before was left.
+        # With a step, a part's first entry depends on the last one of the part before it.
         case Concat() if step == 1 and None not in [dims_of(p)[axis - 1] for p in value.parts]:
             return concat_features(b, _slice_parts(b, value, first, size), axis)
         case Sum():
@@ -232,7 +232,7 @@ def _add_strided_slice(
     end[axis] = first + (size - 1) * step + (1 if step > 0 else -1)
     # Bits of the masks say where the bounds are ignored: along all other axes.
     other_axes = (1 << rank) - 1 - (1 << axis)
-    # Going backwards as far as entry 0 ends at -1, which would mean the last entry.
+    # A backwards slice that includes entry 0 ends at -1, which would mean the last entry.
     open_end = 1 << axis if end[axis] < 0 else 0
     tensor = b.node(
         "StridedSlice",

@@ -31,7 +31,7 @@ from tf2spark.graph_split.graph_builder import GraphBuilder, with_tensor
 from tf2spark.graph_split.materialize import materialize_pairs
 
 # Multiplying sums out gives a product for every two terms: beyond these, more than it saves.
-_MOST_PRODUCTS = 9
+_MAX_PRODUCTS = 9
 
 
 def reduce_sum(b: GraphBuilder, value: Value, axes: Sequence[int], *, keep: bool) -> Value:
@@ -87,8 +87,8 @@ def _add_sum_node(
 def _sum_term(
     b: GraphBuilder, term: Value, dims: Dims, axes: Sequence[int], *, keep: bool
 ) -> Value:
-    """Sum a term over axes of the sum that it stands in, whose dimensions are `dims`."""
-    # What is constant is summed here and now, at its full width.
+    """Sum a term over axes of the sum that it belongs to, whose dimensions are `dims`."""
+    # A constant is summed here and now, at its full width.
     if isinstance(term, Const):
         wide = b.broadcast_constant(term, require_known(dims, "a sum"))
         total = wide.value.sum(axis=tuple(axis - 1 for axis in axes), keepdims=keep)
@@ -111,15 +111,15 @@ def _count_broadcasts(
 def _sum_product(b: GraphBuilder, value: Product, axes: Sequence[int], *, keep: bool) -> Value:
     """``sum((U + I) * U')  ->  sum(U * U') + sum(I * U')``, the latter an inner product.
 
-    Not where a factor isn't a tensor, there are many products, or the square of a value per pair
-    is summed: that one exists already, so nothing is saved, and a variance written as the
-    difference of its sums would lose its last digits.
+    The product is computed instead where a factor isn't a tensor, there would be many products, or
+    it is the square of a value per pair: that value exists already, so nothing is saved, and a
+    variance written as a difference of sums would lose its last digits.
     """
     left, right = terms_of(value.left), terms_of(value.right)
     is_square = value.left is value.right
     simple = all(isinstance(term, Side | Pair | Const) for term in (*left, *right))
     square_of_pairs = is_square and any(isinstance(term, Pair) for term in left)
-    if not simple or square_of_pairs or len(left) * len(right) > _MOST_PRODUCTS:
+    if not simple or square_of_pairs or len(left) * len(right) > _MAX_PRODUCTS:
         return _add_sum_node(b, materialize_pairs(b, value), axes, keep=keep)
     if is_square:
         factors = _expand_square(b, left)

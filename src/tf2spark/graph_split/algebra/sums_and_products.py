@@ -236,7 +236,7 @@ def _multiply_into_factor(
 def square_value(b: GraphBuilder, value: Value) -> Value:
     """``[U | I]^2  ->  [U^2 | I^2]``, ``(U * I)^2  ->  U^2 * I^2``.
 
-    The square of a sum is a product of one object with itself, by which it is known as a square.
+    The square of a sum is a product of one object with itself, which marks it as a square.
     """
     match value:
         case Concat():

@@ -43,7 +43,7 @@ def add_n(call: OpCall) -> Value:
 def bias_add(call: OpCall) -> Value:
     """``(U + I) + c  ->  (U + c) + I``: the bias is added on one side."""
     value, bias = call.inputs[0], call.const(1)
-    # Channels first: the bias runs along another axis than a broadcast would give it.
+    # Channels first: the bias runs along another axis than the one it would broadcast to.
     if call.attr("data_format").s == b"NCHW" and call.rank() > 2:
         return apply_row_wise(call)
     if isinstance(value, StackedRows):
@@ -60,9 +60,9 @@ def add(call: OpCall) -> Value:
 
 
 def sub(call: OpCall) -> Value:
-    """``U - I  ->  U + -I``, which rounds alike: negation is exact."""
+    """``U - I  ->  U + -I``, with the same rounding: negation is exact."""
     left, right = call.inputs
-    # On one side the op as it is saves a node.
+    # On one side, the op as it is saves a node.
     if call.has_input(StackedRows) or _on_one_side(call):
         return elementwise(call)
     negative = negate_value(call.b, right)
@@ -86,7 +86,8 @@ def square(call: OpCall) -> Value:
 def squared_difference(call: OpCall) -> Value:
     """``(U - I)^2``, a square of a sum, unless its inputs are in parts.
 
-    The squares of parts side by side are a variance: as a difference of sums, it would cancel.
+    Squares of parts side by side are usually a variance, which would cancel as a difference of
+    sums.
     """
     if call.has_input(Const) or call.has_input(StackedRows) or _on_one_side(call):
         return elementwise(call)
@@ -111,7 +112,7 @@ def div(call: OpCall) -> Value:
     if not number_per_row or isinstance(right, StackedRows):
         return elementwise(call)
     # One reciprocal per row, instead of a division per value: the rest is a multiplication, which
-    # keeps a normalized vector linear in what it was made of.
+    # keeps a normalized vector linear in its original values.
     scale = materialize_pairs(call.b, right)
     inverse = call.b.write_elementwise("Reciprocal", [scale], scale.dtype)
     return multiply_values(call.b, left, inverse)
@@ -159,7 +160,7 @@ def select(call: OpCall) -> Value:
     if call.rank(0) == 1 < call.rank(1):
         condition = reshape_rows(call.b, condition, (1,) * (call.rank(1) - 1))
     # A user's condition and an item's values have equal shapes only where they broadcast.
-    node = _like_node(call, "SelectV2")
+    node = _node_with_op(call, "SelectV2")
     return apply_elementwise(call.b, node, [condition, *choices], call.dtype)
 
 
@@ -173,11 +174,11 @@ def clip_by_value(call: OpCall) -> Value:
     if all(isinstance(bound, Const) and dims_of(bound) == () for bound in bounds):
         return elementwise(call)
     for op, bound in zip(("Minimum", "Maximum"), reversed(bounds), strict=True):
-        value = apply_elementwise(call.b, _like_node(call, op), [value, bound], call.dtype)
+        value = apply_elementwise(call.b, _node_with_op(call, op), [value, bound], call.dtype)
     return value
 
 
-def _like_node(call: OpCall, op: str) -> NodeMessage:
+def _node_with_op(call: OpCall, op: str) -> NodeMessage:
     """Return a node of another op, for the same type."""
     node = type(call.node)(name=call.node.name, op=op)
     node.attr["T"].CopyFrom(call.attr("T"))

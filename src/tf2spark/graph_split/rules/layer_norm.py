@@ -54,8 +54,8 @@ def layer_norm(call: OpCall) -> Value:
     if not isinstance(rows, ChannelRows) or not channels_first:
         raise NotRowWise("it takes the mean of the batch")
     b, dims = call.b, require_known(dims_of(rows.inner), "a normalized row")
-    # As [count, size], so that the axis that is reduced is the last one: the algebra knows a
-    # value of size 1 along the last axis as a number per row, which it keeps apart.
+    # As [count, size], so that the axis that is reduced is the last one: the algebra takes a
+    # value of size 1 along the last axis for a number per row, which it keeps separate.
     x = reshape_rows(b, rows.inner, (rows.count, prod(dims[1:])))
     last = b.constant(np.array([2], np.int32))
     center = _apply(call, "Mean", x, last, keep_dims=True)
@@ -73,7 +73,7 @@ def layer_norm(call: OpCall) -> Value:
 
 
 def _apply(call: OpCall, op: str, *inputs: Value, keep_dims: bool | None = None) -> Value:
-    """Apply the rule of an op that stands in no node of the graph."""
+    """Apply the rule of an op that has no node in the graph."""
     dtype = inputs[0].dtype
     node = type(call.node)(name=call.node.name, op=op)
     node.attr["T"].type = dtype.code

@@ -151,14 +151,14 @@ def squeeze(call: OpCall) -> Value:
 def transpose(call: OpCall) -> Value:
     """Reorder the axes of rows, part by part: ``[U | I].T  ->  [U.T | I.T]``."""
     order = call.ints(1)
-    # Other axes may change places as they like: that happens within each row.
+    # Other axes may be permuted freely: that happens within each row.
     if order[0] != 0:
         raise NotRowWise("it moves the batch axis")
     return transpose_rows(call.b, call.inputs[0], order[1:])
 
 
 def concat_v2(call: OpCall) -> Value:
-    """``concat(U, I)  ->  [U | I]``, not yet put together."""
+    """``concat(U, I)  ->  [U | I]``, not yet concatenated."""
     axis = feature_axis(call.ints(len(call.inputs) - 1)[0], call.rank())
     return _concat(call, call.inputs[:-1], axis)
 

@@ -1,6 +1,6 @@
 """Rules of lookups: rows of a table by ids, values of a hash table by keys, one-hot vectors.
 
-A lookup takes every id independently, so ids of a user and of an item that are concatenated or
+A lookup treats every id independently, so ids of a user and of an item that are concatenated or
 stacked are looked up part by part.
 """
 
@@ -30,7 +30,7 @@ def gather(call: OpCall) -> Value:
     axis = call.ints(2)[0] if len(call.inputs) > 2 else 0
     if isinstance(params, Const):
         if axis % max(1, len(params.shape)) or isinstance(indices, Const):
-            raise NotRowWise("it looks up along another axis than a table's first")
+            raise NotRowWise("it looks up along another axis than the table's first")
         return _gather_rows(call, params, indices)
     batch_dims = call.attr("batch_dims").i % max(1, call.rank(1))
     if isinstance(params, StackedRows) or isinstance(indices, StackedRows):

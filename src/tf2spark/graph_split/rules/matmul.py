@@ -60,7 +60,7 @@ def batch_matmul(call: OpCall) -> Value:
         return apply_row_wise(call)
     *axes, row_axis, column_axis = range(1, call.rank())
     swapped = [*axes, column_axis, row_axis]
-    # Adjoint is transposed: the algebra knows real numbers only.
+    # The adjoint is the transpose, because the algebra handles real numbers only.
     if call.attr("adj_x").b:
         left = transpose_rows(call.b, left, swapped)
     if call.attr("adj_y").b:
@@ -79,8 +79,8 @@ def _apply_with_constant(call: OpCall, matrix: Const, rank: int) -> Value:
 def _has_inner_products(left: Value, right: Value) -> bool:
     """Say whether a product of two values per row is worth writing as products of its terms.
 
-    That is where users meet items. Values of one side are multiplied there, and values that are
-    of pairs already by the op itself. A sum with a term of the pairs would be as large as both.
+    It is where users meet items. Values of one side are multiplied on that side, and values per
+    pair by the op itself. A sum with a term per pair would be as large as both.
     """
     terms = (*terms_of(left), *terms_of(right))
     if not all(isinstance(term, Side | Pair) for term in terms):

@@ -1,7 +1,7 @@
 """Rules of ops that repeat values: within a row, or a constant for every row of the batch.
 
-A constant that is repeated as often as there are rows becomes a `Side`: every row of the side that
-the number of rows was taken from gets it. Where it speaks of both sides, either will do.
+A constant that is repeated as often as there are rows becomes a `Side`, on the side whose rows were
+counted. Where the count involves both sides, either will do.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def filled_like(number: int) -> Rule:
 
     def rule(call: OpCall) -> Value:
         value = call.inputs[0]
-        # One tensor: the op itself costs nothing more.
+        # It is one tensor, so the op itself costs nothing more.
         if isinstance(value, Side | Pair | Const):
             return elementwise(call)
         if isinstance(value, StackedRows):

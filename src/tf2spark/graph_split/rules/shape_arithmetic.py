@@ -28,7 +28,7 @@ from tf2spark.graph_split.forms import (
 from tf2spark.saved_model.protos import NodeMessage
 
 Entry = int | BatchSize | LowerBound | None
-"""A number of shape arithmetic; None is one of which nothing is known."""
+"""A number of shape arithmetic; None where nothing is known about it."""
 IndexEntry = int | slice | EllipsisType | None
 """An entry of a NumPy index; None is a new axis."""
 _BinaryOp = Callable[[Entry, Entry], Entry]
@@ -76,7 +76,7 @@ def _entries_of(value: Value) -> Array:
 def _object_array(values: Any) -> Array:
     """Return entries, or nested lists of them, as an object array.
 
-    NumPy itself would look for a dtype of its own, or take entries for sequences.
+    NumPy itself would infer a dtype, or mistake entries for sequences.
     """
     if isinstance(values, np.ndarray):
         return values
@@ -122,10 +122,10 @@ def _on_known(function: Callable[[int, int], int]) -> _BinaryOp:
 def _maximum(left: Entry, right: Entry) -> Entry:
     if isinstance(left, int) and isinstance(right, int):
         return max(left, right)
-    # A batch may be of no rows at all, and of more than any constant.
+    # A batch may have no rows at all, or more than any constant.
     if isinstance(left, BatchSize) or isinstance(right, BatchSize):
         return None
-    # Of an unknown number and 10, the larger is at least 10. Sizes are never negative.
+    # The larger of an unknown number and 10 is at least 10. Sizes are never negative.
     lows = [value.low if isinstance(value, LowerBound) else value for value in (left, right)]
     return LowerBound(max((low for low in lows if low is not None), default=0))
 

@@ -78,7 +78,7 @@ def _as_batch(b: GraphBuilder, inner: Side | Pair, value: StackedRows) -> Side:
 
 def _unstack(b: GraphBuilder, output: Value, like: Side | Pair, count: int) -> Value:
     """Return an output of the op as `count` rows per pair, of the side that `like` is of."""
-    # A constant or a shape would have lost the number of stacked rows that it speaks of.
+    # A constant or a shape wouldn't say how many stacked rows there are.
     if not isinstance(output, Side):
         raise NotRowWise("its result doesn't have one row for each stacked row")
     dims = (count, *require_known(output.dims, "a stacked row"))

@@ -54,7 +54,7 @@ from tf2spark.graph_split.rules.row_wise import (
 )
 from tf2spark.graph_split.rules.slices import slice_, split, split_v, strided_slice, unpack
 
-# Value by value: each value of the result depends on the values at the same place only.
+# Value by value: each value of the result depends only on the values at the same position.
 _ELEMENTWISE = """
 Abs Acos Acosh Asin Asinh AsString Atan Atan2 Atanh BitwiseAnd BitwiseOr BitwiseXor Bucketize
 Cast Ceil CheckNumerics Cos Cosh DecodeBase64 Digamma DivNoNan Elu EncodeBase64 Equal Erf Erfc
@@ -153,7 +153,7 @@ Identity IdentityN LookupTableFind LookupTableFindV2 MatMul Mul Neg OnesLike Pre
 RealDiv Reshape SelectV2 Shape Size Snapshot Square SquaredDifference StopGradient Sub ZerosLike
 """
 TAKES_STACKED_ROWS = frozenset(_TAKES_STACKED_ROWS.split())
-# Ops whose rules know `ChannelRows`. The others would take all rows for one.
+# Ops whose rules know `ChannelRows`. The others would mistake all rows for one.
 TAKES_CHANNEL_ROWS = frozenset(
     ("FusedBatchNormV3", "Identity", "IdentityN", "Reshape", "StopGradient")
 )
