@@ -58,13 +58,13 @@ TableT = TypeVar("TableT", bound=Table)
 
 
 def is_spark(table: object) -> bool:
-    """Say whether a table is a DataFrame of Spark."""
+    """Return whether a table is a DataFrame of Spark."""
     # By module name, so that a user of pandas never pays for importing Spark.
     return any(base.__module__.startswith("pyspark.sql") for base in type(table).__mro__)
 
 
 def is_pandas(table: object) -> bool:
-    """Say whether a table is a DataFrame of pandas."""
+    """Return whether a table is a DataFrame of pandas."""
     # By module name, so that a user of Arrow never pays for importing pandas.
     return any(
         base.__module__.startswith("pandas.") and base.__name__ == "DataFrame"

@@ -108,7 +108,7 @@ def _sparse_layout(kind: pa.DataType) -> Layout | None:
 
 
 def _is_pairs(kind: pa.DataType) -> bool:
-    """Say whether a struct is a sparse row: a list of integer indices, one of values, and a size.
+    """Return whether a struct is a sparse row: a list of integer indices, one of values, and a size.
 
     Any other struct with fields of these names is an ordinary struct.
     """
@@ -160,6 +160,6 @@ def _storage_type(kind: pa.DataType) -> pa.DataType:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Say whether a type is one of the lists that the worker reads."""
+    """Return whether a type is one of the lists that the worker reads."""
     types = pa.types
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))

@@ -13,7 +13,7 @@ from tf2spark.dtypes import DType
 
 
 def fits(leaf: pa.DataType, dtype: DType) -> bool:
-    """Say whether values of type `leaf` can feed a tensor of `dtype`.
+    """Return whether values of type `leaf` can feed a tensor of `dtype`.
 
     A column of nothing but nulls fits everything that can be fed: each of its rows is refused.
     """
@@ -32,7 +32,7 @@ def fits(leaf: pa.DataType, dtype: DType) -> bool:
 
 
 def is_text(leaf: pa.DataType) -> bool:
-    """Say whether values of this type are strings or bytes."""
+    """Return whether values of this type are strings or bytes."""
     types = pa.types
     return any(
         is_text_type(leaf)

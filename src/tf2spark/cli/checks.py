@@ -73,7 +73,7 @@ def pyspark() -> Finding:
 
 
 def judge_pyspark(version: str) -> Finding:
-    """Say whether tf2spark works with this release of PySpark."""
+    """Return whether tf2spark works with this release of PySpark."""
     if _release(version) < (3, 5):
         return Finding("PySpark", "missing", version, "tf2spark needs PySpark 3.5 or later")
     if _release(version) > NEWEST_SPARK:

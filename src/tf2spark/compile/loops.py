@@ -34,7 +34,7 @@ _ASSIGN_OPS = {
 
 
 def has_loops(graph_def: GraphMessage) -> bool:
-    """Say whether a graph or one of its functions contains a loop."""
+    """Return whether a graph or one of its functions contains a loop."""
     bodies = [graph_def.node, *(function.node_def for function in graph_def.library.function)]
     return any(node.op in _LOOP_OPS for nodes in bodies for node in nodes)
 

@@ -195,7 +195,7 @@ def _compare(
 
 
 def _identical(first: Array, second: Array) -> bool:
-    """Say whether two outputs have the same bits, so that NaN equals NaN."""
+    """Return whether two outputs have the same bits, so that NaN equals NaN."""
     if first.dtype == object:
         return bool(np.array_equal(first, second))
     return first.shape == second.shape and first.tobytes() == second.tobytes()

@@ -21,7 +21,7 @@ Locate = Callable[[FileEntry], Path]
 
 
 def is_package(folder: Path) -> bool:
-    """Say whether a folder looks like a package, complete or not."""
+    """Return whether a folder looks like a package, complete or not."""
     return (folder / MANIFEST).is_file() or (folder / FILES).is_dir()
 
 

@@ -132,7 +132,7 @@ def _writable(folder: Path, files: tuple[FileEntry, ...]) -> Iterator[None]:
 
 
 def _is_complete(entry: Path, files: tuple[FileEntry, ...]) -> bool:
-    """Say whether a model's files are all there.
+    """Return whether a model's files are all there.
 
     Every process asks this before it scores, so large files, which are weights, are compared by
     size only; all bytes were verified when the model was unpacked. Small files, such as the graph,

@@ -24,7 +24,7 @@ def node_name(name: str) -> str:
 
 
 def is_control(name: str) -> bool:
-    """Say whether an input is a control edge, which carries no value."""
+    """Return whether an input is a control edge, which carries no value."""
     return name.startswith("^")
 
 
