@@ -1,4 +1,4 @@
-"""One local Spark session for all tests, where a task that fails isn't tried again."""
+"""One local Spark session for all tests, where failed tasks aren't retried."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tf2spark.spark.session import java_range
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Sessions of TensorFlow's Python get the threads that they ask for, as those of tf2spark do.
 os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
-# The host cache of this run alone; workers inherit it.
+# A host cache for this run only; workers inherit it.
 _cache = tempfile.TemporaryDirectory(prefix="tf2spark-cache-")
 os.environ["TF2SPARK_CACHE"] = _cache.name
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"

@@ -38,7 +38,7 @@ def dense(*values: float) -> dict[str, Any]:
 
 
 def source(kind: pa.DataType, *, column: int = 0, **rest: Any) -> Source:
-    """Lay a source out as binding does."""
+    """Make a source as binding does."""
     label = rest.pop("label", "x")
     if pa.types.is_map(kind):
         return Source(label, column, (), "map", kind.item_type, **rest)
@@ -72,7 +72,7 @@ def batch_of(*arrays: pa.Array) -> pa.RecordBatch:
 
 
 def in_struct(array: pa.Array, nulls: list[bool]) -> pa.Array:
-    """Put an array into a struct that is null in places, over the values that stay below."""
+    """Put an array into a struct that is null in some rows, where the array still has values."""
     return pa.StructArray.from_arrays([array], ["f"], mask=pa.array(nulls, pa.bool_()))
 
 
@@ -82,12 +82,12 @@ def sliced(array: pa.Array) -> pa.Array:
 
 
 def backwards(array: pa.Array) -> pa.Array:
-    """Return the values in reverse order: other values than the array's, row by row."""
+    """Return the values in reverse order, so that most rows have another value."""
     return array.take(pa.array(range(len(array) - 1, -1, -1), pa.int64()))
 
 
-def laid_out(array: pa.Array, layout: str) -> tuple[pa.RecordBatch, tuple[str, ...]]:
-    """Return a batch with these values, laid out in that way, and the fields that lead to them."""
+def lay_out(array: pa.Array, layout: str) -> tuple[pa.RecordBatch, tuple[str, ...]]:
+    """Return a batch with these values in a given layout, and the fields that lead to them."""
     match layout:
         case "array slice":
             return batch_of(sliced(array)), ()
@@ -125,7 +125,7 @@ def row_values(
     batch: pa.RecordBatch,
     pick: Callable[[Any, int], Any] = lambda v, row: v[0][row],
 ) -> tuple[dict[int, Any], dict[int, str]]:
-    """Feed every row that can be fed, apart where it must be; return values and reasons by row."""
+    """Feed every row that can be fed, in groups if need be; return values and reasons by row."""
     feed = feeder(spec, None)
     values: dict[int, Any] = {}
     reasons: dict[int, str] = {}
@@ -135,14 +135,14 @@ def row_values(
         if not len(rows):
             continue
         try:
-            made = [value(tensor) for tensor in feed(select_rows(batch, rows))]
+            tensors = [value(tensor) for tensor in feed(select_rows(batch, rows))]
         except RowsRefused as refused:
             reasons |= dict(zip(rows[refused.rows].tolist(), refused.reasons, strict=True))
             todo.append(np.delete(rows, refused.rows))
         except RowsUneven as uneven:
             todo += [rows[part] for part in rows_by_key(uneven.keys)]
         else:
-            values |= {row: pick(made, i) for i, row in enumerate(rows.tolist())}
+            values |= {row: pick(tensors, i) for i, row in enumerate(rows.tolist())}
     return values, reasons
 
 

@@ -1,4 +1,4 @@
-"""A session without TensorFlow for `recommend`'s loops, which read files beside the model."""
+"""A session without TensorFlow for `recommend`'s loops, which read files next to the model."""
 
 from __future__ import annotations
 

@@ -329,7 +329,7 @@ def weighted_sum(*outputs: Any, seed: int = 1) -> Any:
 
 
 def weighted_pairs(*outputs: Any, seed: int = 1) -> Any:
-    """Do the same after computing the tensors for pairs: no other form survives a reverse."""
+    """Return the `weighted_sum` of tensors for pairs: no other form survives a reverse."""
     reversed_outputs = [
         tf.reverse(output, [len(output.shape) - 1]) if len(output.shape) > 1 else output
         for output in outputs

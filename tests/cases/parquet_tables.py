@@ -40,7 +40,7 @@ def reader_of(scored: DataFrame) -> Literal["worker", "spark"]:
 
 
 def rows_of(scored: DataFrame) -> list[str]:
-    """Return the rows in order, with each one's partition; as text, which tells NaN and -0.0."""
+    """Return the rows in order, with each one's partition; as text, which shows NaN and -0.0."""
     numbered = scored.toDF(*(f"c{n}" for n in range(len(scored.columns))))
     rows = numbered.select("*", F.spark_partition_id()).collect()
     return [repr(row) for row in rows]

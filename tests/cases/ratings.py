@@ -39,12 +39,12 @@ def scored_table() -> pa.Table:
     """Return five predictions: Alien is off by 2 stars, [Brazil] by half a star, Cube by 4."""
     columns = ["user", "film", "title", "year", "age", "gender", "occupation"]
     columns += ["rating", "predicted"]
-    one, two = (30, "F", "artist"), (40, "M", "other")
+    user_1, user_2 = (30, "F", "artist"), (40, "M", "other")
     rows = [
-        (1, 1, "Alien", 1979, *one, 5.0, 3.0),
-        (2, 1, "Alien", 1979, *two, 1.0, 3.0),
-        (1, 2, "[Brazil]", 1985, *one, 5.0, 4.5),
-        (2, 2, "[Brazil]", 1985, *two, 4.0, 4.5),
-        (1, 3, "Cube", 1997, *one, 5.0, 1.0),
+        (1, 1, "Alien", 1979, *user_1, 5.0, 3.0),
+        (2, 1, "Alien", 1979, *user_2, 1.0, 3.0),
+        (1, 2, "[Brazil]", 1985, *user_1, 5.0, 4.5),
+        (2, 2, "[Brazil]", 1985, *user_2, 4.0, 4.5),
+        (1, 3, "Cube", 1997, *user_1, 5.0, 1.0),
     ]
     return pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))

@@ -1,4 +1,4 @@
-"""What every session does, the fake one of `tf2spark.testing` as well: a suite that each inherits.
+"""What every session does, including the fake one of `tf2spark.testing`: a suite to inherit.
 
 The model of the suite has the inputs `x` (float32 [n]) and `word` (string [n]) and the outputs
 `double` (twice `x`), `pair` (`x` twice, [n, 2]) and `loud` (`word` with a "!" after it). It refuses

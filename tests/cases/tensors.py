@@ -1,4 +1,4 @@
-"""Tensors for tests of sessions, and a Python of its own to run code in."""
+"""Tensors for tests of sessions, and a way to run code in a new Python process."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def number(result: Tensor | Strings) -> npt.NDArray[Any]:
 
 
 def run_in_new_python(code: str, *arguments: object) -> str:
-    """Run code in a Python of its own, which never imports TensorFlow's Python."""
-    done = subprocess.run(
+    """Run code in a new Python process, which never imports TensorFlow's Python package."""
+    process = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
 
 
 START = """

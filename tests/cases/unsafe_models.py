@@ -153,7 +153,7 @@ def file_table(name: str, *, asset: bool) -> Callable[[], dict[str, tf.Tensor]]:
     return build
 
 
-def changed(path: Path, change: Callable[[Any], None]) -> Any:
+def read_changed(path: Path, change: Callable[[Any], None]) -> Any:
     """Read a model's MetaGraph after changing it through TensorFlow's protos."""
     message = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     change(message.meta_graphs[0])

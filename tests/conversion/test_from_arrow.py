@@ -13,7 +13,7 @@ from cases.arrow_columns import (
     LAYOUTS,
     batch_of,
     fed,
-    laid_out,
+    lay_out,
     plan,
     row_values,
     source,
@@ -125,7 +125,7 @@ def _writable(leaf: pa.DataType) -> pa.DataType:
 
 def hold(column: tuple[pa.Array, DType, list[int | None]], layout: str) -> None:
     array, dtype, dims = column
-    batch, fields = laid_out(array, layout)
+    batch, fields = lay_out(array, layout)
     spec = plan(source(array.type), dtype=dtype, dims=tuple(dims))
     values, reasons = row_values(with_fields(spec, fields), batch)
     leaf = spec.sources[0].leaf

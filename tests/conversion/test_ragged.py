@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases.arrow_columns import LAYOUTS, batch_of, fed, laid_out, plan, source, with_fields
+from cases.arrow_columns import LAYOUTS, batch_of, fed, lay_out, plan, source, with_fields
 from tf2spark.conversion.from_arrow import feeder
 from tf2spark.conversion.ragged import list_rows, splits_of
 from tf2spark.conversion.rows import RowsRefused, RowsUneven
@@ -37,7 +37,7 @@ LISTS = st.lists(st.lists(st.integers(-9, 9), max_size=3), max_size=4)
 @given(st.lists(LISTS, max_size=5), LAYOUTS)
 def test_lists_of_lists_become_values_and_splits(rows: list[Any], layout: str) -> None:
     """The splits cut the flat values into the original lists, at any offset."""
-    batch, fields = laid_out(pa.array(rows, DEEP), layout)
+    batch, fields = lay_out(pa.array(rows, DEEP), layout)
     values, outer, inner = fed(with_fields(ragged(DEEP, 2, (None, None)), fields), batch)
     lists = [values[a:b] for a, b in itertools.pairwise(inner)]
     assert [lists[a:b] for a, b in itertools.pairwise(outer)] == rows

@@ -10,7 +10,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from cases.unsafe_models import changed, fetches, file_table, graph_model, refusal
+from cases.unsafe_models import fetches, file_table, graph_model, read_changed, refusal
 from tf2spark.errors import ModelError, UnsafeModelError
 from tf2spark.saved_model import op_check, reader
 from tf2spark.saved_model.protos import SavedModel
@@ -140,7 +140,7 @@ def test_an_unknown_op_is_refused(root: Path, actions: reader.LoadedModel) -> No
                 if node.op == "LookupTableFindV2":
                     node.op = "SimpleMLInferenceOp"
 
-    meta_graph = changed(root / "actions", rename)
+    meta_graph = read_changed(root / "actions", rename)
     with pytest.raises(
         UnsafeModelError, match=r'SimpleMLInferenceOp ".*": unknown to tf2spark: it'
     ):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from cases.unsafe_models import changed, fetches, file_table, graph_model
+from cases.unsafe_models import fetches, file_table, graph_model, read_changed
 from tf2spark.errors import UnsafeModelError
 from tf2spark.saved_model import op_check, reader
 from tf2spark.saved_model.protos import GraphDef, SavedModel
@@ -40,10 +40,10 @@ def test_the_path_of_an_asset_cannot_be_swapped(root: Path, actions: reader.Load
         twin.name = "twin"
 
     output = fetches(actions, "look_up")
-    op_check.check(changed(root / "actions", lambda _: None), output)
+    op_check.check(read_changed(root / "actions", lambda _: None), output)
     for change in (add_assign, share_name):
         with pytest.raises(UnsafeModelError, match="is not one of the model's own assets"):
-            op_check.check(changed(root / "actions", change), output)
+            op_check.check(read_changed(root / "actions", change), output)
 
 
 def test_only_the_loader_may_restore(root: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_only_the_loader_may_restore(root: Path, tmp_path: Path) -> None:
         node.input[0] = "save/SaveV2/tensor_names"
 
     with pytest.raises(UnsafeModelError, match='restore op → RestoreV2 "save/RestoreV2"'):
-        op_check.check(changed(tmp_path / "m", other_prefix), ["y:0"])
+        op_check.check(read_changed(tmp_path / "m", other_prefix), ["y:0"])
 
 
 def test_an_asset_is_not_a_checkpoint() -> None:
@@ -127,7 +127,7 @@ def test_a_graph_inside_a_graph_is_checked(plain: Path) -> None:
         UnsafeModelError,
         match=r'the graph inside "added" → the graph inside "added" → ReadFile "hidden"',
     ):
-        op_check.check(changed(plain, constant_with(outer.SerializeToString())), ["added"])
+        op_check.check(read_changed(plain, constant_with(outer.SerializeToString())), ["added"])
 
 
 def test_functions_of_a_hidden_graph_are_checked(plain: Path) -> None:
@@ -139,7 +139,7 @@ def test_functions_of_a_hidden_graph_are_checked(plain: Path) -> None:
     function.node_def.add(name="hidden", op="WriteFile")
     change = constant_with(b"just text", graph.SerializeToString())
     with pytest.raises(UnsafeModelError, match=r'the graph inside "added" → WriteFile "hidden"'):
-        op_check.check(changed(plain, change), ["added"])
+        op_check.check(read_changed(plain, change), ["added"])
 
 
 def test_vocabularies_are_not_mistaken_for_graphs(tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ def test_attributes_can_make_an_op_unsafe(
 
         return change
 
-    op_check.check(changed(tmp_path / "m", add(False)), ["added"])
+    op_check.check(read_changed(tmp_path / "m", add(False)), ["added"])
     with pytest.raises(UnsafeModelError, match=f'tensor "added" → {op} "added": {why}'):
-        op_check.check(changed(tmp_path / "m", add(True)), ["added"])
+        op_check.check(read_changed(tmp_path / "m", add(True)), ["added"])
 
 
 def test_functions_that_may_replace_another_are_checked(
@@ -195,7 +195,7 @@ def test_functions_that_may_replace_another_are_checked(
                 function.attr["api_implements"].s = b"pair"
 
     with pytest.raises(UnsafeModelError, match=r"→ __inference_read_\d+ → .*ReadFile"):
-        op_check.check(changed(root / "actions", pair), fetches(actions, "look_up"))
+        op_check.check(read_changed(root / "actions", pair), fetches(actions, "look_up"))
 
 
 @pytest.fixture(scope="module")
@@ -234,8 +234,8 @@ def test_a_primitive_op_used_as_a_function_is_refused(
 
         return change
 
-    op_check.check(changed(plain, add("Relu")), ["added"])
-    refused = changed(plain, add(name))
+    op_check.check(read_changed(plain, add("Relu")), ["added"])
+    refused = read_changed(plain, add(name))
     with pytest.raises(UnsafeModelError, match=f'tensor "added" → {name} "added": {why}'):
         op_check.check(refused, ["added"])
     op_check.check(refused, ["added"], allow_ops=[name])
@@ -254,9 +254,9 @@ def test_a_function_named_like_an_op_counts_as_the_function(plain: Path) -> None
 
         return apply
 
-    op_check.check(changed(plain, change("NoOp")), ["added"])
+    op_check.check(read_changed(plain, change("NoOp")), ["added"])
     with pytest.raises(UnsafeModelError, match=r'→ ReadFile → WriteFile "inner"'):
-        op_check.check(changed(plain, change("WriteFile")), ["added"])
+        op_check.check(read_changed(plain, change("WriteFile")), ["added"])
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_an_attribute_set_by_the_caller_is_not_trusted(
         call.attr["chosen"].s = b"/etc/passwd"
 
     with pytest.raises(UnsafeModelError, match=f'→ reader → {op} "inner": {why}'):
-        op_check.check(changed(plain, change), ["added"])
+        op_check.check(read_changed(plain, change), ["added"])
 
 
 def test_every_call_of_a_function_is_checked(root: Path, tmp_path: Path) -> None:
@@ -314,8 +314,8 @@ def test_every_call_of_a_function_is_checked(root: Path, tmp_path: Path) -> None
         return change
 
     output = [reader.read(tmp_path / "m").meta_graph.signature_def["f"].outputs["y"].name]
-    op_check.check(changed(tmp_path / "m", wrap(False)), output)
+    op_check.check(read_changed(tmp_path / "m", wrap(False)), output)
     with pytest.raises(
         UnsafeModelError, match=r'other → fill → InitializeTableFromTextFileV2 "inn'
     ):
-        op_check.check(changed(tmp_path / "m", wrap(True)), output)
+        op_check.check(read_changed(tmp_path / "m", wrap(True)), output)

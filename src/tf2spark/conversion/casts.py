@@ -37,7 +37,9 @@ def converter(leaf: pa.DataType, dtype: DType, label: str) -> Converter:
             refuse_values(
                 bad,
                 lengths,
-                lambda _, at: f'column "{label}" has {values[at]}, which {dtype} can\'t hold',
+                lambda _, position: (
+                    f'column "{label}" has {values[position]}, which {dtype} can\'t hold'
+                ),
             )
         return cast(values)
 

@@ -59,7 +59,7 @@ def _flat_reader(plan: InputPlan, limit_bytes: int | None) -> Reader:
 def _rectangle(rows: Rows, plan: InputPlan) -> tuple[Array, tuple[int, ...], object]:
     """Return the values of rows of equal length and their dimensions; other rows are refused."""
     width = product_of(plan.dims)
-    # With an unknown dimension, rows of each length run apart.
+    # With an unknown dimension, rows of each length run separately.
     if width is not None:
         refuse_wrong_lengths(rows.lengths, width, plan)
     elif (width := rows.uniform) is None:
@@ -87,11 +87,11 @@ def _side_by_side(plan: InputPlan) -> Feeder:
         if len({tuple(shape[1:]) for shape in shapes}) > 1:
             refuse(every_row, f"{columns_text(plan)} have shapes that can't be joined: {shapes}")
         parts = [values.reshape(rows, *shape) for values, shape, _ in read]
-        whole = np.concatenate(parts, axis=1)
-        if expected is not None and whole.shape[1] != expected:
+        joined = np.concatenate(parts, axis=1)
+        if expected is not None and joined.shape[1] != expected:
             takes = f'but input "{plan.name}" takes {expected} in all'
             reason = f"{columns_text(plan)} have shapes {shapes}, {takes}"
             refuse(every_row, reason)
-        return (tensor(plan.dtype, whole, whole.shape, [owner for _, _, owner in read]),)
+        return (tensor(plan.dtype, joined, joined.shape, [owner for _, _, owner in read]),)
 
     return feed

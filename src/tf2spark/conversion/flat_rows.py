@@ -136,7 +136,7 @@ def _dense_reader(
         # Maps and pairs have no size of their own: they take the input's.
         if vectors.sizes is None and expected is not None:
             vectors = evolve(vectors, sizes=np.full(batch.num_rows, expected, np.int64))
-        # Before the memory is taken: a few sparse rows can be gigabytes when densified.
+        # Before memory is allocated: a few sparse rows can be gigabytes when densified.
         check_bytes(int(sizes_of(vectors).sum()), value_bytes, batch.num_rows, limit_bytes)
         return densify(vectors)
 
@@ -153,9 +153,9 @@ def refuse_wrong_size(vectors: Vectors, expected: int, plan: InputPlan) -> None:
         refuse_values(
             ids >= expected,
             vectors.lengths,
-            lambda _, at: (
-                f'{_columns_have(plan)} the id {ids[at]}, but input "{plan.name}" takes ids below '
-                f"{expected}"
+            lambda _, position: (
+                f"{_columns_have(plan)} the id {ids[position]}, "
+                f'but input "{plan.name}" takes ids below {expected}'
             ),
         )
 

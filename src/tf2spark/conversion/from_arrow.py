@@ -30,7 +30,7 @@ def feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
     Args:
         plan: The input and what feeds it.
         limit_bytes: If a batch of several rows would need a larger tensor, the function raises
-            `RowsTooLarge` before it takes the memory. None for no limit.
+            `RowsTooLarge` before it allocates one. None for no limit.
 
     Returns:
         A function from a batch to the tensors, in the order of ``plan.tensors``. It raises

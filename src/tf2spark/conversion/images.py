@@ -56,9 +56,9 @@ def _pixels(array: pa.StructArray, label: str) -> tuple[Array, Ints]:
     if data.null_count:
         refuse(nulls_of(data), f'column "{label}" is an image whose data is null')
     offsets = offsets_of(data)
-    whole = np.frombuffer(data.buffers()[2] or b"", np.uint8)
+    pixels = np.frombuffer(data.buffers()[2] or b"", np.uint8)
     # Images lie end to end: those of one size are one array already, without a copy.
-    return whole[offsets[0] : offsets[-1]], np.diff(offsets).astype(np.int64)
+    return pixels[offsets[0] : offsets[-1]], np.diff(offsets).astype(np.int64)
 
 
 def _refuse_broken(modes: Ints, shapes: Ints, lengths: Ints, label: str) -> None:

@@ -67,7 +67,7 @@ def _scalar_reader(source: Source, dtype: DType, dims: tuple[int, ...]) -> Reade
 
 
 def _size_of_level(table: Ints, expected: int | None, label: str, name: str) -> int:
-    """Return the length of all lists of one level; other rows are refused, or must run apart.
+    """Return the length of all lists of one level; other rows are refused, or must run separately.
 
     `table` holds the lengths: [rows of the batch, lists per row].
     """

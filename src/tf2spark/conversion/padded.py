@@ -21,7 +21,7 @@ from tf2spark.tensorflow_c.tensor import Tensor
 def padded_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
     """Choose how rows of different lengths become one rectangular tensor.
 
-    It raises `RowsTooLarge` before it takes the memory for a tensor beyond the limit.
+    It raises `RowsTooLarge` before it allocates a tensor beyond the limit.
     """
     read, width = rows_reader(plan, limit_bytes), product_of(plan.dims)
     empty = "" if plan.dtype.numpy is None else 0

@@ -84,10 +84,13 @@ def refuse_values(bad: Mask, lengths: Ints | int, reason: Callable[[int, int], s
     called with each such row and with the position of its first bad value among the flat values.
     """
     if bad.any():
-        at = np.flatnonzero(bad)
-        row_of = at // lengths if isinstance(lengths, int) else row_ids_of(lengths)[at]
+        bad_positions = np.flatnonzero(bad)
+        if isinstance(lengths, int):
+            row_of = bad_positions // lengths
+        else:
+            row_of = row_ids_of(lengths)[bad_positions]
         rows, first = np.unique(row_of, return_index=True)
-        first_bad = zip(rows.tolist(), at[first].tolist(), strict=True)
+        first_bad = zip(rows.tolist(), bad_positions[first].tolist(), strict=True)
         raise RowsRefused(rows, [reason(row, position) for row, position in first_bad])
 
 

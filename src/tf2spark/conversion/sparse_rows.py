@@ -186,10 +186,10 @@ def _refuse_outside(vectors: Vectors, label: str) -> None:
     if sizes is not None:
         bad |= ids >= np.repeat(sizes, vectors.lengths)
 
-    def reason(row: int, at: int) -> str:
-        if ids[at] < 0 or sizes is None:
-            return f'column "{label}" has the negative index {ids[at]}'
-        return f'column "{label}" has the index {ids[at]}, but its size is {sizes[row]}'
+    def reason(row: int, position: int) -> str:
+        if ids[position] < 0 or sizes is None:
+            return f'column "{label}" has the negative index {ids[position]}'
+        return f'column "{label}" has the index {ids[position]}, but its size is {sizes[row]}'
 
     refuse_values(bad, vectors.lengths, reason)
 
@@ -214,7 +214,7 @@ def refuse_duplicates(vectors: Vectors, label: str) -> None:
         refuse_values(
             twice[: len(ids)],
             vectors.lengths,
-            lambda _, at: f'column "{label}" has the index {ids[at]} twice',
+            lambda _, position: f'column "{label}" has the index {ids[position]} twice',
         )
 
 

@@ -51,7 +51,7 @@ def _waiting_for_assertions(
     # By data edges only: what merely runs before the score doesn't decide its value. Sorted, so
     # that the message about a graph is always the same.
     for name in sorted(upstream(nodes, [score], control_edges=False)):
-        # The edge may lead to a group of checks, so all that is upstream of it counts.
+        # The edge may lead to a group of checks, so everything upstream of it counts.
         for waited_for, node in upstream(nodes, control_inputs(nodes[name])).items():
             if _called_names(node) & asserting:
                 yield name, waited_for

@@ -130,7 +130,7 @@ class FormWalk:
                 raise NotRowWise("it takes the number of rows as an input")
         call = OpCall(self.b, node, tuple(inputs), tuple(self._output_infos(node)))
         if call.has_input(ChannelRows) and node.op not in TAKES_CHANNEL_ROWS:
-            raise NotRowWise("it would take rows for columns")
+            raise NotRowWise("it would mistake rows for columns")
         knows_stacked_rows = rule is elementwise or node.op in TAKES_STACKED_ROWS
         if call.has_input(StackedRows) and not knows_stacked_rows:
             return apply_to_stacked_rows(call, rule)
@@ -157,7 +157,7 @@ class FormWalk:
         infos = self._output_infos(node)
         names = [f"{node.name}:{index}" for index in range(len(infos))]
         if any(value.tensor.startswith(PREFIX) for value in inputs):
-            # It is constant only because we know the sizes of rows: the graph can't tell its value.
+            # It is constant only because we know the sizes of rows; the graph doesn't tell them.
             tensors = run_on_constants(node, inputs, len(names))
             for name, tensor in zip(names, tensors, strict=True):
                 self.values[name] = self.b.constant(to_array(tensor), tensor.dtype)

@@ -70,7 +70,7 @@ def _score_pandas(frame: Any, request: Request, options: Options, model: ModelRe
     """Score a DataFrame; its kept columns and its index stay as they are.
 
     Only the columns that are fed are converted to Arrow. A column of row numbers is added, because
-    it tells which rows "dropmalformed" left out.
+    it shows which rows "dropmalformed" left out.
     """
     import pandas as pd
 

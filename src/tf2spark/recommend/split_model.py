@@ -83,7 +83,7 @@ def side_request(
     side: SideName,
     outputs: tuple[FetchedOutput, ...] = (),
 ) -> Request:
-    """Return what one side feeds to the split graph, as a request of its own."""
+    """Return what one side feeds to the split graph, as a separate request."""
     fed = [
         FedInput(evolve(feed.spec, tensors=(tensor,)), feed.source.feed, exact=feed.exact)
         for feeds, tensors in zip(sized_inputs, split_graph.feeds, strict=True)

@@ -109,12 +109,12 @@ def _pick_rows(table: pa.Table, id_column: str) -> pa.Table:
     rows = table.num_rows
     if not rows:
         return table
-    picked = {*range(min(rows, _MAX_ROWS // 2)), rows - 1}
+    chosen_rows = {*range(min(rows, _MAX_ROWS // 2)), rows - 1}
     for name in table.column_names:
-        if name != id_column and len(picked) < _MAX_ROWS:
+        if name != id_column and len(chosen_rows) < _MAX_ROWS:
             magnitudes = [_magnitude(value) for value in table.column(name).to_pylist()]
-            picked |= {int(np.argmin(magnitudes)), int(np.argmax(magnitudes))}
-    return table.take(pa.array(sorted(picked), pa.int64())).combine_chunks()
+            chosen_rows |= {int(np.argmin(magnitudes)), int(np.argmax(magnitudes))}
+    return table.take(pa.array(sorted(chosen_rows), pa.int64())).combine_chunks()
 
 
 def _magnitude(value: Any) -> float:

@@ -127,7 +127,7 @@ def collect_arrow(df: DataFrame) -> pa.Table:
 
 
 def launch_driver(conf: SparkConf, stderr: int) -> bool:
-    """Launch the driver's JVM, as a `SparkContext` would, with a stderr of its own.
+    """Launch the driver's JVM, as a `SparkContext` would, with its own stderr.
 
     Assumes ``pyspark.java_gateway.launch_gateway(conf, popen_kwargs)``, `SparkContext._gateway`
     (None before there is a JVM) and ``SparkContext._ensure_initialized(gateway=...)``, after which

@@ -1,7 +1,7 @@
 """Tables whose Parquet files the workers read themselves: which tables, and what each task reads.
 
 Spark decodes Parquet to rows, turns the rows into Arrow and sends them to Python, which takes two
-thirds of a job with a small model. A worker that opens the files has Arrow at once. It must give
+thirds of a job with a small model. A worker that opens the files has Arrow directly. It must give
 the same rows, so this is for tables where everything that the rows depend on is known: the plan
 (`scan_plan`), the types, the session's settings and, unless the user vouches for them, the files.
 Partitions and the order of rows are what they would be with Spark reading.

@@ -36,7 +36,7 @@ def show_progress(spark: SparkSession, text: str, rows: str, *, show: bool) -> I
     if not show:
         yield
         return
-    # A descriptor of its own, so that the bar shows wherever the body sends stderr.
+    # A duplicate descriptor, so that the bar shows even where the body redirects stderr.
     with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stderr:
         from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""`recommend` on Spark DataFrames: items at once, users lazily."""
+"""`recommend` on Spark DataFrames: items eagerly, users lazily."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from tf2spark.spark.jvm import query_execution, scala_items
 from tf2spark.worker.parquet_reader import FileRange
 
 _EXECUTION = "org.apache.spark.sql.execution."
-# What a query of files, renamed and selected columns, and filters is made of. Filters are listed
-# for those on partition columns, which only leave out folders; any other filter is still there in
-# the physical plan, and refused there.
+# The nodes of a query that only reads files, renames and selects columns, and filters. Filters are
+# listed for those on partition columns, which only leave out folders; any other filter is still
+# there in the physical plan, and refused there.
 _LOGICAL_NODES = {"Project", "Filter", "SubqueryAlias", "View", "LogicalRelation"}
 # Options of a reader that say where files are, and change nothing about how they are decoded.
 _HARMLESS_OPTIONS = {

@@ -1,4 +1,4 @@
-"""A Spark session for the command line and the demo: the running one, or a quiet one of its own."""
+"""A Spark session for the command line and the demo: the running one, or a new quiet one."""
 
 from __future__ import annotations
 

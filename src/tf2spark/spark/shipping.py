@@ -55,12 +55,12 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
     """
     cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
     model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
-    here = not is_connect(spark) and runs_here(str(spark.sparkContext.master))
-    if here and scheme_of(model.path) is None:
+    runs_locally = not is_connect(spark) and runs_here(str(spark.sparkContext.master))
+    if runs_locally and scheme_of(model.path) is None:
         return model
     files = model.files or _entries(model.path, model.digest)
     with _lock:
-        if not here:
+        if not runs_locally:
             _send_once(spark, str(own_zip()), pyfile=True)
         for entry in files:
             _send_once(spark, _source(model, entry))

@@ -132,7 +132,7 @@ def _make_inspector(
 ) -> Callable[[Iterable[int]], Iterator[Answer]]:
     """Return the function that inspects the Python that runs it.
 
-    It travels by value, as functions inside functions do, and so does all that it calls: the
+    It travels by value, as nested functions do, and so does everything that it calls: the
     executors may not have tf2spark. That is why its parts and its imports are in here.
     """
 

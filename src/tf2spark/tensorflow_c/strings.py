@@ -141,9 +141,13 @@ def _misread(structs: Views, form: int, texts: Sequence[bytes], owner: Any) -> s
     # Copies have a zero byte between them.
     gap = int(form == _LARGE)
     for row, text in enumerate(texts):
-        at = structs.ctypes.data + row * VIEW.itemsize
+        address = structs.ctypes.data + row * VIEW.itemsize
         expected = (form, len(text), start)
-        got = (lib.TF_StringGetType(at), lib.TF_StringGetSize(at), lib.TF_StringGetDataPointer(at))
+        got = (
+            lib.TF_StringGetType(address),
+            lib.TF_StringGetSize(address),
+            lib.TF_StringGetDataPointer(address),
+        )
         for field, written, read in zip(("form", "size"), expected, got, strict=False):
             if read != written:
                 length = len(text)

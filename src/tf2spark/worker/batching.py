@@ -14,9 +14,9 @@ from tf2spark.plan.score import InputPlan, Plan
 
 def row_slices(batch: pa.RecordBatch, plan: Plan) -> Iterator[tuple[int, int]]:
     """Yield (start, rows) of the slices of `batch` that run together, in order."""
-    most = plan.fixed_rows or _rows_within_bytes(batch, plan)
-    for start in range(0, batch.num_rows, most):
-        yield start, min(most, batch.num_rows - start)
+    max_rows = plan.fixed_rows or _rows_within_bytes(batch, plan)
+    for start in range(0, batch.num_rows, max_rows):
+        yield start, min(max_rows, batch.num_rows - start)
 
 
 def _rows_within_bytes(batch: pa.RecordBatch, plan: Plan) -> int:

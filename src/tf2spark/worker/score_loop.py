@@ -108,7 +108,7 @@ def batch_scorer(
     Its arguments are the batch, how many rows came before it, and the location for messages.
     """
     run = runner or _runner(plan, session)
-    # Only these columns are copied if rows have to run apart. The driver has put them first
+    # Only these columns are copied if rows have to run separately. The driver has put them first
     # (`traveling_columns`), so they have the same indices here as in the batch.
     front = list(range(1 + max(read_columns(plan), default=0)))
     types = [output.arrow for output in plan.outputs]
@@ -209,7 +209,7 @@ def _score_rows(
     except RowsTooLarge:
         parts = halves(rows)
     except TensorFlowFailure as failure:
-        # TensorFlow names no row, or one of its own counting: bisection finds a bad row in about
+        # TensorFlow names no row, or one by another count. Bisection finds a bad row in about
         # 2 log2(rows) runs. Failures that no row explains would fail for every half as well.
         if not failure.row_caused:
             raise

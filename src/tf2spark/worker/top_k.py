@@ -111,10 +111,10 @@ class TopK:
             after user, best first.
         """
         keys = np.sort(np.concatenate(self._kept, axis=1), axis=1)[:, : self._k]
-        got = keys != _FILLER[self._dtype]
-        got[self._nan_positions >= 0] = False
-        positions, scores = _unpack(keys[got], self._dtype)
-        return np.count_nonzero(got, axis=1).astype(np.int64), positions, scores
+        is_item = keys != _FILLER[self._dtype]
+        is_item[self._nan_positions >= 0] = False
+        positions, scores = _unpack(keys[is_item], self._dtype)
+        return np.count_nonzero(is_item, axis=1).astype(np.int64), positions, scores
 
     def _check(self, scores: Array, first: int) -> None:
         if scores.ndim != 2 or len(scores) != self._users or scores.dtype != self._dtype:
@@ -255,10 +255,10 @@ def _maxima(scores: Array, groups: int) -> Array:
     Column c belongs to group c % groups.
     """
     users, width = scores.shape
-    whole = width // groups * groups
-    maxima: Array = np.maximum.reduce(scores[:, :whole].reshape(users, -1, groups), axis=1)
-    if rest := width - whole:
-        np.maximum(maxima[:, :rest], scores[:, whole:], out=maxima[:, :rest])
+    even_width = width // groups * groups
+    maxima: Array = np.maximum.reduce(scores[:, :even_width].reshape(users, -1, groups), axis=1)
+    if rest := width - even_width:
+        np.maximum(maxima[:, :rest], scores[:, even_width:], out=maxima[:, :rest])
     return maxima
 
 

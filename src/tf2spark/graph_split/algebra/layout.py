@@ -1,7 +1,7 @@
 """Values moved without being changed: reshaped, transposed, repeated.
 
-Moving values is linear, so each term of a sum and each part of a concatenation can be moved by
-itself, on its side, as long as the move doesn't separate values that must stay together.
+Moving values is linear, so each term of a sum and each part of a concatenation can be moved
+separately, on its side, as long as the move doesn't separate values that must stay together.
 """
 
 from __future__ import annotations

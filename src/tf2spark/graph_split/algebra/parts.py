@@ -94,7 +94,7 @@ def _flatten_parts(b: GraphBuilder, values: Sequence[Value], axis: int) -> list[
             raise NotRowWise("a constant is concatenated with rows")
         if isinstance(value, Concat) and value.axis == axis:
             parts += value.parts
-        # Parts along another axis can't stand beside these: computed, they are one part.
+        # Parts along another axis don't fit among these, so they are computed and become one part.
         elif isinstance(value, Concat | StackedRows):
             parts.append(materialize_pairs(b, value))
         else:

@@ -1,7 +1,7 @@
 """Addition and multiplication of forms: on a side where possible, else postponed.
 
 A `Sum` keeps a user's and an item's term apart, a `Product` its two factors, because the op that
-follows may never need the value per pair: a dense layer multiplies each term by itself
+follows may never need the value per pair: a dense layer multiplies each term separately
 (`dense_layer`), and a sum over features turns a product into an inner product (`sum_over_axes`).
 
 Postponing is always correct; it pays only if the postponed value is as small as its parts. So

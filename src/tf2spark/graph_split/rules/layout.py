@@ -102,7 +102,7 @@ def _rows_after(row_values: int | None, first: Entry, rest: Sequence[Entry]) -> 
     # One number may be missing: how many rows there are, or one of their sizes.
     missing = sizes.count(None)
     if missing > 1 or (missing and lead is None):
-        raise NotRowWise("its shape doesn't tell how long a row is")
+        raise NotRowWise("its shape doesn't determine the length of a row")
     # Without a remainder, no new row has values of two old ones.
     fixed = (lead or 1) * prod(size for size in sizes if size is not None)
     if not fixed or row_values % fixed:

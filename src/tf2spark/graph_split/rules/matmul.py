@@ -102,7 +102,7 @@ def _sum_of_outer_products(b: GraphBuilder, left: Value, right: Value) -> Value:
 
 
 def einsum(call: OpCall) -> Value:
-    """Apply an equation in which the batch is the first letter of all that has rows.
+    """Apply an equation in which the batch is the first letter of every term with rows.
 
     A constant must not have the batch's letter. Repeated letters in one operand (a diagonal),
     ellipses and more than two operands are refused.

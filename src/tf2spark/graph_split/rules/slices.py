@@ -62,9 +62,9 @@ def slice_(call: OpCall) -> Value:
     if feature_sizes is None:
         raise NotRowWise("the bounds of its slice depend on the rows")
     for axis, (begin, size) in enumerate(zip(begins[1:], feature_sizes, strict=True), start=1):
-        whole = dims_of(value)[axis - 1]
+        axis_size = dims_of(value)[axis - 1]
         # The whole axis can be taken even if its size is unknown.
-        if begin == 0 and size in (-1, whole):
+        if begin == 0 and size in (-1, axis_size):
             continue
         if size == -1:
             size = _axis_size(value, axis, "a sliced axis") - begin
@@ -90,7 +90,7 @@ def strided_slice(call: OpCall) -> Value:
 def _cuts_batch(call: OpCall) -> bool:
     """Say whether the batch is sliced up to a number of rows that isn't all of them.
 
-    `numpy_index` takes ``x[:batch]`` for ``x[:]``, whatever multiple of the batch that is.
+    `numpy_index` treats ``x[:batch]`` like ``x[:]``, for any multiple of the batch.
     """
     ends = shape_entries(call, 2)
     if not ends or not isinstance(ends[0], BatchSize) or call.attr("end_mask").i & 1:
@@ -99,7 +99,7 @@ def _cuts_batch(call: OpCall) -> bool:
 
 
 def _index_features(call: OpCall, index: list[IndexEntry]) -> Value:
-    """Apply the entries of the index in turn; new and removed axes are one reshape at the end."""
+    """Apply the entries of the index one by one; a reshape at the end adds and removes axes."""
     value, axis = call.inputs[0], 1
     dims: list[int | None] = []
     for entry in index:
