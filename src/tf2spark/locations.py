@@ -55,7 +55,7 @@ def package_folder(target: str, *, overwrite: bool) -> Iterator[Path]:
 
     spark = remote_models.session_for(target)
     # Before anything is compiled, which may take minutes.
-    remote_models.check_free(spark, target, overwrite=overwrite)
+    remote_models.check_package_free(spark, target, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix="tf2spark-package-") as folder:
         package = Path(folder) / "package"
         yield package

@@ -108,11 +108,11 @@ def test_null_rows_over_garbage_are_refused_alone() -> None:
         ({"type": 0, "size": 3, "indices": [0, 1], "values": [1.0]},
          'column "x" has 2 indices and 1 values'),
         ({"type": 0, "size": 3, "indices": None, "values": [1.0]},
-         'column "x" has null for indices'),
-        ({"type": 0, "size": 3, "indices": [0], "values": None}, 'column "x" has null for values'),
-        ({"type": 0, "size": None, "indices": [], "values": []}, 'column "x" has null for size'),
+         'column "x" has a null "indices"'),
+        ({"type": 0, "size": 3, "indices": [0], "values": None}, 'column "x" has a null "values"'),
+        ({"type": 0, "size": None, "indices": [], "values": []}, 'column "x" has a null "size"'),
         ({"type": None, "size": 3, "indices": [0], "values": [1.0]},
-         'column "x" has null for type'),
+         'column "x" has a null "type"'),
         ({"type": 0, "size": 3, "indices": [None], "values": [1.0]}, 'column "x" contains a null'),
         ({"type": 0, "size": 3, "indices": [0], "values": [None]}, 'column "x" contains a null'),
         ({"type": 0, "size": 3, "indices": [0, 3], "values": [1.0, 2.0]},
@@ -155,7 +155,7 @@ def test_pairs_keep_their_order_and_need_no_size() -> None:
     ]
     assert reasons(rows, sized) == {1: 'column "x" has the index 2, but its size is 2'}
     no_size: list[Any] = [{"indices": [], "values": [], "size": None}]
-    assert reasons(no_size, sized) == {0: 'column "x" has null for size'}
+    assert reasons(no_size, sized) == {0: 'column "x" has a null "size"'}
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 2**40), VALUES, max_size=5), max_size=6))

@@ -1,4 +1,4 @@
-"""A driver program: models and packages on another file system: what works and what must fail.
+"""A driver program for models and packages on another file system: what works, what must fail.
 
 Run as ``python storage_job.py MASTER MODEL BASE PYTHON [KEY=VALUE ...]``: BASE is the URI of a
 folder for all files. The last line on stdout is JSON: the results by name.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from tf2spark.cli.options import key_values, open_model
-from tf2spark.cli.tables import Table, check_exists, read
+from tf2spark.cli.tables import TableLocation, check_exists, read
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -30,8 +30,8 @@ class Job:
 @contextmanager
 def open_job(
     params: Mapping[str, Any],
-    sources: Sequence[Table],
-    target: Table | None,
+    sources: Sequence[TableLocation],
+    target: TableLocation | None,
     *,
     debug: bool,
     defaults: Mapping[str, str] | None = None,
@@ -54,7 +54,7 @@ def open_job(
     from tf2spark.spark.session import need_pyspark, running
 
     need_pyspark()
-    from tf2spark.spark.table_writer import check_free, check_local_path
+    from tf2spark.spark.table_writer import check_local_path, check_table_free
 
     if target is not None:
         check_local_path(target.path, overwrite=params["overwrite"])
@@ -63,7 +63,7 @@ def open_job(
     with running(params["master"], settings, quiet=not debug) as spark:
         model = model or open_model(params)
         if target is not None:
-            check_free(spark, target.path, overwrite=params["overwrite"])
+            check_table_free(spark, target.path, overwrite=params["overwrite"])
         yield Job(spark, model, tuple(read(spark, source) for source in sources))
 
 
@@ -87,7 +87,7 @@ class Counts:
 def write_counted(
     rows: DataFrame,
     run: Callable[[DataFrame], DataFrame],
-    target: Table,
+    target: TableLocation,
     params: Mapping[str, Any],
     labels: tuple[str, str],
 ) -> Counts:

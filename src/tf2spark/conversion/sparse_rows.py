@@ -89,7 +89,7 @@ def indices_of(vectors: Vectors) -> Ids:
 
 def _mllib(array: pa.StructArray, label: str) -> Vectors:
     kinds = array.field("type")
-    refuse(nulls_of(kinds), f'column "{label}" has null for type')
+    refuse(nulls_of(kinds), f'column "{label}" has a null "type"')
     sparse: Mask = values_of(kinds) != 1
     lengths, leaf = _list_field(array, "values", label)
     values, owner = numbers_or_views(leaf)
@@ -109,7 +109,7 @@ def _sparse_indices(array: pa.StructArray, sparse: Mask, value_lengths: Ints, la
     """Return the indices of the sparse rows only; those of dense rows are null or meaningless."""
     lists = plain(array.field("indices"))
     if lists.null_count:
-        refuse(nulls_of(lists) & sparse, f'column "{label}" has null for indices')
+        refuse(nulls_of(lists) & sparse, f'column "{label}" has a null "indices"')
     if not sparse.all():
         lists = lists.filter(bool_array(sparse))
     lengths = np.zeros(len(array), np.int64)
@@ -150,7 +150,7 @@ def _scalar(array: pa.Array, label: str) -> Vectors:
 def _list_field(array: pa.StructArray, name: str, label: str) -> tuple[Ints, pa.Array]:
     lists = plain(array.field(name))
     if lists.null_count:
-        refuse(nulls_of(lists), f'column "{label}" has null for {name}')
+        refuse(nulls_of(lists), f'column "{label}" has a null "{name}"')
     lengths, leaf = child_of(lists)
     refuse_nulls(leaf, lengths, label)
     return lengths, leaf
@@ -159,7 +159,7 @@ def _list_field(array: pa.StructArray, name: str, label: str) -> tuple[Ints, pa.
 def _sizes(array: pa.StructArray, needed: Mask, label: str) -> Ints:
     sizes = array.field("size")
     if sizes.null_count:
-        refuse(nulls_of(sizes) & needed, f'column "{label}" has null for size')
+        refuse(nulls_of(sizes) & needed, f'column "{label}" has a null "size"')
     return values_of(sizes).astype(np.int64)
 
 

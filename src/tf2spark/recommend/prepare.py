@@ -14,7 +14,7 @@ from attrs import frozen
 from tf2spark.binding.request import Request
 from tf2spark.errors import RowError
 from tf2spark.graph_split.control_edges import remove_control_edges
-from tf2spark.graph_split.forms import NotRowWise, NotSplit, SideName
+from tf2spark.graph_split.forms import SIDES, NotRowWise, NotSplit, SideName
 from tf2spark.graph_split.graph_builder import ITEMS, USERS
 from tf2spark.graph_split.splitter import SplitGraph, score_dtype
 from tf2spark.plan.recommend import WHOLE_FOLDER, CatalogPlan, ItemTensor, SplitPlan, WholePlan
@@ -35,7 +35,7 @@ from tf2spark.recommend.items import (
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.side_widths import size_feeds
-from tf2spark.recommend.sides import SIDES, SidedInput
+from tf2spark.recommend.sides import SidedInput
 from tf2spark.recommend.split_model import (
     SizedInputs,
     item_value_outputs,

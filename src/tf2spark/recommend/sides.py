@@ -13,10 +13,9 @@ from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Pa
 from tf2spark.binding.messages import did_you_mean, input_text, listed
 from tf2spark.binding.request import FedInput, Request
 from tf2spark.errors import ContractError
-from tf2spark.graph_split.forms import SideName
+from tf2spark.graph_split.forms import SIDES, SideName
 
 Schemas = dict[SideName, pa.Schema]
-SIDES: tuple[SideName, SideName] = ("user", "item")
 
 
 @frozen

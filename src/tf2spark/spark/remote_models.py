@@ -188,7 +188,7 @@ def fetch_all(spark: SparkSession, uri: str, files: tuple[FileEntry, ...]) -> Pa
     return staging_folder()
 
 
-def check_free(spark: SparkSession, uri: str, *, overwrite: bool) -> None:
+def check_package_free(spark: SparkSession, uri: str, *, overwrite: bool) -> None:
     """Raise `OutputError` where a package must not be written to `uri`."""
     if not hadoop.exists(spark, uri):
         return
@@ -218,7 +218,7 @@ def write_remote(
         OutputError: There is something at `uri` and `overwrite` is false.
         StorageError: It can't be written.
     """
-    check_free(spark, uri, overwrite=overwrite)
+    check_package_free(spark, uri, overwrite=overwrite)
     kept = {entry.stored for entry in manifest.files}
     if _has(spark, uri, MANIFEST):
         kept |= {entry.stored for entry in _manifest(spark, uri).files}

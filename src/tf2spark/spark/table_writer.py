@@ -45,7 +45,7 @@ def write(
         writer.mode("overwrite" if overwrite else "errorifexists").save(path)
         return
     spark = df.sparkSession
-    check_free(spark, path, overwrite=overwrite)
+    check_table_free(spark, path, overwrite=overwrite)
     staged = _hidden_sibling(spark, path, "tf2spark")
     try:
         writer.mode("errorifexists").save(staged)
@@ -79,7 +79,7 @@ def local_path(path: str) -> Path | None:
     return Path(path)
 
 
-def check_free(spark: SparkSession, path: str, *, overwrite: bool) -> None:
+def check_table_free(spark: SparkSession, path: str, *, overwrite: bool) -> None:
     """Refuse an output that exists on its file system.
 
     Raises:
