@@ -17,7 +17,7 @@ import pyarrow as pa
 
 
 def values_of(array: pa.Array) -> npt.NDArray[Any]:
-    """Return the values of numbers or bools; that of a null is undefined."""
+    """Return the values of an array of numbers or bools; a null's value is undefined."""
     buffer, count = array.buffers()[1], len(array)
     if pa.types.is_boolean(array.type):
         return _unpacked(buffer, array.offset, count)

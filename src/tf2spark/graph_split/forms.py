@@ -260,7 +260,7 @@ def _broadcast_size(left: int | None, right: int | None) -> int | None:
 
 
 def require_known(dims: Dims, subject: str) -> tuple[int, ...]:
-    """Return dimensions of which all are known.
+    """Return dimensions, all of which must be known.
 
     Args:
         dims: The dimensions.

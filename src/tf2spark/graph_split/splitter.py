@@ -97,7 +97,7 @@ def split_graph(
         graph: A frozen ``GraphDef`` without function calls, and without control edges to nodes
             that the score needs (`remove_control_edges`). It is modified.
         inputs: Its inputs, each fed by one side, or by both side by side along axis 1.
-        score: The tensor of scores: one per row, or vectors of which `column` is the score.
+        score: The tensor of scores: one per row, or a vector per row with the score in `column`.
         column: Which entry of a row is the score; None where there is one.
         load: Returns the value of a constant tensor.
 

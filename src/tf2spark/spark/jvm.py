@@ -42,7 +42,7 @@ def hadoop_path(spark: SparkSession, *parts: Any) -> Any:
 
 
 def hadoop_configuration(spark: SparkSession) -> Any:
-    """Return Hadoop's configuration with the settings of the session, and those of ``SET``.
+    """Return Hadoop's configuration with the settings of the session, including those of ``SET``.
 
     Assumes `SparkSession._jsparkSession`, and Spark's `SessionState.newHadoopConf`.
 

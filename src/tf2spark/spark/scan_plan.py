@@ -41,7 +41,7 @@ def scanned_files(
     Args:
         df: The table, with just the columns that are needed.
         refuse_catalog: Refuse a table of the catalog. Spark may look its files up again when the
-            job runs, while the ranges returned here are those of now.
+            job runs, while the ranges returned here are the current ones.
 
     Raises:
         NotReadable: The table is more than a scan of local Parquet files.

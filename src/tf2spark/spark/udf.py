@@ -78,7 +78,7 @@ def _function(request: Request, options: Options, model: ModelRef, names: tuple[
 
 
 def _return_type(request: Request, options: Options) -> tuple[DataType, bool]:
-    """Return a udf's type, and whether it is that of the one output rather than a struct."""
+    """Return a udf's type, and whether that is its only output's rather than a struct."""
     plans = [
         plan_output(fetched.column, fetched.spec, binary=fetched.output.binary)
         for fetched in request.outputs

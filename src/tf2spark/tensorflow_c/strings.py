@@ -107,7 +107,7 @@ def _form(first_word: int) -> int:
 
 @functools.cache
 def check_layout() -> None:
-    """Compare the layout above with that of the library, once in a process.
+    """Compare the layout above with the library's, once per process.
 
     Raises:
         SetupError: They differ. Feeding such a library would crash it, or give it other strings.

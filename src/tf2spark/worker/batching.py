@@ -31,7 +31,7 @@ def _rows_within_bytes(batch: pa.RecordBatch, plan: Plan) -> int:
 
 
 def _fed_bytes(batch: pa.RecordBatch, plan: InputPlan) -> int:
-    """Estimate the bytes of an input's tensor: those of its columns, times how much wider it is."""
+    """Estimate the bytes of an input's tensor: its columns', scaled to the width of its dtype."""
     total = 0
     for source in plan.sources:
         column_bytes: int = batch.column(source.column).nbytes

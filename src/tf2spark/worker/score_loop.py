@@ -288,8 +288,8 @@ def error_and_model_columns(plan: Plan, scored: Scored, rows: int) -> list[pa.Ar
     """Return the error column and the model column, if the plan has them."""
     columns = [] if plan.error_column is None else [_error_column(scored, rows)]
     if plan.model_column is not None:
-        # It is that of the session that ran: sessions are cached by this digest, and the files are
-        # checked against it.
+        # The digest of the model that ran: sessions are cached by it, and files are checked
+        # against it.
         columns.append(repeated_text(plan.model.digest, rows))
     return columns
 

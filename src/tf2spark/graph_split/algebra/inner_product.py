@@ -20,9 +20,9 @@ def contract(
 
     Args:
         b: Adds the product.
-        left: A value of one side, or of the pairs: the weights of an attention over a user's
+        left: A value of one side, or per pair: the weights of an attention over a user's
             history, say.
-        right: A value of the other side, or of the pairs; not both are of the pairs. The two
+        right: A value of the other side, or per pair, but not both are per pair. The two
             broadcast against each other.
         axes: The feature axes that are summed over, counted from 1.
         keep: Whether these axes stay, with size 1.

@@ -50,7 +50,7 @@ def reduce_sum(b: GraphBuilder, value: Value, axes: Sequence[int], *, keep: bool
             sums = [reduce_sum(b, part, axes, keep=keep) for part in value.parts]
             return _add_sums(b, sums, dims)
         case Concat():
-            # Each axis that is removed before that of the parts moves it forward by one.
+            # Each removed axis before the parts' axis moves that one forward.
             removed = 0 if keep else sum(axis < value.axis for axis in axes)
             parts = [reduce_sum(b, part, axes, keep=keep) for part in value.parts]
             return concat_features(b, parts, value.axis - removed)

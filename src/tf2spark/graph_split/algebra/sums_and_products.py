@@ -58,7 +58,7 @@ def _apply_to_parts(
 
 
 def _join_parts(b: GraphBuilder, value: Value) -> Value:
-    """Compute a value that is in parts which don't fit those of the other operand."""
+    """Compute a value whose parts don't fit those of the other operand."""
     return materialize_pairs(b, value) if isinstance(value, Concat | StackedRows) else value
 
 
@@ -106,7 +106,7 @@ def _add_in_turn(b: GraphBuilder, terms: Sequence[Value]) -> Value:
 
 
 def _add_pairs(b: GraphBuilder, pairs: Sequence[Pair]) -> list[Value]:
-    # Only those of equal dimensions: a number per pair stays narrow as long as it can.
+    # Only pairs of equal dimensions, so that a number per pair stays narrow as long as it can.
     by_dims: dict[Dims, list[Pair]] = {}
     for pair in pairs:
         by_dims.setdefault(pair.dims, []).append(pair)
@@ -211,7 +211,7 @@ def _multiply_operands(b: GraphBuilder, left: Value, right: Value) -> Value:
 
 
 def _share_domain(left: Value, right: Value) -> bool:
-    """Say whether two values are of one side, or both of pairs, so that they multiply at once."""
+    """Say whether two values can be multiplied now: both of one side, or both per pair."""
     if isinstance(left, Pair) and isinstance(right, Pair):
         return True
     if isinstance(left, Const):

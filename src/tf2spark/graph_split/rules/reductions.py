@@ -59,7 +59,7 @@ def reduction(combining_op: str) -> Rule:
         keep = call.attr("keep_dims").b
         parts = [_reduce_part(call, part, axes, keep) for part in value.parts]
         if value.axis not in axes:
-            # Each axis that is removed before that of the parts moves it forward by one.
+            # Each removed axis before the parts' axis moves that one forward.
             removed = 0 if keep else sum(axis < value.axis for axis in axes)
             return concat_features(call.b, parts, value.axis - removed)
         # Along the concatenation the parts' results are combined, in the order of the parts.
