@@ -1,1 +1,1 @@
-"""tf2spark and its peers on the same data, alternately, in one run: ``python -m benchmarks``."""
+"""tf2spark and its peers, alternating on the same data in one run: ``python -m benchmarks``."""

@@ -11,7 +11,7 @@ from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StructField, StructType
 
-from benchmarks.data import Rng, floats, written
+from benchmarks.data import Rng, floats, write_table
 from benchmarks.recommender_models import FIELDS, SIZE, VOCABULARY
 
 Side = Literal["user", "item"]
@@ -19,8 +19,11 @@ _SEEDS = {"user": 7, "item": 8}
 
 
 def fields(spark: SparkSession, folder: Path, side: Side, rows: int) -> DataFrame:
-    """`user_id` or `item_id`, and `features`: MLlib vectors of 100,000 with an id of each of 20
-    fields, users' fields first."""
+    """Return `user_id` or `item_id`, and `features`.
+
+    `features` are MLlib vectors of size 100,000 with one id for each of 20 fields; the users'
+    fields come first.
+    """
     half = FIELDS // 2
     start = 0 if side == "user" else half
 
@@ -28,13 +31,13 @@ def fields(spark: SparkSession, folder: Path, side: Side, rows: int) -> DataFram
         base = (start + np.arange(half, dtype=np.int32)) * VOCABULARY
         ids = base + rng.integers(0, VOCABULARY, (count, half), dtype=np.int32)
         offsets = pa.array(np.arange(count + 1, dtype=np.int32) * half)
-        parts = {
+        children = {
             "type": pa.array(np.zeros(count, np.int8)),
             "size": pa.array(np.full(count, SIZE, np.int32)),
             "indices": pa.ListArray.from_arrays(offsets, pa.array(ids.ravel())),
             "values": pa.ListArray.from_arrays(offsets, pa.array(rng.uniform(0.5, 1.5, ids.size))),
         }
-        vectors = pa.StructArray.from_arrays(list(parts.values()), names=list(parts))
+        vectors = pa.StructArray.from_arrays(list(children.values()), names=list(children))
         return {"features": vectors}
 
     path = _path(folder, "fields", side, rows, columns)
@@ -45,7 +48,7 @@ def fields(spark: SparkSession, folder: Path, side: Side, rows: int) -> DataFram
 
 
 def ids(spark: SparkSession, folder: Path, side: Side, rows: int) -> DataFrame:
-    """`user_id` and `user_ids`, or the same of items: five ids of 100,000 a row."""
+    """Return `user_id` and `user_ids`, or the same for items: five ids of 100,000 per row."""
 
     def columns(count: int, rng: Rng) -> dict[str, pa.Array]:
         offsets = pa.array(np.arange(count + 1, dtype=np.int32) * 5)
@@ -56,7 +59,7 @@ def ids(spark: SparkSession, folder: Path, side: Side, rows: int) -> DataFrame:
 
 
 def vectors(spark: SparkSession, folder: Path, side: Side, rows: int, width: int) -> DataFrame:
-    """`user_id` and `user` (array<float>, `width` of them), or the same of items."""
+    """Return `user_id` and `user` (array<float> of length `width`), or the same for items."""
 
     def columns(count: int, rng: Rng) -> dict[str, pa.Array]:
         return {side: floats(rng, count, width)}
@@ -66,4 +69,4 @@ def vectors(spark: SparkSession, folder: Path, side: Side, rows: int, width: int
 
 def _path(folder: Path, kind: str, side: Side, rows: int, columns: Any) -> str:
     name = f"catalog-{kind}-{side}-{rows}"
-    return written(folder, name, rows, columns, key=f"{side}_id", seed=_SEEDS[side])
+    return write_table(folder, name, rows, columns, key=f"{side}_id", seed=_SEEDS[side])

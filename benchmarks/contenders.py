@@ -1,4 +1,4 @@
-"""The peers that live apart: what `--peer` calls them, what tables call them, how they are made."""
+"""The peers that run in processes of their own: their names, modules and packages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TFRS = "tensorflow-recommenders BruteForce"
 
 @frozen
 class Peer:
-    """A peer's title, its module below `peers`, its packages, and whose versions are named."""
+    """A peer's title, its module in `peers`, its packages, and those whose versions are listed."""
 
     title: str
     module: str
@@ -30,7 +30,7 @@ class Peer:
     versions_of: tuple[str, ...]
 
 
-APART = {
+PEER_PROCESSES = {
     "tensorflow": Peer(PLAIN, "plain_tensorflow", None, ()),
     "mlflow": Peer(MLFLOW, "mlflow_udf", environments.MLFLOW, ("mlflow",)),
     "tensorflow-java": Peer(JAVA, "tensorflow_java", None, ()),
@@ -39,11 +39,20 @@ APART = {
     "implicit": Peer(IMPLICIT, "implicit_topk", environments.IMPLICIT, ("implicit",)),
     "tfrs": Peer(TFRS, "tfrs_brute_force", environments.TFRS, ("tensorflow-recommenders",)),
 }
+"""By the names that ``--peer`` has for them."""
 
 
-def apart(bench: Bench, name: str, given: Mapping[str, Any]) -> Contender:
-    """Return the contender of a peer that lives apart; it starts when it is first run."""
-    peer = APART[name]
-    how = {"environment": peer.environment, "versions_of": peer.versions_of}
-    process = bench.apart(name, peer.module, {"folder": str(bench.folder), **given}, **how)
-    return Contender(peer.title, apart=process, python=False, peer=name)
+def peer_contender(bench: Bench, name: str, arguments: Mapping[str, Any]) -> Contender:
+    """Return a peer as a contender; its process starts when it first runs.
+
+    `arguments` are those of the peer module's `make`.
+    """
+    peer = PEER_PROCESSES[name]
+    process = bench.peer_process(
+        name,
+        peer.module,
+        {"folder": str(bench.folder), **arguments},
+        environment=peer.environment,
+        versions_of=peer.versions_of,
+    )
+    return Contender(peer.title, process=process, python=False, peer=name)

@@ -1,4 +1,4 @@
-"""The tables that are scored: Parquet files made once from a fixed seed, the same for everyone."""
+"""The tables to score: Parquet files made once from a fixed seed, the same for all contenders."""
 
 from __future__ import annotations
 
@@ -34,48 +34,48 @@ def dense(
     doubles: int = 0,
     text_chars: int = 0,
 ) -> DataFrame:
-    """`id` and `features` (array<float>), with more columns that nobody needs where asked for.
+    """Return `id` and `features` (array<float>), and optionally columns that no model needs.
 
     Args:
         spark: The session.
         folder: The benchmark's folder.
         rows: Rows of the table.
-        width: Floats a row.
-        doubles: Columns of doubles besides.
-        text_chars: The length of a string column `text`, 0 for none.
+        width: Floats per row.
+        doubles: Number of additional columns of doubles, c0, c1, ...
+        text_chars: Characters per row in a string column `text`; 0 for no such column.
     """
 
     def columns(count: int, rng: Rng) -> dict[str, pa.Array]:
-        made: dict[str, pa.Array] = {"features": floats(rng, count, width)}
+        arrays: dict[str, pa.Array] = {"features": floats(rng, count, width)}
         for number in range(doubles):
-            made[f"c{number}"] = pa.array(rng.random(count))
+            arrays[f"c{number}"] = pa.array(rng.random(count))
         if text_chars:
-            made["text"] = pa.array([f"{number:x}" * text_chars for number in range(count)]).cast(
-                pa.string()
-            )
-            made["text"] = pa.array([one[:text_chars] for one in made["text"].to_pylist()])
-        return made
+            texts = [(f"{number:x}" * text_chars)[:text_chars] for number in range(count)]
+            arrays["text"] = pa.array(texts)
+        return arrays
 
-    path = written(folder, f"dense-{width}-{doubles}-{text_chars}-{rows}", rows, columns)
+    path = write_table(folder, f"dense-{width}-{doubles}-{text_chars}-{rows}", rows, columns)
     return spark.read.parquet(path)
 
 
 def sparse(spark: SparkSession, folder: Path, rows: int) -> DataFrame:
-    """`id` and `features`: MLlib vectors of 100,000, 30 of them not zero (ids in order, as MLlib
-    has them, drawn with replacement, so a few rows have 29)."""
-    path = written(folder, f"sparse-{SPARSE_WIDTH}-{NON_ZEROS}-{rows}", rows, _vectors)
+    """Return `id` and `features`: MLlib vectors of size 100,000 with 30 non-zeros.
+
+    Indices are sorted, as in MLlib, and drawn with replacement, so a few rows have 29.
+    """
+    path = write_table(folder, f"sparse-{SPARSE_WIDTH}-{NON_ZEROS}-{rows}", rows, _vectors)
     schema = StructType([StructField("id", LongType()), StructField("features", VectorUDT())])
     return spark.read.schema(schema).parquet(path)
 
 
 def strings(spark: SparkSession, folder: Path, rows: int) -> DataFrame:
-    """`id` and three columns of words, of which one in a hundred is unknown to the model."""
-    path = written(folder, f"strings-{rows}", rows, _words)
+    """Return `id` and three columns of words; the model doesn't know one word in a hundred."""
+    path = write_table(folder, f"strings-{rows}", rows, _words)
     return spark.read.parquet(path)
 
 
 def folder_of(df: DataFrame) -> str:
-    """Return the folder of a table, for those who read it without our session."""
+    """Return the folder of a table, for contenders that read it without our session."""
     return str(Path(urlparse(df.inputFiles()[0]).path).parent)
 
 
@@ -103,28 +103,28 @@ def _vectors(rows: int, rng: Rng) -> dict[str, pa.Array]:
 
 
 def _words(rows: int, rng: Rng) -> dict[str, pa.Array]:
-    made: dict[str, pa.Array] = {}
+    columns: dict[str, pa.Array] = {}
     for column, size in WORDS.items():
         known = pa.array([*words(column), f"{column}-unknown"])
         ids = rng.integers(0, size, rows)
         ids[rng.random(rows) < 0.01] = size
-        made[column] = known.take(pa.array(ids))
-    return made
+        columns[column] = known.take(pa.array(ids))
+    return columns
 
 
-def written(
+def write_table(
     folder: Path, name: str, rows: int, columns: Columns, *, key: str = "id", seed: int = 7
 ) -> str:
-    """Write a table once, `columns` beside a column `key` of 0, 1, ..., and return its path."""
+    """Write a table of a column `key` of 0, 1, ... and `columns`, if missing; return its path."""
     path = folder / "tables" / name
     if not (path / "_SUCCESS").exists():
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         rng = np.random.default_rng(seed)
-        cuts = np.linspace(0, rows, FILES + 1).astype(int)
-        for number, (start, end) in enumerate(pairwise(cuts)):
-            made: dict[str, Any] = {key: pa.array(np.arange(start, end))}
-            made |= columns(int(end - start), rng)
-            pq.write_table(pa.table(made), path / f"part-{number}.parquet")
+        bounds = np.linspace(0, rows, FILES + 1).astype(int)
+        for number, (start, end) in enumerate(pairwise(bounds)):
+            arrays: dict[str, Any] = {key: pa.array(np.arange(start, end))}
+            arrays |= columns(int(end - start), rng)
+            pq.write_table(pa.table(arrays), path / f"part-{number}.parquet")
         (path / "_SUCCESS").touch()
     return str(path)

@@ -1,6 +1,6 @@
-"""Virtual environments for peers that need other packages than we do; made where they are missing.
+"""Virtual environments for peers that need other packages than ours, created on first use.
 
-Each is `.venv-bench-NAME` beside `.venv`, installed by pip from the usual registry.
+Each is a `.venv-bench-NAME` next to `.venv`, installed by pip from its default registry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 class Unavailable(Exception):
-    """A peer can't run here; the text says why."""
+    """A peer can't run here; the message says why."""
 
 
 @frozen
@@ -26,13 +26,13 @@ class Environment:
 
     Attributes:
         name: Its folder is ``.venv-bench-NAME``.
-        packages: What pip installs together, pinned where results depend on it.
-        without_needs: What pip installs after these, without what it says it needs.
+        packages: What pip installs in one go, pinned where results depend on the version.
+        without_dependencies: What pip installs after these, without its dependencies.
     """
 
     name: str
     packages: tuple[str, ...]
-    without_needs: tuple[str, ...] = ()
+    without_dependencies: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -40,26 +40,26 @@ class Environment:
 
 
 def python_of(environment: Environment | None) -> str:
-    """Return the environment's Python, making the environment first where it isn't there yet.
+    """Return the environment's Python, creating the environment if it is missing.
 
     None is our own environment.
 
     Raises:
-        Unavailable: pip could not install it; the text has pip's last words.
+        Unavailable: pip couldn't install it; the message has the end of pip's output.
     """
     if environment is None:
         return sys.executable
     python = environment.folder / "bin" / "python"
-    made = environment.folder / ".installed"
-    wanted = "\n".join([*environment.packages, "", *environment.without_needs])
-    if not made.exists() or made.read_text() != wanted:
+    marker = environment.folder / ".installed"
+    packages = "\n".join([*environment.packages, "", *environment.without_dependencies])
+    if not marker.exists() or marker.read_text() != packages:
         print(f"installing {environment.folder.name} ...", file=sys.stderr, flush=True)
         if not python.exists():
             venv.create(environment.folder, with_pip=True)
         _install(python, environment.packages)
-        if environment.without_needs:
-            _install(python, ("--no-deps", *environment.without_needs))
-        made.write_text(wanted)
+        if environment.without_dependencies:
+            _install(python, ("--no-deps", *environment.without_dependencies))
+        marker.write_text(packages)
     return str(python)
 
 
@@ -67,15 +67,15 @@ def _install(python: Path, packages: tuple[str, ...]) -> None:
     command = [str(python), "-m", "pip", "install", "-q", *packages]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = " / ".join(done.stderr.strip().splitlines()[-3:])
-        raise Unavailable(f"pip could not install {', '.join(packages)}: {said}")
+        output = " / ".join(done.stderr.strip().splitlines()[-3:])
+        raise Unavailable(f"pip could not install {', '.join(packages)}: {output}")
 
 
 PLOTS = Environment("plots", ("matplotlib==3.11.2",))
 MLFLOW = Environment("mlflow", ("mlflow==3.17.2", "tensorflow-cpu==2.21.0", "pyspark==4.3.0"))
 RAY = Environment("ray", ("ray[data]==2.60.0", "tensorflow-cpu==2.21.0"))
 IMPLICIT = Environment("implicit", ("implicit==0.7.3", "pyarrow==26.0.1"))
-# Without what they need, which is the TensorFlow that isn't tensorflow-cpu.
+# Without dependencies, because these include `tensorflow` in addition to `tensorflow-cpu`.
 TFRS = Environment(
     "tfrs",
     ("tensorflow-cpu==2.21.0", "pyarrow==26.0.1"),
@@ -95,7 +95,7 @@ ONNX = Environment(
 
 
 def make_all() -> None:
-    """Make what is missing of all environments, two at a time; who can't be made says so later."""
+    """Create all missing environments, two at a time; the cases report those that fail."""
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(_try, (MLFLOW, ONNX, RAY, TFRS, IMPLICIT, PLOTS)))
 
@@ -104,4 +104,4 @@ def _try(environment: Environment) -> None:
     try:
         python_of(environment)
     except Unavailable:
-        return  # The peer's own case tries again and reports the reason.
+        return  # the case of the peer tries again, and reports the reason

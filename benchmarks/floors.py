@@ -1,6 +1,6 @@
-"""The same jobs with Python functions that do nothing: what is left for a scorer to lose.
+"""The same jobs with Python functions that do nothing: a lower bound for any scorer in Python.
 
-They make their nulls without `pa.array`, which imports pandas (0.2 s and 40 MB of a worker).
+They make their nulls without `pa.array`, which imports pandas (0.2 s and 40 MB per worker).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ SCORE = "score"
 
 
 def map_in_arrow(df: DataFrame, keep: Sequence[str]) -> DataFrame:
-    """Send every column through `mapInArrow`; the kept ones and a column of nulls come back."""
+    """Send every column through `mapInArrow`, and return those in `keep` and a column of nulls."""
     keep = list(keep)
     fields = [df.schema[name] for name in keep]
 
-    def nothing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def no_op(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             columns = [
                 *(batch.column(name) for name in keep),
@@ -29,38 +29,46 @@ def map_in_arrow(df: DataFrame, keep: Sequence[str]) -> DataFrame:
             ]
             yield pa.RecordBatch.from_arrays(columns, names=[*keep, SCORE])
 
-    return df.mapInArrow(nothing, StructType([*fields, StructField(SCORE, FloatType())]))
+    return df.mapInArrow(no_op, StructType([*fields, StructField(SCORE, FloatType())]))
 
 
-def arrow_udf(df: DataFrame, keep: Sequence[str], used: Sequence[str]) -> DataFrame:
-    """Send the columns `used` through an `arrow_udf` that returns nulls; others stay in the JVM."""
+def arrow_udf(df: DataFrame, keep: Sequence[str], arguments: Sequence[str]) -> DataFrame:
+    """Send the columns `arguments` through an `arrow_udf` that returns nulls.
+
+    The other columns stay in the JVM.
+    """
     from tf2spark.spark.arrow_udfs import arrow_udf_of
 
-    def nothing(arrays: Iterable[Any]) -> Iterator[pa.Array]:
-        for one in arrays:
-            first = one if isinstance(one, pa.Array) else one[0]
+    def no_op(batches: Iterable[Any]) -> Iterator[pa.Array]:
+        for batch in batches:
+            first = batch if isinstance(batch, pa.Array) else batch[0]
             yield pa.nulls(len(first), pa.float32())
 
-    nulls = arrow_udf_of(nothing, FloatType())(*used)
+    nulls = arrow_udf_of(no_op, FloatType())(*arguments)
     return df.withColumn(SCORE, nulls).select(*keep, SCORE)
 
 
 def recommendations(users: DataFrame, k: int) -> DataFrame:
-    """Send users through `mapInArrow`; the same `k` recommendations for each come back."""
+    """Send users through `mapInArrow`, and return the same `k` recommendations for each."""
     schema = "user_id long, recommendations array<struct<item_id: long, score: float>>"
 
-    def nothing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def no_op(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             ids = np.tile(np.arange(k), batch.num_rows)
-            parts = [pa.Array.from_buffers(pa.int64(), len(ids), [None, pa.py_buffer(ids)])]
-            scores = pa.py_buffer(np.zeros(len(ids), np.float32))
-            parts.append(pa.Array.from_buffers(pa.float32(), len(ids), [None, scores]))
+            scores = np.zeros(len(ids), np.float32)
+            structs = pa.StructArray.from_arrays(
+                [_array(pa.int64(), ids), _array(pa.float32(), scores)],
+                names=["item_id", "score"],
+            )
             offsets = pa.py_buffer(np.arange(batch.num_rows + 1, dtype=np.int32) * k)
-            structs = pa.StructArray.from_arrays(parts, names=["item_id", "score"])
             lists = pa.Array.from_buffers(
                 pa.list_(structs.type), batch.num_rows, [None, offsets], children=[structs]
             )
             columns = [batch.column("user_id"), lists]
             yield pa.RecordBatch.from_arrays(columns, names=["user_id", "recommendations"])
 
-    return users.mapInArrow(nothing, schema)
+    return users.mapInArrow(no_op, schema)
+
+
+def _array(dtype: pa.DataType, values: np.ndarray) -> pa.Array:
+    return pa.Array.from_buffers(dtype, len(values), [None, pa.py_buffer(values)])

@@ -1,8 +1,8 @@
-"""TensorFlow alone on one core: a model fed the same block again and again, by the C API.
+"""TensorFlow alone on one core: the C API runs a model on the same block again and again.
 
-Run as ``python -m benchmarks.gemm_floor MODEL SHAPES``, SHAPES as JSON: input to shape. It prints
-the CPU seconds of a run as JSON: the median, the fastest and the slowest of those that were timed.
-On one core that is the time it takes, without the time that other processes took meanwhile.
+Run as ``python -m benchmarks.gemm_floor MODEL SHAPES``, with SHAPES as JSON from inputs to shapes.
+It prints the CPU seconds per run as JSON: the median, fastest and slowest of the timed runs.
+On one core, CPU time is wall-clock time minus the time taken by other processes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from pathlib import Path
 import numpy as np
 from attrs import frozen
 
+from benchmarks.models import serving_signature
+
 _ROOT = Path(__file__).resolve().parent.parent
 _SECONDS = 2.0
 
 
 @frozen
 class Floor:
-    """CPU seconds of one run of a block."""
+    """CPU seconds per run of a block."""
 
     median: float
     fastest: float
@@ -33,7 +35,7 @@ class Floor:
 
 
 def floor(path: str, shapes: Mapping[str, Sequence[int]]) -> Floor:
-    """Time a model on blocks of these shapes, in a process of its own, on one core."""
+    """Time a model on a block of these shapes, in a process of its own, on one core."""
     paths = os.pathsep.join([str(_ROOT), str(_ROOT / "src")])
     environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "benchmarks.gemm_floor", path, json.dumps(dict(shapes))]
@@ -43,8 +45,8 @@ def floor(path: str, shapes: Mapping[str, Sequence[int]]) -> Floor:
     return Floor(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def one_core() -> None:
-    """Keep this process, and the threads that it starts, on one core."""
+def pin_to_one_core() -> None:
+    """Pin this process, and the threads that it starts, to one core."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
@@ -54,13 +56,13 @@ def main(path: str, shapes: Mapping[str, Sequence[int]]) -> None:
     from tf2spark.worker.model_session import session_of
 
     model = RunnableModel(path)
-    (signature,) = [one for one in model.contract.signatures if one.name == "serving_default"]
-    draw = np.random.default_rng(1)
-    fed = [
+    signature = serving_signature(model)
+    rng = np.random.default_rng(1)
+    feeds = [
         Tensor(
             spec.dtype,
             tuple(shapes[spec.name]),
-            draw.standard_normal(shapes[spec.name], dtype=np.float32),
+            rng.standard_normal(shapes[spec.name], dtype=np.float32),
         )
         for spec in signature.inputs
     ]
@@ -69,16 +71,16 @@ def main(path: str, shapes: Mapping[str, Sequence[int]]) -> None:
         [spec.tensors[0] for spec in signature.outputs],
     )
     times: list[float] = []
-    until = time.perf_counter() + _SECONDS
-    while len(times) < 10 or time.perf_counter() < until:
+    end = time.perf_counter() + _SECONDS
+    while len(times) < 10 or time.perf_counter() < end:
         before = time.process_time()
-        run(fed)
+        run(feeds)
         times.append(time.process_time() - before)
-    timed = times[3:]
-    found = {"median": statistics.median(timed), "fastest": min(timed), "slowest": max(timed)}
-    print(json.dumps(found))
+    timed = times[3:]  # the first runs warm up
+    result = {"median": statistics.median(timed), "fastest": min(timed), "slowest": max(timed)}
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    one_core()
+    pin_to_one_core()
     main(sys.argv[1], json.loads(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""Run contenders in turns, whether they share our Spark session or live in a process apart."""
+"""Run contenders alternately, whether they use our Spark session or a process of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,28 +16,29 @@ import numpy.typing as npt
 from attrs import Factory, frozen
 from pyspark.sql import DataFrame, SparkSession
 
-from benchmarks.apart import Apart
 from benchmarks.environments import Unavailable
 from benchmarks.machine import cpu_seconds_of_tree
-from benchmarks.peaks import Kind, Watch, processes_below
+from benchmarks.memory_watch import Kind, MemoryWatch, process_tree
+from benchmarks.peer_process import PeerProcess
 from benchmarks.pools import pool, worker_memory
 from benchmarks.reports import Report
-from benchmarks.timed import Timed
+from benchmarks.timing import Timing
 
 Scale = Literal["small", "full"]
+_numbers = itertools.count()
 
 
 @frozen
 class Bench:
-    """What every case is given.
+    """The settings that every case gets.
 
     Attributes:
-        spark: The one session of the whole run.
+        spark: The session of the whole run.
         folder: Where models and tables are kept between runs.
-        scale: "small" to see that it works, "full" for numbers.
-        runs: Timed runs of each contender, after one that warms it up.
-        rows: Rows instead of the case's own number, or None.
-        peer: The only peer that runs beside us, or None for all.
+        scale: "small" to check that everything works, "full" for numbers.
+        runs: Timed runs of each contender, after a warm-up.
+        rows: Number of rows instead of the case's own, or None.
+        peer: The only peer to run, or None for all.
     """
 
     spark: SparkSession
@@ -49,25 +51,28 @@ class Bench:
     def choose_rows(self, *, small: int, full: int) -> int:
         return self.rows or (small if self.scale == "small" else full)
 
-    def apart(self, name: str, module: str, given: Mapping[str, Any], **how: Any) -> Apart:
-        """Return a peer in a process of its own; it starts when it is first run."""
+    def peer_process(
+        self, name: str, module: str, arguments: Mapping[str, Any], **options: Any
+    ) -> PeerProcess:
+        """Return a peer with a process of its own, which starts when it first runs."""
         log = self.folder / "logs" / f"{name} {next(_numbers)}.log".replace(" ", "-")
-        return Apart(f"benchmarks.peers.{module}", given, log, **how)
+        return PeerProcess(f"benchmarks.peers.{module}", arguments, log, **options)
 
 
 @frozen
 class Contender:
-    """One way to do the job, in our Spark session or apart.
+    """One implementation of the job, in our Spark session or in a process of its own.
 
     Attributes:
-        name: As it is printed.
-        job: Makes the lazy table whose writing is timed. Called once, in the contender's own pool
-            of Python workers, so that nobody runs in a process that another has warmed or filled.
+        name: Its name in tables.
+        job: Makes the lazy table whose writing is timed. It is called once, in the contender's own
+            pool of Python workers, so that no contender runs in a process that another one has
+            warmed up or filled.
         conf: Settings of the session while it is timed.
-        python: Whether it runs in Python workers, so that their memory can be asked for.
-        pool: Workers that it shares with others of this name; workers of its own where None.
-        apart: The process that does the job instead, where it isn't done in our session.
-        peer: The name by which ``--peer`` asks for it; None for us, floors and what always runs.
+        python: Whether it runs in Python workers, whose memory can then be measured.
+        pool: The pool of workers that it shares with others; None for workers of its own.
+        process: The process that does the job, where our session doesn't.
+        peer: Its name for ``--peer``; None for us, floors, and whatever always runs.
     """
 
     name: str
@@ -75,7 +80,7 @@ class Contender:
     conf: Mapping[str, str] = Factory(dict)
     python: bool = True
     pool: str | None = None
-    apart: Apart | None = None
+    process: PeerProcess | None = None
     peer: str | None = None
 
 
@@ -84,136 +89,133 @@ class _Ready:
     """A contender that has been warmed up."""
 
     contender: Contender
-    in_pool: str
+    pool: str
     table: DataFrame | None
 
 
-def alternate(bench: Bench, contenders: Sequence[Contender], report: Report) -> dict[str, Timed]:
-    """Time the contenders in turns, the first one of a round changing from round to round.
+def alternate(bench: Bench, contenders: Sequence[Contender], report: Report) -> dict[str, Timing]:
+    """Time the contenders in rounds; each round starts with another contender.
 
-    Those in our session write their whole table to Spark's ``noop`` sink. One untimed run of each
-    comes first: it starts the workers, loads the models and warms the JVM. One more comes last, in
-    which only memory is watched. A peer that can't run is named in the report, with the reason.
+    Those in our session write their whole table to Spark's ``noop`` sink. Each has an untimed run
+    first, which starts the workers, loads the models and warms up the JVM, and another one at the
+    end, in which only memory is watched. A peer that can't run is listed in the report with the
+    reason.
     """
-    ready = [one for each in contenders if (one := _warm(bench, each, report)) is not None]
-    found = {one.contender.name: Timed(one.contender.name) for one in ready}
+    warmed_up = (_warm_up(bench, contender, report) for contender in contenders)
+    ready = [contender for contender in warmed_up if contender is not None]
+    timings = {entry.contender.name: Timing(entry.contender.name) for entry in ready}
     for turn in range(bench.runs):
         first = turn % len(ready)
-        for one in [*ready[first:], *ready[:first]]:
-            timed = found[one.contender.name]
-            seconds, core_seconds = _seconds(bench, one)
-            timed.seconds.append(seconds)
-            timed.core_seconds.append(core_seconds)
-    for one in ready:
-        timed = found[one.contender.name]
-        _watch(bench, one, timed)
-        print(f"  {timed.name}: {timed.median:.2f} s, {timed.cores:.2f} core-s", file=sys.stderr)
-    return found
+        for entry in [*ready[first:], *ready[:first]]:
+            timing = timings[entry.contender.name]
+            seconds, core_seconds = _time(bench, entry)
+            timing.seconds.append(seconds)
+            timing.core_seconds.append(core_seconds)
+    for entry in ready:
+        timing = timings[entry.contender.name]
+        _watch_memory(bench, entry, timing)
+        print(f"  {timing.name}: {timing.median:.2f} s, {timing.cores:.2f} core-s", file=sys.stderr)
+    return timings
 
 
 def end(contenders: Sequence[Contender]) -> None:
-    """End the processes of those that live apart."""
-    for one in contenders:
-        if one.apart is not None:
-            one.apart.end()
+    """End the processes of those that have their own."""
+    for contender in contenders:
+        if contender.process is not None:
+            contender.process.end()
 
 
-_numbers = itertools.count()
-
-
-def _warm(bench: Bench, contender: Contender, report: Report) -> _Ready | None:
-    in_pool = contender.pool or f"{contender.name} {next(_numbers)}"
+def _warm_up(bench: Bench, contender: Contender, report: Report) -> _Ready | None:
+    pool_name = contender.pool or f"{contender.name} {next(_numbers)}"
     if bench.peer and contender.peer not in (None, bench.peer):
         return None
     try:
-        if contender.apart is not None:
-            contender.apart.start()
-            report.versions.update(contender.apart.versions)
-        one = _Ready(contender, in_pool, _prepared(bench.spark, contender, in_pool))
-        _run(bench, one)
+        if contender.process is not None:
+            contender.process.start()
+            report.versions.update(contender.process.versions)
+        ready = _Ready(contender, pool_name, _make_table(bench.spark, contender, pool_name))
+        _run(bench, ready)
     except Unavailable as reason:
         print(f"  {contender.name}: not run: {reason}", file=sys.stderr)
         report.add(f"Not run: {contender.name}: {reason}")
         end([contender])
         return None
-    return one
+    return ready
 
 
-def _prepared(spark: SparkSession, contender: Contender, in_pool: str) -> DataFrame | None:
+def _make_table(spark: SparkSession, contender: Contender, pool_name: str) -> DataFrame | None:
     if contender.job is None:
         return None
-    # With its settings: our own way reads some of them when the table is made.
-    with pool(spark, in_pool), settings(spark, contender.conf):
+    # With the contender's settings, because `score` reads some of them when it makes the table.
+    with pool(spark, pool_name), session_conf(spark, contender.conf):
         return contender.job()
 
 
-def _run(bench: Bench, one: _Ready) -> None:
-    if one.table is None:
-        assert one.contender.apart is not None
-        one.contender.apart.run()
+def _run(bench: Bench, ready: _Ready) -> None:
+    if ready.table is None:
+        assert ready.contender.process is not None
+        ready.contender.process.run()
         return
-    with settings(bench.spark, one.contender.conf):
-        one.table.write.format("noop").mode("overwrite").save()
+    with session_conf(bench.spark, ready.contender.conf):
+        ready.table.write.format("noop").mode("overwrite").save()
 
 
-def _seconds(bench: Bench, one: _Ready) -> tuple[float, float]:
+def _time(bench: Bench, ready: _Ready) -> tuple[float, float]:
+    """Return the wall-clock and CPU seconds of a run."""
     start, cpu = time.perf_counter(), cpu_seconds_of_tree()
-    _run(bench, one)
+    _run(bench, ready)
     return time.perf_counter() - start, cpu_seconds_of_tree() - cpu
 
 
-def _watch(bench: Bench, one: _Ready, timed: Timed) -> None:
-    """Run once more and watch the memory of those who score."""
-    if one.contender.apart is not None:
-        root = one.contender.apart.pid
-        with Watch(lambda: processes_below(root)) as watch:
-            _run(bench, one)
-        timed.peak_bytes = watch.of_those_who_score(root)
-    elif one.contender.python:
-        _run(bench, one)  # Spark ends workers that were idle for a minute; these are new then.
-        timed.memory = worker_memory(bench.spark, one.in_pool)
-        pids: dict[int, Kind] = {each["pid"]: "worker" for each in timed.memory}
-        with Watch(lambda: pids) as watch:
-            _run(bench, one)
-        timed.peak_bytes = max(watch.most.values(), default=0)
+def _watch_memory(bench: Bench, ready: _Ready, timing: Timing) -> None:
+    """Run once more and watch the memory of the processes that score."""
+    if ready.contender.process is not None:
+        root = ready.contender.process.pid
+        with MemoryWatch(lambda: process_tree(root)) as watch:
+            _run(bench, ready)
+        timing.peak_bytes = watch.scoring_peak(root)
+    elif ready.contender.python:
+        _run(bench, ready)  # Spark ends workers after an idle minute, so these may be new
+        timing.memory = worker_memory(bench.spark, ready.pool)
+        pids: dict[int, Kind] = {worker["pid"]: "worker" for worker in timing.memory}
+        with MemoryWatch(lambda: pids) as watch:
+            _run(bench, ready)
+        timing.peak_bytes = max(watch.peak_bytes.values(), default=0)
 
 
-class settings:
-    """Change settings of the session for a while."""
-
-    def __init__(self, spark: SparkSession, conf: Mapping[str, str]) -> None:
-        self._spark, self._conf = spark, conf
-
-    def __enter__(self) -> None:
-        self._before = {name: self._spark.conf.get(name, None) for name in self._conf}
-        for name, value in self._conf.items():
-            self._spark.conf.set(name, value)
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self._before.items():
-            if value is None:
-                self._spark.conf.unset(name)
+@contextmanager
+def session_conf(spark: SparkSession, conf: Mapping[str, str]) -> Iterator[None]:
+    """Change settings of the session inside the block."""
+    before = {name: spark.conf.get(name, None) for name in conf}
+    for name, value in conf.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, old_value in before.items():
+            if old_value is None:
+                spark.conf.unset(name)
             else:
-                self._spark.conf.set(name, value)
+                spark.conf.set(name, old_value)
 
 
 def answers(bench: Bench, contender: Contender, *, by: str, score: str) -> npt.NDArray[Any]:
-    """Return the contender's scores in the order of the column `by`."""
-    if contender.apart is not None:
-        found = answers_apart(contender.apart)
-        return found["score"][np.argsort(found["id"])]
-    table = _prepared(bench.spark, contender, contender.name)
+    """Return the contender's scores, ordered by the column `by`."""
+    if contender.process is not None:
+        answer = peer_answers(contender.process)
+        return answer["score"][np.argsort(answer["id"])]
+    table = _make_table(bench.spark, contender, contender.name)
     assert table is not None
-    with settings(bench.spark, contender.conf):
+    with session_conf(bench.spark, contender.conf):
         arrow = table.select(by, score).toArrow()
     order = np.argsort(arrow[by].to_numpy())
     return arrow[score].to_numpy()[order]
 
 
-def answers_apart(apart: Apart) -> dict[str, npt.NDArray[Any]]:
+def peer_answers(process: PeerProcess) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a peer's answer."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "answer.npz"
-        apart.answer(file)
-        with np.load(file) as found:
-            return dict(found)
+        process.answer(file)
+        with np.load(file) as arrays:
+            return dict(arrays)

@@ -1,4 +1,4 @@
-"""What the numbers were taken on: no names of hosts, no paths."""
+"""The machine that the numbers come from, without host names or paths, and CPU times."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def _kernel() -> str:
 
 
 def versions() -> str:
-    """Return the versions of what takes part."""
-    found = [f"Python {platform.python_version()}", f"Java {_java()}"]
+    """Return the versions of Python, Java and the packages that take part."""
+    parts = [f"Python {platform.python_version()}", f"Java {_java()}"]
     for package in _PACKAGES:
         try:
-            found.append(f"{package} {version(package)}")
+            parts.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(parts)
 
 
 def _java() -> str:
     home = os.environ.get("JAVA_HOME")
     java = f"{home}/bin/java" if home else shutil.which("java") or "java"
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
     except OSError:
         return "unknown"
-    quoted = re.search(r'"(.+?)"', said.stderr)
+    quoted = re.search(r'"(.+?)"', done.stderr)
     return quoted[1] if quoted else "unknown"
 
 
@@ -62,14 +62,14 @@ def busy_share(seconds: float = 2.0) -> float:
 def cpu_seconds_of_tree() -> float:
     """Return the CPU time of this process, the JVM and the Python workers so far, in seconds.
 
-    Processes that have ended count with what they had when they were last seen, so that the sum
-    never falls. Source: proc(5), stat, fields 14, 15 and 22.
+    Ended processes count with their last reading, so the sum never decreases.
+    Source: proc(5), stat, fields 14, 15 and 22.
     """
     parents, ticks = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it ended meanwhile
+        except OSError:  # it has ended meanwhile
             continue
         pid = int(stat.parent.name)
         parents[pid], ticks[pid] = int(fields[1]), (fields[19], int(fields[11]) + int(fields[12]))
@@ -78,12 +78,13 @@ def cpu_seconds_of_tree() -> float:
         ours |= more
     for pid in ours & set(ticks):
         started, used = ticks[pid]
-        _seen[pid, started] = used
-    return sum(_seen.values()) / os.sysconf("SC_CLK_TCK")
+        _last_ticks[pid, started] = used
+    return sum(_last_ticks.values()) / os.sysconf("SC_CLK_TCK")
 
 
-_seen: dict[tuple[int, str], int] = {}
+_last_ticks: dict[tuple[int, str], int] = {}
+"""CPU ticks by process id and start time, because ids are reused."""
 
 
 def _ticks() -> list[int]:
-    return [int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return [int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]

@@ -1,6 +1,6 @@
-"""The models that are scored, made with TensorFlow once and kept in the benchmark's folder.
+"""The models to score, made once with TensorFlow and kept in the benchmark's folder.
 
-TensorFlow runs in a process of its own: here it would be in the way of the measurements.
+TensorFlow runs in a process of its own: in this one it would distort the measurements.
 """
 
 from __future__ import annotations
@@ -8,33 +8,44 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import recommender_models
+
+if TYPE_CHECKING:
+    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.saved_model.contract import Signature
 
 SPARSE_WIDTH = 100_000
 WORDS = {"country": 200, "device": 5_000, "item": 100_000}
 
 
 def path_of(folder: Path, name: str) -> str:
-    """Return the SavedModel of that name, making it where it isn't there yet."""
+    """Return the path of a SavedModel, making the model if it is missing."""
     path = folder / "models" / name
     if not (path / "saved_model.pb").exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "benchmarks.models", name, str(path)]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode:
-            raise RuntimeError(f"making the model {name} failed:\n{made.stderr}")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"making the model {name} failed:\n{done.stderr}")
     return str(path)
 
 
 def package_of(folder: Path, name: str) -> str:
-    """Return the package of the SavedModel of that name, compiling it where it isn't there yet."""
+    """Return the path of a SavedModel's package, compiling it if it is missing."""
     path = folder / "packages" / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tf2spark", "compile"]
         subprocess.run([*command, path_of(folder, name), str(path)], check=True)
     return str(path)
+
+
+def serving_signature(model: RunnableModel) -> Signature:
+    """Return the signature ``serving_default``, which all of these models have."""
+    signatures = {signature.name: signature for signature in model.contract.signatures}
+    return signatures["serving_default"]
 
 
 def words(column: str) -> list[str]:
@@ -55,7 +66,7 @@ def make_mlp(path: str, width: int) -> None:
 
 
 def make_sparse(path: str) -> None:
-    """A weighted sum of embeddings, then a small MLP; one set of weights, two ways to feed it.
+    """A weighted sum of embeddings, then a small MLP; one set of weights, two signatures.
 
     ``serving_default`` takes ids and values, ``dense`` the whole vector; both give the same score.
     """
@@ -100,16 +111,16 @@ def make_strings(path: str) -> None:
     layers = keras.layers
     inputs, embedded = [], []
     for column, size in WORDS.items():
-        one = layers.Input((), dtype="string", name=column)
-        ids = layers.StringLookup(vocabulary=words(column))(one)
-        inputs.append(one)
+        column_input = layers.Input((), dtype="string", name=column)
+        ids = layers.StringLookup(vocabulary=words(column))(column_input)
+        inputs.append(column_input)
         embedded.append(layers.Embedding(size + 1, 8)(ids))
     hidden = layers.Dense(32, "relu")(layers.Concatenate()(embedded))
     keras.Model(inputs, layers.Dense(1)(hidden)).export(path, verbose=False)
 
 
 def make_wide_deep(path: str) -> None:
-    """10 ids of a million embedded 16 wide, and a layer of 256, 128 and 1 on top."""
+    """10 ids of a million, embedded 16 wide, and layers of 256, 128 and 1 on top."""
     import keras
 
     keras.utils.set_random_seed(1)
@@ -134,7 +145,7 @@ def make_lstm(path: str) -> None:
 
 
 def make_embedding(path: str, rows: int) -> None:
-    """10 ids embedded 64 wide (256 bytes a row), averaged, one output."""
+    """10 ids embedded 64 wide (256 bytes per table row), averaged, one output."""
     import tensorflow as tf
 
     tf.random.set_seed(1)
@@ -153,7 +164,7 @@ def make_embedding(path: str, rows: int) -> None:
 
 
 def main(name: str, path: str) -> None:
-    """Make one model; "mlp-128" is the MLP that takes 128 floats."""
+    """Make a model by its name; "mlp-128" is the MLP that takes 128 floats."""
     if recommender_models.make(name, path):
         return
     if name.startswith("mlp-"):

@@ -1,4 +1,4 @@
-"""The Spark session of a run, and a pool of Python workers for each contender."""
+"""The Spark session of a run, and a pool of Python workers per contender."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from benchmarks.inside import report_memory
+from benchmarks.worker_probes import report_memory
 
 _POOL = "TF2SPARK_BENCHMARK_POOL"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -41,10 +41,10 @@ def start_session(cores: int) -> SparkSession:
 
 @contextmanager
 def pool(spark: SparkSession, name: str) -> Iterator[None]:
-    """Give the Python functions that are made inside workers of their own.
+    """Give the Python functions that are made inside the block workers of their own.
 
     Spark reuses a Python worker only for functions with the same environment, so a variable in
-    it keeps contenders apart: none runs in a process where another has imported TensorFlow.
+    it separates contenders: none runs in a process where another one has imported TensorFlow.
     """
     environment = spark.sparkContext.environment
     before = environment.get(_POOL)
@@ -58,20 +58,20 @@ def pool(spark: SparkSession, name: str) -> Iterator[None]:
 
 
 def worker_memory(spark: SparkSession, name: str) -> list[dict[str, Any]]:
-    """Ask the idle workers of a pool for their memory.
+    """Measure the memory of a pool's idle workers.
 
     Returns:
         For each worker its `pid`, `private_bytes` (USS, from smaps_rollup), `shared_bytes`,
-        `written_bytes` (what is no file's), whether TensorFlow's library is mapped there
-        (`tensorflow_mapped`) and whether its Python package was imported (`tensorflow_imported`);
-        `pandas_imported` likewise.
+        `written_bytes` (pages that belong to no file), whether TensorFlow's library is mapped
+        (`tensorflow_mapped`), and which Python packages it has imported (`tensorflow_imported`,
+        `pandas_imported`).
     """
     cores = spark.sparkContext.defaultParallelism
     with pool(spark, name):
-        asked = spark.range(cores, numPartitions=cores).mapInArrow(
+        rows = spark.range(cores, numPartitions=cores).mapInArrow(
             report_memory,
             "pid long, private_bytes long, shared_bytes long, written_bytes long, "
             "tensorflow_mapped boolean, tensorflow_imported boolean, pandas_imported boolean",
         )
-        by_pid = {row["pid"]: row.asDict() for row in asked.collect()}
+        by_pid = {row["pid"]: row.asDict() for row in rows.collect()}
     return list(by_pid.values())

@@ -1,8 +1,8 @@
 """`recommend` without Spark, in a process of its own on one core, for two numbers of users.
 
-Run as ``python -m benchmarks.recommend_opener JOB``, JOB as JSON. It prints the CPU seconds of
-each call as JSON, one list a number of users. What a pair costs is the difference: opening the
-model, planning and the items' values are in both.
+Run as ``python -m benchmarks.recommend_opener JOB``, with JOB as JSON. It prints the CPU seconds of
+each call as JSON, one list per number of users. The difference is what pairs cost, because opening
+the model, planning and computing the items' values are part of both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 from attrs import asdict, frozen
 
-from benchmarks.gemm_floor import one_core
+from benchmarks.gemm_floor import pin_to_one_core
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,14 +30,14 @@ class Job:
     """A model, files of users and items (Arrow IPC), and the two numbers of users.
 
     Attributes:
-        model: SavedModel or package.
+        model: A SavedModel or a package.
         feed: The `feed` of `recommend`.
-        k: How many a user.
-        users: The file of users, at least `many` of them.
+        k: Recommendations per user.
+        users: The file of users, with at least `many` rows.
         items: The file of items.
         few: The smaller number of users.
         many: The larger one.
-        runs: Timed calls of each, in turns, after one to warm up.
+        runs: Timed calls with each number of users, alternating, after a warm-up.
     """
 
     model: str
@@ -51,7 +51,7 @@ class Job:
 
 
 def users_per_second(job: Job) -> list[float]:
-    """Return the rate of each round, from the difference between the two numbers of users."""
+    """Return the users per CPU second in each round, from the difference between both calls."""
     paths = os.pathsep.join([str(_ROOT), str(_ROOT / "src")])
     environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "benchmarks.recommend_opener", json.dumps(asdict(job))]
@@ -59,7 +59,7 @@ def users_per_second(job: Job) -> list[float]:
     if done.returncode:
         raise RuntimeError(f"recommending with {job.model} failed:\n{done.stderr}")
     few, many = json.loads(done.stdout.splitlines()[-1])
-    # One fixed part for all rounds: what varies is in the larger one.
+    # The same fixed cost for all rounds, because the smaller call varies little.
     fixed = statistics.median(few)
     return [(job.many - job.few) / (seconds - fixed) for seconds in many]
 
@@ -69,18 +69,18 @@ def main(job: Job) -> None:
 
     users, items = (pa.ipc.open_file(path).read_all() for path in (job.users, job.items))
     model: Any = tf2spark.SavedModel(job.model)
-    found: tuple[list[float], list[float]] = ([], [])
+    seconds: tuple[list[float], list[float]] = ([], [])
     for turn in range(-1, job.runs):
-        for count, times in zip((job.few, job.many), found, strict=True):
+        for count, times in zip((job.few, job.many), seconds, strict=True):
             before = time.process_time()
-            made = model.recommend(users.slice(0, count), items, job.k, feed=job.feed)
-            seconds = time.process_time() - before
-            assert made.num_rows == count, made.num_rows
+            table = model.recommend(users.slice(0, count), items, job.k, feed=job.feed)
+            elapsed = time.process_time() - before
+            assert table.num_rows == count, table.num_rows
             if turn >= 0:
-                times.append(seconds)
-    print(json.dumps(found))
+                times.append(elapsed)
+    print(json.dumps(seconds))
 
 
 if __name__ == "__main__":
-    one_core()
+    pin_to_one_core()
     main(Job(**json.loads(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""The recommenders, and what is left of each in its pair loop, alone."""
+"""The recommenders, and the layers that remain in the pair loop of each, as models of their own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FEATURES = 32
 
 
 def make_deepfm(path: str) -> None:
-    """40 fields, one id and one value each, embedded 16 wide; FM, and layers of 256, 128 and 64.
+    """40 fields with one id and one value each, embedded 16 wide; FM, and layers of 256, 128, 64.
 
-    The weights are drawn so that the probabilities fill most of 0 to 1.
+    The scale of the weights makes the probabilities span most of 0 to 1.
     """
     import tensorflow as tf
 
@@ -45,9 +45,9 @@ def make_deepfm(path: str) -> None:
 
 
 def make_wide_deep(path: str) -> None:
-    """10 ids of 100,000 embedded 16 wide (160), layers of 256, 128 and 1; a weight an id besides.
+    """10 ids of 100,000, embedded 16 wide (160), layers of 256, 128 and 1; and a weight per id.
 
-    The first ids are the user's, the last the item's.
+    The first five ids are the user's, the last five the item's.
     """
     import tensorflow as tf
 
@@ -67,7 +67,7 @@ def make_wide_deep(path: str) -> None:
 
 
 def make_dot(path: str) -> None:
-    """The inner product of two vectors that are given, as ALS scores its factors."""
+    """The inner product of two vectors, which is how ALS scores its factors."""
     import tensorflow as tf
 
     class Model(tf.Module):
@@ -81,7 +81,7 @@ def make_dot(path: str) -> None:
 
 
 def make_towers(path: str) -> None:
-    """Two towers of 32 floats, 64 ReLU units and 64 more; the inner product of the two."""
+    """Two towers (32 floats, 64 ReLU units, 64 outputs), and the inner product of their outputs."""
     import tensorflow as tf
 
     class Model(tf.Module):
@@ -101,8 +101,8 @@ def make_towers(path: str) -> None:
     _save(Model(), path)
 
 
-def make_rest(path: str, widths: list[int]) -> None:
-    """Make the layers of these widths alone, ReLU between them: what is left of a pair loop."""
+def make_layers(path: str, widths: list[int]) -> None:
+    """Layers of these widths with ReLU between them: what remains of a model in the pair loop."""
     import tensorflow as tf
 
     class Model(tf.Module):
@@ -117,7 +117,7 @@ def make_rest(path: str, widths: list[int]) -> None:
 
 
 def make_gemm(path: str) -> None:
-    """Every inner product of two blocks of vectors."""
+    """The inner products of all pairs from two blocks of vectors."""
     import tensorflow as tf
 
     class Model(tf.Module):
@@ -131,21 +131,21 @@ def make_gemm(path: str) -> None:
 
 
 def _layers(*widths: int, seed: int = 3, scale: float) -> list[tuple[Any, Any]]:
-    """Return weights and biases; `scale` is that of the first layer, to make up for its input."""
+    """Return weights and biases; `scale` scales the first layer, to compensate for its input."""
     return [
         (
-            _normal(rows, units, seed=seed + at, scale=(1 if at else scale) * rows**-0.5),
-            _normal(units, seed=seed + 100 + at, scale=0.1),
+            _normal(rows, units, seed=seed + layer, scale=(1 if layer else scale) * rows**-0.5),
+            _normal(units, seed=seed + 100 + layer, scale=0.1),
         )
-        for at, (rows, units) in enumerate(pairwise(widths))
+        for layer, (rows, units) in enumerate(pairwise(widths))
     ]
 
 
 def _apply(layers: list[tuple[Any, Any]], x: Any) -> Any:
     import tensorflow as tf
 
-    for at, (weights, bias) in enumerate(layers):
-        x = (tf.nn.relu(x) if at else x) @ weights + bias
+    for layer, (weights, bias) in enumerate(layers):
+        x = (tf.nn.relu(x) if layer else x) @ weights + bias
     return tf.squeeze(x, 1) if x.shape[1] == 1 else x
 
 
@@ -165,10 +165,10 @@ def make(name: str, path: str) -> bool:
     """Make a model of this module; "rest-256-128-1" has layers of those widths.
 
     Returns:
-        False where this module has none of that name.
+        Whether this module has a model of that name.
     """
     if name.startswith("rest-"):
-        make_rest(path, [int(width) for width in name.removeprefix("rest-").split("-")])
+        make_layers(path, [int(width) for width in name.removeprefix("rest-").split("-")])
         return True
     makers = {
         "catalog-deepfm": make_deepfm,

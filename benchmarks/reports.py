@@ -1,4 +1,4 @@
-"""What a case reports: Markdown for people, numbers for the plots, and whether answers agreed."""
+"""A case's report: Markdown for people, numbers for the plots, and whether the answers agreed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, field, frozen
 
-from benchmarks.timed import Timed
+from benchmarks.timing import Timing
 
 
 @frozen
 class Ratio:
-    """How many times as long a peer takes as we do, with the range from round to round."""
+    """How many times as long a peer takes as we do, with the range across rounds."""
 
     job: str
     peer: str
@@ -25,22 +25,23 @@ class Ratio:
 
     @property
     def spread(self) -> str:
-        """How far it lies from round to round, as text."""
+        """The range across rounds and the ratio of core-seconds, as text."""
         return (
-            f", {self.low:.2f} to {self.high:.2f} by round, {self.core_seconds:.2f} in core-seconds"
+            f", {self.low:.2f} to {self.high:.2f} across rounds, "
+            f"{self.core_seconds:.2f} in core-seconds"
         )
 
 
 @frozen
 class Growth:
-    """How something grows: a plot of lines over `x`, which is drawn with logarithms of both.
+    """A plot of lines over `x`; both axes are logarithmic.
 
     Attributes:
-        name: Its file, and what it is of.
-        x: What `xs` are, with their unit.
-        y: What the lines are, with their unit.
-        xs: The places that were measured.
-        lines: For each line a value at each place.
+        name: The plot's name, and that of its file.
+        x: Label and unit of `xs`.
+        y: Label and unit of the lines.
+        xs: The points that were measured.
+        lines: The values of each line, one per point.
     """
 
     name: str
@@ -52,8 +53,10 @@ class Growth:
 
 @define
 class Report:
-    """What a case prints, in Markdown, whether the answers agreed, and how often it ran what, where
-    that isn't as in the other cases."""
+    """What a case prints, in Markdown, and whether the answers agreed.
+
+    `runs` says how often each contender ran, where that differs from the other cases.
+    """
 
     title: str
     runs: str | None = None
@@ -66,20 +69,20 @@ class Report:
 
     @property
     def name(self) -> str:
-        """The case, as the command line calls it."""
+        """The case, as it is called on the command line."""
         return self.title.partition(":")[0]
 
     def add(self, text: str) -> None:
         self.parts.append(text)
 
-    def target(self, what: str, wanted: float, ratio: float, spread: str = "") -> None:
-        """Print a ratio beside the one that is asked for."""
-        self.targets.append((what, ratio, wanted))
-        verdict = "met" if ratio >= wanted else "**missed**"
-        self.add(f"{what}: **{ratio:.2f} x**{spread} (asked: {wanted:g} x, {verdict}).")
+    def target(self, what: str, goal: float, ratio: float, spread: str = "") -> None:
+        """Print a ratio together with its goal."""
+        self.targets.append((what, ratio, goal))
+        verdict = "met" if ratio >= goal else "**missed**"
+        self.add(f"{what}: **{ratio:.2f} x**{spread} (goal: {goal:g} x, {verdict}).")
 
-    def ratio(self, job: str, peer: str, slow: Timed, fast: Timed, *rows: int) -> Ratio:
-        """Note a ratio for the plot, and return it. `rows`: the peer's and ours, if not equal."""
+    def ratio(self, job: str, peer: str, slow: Timing, fast: Timing, *rows: int) -> Ratio:
+        """Keep a ratio for the plot and return it; for `rows`, see `ratio_of`."""
         self.ratios.append(ratio_of(job, peer, slow, fast, *rows))
         return self.ratios[-1]
 
@@ -87,64 +90,73 @@ class Report:
         return "\n\n".join([f"## {self.title}", *self.parts])
 
 
-def ratio_of(job: str, peer: str, slow: Timed, fast: Timed, *rows: int) -> Ratio:
-    """Return how many times as long `slow` takes a row. `rows`: of both, if they aren't equal."""
+def ratio_of(job: str, peer: str, slow: Timing, fast: Timing, *rows: int) -> Ratio:
+    """Return how many times as long `slow` takes per row.
+
+    `rows` are the numbers of rows of `slow` and `fast`, where these differ.
+    """
     scale = rows[1] / rows[0] if rows else 1.0
-    pairs = [a / b * scale for a, b in zip(slow.seconds, fast.seconds, strict=True)]
+    rounds = [
+        slow_seconds / fast_seconds * scale
+        for slow_seconds, fast_seconds in zip(slow.seconds, fast.seconds, strict=True)
+    ]
     core_seconds = slow.cores / max(fast.cores, 1e-9) * scale
     times = slow.median / fast.median * scale
-    return Ratio(job, peer, times, min(pairs), max(pairs), core_seconds)
+    return Ratio(job, peer, times, min(rounds), max(rounds), core_seconds)
 
 
 def compare(
     report: Report,
-    found: Mapping[str, npt.NDArray[Any]],
+    answers: Mapping[str, npt.NDArray[Any]],
     *,
     tolerance: float = 1e-5,
 ) -> None:
-    """Say how far the answers lie apart; over `tolerance` (scores are about 1), the case fails."""
-    names = list(found)
-    first = found[names[0]]
-    for name in names[1:]:
-        same_rows = len(first) == len(found[name])
-        apart = float(np.abs(first - found[name]).max()) if same_rows else float("inf")
-        equal = int((first == found[name]).sum()) if same_rows else 0
-        fine = apart <= tolerance and bool(np.isfinite(first).all())
-        report.agreed &= fine
+    """Report how far the answers differ from the first; above `tolerance`, the case fails.
+
+    Scores are about 1, so the tolerance is absolute.
+    """
+    (reference_name, reference), *others = answers.items()
+    for name, scores in others:
+        same_rows = len(reference) == len(scores)
+        difference = float(np.abs(reference - scores).max()) if same_rows else float("inf")
+        equal = int((reference == scores).sum()) if same_rows else 0
+        agrees = difference <= tolerance and bool(np.isfinite(reference).all())
+        report.agreed &= agrees
         report.add(
-            f"Answers of {names[0]} and {name}: {'agree' if fine else '**DIFFER**'} in "
-            f"{len(first):,} rows; largest difference {apart:.1e}, scores from {first.min():.3f} "
-            f"to {first.max():.3f}, {equal / max(len(first), 1):.1%} equal to the bit."
+            f"Answers of {reference_name} and {name}: {'agree' if agrees else '**DIFFER**'} in "
+            f"{len(reference):,} rows; largest difference {difference:.1e}, scores from "
+            f"{reference.min():.3f} to {reference.max():.3f}, "
+            f"{equal / max(len(reference), 1):.1%} bit-identical."
         )
 
 
-def times_table(found: Mapping[str, Timed], rows: Mapping[str, int] | int) -> str:
-    """Write medians, ranges, rows a second and private memory as a table."""
+def times_table(timings: Mapping[str, Timing], rows: Mapping[str, int] | int) -> str:
+    """Return a table of medians, ranges, rows per second and private memory."""
     lines = []
-    for name, one in found.items():
+    for name, timing in timings.items():
         count = rows if isinstance(rows, int) else rows[name]
         lines.append(
             [
                 name,
-                f"{one.median:.2f}",
-                f"{min(one.seconds):.2f} to {max(one.seconds):.2f}",
+                f"{timing.median:.2f}",
+                f"{min(timing.seconds):.2f} to {max(timing.seconds):.2f}",
                 f"{count:,}",
-                f"{count / one.median:,.0f}",
-                f"{one.cores / one.median:.2f}",
-                f"{one.cores / count * 1e6:.2f}",
-                one.peak,
+                f"{count / timing.median:,.0f}",
+                f"{timing.cores / timing.median:.2f}",
+                f"{timing.cores / count * 1e6:.2f}",
+                timing.peak,
             ]
         )
-    head = ["", "median s", "range s", "rows", "rows/s", "cores used", "core-s a million"]
+    head = ["", "median s", "range s", "rows", "rows/s", "cores used", "core-s per million rows"]
     return markdown_table([*head, "peak private MB of a worker"], lines)
 
 
 def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table, aligned so that it reads well as plain text too."""
+    """Return a Markdown table, aligned so that it also reads well as plain text."""
     rows = [list(head), *[list(line) for line in lines]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
 
-    def written(row: Sequence[str]) -> str:
+    def markdown(row: Sequence[str]) -> str:
         first, *rest = [
             cell.ljust(width) if i == 0 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
@@ -154,4 +166,4 @@ def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rule = "|" + "|".join(
         "-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)
     )
-    return "\n".join([written(rows[0]), rule + "|", *map(written, rows[1:])])
+    return "\n".join([markdown(rows[0]), rule + "|", *map(markdown, rows[1:])])

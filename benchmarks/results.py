@@ -1,6 +1,7 @@
-"""What cases found, kept as JSON, a file a case; `RESULTS.md` and the plots are written from it.
+"""The cases' results, one JSON file per case; `RESULTS.md` and the plots are written from them.
 
-Full runs are kept beside this file, small ones in a folder `small` that isn't committed.
+Results of full runs are next to this file; those of small runs go to the folder `small`, which
+isn't committed.
 """
 
 from __future__ import annotations
@@ -17,86 +18,97 @@ HERE = Path(__file__).parent
 
 _HEAD = """# Benchmarks
 
-tf2spark and what people use today, in turns in one run on the same Parquet files; each contender
-in Python workers (or a process) of its own, those on Spark writing to its `noop` sink. After a
-warm-up each ran as often as its section says; tables show medians and ranges. *Core-seconds* are
-the CPU time of all processes of a contender: they say what a job costs and hardly change with what
-else the machine does. The answers were compared in every case. `make bench` runs all of it again,
-`make bench PEER=mlflow` one peer, `make bench CASES="dense"` some cases, `SCALE=full` at this size.
+tf2spark and the tools that people use today, alternating in one run on the same Parquet files. Each
+contender has Python workers (or a process) of its own, and those on Spark write to its `noop` sink.
+After a warm-up, each ran as often as its section says; the tables show medians and ranges.
+*Core-seconds* are the CPU time of all processes of a contender: they say what a job costs, and they
+hardly depend on what else the machine is doing. The answers were compared in every case.
+`make bench` runs everything again, `make bench PEER=mlflow` one peer, `make bench CASES="dense"`
+some cases, and `SCALE=full` runs them at the size shown here.
 """
 
 
-def place_of(scale: str) -> Path:
+def home_of(scale: str) -> Path:
     """Return the folder of the results of full or small runs."""
     return HERE if scale == "full" else HERE / scale
 
 
-def keep(place: Path, report: Report, written_by: str) -> None:
+def save(home: Path, report: Report, written_by: str) -> None:
     """Write a case's JSON."""
-    folder = place / "results"
+    folder = home / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    found = {
+    result = {
         "name": report.name,
         "text": report.text(),
         "written_by": written_by,
         "targets": report.targets,
-        "ratios": [asdict(one) for one in report.ratios],
-        "growths": [asdict(one) for one in report.growths],
+        "ratios": [asdict(ratio) for ratio in report.ratios],
+        "growths": [asdict(growth) for growth in report.growths],
     }
-    (folder / f"{report.name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / f"{report.name}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
-def kept(place: Path) -> list[dict[str, Any]]:
-    """Return what the files have, in the order of the cases."""
+def load(home: Path) -> list[dict[str, Any]]:
+    """Return the saved results, in the order of the cases."""
     from benchmarks.cases import CASES
 
-    files = [place / "results" / f"{name}.json" for name in CASES]
+    files = [home / "results" / f"{name}.json" for name in CASES]
     return [json.loads(file.read_text()) for file in files if file.exists()]
 
 
-def write_document(place: Path) -> None:
-    """Write `RESULTS.md` from the files."""
-    found = kept(place)
-    parts = [_HEAD.strip(), "![How many times as long the peers take](plots/ratios.svg)"]
-    parts += [_targets(found), _ratios(found)]
-    for one in found:
-        parts.append(one["text"])
-        parts += [f"![{each['name']}](plots/{each['name']}.svg)" for each in one["growths"]]
-        parts.append(one["written_by"])
-    (place / "RESULTS.md").write_text("\n\n".join(parts) + "\n")
+def write_document(home: Path) -> None:
+    """Write `RESULTS.md` from the saved results."""
+    loaded = load(home)
+    parts = [_HEAD.strip(), "![Time of each peer relative to tf2spark](plots/ratios.svg)"]
+    parts += [_goals(loaded), _ratios(loaded)]
+    for result in loaded:
+        parts.append(result["text"])
+        names = [growth["name"] for growth in result["growths"]]
+        parts += [f"![{name}](plots/{name}.svg)" for name in names]
+        parts.append(result["written_by"])
+    (home / "RESULTS.md").write_text("\n\n".join(parts) + "\n")
 
 
-def ratios(found: list[dict[str, Any]]) -> list[Ratio]:
+def ratios(loaded: list[dict[str, Any]]) -> list[Ratio]:
     """Return the ratios of all cases."""
-    return [Ratio(**each) for one in found for each in one["ratios"]]
+    return [Ratio(**ratio) for result in loaded for ratio in result["ratios"]]
 
 
-def growths(found: list[dict[str, Any]]) -> list[Growth]:
-    """Return the growths of all cases."""
-    return [Growth(**each) for one in found for each in one["growths"]]
-
-
-def _targets(found: list[dict[str, Any]]) -> str:
-    lines = ["## What was asked"]
-    lines += [
-        f"- {one['name']}: {what[0].lower()}{what[1:]}: {times:.2f} x, {wanted:g} asked"
-        f"{'' if times >= wanted else ' (**missed**)'}"
-        for one in found
-        for what, times, wanted in one["targets"]
+def growths(loaded: list[dict[str, Any]]) -> list[Growth]:
+    """Return the growth curves of all cases."""
+    return [
+        Growth(
+            growth["name"],
+            growth["x"],
+            growth["y"],
+            tuple(growth["xs"]),
+            {name: tuple(values) for name, values in growth["lines"].items()},
+        )
+        for result in loaded
+        for growth in result["growths"]
     ]
-    return "\n".join([lines[0], "", *lines[1:]])
 
 
-def _ratios(found: list[dict[str, Any]]) -> str:
+def _goals(loaded: list[dict[str, Any]]) -> str:
+    lines = [
+        f"- {result['name']}: {what[0].lower()}{what[1:]}: {ratio:.2f} x "
+        f"(goal: {goal:g} x{'' if ratio >= goal else ', **missed**'})"
+        for result in loaded
+        for what, ratio, goal in result["targets"]
+    ]
+    return "\n".join(["## Goals", "", *lines])
+
+
+def _ratios(loaded: list[dict[str, Any]]) -> str:
     lines = [
         [
-            each.job,
-            each.peer,
-            f"{each.times:.2f}",
-            f"{each.low:.2f} to {each.high:.2f}",
-            f"{each.core_seconds:.2f}",
+            ratio.job,
+            ratio.peer,
+            f"{ratio.times:.2f}",
+            f"{ratio.low:.2f} to {ratio.high:.2f}",
+            f"{ratio.core_seconds:.2f}",
         ]
-        for each in ratios(found)
+        for ratio in ratios(loaded)
     ]
-    head = ["job", "peer", "its time / ours", "by round", "its core-seconds / ours"]
+    head = ["job", "peer", "its time / ours", "across rounds", "its core-seconds / ours"]
     return "## The peers\n\n" + markdown_table(head, lines)

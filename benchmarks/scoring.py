@@ -1,4 +1,4 @@
-"""Our own contenders, and the carrier of their batches where a case wants to choose it."""
+"""Our own contenders, with the carrier of their batches where a case chooses it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ import tf2spark
 from tf2spark.spark import score
 
 
-def scored(
-    path: str, df: DataFrame, keep: Sequence[str] | None, *, carrier: str | None = None, **how: Any
+def score_table(
+    path: str,
+    df: DataFrame,
+    keep: Sequence[str] | None,
+    *,
+    carrier: str | None = None,
+    **options: Any,
 ) -> DataFrame:
-    """Return `model.score(df)`, by the carrier that is said, or as `score` chooses."""
+    """Return `model.score(df)`, by the given carrier or by the one that `score` chooses."""
     model = tf2spark.SavedModel(path)
     if carrier is None:
-        return model.score(df, keep=keep, **how)
+        return model.score(df, keep=keep, **options)
     with mock.patch.object(score, "choose_carrier", return_value=carrier):
-        return model.score(df, keep=keep, read="spark", **how)
+        return model.score(df, keep=keep, read="spark", **options)
 
 
-def chosen_carrier(table: DataFrame) -> str:
-    """Tell how a scored table's rows get to the worker, from its physical plan."""
-    text = table._jdf.queryExecution().executedPlan().toString()
-    if "MapInArrow" not in text:
+def describe_carrier(table: DataFrame) -> str:
+    """Say how the rows of a scored table get to the worker, from its physical plan."""
+    plan = table._jdf.queryExecution().executedPlan().toString()
+    if "MapInArrow" not in plan:
         return "arrow_udf"
-    return "mapInArrow" if "FileScan" in text else "the worker, which reads the files itself"
+    return "mapInArrow" if "FileScan" in plan else "files read by the worker"

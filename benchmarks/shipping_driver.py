@@ -1,8 +1,8 @@
-"""A driver with two executors, each with a folder of its own: sends them a model from storage.
+"""A driver that sends a model from storage to two executors with a folder of their own each.
 
-Run as ``python -m benchmarks.shipping_driver put SOURCE URI`` (copies a local folder there) or
-``ours|peer URI FOLDER``: FOLDER is an empty one for the host's cache. The last line is JSON: the
-seconds until both have the model open, and how many had.
+Run as ``python -m benchmarks.shipping_driver put SOURCE URI`` to copy a local folder to storage, or
+as ``ours|peer URI FOLDER``, where FOLDER is empty and becomes the host cache. The last line is
+JSON: the seconds until both executors have opened the model, and how many executors did.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tf2spark.runnable_model import RunnableModel
 from tf2spark.spark.shipping import ship
 from tf2spark.worker.spark_tasks import model_opener
 
-_ANSWER = "executor long, host string, seconds double, error string"
+_SCHEMA = "executor long, host string, seconds double, error string"
 
 
 def session(master: str, cache: str) -> SparkSession:
@@ -48,11 +48,11 @@ def put(spark: Any, source: str, uri: str) -> None:
 
 def ours(spark: SparkSession, uri: str) -> DataFrame:
     opener = model_opener(ship(spark, RunnableModel(uri).reference()))
-    return spark.range(0, 2, 1, 2).mapInArrow(opener, _ANSWER)
+    return spark.range(0, 2, 1, 2).mapInArrow(opener, _SCHEMA)
 
 
 def peer(spark: SparkSession, uri: str) -> DataFrame:
-    """The recipe that everyone uses: a folder, and TensorFlow's Python."""
+    """The usual recipe: `addFile` of the folder, and TensorFlow's Python package."""
     spark.sparkContext.addFile(uri, recursive=True)
     name = uri.rpartition("/")[2]
 
@@ -66,17 +66,17 @@ def peer(spark: SparkSession, uri: str) -> DataFrame:
             answer = {"executor": [os.getppid()], "host": [""], "seconds": [0.0], "error": [""]}
             yield pa.RecordBatch.from_pydict(answer)
 
-    return spark.range(0, 2, 1, 2).mapInArrow(load, _ANSWER)
+    return spark.range(0, 2, 1, 2).mapInArrow(load, _SCHEMA)
 
 
-def main(what: str, first: str, second: str) -> None:
-    if what == "put":
+def main(command: str, first: str, second: str) -> None:
+    if command == "put":
         put(session("local[1]", "")._sc, first, second)
         return
     spark = session("local-cluster[2,1,1024]", second)
     spark.range(0, 2, 1, 2).mapInArrow(lambda batches: batches, "id long").collect()
     started = time.perf_counter()
-    rows = {"ours": ours, "peer": peer}[what](spark, first).collect()
+    rows = {"ours": ours, "peer": peer}[command](spark, first).collect()
     seconds = time.perf_counter() - started
     assert not any(row.error for row in rows), rows
     print(json.dumps({"seconds": seconds, "executors": len({row.executor for row in rows})}))

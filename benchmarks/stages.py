@@ -25,47 +25,57 @@ from tf2spark.worker import score_loop
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.parquet_reader import ParquetTask, read_batches
 
-READING, LOOP = "reading Parquet", "the loop around them"
-STAGES = ("columns to tensors", "TensorFlow's run", "tensors to columns")
+READING, TO_TENSORS, RUNNING = "reading Parquet", "columns to tensors", "running TensorFlow"
+TO_COLUMNS, LOOP = "tensors to columns", "loop overhead"
 Stages = dict[str, float]
-"""CPU seconds a million rows, by stage."""
+"""CPU seconds per million rows, by stage."""
 
 
-def stages_of(path: str, df: DataFrame, rows: int, **options: Any) -> Stages:
-    """Read and score about `rows` rows of the table here and say where the CPU time went."""
+def measure_stages(path: str, df: DataFrame, rows: int, **options: Any) -> Stages:
+    """Read and score about `rows` rows of the table in this process; return the CPU time by stage.
+
+    Args:
+        path: The SavedModel.
+        df: A table that the workers could read themselves.
+        rows: How many rows to read, up to the end of a batch.
+        options: `keep`, `feed` and `fetch` of `score`.
+    """
     tasks = plan_tasks(df, 4096, verify=False)
-    read, batches = min((_read(tasks, rows) for _ in range(3)), key=lambda found: found[0])
-    count = sum(one.num_rows for one in batches)
-    found = {READING: read} | measure(_plan(path, batches[0].schema, **options), batches)
-    return {name: seconds / count * 1e6 for name, seconds in found.items()}
+    reads = (_read(tasks, rows) for _ in range(3))
+    seconds, batches = min(reads, key=lambda read: read[0])
+    count = sum(batch.num_rows for batch in batches)
+    stages = {READING: seconds} | _time_stages(_plan(path, batches[0].schema, **options), batches)
+    return {name: seconds / count * 1e6 for name, seconds in stages.items()}
 
 
 def _read(tasks: Sequence[ParquetTask], rows: int) -> tuple[float, list[pa.RecordBatch]]:
-    """Read about so many rows, and say what CPU time that took."""
+    """Read about `rows` rows; return the CPU seconds and the batches."""
     batches: list[pa.RecordBatch] = []
     start = time.process_time()
     for batch in itertools.chain.from_iterable(map(read_batches, tasks)):
         batches.append(batch)
-        if sum(one.num_rows for one in batches) >= rows:
+        if sum(batch.num_rows for batch in batches) >= rows:
             break
     return time.process_time() - start, batches
 
 
-def stages_table(found: Stages) -> str:
-    """Write the stages as a table."""
-    whole = sum(found.values())
+def stages_table(stages: Stages) -> str:
+    """Return the stages as a Markdown table."""
+    total = sum(stages.values())
     lines = [
-        [name, f"{seconds * 1e3:,.0f}", f"{seconds / whole:.0%}"]
-        for name, seconds in [*found.items(), ("together", whole)]
+        [name, f"{seconds * 1e3:,.0f}", f"{seconds / total:.0%}"]
+        for name, seconds in [*stages.items(), ("total", total)]
     ]
-    head = ["our worker's stages (one thread, no Spark)", "CPU ms a million rows", "share"]
+    head = ["stages of our worker (one thread, no Spark)", "CPU ms per million rows", "share"]
     return markdown_table(head, lines)
 
 
-def measure(plan: Plan, batches: Sequence[pa.RecordBatch], repeats: int = 7) -> dict[str, float]:
+def _time_stages(
+    plan: Plan, batches: Sequence[pa.RecordBatch], repeats: int = 7
+) -> dict[str, float]:
     """Return the seconds of each stage in the fastest of `repeats` runs over the batches."""
-    timed = [_once(plan, batches) for _ in range(repeats)]
-    return min(timed, key=lambda found: sum(found.values()))
+    runs = [_time_once(plan, batches) for _ in range(repeats)]
+    return min(runs, key=lambda stages: sum(stages.values()))
 
 
 def _plan(
@@ -84,39 +94,39 @@ def _plan(
     return bind(request, schema, options, model._runnable.reference_for(request, threads=1))
 
 
-def _once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:
-    """Time the loop once, with timers in place of the stages' own functions."""
+def _time_once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float]:
+    """Run the loop once, with timers around the functions of the stages."""
     clock: Counter[str] = Counter()
     prepare = CApiSession.prepare
 
-    def feed(*given: Any) -> Any:
-        return _timed(clock, STAGES[0], feeder(*given))
+    def timed_feeder(*arguments: Any) -> Any:
+        return _timed(clock, TO_TENSORS, feeder(*arguments))
 
-    def prepared(self: CApiSession, feeds: Sequence[str], fetches: Sequence[str]) -> Any:
-        return _timed(clock, STAGES[1], prepare(self, feeds, fetches))
+    def timed_prepare(self: CApiSession, feeds: Sequence[str], fetches: Sequence[str]) -> Any:
+        return _timed(clock, RUNNING, prepare(self, feeds, fetches))
 
-    def column(*given: Any) -> Any:
-        return _timed(clock, STAGES[2], column_builder(*given))
+    def timed_builder(*arguments: Any) -> Any:
+        return _timed(clock, TO_COLUMNS, column_builder(*arguments))
 
     with (
-        mock.patch.object(score_loop, "feeder", feed),
-        mock.patch.object(score_loop, "column_builder", column),
-        mock.patch.object(CApiSession, "prepare", prepared),
+        mock.patch.object(score_loop, "feeder", timed_feeder),
+        mock.patch.object(score_loop, "column_builder", timed_builder),
+        mock.patch.object(CApiSession, "prepare", timed_prepare),
     ):
         session = session_of(plan.model)
         start = time.process_time()
         for _ in score_loop.score_batches(plan, session, batches):
             pass
-        whole = time.process_time() - start
-    rest = whole - sum(clock.values())
-    return {name: clock[name] for name in STAGES} | {LOOP: rest}
+        total = time.process_time() - start
+    stages = {name: clock[name] for name in (TO_TENSORS, RUNNING, TO_COLUMNS)}
+    return stages | {LOOP: total - sum(clock.values())}
 
 
 def _timed(clock: Counter[str], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def timed(*given: Any) -> Any:
+    def timed(*arguments: Any) -> Any:
         start = time.process_time()
         try:
-            return function(*given)
+            return function(*arguments)
         finally:
             clock[name] += time.process_time() - start  # type: ignore[assignment]
 

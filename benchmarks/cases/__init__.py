@@ -1,4 +1,4 @@
-"""One file a case. Each has a `run` from a `Bench` to a `Report`."""
+"""One module per case, with a `run` from a `Bench` to a `Report`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "recommend-wide-deep": recommend_wide_deep.PEERS,
     "recommend-towers": recommend_towers.PEERS,
 }
-"""The peers of each case, by the names that ``--peer`` has for them."""
+"""The peers of each case, by their names for ``--peer``."""
 
 EXTRA = frozenset({"carriers", "peer-settings", "shipping"})
-"""Cases that run only when they are named: of use to those who work on tf2spark."""
+"""Cases that run only if they are named: they inform the development of tf2spark."""

@@ -1,7 +1,7 @@
-"""`mapInArrow` against `arrow_udf` for the same scoring job, over schemas: what `score` chooses by.
+"""`mapInArrow` and `arrow_udf` on the same job with various schemas: the basis of `score`'s choice.
 
-A small model, so that the carrier is what is timed. The columns that the model doesn't need are
-doubles or one string column.
+The model is small, so that the carrier dominates the time. The columns that the model doesn't need
+are doubles or one string column.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pyspark.sql import DataFrame
 from benchmarks import data, models
 from benchmarks.harness import Bench, Contender, alternate
 from benchmarks.reports import Report, markdown_table, ratio_of
-from benchmarks.scoring import chosen_carrier, scored
+from benchmarks.scoring import describe_carrier, score_table
 from tf2spark.spark import score
 
 
 @frozen
 class Table:
-    """One schema: floats of the needed column, other columns, and whether features are kept."""
+    """A schema: the width of the feature column, other columns, and whether features are kept."""
 
     width: int
     doubles: int = 0
@@ -44,18 +44,19 @@ TABLES = [
     Table(32, text_chars=2_000),
 ]
 
-MAP, UDF, UDF_COLUMNAR = "mapInArrow", "arrow_udf", "arrow_udf, columnar in"
+MAP, UDF, UDF_COLUMNAR = "mapInArrow", "arrow_udf", "arrow_udf, columnar input"
 
 
 def run(bench: Bench) -> Report:
     rows = bench.choose_rows(small=50_000, full=300_000)
-    report = Report(f"carriers: mapInArrow against arrow_udf, {rows:,} rows, a small MLP")
+    report = Report(f"carriers: mapInArrow and arrow_udf, {rows:,} rows, a small MLP")
     report.add(
-        "Seconds, and core-seconds a million rows in brackets; Spark reads. *Columnar in*: Spark "
-        "4.3's own way for Arrow UDFs straight on a scan, which `score` avoids."
+        "Seconds, with core-seconds per million rows in parentheses; Spark reads. *Columnar input* "
+        "is what Spark 4.3 does by default for Arrow UDFs directly on a scan; `score` avoids it."
     )
     lines = [_line(bench, report, table, rows) for table in TABLES]
-    head = ["needed", "kept besides id", MAP, UDF, UDF_COLUMNAR, "mapInArrow / arrow_udf", "chosen"]
+    head = ["feature column", "kept in addition to id", MAP, UDF, UDF_COLUMNAR]
+    head += ["mapInArrow / arrow_udf", "chosen by score"]
     report.add(markdown_table(head, lines))
     return report
 
@@ -72,29 +73,29 @@ def _line(bench: Bench, report: Report, table: Table, rows: int) -> list[str]:
         text_chars=table.text_chars,
     )
     path = models.path_of(bench.folder, f"mlp-{table.width}")
-    found = alternate(bench, _contenders(df, path, table.keep()), report)
-    one = ratio_of("", MAP, found[MAP], found[UDF])
+    timings = alternate(bench, _contenders(df, path, table.keep()), report)
+    ratio = ratio_of("", MAP, timings[MAP], timings[UDF])
     kept = [
         *(["features"] if table.features_kept else []),
         *([f"{table.doubles} doubles"] if table.doubles else []),
-        *([f"a string of {table.text_chars}"] if table.text_chars else []),
+        *([f"a {table.text_chars}-character string"] if table.text_chars else []),
     ]
     return [
         f"{table.width} floats",
         ", ".join(kept) or "nothing",
-        *(f"{one.median:.2f} ({one.cores / rows * 1e6:.1f})" for one in found.values()),
-        f"{one.times:.2f}{one.spread}",
-        chosen_carrier(scored(path, df, table.keep(), read="spark")),
+        *(f"{timing.median:.2f} ({timing.cores / rows * 1e6:.1f})" for timing in timings.values()),
+        f"{ratio.times:.2f}{ratio.spread}",
+        describe_carrier(score_table(path, df, table.keep(), read="spark")),
     ]
 
 
 def _contenders(df: DataFrame, path: str, keep: list[str]) -> list[Contender]:
     def job(carrier: str) -> Callable[[], DataFrame]:
-        return lambda: scored(path, df, keep, carrier=carrier)
+        return lambda: score_table(path, df, keep, carrier=carrier)
 
     def columnar() -> DataFrame:
-        with mock.patch.object(score, "_in_rows", side_effect=lambda table: table):
-            return scored(path, df, keep, carrier="arrow_udf")
+        with mock.patch.object(score, "_as_rows", side_effect=lambda table: table):
+            return score_table(path, df, keep, carrier="arrow_udf")
 
     pool = "carriers"
     return [

@@ -9,22 +9,22 @@ from pyspark.sql import DataFrame
 
 from benchmarks import data, floors, models
 from benchmarks.cases.rows import (
-    COLUMN_FLOOR,
     FLOOR,
     PEER,
     READ,
     START_UP,
+    UDF_FLOOR,
     US,
-    US_BY_SPARK,
-    bound,
+    US_SPARK_READS,
+    describe_bottlenecks,
     run_rows,
 )
-from benchmarks.contenders import JAVA, MLFLOW, apart
+from benchmarks.contenders import JAVA, MLFLOW, peer_contender
 from benchmarks.harness import Bench, Contender
 from benchmarks.peers import predict_batch_udf as peer
 from benchmarks.reports import Report
-from benchmarks.scoring import chosen_carrier, scored
-from benchmarks.stages import Stages, stages_of, stages_table
+from benchmarks.scoring import describe_carrier, score_table
+from benchmarks.stages import Stages, measure_stages, stages_table
 
 WIDTH = 128
 PEERS = ("predict_batch_udf", "mlflow", "tensorflow-java", "tensorflow", "onnx", "ray")
@@ -37,20 +37,24 @@ def run(bench: Bench) -> Report:
     path = models.path_of(bench.folder, f"mlp-{WIDTH}")
     udf = peer.dense_udf(path, WIDTH)
     few = data.dense(bench.spark, bench.folder, 1_000)
-    start_up = Contender(START_UP, lambda: scored(path, few, ["id"], fetch={"score": "output_0"}))
-    others_of_ids = [*_apart(bench, df, path), start_up]
-    for keep, others in ((["id"], others_of_ids), (["id", "features"], [])):
-        stages = stages_of(path, df, min(rows, 200_000), keep=keep, fetch={"score": "output_0"})
-        _with_kept(bench, report, df, path, udf, keep, others, stages)
+    start_up = Contender(
+        START_UP, lambda: score_table(path, few, ["id"], fetch={"score": "output_0"})
+    )
+    more = [*_peer_contenders(bench, df, path), start_up]
+    for keep, others in ((["id"], more), (["id", "features"], [])):
+        stages = measure_stages(
+            path, df, min(rows, 200_000), keep=keep, fetch={"score": "output_0"}
+        )
+        _run_keeping(bench, report, df, path, udf, keep, others, stages)
     return report
 
 
-def _apart(bench: Bench, df: DataFrame, path: str) -> list[Contender]:
-    given = {"model": path, "table": data.folder_of(df), "kind": "dense"}
-    return [apart(bench, name, given) for name in PEERS[1:]]
+def _peer_contenders(bench: Bench, df: DataFrame, path: str) -> list[Contender]:
+    arguments = {"model": path, "table": data.folder_of(df), "kind": "dense"}
+    return [peer_contender(bench, name, arguments) for name in PEERS[1:]]
 
 
-def _with_kept(
+def _run_keeping(
     bench: Bench,
     report: Report,
     df: DataFrame,
@@ -61,22 +65,22 @@ def _with_kept(
     stages: Stages,
 ) -> None:
     fetch = {"score": "output_0"}
-    ours = Contender(US, lambda: scored(path, df, keep, fetch=fetch))
+    ours = Contender(US, lambda: score_table(path, df, keep, fetch=fetch))
     theirs = Contender(PEER, lambda: df.select(*keep, udf("features").alias("score")), peer=PEER)
     contenders = [
         ours,
-        Contender(US_BY_SPARK, lambda: scored(path, df, keep, read="spark", fetch=fetch)),
+        Contender(US_SPARK_READS, lambda: score_table(path, df, keep, read="spark", fetch=fetch)),
         theirs,
         *others,
         Contender(FLOOR, lambda: floors.map_in_arrow(df, keep)),
-        Contender(COLUMN_FLOOR, lambda: floors.arrow_udf(df, keep, ["features"])),
+        Contender(UDF_FLOOR, lambda: floors.arrow_udf(df, keep, ["features"])),
         Contender(READ, lambda: df, python=False),
     ]
     kept = " and ".join(keep)
-    report.add(f"### {kept} kept (ours by {chosen_carrier(scored(path, df, keep))})")
+    report.add(f"### {kept} kept (our carrier: {describe_carrier(score_table(path, df, keep))})")
     rows = df.count()
-    counts = {one.name: 1_000 if one.name == START_UP else rows for one in contenders}
-    asked = {PEER: 1.4, MLFLOW: 1.5, JAVA: 1.0}
-    found = run_rows(bench, report, f"dense rows, {kept} kept", contenders, counts, asked)
-    report.add(bound(found, rows, stages))
+    counts = {contender.name: rows for contender in contenders} | {START_UP: 1_000}
+    goals = {PEER: 1.4, MLFLOW: 1.5, JAVA: 1.0}
+    timings = run_rows(bench, report, f"dense rows, {kept} kept", contenders, counts, goals)
+    report.add(describe_bottlenecks(timings, rows, stages))
     report.add(stages_table(stages))

@@ -1,4 +1,4 @@
-"""What suits `predict_batch_udf` best: its batch size, and TensorFlow's threads a worker."""
+"""The best settings of `predict_batch_udf`: its batch size, and TensorFlow's threads per worker."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ BATCH_ROWS = (1_000, 4_096, 10_000)
 def run(bench: Bench) -> Report:
     rows = bench.choose_rows(small=100_000, full=500_000)
     report = Report(f"peer-settings: predict_batch_udf at its best, {rows:,} rows")
-    choices = [(n, 0) for n in BATCH_ROWS] + [(4_096, 1)]
-    for what in ("dense", "strings"):
-        contenders = [_contender(bench, what, rows, *choice) for choice in choices]
-        report.add(f"### {what}, id kept")
+    settings = [(batch_rows, 0) for batch_rows in BATCH_ROWS] + [(4_096, 1)]
+    for table in ("dense", "strings"):
+        contenders = [_contender(bench, table, rows, *setting) for setting in settings]
+        report.add(f"### {table}, id kept")
         report.add(times_table(alternate(bench, contenders, report), rows))
     return report
 
 
-def _contender(bench: Bench, what: str, rows: int, batch_rows: int, threads: int) -> Contender:
-    name = f"{batch_rows:,} rows a call, {threads or 'all'} threads"
-    if what == "dense":
+def _contender(bench: Bench, table: str, rows: int, batch_rows: int, threads: int) -> Contender:
+    name = f"{batch_rows:,} rows per call, {threads or 'all'} threads"
+    if table == "dense":
         df = data.dense(bench.spark, bench.folder, rows)
         path = models.path_of(bench.folder, f"mlp-{WIDTH}")
         udf = peer.dense_udf(path, WIDTH, batch_rows=batch_rows, threads=threads)

@@ -1,4 +1,4 @@
-"""What bounds `recommend`: TensorFlow alone on what remains a pair."""
+"""The bottleneck of `recommend`: TensorFlow alone on the layers that run per pair."""
 
 from __future__ import annotations
 
@@ -10,57 +10,70 @@ from benchmarks.gemm_floor import floor
 from benchmarks.harness import Bench
 from benchmarks.recommender_models import TOWER
 from benchmarks.reports import Report
-from benchmarks.timed import Timed
+from benchmarks.timing import Timing
 
 
-def best_floor(bench: Bench, widths: Sequence[int]) -> tuple[int, float]:
-    """Return the block (in pairs) at which TensorFlow runs layers fastest, and its pairs/s.
+def fastest_block(bench: Bench, widths: Sequence[int]) -> tuple[int, float]:
+    """Return the pairs per block at which TensorFlow runs layers fastest, and its pairs per second.
 
-    On one core, the layers alone.
+    On one core, with the layers alone.
     """
     path = models.path_of(bench.folder, "rest-" + "-".join(map(str, widths)))
     blocks = (1024, 2048, 4096, 8192)
     rates = {rows: rows / floor(path, {"x": [rows, widths[0]]}).median for rows in blocks}
-    best = max(rates, key=lambda rows: rates[rows])
-    return best, rates[best]
+    fastest = max(rates, key=lambda rows: rates[rows])
+    return fastest, rates[fastest]
 
 
-def bound(bench: Bench, report: Report, us: Timed, pairs: int, widths: Sequence[int]) -> None:
-    """Say which share of our CPU time the layers take that remain in the pair loop."""
-    rows, rate = best_floor(bench, widths)
-    flops = 2 * sum(a * b for a, b in pairwise(widths))
-    ideal, took = 1e6 / rate, us.cores / pairs * 1e6
+def add_layers_bottleneck(
+    bench: Bench, report: Report, us: Timing, pairs: int, widths: Sequence[int]
+) -> None:
+    """Report which share of our CPU time the layers in the pair loop take."""
+    rows, rate = fastest_block(bench, widths)
+    flops = 2 * sum(inputs * units for inputs, units in pairwise(widths))
+    floor_seconds, seconds = 1e6 / rate, us.cores / pairs * 1e6
     report.add(
-        f"What bounds us: the layers {' - '.join(map(str, widths))} that remain a pair. TensorFlow "
-        f"alone takes {ideal:.3f} core-s a million pairs for them ({rate * flops / 1e9:.0f} "
-        f"GFLOP/s on one core, blocks of {rows:,} pairs), {ideal / took:.0%} of our {took:.3f}; "
-        "the rest adds the two halves up, keeps the best k, and is Spark's."
+        f"Bottleneck: the layers {' - '.join(map(str, widths))}, which run per pair. TensorFlow "
+        f"alone takes {floor_seconds:.3f} core-s per million pairs for them "
+        f"({rate * flops / 1e9:.0f} GFLOP/s on one core, blocks of {rows:,} pairs), "
+        f"{floor_seconds / seconds:.0%} of our {seconds:.3f}; the rest is adding the two halves, "
+        "keeping the best k, and Spark."
     )
 
 
-def bound_by_product(
-    bench: Bench, report: Report, core_seconds: float, pairs: int, k: int, carried: float = 0.0
+def add_product_bottleneck(
+    bench: Bench,
+    report: Report,
+    core_seconds: float,
+    pairs: int,
+    k: int,
+    no_op_core_seconds: float = 0.0,
 ) -> None:
-    """Say which shares of our CPU time the product of the towers and the carrying take.
+    """Report which shares of our CPU time the towers' product and the transport of rows take.
 
-    `carried` is what the floor that scores nothing takes, in core-seconds.
+    `no_op_core_seconds` are those of the floor that scores nothing.
     """
     path = models.path_of(bench.folder, "catalog-gemm")
     blocks = ((256, 1024), (256, 4096), (512, 2048))
     rates = {
-        (users, items): users * items / floor(path, _towers(users, items)).median
+        (users, items): users * items / floor(path, _tower_shapes(users, items)).median
         for users, items in blocks
     }
-    (users, items), rate = max(rates.items(), key=lambda one: one[1])
-    ideal, took = 1e6 / rate, core_seconds / pairs * 1e6
+    users, items = max(rates, key=lambda block: rates[block])
+    rate = rates[users, items]
+    floor_seconds, seconds = 1e6 / rate, core_seconds / pairs * 1e6
+    carrying = (
+        f"carrying users and results takes {no_op_core_seconds / core_seconds:.0%}; "
+        if no_op_core_seconds
+        else ""
+    )
     report.add(
-        f"What bounds us: TensorFlow's GEMM alone takes {ideal:.5f} core-s a million pairs "
+        f"Bottleneck: TensorFlow's GEMM alone takes {floor_seconds:.5f} core-s per million pairs "
         f"({rate * 2 * TOWER / 1e9:.0f} GFLOP/s on one core, {users} users x {items:,} items), "
-        f"{ideal / took:.0%} of our {took:.5f}; "
-        + (f"carrying users and results, {carried / core_seconds:.0%}; " if carried else "")
-        + f"the rest reads every score once more to keep the best {k}, and sorts them."
+        f"{floor_seconds / seconds:.0%} of our {seconds:.5f}; {carrying}"
+        f"the rest is reading every score again to keep the best {k}, and sorting those."
     )
 
 
-def _towers(users: int, items: int) -> dict[str, tuple[int, int]]:
+def _tower_shapes(users: int, items: int) -> dict[str, tuple[int, int]]:
     return {"user": (users, TOWER), "item": (items, TOWER)}

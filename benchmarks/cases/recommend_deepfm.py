@@ -1,4 +1,7 @@
-"""DeepFM, 40 fields 16 wide, every user against 5,000 items: the seed shape of models."""
+"""DeepFM with 40 fields embedded 16 wide, every user against 5,000 items.
+
+This is the shape of model that the project started from.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks import catalogs, models
-from benchmarks.cases.recommend_bounds import bound
-from benchmarks.cases.recommend_common import US, Catalog, Way, apart, ours, planned, run_ways
+from benchmarks.cases.recommend_bounds import add_layers_bottleneck
+from benchmarks.cases.recommend_common import (
+    US,
+    Catalog,
+    Recommender,
+    our_recommend,
+    peer_recommender,
+    plan_text,
+    run_recommenders,
+)
 from benchmarks.harness import Bench
 from benchmarks.peers import cross_join, seed_recipe
 from benchmarks.recommender_models import FIELDS, UNITS
@@ -20,7 +31,7 @@ FEED = {
     "feat_ids": ["user:features.indices", "item:features.indices"],
     "feat_vals": ["user:features.values", "item:features.values"],
 }
-SEED = "one user x all items, by hand in Python"
+SEED = "one user x all items, hand-written in Python"
 CROSS = "cross join and predict_batch_udf"
 PEERS = ("predict_batch_udf", "tensorflow-java")
 
@@ -35,21 +46,21 @@ def run(bench: Bench) -> Report:
         catalogs.fields(bench.spark, bench.folder, "item", ITEMS),
         ITEMS,
     )
-    ways = _ways(bench, catalog, users)
-    asked = {CROSS: 20, SEED: 4}
-    found = run_ways(bench, report, catalog, ways, job="DeepFM", asked=asked)
-    report.add(planned(models.path_of(bench.folder, "catalog-deepfm"), catalog, K, FEED))
-    bound(bench, report, found[US], users * ITEMS, UNITS)
+    recommenders = _recommenders(bench, catalog, users)
+    goals = {CROSS: 20, SEED: 4}
+    timings = run_recommenders(bench, report, catalog, recommenders, job="DeepFM", goals=goals)
+    report.add(plan_text(models.path_of(bench.folder, "catalog-deepfm"), catalog, K, FEED))
+    add_layers_bottleneck(bench, report, timings[US], users * ITEMS, UNITS)
     return report
 
 
-def _ways(bench: Bench, catalog: Catalog, users: int) -> list[Way]:
+def _recommenders(bench: Bench, catalog: Catalog, users: int) -> list[Recommender]:
     path = models.path_of(bench.folder, "catalog-deepfm")
     package = models.package_of(bench.folder, "catalog-deepfm")
     udf_of = cross_join.fields_udf
     return [
-        Way(US, ours(path, catalog, K, FEED), users),
-        Way(
+        Recommender(US, our_recommend(path, catalog, K, FEED), users),
+        Recommender(
             SEED,
             lambda table: seed_recipe.best(
                 package,
@@ -62,19 +73,19 @@ def _ways(bench: Bench, catalog: Catalog, users: int) -> list[Way]:
             ),
             max(users // 8, 50),
         ),
-        Way(
+        Recommender(
             CROSS,
             lambda table: cross_join.best_of_vectors(table, catalog.items, udf_of(path, FIELDS), K),
             max(users // 40, 20),
             cross_join.CONF,
             peer="predict_batch_udf",
         ),
-        apart("tensorflow-java", max(users // 8, 50), model=path, k=K),
+        peer_recommender("tensorflow-java", max(users // 8, 50), model=path, k=K),
     ]
 
 
 def read_fields(table: Any) -> Mapping[str, np.ndarray]:
-    """Read vectors that all have as many ids."""
+    """Read vectors that all have the same number of ids."""
     column = table.column("features")
     column = column.combine_chunks() if hasattr(column, "combine_chunks") else column
     shape = (table.num_rows, FIELDS // 2)

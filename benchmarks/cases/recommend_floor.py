@@ -1,7 +1,7 @@
-"""The pair loop on one core, in one process, against TensorFlow's GEMM of the layers that remain.
+"""The pair loop on one core, in one process, compared with TensorFlow's GEMM of the pair layers.
 
-The floor runs those layers alone, by the same C API, on a block that lies there already: it adds no
-halves up and keeps no best k.
+The floor runs only those layers, through the same C API, on a block that is already in memory: it
+doesn't add halves and keeps no best k.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ BLOCKS = (1024, 2048, 4096, 8192, 16384)
 
 
 def run(bench: Bench) -> Report:
-    report = Report("recommend-floor: the pair loop against TensorFlow's GEMM of what remains")
+    report = Report(
+        "recommend-floor: the pair loop and TensorFlow's GEMM of the layers that run per pair"
+    )
     many = bench.choose_rows(small=300, full=1_000)
     with tempfile.TemporaryDirectory() as folder:
-        _against_floor(
+        _compare_with_floor(
             *(bench, report, "catalog-deepfm", UNITS),
             _job(bench, Path(folder), "catalog-deepfm", catalogs.fields, recommend_deepfm, many),
         )
-        _against_floor(
+        _compare_with_floor(
             *(bench, report, "catalog-wide-deep", (256, 128, 1)),
             _job(bench, Path(folder), "catalog-wide-deep", catalogs.ids, recommend_wide_deep, many),
         )
@@ -64,7 +66,7 @@ def _file(path: Path, df: DataFrame) -> str:
     return str(path)
 
 
-def _against_floor(
+def _compare_with_floor(
     bench: Bench, report: Report, name: str, widths: Sequence[int], job: Job
 ) -> None:
     before = _floors(bench, widths)
@@ -72,26 +74,26 @@ def _against_floor(
     after = _floors(bench, widths)
     floors = {rows: max(before[rows], after[rows]) for rows in before}
     ours, best = statistics.median(rates), max(floors.values())
-    report.add(f"### {name}: {' - '.join(map(str, widths))} remain a pair")
+    report.add(f"### {name}: layers {' - '.join(map(str, widths))} run per pair")
     report.add(_table(floors, rates, widths))
-    spread = f", {min(rates) / best:.2f} to {max(rates) / best:.2f} by round"
-    report.target(f"{name}, of the floor at its best block", 0.85, ours / best, spread)
+    spread = f", {min(rates) / best:.2f} to {max(rates) / best:.2f} across rounds"
+    report.target(f"{name}, relative to the floor's best block", 0.85, ours / best, spread)
 
 
 def _floors(bench: Bench, widths: Sequence[int]) -> Mapping[int, float]:
-    """Return pairs a second by the pairs of a block."""
+    """Return pairs per second, by the pairs per block."""
     path = models.path_of(bench.folder, "rest-" + "-".join(map(str, widths)))
     blocks = BLOCKS if bench.scale == "full" else BLOCKS[2:3]
     return {rows: rows / floor(path, {"x": [rows, widths[0]]}).median for rows in blocks}
 
 
 def _table(floors: Mapping[int, float], rates: Sequence[float], widths: Sequence[int]) -> str:
-    flops = 2 * sum(a * b for a, b in pairwise(widths))
+    flops = 2 * sum(inputs * units for inputs, units in pairwise(widths))
     rows = {f"floor, blocks of {block:,} pairs": rate for block, rate in floors.items()}
-    rows["tf2spark, all but what every call takes"] = statistics.median(rates)
+    rows["tf2spark, without the fixed cost of a call"] = statistics.median(rates)
     lines = [
         [name, f"{rate / 1e6:.2f}", f"{rate * flops / 1e9:.0f}", f"{1e6 / rate:.3f}"]
         for name, rate in rows.items()
     ]
-    head = ["one core", "million pairs/s", "GFLOP/s", "core-s a million pairs"]
+    head = ["one core", "million pairs/s", "GFLOP/s", "core-s per million pairs"]
     return markdown_table(head, lines)

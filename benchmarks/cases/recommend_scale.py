@@ -1,7 +1,7 @@
-"""Two towers at both ends of scale: many items, and many users. Time, and the most memory.
+"""Two towers at both extremes, many items and many users: total time and peak memory.
 
-The time is all of it, from the call of `recommend` on. Private memory (USS): what the kernel would
-free if that one process ended; a file that a worker maps is in it while no other maps it.
+The time starts with the call of `recommend`. Private memory (USS) is what the kernel would free if
+only that process ended; it includes a file that a worker maps while no other process maps it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from attrs import frozen
 from pyspark.sql import DataFrame
 
 from benchmarks import catalogs, models
-from benchmarks.cases.recommend_bounds import bound_by_product
-from benchmarks.cases.recommend_common import CHECKED, US, Catalog, ours, planned
+from benchmarks.cases.recommend_bounds import add_product_bottleneck
+from benchmarks.cases.recommend_common import CHECKED_USERS, US, Catalog, our_recommend, plan_text
 from benchmarks.harness import Bench
 from benchmarks.machine import cpu_seconds_of_tree
-from benchmarks.peaks import Peaks
+from benchmarks.memory_watch import MemoryPeaks
 from benchmarks.peers import seed_recipe
 from benchmarks.pools import pool
-from benchmarks.recommended import agree, recommended
+from benchmarks.recommendations import compare_recommendations, read_recommendations
 from benchmarks.recommender_models import FEATURES
 from benchmarks.reports import Report, markdown_table
 
@@ -34,41 +34,44 @@ def run(bench: Bench) -> Report:
     small = bench.scale == "small"
     report = Report(
         "recommend-scale: two towers of 64, many items and many users, top 10",
-        runs="one run, nothing warm",
+        runs="One cold run, end to end",
     )
     sizes = (
         [(2_000, 100_000), (100_000, 1_000)] if small else [(10_000, 1_000_000), (1_000_000, 1_000)]
     )
     for users, items in sizes:
-        _one(bench, report, users, items)
+        _add_size(bench, report, users, items)
     return report
 
 
 @frozen
-class Whole:
-    """A whole job, from the call of `recommend` on, in new workers."""
+class ColdRun:
+    """A whole job in new workers, timed from the call of `recommend`.
+
+    `call_seconds` are those of the call alone.
+    """
 
     seconds: float
-    called_seconds: float
+    call_seconds: float
     core_seconds: float
-    peaks: Peaks
+    peaks: MemoryPeaks
 
 
-def whole_job(bench: Bench, catalog: Catalog, users: int) -> Whole:
-    """Recommend to so many users, all of it, and watch the memory of everyone."""
-    recommend = ours(models.path_of(bench.folder, "catalog-towers"), catalog, K, FEED)
+def cold_run(bench: Bench, catalog: Catalog, users: int) -> ColdRun:
+    """Recommend to that many users, and watch the memory of all processes."""
+    recommend = our_recommend(models.path_of(bench.folder, "catalog-towers"), catalog, K, FEED)
     table = catalog.users(users)
     start, cpu = time.perf_counter(), cpu_seconds_of_tree()
-    with Peaks() as peaks, pool(bench.spark, f"{users} x {catalog.count}"):
-        found = recommend(table)
-        called = time.perf_counter() - start
-        found.write.format("noop").mode("overwrite").save()
+    with MemoryPeaks() as peaks, pool(bench.spark, f"{users} x {catalog.count}"):
+        recommended = recommend(table)
+        call_seconds = time.perf_counter() - start
+        recommended.write.format("noop").mode("overwrite").save()
     seconds, cores = time.perf_counter() - start, cpu_seconds_of_tree() - cpu
-    return Whole(seconds, called, cores, peaks)
+    return ColdRun(seconds, call_seconds, cores, peaks)
 
 
 def towers(bench: Bench, items: int) -> Catalog:
-    """Return a catalog of so many items for the two towers."""
+    """Return a catalog of that many items for the two towers."""
     return Catalog(
         lambda rows: catalogs.vectors(bench.spark, bench.folder, "user", rows, FEATURES),
         catalogs.vectors(bench.spark, bench.folder, "item", items, FEATURES),
@@ -76,42 +79,42 @@ def towers(bench: Bench, items: int) -> Catalog:
     )
 
 
-def _one(bench: Bench, report: Report, users: int, items: int) -> None:
+def _add_size(bench: Bench, report: Report, users: int, items: int) -> None:
     path = models.path_of(bench.folder, "catalog-towers")
-    models.package_of(bench.folder, "catalog-towers")  # for the check; not while memory is watched
+    models.package_of(bench.folder, "catalog-towers")  # for the check, before memory is watched
     catalog = towers(bench, items)
-    whole = whole_job(bench, catalog, users)
+    cold = cold_run(bench, catalog, users)
     report.add(f"### {users:,} users x {items:,} items")
-    report.add(_table(users * items, whole))
-    report.add(planned(path, catalog, K, FEED))
-    bound_by_product(bench, report, whole.core_seconds, users * items, K)
-    _check(bench, report, ours(path, catalog, K, FEED), catalog)
+    report.add(_table(users * items, cold))
+    report.add(plan_text(path, catalog, K, FEED))
+    add_product_bottleneck(bench, report, cold.core_seconds, users * items, K)
+    _check(bench, report, our_recommend(path, catalog, K, FEED), catalog)
 
 
-def _table(pairs: int, whole: Whole) -> str:
-    peaks, seconds = whole.peaks, whole.seconds
+def _table(pairs: int, cold: ColdRun) -> str:
+    peaks, seconds = cold.peaks, cold.seconds
     line = [
         US,
         f"{seconds:.1f}",
-        f"{whole.called_seconds:.1f}",
+        f"{cold.call_seconds:.1f}",
         f"{pairs / seconds / 1e6:,.0f}",
-        f"{whole.core_seconds / seconds:.2f}",
-        f"{whole.core_seconds / pairs * 1e6:.5f}",
+        f"{cold.core_seconds / seconds:.2f}",
+        f"{cold.core_seconds / pairs * 1e6:.5f}",
         *(f"{peaks.largest(kind) / 1e6:,.0f}" for kind in ("worker", "driver", "JVM")),
-        f"{peaks.most_written('worker') / 1e6:,.0f}",
-        f"{peaks.together.get('worker', 0) / 1e6:,.0f}",
+        f"{peaks.largest_written('worker') / 1e6:,.0f}",
+        f"{peaks.totals.get('worker', 0) / 1e6:,.0f}",
     ]
-    head = ["", "s, all", "s, the call", "million pairs/s", "cores used", "core-s a million pairs"]
-    head += [f"peak private MB, {what}" for what in ("a worker", "driver", "JVM")]
-    head += ["of a worker, without files that it maps", "of all workers together"]
+    head = ["", "total s", "call s", "million pairs/s", "cores used", "core-s per million pairs"]
+    head += [f"peak private MB: {process}" for process in ("worker", "driver", "JVM")]
+    head += ["worker, without mapped files", "all workers"]
     return markdown_table(head, [line])
 
 
 def _check(
     bench: Bench, report: Report, recommend: Callable[[DataFrame], DataFrame], catalog: Catalog
 ) -> None:
-    """Hold a few users against the whole graph on all items."""
-    few = catalog.users(CHECKED)
+    """Compare the results of a few users with those of the whole graph on all items."""
+    few = catalog.users(CHECKED_USERS)
     package = models.package_of(bench.folder, "catalog-towers")
     whole = seed_recipe.best(
         package,
@@ -122,7 +125,13 @@ def _check(
         read_items=_read_item,
         output="score",
     )
-    agree(report, US, recommended(recommend(few)), "the whole graph", recommended(whole))
+    compare_recommendations(
+        report,
+        US,
+        read_recommendations(recommend(few)),
+        "the whole graph",
+        read_recommendations(whole),
+    )
 
 
 def _read_user(table: Any) -> Mapping[str, np.ndarray]:

@@ -1,6 +1,6 @@
-"""Inner products of 64 floats, the best 100 of 20,000 items: ALS's own job, and others'.
+"""Inner products of 64 floats, the best 100 of 20,000 items: the job of ALS and of others.
 
-All read the same Parquet files of factors; the model is fed them, as ALS is.
+All contenders read the same Parquet files of factors.
 """
 
 from __future__ import annotations
@@ -8,8 +8,15 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 
 from benchmarks import catalogs, floors, models
-from benchmarks.cases.recommend_bounds import bound_by_product
-from benchmarks.cases.recommend_common import US, Catalog, Way, apart, ours, run_ways
+from benchmarks.cases.recommend_bounds import add_product_bottleneck
+from benchmarks.cases.recommend_common import (
+    US,
+    Catalog,
+    Recommender,
+    our_recommend,
+    peer_recommender,
+    run_recommenders,
+)
 from benchmarks.cases.rows import FLOOR
 from benchmarks.harness import Bench
 from benchmarks.peers import als, cross_join
@@ -39,14 +46,18 @@ def run(bench: Bench) -> Report:
         udf = cross_join.towers_udf(path, TOWER)
         return cross_join.best_of_towers(table, catalog.items, udf, K)
 
-    ways = [
-        Way(US, ours(path, catalog, K, {"user": "user", "item": "item"}), users),
-        Way(ALS, by_als, few, python=False, peer="als"),
-        Way(CROSS, by_cross_join, max(few // 100, 20), cross_join.CONF, peer="predict_batch_udf"),
-        apart("implicit", users, k=K),
-        apart("tfrs", users, k=K),
-        Way(FLOOR, lambda table: floors.recommendations(table, K), users, scores=False),
+    recommenders = [
+        Recommender(US, our_recommend(path, catalog, K, {"user": "user", "item": "item"}), users),
+        Recommender(ALS, by_als, few, python=False, peer="als"),
+        Recommender(
+            CROSS, by_cross_join, max(few // 100, 20), cross_join.CONF, peer="predict_batch_udf"
+        ),
+        peer_recommender("implicit", users, k=K),
+        peer_recommender("tfrs", users, k=K),
+        Recommender(FLOOR, lambda table: floors.recommendations(table, K), users, scores=False),
     ]
-    found = run_ways(bench, report, catalog, ways, job="two towers", asked={ALS: 20})
-    bound_by_product(bench, report, found[US].cores, users * ITEMS, K, found[FLOOR].cores)
+    timings = run_recommenders(
+        bench, report, catalog, recommenders, job="two towers", goals={ALS: 20}
+    )
+    add_product_bottleneck(bench, report, timings[US].cores, users * ITEMS, K, timings[FLOOR].cores)
     return report

@@ -8,15 +8,23 @@ from typing import Any
 import numpy as np
 
 from benchmarks import catalogs, models
-from benchmarks.cases.recommend_bounds import bound
-from benchmarks.cases.recommend_common import US, Catalog, Way, apart, ours, planned, run_ways
+from benchmarks.cases.recommend_bounds import add_layers_bottleneck
+from benchmarks.cases.recommend_common import (
+    US,
+    Catalog,
+    Recommender,
+    our_recommend,
+    peer_recommender,
+    plan_text,
+    run_recommenders,
+)
 from benchmarks.harness import Bench
 from benchmarks.peers import seed_recipe
 from benchmarks.reports import Report
 
 ITEMS, K = 5_000, 10
 FEED = {"ids": ["user_ids", "item_ids"]}
-SEED = "one user x all items, by hand in Python"
+SEED = "one user x all items, hand-written in Python"
 PEERS = ("onnx",)
 
 
@@ -30,8 +38,8 @@ def run(bench: Bench) -> Report:
     )
     path = models.path_of(bench.folder, "catalog-wide-deep")
     package = models.package_of(bench.folder, "catalog-wide-deep")
-    us = Way(US, ours(path, catalog, K, FEED), users)
-    seed = Way(
+    us = Recommender(US, our_recommend(path, catalog, K, FEED), users)
+    seed = Recommender(
         SEED,
         lambda table: seed_recipe.best(
             package,
@@ -44,11 +52,13 @@ def run(bench: Bench) -> Report:
         ),
         max(users // 2, 50),
     )
-    onnx = apart("onnx", max(users // 10, 20), model=path, k=K)
-    asked = {SEED: 1.8}
-    found = run_ways(bench, report, catalog, [us, seed, onnx], job="wide-and-deep", asked=asked)
-    report.add(planned(models.path_of(bench.folder, "catalog-wide-deep"), catalog, K, FEED))
-    bound(bench, report, found[US], users * ITEMS, [256, 128, 1])
+    onnx = peer_recommender("onnx", max(users // 10, 20), model=path, k=K)
+    recommenders, goals = [us, seed, onnx], {SEED: 1.8}
+    timings = run_recommenders(
+        bench, report, catalog, recommenders, job="wide-and-deep", goals=goals
+    )
+    report.add(plan_text(path, catalog, K, FEED))
+    add_layers_bottleneck(bench, report, timings[US], users * ITEMS, [256, 128, 1])
     return report
 
 

@@ -1,1 +1,1 @@
-"""How time and memory grow; one file for each kind of growth."""
+"""How time and memory grow, one module per kind of growth."""

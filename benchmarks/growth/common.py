@@ -1,4 +1,4 @@
-"""What the cases of growth have in common: one measurement at each place, a table, and plots."""
+"""Shared by the growth cases: timing at each point, the table, and the plots."""
 
 from __future__ import annotations
 
@@ -6,58 +6,72 @@ from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.harness import Bench, Contender, alternate, end
 from benchmarks.reports import Growth, Report, markdown_table
-from benchmarks.timed import Timed
+from benchmarks.timing import Timing
 
-Found = list[tuple[float, Mapping[str, Timed]]]
+Points = list[tuple[float, Mapping[str, Timing]]]
+"""The points that were measured, each with the timings by contender."""
 
 
-def said(bench: Bench) -> str:
-    """Say how often each of them runs."""
-    return f"{bench.runs} runs of each after a warm-up, in turns, at each place"
+def runs_text(bench: Bench) -> str:
+    """Say how often each contender runs."""
+    return f"{bench.runs} runs of each after a warm-up, alternating, at each point"
 
 
 def grow(
     bench: Bench,
     report: Report,
     xs: Sequence[int],
-    contenders: Callable[[int], Sequence[Contender]],
-) -> Found:
-    """Time the contenders of each place in turns; without peers where the run is a small one."""
-    found: Found = []
+    contenders_at: Callable[[int], Sequence[Contender]],
+) -> Points:
+    """Time the contenders of each point alternately; small runs leave out the peers."""
+    points: Points = []
     for x in xs:
-        chosen = [one for one in contenders(x) if one.peer is None or bench.scale == "full"]
+        contenders = [
+            contender
+            for contender in contenders_at(x)
+            if contender.peer is None or bench.scale == "full"
+        ]
         try:
-            found.append((x, alternate(bench, chosen, report)))
+            points.append((x, alternate(bench, contenders, report)))
         finally:
-            end(chosen)
-    return found
+            end(contenders)
+    return points
 
 
-def tell(report: Report, name: str, x: str, found: Found, rows: Callable[[int], int]) -> None:
-    """Add a table, and a plot of the time for each million rows by the clock."""
-    names = list(found[0][1])
-    columns = ("s a million rows", "core-s", "MB")
-    head = [x, *(f"{one}: {what}" for one in names for what in columns)]
-    lines = [[f"{at:,g}", *_cells(timed, names, rows(int(at)))] for at, timed in found]
+def add_times(
+    report: Report, name: str, x: str, points: Points, rows: Callable[[int], int]
+) -> None:
+    """Add a table, and a plot of the wall-clock time per million rows."""
+    names = list(points[0][1])
+    columns = ("s per million rows", "core-s", "MB")
+    head = [x, *(f"{contender}: {column}" for contender in names for column in columns)]
+    lines = [
+        [f"{at:,g}", *_cells([timings[name] for name in names], rows(int(at)))]
+        for at, timings in points
+    ]
     report.add(markdown_table(head, lines))
-    places = tuple(at for at, _ in found)
+    xs = tuple(at for at, _ in points)
     times = {
-        one: tuple(timed[one].median / rows(int(at)) * 1e6 for at, timed in found) for one in names
+        name: tuple(timings[name].median / rows(int(at)) * 1e6 for at, timings in points)
+        for name in names
     }
-    report.growths.append(Growth(name, x, "seconds a million rows", places, times))
+    report.growths.append(Growth(name, x, "seconds per million rows", xs, times))
 
 
-def tell_memory(report: Report, name: str, x: str, found: Found) -> None:
-    """Add a plot of the most private memory of a worker."""
-    names = [one for one, timed in found[0][1].items() if timed.peak_bytes]
-    lines = {one: tuple(timed[one].peak_bytes / 1e6 for _, timed in found) for one in names}
-    places = tuple(at for at, _ in found)
-    report.growths.append(Growth(name, x, "peak private MB of a worker", places, lines))
+def add_memory(report: Report, name: str, x: str, points: Points) -> None:
+    """Add a plot of the peak private memory of a worker."""
+    names = [contender for contender, timing in points[0][1].items() if timing.peak_bytes]
+    lines = {
+        contender: tuple(timings[contender].peak_bytes / 1e6 for _, timings in points)
+        for contender in names
+    }
+    xs = tuple(at for at, _ in points)
+    report.growths.append(Growth(name, x, "peak private MB of a worker", xs, lines))
 
 
-def _cells(timed: Mapping[str, Timed], names: Sequence[str], rows: int) -> list[str]:
+def _cells(timings: Sequence[Timing], rows: int) -> list[str]:
     cells = []
-    for one in (timed[name] for name in names):
-        each = [f"{seconds / rows * 1e6:.4g}" for seconds in (one.median, one.cores)]
-        cells += [*each, one.peak]
+    for timing in timings:
+        cells += [f"{seconds / rows * 1e6:.4g}" for seconds in (timing.median, timing.cores)]
+        cells.append(timing.peak)
     return cells

@@ -1,1 +1,1 @@
-"""What people use today, each by its own documentation's way; one file a peer."""
+"""What people use today, as the peers' own documentation recommends; one module per peer."""

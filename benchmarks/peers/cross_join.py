@@ -1,4 +1,4 @@
-"""Every pair by a cross join, scored by `predict_batch_udf`, and a window that keeps the best k."""
+"""A cross join of users and items, scored by `predict_batch_udf`; a window keeps the best k."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pyspark.sql.types import FloatType
 
 from benchmarks.peers.predict_batch_udf import BATCH_ROWS
 
-# The items are broadcast and the users' partitions stay as they are. Spark 4.3.0 can't run an Arrow
-# UDF straight on a scan that holds vectors ("Unsupported data type UDT") unless the last is off.
+# Items are broadcast, and users keep their partitions. Unless the last setting is off, Spark 4.3.0
+# can't run an Arrow UDF directly on a scan with vectors ("Unsupported data type UDT").
 CONF = {
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled": "false",
@@ -22,7 +22,7 @@ CONF = {
 
 
 def fields_udf(path: str, fields: int) -> Any:
-    """Score two array columns, `fields` ids and as many values."""
+    """Score two array columns of `fields` ids and `fields` values."""
 
     def make_predict_fn() -> Callable[..., Any]:
         import tensorflow as tf
@@ -31,13 +31,13 @@ def fields_udf(path: str, fields: int) -> Any:
         score = model.signatures["serving_default"]
 
         def predict(ids: np.ndarray, values: np.ndarray) -> np.ndarray:
-            fed = {
+            feeds = {
                 "feat_ids": tf.constant(ids, tf.int64),
                 "feat_vals": tf.constant(values, tf.float32),
             }
-            return score(**fed)["ctr"].numpy()
+            return score(**feeds)["ctr"].numpy()
 
-        predict.model = model  # type: ignore[attr-defined] # a signature alone doesn't keep it
+        predict.model = model  # type: ignore[attr-defined] # a signature doesn't keep it alive
         return predict
 
     shapes: list[list[int] | None] = [[fields], [fields]]
@@ -50,7 +50,7 @@ def fields_udf(path: str, fields: int) -> Any:
 
 
 def towers_udf(path: str, width: int) -> Any:
-    """Score two array columns of `width` floats by the inputs `user` and `item`."""
+    """Score two array columns of `width` floats, which feed the inputs `user` and `item`."""
 
     def make_predict_fn() -> Callable[..., Any]:
         import tensorflow as tf
@@ -59,10 +59,10 @@ def towers_udf(path: str, width: int) -> Any:
         score = model.signatures["serving_default"]
 
         def predict(user: np.ndarray, item: np.ndarray) -> np.ndarray:
-            (found,) = score(user=tf.constant(user), item=tf.constant(item)).values()
-            return found.numpy().reshape(-1)
+            (scores,) = score(user=tf.constant(user), item=tf.constant(item)).values()
+            return scores.numpy().reshape(-1)
 
-        predict.model = model  # type: ignore[attr-defined] # a signature alone doesn't keep it
+        predict.model = model  # type: ignore[attr-defined] # a signature doesn't keep it alive
         return predict
 
     return predict_batch_udf(
@@ -74,23 +74,27 @@ def towers_udf(path: str, width: int) -> Any:
 
 
 def best_of_towers(users: DataFrame, items: DataFrame, udf: Any, k: int) -> DataFrame:
-    """Cross two tables of `user_id` and `user`, `item_id` and `item`, as `best_of_vectors`."""
+    """As `best_of_vectors`, with arrays: `user_id` and `user`, `item_id` and `item`."""
     pairs = users.crossJoin(F.broadcast(items))
-    return _ranked(pairs.select("user_id", "item_id", udf("user", "item").alias("score")), k)
+    return _keep_best(pairs.select("user_id", "item_id", udf("user", "item").alias("score")), k)
 
 
 def best_of_ids(users: DataFrame, items: DataFrame, udf: Any, k: int) -> DataFrame:
-    """Cross two tables of ids: `user_id` and `user_ids`, `item_id` and `item_ids`."""
+    """As `best_of_vectors`, with ids: `user_id` and `user_ids`, `item_id` and `item_ids`."""
     pairs = users.crossJoin(F.broadcast(items))
-    return _ranked(pairs.select("user_id", "item_id", udf(_side_by_side("ids")).alias("score")), k)
+    return _keep_best(
+        pairs.select("user_id", "item_id", udf(_concat_sides("ids")).alias("score")), k
+    )
 
 
 def best_of_vectors(users: DataFrame, items: DataFrame, udf: Any, k: int) -> DataFrame:
-    """Cross two tables of vectors; return rows of `user_id`, `item_id` and `score`, best first."""
-    return _best(_opened(users, "user"), _opened(items, "item"), udf, ["indices", "values"], k)
+    """Join two tables of vectors; return rows of `user_id`, `item_id` and `score`, best first."""
+    return _score_and_rank(
+        _unpack(users, "user"), _unpack(items, "item"), udf, ["indices", "values"], k
+    )
 
 
-def _opened(table: DataFrame, side: str) -> DataFrame:
+def _unpack(table: DataFrame, side: str) -> DataFrame:
     vector = F.unwrap_udt("features")
     return table.select(
         f"{side}_id",
@@ -99,19 +103,19 @@ def _opened(table: DataFrame, side: str) -> DataFrame:
     )
 
 
-def _best(
+def _score_and_rank(
     users: DataFrame, items: DataFrame, udf: Any, columns: Sequence[str], k: int
 ) -> DataFrame:
     pairs = users.crossJoin(F.broadcast(items))
-    scored = pairs.select("user_id", "item_id", udf(*map(_side_by_side, columns)).alias("score"))
-    return _ranked(scored, k)
+    scored = pairs.select("user_id", "item_id", udf(*map(_concat_sides, columns)).alias("score"))
+    return _keep_best(scored, k)
 
 
-def _ranked(scored: DataFrame, k: int) -> DataFrame:
+def _keep_best(scored: DataFrame, k: int) -> DataFrame:
     order = Window.partitionBy("user_id").orderBy(F.desc("score"), "item_id")
     ranked = scored.withColumn("rank", F.row_number().over(order))
     return ranked.where(F.col("rank") <= k).drop("rank")
 
 
-def _side_by_side(column: str) -> Column:
+def _concat_sides(column: str) -> Column:
     return F.concat(f"user_{column}", f"item_{column}")

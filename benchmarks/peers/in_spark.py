@@ -1,10 +1,10 @@
-"""We, or `predict_batch_udf`, in a Spark session of our own with as many cores as are asked for."""
+"""tf2spark or `predict_batch_udf` in a Spark session of its own with a given number of cores."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.served import serve
+from benchmarks.peer_server import serve
 
 NAME = "score"
 
@@ -12,12 +12,12 @@ NAME = "score"
 class InSpark:
     """Score the dense table of the case `dense`."""
 
-    def __init__(self, how: str, model: str, table: str, cores: int, **_: Any) -> None:
+    def __init__(self, scorer: str, model: str, table: str, cores: int, **_: Any) -> None:
         from benchmarks.pools import start_session
 
         spark = start_session(cores)
         df = spark.read.parquet(table)
-        self.table = _ours(df, model) if how == "tf2spark" else _theirs(df, model)
+        self.table = _ours(df, model) if scorer == "tf2spark" else _theirs(df, model)
 
     def run(self) -> None:
         self.table.write.format("noop").mode("overwrite").save()
@@ -30,9 +30,9 @@ class InSpark:
 
 
 def _ours(df: Any, model: str) -> Any:
-    from benchmarks.scoring import scored
+    from benchmarks.scoring import score_table
 
-    return scored(model, df, ["id"], fetch={NAME: "output_0"})
+    return score_table(model, df, ["id"], fetch={NAME: "output_0"})
 
 
 def _theirs(df: Any, model: str) -> Any:

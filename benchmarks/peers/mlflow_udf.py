@@ -1,13 +1,13 @@
-"""MLflow's ``pyfunc.spark_udf`` on a model of its TensorFlow flavour, in its own Spark session.
+"""MLflow's ``pyfunc.spark_udf`` on a model of its TensorFlow flavor, in its own Spark session.
 
-``mlflow.tensorflow.save_model`` takes a `tf.Module` or a Keras model, and what
-`tf.saved_model.load` returns is neither. So a module that calls the SavedModel's signature is
-saved. MLflow hands such a module one array: of several string columns, as a struct, it makes one of
-[rows, columns]. MLflow's Keras models take columns by name, but are scored by
+``mlflow.tensorflow.save_model`` accepts a `tf.Module` or a Keras model, and
+`tf.saved_model.load` returns neither. So this saves a module that calls the SavedModel's signature.
+MLflow passes a single array to such a module: a struct of several string columns becomes an array
+[rows, columns]. MLflow's Keras models take columns by name, but they are scored by
 `keras.Model.predict`, 32 rows at a time.
 
-Arrow batches have Spark's 10,000 rows: 30,000 and 100,000 were no faster on either table, 2,500
-slower on dense rows.
+Arrow batches have Spark's default of 10,000 rows: 30,000 and 100,000 were no faster on either
+table, and 2,500 were slower on dense rows.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-from benchmarks.peers.own_session import SessionJob, scored_rows
+from benchmarks.peer_server import serve
+from benchmarks.peers.session_job import SessionJob, scored_rows
 from benchmarks.pools import start_session
-from benchmarks.served import serve
 
 WIDTH = 128
 WORDS = ("country", "device", "item")
 
 
 def make(model: str, table: str, kind: str, cores: int = 2, **_: Any) -> SessionJob:
-    """Save the model MLflow's way, and score a table by its UDF."""
+    """Save the model in MLflow's format, and score a table by its UDF."""
     import mlflow
     from pyspark.sql import functions as F
 
@@ -38,7 +38,7 @@ def make(model: str, table: str, kind: str, cores: int = 2, **_: Any) -> Session
     def scored() -> Any:
         return spark.read.parquet(table).select("id", score(column).alias("score"))
 
-    return SessionJob(scored, scored_rows, kept=folder)
+    return SessionJob(scored, scored_rows, resources=folder)
 
 
 def _save_dense(model: str, path: str) -> None:
@@ -74,19 +74,19 @@ def _save_strings(model: str, path: str) -> None:
 
         @tf.function(input_signature=[tf.TensorSpec([None, len(WORDS)], tf.string)])
         def __call__(self, words: tf.Tensor) -> tf.Tensor:
-            fed = dict(zip(WORDS, tf.unstack(words, axis=1), strict=True))
-            return score(**fed)["output_0"]
+            feeds = dict(zip(WORDS, tf.unstack(words, axis=1), strict=True))
+            return score(**feeds)["output_0"]
 
     _save(Module(), path, TensorSpec(np.dtype(object), (-1, len(WORDS))))
 
 
-def _save(module: Any, path: str, taken: Any) -> None:
+def _save(module: Any, path: str, input_spec: Any) -> None:
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types.schema import Schema
 
-    signature = ModelSignature(inputs=Schema([taken]))
-    # Named, or MLflow would score in a process of its own to find out what the model needs.
+    signature = ModelSignature(inputs=Schema([input_spec]))
+    # Given, or MLflow would run the model in a separate process to infer its requirements.
     mlflow.tensorflow.save_model(
         module, path, signature=signature, pip_requirements=["tensorflow-cpu"]
     )

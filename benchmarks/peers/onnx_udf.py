@@ -1,7 +1,7 @@
-"""ONNX Runtime in a `predict_batch_udf`, the model converted by tf2onnx, in its own Spark session.
+"""ONNX Runtime in a `predict_batch_udf` in its own Spark session; tf2onnx converts the model.
 
-tf2onnx's own ``python -m tf2onnx.convert --saved-model`` does the conversion, in a process of its
-own: it imports TensorFlow, which Spark's workers here never do.
+``python -m tf2onnx.convert --saved-model`` does the conversion in a separate process, because it
+imports TensorFlow, which Spark's workers here never do.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 from pyspark.ml.functions import predict_batch_udf
 from pyspark.sql.types import FloatType
 
+from benchmarks.peer_server import serve
 from benchmarks.peers.cross_join import best_of_ids
-from benchmarks.peers.own_session import SessionJob, best_items, scored_rows
+from benchmarks.peers.session_job import SessionJob, best_items, scored_rows
 from benchmarks.pools import start_session
-from benchmarks.served import serve
 
 BATCH_ROWS = 4096
 WIDTH = 128
@@ -43,17 +43,17 @@ def make(
     Args:
         model: The SavedModel.
         kind: "dense", or "recommend" with the wide-and-deep model.
-        table: What is scored: `id` and `features`.
-        users: To whom is recommended: `user_id` and `user_ids`.
-        items: What is recommended: `item_id` and `item_ids`.
-        k: How many are recommended.
-        cores: Tasks at once.
+        table: The table to score: `id` and `features`.
+        users: The users: `user_id` and `user_ids`.
+        items: The items: `item_id` and `item_ids`.
+        k: Recommendations per user.
+        cores: Concurrent tasks.
     """
     folder = tempfile.TemporaryDirectory(prefix="tf2spark-onnx-")
-    converted = _converted(model, folder.name)
+    converted = _convert(model, folder.name)
     spark = start_session(cores)
 
-    def rows() -> Any:
+    def scored() -> Any:
         udf = _udf(converted, WIDTH, np.float32)
         return spark.read.parquet(table).select("id", udf("features").alias("score"))
 
@@ -63,11 +63,11 @@ def make(
         return best_of_ids(*sides, _udf(converted, IDS, np.int64), k)
 
     if kind == "dense":
-        return SessionJob(rows, scored_rows, kept=folder)
-    return SessionJob(recommended, best_items, kept=folder)
+        return SessionJob(scored, scored_rows, resources=folder)
+    return SessionJob(recommended, best_items, resources=folder)
 
 
-def _converted(model: str, folder: str) -> str:
+def _convert(model: str, folder: str) -> str:
     path = str(Path(folder) / "model.onnx")
     command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", model, "--output", path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -76,19 +76,19 @@ def _converted(model: str, folder: str) -> str:
     return path
 
 
-def _udf(path: str, width: int, kind: Any) -> Any:
+def _udf(path: str, width: int, dtype: Any) -> Any:
     def make_predict_fn() -> Callable[[Any], Any]:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        # A worker for each core: with ONNX Runtime's own choice of threads they'd fight for them.
+        # There is a worker per core; with ONNX Runtime's default, their threads would compete.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        (name,) = [one.name for one in session.get_inputs()]
+        (name,) = [spec.name for spec in session.get_inputs()]
 
         def predict(inputs: Any) -> Any:
-            (found,) = session.run(None, {name: inputs.astype(kind, copy=False)})
-            return found.reshape(-1)
+            (scores,) = session.run(None, {name: inputs.astype(dtype, copy=False)})
+            return scores.reshape(-1)
 
         return predict
 

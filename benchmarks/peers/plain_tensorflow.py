@@ -1,7 +1,7 @@
-"""TensorFlow in one process over Parquet, without Spark: what a single machine can do at least.
+"""TensorFlow in one process over Parquet, without Spark: what a single machine can easily do.
 
-PyArrow reads, one file after another on a thread of its own so that reading and running overlap;
-`tf.saved_model.load`'s signature runs on batches, with all of the machine's threads.
+PyArrow reads one file after another on a separate thread, so that reading and running overlap. The
+signature from `tf.saved_model.load` runs on batches, with all of the machine's threads.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.served import serve, table_files
+from benchmarks.peer_server import serve, table_files
 
-# Of 1,024 to 65,536, tried on the dense table; the larger ones were equal.
+# The best of 1,024 to 65,536 on the dense table; the larger ones were equally fast.
 BATCH_ROWS = 10_000
 
 
@@ -30,14 +30,14 @@ class Rows:
         self.files = table_files(table)
 
     def run(self) -> None:
-        for _ in self._scored():
+        for _ in self._score_batches():
             pass
 
     def answer(self, file: str) -> None:
-        ids, scores = zip(*self._scored(), strict=True)
+        ids, scores = zip(*self._score_batches(), strict=True)
         np.savez(file, id=np.concatenate(ids), score=np.concatenate(scores))
 
-    def _scored(self) -> Iterator[tuple[Any, Any]]:
+    def _score_batches(self) -> Iterator[tuple[Any, Any]]:
         for batch in _batches(self.files):
             (output,) = self.score(**self.feed(batch)).values()
             yield batch.column("id").to_numpy(), output.numpy().reshape(-1)
@@ -52,12 +52,12 @@ def _batches(files: list[str]) -> Iterator[Any]:
         return list(table.to_batches(BATCH_ROWS))
 
     with ThreadPoolExecutor(1) as reader:
-        coming = [reader.submit(read, file) for file in files[:1]]
+        pending = [reader.submit(read, file) for file in files[:1]]
         for number in range(len(files)):
-            found = coming.pop().result()
+            batches = pending.pop().result()
             if number + 1 < len(files):
-                coming.append(reader.submit(read, files[number + 1]))
-            yield from found
+                pending.append(reader.submit(read, files[number + 1]))
+            yield from batches
 
 
 def _dense(batch: Any) -> dict[str, Any]:
@@ -80,10 +80,10 @@ def _sparse(batch: Any) -> dict[str, Any]:
 
     indices, values = (batch.column("features").field(name) for name in ("indices", "values"))
     lengths = np.asarray(indices.value_lengths())
-    places = np.arange(lengths.max(initial=1)) < lengths[:, None]
-    ids = np.zeros(places.shape, np.int64)
-    weights = np.zeros(places.shape, np.float32)
-    ids[places], weights[places] = indices.flatten().to_numpy(), values.flatten().to_numpy()
+    filled = np.arange(lengths.max(initial=1)) < lengths[:, None]
+    ids = np.zeros(filled.shape, np.int64)
+    weights = np.zeros(filled.shape, np.float32)
+    ids[filled], weights[filled] = indices.flatten().to_numpy(), values.flatten().to_numpy()
     return {"ids": tf.constant(ids), "values": tf.constant(weights)}
 
 

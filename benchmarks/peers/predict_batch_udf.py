@@ -1,5 +1,6 @@
-"""``pyspark.ml.functions.predict_batch_udf`` with ``tf.saved_model.load``, as their documentation
-shows: TensorFlow is imported and the model loaded inside the function that makes `predict`.
+"""``pyspark.ml.functions.predict_batch_udf`` with ``tf.saved_model.load``.
+
+As in their documentation, the function that makes `predict` imports TensorFlow and loads the model.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import numpy as np
 from pyspark.ml.functions import predict_batch_udf
 from pyspark.sql.types import DataType, FloatType
 
-# Tried by the case "peer-settings"; this was the best of them, or no worse than the best.
+# As fast as the best in the case "peer-settings".
 BATCH_ROWS = 4096
 
 
 def dense_udf(path: str, width: int, *, batch_rows: int = BATCH_ROWS, threads: int = 0) -> Any:
-    """Score one array column of `width` floats by the input `features`."""
+    """Score an array column of `width` floats, which feeds the input `features`."""
 
     def make_predict_fn() -> Callable[..., Any]:
         import tensorflow as tf
@@ -30,14 +31,14 @@ def dense_udf(path: str, width: int, *, batch_rows: int = BATCH_ROWS, threads: i
         def predict(features: np.ndarray) -> np.ndarray:
             return score(features=tf.constant(features))["output_0"].numpy()
 
-        predict.model = model  # type: ignore[attr-defined] # a signature alone doesn't keep it
+        predict.model = model  # type: ignore[attr-defined] # a signature doesn't keep it alive
         return predict
 
     return _udf(make_predict_fn, batch_rows, [[width]])
 
 
 def vector_udf(path: str, width: int, *, batch_rows: int = BATCH_ROWS) -> Any:
-    """Score one array column, the dense form of a sparse vector, by the signature ``dense``."""
+    """Score an array column, the dense form of a sparse vector, by the signature ``dense``."""
 
     def make_predict_fn() -> Callable[..., Any]:
         import tensorflow as tf
@@ -55,7 +56,7 @@ def vector_udf(path: str, width: int, *, batch_rows: int = BATCH_ROWS) -> Any:
 
 
 def nonzero_udf(path: str, width: int, *, batch_rows: int = BATCH_ROWS) -> Any:
-    """As `vector_udf`, but look for the non-zeros and feed ids and values."""
+    """Like `vector_udf`, but search for the non-zeros, and feed ids and values."""
 
     def make_predict_fn() -> Callable[..., Any]:
         import tensorflow as tf
@@ -66,10 +67,10 @@ def nonzero_udf(path: str, width: int, *, batch_rows: int = BATCH_ROWS) -> Any:
         def predict(x: np.ndarray) -> np.ndarray:
             row, column = np.nonzero(x)
             lengths = np.bincount(row, minlength=len(x))
-            place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            position = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             ids = np.zeros((len(x), lengths.max()), np.int64)
             values = np.zeros(ids.shape, np.float32)
-            ids[row, place], values[row, place] = column, x[row, column]
+            ids[row, position], values[row, position] = column, x[row, column]
             return score(ids=tf.constant(ids), values=tf.constant(values))["score"].numpy()
 
         predict.model = model  # type: ignore[attr-defined]
@@ -88,8 +89,8 @@ def pairs_udf(path: str, length: int, *, batch_rows: int = BATCH_ROWS) -> Any:
         score = model.signatures["serving_default"]
 
         def predict(ids: np.ndarray, values: np.ndarray) -> np.ndarray:
-            fed = {"ids": tf.constant(ids, tf.int64), "values": tf.constant(values, tf.float32)}
-            return score(**fed)["score"].numpy()
+            feeds = {"ids": tf.constant(ids, tf.int64), "values": tf.constant(values, tf.float32)}
+            return score(**feeds)["score"].numpy()
 
         predict.model = model  # type: ignore[attr-defined]
         return predict
@@ -110,8 +111,8 @@ def strings_udf(path: str, *, batch_rows: int = BATCH_ROWS, threads: int = 0) ->
         score = model.signatures["serving_default"]
 
         def predict(country: np.ndarray, device: np.ndarray, item: np.ndarray) -> np.ndarray:
-            fed = {"country": country, "device": device, "item": item}
-            scored = score(**{name: tf.constant(one) for name, one in fed.items()})
+            feeds = {"country": country, "device": device, "item": item}
+            scored = score(**{name: tf.constant(words) for name, words in feeds.items()})
             return scored["output_0"].numpy()
 
         predict.model = model  # type: ignore[attr-defined]

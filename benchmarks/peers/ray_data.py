@@ -1,9 +1,9 @@
-"""Ray Data: ``read_parquet(...).map_batches(...)``, on a Ray of its own on this machine.
+"""Ray Data: ``read_parquet(...).map_batches(...)``, with its own Ray on this machine.
 
-The function keeps its model for the process, as Ray's workers are reused, and takes whole blocks:
-then Ray reads and scores in one task, and features don't go through its object store. Actors (a
-class for `map_batches`) took 5.5 s of 1,000,000 dense rows for 1.6 s so: each run starts them anew
-and loads the model again, and two of them leave no CPU for reading.
+The function keeps its model for the lifetime of the process, because Ray reuses workers, and takes
+whole blocks: Ray then reads and scores in one task, and features don't go through its object store.
+Actors (a class for `map_batches`) took 5.5 s for 1,000,000 dense rows, and functions 1.6 s: each
+run starts new actors, which load the model again, and two of them leave no CPU for reading.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.served import serve
+from benchmarks.peer_server import serve
 
 OBJECT_STORE_BYTES = 2**30
-# Else Ray ends idle workers after a second, and the next run would import TensorFlow again.
+# By default Ray ends idle workers after a second, and the next run would import TensorFlow again.
 KEEP_WORKERS = {"idle_worker_killing_time_threshold_ms": 600_000}
 
 
@@ -30,7 +30,7 @@ class Rows:
         assert kind == "dense", kind
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         self.folder = tempfile.TemporaryDirectory(prefix="ray-")
-        # Ray's processes know each other by a token, which it would keep in the home folder.
+        # Ray's processes authenticate by a token, which it would store in the home folder.
         token = Path(self.folder.name) / "token"
         token.write_text(secrets.token_hex(32))
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
@@ -47,17 +47,18 @@ class Rows:
         self.model, self.table = model, table
 
     def run(self) -> None:
-        for _ in self._scored():
+        for _ in self._score_batches():
             pass
 
     def answer(self, file: str) -> None:
         columns = [
-            [one.column(name).to_numpy() for name in ("id", "score")] for one in self._scored()
+            [batch.column(name).to_numpy() for name in ("id", "score")]
+            for batch in self._score_batches()
         ]
-        ids, scores = (np.concatenate(each) for each in zip(*columns, strict=True))
+        ids, scores = (np.concatenate(parts) for parts in zip(*columns, strict=True))
         np.savez(file, id=ids, score=scores)
 
-    def _scored(self) -> Any:
+    def _score_batches(self) -> Any:
         import ray
 
         from benchmarks.peers.ray_predictor import predict

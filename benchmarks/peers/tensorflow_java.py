@@ -1,13 +1,13 @@
-"""TensorFlow Java in the executors' JVM: the recipe of those who score from Scala or Java.
+"""TensorFlow Java in the executors' JVM: the usual recipe for scoring from Scala or Java.
 
-`addFile` sends the model, a `SavedModelBundle` a JVM loads it, `mapPartitions` makes tensors of the
-rows, and each is closed in a `finally`; the Java is beside this file. Neither Arrow nor Python
-comes near the rows.
+`addFile` sends the model, a `SavedModelBundle` per JVM loads it, `mapPartitions` makes tensors from
+the rows, and each is closed in a `finally`. The Java code is in the folder of the same name. Rows
+never pass through Arrow or Python.
 
-It is given its best. Rows come as beans, whose arrays Spark copies faster than a `Row`'s (1.7
-core-seconds a million dense rows, 2.3 as `Row`). From 1,024 to 16,384 rows a run there was no
-difference beyond noise; one row a run took over 30 times the CPU time. Sessions of one thread saved
-no CPU time and were slower by the clock, so TensorFlow chooses.
+It runs with its best settings. Rows are beans, whose arrays Spark copies faster than a `Row`'s (1.7
+core-seconds per million dense rows; 2.3 as `Row`). From 1,024 to 16,384 rows per run there was no
+difference beyond noise; one row per run took more than 30 times the CPU time. Sessions with one
+thread saved no CPU time and took longer, so TensorFlow chooses the number of threads.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
 from benchmarks.java_build import class_path
-from benchmarks.peers.own_session import SessionJob, best_items, scored_rows
+from benchmarks.peer_server import serve
+from benchmarks.peers.session_job import SessionJob, best_items, scored_rows
 from benchmarks.pools import start_session
-from benchmarks.served import serve
 
 _JAVA = Path(__file__).with_suffix("")
 
@@ -51,32 +51,33 @@ def make(
         model: The SavedModel.
         folder: The benchmark's folder, where jars and classes are kept.
         kind: "dense", "sparse" or "recommend".
-        table: What is scored: `id` and `features`.
-        users: To whom is recommended: `user_id` and `features`.
-        items: What is recommended: `item_id` and `features`.
-        k: How many are recommended.
-        cores: Tasks at once.
-        batch_rows: Rows a run.
-        intra_op: The session's threads in an op; 0 is TensorFlow's own choice.
+        table: The table to score: `id` and `features`.
+        users: The users: `user_id` and `features`.
+        items: The items: `item_id` and `features`.
+        k: Recommendations per user.
+        cores: Concurrent tasks.
+        batch_rows: Rows per run.
+        intra_op: The session's threads per op; 0 for TensorFlow's default.
         inter_op: The session's threads between ops, likewise.
     """
     spark = _session(Path(folder), cores)
     spark.sparkContext.addFile(model, recursive=True)
     assert spark._jvm is not None
     java: Any = spark._jvm.peer
-    how = (Path(model).name, java.Threads(intra_op, inter_op))
+    model_and_threads = (Path(model).name, java.Threads(intra_op, inter_op))
 
     def dense() -> DataFrame:
         rows = spark.read.parquet(table)
-        return DataFrame(java.Rows.dense(rows._jdf, *how, batch_rows), spark)
+        return DataFrame(java.Rows.dense(rows._jdf, *model_and_threads, batch_rows), spark)
 
     def sparse() -> DataFrame:
         rows = _vectors(spark, "id", table)
-        return DataFrame(java.Rows.sparse(rows._jdf, *how, batch_rows), spark)
+        return DataFrame(java.Rows.sparse(rows._jdf, *model_and_threads, batch_rows), spark)
 
     def recommend() -> DataFrame:
         sides = _vectors(spark, "user_id", users), _vectors(spark, "item_id", items)
-        return DataFrame(java.Recommend.best(*[one._jdf for one in sides], *how, k), spark)
+        jdfs = [side._jdf for side in sides]
+        return DataFrame(java.Recommend.best(*jdfs, *model_and_threads, k), spark)
 
     arrays = _best if kind == "recommend" else scored_rows
     return SessionJob({"dense": dense, "sparse": sparse, "recommend": recommend}[kind], arrays)
@@ -87,14 +88,14 @@ def _best(table: DataFrame) -> dict[str, Any]:
 
 
 def _session(folder: Path, cores: int) -> SparkSession:
-    """Start the session of all contenders, with Kryo and with the peer on its class path."""
+    """Start a session like that of the other contenders, with Kryo and the peer's class path."""
     conf = {
         "spark.driver.extraClassPath": os.pathsep.join(class_path(_JAVA, folder)),
         "spark.driver.extraJavaOptions": f"-Dorg.bytedeco.javacpp.cachedir={folder}/java/natives",
         "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     }
-    words = [word for pair in conf.items() for word in ("--conf", "=".join(pair))]
-    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*words, "pyspark-shell"])
+    options = [word for setting in conf.items() for word in ("--conf", "=".join(setting))]
+    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*options, "pyspark-shell"])
     return start_session(cores)
 
 

@@ -1,6 +1,6 @@
-"""tensorflow-recommenders' `BruteForce` layer on vectors that are given: one process, no Spark.
+"""tensorflow-recommenders' `BruteForce` layer on given vectors: one process, no Spark.
 
-It needs Keras 2, which its package asks TensorFlow for.
+It needs Keras 2, which TensorFlow uses if an environment variable says so.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.vectors import Recommender, read_vectors
-from benchmarks.served import serve
+from benchmarks.peer_server import serve
+from benchmarks.peers.vectors import RecommenderJob, read_vectors
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
-# Of 128 to 4,096 users a call, tried: larger ones make a matrix of scores that leaves the cache.
-USERS = 512
+# The best of 128 to 4,096 users per call; with more, the matrix of scores no longer fits the cache.
+BATCH_USERS = 512
 
 
-class BruteForce(Recommender):
+class BruteForce(RecommenderJob):
     """Recommend to a whole table of users."""
 
-    def recommended(self) -> tuple[Any, Any, Any]:
+    def recommend(self) -> tuple[Any, Any, Any]:
         import tensorflow as tf
         import tensorflow_recommenders as tfrs
 
@@ -31,11 +31,11 @@ class BruteForce(Recommender):
         layer = tfrs.layers.factorized_top_k.BruteForce(k=self.k)
         layer.index(tf.constant(item_vectors), tf.constant(item_ids))
         best = tf.function(layer)
-        found = []
-        for start in range(0, len(user_ids), USERS):
-            scores, ids = best(tf.constant(user_vectors[start : start + USERS]))
-            found.append((ids.numpy(), scores.numpy()))
-        ids, scores = (np.concatenate(each) for each in zip(*found, strict=True))
+        batches = []
+        for start in range(0, len(user_ids), BATCH_USERS):
+            scores, ids = best(tf.constant(user_vectors[start : start + BATCH_USERS]))
+            batches.append((ids.numpy(), scores.numpy()))
+        ids, scores = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         return user_ids, ids, scores
 
 

@@ -1,4 +1,4 @@
-"""Tables of vectors, and the answers of those who recommend from them; no Spark."""
+"""Tables of vectors, and the jobs of peers that recommend from them without Spark."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.served import table_files
+from benchmarks.peer_server import table_files
 
 
 def read_vectors(folder: str, side: str) -> tuple[Any, Any]:
-    """Return the ids [rows] and the float32 vectors [rows, width] of a table of `catalogs`."""
+    """Return the ids [rows] and the float32 vectors [rows, width] of a table made by `catalogs`."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(table_files(folder)).combine_chunks()
@@ -18,19 +18,19 @@ def read_vectors(folder: str, side: str) -> tuple[Any, Any]:
     return ids.to_numpy(), vectors.flatten().to_numpy().reshape(len(ids), -1)
 
 
-class Recommender:
-    """The job of one who recommends from vectors: a whole table of users, each time anew."""
+class RecommenderJob:
+    """The job of a peer that recommends from vectors to a whole table of users."""
 
     def __init__(self, users: str, items: str, k: int, **_: Any) -> None:
         self.users, self.items, self.k = users, items, k
 
     def run(self) -> None:
-        self.recommended()
+        self.recommend()
 
     def answer(self, file: str) -> None:
-        users, items, scores = self.recommended()
+        users, items, scores = self.recommend()
         np.savez(file, user_id=users, item_id=items, score=scores)
 
-    def recommended(self) -> tuple[Any, Any, Any]:
+    def recommend(self) -> tuple[Any, Any, Any]:
         """Return user ids [users], and item ids and scores [users, k], best first."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.function.Function;
 
-/** The scores of a partition; it takes so many rows at a time and runs the model once on them. */
+/** The scores of a partition, with one run of the model per batch of rows. */
 final class Batches<T> implements Iterator<Scored> {
   private final Iterator<T> rows;
   private final int size;

@@ -1,6 +1,6 @@
 package peer;
 
-/** A row with an array of floats; a bean, so that Spark hands over a `float[]`. */
+/** A row with an array of floats; as a bean, because Spark then passes a `float[]`. */
 public class DenseRow {
   private long id;
   private float[] features;

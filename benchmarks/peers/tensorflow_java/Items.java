@@ -5,7 +5,7 @@ import java.util.List;
 import org.apache.spark.ml.linalg.SparseVector;
 import org.apache.spark.sql.Row;
 
-/** The items as they are broadcast: an id, and the ids and values of a vector each. */
+/** The broadcast items: the id of each, and the ids and values of its vector. */
 final class Items implements Serializable {
   final long[] ids;
   final int[][] indices;

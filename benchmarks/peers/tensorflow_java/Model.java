@@ -13,21 +13,21 @@ import org.tensorflow.types.TInt64;
 /** The session of this JVM, with the names of the tensors that a job feeds and fetches. */
 final class Model {
   private final Session session;
-  private final String[] fed;
-  private final String fetched;
+  private final String[] feeds;
+  private final String fetch;
 
   Model(String name, Threads threads, String... inputs) {
     SavedModelBundle bundle = ModelHolder.get(name, threads);
     SignatureDef signature = ModelHolder.signature(bundle);
     session = bundle.session();
-    fed = new String[inputs.length];
-    for (int at = 0; at < inputs.length; at++) {
-      fed[at] = signature.getInputsOrThrow(inputs[at]).getName();
+    feeds = new String[inputs.length];
+    for (int i = 0; i < inputs.length; i++) {
+      feeds[i] = signature.getInputsOrThrow(inputs[i]).getName();
     }
-    fetched = signature.getOutputsMap().values().iterator().next().getName();
+    fetch = signature.getOutputsMap().values().iterator().next().getName();
   }
 
-  /** Score `rows` rows of floats, one row after another. */
+  /** Score `rows` rows of floats in row-major order. */
   float[] score(float[] features, int rows) {
     TFloat32 input = null;
     try {
@@ -38,7 +38,7 @@ final class Model {
     }
   }
 
-  /** Score `rows` rows of ids and values, as many in each row. */
+  /** Score `rows` rows of ids and values; all rows have the same length. */
   float[] score(long[] ids, float[] values, int rows) {
     int width = ids.length / rows;
     TInt64 first = null;
@@ -55,12 +55,12 @@ final class Model {
 
   private float[] run(int rows, Tensor... inputs) {
     Session.Runner runner = session.runner();
-    for (int at = 0; at < inputs.length; at++) {
-      runner.feed(fed[at], inputs[at]);
+    for (int i = 0; i < inputs.length; i++) {
+      runner.feed(feeds[i], inputs[i]);
     }
     Result result = null;
     try {
-      result = runner.fetch(fetched).run();
+      result = runner.fetch(fetch).run();
       float[] scores = new float[rows];
       result.get(0).asRawTensor().data().asFloats().read(scores);
       return scores;

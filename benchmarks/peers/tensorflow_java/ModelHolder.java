@@ -5,7 +5,7 @@ import org.tensorflow.SavedModelBundle;
 import org.tensorflow.proto.ConfigProto;
 import org.tensorflow.proto.SignatureDef;
 
-/** The one SavedModelBundle of this JVM; the first task that needs it loads it. */
+/** The SavedModelBundle of this JVM, which the first task loads. */
 final class ModelHolder {
   private static volatile SavedModelBundle bundle;
 
@@ -13,16 +13,16 @@ final class ModelHolder {
 
   /** Return the bundle of the model that `SparkContext.addFile` sent under this name. */
   static SavedModelBundle get(String name, Threads threads) {
-    SavedModelBundle found = bundle;
-    if (found == null) {
+    SavedModelBundle loaded = bundle;
+    if (loaded == null) {
       synchronized (ModelHolder.class) {
-        found = bundle;
-        if (found == null) {
-          bundle = found = load(SparkFiles.get(name), threads);
+        loaded = bundle;
+        if (loaded == null) {
+          bundle = loaded = load(SparkFiles.get(name), threads);
         }
       }
     }
-    return found;
+    return loaded;
   }
 
   static SignatureDef signature(SavedModelBundle bundle) {

@@ -2,7 +2,7 @@ package peer;
 
 import org.apache.spark.ml.linalg.SparseVector;
 
-/** A user's ids and values beside those of every item; the items' half is written once. */
+/** A user's ids and values next to those of every item; the items' half is written once. */
 final class Pairs {
   final Items items;
   long[] ids;

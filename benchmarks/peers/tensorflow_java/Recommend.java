@@ -17,7 +17,7 @@ import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import scala.jdk.javaapi.CollectionConverters;
 
-/** One user x all items a run: the user's ids and values beside every item's, then the best k. */
+/** One user x all items per run: the user's ids and values next to every item's; keeps the best k. */
 public final class Recommend {
   private static final StructType RECOMMENDED =
       new StructType()
@@ -31,7 +31,7 @@ public final class Recommend {
 
   private Recommend() {}
 
-  /** Recommend `k` of the items to each user; `users` and `items` have an id and a vector. */
+  /** Recommend `k` items to each user; `users` and `items` have an id and a vector. */
   public static Dataset<Row> best(
       Dataset<Row> users, Dataset<Row> items, String model, Threads threads, int k) {
     Broadcast<Items> shared =
@@ -56,12 +56,12 @@ public final class Recommend {
     return RowFactory.create(user.getAs("user_id"), CollectionConverters.asScala(top));
   }
 
-  /** Keep the best in a heap whose head is the worst of them; of equal scores the smaller id. */
+  /** Keep the best in a heap whose head is the worst of them; ties go to the smaller id. */
   private static List<Row> top(long[] ids, float[] scores, int k) {
     Comparator<Integer> worstFirst =
-        (one, other) -> {
-          int byScore = Float.compare(scores[one], scores[other]);
-          return byScore != 0 ? byScore : Long.compare(ids[other], ids[one]);
+        (left, right) -> {
+          int byScore = Float.compare(scores[left], scores[right]);
+          return byScore != 0 ? byScore : Long.compare(ids[right], ids[left]);
         };
     PriorityQueue<Integer> heap = new PriorityQueue<>(k, worstFirst);
     for (int at = 0; at < scores.length; at++) {
@@ -73,9 +73,9 @@ public final class Recommend {
       }
     }
     Row[] best = new Row[heap.size()];
-    for (int place = best.length - 1; place >= 0; place--) {
+    for (int rank = best.length - 1; rank >= 0; rank--) {
       int at = heap.poll();
-      best[place] = RowFactory.create(ids[at], scores[at]);
+      best[rank] = RowFactory.create(ids[at], scores[at]);
     }
     return Arrays.asList(best);
   }

@@ -27,7 +27,7 @@ public final class Rows {
         .toDF();
   }
 
-  /** Score sparse vectors of MLlib, by their ids and values. */
+  /** Score MLlib's sparse vectors by their ids and values. */
   public static Dataset<Row> sparse(
       Dataset<Row> table, String model, Threads threads, int batchRows) {
     MapPartitionsFunction<SparseRow, Scored> score =
@@ -75,10 +75,10 @@ public final class Rows {
   }
 
   private static <T> List<Scored> scored(List<T> batch, ToLongFunction<T> id, float[] scores) {
-    List<Scored> found = new ArrayList<>(scores.length);
+    List<Scored> scored = new ArrayList<>(scores.length);
     for (int at = 0; at < scores.length; at++) {
-      found.add(new Scored(id.applyAsLong(batch.get(at)), scores[at]));
+      scored.add(new Scored(id.applyAsLong(batch.get(at)), scores[at]));
     }
-    return found;
+    return scored;
   }
 }

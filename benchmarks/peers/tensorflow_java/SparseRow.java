@@ -2,7 +2,7 @@ package peer;
 
 import org.apache.spark.ml.linalg.Vector;
 
-/** A row with a vector of MLlib. */
+/** A row with an MLlib vector. */
 public class SparseRow {
   private long id;
   private Vector features;

@@ -2,7 +2,7 @@ package peer;
 
 import java.io.Serializable;
 
-/** How many threads the session has; 0 is TensorFlow's own choice, as many as there are cores. */
+/** The session's numbers of threads; 0 is TensorFlow's default, one per core. */
 public final class Threads implements Serializable {
   final int intraOp;
   final int interOp;

@@ -1,7 +1,7 @@
-"""A peer in a process of its own, with packages, and perhaps a Spark session, of its own.
+"""A peer in a process of its own, with its own packages and, where it needs one, its own session.
 
-It runs when it is told to, so that it can take turns with others; it is a child of this process, so
-that its CPU time and memory are counted as theirs are.
+It runs on command, so that it can alternate with others. It is a child of this process, so that
+its CPU time and memory are counted like those of the other contenders.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from attrs import define, field
 from benchmarks.environments import Environment, Unavailable, python_of
 
 _ROOT = Path(__file__).resolve().parent.parent
-_LONGEST_SECONDS = 900.0
+_REPLY_TIMEOUT_SECONDS = 900.0
 
 
 @define
-class Apart:
-    """A peer's process; it starts when it is first needed.
+class PeerProcess:
+    """A peer's process, which starts when it is first needed.
 
     Attributes:
-        module: The peer's module; it ends with ``serve(make)`` (see `served`).
-        given: The arguments of its `make`, as JSON can hold them.
+        module: The peer's module, which ends with ``serve(make)`` (see `peer_server`).
+        arguments: The arguments of its `make`, JSON values.
+        log: Where its stdout and stderr go.
         environment: Its packages; None for ours.
-        log: Where it writes what it prints.
-        versions_of: Packages whose versions the report names.
+        versions_of: Packages whose versions the report lists.
         variables: Environment variables of the process.
+        versions: The versions of those packages, once it has started.
     """
 
     module: str
-    given: Mapping[str, Any]
+    arguments: Mapping[str, Any]
     log: Path
     environment: Environment | None = None
     versions_of: tuple[str, ...] = ()
@@ -44,16 +45,16 @@ class Apart:
     versions: Mapping[str, str] = field(factory=dict)
     _process: subprocess.Popen[str] | None = None
     _replies: int = -1
-    _rest: str = ""
+    _unread: str = ""
 
     @property
     def pid(self) -> int:
-        """The process, for those who watch its memory."""
+        """The process id, for watching its memory."""
         assert self._process is not None
         return self._process.pid
 
     def start(self) -> None:
-        """Start it and make its job.
+        """Start the process and make its job.
 
         Raises:
             Unavailable: Its packages can't be installed, or it fails.
@@ -63,10 +64,12 @@ class Apart:
         python = python_of(self.environment)
         read, write = os.pipe()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        given = dict(self.given) | ({"packages": self.versions_of} if self.versions_of else {})
+        arguments = dict(self.arguments)
+        if self.versions_of:
+            arguments["packages"] = self.versions_of
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                [python, "-m", self.module, str(write), json.dumps(given)],
+                [python, "-m", self.module, str(write), json.dumps(arguments)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -77,18 +80,18 @@ class Apart:
             )
         os.close(write)
         self._replies = read
-        self.versions = self._ask("make").get("versions", {})
+        self.versions = self._send("make").get("versions", {})
 
     def run(self) -> None:
-        """Let it do its whole job once."""
-        self._ask("run")
+        """Do the whole job once."""
+        self._send("run")
 
     def answer(self, file: Path) -> None:
-        """Let it write its answers to a file, as `served.Job.answer` says."""
-        self._ask("answer", str(file))
+        """Write the peer's answer to a file, as `peer_server.Job.answer` describes."""
+        self._send("answer", str(file))
 
     def end(self) -> None:
-        """End the process and those below it."""
+        """End the process and its children."""
         if self._process is None:
             return
         assert self._process.stdin is not None
@@ -101,37 +104,41 @@ class Apart:
         os.close(self._replies)
         self._process = None
 
-    def _ask(self, *what: str) -> dict[str, Any]:
+    def _send(self, *command: str) -> dict[str, Any]:
+        """Send a command and return the reply."""
         assert self._process is not None
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(what) + "\n")
+            self._process.stdin.write(json.dumps(command) + "\n")
             self._process.stdin.flush()
-            reply: dict[str, Any] = json.loads(self._line())
+            reply: dict[str, Any] = json.loads(self._read_line())
         except (OSError, EOFError) as error:
-            raise Unavailable(f"its process ended: {self._last_words()}") from error
+            raise Unavailable(f"its process ended: {self._last_output()}") from error
         if "error" in reply:
-            raise Unavailable(f"{what[0]}: {reply['error']}")
+            raise Unavailable(f"{command[0]}: {reply['error']}")
         return reply
 
-    def _line(self) -> str:
-        while "\n" not in self._rest:
-            ready, _, _ = select.select([self._replies], [], [], _LONGEST_SECONDS)
+    def _read_line(self) -> str:
+        while "\n" not in self._unread:
+            ready, _, _ = select.select([self._replies], [], [], _REPLY_TIMEOUT_SECONDS)
             if not ready:
-                raise EOFError("no answer")
+                raise EOFError("no reply")
             read = os.read(self._replies, 1 << 16)
             if not read:
                 raise EOFError("closed")
-            self._rest += read.decode()
-        line, _, self._rest = self._rest.partition("\n")
+            self._unread += read.decode()
+        line, _, self._unread = self._unread.partition("\n")
         return line
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         return " / ".join(self.log.read_text(errors="replace").strip().splitlines()[-3:])
 
 
 def _variables(python: str) -> dict[str, str]:
-    """Its Python, for Spark workers too; our packages are not in its way, this folder is."""
+    """Return variables that select its Python, for Spark workers too.
+
+    They keep our packages off its path, but not this folder.
+    """
     return {
         "PYTHONPATH": str(_ROOT),
         "PYSPARK_PYTHON": python,

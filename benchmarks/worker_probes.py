@@ -1,5 +1,6 @@
-"""What runs inside Spark's Python workers to watch them. Imports next to nothing, so as not to
-change what it watches.
+"""Functions that observe Spark's Python workers from inside.
+
+They import next to nothing, so as not to change what they observe.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ from typing import Any
 
 
 def report_memory(batches: Iterable[Any]) -> Iterator[Any]:
-    """For `mapInArrow`: one row on the memory of this process for each batch."""
+    """For `mapInArrow`: yield a row about this process's memory for each batch."""
     import pyarrow as pa
 
     for _ in batches:
-        time.sleep(0.5)  # so that the tasks run side by side, each in a worker of its own
-        # Before Arrow makes anything of Python's, importing pandas.
-        found = memory_of_this_process()
-        yield pa.RecordBatch.from_pylist([found])
+        time.sleep(0.5)  # so that the tasks run at the same time, each in a worker of its own
+        # Read before Arrow converts Python values, which imports pandas.
+        memory = memory_of_this_process()
+        yield pa.RecordBatch.from_pylist([memory])
 
 
 def memory_of_this_process() -> dict[str, Any]:
-    """Return what `pools.worker_memory` says of a process.
+    """Return this process's row for `pools.worker_memory`.
 
     Source: proc(5), smaps_rollup, in kB.
     """
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
-    found = {name: int(size) * 1024 for name, size, *_ in map(str.split, lines)}
+    sizes = {name: int(size) * 1024 for name, size, *_ in map(str.split, lines)}
     return {
         "pid": os.getpid(),
-        "private_bytes": found["Private_Clean:"] + found["Private_Dirty:"],
-        "shared_bytes": found["Shared_Clean:"] + found["Shared_Dirty:"],
-        "written_bytes": found["Anonymous:"],
+        "private_bytes": sizes["Private_Clean:"] + sizes["Private_Dirty:"],
+        "shared_bytes": sizes["Shared_Clean:"] + sizes["Shared_Dirty:"],
+        "written_bytes": sizes["Anonymous:"],
         "tensorflow_mapped": "libtensorflow" in Path("/proc/self/maps").read_text(),
         "tensorflow_imported": "tensorflow" in sys.modules,
         "pandas_imported": "pandas" in sys.modules,
@@ -50,7 +51,7 @@ def seconds_alive() -> float:
 
 
 def mark_first(file: str, marks: dict[str, float]) -> None:
-    """Write the marks down when the first batch has been scored."""
+    """Write the marks to `file` when the first batch has been scored."""
     if "scored" not in marks:
         marks["scored"] = seconds_alive()
         Path(file).write_text(json.dumps(marks))

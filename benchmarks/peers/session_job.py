@@ -1,4 +1,4 @@
-"""Jobs of peers in a Spark session of their own: read Parquet, score, write to the `noop` sink."""
+"""Jobs of peers with a Spark session of their own: read Parquet, score, write to `noop`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pyspark.sql import DataFrame
 
 
 class SessionJob:
-    """A table that is made anew for each run."""
+    """A job that makes its table again for each run."""
 
     def __init__(
         self,
         table: Callable[[], DataFrame],
         arrays: Callable[[DataFrame], Mapping[str, Any]],
         *,
-        kept: Any = None,
+        resources: Any = None,
     ) -> None:
         """Args:
         table: Makes the table.
-        arrays: Makes the answer's arrays of it, as `served.Job.answer` says.
-        kept: What must live as long as the job, such as a temporary folder.
+        arrays: Makes the arrays of the answer from it; see `peer_server.Job.answer`.
+        resources: What must live as long as the job, such as a temporary folder.
         """
-        self.table, self.arrays, self.kept = table, arrays, kept
+        self.table, self.arrays, self.resources = table, arrays, resources
 
     def run(self) -> None:
         self.table().write.format("noop").mode("overwrite").save()
@@ -35,17 +35,17 @@ class SessionJob:
 
 def scored_rows(table: DataFrame) -> dict[str, Any]:
     """Return a table's `id` and `score`."""
-    found = table.select("id", "score").toArrow()
-    return {name: found.column(name).to_numpy() for name in ("id", "score")}
+    rows = table.select("id", "score").toArrow()
+    return {name: rows.column(name).to_numpy() for name in ("id", "score")}
 
 
 def best_items(table: DataFrame) -> dict[str, Any]:
     """Return a table's `user_id`, and `item_id` and `score` [users, k], best first.
 
-    The table has a row a user and item, and as many of each user.
+    The table has one row per user and item, and the same number of rows for each user.
     """
-    found = table.select("user_id", "item_id", "score").toArrow()
-    users, items, scores = (found.column(name).to_numpy() for name in found.column_names)
+    rows = table.select("user_id", "item_id", "score").toArrow()
+    users, items, scores = (rows.column(name).to_numpy() for name in rows.column_names)
     order = np.lexsort((items, -scores, users))
     ids, counts = np.unique(users, return_counts=True)
     shape = (len(ids), int(counts.max(initial=0)))
