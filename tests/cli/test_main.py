@@ -7,7 +7,7 @@ import pytest
 
 import tf2spark
 from tf2spark import errors
-from tf2spark.cli.failures import explain
+from tf2spark.cli.failures import describe_failure
 from tf2spark.cli.main import commands, run
 
 
@@ -35,37 +35,37 @@ class AnalysisException(Exception):
 )
 def test_exit_status_says_whose_fault_it_is(error: Exception, status: int) -> None:
     """Arguments, model and data that are wrong end with 2, all else with 1."""
-    assert explain(error)[0] == status
+    assert describe_failure(error)[0] == status
 
 
 def test_error_of_a_worker_is_found_in_sparks_text() -> None:
     """A row error that Spark wraps in its own exception keeps its message and its status."""
     text = "Job aborted\nTraceback (most recent call last):\ntf2spark.errors.RowError: row 3: null"
-    assert explain(RuntimeError(text)) == (2, "row 3: null")
+    assert describe_failure(RuntimeError(text)) == (2, "row 3: null")
 
 
 def test_message_of_spark_loses_its_codes() -> None:
     """Of Spark's message only the first line stays, without error class and SQL state."""
     error = AnalysisException("[PATH_NOT_FOUND] Path does not exist: a. SQLSTATE: 42K03\n\tat x")
-    assert explain(error) == (2, "Path does not exist: a.")
+    assert describe_failure(error) == (2, "Path does not exist: a.")
 
 
 def test_file_that_cannot_be_read_is_the_datas_fault() -> None:
     """A broken input file that turns up while the job runs ends with 2."""
     error = RuntimeError("Job aborted.\n[FAILED_READ_FILE.NO_HINT] Error reading file a.parquet.")
-    assert explain(error) == (2, "Error reading file a.parquet.")
+    assert describe_failure(error) == (2, "Error reading file a.parquet.")
 
 
 def test_unknown_error_names_its_class_and_the_way_to_see_more() -> None:
     """An unforeseen error is one line that points to --debug."""
-    assert explain(KeyError("k")) == (1, "KeyError: 'k' (--debug shows more)")
+    assert describe_failure(KeyError("k")) == (1, "KeyError: 'k' (--debug shows more)")
 
 
 def test_advice_is_written_as_options() -> None:
     """A message says what to write on the command line, whoever it was addressed to before."""
     error = errors.ContractError("wrong", "write " + errors.argument("mode", "permissive"))
     error.audience = "pandas"
-    assert explain(error) == (2, "wrong; write --mode permissive")
+    assert describe_failure(error) == (2, "wrong; write --mode permissive")
 
 
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,7 +108,7 @@ def _sparse_layout(kind: pa.DataType) -> Layout | None:
 
 
 def _is_pairs(kind: pa.DataType) -> bool:
-    """Return whether a struct is a sparse row: a list of integer indices, one of values, and a size.
+    """Return whether a struct is a sparse row: lists of integer indices and of values, and a size.
 
     Any other struct with fields of these names is an ordinary struct.
     """

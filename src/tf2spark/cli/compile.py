@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from tf2spark.cli.options import call_options, model_options, open_model, session_for, spark_options
+from tf2spark.cli.options import (
+    call_options,
+    model_options,
+    open_model,
+    session_if_needed,
+    spark_options,
+)
 from tf2spark.errors import ContractError
 
 
@@ -65,7 +71,7 @@ def compile_(**params: Any) -> None:
     sample = _rows(params["sample"])
     feed, fetch = parse_feed(params["feed"]), parse_fetch(params["fetch"])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with session_for(params, params["model"], params["package"]), silence():
+    with session_if_needed(params, params["model"], params["package"]), silence():
         open_model(params).compile(
             params["package"],
             params["signature"],

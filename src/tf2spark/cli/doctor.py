@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tf2spark.cli.checks import Finding, finding_of, on_this_machine
-from tf2spark.cli.failures import explain
+from tf2spark.cli.failures import describe_failure
 from tf2spark.cli.options import key_values, spark_options
 from tf2spark.errors import SetupError
 
@@ -72,7 +72,7 @@ def _on_spark(
     try:
         return list(_job(model, master, settings, debug))
     except Exception as error:
-        _, message = explain(error)
+        _, message = describe_failure(error)
         return [Finding("Spark job", "missing", "failed", message)]
 
 

@@ -20,12 +20,12 @@ _FILE_ERROR = re.compile(
 
 def report_failure(error: Exception) -> int:
     """Print one message to stderr and return the exit status."""
-    status, message = explain(error)
+    status, message = describe_failure(error)
     click.echo(f"Error: {message}", err=True)
     return status
 
 
-def explain(error: Exception) -> tuple[int, str]:
+def describe_failure(error: Exception) -> tuple[int, str]:
     """Return the exit status for an error and the message to print."""
     own_error = error if isinstance(error, errors.Tf2SparkError) else errors.from_text(str(error))
     if own_error is not None:

@@ -10,7 +10,7 @@ import click
 
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
 from tf2spark.cli.jobs import open_job
-from tf2spark.cli.options import model_options, session_for, spark_options
+from tf2spark.cli.options import model_options, session_if_needed, spark_options
 from tf2spark.cli.tables import source_of
 from tf2spark.errors import ContractError
 
@@ -76,7 +76,7 @@ def _contract(params: Mapping[str, Any]) -> Contract:
     from tf2spark.locations import read_model
 
     tags = params["tags"].split(",") if params["tags"] else None
-    with session_for(params, params["model"]):
+    with session_if_needed(params, params["model"]):
         return read_model(params["model"], params["version"], tags)[0].contract
 
 

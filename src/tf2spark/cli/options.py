@@ -119,7 +119,9 @@ def open_model(params: Mapping[str, Any]) -> RunnableModel:
 
 
 @contextmanager
-def session_for(params: Mapping[str, Any], *paths: str, debug: bool = False) -> Iterator[None]:
+def session_if_needed(
+    params: Mapping[str, Any], *paths: str, debug: bool = False
+) -> Iterator[None]:
     """Run a Spark session if one of these paths is on a file system that needs one."""
     from tf2spark.locations import is_uri, need_pyspark
 

@@ -20,7 +20,7 @@ _WRITE_DEFAULTS = {"csv": {"header": "true"}}
 
 
 @frozen
-class Table:
+class TableLocation:
     """A table on disk: the option that names it, its path, its format and its options."""
 
     name: str
@@ -57,24 +57,26 @@ def table_options(
     return decorate
 
 
-def source_of(params: Mapping[str, Any], name: str) -> Table:
+def source_of(params: Mapping[str, Any], name: str) -> TableLocation:
     """Return a table to read, from the options of `table_options`."""
     return _table(params, name, _READ_DEFAULTS)
 
 
-def target_of(params: Mapping[str, Any]) -> Table:
+def target_of(params: Mapping[str, Any]) -> TableLocation:
     """Return the table to write, from ``--output``."""
     return _table(params, "output", _WRITE_DEFAULTS)
 
 
-def _table(params: Mapping[str, Any], name: str, defaults: dict[str, dict[str, str]]) -> Table:
+def _table(
+    params: Mapping[str, Any], name: str, defaults: dict[str, dict[str, str]]
+) -> TableLocation:
     table_format = params[f"{name}_format"]
     options = key_values(f"--{name}-option", params[f"{name}_option"])
     options = defaults.get(table_format, {}) | options
-    return Table(name, params[f"{name}_path"], table_format, options)
+    return TableLocation(name, params[f"{name}_path"], table_format, options)
 
 
-def check_exists(source: Table) -> None:
+def check_exists(source: TableLocation) -> None:
     """Refuse a local table that doesn't exist; this needs no session.
 
     Raises:
@@ -92,6 +94,6 @@ def check_exists(source: Table) -> None:
         raise ContractError(f"--{source.name} {path}: there is no such file or folder")
 
 
-def read(spark: SparkSession, source: Table) -> DataFrame:
+def read(spark: SparkSession, source: TableLocation) -> DataFrame:
     """Return a table as a DataFrame."""
     return spark.read.format(source.format).options(**source.options).load(source.path)

@@ -73,8 +73,8 @@ def verify(
             expected = original.run(fetches, {**constants, **run_feeds})
             _refuse_random(names, expected, original.run(fetches, {**constants, **run_feeds}))
             actual = run({compiled_names[name]: value for name, value in run_feeds.items()})
-            for name, before, after in zip(names, expected, actual, strict=True):
-                difference = _compare(name, before, after, tolerance, random_op)
+            for name, old, new in zip(names, expected, actual, strict=True):
+                difference = _compare(name, old, new, tolerance, random_op)
                 largest[name] = max(largest[name], difference)
     return Verified(kind, row_count(feeds), tuple(sorted(largest.items())), tolerance)
 
@@ -116,11 +116,11 @@ def _message(error: Exception) -> str:
 
 def _compiled_names(signature: Signature, compiled: Signature) -> dict[str, str]:
     """Return the compiled model's name of each input tensor."""
-    pairs = zip(signature.inputs, compiled.inputs, strict=True)
+    specs = zip(signature.inputs, compiled.inputs, strict=True)
     return {
         old: new
-        for before, after in pairs
-        for old, new in zip(before.tensors, after.tensors, strict=True)
+        for original_spec, compiled_spec in specs
+        for old, new in zip(original_spec.tensors, compiled_spec.tensors, strict=True)
     }
 
 

@@ -106,10 +106,11 @@ def _read_local_package(
     folder: Path, version: int | None, tags: Sequence[str] | None
 ) -> LoadedModel:
     manifest = read_manifest(folder)
-    wanted = tags.split(",") if isinstance(tags, str) else tags
-    if wanted is not None and tuple(sorted(wanted)) != tuple(sorted(manifest.tags)):
+    requested = tags.split(",") if isinstance(tags, str) else tags
+    if requested is not None and tuple(sorted(requested)) != tuple(sorted(manifest.tags)):
         raise ModelError(
-            f'"{folder}" is a package of the graph tagged {list(manifest.tags)}, not {list(wanted)}'
+            f'"{folder}" is a package of the graph tagged {list(manifest.tags)}, '
+            f"not {list(requested)}"
         )
     graph = read_file(folder, manifest, model_files.GRAPH_FILE)
     return read_package(str(folder), manifest, graph, version)
@@ -185,13 +186,13 @@ def _choose_meta_graph(
     by_tags = {_tags(meta_graph): meta_graph for meta_graph in meta_graphs}
     if isinstance(tags, str):
         tags = tags.split(",")
-    wanted = _default_tags(by_tags, folder) if tags is None else tuple(sorted(tags))
-    if wanted not in by_tags:
+    requested = _default_tags(by_tags, folder) if tags is None else tuple(sorted(tags))
+    if requested not in by_tags:
         raise ModelError(
-            f'"{folder}" has no graph tagged {list(wanted)}; it has {_tag_lists(by_tags)}'
-            + _tag_hint(wanted, by_tags)
+            f'"{folder}" has no graph tagged {list(requested)}; it has {_tag_lists(by_tags)}'
+            + _tag_hint(requested, by_tags)
         )
-    return by_tags[wanted]
+    return by_tags[requested]
 
 
 def _default_tags(tag_sets: Iterable[tuple[str, ...]], folder: Path) -> tuple[str, ...]:
@@ -206,9 +207,9 @@ def _default_tags(tag_sets: Iterable[tuple[str, ...]], folder: Path) -> tuple[st
     return available[0]
 
 
-def _tag_hint(wanted: tuple[str, ...], tag_sets: Iterable[tuple[str, ...]]) -> str:
+def _tag_hint(requested: tuple[str, ...], tag_sets: Iterable[tuple[str, ...]]) -> str:
     known = {tag for tags in tag_sets for tag in tags}
-    matches = [difflib.get_close_matches(tag, known, 1) for tag in wanted if tag not in known]
+    matches = [difflib.get_close_matches(tag, known, 1) for tag in requested if tag not in known]
     nearest = ", ".join(f'"{match[0]}"' for match in matches if match)
     return f"; did you mean {nearest}?" if nearest else ""
 
