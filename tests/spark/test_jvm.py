@@ -1,4 +1,4 @@
-"""`spark.jvm`: PySpark's private parts, and what happens in a release that lacks one."""
+"""`spark.jvm`: PySpark's private attributes, and what happens in a release that lacks one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PRIVATE = re.compile(
 )
 
 
-def test_private_parts_are_used_in_two_modules() -> None:
+def test_private_attributes_are_used_in_two_modules() -> None:
     """Only `jvm` touches the JVM's bridge, and only `recognize` names Connect's modules."""
     users = {path.name for path in _SOURCES.rglob("*.py") if _PRIVATE.search(path.read_text())}
     assert users == {"jvm.py", "recognize.py"}
@@ -47,7 +47,7 @@ def test_private_parts_are_used_in_two_modules() -> None:
         ("_jdf", jvm.query_execution),
     ],
 )
-def test_a_missing_part_is_one_clear_error(name: str, use: Callable[[Any], Any]) -> None:
+def test_a_missing_attribute_is_one_clear_error(name: str, use: Callable[[Any], Any]) -> None:
     """It names PySpark's version, what is missing, and what to use instead."""
     nothing = SimpleNamespace(sparkContext=SimpleNamespace())
     with pytest.raises(SetupError) as caught:
@@ -177,7 +177,7 @@ class TestLaunch:
 
 
 @pytest.mark.spark
-def test_spark_starts_without_the_private_parts() -> None:
+def test_spark_starts_without_the_private_attributes() -> None:
     """Where the JVM can't be launched with a stderr of our own, Spark starts in its usual way."""
     program = """
         from tf2spark.spark import jvm
