@@ -81,7 +81,7 @@ def test_missing_java_is_reported_without_starting_spark(
     assert "missing  Java" in out
     assert "pip install 'tf2spark[java]'" in out
     assert "first fix Java" in out
-    assert out.endswith("2 to fix before tf2spark can score here\n")
+    assert out.endswith("to fix before tf2spark can score here: 2\n")
 
 
 @pytest.mark.spark

@@ -77,8 +77,8 @@ FORMS = "can't be parsed; write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON
         *(
             (
                 [option],
-                f"--feed {option} can't be parsed; write assembled(COLUMN, COLUMN), with .indices "
-                "or .values after it for one half",
+                f"--feed {option} can't be parsed; write assembled(COLUMN, COLUMN), and append "
+                ".indices or .values to feed only those",
             )
             for option in ("x=assembled()", "x=assembled(a, b", "x=assembled(a).size")
         ),

@@ -222,7 +222,7 @@ def test_a_constant_for_every_row_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_assigns_is_packed_unchanged(tmp_path: Path) -> None:
-    """A model that can't be frozen is packed unchanged, and the manifest says why."""
+    """A model that can't be frozen is packaged unchanged, and the manifest says why."""
     model = tf2spark.SavedModel(path_of(case("counter")))
     package = model.compile(tmp_path / "p")
     manifest = package_of(package)
@@ -231,7 +231,7 @@ def test_a_model_that_assigns_is_packed_unchanged(tmp_path: Path) -> None:
     assert {file.path for file in manifest.files} >= {"saved_model.pb", "variables/variables.index"}
     first, second = (package.score(pa.table({"x": [1.0]}), keep=[])["y"][0].as_py() for _ in "ab")
     assert second == first + 1
-    assert "no, packed unchanged: it assigns" in str(package.contract)
+    assert "no, packaged unchanged: it assigns" in str(package.contract)
 
 
 def test_a_random_model_is_packed_unchanged(tmp_path: Path) -> None:

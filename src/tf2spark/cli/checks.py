@@ -99,11 +99,11 @@ def java() -> Finding:
     from tf2spark.spark.session import java_range
 
     try:
-        java = find_java()
-        check_version(java, *java_range(version_of("pyspark") or "4"))
+        runtime = find_java()
+        check_version(runtime, *java_range(version_of("pyspark") or "4"))
     except SetupError as error:
         return finding_of(error, "Java")
-    return Finding("Java", "ok", f"{java.version} (from {java.source}: {java.home})")
+    return Finding("Java", "ok", f"{runtime.version} (from {runtime.source}: {runtime.home})")
 
 
 def tensorflow() -> Finding:

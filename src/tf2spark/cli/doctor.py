@@ -167,7 +167,7 @@ def _summary(findings: Sequence[Finding]) -> str:
     missing = sum(finding.status == "missing" for finding in findings)
     warnings = sum(finding.status == "warning" for finding in findings)
     if missing:
-        return f"{missing} to fix before tf2spark can score here"
+        return f"to fix before tf2spark can score here: {missing}"
     return f"ready to score ({warnings} warnings)" if warnings else "ready to score"
 
 

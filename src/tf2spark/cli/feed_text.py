@@ -111,7 +111,8 @@ def _parse_expression(text: str, option: str) -> Feed:
         if match is None or not paths:
             raise ContractError(
                 f"{option} can't be parsed",
-                "write assembled(COLUMN, COLUMN), with .indices or .values after it for one half",
+                "write assembled(COLUMN, COLUMN), and append .indices or .values to feed only "
+                "those",
             )
         return evolve(assembled(*paths), part=cast("VectorField | None", match[2]))
     if not (paths := _names(text)):

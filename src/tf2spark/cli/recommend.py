@@ -92,7 +92,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
         counts = _write(job, prepared, target, params)
         seconds = time.monotonic() - started
         click.echo(_closing_line(counts, prepared.plan.items, seconds, target.path))
-        click.echo("\n".join(_what_ran(job.model, explain(prepared))))
+        click.echo("\n".join(_model_lines(job.model, explain(prepared))))
 
 
 def _write(job: Job, prepared: Prepared, target: Any, params: Mapping[str, Any]) -> Counts:
@@ -130,7 +130,7 @@ def _closing_line(counts: Counts, items: int, seconds: float, path: str) -> str:
     )
 
 
-def _what_ran(model: RunnableModel, plan: RecommendPlan) -> list[str]:
+def _model_lines(model: RunnableModel, plan: RecommendPlan) -> list[str]:
     lines = [
         f"model {model.contract.path}, digest {model.digest}",
         f"with its catalog of {plan.items:,} items, digest {plan.digest}",

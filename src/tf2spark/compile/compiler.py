@@ -1,6 +1,6 @@
 """`compile`: turns a SavedModel into a verified package.
 
-A model that can't be compiled is packed unchanged, and the manifest says why.
+A model that can't be compiled is packaged unchanged, and the manifest says why.
 """
 
 from __future__ import annotations

@@ -85,9 +85,9 @@ class Manifest:
         files: Every file of the model, sorted by path.
         tags: The tags of its MetaGraph.
         weights: The tensors that are fed from files.
-        signature: The signature that was compiled; None where the model was packed unchanged.
+        signature: The signature that was compiled; None where the model was packaged unchanged.
         constants: The inputs that became part of the graph, each with its value as JSON.
-        why_as_it_was: Why the model was packed unchanged; None where it was compiled.
+        why_as_it_was: Why the model was packaged unchanged; None where it was compiled.
         source: Where the original was, for people to read.
         source_digest: The SHA-256 over the original's files.
         tensorflow: The version of TensorFlow that compiled it.

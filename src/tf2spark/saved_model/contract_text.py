@@ -103,7 +103,7 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
 def _package_facts(package: Manifest) -> Iterator[tuple[str, str]]:
     yield "made from", package.source
     if package.why_as_it_was is not None:
-        yield "compiled", f"no, packed unchanged: {package.why_as_it_was}"
+        yield "compiled", f"no, packaged unchanged: {package.why_as_it_was}"
     else:
         yield "compiled", f'signature "{package.signature}", by TensorFlow {package.tensorflow}'
         yield "verified", _verified_text(package)
