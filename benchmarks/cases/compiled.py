@@ -46,7 +46,7 @@ def run(bench: Bench) -> Report:
     report.add(markdown_table(head, lines))
     head = ["SavedModel time / package time, steady batches", "median", "range"]
     report.add(markdown_table(head, ratio_lines))
-    # Two digits, because runs of one and the same model differ by more.
+    # Two digits, because runs of the same model differ by more.
     what = "Steady batches of the slowest package, relative to its SavedModel"
     report.target(what, 1, round(slowest, 2))
     _add_total_memory(bench, report, list(batch_rows)[-1])

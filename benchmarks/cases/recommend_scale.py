@@ -116,7 +116,7 @@ def _check(
     """Compare the results of a few users with those of the whole graph on all items."""
     few = catalog.users(CHECKED_USERS)
     package = models.package_of(bench.folder, "catalog-towers")
-    whole = seed_recipe.best(
+    expected = seed_recipe.best(
         package,
         few,
         catalog.items,
@@ -130,7 +130,7 @@ def _check(
         US,
         read_recommendations(recommend(few)),
         "the whole graph",
-        read_recommendations(whole),
+        read_recommendations(expected),
     )
 
 

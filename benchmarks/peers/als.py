@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 def model(users: DataFrame, items: DataFrame, width: int) -> ALSModel:
     """Make a model from two tables of vectors: `user_id` and `user`, `item_id` and `item`.
 
-    PySpark can only fit one; this calls the constructor that ALS's own loader uses.
+    PySpark can only fit models, so this calls the constructor that ALS's own loader uses.
     """
     factors = [
         table.select(F.col(f"{side}_id").cast("int").alias("id"), F.col(side).alias("features"))

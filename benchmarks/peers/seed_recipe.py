@@ -22,7 +22,7 @@ from tf2spark.runnable_model import RunnableModel
 _SCHEMA = "user_id long, recommendations array<struct<item_id: long, score: float>>"
 Array = npt.NDArray[Any]
 Read = Callable[[Any], Mapping[str, Array]]
-"""From a table or batch to an array [rows, n] for each input, its side's part of that input."""
+"""Reads, from a table or batch, the side's part of each input: an array [rows, n]."""
 
 
 def best(
