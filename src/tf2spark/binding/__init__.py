@@ -1,1 +1,1 @@
-"""Columns to inputs, settled on the driver: `request` knows the model, `bind` the table too."""
+"""Columns to inputs, resolved on the driver: `request` knows the model, `bind` the table too."""
