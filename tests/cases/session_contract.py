@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cases.tensors import number, text
+from cases.tensors import array_of, string_tensor
 from tf2spark.dtypes import FLOAT32
 from tf2spark.tensorflow_c.failure import INVALID_ARGUMENT, TensorFlowFailure
 from tf2spark.tensorflow_c.session import Session
@@ -44,16 +44,16 @@ class SessionContract:
         fetches = ["pair:0", "x:0", "double:0", "pair:0"]
         results = session.prepare(["x:0"], fetches)([floats(1, 2)])
         expected = [[[1, 1], [2, 2]], [1, 2], [2, 4], [[1, 1], [2, 2]]]
-        assert [number(result).tolist() for result in results] == expected
+        assert [array_of(result).tolist() for result in results] == expected
 
     def test_feeds_are_in_the_order_prepared(self, session: Session) -> None:
         """Each tensor reaches the input whose name has its position."""
         fetches = ["double:0", "loud:0", "x:0"]
-        fed = {"x:0": floats(1.5), "word:0": text([b"a"])}
+        fed = {"x:0": floats(1.5), "word:0": string_tensor([b"a"])}
         for feeds in (["x:0", "word:0"], ["word:0", "x:0"]):
             double, loud, x = session.prepare(feeds, fetches)([fed[name] for name in feeds])
-            assert (number(double).tolist(), values_of(loud)) == ([3.0], [b"a!"])
-            assert number(x).tolist() == [1.5]
+            assert (array_of(double).tolist(), values_of(loud)) == ([3.0], [b"a!"])
+            assert array_of(x).tolist() == [1.5]
 
     def test_results_have_the_dtype_and_shape_of_their_data(self, session: Session) -> None:
         """Of several rows, one and none."""
@@ -69,7 +69,7 @@ class SessionContract:
         """Empty, long and binary ones, and none at all; the offsets begin at 0."""
         run = session.prepare(["word:0"], ["loud:0"])
         for words in ([b"", b"a\x00b", b"\xff" * 100], []):
-            (loud,) = run([text(words)])
+            (loud,) = run([string_tensor(words)])
             assert values_of(loud) == [word + b"!" for word in words]
             assert isinstance(loud, Strings)
             assert (loud.shape, loud.offsets[0]) == ((len(words),), 0)
@@ -80,18 +80,18 @@ class SessionContract:
         """Memory that is reused after a run doesn't change its results."""
         fed = floats(1, 2)
         double, loud = session.prepare(["x:0", "word:0"], ["double:0", "loud:0"])(
-            [fed, words := text([b"left", b"right"])]
+            [fed, words := string_tensor([b"left", b"right"])]
         )
         fed.data[:] = 9.0
         del words
-        assert (number(double).tolist(), values_of(loud)) == ([2, 4], [b"left!", b"right!"])
+        assert (array_of(double).tolist(), values_of(loud)) == ([2, 4], [b"left!", b"right!"])
 
     def test_prepared_runs_are_independent(self, session: Session) -> None:
         """Runs that were prepared earlier go on working."""
         first = session.prepare(["x:0"], ["double:0"])
         second = session.prepare(["word:0"], ["loud:0"])
-        assert values_of(second([text([b"a"])])[0]) == [b"a!"]
-        assert number(first([floats(4)])[0]).tolist() == [8]
+        assert values_of(second([string_tensor([b"a"])])[0]) == [b"a!"]
+        assert array_of(first([floats(4)])[0]).tolist() == [8]
 
     def test_refused_values_are_a_failure_that_rows_cause(self, session: Session) -> None:
         """It has TensorFlow's code and message, and the next run is as if nothing had happened."""
@@ -99,7 +99,7 @@ class SessionContract:
         with pytest.raises(TensorFlowFailure, match="13") as error:
             run([floats(1, REFUSED)])
         assert (error.value.code, error.value.row_caused) == (INVALID_ARGUMENT, True)
-        assert number(run([floats(1, 2)])[0]).tolist() == [2, 4]
+        assert array_of(run([floats(1, 2)])[0]).tolist() == [2, 4]
 
     def test_a_session_is_closed_once(self, session: Session) -> None:
         """Closing is the last call, and needs no run before it."""

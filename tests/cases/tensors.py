@@ -16,8 +16,8 @@ from tf2spark.tensorflow_c.tensor import Strings, Tensor
 NUMERIC = [dtype for dtype in BY_CODE.values() if dtype.numpy is not None]
 
 
-def numbers(dtype: DType, shape: tuple[int, ...]) -> Tensor:
-    """Make random bits of a dtype, so NaNs, infinities and negative zeros are among them."""
+def random_tensor(dtype: DType, shape: tuple[int, ...]) -> Tensor:
+    """Make a tensor of random bits, so NaNs, infinities and negative zeros are among them."""
     assert dtype.numpy is not None
     size = int(np.prod(shape, dtype=int))
     random = np.random.default_rng(size)
@@ -27,7 +27,7 @@ def numbers(dtype: DType, shape: tuple[int, ...]) -> Tensor:
     return Tensor(dtype, shape, raw.view(dtype.numpy).reshape(shape))
 
 
-def text(values: list[bytes], shape: tuple[int, ...] | None = None) -> Tensor:
+def string_tensor(values: list[bytes], shape: tuple[int, ...] | None = None) -> Tensor:
     """Make a string tensor of views."""
     data = np.frombuffer(b"".join(values), np.uint8)
     offsets = np.cumsum([0, *map(len, values)])
@@ -35,11 +35,11 @@ def text(values: list[bytes], shape: tuple[int, ...] | None = None) -> Tensor:
     return Tensor(STRING, (len(values),) if shape is None else shape, structs, data)
 
 
-def bits(array: npt.NDArray[Any]) -> tuple[tuple[int, ...], bytes]:
+def shape_and_bytes(array: npt.NDArray[Any]) -> tuple[tuple[int, ...], bytes]:
     return array.shape, array.tobytes()
 
 
-def number(result: Tensor | Strings) -> npt.NDArray[Any]:
+def array_of(result: Tensor | Strings) -> npt.NDArray[Any]:
     assert isinstance(result, Tensor)
     return result.data
 

@@ -73,7 +73,7 @@ def test_executors_are_counted(spark: SparkSession) -> None:
 def test_workers_are_asked_in_all_rounds_where_executors_are_not_counted(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the private part nothing says when all have answered, so all rounds are run."""
+    """Without the private attribute nothing says when all have answered, so all rounds are run."""
     monkeypatch.delattr(spark.sparkContext, "_jsc")
     assert jvm.executor_count(spark) is None
     rounds = [[(7, "host")]] * worker_checks._MAX_ROUNDS
@@ -93,7 +93,7 @@ def test_progress_shows_no_rows_where_metrics_cannot_be_read(
 
 
 def test_files_are_left_to_spark_where_plans_cannot_be_read(spark: SparkSession) -> None:
-    """A DataFrame without the private part is no error of scoring, only not readable."""
+    """A DataFrame without the private attribute fails no job; workers just can't read it."""
     df = spark.range(3)
     bare = SimpleNamespace(schema=df.schema, columns=df.columns, sparkSession=spark)
     with pytest.raises(NotReadable, match=r"plan can't be examined \(PySpark .* has no _jdf"):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cases.tensors import number, numbers, text
+from cases.tensors import array_of, random_tensor, string_tensor
 from tf2spark.dtypes import INT32
 from tf2spark.errors import ModelError, RunError
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
@@ -47,7 +47,7 @@ def test_feeds_must_be_of_the_dtypes_prepared(dtypes_session: CApiSession) -> No
     """A tensor of another dtype, or one too few, never reaches TensorFlow."""
     run = dtypes_session.prepare(["in_float32", "six"], ["same_float32"])
     with pytest.raises(RunError, match=r"must be fed in_float32 float32, six int32; got int32$"):
-        run([numbers(INT32, (6,))])
+        run([random_tensor(INT32, (6,))])
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_values_that_tensorflow_refuses_are_row_caused(
 ) -> None:
     """Bad values raise a row-caused TensorFlowFailure with a readable message."""
     is_text = isinstance(fed[0], bytes)
-    tensor = text(fed) if is_text else Tensor(INT32, (len(fed),), np.array(fed, np.int32))
+    tensor = string_tensor(fed) if is_text else Tensor(INT32, (len(fed),), np.array(fed, np.int32))
     run = rows_session.prepare(["text" if is_text else "ids"], [node])
     with pytest.raises(TensorFlowFailure) as error:
         run([tensor])
@@ -82,7 +82,7 @@ def test_session_goes_on_after_a_failure(rows_session: CApiSession) -> None:
     run = rows_session.prepare(["ids"], ["gather"])
     with pytest.raises(TensorFlowFailure):
         run([Tensor(INT32, (1,), np.array([5], np.int32))])
-    assert number(run([Tensor(INT32, (1,), np.array([1], np.int32))])[0]).tolist() == [2.0]
+    assert array_of(run([Tensor(INT32, (1,), np.array([1], np.int32))])[0]).tolist() == [2.0]
 
 
 def test_failure_that_no_row_causes_is_not_row_caused(rows_session: CApiSession) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cases.tensors import START, number, numbers, run_in_new_python, text
+from cases.tensors import START, array_of, random_tensor, run_in_new_python, string_tensor
 from tf2spark.dtypes import FLOAT32
 from tf2spark.tensorflow_c import tensor_memory
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
@@ -24,7 +24,7 @@ def test_memory_that_the_model_keeps_stays_alive(dtypes_session: CApiSession) ->
         write([Tensor(FLOAT32, (8,), room[start : start + 8])])
         del room
         filler = np.full(1_000_000, -1, np.float32)
-        assert number(read([])[0]).tolist() == [value] * 8
+        assert array_of(read([])[0]).tolist() == [value] * 8
         del filler
 
 
@@ -32,7 +32,7 @@ def test_no_memory_is_held_after_a_run(dtypes_session: CApiSession) -> None:
     """Once a run is over, TensorFlow has released what it was fed."""
     run = dtypes_session.prepare(["in_float32", "in_string"], ["same_float32", "same_string"])
     before = len(tensor_memory._fed)
-    run([numbers(FLOAT32, (2, 2)), text([b"a"])])
+    run([random_tensor(FLOAT32, (2, 2)), string_tensor([b"a"])])
     assert len(tensor_memory._fed) == before
 
 
@@ -48,11 +48,11 @@ def test_tensors_fed_in_every_run_live_as_long_as_the_session(models: Path) -> N
     wrong = session.prepare(["word"], ["loud", "double"])
     for _ in range(3):
         double, pair = run([])
-        assert number(double).tolist() == [2.0, 4.0]
-        assert number(pair).tolist() == [[1.0, 1.0], [2.0, 2.0]]
+        assert array_of(double).tolist() == [2.0, 4.0]
+        assert array_of(pair).tolist() == [[1.0, 1.0], [2.0, 2.0]]
         room[start] = 13.0
         with pytest.raises(TensorFlowFailure):
-            wrong([text([b"a"])])
+            wrong([string_tensor([b"a"])])
         room[start] = 1.0
         assert len(tensor_memory._fed) == before + 1
     session.close()
@@ -65,9 +65,9 @@ def test_large_result_owns_memory_that_outlives_everything(dtypes_session: CApiS
     values = np.arange(1 << 18, dtype=np.float32)
     twice, same = run([Tensor(FLOAT32, values.shape, values.copy())])
     again = [run([Tensor(FLOAT32, values.shape, values + n)]) for n in range(8)]
-    assert np.array_equal(number(twice), np.stack([values, values]))
-    assert np.array_equal(number(same), values)
-    assert all(np.array_equal(number(result[1]), values + n) for n, result in enumerate(again))
+    assert np.array_equal(array_of(twice), np.stack([values, values]))
+    assert np.array_equal(array_of(same), values)
+    assert all(np.array_equal(array_of(result[1]), values + n) for n, result in enumerate(again))
 
 
 def test_large_results_are_freed(dtypes_session: CApiSession) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from cases.comparing import same_but_for_rounding
-from cases.tensors import number
+from cases.tensors import array_of
 from tf2spark.dtypes import FLOAT32
 from tf2spark.errors import ModelError, ModelNotFoundError, SetupError
 from tf2spark.tensorflow_c import strings
@@ -32,7 +32,7 @@ def first_output(path: Path, values: npt.NDArray[np.float32]) -> npt.NDArray[Any
     function = tf.saved_model.load(str(path)).signatures["serving_default"]
     expected = next(iter(function(**{key: tf.constant(values)}).values())).numpy()
     # TensorFlow's Python runs it as a function, with other threads.
-    assert same_but_for_rounding(number(got[0]).tolist(), expected.tolist())
+    assert same_but_for_rounding(array_of(got[0]).tolist(), expected.tolist())
     return np.asarray(expected)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cases.tensors import NUMERIC, bits, number, numbers, text
+from cases.tensors import NUMERIC, array_of, random_tensor, shape_and_bytes, string_tensor
 from tf2spark.dtypes import FLOAT32, INT32, STRING, DType
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
@@ -24,7 +24,7 @@ def test_numbers_equal_tensorflows_bit_by_bit(
     run = dtypes_session.prepare(
         [f"in_{name}:0"], [f"twice_{name}:0", f"same_{name}", f"in_{name}:0"]
     )
-    fed = numbers(dtype, shape)
+    fed = random_tensor(dtype, shape)
     got = run([fed])
     values = fed.data
     if name == "bfloat16":
@@ -32,8 +32,10 @@ def test_numbers_equal_tensorflows_bit_by_bit(
 
         values = values.view(ml_dtypes.bfloat16)
     expected = python_session.run([f"twice_{name}:0", f"same_{name}:0"], {f"in_{name}:0": values})
-    assert [bits(number(result)) for result in got[:2]] == [bits(value) for value in expected]
-    assert bits(number(got[2])) == bits(fed.data)
+    assert [shape_and_bytes(array_of(result)) for result in got[:2]] == [
+        shape_and_bytes(value) for value in expected
+    ]
+    assert shape_and_bytes(array_of(got[2])) == shape_and_bytes(fed.data)
     for result in got:
         assert isinstance(result, Tensor)
         assert (result.dtype, result.shape) == (dtype, result.data.shape)
@@ -56,7 +58,7 @@ def test_strings_equal_tensorflows(
 ) -> None:
     """Strings that the graph made, passed on or was fed come out as from TensorFlow's Python."""
     run = dtypes_session.prepare(["in_string"], ["twice_string", "same_string", "in_string"])
-    got = run([text(values, shape)])
+    got = run([string_tensor(values, shape)])
     fed = np.array(values, object).reshape(shape)
     twice, same = python_session.run(["twice_string:0", "same_string:0"], {"in_string:0": fed})
     for result, expected in zip(got, (twice, np.array(same, object), fed), strict=True):
@@ -77,7 +79,7 @@ def test_alignment_of_the_memory_makes_no_difference(
     values = room[start : start + 8]
     values[:] = np.arange(8)
     run = dtypes_session.prepare(["in_float32"], ["same_float32"])
-    assert number(run([Tensor(FLOAT32, (8,), values)])[0]).tolist() == list(range(8))
+    assert array_of(run([Tensor(FLOAT32, (8,), values)])[0]).tolist() == list(range(8))
 
 
 def test_fetches_come_in_the_order_prepared(dtypes_session: CApiSession) -> None:
@@ -85,13 +87,13 @@ def test_fetches_come_in_the_order_prepared(dtypes_session: CApiSession) -> None
     run = dtypes_session.prepare(["six"], ["split:2", "six", "split:0", "split", "split:2"])
     got = run([Tensor(INT32, (6,), np.arange(6, dtype=np.int32))])
     expected = [[4, 5], [0, 1, 2, 3, 4, 5], [0, 1], [0, 1], [4, 5]]
-    assert [number(result).tolist() for result in got] == expected
+    assert [array_of(result).tolist() for result in got] == expected
 
 
 def test_reference_variable_is_fetched_as_its_values(dtypes_session: CApiSession) -> None:
     """A TF1 variable, whose dtype in the graph is a reference, gives its values."""
     assert dtypes_session.tensor_info("reference:0") == (FLOAT32, (2,))
-    assert number(dtypes_session.prepare([], ["reference:0"])([])[0]).tolist() == [1.5, 2.5]
+    assert array_of(dtypes_session.prepare([], ["reference:0"])([])[0]).tolist() == [1.5, 2.5]
 
 
 def test_tensor_info_knows_dtype_and_shape(dtypes_session: CApiSession) -> None:

@@ -133,7 +133,7 @@ def _make_inspector(
     """Return the function that inspects the Python that runs it.
 
     It travels by value, as nested functions do, and so does everything that it calls: the
-    executors may not have tf2spark. That is why its parts and its imports are in here.
+    executors may not have tf2spark. So its helpers and imports are in here too.
     """
 
     def inspect_python(_: Iterable[int]) -> Iterator[Answer]:
