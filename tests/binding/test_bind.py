@@ -110,8 +110,8 @@ MODES = 'the values are "failfast", "permissive", "dropmalformed"'
         ({"keep": [1]}, 'keep must be a list of column names, not [1]; write keep=["id"]'),
         (
             {"mode": "permissive", "error_column": "ID"},
-            'the error column "ID" has the same name as the table\'s column "id"; give it another name '
-            "with error_column=...",
+            'the error column "ID" has the same name as the table\'s column "id"; give it another '
+            "name with error_column=...",
         ),
         (
             {"mode": "permissive", "error_column": "Y", "keep": []},
