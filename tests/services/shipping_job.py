@@ -23,6 +23,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 import tf2spark
 
+_INSTRUCTION_SETS = ("ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS")
+
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
     """Read ``KEY=VALUE`` arguments."""
@@ -39,6 +41,12 @@ def start_session(master: str, settings: dict[str, str]) -> SparkSession:
         "spark.executor.memory": "600m",
         "spark.cores.max": "2",
         "spark.sql.files.maxPartitionBytes": "400k",
+        # YARN's containers don't inherit the environment, and bits depend on the instruction set.
+        **{
+            f"spark.executorEnv.{name}": os.environ[name]
+            for name in _INSTRUCTION_SETS
+            if name in os.environ
+        },
         **settings,
     }.items():
         builder = builder.config(key, value)
