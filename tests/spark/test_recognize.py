@@ -39,8 +39,9 @@ def test_errors_about_queries_are_the_users(spark: SparkSession) -> None:
 def test_errors_of_java_are_py4js(spark: SparkSession) -> None:
     """Their first line names the call, not the cause."""
     with pytest.raises(Exception, match="calling") as caught:
-        spark._jvm.java.lang.Integer.parseInt("x")  # type: ignore[union-attr]
-    assert is_java_error(caught.value) or is_query_error(caught.value)
+        spark._jvm.java.util.ArrayDeque().getFirst()  # type: ignore[union-attr]
+    assert is_java_error(caught.value)
+    assert not is_query_error(caught.value)
     assert not is_java_error(ValueError())
 
 
