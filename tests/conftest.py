@@ -23,6 +23,8 @@ os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
 _cache = tempfile.TemporaryDirectory(prefix="tf2spark-cache-")
 os.environ["TF2SPARK_CACHE"] = _cache.name
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+# Drivers live for seconds, in which the optimizing compiler costs more than it saves.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 os.environ["PYSPARK_PYTHON"] = sys.executable
 
 # JAVA_HOME is set here, so that processes started by tests inherit it.

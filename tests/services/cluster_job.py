@@ -27,6 +27,7 @@ def start_session(master: str) -> SparkSession:
         .config("spark.ui.enabled", "false")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.executor.memory", "600m")
+        .config("spark.executor.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         .config("spark.executorEnv.TF2SPARK_TEST_DRIVER", str(os.getpid()))
         .config("spark.cores.max", "2")
         .config("spark.sql.files.maxPartitionBytes", "400k")

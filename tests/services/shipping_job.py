@@ -39,6 +39,7 @@ def start_session(master: str, settings: dict[str, str]) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.executor.memory": "600m",
+        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.cores.max": "2",
         "spark.sql.files.maxPartitionBytes": "400k",
         # YARN's containers don't inherit the environment, and bits depend on the instruction set.

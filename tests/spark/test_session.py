@@ -47,13 +47,14 @@ def test_starts_quietly_with_defaults_that_settings_win_over() -> None:
         """
         import os, sys
         from tf2spark.spark.session import running
+        options = os.environ.get("SPARK_SUBMIT_OPTS")
         with running("local[1]", {"spark.driver.memory": "700m"}) as spark:
             conf = spark.sparkContext.getConf()
             print(spark.sparkContext.master, conf.get("spark.driver.memory"))
             print(spark.sparkContext.uiWebUrl, os.environ["SPARK_LOCAL_IP"])
             workers = spark.sparkContext.parallelize([0], 1).map(lambda _: sys.executable)
             print(workers.collect() == [sys.executable])
-            print("in SPARK_SUBMIT_OPTS" if "SPARK_SUBMIT_OPTS" in os.environ else "clean")
+            print("clean" if os.environ.get("SPARK_SUBMIT_OPTS") == options else "changed")
         print(SparkSession.getActiveSession() if "SparkSession" in globals() else "stopped")
         """
     )
