@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-Shape = tuple[int | None, ...] | None
+Dims = tuple[int | None, ...]
+"""Dimensions, of which an unknown one is None: of a tensor, or of one row of it."""
+
+Shape = Dims | None
 """The dimensions of a tensor; an unknown one is None, as is a shape of unknown rank."""
 
 

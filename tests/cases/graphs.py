@@ -18,9 +18,10 @@ import tensorflow as tf
 from attrs import Factory, frozen
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
-from tf2spark.dtypes import INT32, STRING, from_code
+from tf2spark.conversion.rows import Array
+from tf2spark.dtypes import INT32, STRING, Dims, from_code
 from tf2spark.graph_split.control_edges import remove_control_edges
-from tf2spark.graph_split.forms import Array, Dims, SideName
+from tf2spark.graph_split.forms import SideName
 from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split_graph
 from tf2spark.saved_model.protos import NodeMessage, SavedModel
 from tf2spark.saved_model.upstream import node_name, upstream

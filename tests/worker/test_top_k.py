@@ -10,7 +10,8 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf2spark.worker.top_k import Array, Entries, TopK
+from tf2spark.conversion.rows import Array
+from tf2spark.worker.top_k import Entries, TopK
 
 Best = list[list[tuple[int, float]]]
 INF, NAN = np.inf, np.nan

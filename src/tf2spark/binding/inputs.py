@@ -12,7 +12,6 @@ from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import input_text, type_text
 from tf2spark.binding.row_shapes import (
-    Dims,
     FedColumn,
     check_concatenated,
     check_padded,
@@ -20,6 +19,7 @@ from tf2spark.binding.row_shapes import (
     own_dims,
 )
 from tf2spark.binding.type_rules import fits, spark_name
+from tf2spark.dtypes import Dims
 from tf2spark.errors import Advice, ContractError
 from tf2spark.plan.score import Form, InputPlan, Source
 from tf2spark.saved_model.contract import TensorSpec

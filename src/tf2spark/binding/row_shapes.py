@@ -11,10 +11,9 @@ from tf2spark.binding.columns import has_size, is_list
 from tf2spark.binding.expressions import arrow_column, pandas_column, pyspark_column, sql_column
 from tf2spark.binding.feeds import Assembled, Feed
 from tf2spark.binding.messages import row_text, type_text
+from tf2spark.dtypes import Dims
 from tf2spark.errors import Advice, ContractError
 from tf2spark.plan.score import Source
-
-Dims = tuple[int | None, ...]
 
 
 @frozen

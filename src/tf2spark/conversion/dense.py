@@ -12,8 +12,9 @@ from tf2spark.conversion.flat_rows import (
     rows_reader,
 )
 from tf2spark.conversion.images import image_reader
-from tf2spark.conversion.nested_lists import Dims, Reader, nested_reader
+from tf2spark.conversion.nested_lists import Reader, nested_reader
 from tf2spark.conversion.rows import Array, Feeder, Rows, RowsUneven, refuse, tensor
+from tf2spark.dtypes import Dims
 from tf2spark.plan.score import InputPlan, Source
 from tf2spark.tensorflow_c.tensor import Tensor
 

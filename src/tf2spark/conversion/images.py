@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tf2spark.conversion.arrow_buffers import values_of
 from tf2spark.conversion.casts import cast_to
-from tf2spark.conversion.nested_lists import Dims, Reader
+from tf2spark.conversion.nested_lists import Reader
 from tf2spark.conversion.rows import (
     Array,
     Ints,
@@ -22,7 +22,7 @@ from tf2spark.conversion.rows import (
     plain,
     refuse,
 )
-from tf2spark.dtypes import DType
+from tf2spark.dtypes import Dims, DType
 from tf2spark.plan.score import Source
 
 

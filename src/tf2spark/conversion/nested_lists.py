@@ -17,10 +17,9 @@ from tf2spark.conversion.rows import (
     refuse,
     refuse_nulls,
 )
-from tf2spark.dtypes import DType
+from tf2spark.dtypes import Dims, DType
 from tf2spark.plan.score import Source
 
-Dims = tuple[int | None, ...]
 Reader = Callable[[pa.RecordBatch], tuple[Array, tuple[int, ...], object]]
 """Reads flat values of the input's dtype, the dimensions of each row, and their owner."""
 

@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf2spark.graph_split.forms import Array, Const
+from tf2spark.conversion.rows import Array
+from tf2spark.graph_split.forms import Const
 from tf2spark.graph_split.graph_builder import GraphBuilder
 from tf2spark.saved_model.protos import NodeMessage, SavedModel
 from tf2spark.tensorflow_c.session import open_session

@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import Factory, define
 
-from tf2spark.dtypes import DType
+from tf2spark.conversion.rows import Array
+from tf2spark.dtypes import Dims, DType
 from tf2spark.graph_split.constant_folding import run_on_constants, to_array
 from tf2spark.graph_split.dropout import RANDOM_OPS, apply_to_random, random_range
 from tf2spark.graph_split.forms import (
-    Array,
     ChannelRows,
     Const,
-    Dims,
     NotRowWise,
     NotSplit,
     Pair,

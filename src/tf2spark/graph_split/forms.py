@@ -12,19 +12,16 @@ axis 0 of the whole tensor is the batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from attrs import frozen
 
-from tf2spark.dtypes import DType
+from tf2spark.conversion.rows import Array
+from tf2spark.dtypes import Dims, DType
 
-Array = npt.NDArray[Any]
 SideName = Literal["user", "item"]
 SIDES: tuple[SideName, ...] = ("user", "item")
-Dims = tuple[int | None, ...]
-"""Dimensions of one row; None where one is unknown."""
 
 
 class NotRowWise(Exception):

@@ -18,11 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, evolve, field, frozen
 
-from tf2spark.dtypes import BY_CODE, INT32, STRING, DType
+from tf2spark.conversion.rows import Array
+from tf2spark.dtypes import BY_CODE, INT32, STRING, Dims, DType
 from tf2spark.graph_split.forms import (
-    Array,
     Const,
-    Dims,
     NotSplit,
     Operand,
     Pair,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tf2spark.dtypes import DType
-from tf2spark.graph_split.forms import Array, Dims
+from tf2spark.conversion.rows import Array
+from tf2spark.dtypes import Dims, DType
 from tf2spark.saved_model.protos import AttrMessage, NodeMessage
 
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from attrs import evolve, frozen
 
-from tf2spark.dtypes import DType
+from tf2spark.dtypes import Dims, DType
 from tf2spark.graph_split.algebra.parts import align_parts, concat_features
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
-    Dims,
     NotRowWise,
     Operand,
     Pair,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from tf2spark.graph_split.forms import Const, Dims, Value, dims_of
+from tf2spark.dtypes import Dims
+from tf2spark.graph_split.forms import Const, Value, dims_of
 from tf2spark.graph_split.graph_builder import GraphBuilder
 from tf2spark.saved_model.protos import NodeMessage, SavedModel
 from tf2spark.tensorflow_c.graph import graph_tensor_info

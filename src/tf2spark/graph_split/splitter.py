@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from tf2spark.dtypes import FLOAT32, FLOAT64, INT32, DType
+from tf2spark.conversion.rows import Array
+from tf2spark.dtypes import FLOAT32, FLOAT64, INT32, Dims, DType
 from tf2spark.graph_split.algebra.layout import reshape_rows
 from tf2spark.graph_split.algebra.parts import slice_axis
 from tf2spark.graph_split.control_edges import refuse_assertions
 from tf2spark.graph_split.form_walk import FormWalk
 from tf2spark.graph_split.forms import (
-    Array,
     Concat,
     Const,
-    Dims,
     NotSplit,
     ShapeVector,
     Side,

@@ -12,8 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
-from tf2spark.dtypes import Shape, from_code
-from tf2spark.graph_split.forms import Dims
+from tf2spark.dtypes import Dims, Shape, from_code
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.saved_model.upstream import data_inputs, tensor_name, upstream

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
+from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import DType
-from tf2spark.graph_split.forms import Array
 from tf2spark.package.folder import entries_of
 from tf2spark.package.manifest import Manifest
 from tf2spark.plan.recommend import ItemTensor

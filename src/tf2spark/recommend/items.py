@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.conversion.arrow_buffers import values_of
+from tf2spark.conversion.rows import Array
 from tf2spark.errors import Advice, ContractError, RowError, argument
-from tf2spark.graph_split.forms import Array, Side
+from tf2spark.graph_split.forms import Side
 from tf2spark.plan.recommend import IDS_FILE, ITEMS_FILE, ItemTensor
 from tf2spark.recommend.files import write_item_tensor, write_table
 

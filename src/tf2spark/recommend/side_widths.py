@@ -9,8 +9,9 @@ from tf2spark.binding.feeds import Constant, Padded, columns_of
 from tf2spark.binding.inputs import plan_input
 from tf2spark.conversion.from_arrow import feeder
 from tf2spark.conversion.rows import RowsRefused, RowsUneven
+from tf2spark.dtypes import Dims
 from tf2spark.errors import ContractError
-from tf2spark.graph_split.forms import Dims, NotSplit, SideName
+from tf2spark.graph_split.forms import NotSplit, SideName
 from tf2spark.recommend.sides import Schemas, SidedInput, SideFeed
 from tf2spark.saved_model.contract import TensorSpec
 

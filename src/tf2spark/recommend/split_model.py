@@ -11,8 +11,9 @@ from attrs import evolve
 
 from tf2spark.binding.feeds import Output
 from tf2spark.binding.request import FedInput, FetchedOutput, Request
+from tf2spark.conversion.rows import Array
 from tf2spark.graph_split.constant_folding import to_array
-from tf2spark.graph_split.forms import Array, NotSplit, Side, SideName
+from tf2spark.graph_split.forms import NotSplit, Side, SideName
 from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split_graph
 from tf2spark.recommend.items import value_column
 from tf2spark.recommend.pair_model import PairModel

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from tf2spark.conversion.rows import RowsRefused, RowsUneven
+from tf2spark.conversion.rows import Array, RowsRefused, RowsUneven
 from tf2spark.errors import RowError
-from tf2spark.graph_split.forms import Array, NotSplit
+from tf2spark.graph_split.forms import NotSplit
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, WholePlan
 from tf2spark.recommend.files import new_tree, refer_to
 from tf2spark.recommend.items import item_id_type, write_columns

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tf2spark.errors import ModelError, ModelNotFoundError
@@ -85,21 +85,36 @@ def _refuse_other_formats(folder: Path) -> None:
         )
 
 
+def is_version(name: str) -> bool:
+    """Return whether a folder's name is a version number, as TensorFlow Serving has them."""
+    return name.isascii() and name.isdigit()
+
+
+def choose_version(base: str, versions: Collection[int], version: int | None) -> int:
+    """Return the version asked for, or the largest.
+
+    Raises:
+        ModelNotFoundError: `base` has no such version.
+    """
+    chosen = max(versions) if version is None else version
+    if chosen not in versions:
+        available = ", ".join(map(str, sorted(versions)))
+        raise ModelNotFoundError(f'"{base}" has no version {chosen}; it has {available}')
+    return chosen
+
+
 def _find_version(base: Path, version: int | None) -> tuple[Path, int]:
     versions = {
         int(child.name): child
         for child in sorted(base.iterdir())
-        if child.name.isascii() and child.name.isdigit() and child.is_dir()
+        if is_version(child.name) and child.is_dir()
     }
     if not versions:
         raise ModelNotFoundError(
             f'"{base}" is not a SavedModel: it contains neither {GRAPH_FILE} nor version folders '
             "with integer names"
         )
-    chosen = max(versions) if version is None else version
-    if chosen not in versions:
-        available = ", ".join(map(str, sorted(versions)))
-        raise ModelNotFoundError(f'"{base}" has no version {chosen}; it has {available}')
+    chosen = choose_version(str(base), versions, version)
     folder = versions[chosen]
     if not _is_model(folder):
         _refuse_other_formats(folder)

@@ -26,6 +26,7 @@ from tf2spark.package.folder import check_size, sha256_of
 from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
 from tf2spark.package.staging import staged_path, staging_folder
 from tf2spark.saved_model import reader
+from tf2spark.saved_model.files import choose_version, is_version
 from tf2spark.saved_model.reader import LoadedModel
 from tf2spark.spark import hadoop
 from tf2spark.spark.recognize import is_connect
@@ -103,16 +104,13 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
     if _has(spark, uri, FILES):
         raise _incomplete(uri)
     folders = hadoop.folders(spark, uri)
-    versions = {int(name) for name in folders if name.isascii() and name.isdigit()}
+    versions = {int(name) for name in folders if is_version(name)}
     if not versions:
         raise ModelNotFoundError(
             f'"{uri}" is not a model: it contains neither {GRAPH_FILE} nor {MANIFEST} nor version '
             "folders with integer names"
         )
-    chosen = max(versions) if version is None else version
-    if chosen not in versions:
-        listed = ", ".join(map(str, sorted(versions)))
-        raise ModelNotFoundError(f'"{uri}" has no version {chosen}; it has {listed}')
+    chosen = choose_version(uri, versions, version)
     folder = f"{uri}/{chosen}"
     if not (_has(spark, folder, GRAPH_FILE) or _has(spark, folder, MANIFEST)):
         raise ModelError(

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from tf2spark.conversion.rows import Array, Ints, Mask
+
 Entries = tuple[Ints, Ints]
 """Rows (users) and columns (items) of entries of a block, in any order; repeats are allowed."""
 

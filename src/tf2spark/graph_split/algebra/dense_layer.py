@@ -12,16 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 from attrs import evolve
 
+from tf2spark.conversion.rows import Array
+from tf2spark.dtypes import Dims
 from tf2spark.graph_split.algebra.inner_product import contract
 from tf2spark.graph_split.algebra.layout import broadcast_terms
 from tf2spark.graph_split.algebra.parts import concat_dims, concat_features
 from tf2spark.graph_split.algebra.sums_and_products import is_number_per_row, sum_terms, terms_of
 from tf2spark.graph_split.forms import (
     SIDES,
-    Array,
     Concat,
     Const,
-    Dims,
     NotRowWise,
     NotSplit,
     Pair,

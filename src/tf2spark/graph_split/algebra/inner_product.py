@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from tf2spark.dtypes import INT32
-from tf2spark.graph_split.forms import Dims, Pair, Side, broadcast_dims, require_known
+from tf2spark.dtypes import INT32, Dims
+from tf2spark.graph_split.forms import Pair, Side, broadcast_dims, require_known
 from tf2spark.graph_split.graph_builder import GraphBuilder, with_tensor
 
 # One letter per feature axis, in an equation where "u" and "i" are the users and the items.

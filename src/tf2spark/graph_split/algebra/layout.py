@@ -11,12 +11,11 @@ from math import prod
 
 from attrs import evolve
 
-from tf2spark.dtypes import INT32
+from tf2spark.dtypes import INT32, Dims
 from tf2spark.graph_split.algebra.parts import concat_features
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
-    Dims,
     NotRowWise,
     Pair,
     Product,

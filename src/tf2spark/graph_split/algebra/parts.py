@@ -12,11 +12,10 @@ from itertools import accumulate
 
 from attrs import evolve
 
-from tf2spark.dtypes import INT32
+from tf2spark.dtypes import INT32, Dims
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
-    Dims,
     NotRowWise,
     Pair,
     Product,

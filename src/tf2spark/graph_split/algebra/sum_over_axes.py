@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from tf2spark.dtypes import INT32
+from tf2spark.dtypes import INT32, Dims
 from tf2spark.graph_split.algebra.inner_product import contract
 from tf2spark.graph_split.algebra.parts import concat_features
 from tf2spark.graph_split.algebra.sums_and_products import multiply_values, sum_terms, terms_of
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
-    Dims,
     Pair,
     Product,
     Side,

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tf2spark.dtypes import Dims
 from tf2spark.graph_split.algebra.parts import align_parts, concat_features
 from tf2spark.graph_split.forms import (
     SIDES,
     Concat,
     Const,
-    Dims,
     Pair,
     Product,
     Side,

@@ -7,13 +7,13 @@ from math import prod
 
 import numpy as np
 
+from tf2spark.dtypes import Dims
 from tf2spark.graph_split.algebra.layout import reshape_rows, transpose_rows
 from tf2spark.graph_split.algebra.parts import concat_features
 from tf2spark.graph_split.forms import (
     BatchSize,
     ChannelRows,
     Const,
-    Dims,
     NotRowWise,
     NotSplit,
     ShapeVector,

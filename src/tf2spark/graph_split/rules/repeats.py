@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tf2spark.dtypes import Dims
 from tf2spark.graph_split.algebra.layout import tile_rows
 from tf2spark.graph_split.forms import (
     BatchSize,
     Const,
-    Dims,
     NotRowWise,
     Pair,
     ShapeVector,

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import BOOL, DType
 from tf2spark.graph_split.forms import (
-    Array,
     BatchSize,
     Const,
     LowerBound,
