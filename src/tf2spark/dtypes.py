@@ -40,6 +40,12 @@ class DType:
         return None if self._numpy_name is None else _numpy_dtype(self._numpy_name)
 
     @property
+    def itemsize(self) -> int | None:
+        """The bytes of one value; None if there is no such NumPy dtype."""
+        # Without NumPy, which takes longer to import than a model to read: "f4" has 4, "?" has 1.
+        return None if self._numpy_name is None else int(self._numpy_name[1:] or 1)
+
+    @property
     def arrow(self) -> Any:
         return None if self._arrow_name is None else _arrow_type(self._arrow_name)
 

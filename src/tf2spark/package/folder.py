@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tf2spark.errors import OVERWRITE_ADVICE, ModelError, OutputError
-from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
-
-Locate = Callable[[FileEntry], Path]
-"""A function that returns the local path of an entry's stored file."""
+from tf2spark.package.file_source import FileSource, PackageFolder, copy_verified
+from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, to_json
+from tf2spark.package.manifest_reader import MAX_MANIFEST_BYTES, from_json, path_problem
+from tf2spark.package.publish import publish, recover, remove, staged_path
+from tf2spark.package.safe_files import (
+    list_files,
+    open_inside,
+    read_inside,
+    sha256_of,
+    stamp_inside,
+)
+from tf2spark.package.stored_names import readable_names
+from tf2spark.shown_text import shown
 
 
 def is_package(folder: Path) -> bool:
     """Return whether a folder looks like a package, complete or not."""
-    return (folder / MANIFEST).is_file() or (folder / FILES).is_dir()
+    return os.path.lexists(folder / MANIFEST) or (folder / FILES).is_dir()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -31,18 +39,19 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         ModelError: The manifest is damaged, or a file is missing or truncated.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
+    if not os.path.lexists(folder / MANIFEST):
         raise ModelError(
             f'"{folder}" is an incomplete package: it has {FILES}/ but no {MANIFEST}, which is '
             "written last; wait until the copy is done, or copy the package again"
         )
-    manifest = from_json(path.read_text(errors="replace"), str(path))
+    content, _ = read_inside(folder, MANIFEST, MAX_MANIFEST_BYTES)
+    manifest = from_json(content, str(folder / MANIFEST))
     for entry in manifest.files:
-        stored = folder / FILES / entry.stored
-        if not stored.is_file():
+        name = find_stored(entry, lambda name: os.path.lexists(folder / FILES / name))
+        if name is None:
             raise ModelError(f'"{folder}" is incomplete: {FILES}/{entry.stored} is missing')
-        check_size(entry, stored, stored.stat().st_size)
+        stamp = stamp_inside(folder, f"{FILES}/{name}")
+        check_size(entry, folder / FILES / name, stamp.size_bytes)
     return manifest
 
 
@@ -52,21 +61,20 @@ def read_file(folder: Path, manifest: Manifest, path: str) -> bytes:
     Raises:
         ModelError: There is no such file, or its SHA-256 doesn't match the manifest.
     """
+    package = PackageFolder(folder)
     for entry in manifest.files:
         if entry.path == path:
-            stored = folder / FILES / entry.stored
-            content = stored.read_bytes()
+            with package.open(entry) as stream:
+                content = stream.read(entry.size_bytes + 1)
             if hashlib.sha256(content).hexdigest() != entry.sha256:
-                raise _damaged(entry, stored)
+                raise package.mismatch(entry)
             return content
     raise ModelError(f'the package "{folder}" has no {path}')
 
 
-def _damaged(entry: FileEntry, stored: Path) -> ModelError:
-    return ModelError(
-        f'"{stored}" ({entry.path}) is damaged: its SHA-256 doesn\'t match the manifest; copy the '
-        "package again"
-    )
+def find_stored(entry: FileEntry, exists: Callable[[str], bool]) -> str | None:
+    """Return the name under which a package has a file; None if it hasn't."""
+    return next(filter(exists, readable_names(entry.sha256, entry.path)), None)
 
 
 def check_size(entry: FileEntry, location: object, size_bytes: int) -> None:
@@ -78,42 +86,50 @@ def check_size(entry: FileEntry, location: object, size_bytes: int) -> None:
         )
 
 
-def located_in(folder: Path) -> Locate:
-    """Return a function that locates the files of a local package."""
-    return lambda entry: folder / FILES / entry.stored
-
-
 def entries_of(tree: Path) -> tuple[FileEntry, ...]:
-    """Return an entry for every file in a model's folder tree, sorted by path."""
-    files = (Path(root) / name for root, _, names in os.walk(tree) for name in names)
-    by_name = sorted((file.relative_to(tree).as_posix(), file) for file in files)
-    return tuple(FileEntry(name, sha256_of(file), file.stat().st_size) for name, file in by_name)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write(tree: Path, target: Path, manifest: Manifest, *, overwrite: bool = False) -> None:
-    """Write the package of the model unpacked in `tree`; `target` appears complete or not at all.
+    """Return an entry for every file in a model's folder tree, sorted by path.
 
     Raises:
+        ModelError: The folder has something that can't be a model's file; see `list_files`.
+    """
+    return tuple(entry_of(tree, file.path) for file in list_files(tree))
+
+
+def entry_of(tree: Path, path: str) -> FileEntry:
+    """Return the entry of a file in a folder tree."""
+    with open_inside(tree, path) as stream:
+        return FileEntry(path, *sha256_of(stream))
+
+
+def write(source: FileSource, target: Path, manifest: Manifest, *, overwrite: bool = False) -> None:
+    """Write a package of these files; `target` appears complete or not at all.
+
+    Raises:
+        ModelError: A file of `source` isn't the one of the manifest.
         OutputError: `target` exists and `overwrite` is false, it is not a package, or it can't be
             written.
     """
+    target = Path(os.path.realpath(target))  # a link stays, and what it leads to is replaced
     check_free(target, overwrite=overwrite)
+    for entry in manifest.files:
+        if problem := path_problem(entry.path):
+            raise ModelError(f"a package can't have all files of the model: {problem}")
     with _staged(target) as staged:
         (staged / FILES).mkdir()
-        for entry in manifest.files:
-            shutil.copyfile(tree / entry.path, staged / FILES / entry.stored)
+        # Files with the same content and name are stored once.
+        for name, entry in {entry.stored: entry for entry in manifest.files}.items():
+            copy_verified(source, entry, staged / FILES / name, mode=0o666)
         (staged / MANIFEST).write_text(to_json(manifest))
-        _move(staged, target)
+        _move(staged, target, overwrite=overwrite)
 
 
 def check_free(target: Path, *, overwrite: bool) -> None:
-    """Raise `OutputError` unless a package may be written to `target`."""
+    """Raise `OutputError` unless a package may be written to `target`.
+
+    What killed runs left there is finished or removed first, with a line on stderr.
+    """
+    for note in recover(Path(os.path.realpath(target))):
+        print(shown(note), file=sys.stderr)
     if not target.exists():
         return
     if not overwrite:
@@ -131,49 +147,53 @@ def _staged(target: Path) -> Iterator[Path]:
 
     Next to it, so that both are on the same file system: only there is a rename atomic.
     """
-    staged = target.parent / f".{target.name}.tf2spark-{uuid.uuid4().hex[:12]}"
+    staged = staged_path(target)
     try:
         staged.mkdir(parents=True)
         yield staged
+    except (OutputError, ModelError):
+        raise
     except OSError as error:
         raise OutputError(
             f"{target} can't be written: {error.strerror} ({error.filename})"
         ) from error
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        remove(staged)
 
 
-def _move(staged: Path, target: Path) -> None:
-    """Replace the old package with the new one; restore the old one if that fails."""
-    old = staged.with_name(f"{staged.name}-old")
-    if target.exists():
-        target.rename(old)
+def _move(staged: Path, target: Path, *, overwrite: bool) -> None:
+    """Put the new package in its place, unless something appeared there that mustn't go."""
+    check_free(target, overwrite=overwrite)
     try:
-        staged.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        publish(staged, target, overwrite=overwrite)
+    except FileExistsError:
+        raise OutputError(
+            f"{target} appeared while this package was being written: it stays, and the new "
+            "package was removed",
+            OVERWRITE_ADVICE,
+        ) from None
 
 
-def unpack(files: tuple[FileEntry, ...], locate: Locate, tree: Path) -> None:
+def unpack(package: Path, manifest: Manifest, tree: Path) -> None:
     """Copy the files of a package to their paths in the model, and verify them.
-
-    They are copied, not linked: a mapped file must not change when the package is overwritten.
 
     Raises:
         ModelError: A stored file is missing, or its SHA-256 doesn't match the manifest.
         OSError: `tree` can't be written.
     """
+    copy_files(PackageFolder(package), manifest.files, tree)
+
+
+def copy_files(source: FileSource, files: Iterable[FileEntry], tree: Path) -> None:
+    """Copy files to their paths in a folder, and verify them; errors are as in `unpack`."""
     for entry in files:
-        stored, path = locate(entry), tree / entry.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(stored, path)
-        except FileNotFoundError:
-            raise ModelError(f'"{stored}" ({entry.path}) is missing') from None
-        check_size(entry, stored, path.stat().st_size)
-        # The copy is verified, not its source, which could be another file by the time it is read.
-        if sha256_of(path) != entry.sha256:
-            raise _damaged(entry, stored)
+        path = tree / entry.path
+        make_folders(path.parent, tree)
+        copy_verified(source, entry, path)
+
+
+def make_folders(folder: Path, top: Path) -> None:
+    """Make a folder inside `top`, and those that lead to it, for this user alone."""
+    if folder != top and not folder.is_dir():
+        make_folders(folder.parent, top)
+        folder.mkdir(mode=0o700, exist_ok=True)

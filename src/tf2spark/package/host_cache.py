@@ -1,11 +1,17 @@
 """The host cache: models unpacked and verified once per host, shared by all its processes.
 
-Layout of the cache folder::
+A session opens a folder of the cache and nothing else, so the bytes that it loads are those whose
+digest is known, whatever happens to the place where the model came from. Layout of the cache::
 
-    <digest>/            a model's files, complete: they are unpacked elsewhere and renamed
-    <digest>.making      locked exclusively by the process that unpacks the model
+    <digest>/            a model's files, complete: they are made elsewhere and renamed
+    <digest>.making      locked exclusively by the process that makes the folder
     <digest>.using       share-locked by every process that uses it; its mtime is the last use
-    .making-<random>/    files being unpacked, or abandoned when a process died
+    .making-<random>/    files being copied, or abandoned when a process died
+    .hashes/             the SHA-256 of large files; see `known_hashes`
+
+The files are copies. Only large weights of a model on this machine are links to the model's own
+files, so that trying a model doesn't cost a copy of it: they are hashed like copies, and looked at
+again once TensorFlow has loaded them.
 
 The locks are ``flock`` locks, which the kernel releases when a process ends, however it ends.
 """
@@ -16,218 +22,409 @@ import errno
 import fcntl
 import os
 import shutil
-import tempfile
+import stat
+import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from attrs import frozen
 
 from tf2spark.errors import ModelError, SetupError
-from tf2spark.package.folder import Locate, sha256_of, unpack
+from tf2spark.package.cache_root import cache_root, is_private, unusable
+from tf2spark.package.file_source import FileSource, copy_verified
+from tf2spark.package.folder import make_folders
+from tf2spark.package.known_hashes import forget_old, known_sha256_of, remember
 from tf2spark.package.manifest import FileEntry
+from tf2spark.package.safe_files import Stamp, open_regular
 
-ENVIRONMENT = "TF2SPARK_CACHE"
 LIMIT_BYTES = 50 << 30
 _STALE_SECONDS = 24 * 3600
-_HASHED_BYTES = 16 << 20
-# Open descriptors hold the locks: the models of a process are not evicted while it lives.
-_in_use: dict[Path, int] = {}
+# No file system that models lie on rounds the times of a file more coarsely, except FAT.
+_TICK_NS = 20_000_000
 
 
-def cached_folder(
+@frozen
+class Link:
+    """A file of the cache that is a link: its path, where it leads, and the stamp that it had."""
+
+    path: str
+    original: Path
+    stamp: Stamp
+
+
+@frozen(eq=False)
+class HeldModel:
+    """A model in the cache, verified, and kept from eviction until it is released.
+
+    It is itself a `FileSource`, for copies that are verified once more.
+
+    Attributes:
+        folder: The folder with its files.
+        links: The files that are links to the model's own.
+    """
+
+    folder: Path
+    links: tuple[Link, ...]
+    _lock_file: Path
+
+    def open(self, entry: FileEntry) -> AbstractContextManager[BinaryIO]:
+        return open_regular(self.folder / entry.path)
+
+    def mismatch(self, entry: FileEntry) -> ModelError:
+        return ModelError(
+            f'"{(self.folder / entry.path).resolve()}" changed while it was being copied: open the '
+            "model again"
+        )
+
+    def original(self, entry: FileEntry) -> Path | None:
+        return None
+
+    def check_unchanged(self) -> None:
+        """Check that what TensorFlow has just loaded through links is what was verified.
+
+        Raises:
+            ModelError: A file behind a link has changed since.
+        """
+        for link in self.links:
+            try:
+                is_same = Stamp.of(link.original.stat()) == link.stamp
+            except OSError:
+                is_same = False
+            if not is_same:
+                raise ModelError(
+                    f'"{link.original}" changed while the model was being loaded: open the model '
+                    "again"
+                )
+
+    def release(self) -> None:
+        """Let the model be evicted, unless others of this process hold it too."""
+        _release(self._lock_file)
+
+
+def hold_model(
     digest: str,
     files: tuple[FileEntry, ...],
-    locate: Locate,
+    source: FileSource,
     *,
     root: str | None = None,
     limit_bytes: int = LIMIT_BYTES,
-) -> Path:
-    """Return the folder of an unpacked model on this host; the first caller unpacks it.
+) -> HeldModel:
+    """Return a model of this host's cache; the first caller copies it there.
 
     Args:
         digest: The name of the model in the cache: the same digest means the same bytes.
         files: Its files.
-        locate: Returns where each file was shipped to on this host.
+        source: Where they are, if they are not in the cache.
         root: The cache folder; see `cache_root`.
         limit_bytes: The size above which unused models are evicted, least recently used first.
-            Models that a process uses stay, whatever their size.
+            Models that a process holds stay, whatever their size.
 
     Raises:
-        ModelError: A file is missing or damaged.
-        SetupError: The cache folder can't be written, or its disk is full.
+        ModelError: A file is missing or has other bytes.
+        SetupError: The cache folder can't be used, or its disk is full.
     """
     folder = cache_root(root)
-    entry = folder / digest
-    with _writable(folder, files):
-        _hold(folder, digest)
-        if not _is_complete(entry, files):
+    entry, lock_file = folder / digest, folder / f"{digest}.using"
+    with _explained(folder, files), ExitStack() as undo:
+        _hold(lock_file)
+        undo.callback(_release, lock_file)
+        links = _verify(entry, files, source)
+        if links is None:
             with _locked(folder / f"{digest}.making"):
-                # Another process may have unpacked it while this one waited for the lock.
-                if not _is_complete(entry, files):
-                    _unpack_entry(entry, files, locate)
+                # Another process may have made it while this one waited for the lock.
+                links = _verify(entry, files, source)
+                if links is None:
+                    links = _make(entry, files, source)
             _evict(folder, limit_bytes)
-    return entry
-
-
-def cache_root(root: str | None = None) -> Path:
-    """Return the cache folder, and create it where it doesn't exist.
-
-    It is `root`, or else the environment variable ``TF2SPARK_CACHE``, or else a folder of this user
-    in the system's temporary folder. If somebody else owns the latter, another one is created next
-    to it.
-
-    Raises:
-        SetupError: The folder can't be used.
-    """
-    configured = root or os.environ.get(ENVIRONMENT)
-    if configured:
-        folder = Path(configured)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SetupError(_unusable(folder, error.strerror or str(error))) from None
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise SetupError(_unusable(folder, "this user can't write to it"))
-        return folder
-    return _own_folder(Path(tempfile.gettempdir()))
-
-
-def _own_folder(parent: Path) -> Path:
-    """Return a folder that this user owns and nobody else can write to.
-
-    A model is a program: whoever could write to the cache could run code as this user.
-    """
-    for name in (f"tf2spark-{os.getuid()}", f"tf2spark-{os.getuid()}-own"):
-        folder = parent / name
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        # Not stat(): somebody else's symlink could lead anywhere.
-        status = folder.lstat()
-        if status.st_uid == os.getuid() and not status.st_mode & 0o022 and folder.is_dir():
-            return folder
-    raise SetupError(_unusable(folder, "it belongs to somebody else"))
-
-
-def _unusable(folder: Path, why: str) -> str:
-    return (
-        f"{folder} can't be used as the model cache: {why}. Set another folder with the Spark "
-        f"setting spark.tf2spark.cache.dir or the variable {ENVIRONMENT}"
-    )
+        undo.pop_all()
+    return HeldModel(entry, links, lock_file)
 
 
 @contextmanager
-def _writable(folder: Path, files: tuple[FileEntry, ...]) -> Iterator[None]:
+def _explained(folder: Path, files: tuple[FileEntry, ...]) -> Iterator[None]:
     """Turn file system errors into errors that say what to do."""
     try:
         yield
     except OSError as error:
-        if isinstance(error, (ModelError, SetupError)):
+        if isinstance(error, ModelError):
             raise
+        why = str(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             needed_bytes = sum(file.size_bytes for file in files)
             why = f"its disk is full ({error.strerror}); the model needs {needed_bytes:,} bytes"
-            raise SetupError(_unusable(folder, why)) from None
-        raise SetupError(_unusable(folder, str(error))) from None
+        raise SetupError(unusable(folder, why)) from None
 
 
-def _is_complete(entry: Path, files: tuple[FileEntry, ...]) -> bool:
-    """Return whether a model's files are all there.
+# What is in the cache.
 
-    Every process asks this before it scores, so large files, which are weights, are compared by
-    size only; all bytes were verified when the model was unpacked. Small files, such as the graph,
-    are hashed again.
+
+class _NotIntact(Exception):
+    """A file of the cache isn't the one that it should be."""
+
+
+def _verify(
+    entry: Path, files: tuple[FileEntry, ...], source: FileSource
+) -> tuple[Link, ...] | None:
+    """Return the links of a model's folder; None if the folder has to be made again.
+
+    It has exactly the model's files, with their bytes, and nobody else can write to them. Every
+    process asks this before it opens a model, so large files are hashed only if they changed.
     """
+    links = []
     try:
-        return all(_is_intact(entry / file.path, file) for file in files)
-    except OSError:
-        return False
+        if _paths_in(entry) != {file.path for file in files}:
+            return None
+        for file in files:
+            path = entry / file.path
+            status = path.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                if source.original(file) is None:
+                    return None
+                links.append(_verify_link(path, file, entry.parent))
+            elif not is_private(status) or not _is_intact(path, file, entry.parent):
+                return None
+    except (OSError, ModelError, _NotIntact):
+        return None
+    return tuple(links)
 
 
-def _is_intact(path: Path, entry: FileEntry) -> bool:
-    if path.stat().st_size != entry.size_bytes:
-        return False
-    return entry.size_bytes > _HASHED_BYTES or sha256_of(path) == entry.sha256
+def _paths_in(entry: Path) -> set[str]:
+    """Return the paths of all files and links in a folder.
+
+    Raises:
+        _NotIntact: Others may write to one of its folders.
+    """
+    paths = set[str]()
+    for folder, folders, names in os.walk(entry, onerror=_raise):
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode) or not is_private(status):
+            raise _NotIntact(folder)
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in (*names, *links):
+            paths.add(os.path.relpath(os.path.join(folder, name), entry))
+    return paths
 
 
-def _unpack_entry(entry: Path, files: tuple[FileEntry, ...], locate: Locate) -> None:
-    partial = entry.parent / f".making-{uuid.uuid4().hex}"
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_intact(path: Path, file: FileEntry, root: Path) -> bool:
+    with open_regular(path) as stream:
+        if os.fstat(stream.fileno()).st_size != file.size_bytes:
+            return False
+        return known_sha256_of(stream, root, is_ours=True) == file.sha256
+
+
+def _verify_link(path: Path, file: FileEntry, root: Path) -> Link:
+    """Return a link, after checking that the file behind it has the right bytes.
+
+    Raises:
+        _NotIntact: It hasn't.
+    """
+    original = Path(os.readlink(path))
+    with open_regular(original) as stream:
+        stamp = Stamp.of(os.fstat(stream.fileno()))
+        _wait_for_next_tick(stamp)
+        if stamp.size_bytes != file.size_bytes or known_sha256_of(stream, root) != file.sha256:
+            raise _NotIntact(path)
+    return Link(file.path, original, stamp)
+
+
+def _wait_for_next_tick(stamp: Stamp) -> None:
+    """Wait until a change of the file would change its stamp: its times are rounded to a tick."""
+    age_ns = time.time_ns() - max(stamp.modified_ns, stamp.changed_ns)
+    if 0 <= age_ns < _TICK_NS:
+        time.sleep((_TICK_NS - age_ns) / 1e9)
+
+
+# Making a model's folder.
+
+
+def _make(entry: Path, files: tuple[FileEntry, ...], source: FileSource) -> tuple[Link, ...]:
+    """Make a model's folder; return its links.
+
+    Raises:
+        ModelError: A file is missing or has other bytes.
+    """
+    partial = _new_path(entry.parent)
     try:
         partial.mkdir(mode=0o700)
-        unpack(files, locate, partial)
+        links = [link for file in files if (link := _add(partial, file, source))]
         # An existing entry is damaged. It is renamed, so that processes keep the files they mapped.
-        if entry.exists():
-            entry.rename(entry.parent / f".making-{uuid.uuid4().hex}")
+        damaged = _new_path(entry.parent)
+        with suppress(FileNotFoundError):
+            entry.rename(damaged)
+            os.utime(damaged)  # it is removed a day from now
         partial.rename(entry)
+        return tuple(links)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _hold(folder: Path, digest: str) -> None:
-    """Keep a model from eviction while this process lives, and record its use."""
-    path = folder / f"{digest}.using"
-    if path not in _in_use:
-        _in_use[path] = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(_in_use[path], fcntl.LOCK_SH)
-    os.utime(path)
+def _add(partial: Path, file: FileEntry, source: FileSource) -> Link | None:
+    """Copy a file, or link to it; return the link."""
+    path, root = partial / file.path, partial.parent
+    make_folders(path.parent, partial)
+    original = source.original(file)
+    if original is None:
+        copy_verified(source, file, path)
+        remember(root, Stamp.of(path.lstat()), file.sha256)
+        return None
+    path.symlink_to(original)
+    with source.open(file) as stream:
+        stamp = Stamp.of(os.fstat(stream.fileno()))
+    try:
+        link = _verify_link(path, file, root)
+    except (_NotIntact, ModelError):
+        raise source.mismatch(file) from None
+    if link.stamp != stamp:  # the path leads elsewhere by now
+        raise source.mismatch(file)
+    return link
+
+
+def _new_path(root: Path) -> Path:
+    return root / f".making-{uuid.uuid4().hex}"
+
+
+# Locks. Lock files are removed with their models, so after waiting for a lock a process looks
+# whether the file that it locked is still the one at the path.
+
+_in_use: dict[Path, tuple[int, int]] = {}
+"""The locks of this process on models that it holds: the descriptor, and how often it is held."""
+_in_use_lock = threading.Lock()
+_released: deque[Path] = deque()
+"""What was released while `_in_use_lock` was held: Python may collect a session at any moment."""
+
+
+def _hold(path: Path) -> None:
+    """Keep a model from eviction until `_release`, at the latest until this process ends."""
+    with _in_use_lock:
+        _drop_released()
+        if path not in _in_use:
+            descriptor = _lock(path, fcntl.LOCK_SH)
+            assert descriptor is not None
+            _in_use[path] = descriptor, 0
+        descriptor, holders = _in_use[path]
+        _in_use[path] = descriptor, holders + 1
+        os.utime(descriptor)
+
+
+def _release(path: Path) -> None:
+    _released.append(path)
+    if _in_use_lock.acquire(blocking=False):
+        try:
+            _drop_released()
+        finally:
+            _in_use_lock.release()
+
+
+def _drop_released() -> None:
+    while _released:
+        path = _released.popleft()
+        descriptor, holders = _in_use.pop(path)
+        if holders > 1:
+            _in_use[path] = descriptor, holders - 1
+        else:
+            os.close(descriptor)
+
+
+def _lock(path: Path, how: int) -> int | None:
+    """Lock a file and return its descriptor; None where another has the lock and `how` has NB."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, how)
+            if _is_at(descriptor, path):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
 def _locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold an exclusive lock on a file; yield False if another holds it and `wait` is false."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _lock(path, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            locked = True
-        except BlockingIOError:
-            locked = False
-        yield locked
+        yield descriptor is not None
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+# Eviction. Other processes make and remove models meanwhile, so anything may be gone by the time
+# that it is looked at.
 
 
 def _evict(folder: Path, limit_bytes: int) -> None:
     """Remove unused models, least recently used first, until the cache is within the limit."""
     _remove_abandoned(folder)
-    models = sorted(folder.glob("*.using"), key=lambda using: using.stat().st_mtime)
+    forget_old(folder)
+    models = sorted(folder.glob("*.using"), key=_last_use)
     sizes_bytes = {using: _size_bytes(using.with_suffix("")) for using in models}
     total_bytes = sum(sizes_bytes.values())
     for using in models:
-        if total_bytes <= limit_bytes:
-            return
-        if sizes_bytes[using] and _remove(using):
+        is_excess = total_bytes > limit_bytes or not sizes_bytes[using]
+        if is_excess and _remove(using):
             total_bytes -= sizes_bytes[using]
 
 
+def _last_use(using: Path) -> float:
+    with suppress(OSError):
+        return using.lstat().st_mtime
+    return 0.0
+
+
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the files of processes that died while they unpacked a model."""
+    """Remove the files of processes that died while they made a model."""
     now = time.time()
     for abandoned in folder.glob(".making-*"):
         with suppress(OSError):
-            if now - abandoned.stat().st_mtime > _STALE_SECONDS:
+            if now - abandoned.lstat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(abandoned, ignore_errors=True)
 
 
 def _remove(using: Path) -> bool:
-    """Remove a model unless a process uses or unpacks it, and say whether it was removed."""
+    """Remove a model unless a process uses or makes it, and say whether it was removed."""
     # NFS emulates flock with locks per process, so our own lock wouldn't stop us from removing it.
     if using in _in_use:
         return False
-    entry = using.with_suffix("")
-    with (
-        _locked(using, wait=False) as unused,
-        _locked(using.with_suffix(".making"), wait=False) as not_being_unpacked,
-    ):
-        if unused and not_being_unpacked:
+    entry, making = using.with_suffix(""), using.with_suffix(".making")
+    evicted = _new_path(entry.parent)
+    with _locked(using, wait=False) as unused, _locked(making, wait=False) as not_being_made:
+        if not (unused and not_being_made):
+            return False
+        with suppress(OSError):
             # Renamed first, in one step: no process may find half a model.
-            evicted = entry.parent / f".making-{uuid.uuid4().hex}"
-            with suppress(OSError):
-                entry.rename(evicted)
-            shutil.rmtree(evicted, ignore_errors=True)
-        return unused and not_being_unpacked
+            entry.rename(evicted)
+        for path in (making, using):
+            path.unlink(missing_ok=True)
+    shutil.rmtree(evicted, ignore_errors=True)
+    return True
 
 
 def _size_bytes(folder: Path) -> int:
-    files = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
-    return sum(file.stat().st_size for file in files)
+    """Return the size of a model's files; 0 if there are none."""
+    total_bytes = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total_bytes += os.lstat(os.path.join(root, name)).st_size
+    return total_bytes

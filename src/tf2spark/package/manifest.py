@@ -2,7 +2,8 @@
 
 A package is a folder with ``manifest.json`` and ``files/``. The stored name of a model's file
 begins with the SHA-256 of its content, so the same name means the same bytes wherever the file is
-copied to; the manifest gives the path of each in the model::
+copied to; the manifest gives the path of each in the model. `stored_names` has the names, and
+`manifest_reader` reads the file::
 
     ctr.tf2spark/
       manifest.json
@@ -18,18 +19,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from pathlib import PurePosixPath
 from typing import Any
 
 from attrs import asdict, frozen
 
-from tf2spark.errors import ModelError
+from tf2spark.package.stored_names import stored_name
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 FILES = "files"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen
@@ -43,7 +41,7 @@ class FileEntry:
     @property
     def stored(self) -> str:
         """Return its name in a package and in transit: equal names mean equal bytes."""
-        return f"{self.sha256[:16]}-{PurePosixPath(self.path).name}"
+        return stored_name(self.sha256, self.path)
 
 
 @frozen
@@ -144,65 +142,3 @@ def to_json(manifest: Manifest) -> str:
 def as_dict(manifest: Manifest) -> dict[str, Any]:
     """Return a manifest as plain values, with its format and digest."""
     return {"format": FORMAT, "digest": manifest.digest, **asdict(manifest)}
-
-
-def from_json(text: str, location: str) -> Manifest:
-    """Read ``manifest.json``; `location` is its path, for messages.
-
-    Raises:
-        ModelError: It is damaged, or its format is newer than this version of tf2spark.
-    """
-    damaged = f'"{location}" is damaged or truncated; copy the package again'
-    try:
-        values = json.loads(text)
-        written_format = values.pop("format")
-        if written_format != FORMAT:
-            raise ModelError(
-                f'"{location}" has package format {written_format}, written by tf2spark '
-                f"{values.get('tf2spark')}; this version reads format {FORMAT}: install a newer "
-                "tf2spark"
-            )
-        digest = values.pop("digest")
-        manifest = _manifest(values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(damaged) from error
-    if manifest.digest != digest:
-        raise ModelError(f"{damaged} (its digest doesn't match its content)")
-    return manifest
-
-
-def _manifest(values: dict[str, Any]) -> Manifest:
-    verified = values.pop("verified")
-    if verified is not None:
-        differences = tuple((name, float(value)) for name, value in verified.pop("differences"))
-        verified = Verified(differences=differences, **verified)
-    files = tuple(FileEntry(**file) for file in values.pop("files"))
-    weights = tuple(
-        Weight(shape=tuple(weight.pop("shape")), **weight) for weight in values.pop("weights")
-    )
-    _check_paths(files, weights)
-    tags = tuple(values.pop("tags"))
-    constants = tuple((name, value) for name, value in values.pop("constants"))
-    return Manifest(
-        files=files, tags=tags, weights=weights, constants=constants, verified=verified, **values
-    )
-
-
-def _check_paths(files: tuple[FileEntry, ...], weights: tuple[Weight, ...]) -> None:
-    """Raise `ValueError` if a manifest, which may come from anyone, points outside the package.
-
-    Both the path and the stored name, which begins with the SHA-256, become paths on the worker,
-    so neither may lead up the tree. A weight that isn't one of the files could feed the model any
-    file of the worker.
-    """
-    for file in files:
-        if ".." in PurePosixPath(file.path).parts or file.path.startswith("/"):
-            raise ValueError(file.path)
-        if not _SHA256.fullmatch(file.sha256):
-            raise ValueError(file.sha256)
-    paths = {file.path for file in files}
-    for weight in weights:
-        if weight.path not in paths:
-            raise ValueError(weight.path)

@@ -82,4 +82,6 @@ def write_table(tree: Path, path: str, table: pa.Table) -> None:
 def refer_to(tree: Path, model: ModelRef) -> ModelRef:
     """Return the reference to a model in this folder, with the digest of the folder's content."""
     manifest = Manifest(entries_of(tree), model.tags, model.weights)
-    return evolve(model, path=str(tree), digest=manifest.digest, files=())
+    return evolve(
+        model, path=str(tree), digest=manifest.digest, files=manifest.files, storage="own"
+    )

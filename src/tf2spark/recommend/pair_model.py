@@ -47,6 +47,7 @@ class PairModel:
             str(self.folder),
             copy_strings=self.copy_strings,
             weights=self.weights,
+            storage="own",
         )
 
     def resolve_inputs(self, inputs: tuple[SidedInput, ...]) -> tuple[SidedInput, ...]:

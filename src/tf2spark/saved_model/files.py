@@ -6,23 +6,130 @@ TensorFlow Serving.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
-from tf2spark.errors import ModelError, ModelNotFoundError
+from tf2spark.errors import ModelError, ModelNotFoundError, SetupError
+from tf2spark.package.cache_root import cache_root
+from tf2spark.package.digests import digest_of_files
 from tf2spark.package.folder import is_package
+from tf2spark.package.known_hashes import LARGE_BYTES, known_sha256_of
+from tf2spark.package.manifest import FileEntry
+from tf2spark.package.safe_files import (
+    MAX_FILES,
+    ListedFile,
+    Stamp,
+    list_files,
+    open_inside,
+    read_inside,
+)
 
 GRAPH_FILE = "saved_model.pb"
+MAX_GRAPH_BYTES = (1 << 31) - 1
+"""The most bytes of a protobuf message."""
 MAX_WARMUP_REQUESTS = 1000
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
-_SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
+_SHARD = re.compile(r"variables/variables\.data-(\d{5})-of-(\d{5})")
 _TEXT_FILE = "saved_model.pbtxt"
 _CHUNKED_FILE = "saved_model.cpb"
-_DIGESTS: dict[tuple[str, tuple[tuple[str, int, int], ...]], str] = {}
+# TensorFlow may read these instead of saved_model.pb, so no session ever sees them.
+_OTHER_GRAPH_FILES = frozenset({_TEXT_FILE, _CHUNKED_FILE})
+_WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+
+
+class ModelFiles:
+    """The files of a plain SavedModel as they were when it was read.
+
+    The bytes of ``saved_model.pb`` that `read_graph` returns are the ones that count: they are
+    parsed and checked, and sessions load them and no others. The other files are hashed when the
+    digest is needed, and must not have changed until then.
+
+    Args:
+        folder: The folder that holds ``saved_model.pb``.
+
+    Raises:
+        ModelError: Something in it can't be a model's file; see `list_files`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = _list(folder)
+        self._graph_entry: FileEntry | None = None
+
+    def read_graph(self) -> bytes:
+        """Return the content of ``saved_model.pb``.
+
+        Raises:
+            ModelError: It is missing, too large, or has changed since the files were listed.
+        """
+        content, stamp = read_inside(self._folder, GRAPH_FILE, MAX_GRAPH_BYTES)
+        if ListedFile(GRAPH_FILE, stamp) not in self._files:
+            raise self._changed(GRAPH_FILE)
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._graph_entry = FileEntry(GRAPH_FILE, sha256, len(content))
+        return content
+
+    def size_bytes(self, prefix: str = "") -> int:
+        """Return the total size of the files whose paths begin with a prefix."""
+        return sum(file.stamp.size_bytes for file in self._files if file.path.startswith(prefix))
+
+    @functools.cached_property
+    def paths(self) -> frozenset[str]:
+        """The paths of the files, relative to the folder."""
+        return frozenset(file.path for file in self._files)
+
+    @functools.cached_property
+    def entries(self) -> tuple[FileEntry, ...]:
+        """Each file with its SHA-256, sorted by path.
+
+        Raises:
+            ModelError: A file has changed since the model was read.
+        """
+        entries = tuple(map(self._entry, self._files))
+        if _list(self._folder) != self._files:
+            raise self._changed("its list of files is another")
+        return entries
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The SHA-256 (hex) over the path, size and content of every file.
+
+        Raises:
+            ModelError: A file has changed since the model was read.
+        """
+        return digest_of_files(self.entries)
+
+    def _entry(self, file: ListedFile) -> FileEntry:
+        if file.path == GRAPH_FILE and self._graph_entry is not None:
+            return self._graph_entry
+        with open_inside(self._folder, file.path) as stream:
+            is_same = Stamp.of(os.fstat(stream.fileno())) == file.stamp
+            sha256 = known_sha256_of(stream, _memory(file)) if is_same else ""
+            if not is_same or Stamp.of(os.fstat(stream.fileno())) != file.stamp:
+                raise self._changed(file.path)
+        return FileEntry(file.path, sha256, file.stamp.size_bytes)
+
+    def _changed(self, what: str) -> ModelError:
+        return ModelError(f'"{self._folder}" changed after it was read ({what}): open it again')
+
+
+def _list(folder: Path) -> tuple[ListedFile, ...]:
+    return tuple(file for file in list_files(folder) if file.path not in _OTHER_GRAPH_FILES)
+
+
+def _memory(file: ListedFile) -> Path | None:
+    """Return the host cache, which remembers the hashes of large files; None if there is none."""
+    if file.stamp.size_bytes < LARGE_BYTES:
+        return None
+    try:
+        return cache_root()
+    except SetupError:
+        return None
 
 
 def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path, int | None]:
@@ -40,6 +147,15 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
         ModelError: The model is in a format that can't be read, or `version` doesn't apply.
     """
     folder = _local(os.fspath(path))
+    try:
+        return _find(folder, os.fspath(path), version)
+    except OSError as error:  # a name that is too long, or a folder that may not be read
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f'"{path}" can\'t be read: {error.strerror or error}') from None
+
+
+def _find(folder: Path, path: str, version: int | None) -> tuple[Path, int | None]:
     if not folder.exists():
         raise ModelNotFoundError(f'there is no SavedModel at "{path}": no such folder')
     if not folder.is_dir():
@@ -57,7 +173,8 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
 
 
 def _is_model(folder: Path) -> bool:
-    return (folder / GRAPH_FILE).is_file() or is_package(folder)
+    # What isn't a regular file is refused with its name when it is read.
+    return os.path.lexists(folder / GRAPH_FILE) or is_package(folder)
 
 
 def _local(path: str) -> Path:
@@ -125,75 +242,51 @@ def _find_version(base: Path, version: int | None) -> tuple[Path, int]:
     return folder, chosen
 
 
-def check_variables(folder: Path) -> None:
+def check_variables(files: ModelFiles, folder: Path) -> None:
     """Check that all variable files exist.
 
     Raises:
         ModelError: The index or a data file is missing.
     """
-    variables = folder / "variables"
-    if not (variables / "variables.index").is_file():
+    if "variables/variables.index" not in files.paths:
         raise ModelError(
             f'the graph of "{folder}" has variables, but variables/variables.index is missing; '
             "was the model copied only in part?"
         )
-    shards = [match for file in variables.iterdir() if (match := _SHARD.fullmatch(file.name))]
-    counts = {int(shard[2]) for shard in shards} or {1}
-    names = {f"variables.data-{i:05d}-of-{count:05d}" for count in counts for i in range(count)}
-    missing = sorted(names - {shard[0] for shard in shards})
+    shards = {match[0]: int(match[2]) for match in map(_SHARD.fullmatch, files.paths) if match}
+    # No checkpoint has more shards than a model may have files.
+    counts = {count for count in shards.values() if count <= MAX_FILES} or {1}
+    names = {f"variables/variables.data-{i:05d}-of-{n:05d}" for n in counts for i in range(n)}
+    missing = sorted(names - shards.keys())
     if missing:
         raise ModelError(
-            f'"{folder}" is incomplete: variables/{missing[0]} is missing'
+            f'"{folder}" is incomplete: {missing[0]} is missing'
             + (f", and {len(missing) - 1} more" if len(missing) > 1 else "")
         )
 
 
-def files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the relative path and the path of every file in a folder tree, sorted."""
-    paths = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
-    yield from sorted((path.relative_to(folder).as_posix(), path) for path in paths)
-
-
-def size_bytes(folder: Path) -> int:
-    """Return the total size of the files in a folder tree; 0 where there is no such folder."""
-    return sum(path.stat().st_size for _, path in files(folder))
-
-
 def digest(folder: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 (hex) over the path, size and content of every file of a SavedModel.
-
-    A process computes it once, until the size or modification time of a file changes.
-    """
-    root = Path(folder)
-    stats = [(name, path, path.stat()) for name, path in files(root)]
-    key = (str(root), tuple((name, stat.st_mtime_ns, stat.st_size) for name, _, stat in stats))
-    if key not in _DIGESTS:
-        total = hashlib.sha256()
-        for name, path, stat in stats:
-            total.update(f"{name}\0{stat.st_size}\0".encode())
-            with path.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-        _DIGESTS[key] = total.hexdigest()
-    return _DIGESTS[key]
+    """Return the digest of the plain SavedModel in a folder; see `ModelFiles.digest`."""
+    return ModelFiles(Path(folder)).digest
 
 
-def count_warmup_requests(folder: Path) -> int:
+def count_warmup_requests(files: ModelFiles, folder: Path) -> int:
     """Count the records of ``assets.extra/tf_serving_warmup_requests``, at most 1,000.
 
     A TFRecord (``tensorflow/core/lib/io/record_writer.h``) is a uint64 length, a uint32 CRC, the
     data, and another uint32 CRC. A truncated record ends the count.
     """
-    path = folder / "assets.extra" / "tf_serving_warmup_requests"
-    if not path.is_file():
+    if _WARMUP_FILE not in files.paths:
         return 0
-    end, count = path.stat().st_size, 0
-    with path.open("rb") as stream:
+    with open_inside(folder, _WARMUP_FILE) as stream:
+        end, position, count = os.fstat(stream.fileno()).st_size, 0, 0
         while count < MAX_WARMUP_REQUESTS:
+            stream.seek(position)
             header = stream.read(12)
             if len(header) < 12:
                 break
-            stop = stream.seek(struct.unpack("<Q", header[:8])[0] + 4, os.SEEK_CUR)
-            if stop > end:
+            position += 12 + struct.unpack("<Q", header[:8])[0] + 4
+            if position > end:
                 break
             count += 1
     return count

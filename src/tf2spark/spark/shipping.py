@@ -3,7 +3,8 @@
 Every file ships on its own, under a name that begins with the SHA-256 of its content. So equal
 names mean equal bytes, and a file is never partial: Spark fetches a single file under a temporary
 name and renames it, while a folder whose transfer breaks off stays partial for good
-(``Utils.fetchFile``). The worker verifies the files when it unpacks them into the host cache.
+(``Utils.fetchFile``). The worker verifies the files when it copies them into the host cache. The
+names are such that neither Spark nor Python acts upon them: see `tf2spark.package.stored_names`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+import uuid
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -24,13 +26,15 @@ from pyspark.sql import SparkSession
 
 from tf2spark._vendored import FOLDER
 from tf2spark.errors import ContractError
-from tf2spark.package.folder import entries_of
+from tf2spark.package.file_source import FileSource, ModelFolder, PackageFolder, copy_verified
 from tf2spark.package.manifest import FILES, FileEntry
-from tf2spark.package.staging import staged_copy, staging_folder
+from tf2spark.package.staging import staged_path, staging_folder
+from tf2spark.package.stored_names import readable_names
 from tf2spark.plan.score import ModelRef
-from tf2spark.spark.hadoop import scheme_of
+from tf2spark.spark.hadoop import exists, scheme_of
 from tf2spark.spark.memory_limit import memory_mib
 from tf2spark.spark.recognize import is_connect
+from tf2spark.spark.remote_models import fetch_file
 from tf2spark.spark.session import runs_here
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
@@ -52,19 +56,19 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
 
     Raises:
         ContractError: The setting for the size of the host cache is not a size.
+        ModelError: The model changed after it was read.
     """
     cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
     model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
     runs_locally = not is_connect(spark) and runs_here(str(spark.sparkContext.master))
     if runs_locally and scheme_of(model.path) is None:
         return model
-    files = model.files or _entries(model.path, model.digest)
     with _lock:
         if not runs_locally:
             _send_once(spark, str(own_zip()), pyfile=True)
-        for entry in files:
-            _send_once(spark, _source(model, entry))
-    return evolve(model, files=files, shipped=True)
+        for path in _shipped_paths(spark, model):
+            _send_once(spark, path)
+    return evolve(model, storage="shipped")
 
 
 def _size_bytes(text: str | None) -> int | None:
@@ -76,19 +80,32 @@ def _size_bytes(text: str | None) -> int | None:
     return None if mebibytes is None else int(mebibytes * 2**20)
 
 
-@functools.cache
-def _entries(path: str, digest: str) -> tuple[FileEntry, ...]:
-    """Describe a model's files; `digest` is in the key because they may change."""
-    return entries_of(Path(path))
+def _shipped_paths(spark: SparkSession, model: ModelRef) -> Iterator[str]:
+    """Yield what executors fetch: files on the storage, or copies that this process keeps."""
+    if scheme_of(model.path) is None:
+        folder = Path(model.path)
+        source = PackageFolder(folder) if model.storage == "package" else ModelFolder(folder)
+        for entry in model.files:
+            yield str(_stage(entry, source))
+        return
+    for entry in model.files:
+        path = f"{model.path}/{FILES}/{entry.stored}"
+        # An early package may have a file only under a name that must not reach executors.
+        is_early = len(readable_names(entry.sha256, entry.path)) > 1 and not exists(spark, path)
+        yield str(fetch_file(spark, model.path, entry)) if is_early else path
 
 
-def _source(model: ModelRef, entry: FileEntry) -> str:
-    """Return where executors fetch a file from: the storage, or a copy that this process keeps."""
-    if scheme_of(model.path) is not None:
-        return f"{model.path}/{FILES}/{entry.stored}"
-    folder = Path(model.path)
-    located = folder / FILES / entry.stored if model.files else folder / entry.path
-    return str(staged_copy(entry, located))
+def _stage(entry: FileEntry, source: FileSource) -> Path:
+    """Return a verified copy of a file, which doesn't change when the model is overwritten."""
+    target = staged_path(entry)
+    if not target.exists():
+        partial = target.with_name(f".{target.name}-{uuid.uuid4().hex[:12]}")
+        try:
+            copy_verified(source, entry, partial)
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    return target
 
 
 def _session_id(spark: Any) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
-from tf2spark.package.folder import Locate, located_in
-from tf2spark.package.host_cache import LIMIT_BYTES, cached_folder
+from tf2spark.package.file_source import FileSource, ModelFolder, PackageFolder, ShippedFiles
+from tf2spark.package.host_cache import LIMIT_BYTES, HeldModel, hold_model
+from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.score import ModelRef
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
 from tf2spark.tensorflow_c.process import cached_session
 from tf2spark.tensorflow_c.session import CApiSession, open_session
+
+Locate = Callable[[FileEntry], Path]
+"""A function that returns where a file that came with the job lies on this host."""
 
 
 def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
@@ -17,10 +23,10 @@ def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
 
     Args:
         model: The model.
-        locate: Returns where a file that came with the job lies on this host.
+        locate: Finds the files of a model that came with the job.
 
     Raises:
-        ModelError: The model can't be loaded.
+        ModelError: The model can't be loaded, or its files are not those of the reference.
         SetupError: TensorFlow is missing on this host, or the host's cache can't be used.
     """
     # By content and not by path: a model that is replaced at its path gets a session of its own.
@@ -29,14 +35,40 @@ def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
 
 
 def _open(model: ModelRef, locate: Locate | None) -> CApiSession:
+    if model.storage == "own":
+        return open_model(model, Path(model.path))
+    held = hold_files(model, locate)
+    try:
+        session = open_model(model, held.folder)
+        try:
+            held.check_unchanged()
+        except BaseException:
+            session.close()
+            raise
+    except BaseException:
+        held.release()
+        raise
+    # At the end of the process, its locks end with it.
+    weakref.finalize(session, held.release).atexit = False
+    return session
+
+
+def hold_files(model: ModelRef, locate: Locate | None = None) -> HeldModel:
+    """Return a model's files in the host's cache, verified; the caller releases them.
+
+    Arguments and errors are those of `session_of`.
+    """
+    limit_bytes = LIMIT_BYTES if model.cache_bytes is None else model.cache_bytes
+    source = _source(model, locate)
+    return hold_model(model.digest, model.files, source, root=model.cache, limit_bytes=limit_bytes)
+
+
+def _source(model: ModelRef, locate: Locate | None) -> FileSource:
+    if model.storage == "shipped":
+        assert locate is not None, model
+        return ShippedFiles(locate)
     folder = Path(model.path)
-    if model.files:
-        locate = locate or located_in(folder)
-        limit_bytes = LIMIT_BYTES if model.cache_bytes is None else model.cache_bytes
-        folder = cached_folder(
-            model.digest, model.files, locate, root=model.cache, limit_bytes=limit_bytes
-        )
-    return open_model(model, folder)
+    return PackageFolder(folder) if model.storage == "package" else ModelFolder(folder)
 
 
 def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) -> CApiSession:

@@ -69,7 +69,7 @@ def model_opener(model: ModelRef, hold_seconds: float = 0.0) -> Callable[[Batche
 
 def open_session(model: ModelRef) -> CApiSession:
     """Return this worker's session for a model; see `session_of`."""
-    return session_of(model, _shipped_file if model.shipped else None)
+    return session_of(model, _shipped_file)
 
 
 def _shipped_file(entry: FileEntry) -> Path:
