@@ -11,33 +11,48 @@ from pathlib import Path
 
 from attrs import evolve
 
-from tf2spark.package.folder import located_in, read_manifest
+from tf2spark.package.folder import read_manifest
+from tf2spark.package.manifest import FILES
+from tf2spark.package.staging import staging_folder
 from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model import reader
 
 
 def read_model(
-    path: str, version: int | None, tags: Sequence[str] | None
+    path: str, version: int | None, tags: Sequence[str] | None, digest: str | None = None
 ) -> tuple[reader.LoadedModel, str]:
     """Return a model, and its location for workers: a folder, or a package's URI.
 
+    Args:
+        path: The model; see `tf2spark.SavedModel`.
+        version: The version folder; None for the largest.
+        tags: The tags of the MetaGraph; None for the default.
+        digest: The digest (hex) that the model must have; None for any.
+
     Raises:
-        ModelError: It can't be read.
+        ModelError: It can't be read, or has another digest.
         SetupError: It is on another file system, and there is no Spark session to read it through.
     """
     if not is_uri(path):
-        loaded = reader.read(path, version=version, tags=tags)
+        loaded = reader.read(path, version=version, tags=tags, digest=digest)
         return loaded, loaded.contract.path
     need_pyspark()
     from tf2spark.spark.remote_models import read_remote, session_for
 
-    remote = read_remote(session_for(path), path, version, tags)
+    remote = read_remote(session_for(path), path, version, tags, digest)
     return remote.loaded, str(remote.copy or remote.uri)
 
 
 def is_uri(path: str) -> bool:
     """Return whether a path is on a file system other than this machine's."""
     return re.match(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/", path) is not None
+
+
+def local_package(target: str) -> Path | None:
+    """Return the folder of a package on this machine, or None for one on another file system."""
+    if is_uri(target):
+        return None
+    return Path(os.path.abspath(os.path.expanduser(target.removeprefix("file://"))))
 
 
 @contextmanager
@@ -47,8 +62,9 @@ def package_folder(target: str, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: The target exists, or can't be written.
     """
-    if not is_uri(target):
-        yield Path(os.path.abspath(os.path.expanduser(target.removeprefix("file://"))))
+    local = local_package(target)
+    if local is not None:
+        yield local
         return
     need_pyspark()
     from tf2spark.spark import remote_models
@@ -56,13 +72,13 @@ def package_folder(target: str, *, overwrite: bool) -> Iterator[Path]:
     spark = remote_models.session_for(target)
     # Before anything is compiled, which may take minutes.
     remote_models.check_package_free(spark, target, overwrite=overwrite)
-    with tempfile.TemporaryDirectory(prefix="tf2spark-package-") as folder:
+    with tempfile.TemporaryDirectory(prefix="package-", dir=staging_folder()) as folder:
         package = Path(folder) / "package"
         yield package
         remote_models.write_remote(
             spark,
             read_manifest(package),
-            located_in(package),
+            lambda entry: package / FILES / entry.stored,
             target,
             overwrite=overwrite,
         )

@@ -7,12 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tf2spark.binding.feeds import FeedValue, Fetch
-from tf2spark.binding.options import Read, make_options
+from tf2spark.binding.options import Read, Rows, make_options
 from tf2spark.errors import addressed_to
 from tf2spark.locations import need_pyspark
+from tf2spark.package.digests import digest_text
 from tf2spark.plan.score import Mode
 from tf2spark.recommend.arguments import TOLERANCE, make_arguments
 from tf2spark.recommend.explain import RecommendPlan, explain
+from tf2spark.recommend.job_folder import remove_job_folder
 from tf2spark.runnable_model import RunnableModel
 from tf2spark.saved_model.contract import Contract
 from tf2spark.table_types import LocalTable, Table, TableT, audience_of
@@ -35,10 +37,13 @@ class SavedModel:
         version: Which integer folder; the largest by default.
         tags: The tags of the MetaGraph; ``serve``, or the only ones, by default.
         allow_ops: Ops that the user vouches for, beyond the allow-list.
+        digest: The digest that the model must have, as `digest` and ``tf2spark inspect`` give it:
+            ``"sha256:..."``, or the 64 hexadecimal digits alone.
 
     Raises:
         ModelNotFoundError: There is no SavedModel at `path`.
-        ModelError: It can't be read.
+        ModelError: It can't be read, or has another digest.
+        ContractError: `digest` isn't a digest.
     """
 
     def __init__(
@@ -48,15 +53,28 @@ class SavedModel:
         version: int | None = None,
         tags: Sequence[str] | None = None,
         allow_ops: Collection[str] = (),
+        digest: str | None = None,
     ) -> None:
         self._runnable = RunnableModel(
-            os.fspath(path), version=version, tags=tags, allow_ops=allow_ops
+            os.fspath(path), version=version, tags=tags, allow_ops=allow_ops, digest=digest
         )
 
     @property
     def contract(self) -> Contract:
         """The model's inputs and outputs; prints as a table and renders in a notebook."""
         return self._runnable.contract
+
+    @property
+    def digest(self) -> str:
+        """What identifies the model's bytes, wherever they lie: ``"sha256:..."``.
+
+        It is computed over all files of the model, at the first call; a package's is in its
+        manifest.
+
+        Raises:
+            ModelError: A file has changed since the model was read.
+        """
+        return digest_text(self._runnable.digest)
 
     def __repr__(self) -> str:
         return f"SavedModel({self.contract.path!r})"
@@ -75,6 +93,7 @@ class SavedModel:
         reproducible: bool = False,
         model_column: str | None = None,
         read: Read = "auto",
+        rows: Rows = "auto",
     ) -> TableT:
         """Return the table with the model's outputs as columns.
 
@@ -100,9 +119,16 @@ class SavedModel:
             read: Who reads the files of a Spark DataFrame: "spark"; "worker", which is faster but
                 works only for plain scans of local Parquet files; or "auto", the worker where
                 the rows are known to be the same. It changes nothing else.
+            rows: Whether a row's outputs depend on the other rows of its batch, as with a softmax
+                over the batch: "independent"; "batch", for a model that is meant to score rows
+                together; or "auto", which finds out, and warns if they do. The rows of such a
+                batch are scored together or not at all.
 
         Returns:
             A table of the same type.
+
+        Warns:
+            RowsDependWarning: Rows depend on each other, and `rows` doesn't say so.
 
         Raises:
             ContractError: Table, arguments and model don't fit; nothing has run.
@@ -120,6 +146,7 @@ class SavedModel:
                 reproducible=reproducible,
                 model_column=model_column,
                 read=read,
+                rows=rows,
                 audience=audience,
             )
             request = self._runnable.request(signature, feed, fetch)
@@ -222,7 +249,10 @@ class SavedModel:
                 k, user_id, item_id, exclude, candidates, None, "failfast", None, None, tolerance
             )
             prepared = self._runnable.prepare(users, items, arguments, feed, score, signature)
-            return explain(prepared)
+            try:
+                return explain(prepared)
+            finally:
+                remove_job_folder(prepared.folder)
 
     def compile(
         self,
@@ -262,10 +292,10 @@ class SavedModel:
             SetupError: TensorFlow is missing.
         """
         target = os.fspath(path)
-        self._runnable.compile(
+        digest = self._runnable.compile(
             target, signature, feed, fetch, sample=sample, tolerance=tolerance, overwrite=overwrite
         )
-        return SavedModel(target, allow_ops=self._runnable.allow_ops)
+        return SavedModel(target, allow_ops=self._runnable.allow_ops, digest=digest)
 
     def udf(
         self,
@@ -276,6 +306,7 @@ class SavedModel:
         batch_rows: int | None = None,
         mode: Mode = "failfast",
         error_column: str | None = None,
+        rows: Rows = "auto",
     ) -> Callable[..., Column]:
         """Return a function of columns: ``df.select("id", model.udf()("features"))``.
 
@@ -289,9 +320,15 @@ class SavedModel:
             SetupError: PySpark is missing.
         """
         options = make_options(
-            keep=(), batch_rows=batch_rows, mode=mode, error_column=error_column, columnwise=True
+            keep=(),
+            batch_rows=batch_rows,
+            mode=mode,
+            error_column=error_column,
+            rows=rows,
+            columnwise=True,
         )
         request = self._runnable.request(signature, feed, fetch)
+        options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()
         from tf2spark.spark.udf import make_udf
 
@@ -308,12 +345,19 @@ class SavedModel:
         batch_rows: int | None = None,
         mode: Mode = "failfast",
         error_column: str | None = None,
+        rows: Rows = "auto",
     ) -> None:
         """Make the model a SQL function: ``SELECT name(features) FROM t``; see `udf`."""
         options = make_options(
-            keep=(), batch_rows=batch_rows, mode=mode, error_column=error_column, columnwise=True
+            keep=(),
+            batch_rows=batch_rows,
+            mode=mode,
+            error_column=error_column,
+            rows=rows,
+            columnwise=True,
         )
         request = self._runnable.request(signature, feed, fetch)
+        options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()
         from tf2spark.spark.udf import register
 

@@ -5,33 +5,46 @@ line share.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
+import pickle
+import warnings
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 
 from tf2spark.binding.feeds import Constant, FeedValue, Fetch
 from tf2spark.binding.graph_lookup import graph_of
-from tf2spark.binding.options import Options
+from tf2spark.binding.options import BATCH_ROWS, Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
-from tf2spark.errors import ModelError, SetupError
-from tf2spark.locations import fetch_to_this_machine, package_folder, read_model
+from tf2spark.errors import Audience, ModelError, RowsDependWarning, SetupError, argument
+from tf2spark.locations import fetch_to_this_machine, is_uri, package_folder, read_model
+from tf2spark.package.digests import parse_digest
+from tf2spark.package.manifest import Manifest
 from tf2spark.package.staging import staging_folder
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import RecommendArguments, choose_ranking_output
 from tf2spark.recommend.compile_model import PairRequest, compile_pair_model
+from tf2spark.recommend.job_folder import new_job_folder, remove_job_folder
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.prepare import Prepared, prepare
 from tf2spark.recommend.sides import assign_sides
 from tf2spark.recommend.tables import Tables
-from tf2spark.saved_model import op_check, reader
+from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
+from tf2spark.saved_model.row_mixing_ops import row_mixing_ops
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
+from tf2spark.worker.model_session import hold_files, session_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# How many models that were compiled for `recommend` stay, for later calls with the same constants.
+_KEPT_PAIR_MODELS = 4
+# The largest model that the driver of a Spark job opens to see whether rows depend on each other.
+_CHECKED_BYTES = 1 << 30
 
 
 class RunnableModel:
@@ -50,10 +63,16 @@ class RunnableModel:
         version: int | None = None,
         tags: Sequence[str] | None = None,
         allow_ops: Collection[str] = (),
+        digest: str | None = None,
     ) -> None:
-        self.loaded, self.location = read_model(path, version, tags)
+        expected = None if digest is None else parse_digest(digest)
+        self.loaded, self.location = read_model(path, version, tags, expected)
         self.allow_ops = tuple(allow_ops)
-        self._pair_models: dict[tuple[str | None, int | None, str, str], PairModel] = {}
+        # Whether rows depend on each other, by request; None where that can't be found out.
+        self._dependent_rows: dict[str, bool | None] = {}
+        self._warned_of_rows = False
+        # In the order of their last use.
+        self._pair_models: OrderedDict[str, PairModel] = OrderedDict()
 
     @property
     def contract(self) -> Contract:
@@ -61,9 +80,12 @@ class RunnableModel:
 
     @functools.cached_property
     def digest(self) -> str:
-        """The SHA-256 over the model's files."""
-        package = self.contract.package
-        return package.digest if package else reader.digest(self.location)
+        """The SHA-256 (hex) over the model's files.
+
+        Raises:
+            ModelError: A file has changed since the model was read.
+        """
+        return self.loaded.digest
 
     def request(
         self,
@@ -77,6 +99,8 @@ class RunnableModel:
             ContractError: The arguments and the model don't fit.
             UnsafeModelError: The outputs depend on an op that isn't allowed.
         """
+        # Looking up a tensor imports the graph.
+        op_check.check_import(self.loaded.meta_graph, allow_ops=self.allow_ops)
         graph = graph_of(self.loaded)
         request = make_request(self.contract, graph, signature=signature, feed=feed, fetch=fetch)
         fetches, feeds = _tensors(request)
@@ -91,8 +115,9 @@ class RunnableModel:
             self.location,
             self.contract.tags,
             self.digest,
-            files=package.files if package else (),
+            files=self.loaded.entries,
             weights=package.weights if package else (),
+            storage="package" if package else "folder",
         )
 
     def reference_for(self, request: Request, *, threads: int = 1) -> ModelRef:
@@ -104,6 +129,7 @@ class RunnableModel:
     def score(self, table: TableT, request: Request, options: Options) -> TableT:
         """Return the table with the outputs of a request as columns; see `SavedModel.score`."""
         scored: Any
+        options = self.with_row_relation(request, options, on_spark=is_spark(table))
         if is_spark(table):
             from tf2spark.spark.score import score_dataframe
 
@@ -115,6 +141,59 @@ class RunnableModel:
             model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
             scored = score_table(table, request, options, model)
         return cast(TableT, scored)
+
+    def with_row_relation(self, request: Request, options: Options, *, on_spark: bool) -> Options:
+        """Return options that say whether rows depend on each other, as far as that is known.
+
+        For a Spark job, the model runs here only if its graph has ops that may mix rows, and if it
+        is on this machine and not large.
+
+        Raises:
+            ContractError: They do, and scores were to be reproducible.
+        """
+        if options.rows != "unknown":
+            return options
+        ops = row_mixing_ops(self.loaded.meta_graph, *_tensors(request))
+        if on_spark and not (ops and self._is_small()):
+            return options
+        if not self._rows_depend(request):
+            return options
+        through = f" through {', '.join(ops[:3])}" if ops else ""
+        if options.reproducible:
+            raise not_reproducible(through)
+        self._warn_of_rows(through, options.audience or "python")
+        return evolve(options, rows="batch")
+
+    def _is_small(self) -> bool:
+        size_bytes = self.contract.graph_bytes + self.contract.variables_bytes
+        return size_bytes <= _CHECKED_BYTES and not is_uri(self.location)
+
+    def _rows_depend(self, request: Request) -> bool:
+        """Return whether rows are known to depend on each other; found out once per request."""
+        key = _content_key(request.outputs, [fed.feed for fed in request.inputs])
+        if key not in self._dependent_rows:
+            from tf2spark.row_dependence import generated_rows_depend
+
+            try:
+                model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
+                depends = generated_rows_depend(session_of(model), request)
+            except (ModelError, SetupError):
+                depends = None  # the job itself will say what is wrong, or has what is missing here
+            self._dependent_rows[key] = depends
+        return bool(self._dependent_rows[key])
+
+    def _warn_of_rows(self, through: str, audience: Audience) -> None:
+        if self._warned_of_rows:
+            return
+        self._warned_of_rows = True
+        advice = argument("rows", "batch") + " says that this is meant"
+        warnings.warn(
+            f'the rows of "{self.contract.path}" depend on each other{through}: the scores of a '
+            f"row change with its batch, which has up to {BATCH_ROWS:,} rows and is scored as a "
+            f"whole or not at all; {advice.text_for(audience)}",
+            RowsDependWarning,
+            stacklevel=4,
+        )
 
     def prepare(
         self,
@@ -131,21 +210,25 @@ class RunnableModel:
         tables = _tables(users, items)
         inputs = assign_sides(request, tables.schemas)
         model = self._pair_model(request, signature, ranking.column)
-        return prepare(model, inputs, arguments, tables, staging_folder())
+        with new_job_folder(staging_folder()) as folder:
+            return prepare(model, inputs, arguments, tables, folder)
 
     def _pair_model(self, request: Request, signature: str | None, column: int | None) -> PairModel:
-        """Compile for `recommend`, once for equal requests."""
+        """Compile for `recommend`, once for equal requests; the last few are kept."""
         constants = [fed for fed in request.inputs if isinstance(fed.feed, Constant)]
-        key = (signature, column, repr(request.outputs), repr(constants))
+        key = _content_key(signature, column, request.outputs, constants)
         if key not in self._pair_models:
             pair_request = PairRequest(request, signature, column, self._retains_strings(request))
             self._pair_models[key] = compile_pair_model(
-                Path(fetch_to_this_machine(self.reference()).path),
+                fetch_to_this_machine(self.reference()),
                 self.loaded,
                 pair_request,
                 staging_folder(),
                 _compiler,
             )
+            if len(self._pair_models) > _KEPT_PAIR_MODELS:
+                self._pair_models.popitem(last=False)
+        self._pair_models.move_to_end(key)
         return self._pair_models[key]
 
     def recommend(self, users: TableT, prepared: Prepared) -> TableT:
@@ -159,7 +242,10 @@ class RunnableModel:
         else:
             from tf2spark.local.recommend import recommend_table
 
-            recommended = recommend_table(users, prepared)
+            try:
+                recommended = recommend_table(users, prepared)
+            finally:
+                remove_job_folder(prepared.folder)
         return cast(TableT, recommended)
 
     def compile(
@@ -172,8 +258,8 @@ class RunnableModel:
         sample: LocalTable | None,
         tolerance: float | None,
         overwrite: bool,
-    ) -> None:
-        """Write the model as a package; see `SavedModel.compile`."""
+    ) -> str:
+        """Write the model as a package and return its digest (hex); see `SavedModel.compile`."""
         if self.contract.package is not None:
             raise ModelError(f'"{self.contract.path}" is a package already')
         request = self.request(signature, feed, fetch)
@@ -182,10 +268,27 @@ class RunnableModel:
         if tolerance is not None:
             options = evolve(options, tolerance=tolerance)
         with package_folder(target, overwrite=overwrite) as folder:
-            compiler.compile_to(folder, self.location, self.loaded, request, signature, options)
+            held = hold_files(self.reference())
+            try:
+                manifest: Manifest = compiler.compile_to(
+                    folder, held, self.loaded, request, signature, options
+                )
+            finally:
+                held.release()
+        return manifest.digest
 
     def _retains_strings(self, request: Request) -> bool:
         return op_check.retains_strings(self.loaded.meta_graph, *_tensors(request))
+
+
+def _content_key(*values: object) -> str:
+    """Return a digest of all that values hold.
+
+    Not their `repr`, which NumPy and others shorten: two long constants can look alike. Equal
+    values may have different keys (a list, and an array of the same numbers), which costs no more
+    than compiling again.
+    """
+    return hashlib.sha256(pickle.dumps(values)).hexdigest()
 
 
 def _tensors(request: Request) -> tuple[list[str], list[str]]:

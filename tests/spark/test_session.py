@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tf2spark.spark.session import (
     _CHATTER,
     _stderr_filter,
     configured_master,
+    current_session,
     get_or_create,
     java_range,
     running,
@@ -82,7 +84,7 @@ def test_master_of_submit_arguments_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("master", ["http://head:7077", "localhost", "local[]", "spark://"])
 def test_unknown_master_is_refused(master: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown master is refused before a JVM is started."""
-    monkeypatch.setattr(SparkSession, "getActiveSession", classmethod(lambda _: None))
+    monkeypatch.setattr("tf2spark.spark.session.current_session", lambda: None)
     with pytest.raises(ContractError) as raised:
         get_or_create(master)
     assert str(raised.value) == (
@@ -116,7 +118,7 @@ def test_chatter_is_kept_from_stderr_and_all_else_is_passed_on(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Only notices that nobody can act on are dropped."""
-    with _stderr_filter() as descriptor:
+    with _stderr_filter(quiet=True) as descriptor:
         child = "import sys; sys.stderr.write('WARNING: Using incubator modules: x\\nreal\\n')"
         subprocess.run([sys.executable, "-c", child], stderr=descriptor, check=True)
     printed = ""
@@ -138,3 +140,20 @@ def test_chatter_is_kept_from_stderr_and_all_else_is_passed_on(
 def test_chatter_is_told_from_news(line: bytes, dropped: bool) -> None:
     """Notices at a start are chatter; errors never are."""
     assert bool(_CHATTER.match(line)) is dropped
+
+
+def test_any_thread_has_the_session_of_the_process(spark: SparkSession) -> None:
+    """A session is active in the thread that made it; the others find it all the same."""
+    sessions: list[SparkSession | None] = []
+    thread = threading.Thread(target=lambda: sessions.append(current_session()))
+    thread.start()
+    thread.join()
+    assert sessions == [spark]
+
+
+def test_a_session_whose_context_was_stopped_is_none(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context that was stopped without its session leaves nothing to use."""
+    monkeypatch.setattr("tf2spark.spark.jvm.is_stopped", lambda session: session is spark)
+    assert current_session() is None

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ class Opened:
 
 def test_cache_opens_a_key_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key is opened by its first caller, even if several threads call at once."""
-    monkeypatch.setattr(process, "_sessions", {})
+    monkeypatch.setattr(process, "_sessions", OrderedDict())
     opened: list[Opened] = []
     got: list[Opened] = []
 
@@ -45,7 +48,7 @@ def test_cache_opens_a_key_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cache_forgets_what_could_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed opening is tried again at the next call."""
-    monkeypatch.setattr(process, "_sessions", {})
+    monkeypatch.setattr(process, "_sessions", OrderedDict())
 
     def fail() -> Opened:
         raise ModelError("not yet")
@@ -53,6 +56,21 @@ def test_cache_forgets_what_could_not_be_opened(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ModelError):
         process.cached_session("a", fail)
     assert isinstance(process.cached_session("a", Opened), Opened)
+
+
+def test_cache_keeps_the_sessions_that_were_used_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit, the one used longest ago is dropped, but not taken from its user."""
+    monkeypatch.setattr(process, "_sessions", OrderedDict())
+    monkeypatch.setattr(process, "MAX_SESSIONS", 2)
+    opened = {key: weakref.ref(process.cached_session(key, Opened)) for key in "ab"}
+    in_use = process.cached_session("a", Opened)
+    opened["c"] = weakref.ref(process.cached_session("c", Opened))
+    gc.collect()
+    assert opened["b"]() is None
+    assert process.cached_session("a", Opened) is in_use
+    process.cached_session("d", Opened)
+    process.cached_session("e", Opened)
+    assert opened["a"]() is in_use
 
 
 FORK = (

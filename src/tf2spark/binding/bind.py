@@ -73,6 +73,8 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
         options.model_column,
         shown=shown_columns(schema),
         audience=options.audience,
+        rows=options.rows,
+        reproducible=options.reproducible,
     )
 
 

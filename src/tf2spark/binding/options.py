@@ -10,9 +10,10 @@ from attrs import frozen
 
 from tf2spark.binding.messages import did_you_mean
 from tf2spark.errors import Audience, ContractError, argument, shortened
-from tf2spark.plan.score import Mode
+from tf2spark.plan.score import Mode, RowRelation
 
 Read = Literal["auto", "spark", "worker"]
+Rows = Literal["auto", "independent", "batch"]
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 64 << 20
@@ -39,6 +40,7 @@ class Options:
         model_column: Where the digest of the model is written; None for nowhere.
         read: Whether Spark or the workers read the files of a Spark DataFrame.
         audience: Who reads the messages of workers; None where advice would be of no use.
+        rows: Whether rows depend on each other.
     """
 
     keep: tuple[str, ...] | None = None
@@ -49,6 +51,7 @@ class Options:
     model_column: str | None = None
     read: Read = "auto"
     audience: Audience | None = "python"
+    rows: RowRelation = "independent"
 
 
 def make_options(
@@ -60,6 +63,7 @@ def make_options(
     reproducible: bool = False,
     model_column: str | None = None,
     read: Read = "auto",
+    rows: Rows = "auto",
     columnwise: bool = False,
     audience: Audience = "python",
 ) -> Options:
@@ -70,6 +74,9 @@ def make_options(
     """
     _check_choice("mode", mode, get_args(Mode))
     _check_choice("read", read, get_args(Read))
+    _check_choice("rows", rows, get_args(Rows))
+    if rows == "batch" and reproducible:
+        raise not_reproducible()
     if columnwise and mode == "dropmalformed":
         raise ContractError(
             'a udf returns a value for every row, so the mode "dropmalformed" can\'t drop one',
@@ -95,6 +102,20 @@ def make_options(
         model_column,
         read,
         audience,
+        "unknown" if rows == "auto" else rows,
+    )
+
+
+def not_reproducible(ops: str = "") -> ContractError:
+    """Return the error of a model whose rows depend on each other, and that runs must not pad."""
+    return ContractError(
+        f"the model's rows depend on each other{ops}, so its scores can't be made reproducible: "
+        "batches would be filled up with rows, and each would change the scores of the others",
+        "leave out "
+        + argument("reproducible", True)
+        + ", or write "
+        + argument("rows", "independent")
+        + " if you know better",
     )
 
 

@@ -1,12 +1,21 @@
-"""Turns an exception into one message and an exit status."""
+"""Turns an exception into one message and an exit status.
+
+Messages of Spark and Python quote names and paths as they are, so they are made safe to show here;
+those of our own errors are safe already.
+"""
 
 from __future__ import annotations
 
 import re
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from tf2spark import errors
+from tf2spark.shown_text import Lines, shown
 from tf2spark.spark.recognize import is_java_error, is_query_error
 
 # 2: the user's arguments, model or data are wrong.
@@ -18,11 +27,32 @@ _FILE_ERROR = re.compile(
 )
 
 
-def report_failure(error: Exception) -> int:
-    """Print one message to stderr and return the exit status."""
+@contextmanager
+def warnings_on_stderr() -> Iterator[None]:
+    """Print the warnings of a block as messages, without the line of code that they are from."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
+        yield
+
+
+def report_failure(error: Exception, *, debug: bool = False) -> int:
+    """Print one message to stderr, after the traceback if `debug`, and return the exit status."""
+    if debug:
+        text = "".join(traceback.format_exception(error)).rstrip("\n")
+        click.echo(Lines.of(text.expandtabs(4).split("\n")), err=True)
     status, message = describe_failure(error)
     click.echo(f"Error: {message}", err=True)
     return status
+
+
+def report_usage(error: click.ClickException) -> int:
+    """Print what click says of wrong options to stderr, and return the exit status."""
+    for name in ("message", "option_name", "param_hint"):
+        value = getattr(error, name, None)
+        if isinstance(value, str):
+            setattr(error, name, shown(value))
+    error.show()
+    return error.exit_code
 
 
 def describe_failure(error: Exception) -> tuple[int, str]:
@@ -31,11 +61,11 @@ def describe_failure(error: Exception) -> tuple[int, str]:
     if own_error is not None:
         return (2 if isinstance(own_error, _USER_ERRORS) else 1), own_error.text_for("command_line")
     if is_query_error(error):
-        return 2, _first_line(error)
+        return 2, shown(_first_line(error))
     match = _FILE_ERROR.search(str(error))
     if match:
-        return 2, _without_codes(match[2])
-    return 1, f"{type(error).__name__}: {_first_line(error)} (--debug shows more)"
+        return 2, shown(_without_codes(match[2]))
+    return 1, shown(f"{type(error).__name__}: {_first_line(error)} (--debug shows more)")
 
 
 def _first_line(error: Exception) -> str:

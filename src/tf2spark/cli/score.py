@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf2spark.cli.failures import warnings_on_stderr
 from tf2spark.cli.jobs import open_job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
@@ -19,6 +20,8 @@ from tf2spark.cli.options import (
     spark_options,
 )
 from tf2spark.cli.tables import source_of, table_options, target_of
+from tf2spark.package.digests import digest_text
+from tf2spark.shown_text import shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -52,6 +55,13 @@ if TYPE_CHECKING:
     default="auto",
     show_default=True,
     help="Who reads the input's files; the workers are faster for plain local Parquet.",
+)
+@click.option(
+    "--rows",
+    type=click.Choice(["auto", "independent", "batch"]),
+    default="auto",
+    show_default=True,
+    help="Whether a row's outputs depend on its batch, which is then scored whole or not at all.",
 )
 @call_options
 @model_options
@@ -92,9 +102,11 @@ def score(context: click.Context, /, **params: Any) -> None:
         seconds = time.monotonic() - started
         rate = per_second(counts.written, seconds)
         click.echo(
-            f"{counts.written:,} rows{counts.note()}, {seconds:.1f} s, {rate} rows/s: {target.path}"
+            f"{counts.written:,} rows{counts.note()}, {seconds:.1f} s, {rate} rows/s: "
+            f"{shown(target.path)}"
         )
-        click.echo(f"model {job.model.contract.path}, digest {job.model.digest}")
+        digest = digest_text(job.model.digest)
+        click.echo(f"model {shown(job.model.contract.path)}, digest {digest}")
 
 
 def _scorer(params: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], DataFrame]:
@@ -114,10 +126,12 @@ def _scorer(params: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], D
         error_column=params["error_column"],
         model_column=params["model_column"],
         read=params["read"],
+        rows=params["rows"],
         audience="command_line",
     )
 
     def score_rows(model: RunnableModel, rows: DataFrame) -> DataFrame:
-        return model.score(rows, model.request(params["signature"], feed, fetch), options)
+        with warnings_on_stderr():
+            return model.score(rows, model.request(params["signature"], feed, fetch), options)
 
     return score_rows

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
+from tf2spark.binding.generated_feeds import spec_feeds
 from tf2spark.dtypes import STRING
 from tf2spark.saved_model.contract import Signature, TensorSpec
 
@@ -18,6 +23,7 @@ Feeds = dict[str, "np.ndarray[Any, Any]"]
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 _MAX_REQUESTS = 100
+_MAX_VALUES = 1 << 26
 _BATCH_ROWS = (8, 1)
 
 
@@ -35,16 +41,37 @@ def warmup_feeds(folder: Path, signature: Signature, original_name: str) -> list
     if len(tensors) < len(signature.inputs):
         return []  # a request has one tensor per input
     feeds = []
-    for record in tf.data.TFRecordDataset(str(path)).take(_MAX_REQUESTS).as_numpy_iterator():
-        request = _PredictionLog.FromString(record).predict_log.request
+    for record in _records(path):
+        try:
+            request = _PredictionLog.FromString(record).predict_log.request
+            values = {entry.key: _array(entry.value) for entry in request.inputs}
+        except (DecodeError, TypeError, ValueError):
+            continue  # not a request
         requested = request.model_spec.signature_name or "serving_default"
-        values = {
-            entry.key: tf.make_ndarray(tf.make_tensor_proto(0).FromString(entry.value))
-            for entry in request.inputs
-        }
         if requested == original_name and set(values) == set(tensors):
             feeds.append({tensors[name]: value for name, value in values.items()})
     return feeds
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    """Yield the first records of a file, up to one that is damaged or truncated."""
+    records = tf.data.TFRecordDataset(str(path)).take(_MAX_REQUESTS).as_numpy_iterator()
+    with suppress(tf.errors.OpError):
+        yield from records
+
+
+def _array(content: bytes) -> np.ndarray[Any, Any]:
+    """Return the values of a serialized TensorProto.
+
+    Raises:
+        DecodeError, TypeError, ValueError: They can't be read.
+    """
+    tensor = tf.make_tensor_proto(0).FromString(content)
+    # A few bytes can say that one value is repeated any number of times.
+    if math.prod(max(dim.size, 0) for dim in tensor.tensor_shape.dim) > _MAX_VALUES:
+        raise ValueError("too many values")
+    values: np.ndarray[Any, Any] = tf.make_ndarray(tensor)
+    return values
 
 
 def generate_feeds(signature: Signature, example: bytes | None) -> Iterator[list[Feeds]]:
@@ -67,37 +94,13 @@ def _feeds(signature: Signature, rows: int, size: int, random: bool, text: bytes
     generator = np.random.default_rng(rows)
     feeds: Feeds = {}
     for spec in signature.inputs:
-        feeds |= _spec_feeds(spec, rows, size, generator if random else None, text)
+        values = functools.partial(_values, spec, generator if random else None, text)
+        feeds |= spec_feeds(spec, rows, size, values)
     return feeds
 
 
-def _spec_feeds(
-    spec: TensorSpec, rows: int, size: int, generator: np.random.Generator | None, text: bytes
-) -> Feeds:
-    shape = (None, None) if spec.shape is None else spec.shape
-    dims = [
-        (size if axis else rows) if known is None else known for axis, known in enumerate(shape)
-    ]
-    if spec.kind == "dense":
-        return {spec.tensors[0]: _values(spec, tuple(dims), generator, text)}
-    if spec.kind == "sparse":
-        # One value per row, at index 0 of every other axis.
-        indices = np.stack(
-            [np.arange(dims[0])] + [np.zeros(dims[0], np.int64)] * (len(dims) - 1), 1
-        )
-        parts = (indices, _values(spec, (dims[0],), generator, text), np.array(dims, np.int64))
-        return dict(zip(spec.tensors, parts, strict=True))
-    assert spec.splits_dtype is not None, spec
-    # One value per row at every ragged level.
-    levels = len(spec.tensors) - 1
-    flat_dims = (dims[0], *dims[1 + levels :])
-    splits = np.arange(dims[0] + 1, dtype=spec.splits_dtype.numpy)
-    values = _values(spec, flat_dims, generator, text)
-    return dict(zip(spec.tensors, (values, *[splits] * levels), strict=True))
-
-
 def _values(
-    spec: TensorSpec, shape: tuple[int, ...], generator: np.random.Generator | None, text: bytes
+    spec: TensorSpec, generator: np.random.Generator | None, text: bytes, shape: tuple[int, ...]
 ) -> np.ndarray[Any, Any]:
     if spec.dtype is STRING:
         return np.full(shape, text, object)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +21,8 @@ from tf2spark.plan.score import ModelRef, Plan, columns_read_first
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
 from tf2spark.table_types import is_pandas, type_name
-from tf2spark.worker.model_session import session_of
+from tf2spark.tensorflow_c.session import CApiSession
+from tf2spark.worker.model_session import open_model
 from tf2spark.worker.recommend_loop import recommend_batches
 from tf2spark.worker.score_loop import score_batches
 
@@ -80,8 +83,9 @@ class LocalTables:
         if not table.num_rows:
             return schema.empty_table()
         batches = table.to_batches(max_chunksize=_BATCH_ROWS)
-        scored = score_batches(plan, session_of(model), batches, location=" of the items")
-        return pa.Table.from_batches(scored, schema=schema)
+        with closing(_open(model)) as session:
+            scored = score_batches(plan, session, batches, location=" of the items")
+            return pa.Table.from_batches(scored, schema=schema)
 
 
 def recommend_table(users: Any, prepared: Prepared) -> Any:
@@ -92,14 +96,19 @@ def recommend_table(users: Any, prepared: Prepared) -> Any:
     columns = columns_read_first(plan.users, table.num_columns)
     batches = table.select(columns).combine_chunks().to_batches(max_chunksize=_BATCH_ROWS)
     if table.num_rows:
-        session = session_of(plan.users.model)
-        recommended = recommend_batches(renumber_users(plan, columns), session, batches)
-        result = pa.Table.from_batches(recommended, schema=schema)
+        with closing(_open(plan.users.model)) as session:
+            recommended = recommend_batches(renumber_users(plan, columns), session, batches)
+            result = pa.Table.from_batches(recommended, schema=schema)
     else:
         result = schema.empty_table()
     if isinstance(users, pa.RecordBatch):
         return to_batch(result)
     return result.to_pandas() if is_pandas(users) else result
+
+
+def _open(model: ModelRef) -> CApiSession:
+    """Open the model of this call, which no other call can use: its catalog is part of it."""
+    return open_model(model, Path(model.path))
 
 
 def _result_schema(plan: Plan, table: pa.Table) -> pa.Schema:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from tf2spark.dtypes import DType
 from tf2spark.errors import Audience
 from tf2spark.package.manifest import FileEntry, Weight
+from tf2spark.shown_text import shown
 
 Mode = Literal["failfast", "permissive", "dropmalformed"]
+RowRelation = Literal["independent", "unknown", "batch"]
+"""Whether a row's outputs depend on the other rows of its batch ("batch") or not."""
 Layout = Literal["list", "vector", "pairs", "map", "image"]
 VectorField = Literal["indices", "values", "size"]
 Form = Literal["dense", "padded", "sparse", "ragged", "constant", "broadcast"]
@@ -99,31 +102,37 @@ class OutputPlan:
     arrow: pa.DataType
 
 
+Storage = Literal["folder", "package", "shipped", "own"]
+"""Where a model's files are: under their paths in its folder, under their stored names in a
+package, or shipped with the job. A folder of tf2spark's "own" was written for this job and nobody
+else writes to it, so it is opened where it is; the others are copied into the host's cache."""
+
+
 @frozen
 class ModelRef:
     """Which model a worker opens, and how.
 
     Attributes:
-        path: The folder of a SavedModel that the worker sees, or of a package.
+        path: Where it is: a folder that the worker sees, or the URI of a package.
         tags: The tags of its MetaGraph.
         digest: The SHA-256 over its files: it keys the worker's session and the host's cache.
         threads: CPUs that a session may use.
         copy_strings: Strings must be fed as copies; see `op_check.retains_strings`.
-        files: The files to unpack into the host's cache; empty if `path` is opened in place.
+        files: Every file of the model: a session opens these bytes and no others.
         weights: The tensors that are mapped from files and fed in every run.
-        shipped: The files came with the job, not from `path`.
+        storage: Where the files are before they are in the host's cache.
         cache: The folder of the host's cache; None for the default.
         cache_bytes: How large it may grow; None for the default.
     """
 
-    path: str
+    path: str = field(repr=lambda path: repr(shown(path)))
     tags: tuple[str, ...]
     digest: str
     threads: int = 1
     copy_strings: bool = False
     files: tuple[FileEntry, ...] = ()
     weights: tuple[Weight, ...] = ()
-    shipped: bool = False
+    storage: Storage = "folder"
     cache: str | None = None
     cache_bytes: int | None = None
 
@@ -163,6 +172,10 @@ class Plan:
         extra_columns: Indices of columns that are read but feed no input (`recommend`).
         shown: The columns that identify a row in messages, in the table's order.
         audience: Who reads the worker's messages; None if advice would be of no use to them.
+        rows: If rows depend on each other, a batch is scored whole or not at all. If that is
+            unknown, the worker finds out before it splits a batch or pads it.
+        reproducible: Runs are padded to `fixed_rows` so that bits repeat, which can't be done if
+            rows depend on each other.
     """
 
     model: ModelRef
@@ -178,6 +191,8 @@ class Plan:
     extra_columns: tuple[int, ...] = ()
     shown: tuple[ShownColumn, ...] = ()
     audience: Audience | None = "python"
+    rows: RowRelation = "independent"
+    reproducible: bool = False
 
     def output_fields(self) -> list[pa.Field]:
         """Return the columns that scoring adds: the outputs, the error and the model column."""

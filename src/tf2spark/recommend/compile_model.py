@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,15 @@ from attrs import evolve, frozen
 from tf2spark.binding.feeds import Column, Constant
 from tf2spark.binding.request import FedInput, Request
 from tf2spark.errors import ModelError
-from tf2spark.package.folder import located_in, read_manifest, unpack
-from tf2spark.package.manifest import FILES
+from tf2spark.package.file_source import FileSource, PackageFolder
+from tf2spark.package.folder import copy_files
+from tf2spark.package.host_cache import HeldModel
+from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import TOLERANCE
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import TensorSpec
+from tf2spark.worker.model_session import hold_files
 
 
 @frozen(eq=False)
@@ -38,7 +43,7 @@ class PairRequest:
 
 
 def compile_pair_model(
-    path: Path,
+    model: ModelRef,
     loaded: reader.LoadedModel,
     pair_request: PairRequest,
     parent: Path,
@@ -47,46 +52,78 @@ def compile_pair_model(
     """Compile a model for `recommend`; a package is used as it is.
 
     Args:
-        path: The model's folder on this machine.
-        loaded: The model.
+        model: The model, on this machine.
+        loaded: The same model as it was read.
         pair_request: What `recommend` needs of it.
         parent: A folder for what is written.
         compiler: Returns the module ``tf2spark.compile.compiler``; not called for a package.
     """
     if loaded.contract.package is not None:
-        tree = _unpack(path, parent)
-        why = loaded.contract.package.why_as_it_was
-        if why is not None:
-            return _uncompiled_model(tree, loaded, pair_request, why)
-        return _compiled_model(tree, loaded, pair_request)
+        return _unpacked_model(PackageFolder(Path(model.path)), parent, loaded, pair_request)
+    held = hold_files(model)
     try:
-        package = _compile(path, loaded, pair_request, parent, compiler())
-    except ModelError as error:
-        return _uncompiled_model(path, loaded, pair_request, str(error))
-    compiled = reader.read(package)
-    assert compiled.contract.package is not None
-    why = compiled.contract.package.why_as_it_was
-    if why is not None:
-        return _uncompiled_model(path, loaded, pair_request, why)
-    return _compiled_model(_unpack(package, parent), compiled, pair_request)
+        return _compiled_or_copied(held, loaded, pair_request, parent, compiler)
+    finally:
+        held.release()
+
+
+def _compiled_or_copied(
+    held: HeldModel,
+    loaded: reader.LoadedModel,
+    pair_request: PairRequest,
+    parent: Path,
+    compiler: Callable[[], Any],
+) -> PairModel:
+    with tempfile.TemporaryDirectory(prefix="compiled-", dir=parent) as folder:
+        package = Path(folder) / "package"
+        try:
+            _compile(held, loaded, pair_request, package, compiler())
+        except ModelError as error:
+            return _unpacked_model(held, parent, loaded, pair_request, str(error))
+        compiled = reader.read(package)
+        return _unpacked_model(PackageFolder(package), parent, compiled, pair_request)
 
 
 def _compile(
-    path: Path, loaded: reader.LoadedModel, pair_request: PairRequest, parent: Path, compiler: Any
-) -> Path:
-    """Write the model as a package; return its folder."""
-    package = Path(tempfile.mkdtemp(prefix="compiled-", dir=parent)) / "package"
+    held: HeldModel,
+    loaded: reader.LoadedModel,
+    pair_request: PairRequest,
+    package: Path,
+    compiler: Any,
+) -> None:
+    """Write the model as a package."""
     options = compiler.CompileOptions(tolerance=TOLERANCE)
     request = _request_to_compile(pair_request.request)
-    compiler.compile_to(package, str(path), loaded, request, pair_request.signature, options)
-    return package
+    compiler.compile_to(package, held, loaded, request, pair_request.signature, options)
 
 
-def _unpack(package: Path, parent: Path) -> Path:
+def _unpacked_model(
+    source: FileSource,
+    parent: Path,
+    loaded: reader.LoadedModel,
+    pair_request: PairRequest,
+    why: str | None = None,
+) -> PairModel:
+    """Copy a model into a folder, which is removed together with the model that is returned.
+
+    Args:
+        source: Its files, which are verified once more.
+        parent: The folder for the model's folder.
+        loaded: The model as it was read.
+        pair_request: What `recommend` needs of it.
+        why: Why it can't be compiled; for a package, its manifest says so.
+    """
     tree = Path(tempfile.mkdtemp(prefix="unpacked-", dir=parent))
-    assert (package / FILES).is_dir(), package
-    unpack(read_manifest(package).files, located_in(package), tree)
-    return tree
+    copy_files(source, loaded.entries, tree)
+    if loaded.contract.package is not None:
+        why = loaded.contract.package.why_as_it_was
+    if why is None:
+        model = _compiled_model(tree, loaded, pair_request)
+    else:
+        model = _uncompiled_model(tree, loaded, pair_request, why)
+    # At the end of the process, all of `parent` is removed.
+    weakref.finalize(model, shutil.rmtree, tree, ignore_errors=True).atexit = False
+    return model
 
 
 def _compiled_model(tree: Path, loaded: reader.LoadedModel, pair_request: PairRequest) -> PairModel:

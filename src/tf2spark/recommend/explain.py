@@ -10,6 +10,7 @@ from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.recommend.block_sizes import BlockSizes
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.verify import SplitCheck
+from tf2spark.shown_text import Lines
 
 
 @frozen
@@ -43,7 +44,7 @@ class RecommendPlan:
 def explain(prepared: Prepared) -> RecommendPlan:
     """Describe a prepared job."""
     return RecommendPlan(
-        "\n".join(_lines(prepared)),
+        Lines.of(_lines(prepared)),
         prepared.why_whole,
         prepared.plan.items,
         prepared.plan.users.model.digest,

@@ -23,7 +23,7 @@ class RecommendJob:
         arguments: The arguments of the call.
         tables: Users and items.
         samples: The first rows of both.
-        parent: A folder in which the job's model gets a folder of its own.
+        parent: The folder of the job, for its model and catalog.
     """
 
     model: PairModel

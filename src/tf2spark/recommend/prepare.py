@@ -61,6 +61,7 @@ class Prepared:
         block_sizes: Work and memory per pair, and the blocks; None where the graph runs whole.
         why_whole: Why the graph runs whole; None where it is split.
         check: How the split graph compares with the whole one; None where nothing was compared.
+        folder: The folder with the job's files; see `job_folder`.
     """
 
     plan: CatalogPlan
@@ -68,6 +69,7 @@ class Prepared:
     block_sizes: BlockSizes | None
     why_whole: str | None
     check: SplitCheck | None
+    folder: Path
 
 
 def prepare(
@@ -84,7 +86,7 @@ def prepare(
         inputs: Its inputs, each with what the sides feed to it.
         arguments: The other arguments of the call.
         tables: Users and items.
-        parent: A folder in which the job's model gets a folder of its own.
+        parent: The folder of the job, for its model and catalog.
 
     Raises:
         ContractError: Tables, model and arguments don't fit, or an item id is null or not unique.
@@ -141,7 +143,7 @@ def _prepare_split(job: RecommendJob) -> Prepared:
         fallback,
     )
     check = check_split(job, plan, split.tree)
-    return Prepared(plan, split.graph, sizes, None, check)
+    return Prepared(plan, split.graph, sizes, None, check, job.parent)
 
 
 def _split(job: RecommendJob) -> _SplitModel:
@@ -225,7 +227,7 @@ def _prepare_whole(job: RecommendJob, reason: str, *, row_wise: bool) -> Prepare
         score_dtype(job.model.score.dtype),
     )
     check_items(plan, job.samples, tree)
-    return Prepared(plan, None, None, reason, None)
+    return Prepared(plan, None, None, reason, None, job.parent)
 
 
 def _sorted_items(job: RecommendJob, whole: WholeGraph) -> pa.Table:

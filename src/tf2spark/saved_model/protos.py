@@ -9,6 +9,10 @@ Field numbers are those of TensorFlow's ``tensorflow/core/protobuf/{saved_model,
 saved_object_graph, trackable_object_graph, struct}.proto`` and ``tensorflow/core/framework/{graph,
 node_def, function, op_def, attr_value, tensor, tensor_shape, versions}.proto``. Enums are read
 as int32, which has the same encoding.
+
+What is read here must be what TensorFlow reads, also in a file that no exporter writes. So the
+table has all fields of a oneof, read or not (of several, protobuf keeps the last), and the syntax
+is that of TensorFlow's files (in proto3 a string that isn't UTF-8 is an error).
 """
 
 from __future__ import annotations
@@ -27,8 +31,9 @@ AttrMessage: TypeAlias = Any  # AttrValue
 SignatureMessage: TypeAlias = Any  # SignatureDef
 TensorInfoMessage: TypeAlias = Any  # TensorInfo
 
-# One paragraph per message: its name, then "number name type" for each field. "*" marks a repeated
-# field, "<T>" a map from string to T.
+# One paragraph per message: its name, then "number name type" for each field, and the oneof that it
+# belongs to, if any. "*" marks a repeated field, "<T>" a map from string to T. An Unread is a
+# message whose content doesn't matter here.
 _TABLE = """
 SavedModel
 1 saved_model_schema_version int64
@@ -54,8 +59,11 @@ SaverDef
 3 restore_op_name string
 
 CollectionDef
-1 node_list NodeList
-5 any_list AnyList
+1 node_list NodeList kind
+2 bytes_list Unread kind
+3 int64_list Unread kind
+4 float_list Unread kind
+5 any_list AnyList kind
 
 NodeList
 1 value string*
@@ -73,11 +81,11 @@ SignatureDef
 3 method_name string
 
 TensorInfo
-1 name string
+1 name string encoding
 2 dtype int32
 3 tensor_shape TensorShapeProto
-4 coo_sparse CooSparse
-5 composite_tensor CompositeTensor
+4 coo_sparse CooSparse encoding
+5 composite_tensor CompositeTensor encoding
 
 CooSparse
 1 values_tensor_name string
@@ -114,16 +122,16 @@ NodeDef
 5 attr <AttrValue>
 
 AttrValue
-1 list AttrList
-2 s bytes
-3 i int64
-4 f float
-5 b bool
-6 type int32
-7 shape TensorShapeProto
-8 tensor TensorProto
-9 placeholder string
-10 func NameAttrList
+1 list AttrList value
+2 s bytes value
+3 i int64 value
+4 f float value
+5 b bool value
+6 type int32 value
+7 shape TensorShapeProto value
+8 tensor TensorProto value
+9 placeholder string value
+10 func NameAttrList value
 
 AttrList
 2 s bytes*
@@ -140,7 +148,9 @@ TensorProto
 1 dtype int32
 2 tensor_shape TensorShapeProto
 4 tensor_content bytes
+7 int_val int32*
 8 string_val bytes*
+10 int64_val int64*
 
 FunctionDefLibrary
 1 function FunctionDef*
@@ -183,7 +193,14 @@ SavedObjectGraph
 
 SavedObject
 1 children ObjectReference*
-8 bare_concrete_function SavedBareConcreteFunction
+4 user_object Unread kind
+5 asset Unread kind
+6 function Unread kind
+7 variable Unread kind
+8 bare_concrete_function SavedBareConcreteFunction kind
+9 constant Unread kind
+10 resource Unread kind
+12 captured_tensor Unread kind
 
 ObjectReference
 1 node_id int32
@@ -197,16 +214,22 @@ SavedConcreteFunction
 3 canonicalized_input_signature StructuredValue
 
 StructuredValue
-12 int64_value int64
-31 tensor_shape_value TensorShapeProto
-32 tensor_dtype_value int32
-33 tensor_spec_value TensorSpecProto
-34 type_spec_value TypeSpecProto
-35 bounded_tensor_spec_value TensorSpecProto
-51 list_value ListValue
-52 tuple_value ListValue
-53 dict_value DictValue
-54 named_tuple_value NamedTupleValue
+1 none_value Unread kind
+11 float64_value double kind
+12 int64_value sint64 kind
+13 string_value string kind
+14 bool_value bool kind
+31 tensor_shape_value TensorShapeProto kind
+32 tensor_dtype_value int32 kind
+33 tensor_spec_value TensorSpecProto kind
+34 type_spec_value TypeSpecProto kind
+35 bounded_tensor_spec_value TensorSpecProto kind
+51 list_value ListValue kind
+52 tuple_value ListValue kind
+53 dict_value DictValue kind
+54 named_tuple_value NamedTupleValue kind
+55 tensor_value Unread kind
+56 numpy_value Unread kind
 
 TensorSpecProto
 1 name string
@@ -229,6 +252,8 @@ NamedTupleValue
 PairValue
 1 key string
 2 value StructuredValue
+
+Unread
 """
 
 # A namespace within the pool; it never leaves this process.
@@ -238,15 +263,23 @@ _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
     "string": _Field.TYPE_STRING,
     "bytes": _Field.TYPE_BYTES,
+    "double": _Field.TYPE_DOUBLE,
     "float": _Field.TYPE_FLOAT,
     "bool": _Field.TYPE_BOOL,
     "int32": _Field.TYPE_INT32,
     "int64": _Field.TYPE_INT64,
+    "sint64": _Field.TYPE_SINT64,
 }
 
 
-def _add_field(message: Any, number: int, name: str, kind: str) -> None:
+def _add_field(message: Any, number: int, name: str, kind: str, oneof: str = "") -> None:
     field = message.field.add(number=number, name=name, label=_Field.LABEL_OPTIONAL)
+    if oneof:
+        names = [declared.name for declared in message.oneof_decl]
+        if oneof not in names:
+            message.oneof_decl.add(name=oneof)
+            names.append(oneof)
+        field.oneof_index = names.index(oneof)
     if kind.startswith("<"):
         entry = message.nested_type.add(name=_entry_name(name))
         entry.options.map_entry = True
@@ -270,13 +303,13 @@ def _entry_name(field_name: str) -> str:
 
 
 def _build_pool() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(name=_FILE_NAME, package=_PACKAGE, syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(name=_FILE_NAME, package=_PACKAGE, syntax="proto3")
     for paragraph in _TABLE.strip().split("\n\n"):
         name, *fields = paragraph.split("\n")
         message = file.message_type.add(name=name)
         for line in fields:
-            number, field_name, kind = line.split()
-            _add_field(message, int(number), field_name, kind)
+            number, field_name, kind, *oneof = line.split()
+            _add_field(message, int(number), field_name, kind, *oneof)
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())  # type: ignore[no-untyped-call, unused-ignore]
     return pool

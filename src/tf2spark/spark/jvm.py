@@ -90,6 +90,14 @@ def status_store(spark: SparkSession) -> Any | None:
         return None
 
 
+def is_stopped(spark: SparkSession) -> bool:
+    """Say whether the context of a classic session was stopped.
+
+    Assumes that `SparkContext._jsc` is then None. False where this PySpark has no such attribute.
+    """
+    return getattr(spark.sparkContext, "_jsc", True) is None
+
+
 def executor_count(spark: SparkSession) -> int | None:
     """Return how many executors are registered, which PySpark has no public way to tell.
 

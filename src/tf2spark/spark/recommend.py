@@ -17,6 +17,7 @@ from tf2spark.errors import ContractError, from_text
 from tf2spark.graph_split.forms import SideName
 from tf2spark.plan.recommend import renumber_users
 from tf2spark.plan.score import ModelRef, traveling_columns
+from tf2spark.recommend.job_folder import keep_job_folder
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
 from tf2spark.spark.jvm import collect_arrow
@@ -114,6 +115,7 @@ def collect(table: DataFrame) -> pa.Table:
 def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
     """Return the users with their recommendations; nothing runs until an action."""
     spark = users.sparkSession
+    keep_job_folder(prepared.folder)
     model = evolve(prepared.plan.users.model, threads=task_cpus(spark))
     plan = evolve(prepared.plan, users=evolve(prepared.plan.users, model=ship(spark, model)))
     columns = traveling_columns(plan.users)

@@ -22,14 +22,21 @@ from tf2spark.errors import (
     OutputError,
     SetupError,
 )
-from tf2spark.package.folder import check_size, sha256_of
-from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, from_json, to_json
+from tf2spark.package.digests import check_digest
+from tf2spark.package.file_source import damaged
+from tf2spark.package.folder import check_size, find_stored
+from tf2spark.package.manifest import FILES, MANIFEST, FileEntry, Manifest, to_json
+from tf2spark.package.manifest_reader import MAX_MANIFEST_BYTES, from_json, path_problem
+from tf2spark.package.safe_files import MAX_FILES, open_regular, sha256_of
 from tf2spark.package.staging import staged_path, staging_folder
+from tf2spark.package.stored_names import readable_names
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.files import choose_version, is_version
 from tf2spark.saved_model.reader import LoadedModel
+from tf2spark.shown_text import redact
 from tf2spark.spark import hadoop
 from tf2spark.spark.recognize import is_connect
+from tf2spark.spark.session import current_session
 
 GRAPH_FILE = "saved_model.pb"
 
@@ -55,7 +62,7 @@ def session_for(path: str) -> SparkSession:
     Raises:
         SetupError: There is none.
     """
-    session = SparkSession.getActiveSession()
+    session = current_session()
     if session is None:
         raise SetupError(
             f'"{path}" is read through Spark, with the settings and keys of its session: start the '
@@ -70,22 +77,33 @@ def session_for(path: str) -> SparkSession:
 
 
 def read_remote(
-    spark: SparkSession, path: str, version: int | None, tags: Sequence[str] | None
+    spark: SparkSession,
+    path: str,
+    version: int | None,
+    tags: Sequence[str] | None,
+    digest: str | None = None,
 ) -> RemoteModel:
     """Read a model, a package, or the right one of a base path's version folders.
 
+    Args:
+        spark: The session through which it is read.
+        path: Its URI.
+        version: The version folder; None for the largest.
+        tags: The tags of the MetaGraph; None for the default.
+        digest: The digest (hex) that the model must have; None for any.
+
     Raises:
         ModelNotFoundError: There is nothing at the path, or no such version.
-        ModelError: It is damaged or incomplete.
+        ModelError: It is damaged or incomplete, or has another digest.
         StorageError: The storage can't be reached.
         SetupError: A jar is missing.
     """
     uri, number = _find(spark, hadoop.as_hadoop(path), version)
     if _has(spark, uri, MANIFEST):
-        return RemoteModel(_read_package(spark, uri, number), uri, None)
+        return RemoteModel(_read_package(spark, uri, number, digest), uri, None)
     copy = _copy(spark, uri)
-    loaded = reader.read(copy, tags=tags)
-    contract = evolve(loaded.contract, path=uri, version=number)
+    loaded = reader.read(copy, tags=tags, digest=digest)
+    contract = evolve(loaded.contract, path=redact(uri), version=number)
     return RemoteModel(evolve(loaded, contract=contract), uri, copy)
 
 
@@ -129,34 +147,52 @@ def _incomplete(uri: str) -> ModelError:
 
 def _copy(spark: SparkSession, uri: str) -> Path:
     """Copy a SavedModel to this machine; one that changes meanwhile is refused."""
-    before = hadoop.files(spark, uri)
+    before = hadoop.files(spark, uri, limit=MAX_FILES)
+    for file in before:
+        # An object store allows any name, also one that leads out of a folder.
+        if problem := path_problem(file.path):
+            raise ModelError(f'"{uri}" has a file that no model has: {problem}')
     target = staging_folder() / f"model-{uuid.uuid4().hex[:12]}"
     for file in before:
         hadoop.download(spark, f"{uri}/{file.path}", target / file.path)
-    if hadoop.files(spark, uri) != before:
+    if hadoop.files(spark, uri, limit=MAX_FILES) != before:
         shutil.rmtree(target, ignore_errors=True)
         raise ModelError(f'"{uri}" changed while it was being read: read it again')
     return target
 
 
-def _read_package(spark: SparkSession, uri: str, version: int | None) -> LoadedModel:
+def _read_package(
+    spark: SparkSession, uri: str, version: int | None, digest: str | None
+) -> LoadedModel:
     manifest = _manifest(spark, uri)
-    sizes = {file.path: file.size_bytes for file in hadoop.files(spark, f"{uri}/{FILES}")}
+    check_digest(digest, manifest.digest, uri)
+    listed = hadoop.files(spark, f"{uri}/{FILES}", limit=MAX_FILES)
+    sizes_bytes = {file.path: file.size_bytes for file in listed}
     for entry in manifest.files:
-        if entry.stored not in sizes:
+        name = find_stored(entry, sizes_bytes.__contains__)
+        if name is None:
             raise ModelError(f'"{uri}" is incomplete: {FILES}/{entry.stored} is missing')
-        check_size(entry, f"{uri}/{FILES}/{entry.stored}", sizes[entry.stored])
+        check_size(entry, f"{uri}/{FILES}/{name}", sizes_bytes[name])
     graph = next((entry for entry in manifest.files if entry.path == GRAPH_FILE), None)
     if graph is None:
         raise ModelError(f'"{uri}" is a package without {GRAPH_FILE}')
     content = fetch_file(spark, uri, graph).read_bytes()
-    return reader.read_package(uri, manifest, content, version)
+    return reader.read_package(redact(uri), manifest, content, version)
 
 
 def _manifest(spark: SparkSession, uri: str) -> Manifest:
+    location = f"{uri}/{MANIFEST}"
+    size_bytes = hadoop.size_bytes(spark, location)
+    if size_bytes > MAX_MANIFEST_BYTES:
+        raise ModelError(
+            f'"{location}" has {size_bytes:,} bytes; a manifest has at most {MAX_MANIFEST_BYTES:,}'
+        )
     target = staging_folder() / f"manifest-{uuid.uuid4().hex[:12]}"
-    hadoop.download(spark, f"{uri}/{MANIFEST}", target)
-    return from_json(target.read_text(errors="replace"), f"{uri}/{MANIFEST}")
+    hadoop.download(spark, location, target)
+    try:
+        return from_json(target.read_bytes(), location)
+    finally:
+        target.unlink()
 
 
 def fetch_file(spark: SparkSession, uri: str, entry: FileEntry) -> Path:
@@ -168,15 +204,22 @@ def fetch_file(spark: SparkSession, uri: str, entry: FileEntry) -> Path:
     target = staged_path(entry)
     if not target.exists():
         partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}")
-        hadoop.download(spark, f"{uri}/{FILES}/{entry.stored}", partial)
-        if sha256_of(partial) != entry.sha256:
+        location = f"{uri}/{FILES}/{_stored_name(spark, uri, entry)}"
+        hadoop.download(spark, location, partial)
+        with open_regular(partial) as stream:
+            is_intact = sha256_of(stream) == (entry.sha256, entry.size_bytes)
+        if not is_intact:
             partial.unlink()
-            raise ModelError(
-                f'"{uri}/{FILES}/{entry.stored}" ({entry.path}) is damaged: its SHA-256 doesn\'t '
-                "match the manifest; copy the package again"
-            )
+            raise damaged(location, entry)
         partial.rename(target)
     return target
+
+
+def _stored_name(spark: SparkSession, uri: str, entry: FileEntry) -> str:
+    names = readable_names(entry.sha256, entry.path)
+    if len(names) == 1:  # the usual case, without a request
+        return names[0]
+    return find_stored(entry, lambda name: _has(spark, uri, f"{FILES}/{name}")) or names[0]
 
 
 def fetch_all(spark: SparkSession, uri: str, files: tuple[FileEntry, ...]) -> Path:
@@ -222,20 +265,43 @@ def write_remote(
         kept |= {entry.stored for entry in _manifest(spark, uri).files}
     for entry in manifest.files:
         hadoop.upload(spark, locate(entry), f"{uri}/{FILES}/{entry.stored}")
-    _replace_manifest(spark, manifest, uri)
+    try:
+        _write_manifest(spark, manifest, uri, overwrite=overwrite)
+    except FileExistsError:
+        _delete_files_except(spark, uri, {entry.stored for entry in _manifest(spark, uri).files})
+        raise OutputError(
+            f"{uri} appeared while this package was being written: it stays, and the new package "
+            "was removed",
+            OVERWRITE_ADVICE,
+        ) from None
+    _delete_files_except(spark, uri, kept)
+
+
+def _delete_files_except(spark: SparkSession, uri: str, kept: set[str]) -> None:
     for file in hadoop.files(spark, f"{uri}/{FILES}"):
         if file.path not in kept:
             hadoop.delete(spark, f"{uri}/{FILES}/{file.path}")
 
 
-def _replace_manifest(spark: SparkSession, manifest: Manifest, uri: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def _write_manifest(spark: SparkSession, manifest: Manifest, uri: str, *, overwrite: bool) -> None:
+    """Write the manifest in one step, which makes the package valid.
+
+    Raises:
+        FileExistsError: There is one, and `overwrite` is false.
+    """
+    with tempfile.TemporaryDirectory(prefix="manifest-", dir=staging_folder()) as folder:
         local = Path(folder) / MANIFEST
         local.write_text(to_json(manifest))
         if hadoop.scheme_of(uri) in hadoop.OBJECT_STORES:
             # There a file replaces the old one once it is complete.
+            if not overwrite and _has(spark, uri, MANIFEST):
+                raise FileExistsError(uri)
             hadoop.upload(spark, local, f"{uri}/{MANIFEST}")
             return
         written = f"{uri}/.{MANIFEST}-{uuid.uuid4().hex[:12]}"
         hadoop.upload(spark, local, written)
-        hadoop.replace(spark, written, f"{uri}/{MANIFEST}")
+        rename = hadoop.replace if overwrite else hadoop.rename_new
+        try:
+            rename(spark, written, f"{uri}/{MANIFEST}")
+        finally:
+            hadoop.delete(spark, written)

@@ -8,11 +8,12 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf2spark.errors import ContractError, SetupError, first_line
+from tf2spark.shown_text import shown
 from tf2spark.spark.java import MINIMUM, ensure_java
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def get_or_create(
         SetupError: PySpark or Java is missing, too old, or doesn't start.
     """
     spark_session = need_pyspark()
-    active: SparkSession | None = spark_session.getActiveSession()
+    active = current_session()
     if active is not None:
         return active
     settings = dict(conf or {})
@@ -63,12 +64,35 @@ def get_or_create(
     return _start(spark_session, master, app_name, settings, quiet)
 
 
+def current_session() -> SparkSession | None:
+    """Return this thread's active session, or else the process's; None where there is neither.
+
+    A session is active only in the thread that made it. The other threads of a service or a
+    scheduler still mean that one.
+
+    Raises:
+        SetupError: PySpark is missing.
+    """
+    spark_session = need_pyspark()
+    from pyspark.errors import PySparkException
+
+    from tf2spark.spark.jvm import is_stopped
+    from tf2spark.spark.recognize import is_connect
+
+    try:
+        session: SparkSession = spark_session.active()
+    except PySparkException:
+        return None
+    # A context that was stopped without its session leaves the session behind.
+    return None if not is_connect(session) and is_stopped(session) else session
+
+
 @contextmanager
 def running(
     master: str | None = None, conf: Mapping[str, str] | None = None, *, quiet: bool = True
 ) -> Iterator[SparkSession]:
     """Yield a session as `get_or_create` returns it, and stop it if it was started here."""
-    was_active = need_pyspark().getActiveSession() is not None
+    was_active = current_session() is not None
     session = get_or_create(master, conf, quiet=quiet)
     try:
         yield session
@@ -173,8 +197,8 @@ def _start(
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         builder = builder.master(master)
     try:
-        if quiet and "PYSPARK_GATEWAY_PORT" not in os.environ:
-            _start_quiet_context(master, app_name, settings)
+        if "PYSPARK_GATEWAY_PORT" not in os.environ:
+            _start_context(master, app_name, settings, quiet)
         for key, value in settings.items():
             builder = builder.config(key, value)
         return builder.getOrCreate()
@@ -192,8 +216,8 @@ def _why_not_started(master: str, error: Exception) -> str:
     return f"Spark doesn't start with master {master}: {reason.strip()}"
 
 
-def _start_quiet_context(master: str, app_name: str, settings: Mapping[str, str]) -> None:
-    """Start a context whose JVM logs as we set it, if the JVM can be launched that way."""
+def _start_context(master: str, app_name: str, settings: Mapping[str, str], quiet: bool) -> None:
+    """Start a context whose JVM's log passes through us, if the JVM can be launched that way."""
     from pyspark import SparkConf, SparkContext
 
     from tf2spark.spark.jvm import launch_driver
@@ -201,7 +225,7 @@ def _start_quiet_context(master: str, app_name: str, settings: Mapping[str, str]
     def configure(conf: SparkConf) -> SparkConf:
         return conf.setMaster(master).setAppName(app_name).setAll(list(settings.items()))
 
-    with _stderr_filter() as descriptor, _own_logging():
+    with _stderr_filter(quiet) as descriptor, _own_logging() if quiet else nullcontext():
         launched = launch_driver(configure(SparkConf(loadDefaults=False)), descriptor)
     if launched:
         # With a JVM running, SparkConf() reads spark-defaults.conf and the like in it.
@@ -225,10 +249,13 @@ def _own_logging() -> Iterator[None]:
 
 
 @contextmanager
-def _stderr_filter() -> Iterator[int]:
-    """Yield a descriptor for a child's stderr; its lines are passed on, except for chatter."""
+def _stderr_filter(quiet: bool) -> Iterator[int]:
+    """Yield a descriptor for a child's stderr; its lines are passed on, safe to show.
+
+    If `quiet`, chatter is left out.
+    """
     reading, writing = os.pipe()
-    threading.Thread(target=_pass_on, args=(reading,), daemon=True).start()
+    threading.Thread(target=_pass_on, args=(reading, quiet), daemon=True).start()
     try:
         yield writing
     finally:
@@ -236,8 +263,9 @@ def _stderr_filter() -> Iterator[int]:
         os.close(writing)
 
 
-def _pass_on(descriptor: int) -> None:
+def _pass_on(descriptor: int, quiet: bool) -> None:
     with os.fdopen(descriptor, "rb") as lines:
         for line in lines:
-            if not _CHATTER.match(line):
-                os.write(2, line)
+            if not (quiet and _CHATTER.match(line)):
+                text = line.decode(errors="replace").rstrip("\r\n").expandtabs(4)
+                os.write(2, f"{shown(text)}\n".encode())

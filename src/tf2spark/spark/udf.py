@@ -21,6 +21,7 @@ from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
 from tf2spark.spark.late_binding import late_column_scorer
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.score import column, task_cpus
+from tf2spark.spark.session import current_session
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type
 
@@ -45,7 +46,7 @@ def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..
     names = argument_names(request)
     if not names:
         raise ContractError("a udf needs at least one input that is fed from a column")
-    function = _function(request, options, model, names)
+    function = _function(request, options, model, names, current_session())
 
     def score(*columns: Column | str, **by_name: Column | str) -> Column:
         arguments = [
@@ -62,12 +63,17 @@ def register(
     spark: SparkSession, name: str, request: Request, options: Options, model: ModelRef
 ) -> None:
     """Make the model a SQL function of this session: ``SELECT name(features) FROM t``."""
-    spark.udf.register(name, _function(request, options, model, argument_names(request)))
+    spark.udf.register(name, _function(request, options, model, argument_names(request), spark))
 
 
-def _function(request: Request, options: Options, model: ModelRef, names: tuple[str, ...]) -> Any:
+def _function(
+    request: Request,
+    options: Options,
+    model: ModelRef,
+    names: tuple[str, ...],
+    spark: SparkSession | None,
+) -> Any:
     return_type, single = _return_type(request, options)
-    spark = SparkSession.getActiveSession()
     if spark is not None:
         check_worker_memory(spark)
         model = ship(spark, evolve(model, threads=task_cpus(spark)))

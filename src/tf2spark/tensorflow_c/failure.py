@@ -19,14 +19,14 @@ class TensorFlowFailure(RunError):
 
     Attributes:
         code: TensorFlow's status code (``tsl_status.h``).
-        message: Its message, without the stack of nodes.
+        message: Its message, without the stack of nodes, safe to show.
         row_caused: True if the fed values can be the cause, so that a smaller batch may pass.
     """
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = self.problem
 
     @property
     def row_caused(self) -> bool:
@@ -57,5 +57,5 @@ def readable(message: str) -> str:
     text = roots[1] if roots else message
     node = _NODE.search(text)
     lines = (line.strip() for line in _NOISE.sub("", _NODES.sub("", text)).splitlines())
-    kept = "\n".join(line for line in lines if line) or "no message"
+    kept = "; ".join(line for line in lines if line) or "no message"
     return f"{kept} (node {node[1]})" if node else kept

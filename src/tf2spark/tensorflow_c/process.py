@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,9 +21,14 @@ def mark_started() -> None:
     _started_in = os.getpid()
 
 
+def has_forked() -> bool:
+    """Return whether TensorFlow was started before this process was forked."""
+    return _started_in is not None and _started_in != os.getpid()
+
+
 def refuse_fork() -> None:
     """Raise SetupError if TensorFlow was started before this process was forked."""
-    if _started_in is not None and _started_in != os.getpid():
+    if has_forked():
         raise SetupError(
             f"process {os.getpid()} was forked from process {_started_in} after TensorFlow had "
             "been started there; TensorFlow's threads don't survive a fork, and it would hang. "
@@ -32,14 +38,18 @@ def refuse_fork() -> None:
 
 
 S = TypeVar("S")
-_sessions: dict[str, Any] = {}
+MAX_SESSIONS = 16
+"""How many sessions a process keeps for later calls."""
+# In the order of their last use.
+_sessions: OrderedDict[str, Any] = OrderedDict()
 _sessions_lock = threading.Lock()
 
 
 def cached_session(key: str, opener: Callable[[], S]) -> S:
     """Return this process's session for a key, opened at the first call.
 
-    It lives as long as the process, so a worker that runs many tasks loads a model once.
+    It is kept, so a worker that runs many tasks loads a model once. Of more than `MAX_SESSIONS`,
+    the least recently used is dropped: it closes when nothing uses it any more.
 
     Args:
         key: What makes two sessions the same: the model's digest, tags and threads.
@@ -53,5 +63,8 @@ def cached_session(key: str, opener: Callable[[], S]) -> S:
     with _sessions_lock:
         if key not in _sessions:
             _sessions[key] = opener()
+            if len(_sessions) > MAX_SESSIONS:
+                _sessions.popitem(last=False)
+        _sessions.move_to_end(key)
         session: S = _sessions[key]
         return session

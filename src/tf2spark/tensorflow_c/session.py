@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import weakref
 from collections.abc import Callable, Sequence
 from ctypes import c_char_p, c_void_p
 from pathlib import Path
@@ -17,7 +18,7 @@ from tf2spark.errors import ModelError, ModelNotFoundError, RunError
 from tf2spark.tensorflow_c import graph
 from tf2spark.tensorflow_c.failure import FAILED_PRECONDITION, NOT_FOUND, TensorFlowFailure
 from tf2spark.tensorflow_c.library import TFOutput, check, status, tensorflow, version
-from tf2spark.tensorflow_c.process import mark_started, refuse_fork
+from tf2spark.tensorflow_c.process import has_forked, mark_started, refuse_fork
 from tf2spark.tensorflow_c.session_config import session_options
 from tf2spark.tensorflow_c.string_reader import read_strings
 from tf2spark.tensorflow_c.strings import check_layout
@@ -46,7 +47,8 @@ class Session(Protocol):
 class CApiSession:
     """A SavedModel loaded by TensorFlow's C API; made by `open_session`.
 
-    It works only in the process that made it. Several threads may run it at once.
+    It works only in the process that made it. Several threads may run it at once. It closes by
+    itself when nothing refers to it any more; a function from `prepare` does.
     """
 
     def __init__(self, path: str, graph_pointer: int, session_pointer: int) -> None:
@@ -56,6 +58,11 @@ class CApiSession:
         # Tensors that every run is fed, such as mapped weights: the input, and the TF_Tensor. The
         # session owns these and deletes them when it is closed.
         self._always_fed: list[tuple[TFOutput, int]] = []
+        self._release = weakref.finalize(
+            self, _release, session_pointer, graph_pointer, self._always_fed
+        )
+        # The process's end frees everything, and TensorFlow's threads may be gone by then.
+        self._release.atexit = False
 
     @property
     def path(self) -> str:
@@ -183,17 +190,8 @@ class CApiSession:
 
     def close(self) -> None:
         """Release the model. No run may be in progress, and none can follow."""
-        pointer, self._session = self._session, None
-        if pointer is None:
-            return
-        lib = tensorflow()
-        with status() as state:
-            lib.TF_CloseSession(pointer, state)
-        with status() as state:
-            lib.TF_DeleteSession(pointer, state)
-        for _, tensor in self._always_fed:
-            lib.TF_DeleteTensor(tensor)
-        lib.TF_DeleteGraph(self._graph)
+        self._session = None
+        self._release()
 
     def _open_pointer(self) -> int:
         refuse_fork()
@@ -206,6 +204,20 @@ class CApiSession:
             check(tensorflow(), state)
         except TensorFlowFailure as failure:
             raise _unrestored(self._path, failure) or failure from None
+
+
+def _release(session: int, graph_pointer: int, always_fed: list[tuple[TFOutput, int]]) -> None:
+    """Close a session, and delete everything that belongs to it."""
+    if has_forked():
+        return  # its threads are gone, so closing would wait for them forever
+    lib = tensorflow()
+    with status() as state:
+        lib.TF_CloseSession(session, state)
+    with status() as state:
+        lib.TF_DeleteSession(session, state)
+    for _, tensor in always_fed:
+        lib.TF_DeleteTensor(tensor)
+    lib.TF_DeleteGraph(graph_pointer)
 
 
 def _wrong_feeds(

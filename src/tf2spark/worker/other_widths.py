@@ -6,8 +6,10 @@ Users with another length aren't refused but scored by the whole graph, which is
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -16,20 +18,26 @@ from tf2spark.conversion.arrow_buffers import take_indices
 from tf2spark.conversion.rows import Ints, RowsRefused
 from tf2spark.plan.recommend import WHOLE_FOLDER
 from tf2spark.plan.score import ModelRef
-from tf2spark.tensorflow_c.process import cached_session
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.score_loop import Runner
 
+# Each lives as long as the session of its split graph.
+_whole_sessions: WeakKeyDictionary[FolderSession, CApiSession] = WeakKeyDictionary()
+_lock = threading.Lock()
+
 
 def whole_session(model: ModelRef, split: FolderSession) -> CApiSession:
-    """Return this process's session for the whole graph, whose folder is inside the split one's."""
+    """Return the session for the whole graph, whose folder is inside the split one's.
+
+    It is opened at the first call, and closes when the split graph's session does.
+    """
     folder = Path(split.path)
-    return cached_session(
-        f"whole {model.digest} {model.threads}",
-        lambda: open_model(model, folder / WHOLE_FOLDER, weights=folder),
-    )
+    with _lock:
+        if split not in _whole_sessions:
+            _whole_sessions[split] = open_model(model, folder / WHOLE_FOLDER, weights=folder)
+        return _whole_sessions[split]
 
 
 def with_fallback(run_split: Runner, make_whole: Callable[[], Runner]) -> Runner:

@@ -7,6 +7,9 @@ A bad row must cost no other row its result. Rows run together as long as nothin
 fails, its rows are split (`_score_rows`) until each row is either in a piece, with its outputs, or
 in `reasons`, with why it has none. Pieces carry their rows' numbers, so the order of the runs
 doesn't matter, and the numbers are counted before anything is passed on.
+
+Some models score a row by the others of its batch (a softmax over the batch). Their rows are
+scored together or not at all (`_refuse_all`).
 """
 
 from __future__ import annotations
@@ -30,10 +33,12 @@ from tf2spark.conversion.rows import (
 from tf2spark.conversion.to_arrow import column_builder
 from tf2spark.errors import (
     OTHER_MODES,
+    ModelError,
     RowCountError,
     RowError,
     RunError,
     addressed_to,
+    argument,
     shortened,
 )
 from tf2spark.plan.score import MAX_SHOWN, InputPlan, Plan, read_columns
@@ -41,6 +46,7 @@ from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.session import Session
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
+from tf2spark.worker.row_probe import rows_depend
 
 Piece = tuple[Ints, list[pa.Array]]
 Runner = Callable[[pa.RecordBatch], list[pa.Array]]
@@ -108,6 +114,7 @@ def batch_scorer(
     Its arguments are the batch, how many rows came before it, and the location for messages.
     """
     run = runner or _runner(plan, session)
+    relation = _RowRelation(plan, run)
     # Only these columns are copied if rows have to run separately. The driver has put them first
     # (`traveling_columns`), so they have the same indices here as in the batch.
     front = list(range(1 + max(read_columns(plan), default=0)))
@@ -121,7 +128,9 @@ def batch_scorer(
         fed = batch.select(front)
         for start, rows in row_slices(fed, plan):
             numbers = np.arange(start, start + rows)
-            _score_rows(run, fed.slice(start, rows), numbers, pieces, reasons, failfast)
+            rows_run, refused = _score_slice(relation, fed.slice(start, rows), numbers, failfast)
+            pieces += rows_run
+            reasons |= refused
             if failfast and reasons:
                 row = min(reasons)
                 name = f"row {rows_before + row:,}{location}{_shown(plan, batch, row)}"
@@ -130,6 +139,64 @@ def batch_scorer(
         return Scored(_in_row_order(pieces, types, batch.num_rows), reasons)
 
     return score
+
+
+class _RowRelation:
+    """Whether the rows of this job depend on each other, found out when it first matters."""
+
+    def __init__(self, plan: Plan, run: Runner) -> None:
+        self.run = run
+        self.plan = plan
+        self._relation = plan.rows
+
+    def pads(self, rows: int) -> bool:
+        """Return whether a run of this many rows is padded."""
+        return self.plan.fixed_rows not in (None, rows)
+
+    def depends(self, scored: pa.RecordBatch) -> bool:
+        """Return whether rows depend on each other, with the help of rows that can be scored."""
+        if self._relation == "unknown" and scored.num_rows:
+            max_rows = self.plan.fixed_rows or self.plan.batch_rows
+            depend = rows_depend(self.run, scored, max_rows)
+            self._relation = "batch" if depend else "independent"
+        return self._relation == "batch"
+
+
+def _score_slice(
+    relation: _RowRelation, batch: pa.RecordBatch, numbers: Ints, failfast: bool
+) -> tuple[list[Piece], dict[int, str]]:
+    """Score the rows of one run: its pieces, and why other rows have no outputs."""
+    pieces: list[Piece] = []
+    reasons: dict[int, str] = {}
+    _score_rows(relation.run, batch, numbers, pieces, reasons, failfast)
+    plan, pads = relation.plan, relation.pads(batch.num_rows)
+    runs_as_one = len(pieces) == 1 and not reasons and not pads
+    if (runs_as_one and not plan.reproducible) or (failfast and reasons):
+        return pieces, reasons
+    scored = np.concatenate([numbers for numbers, _ in pieces]) if pieces else numbers[:0]
+    if not relation.depends(select_rows(batch, np.sort(scored) - numbers[0])):
+        return pieces, reasons
+    if plan.reproducible:
+        raise ModelError(
+            "the model's rows depend on each other, so its scores can't be made reproducible",
+            "leave out " + argument("reproducible", True),
+        )
+    if runs_as_one:
+        return pieces, reasons
+    return [], _refuse_all(numbers, reasons, plan.fixed_rows if pads else None)
+
+
+def _refuse_all(numbers: Ints, reasons: dict[int, str], fixed_rows: int | None) -> dict[int, str]:
+    """Return why no row of a batch is scored: each row's own reason, or that of another."""
+    if reasons:
+        bad = min(reasons)
+        why = f"row {bad - int(numbers[0]):,} of its batch can't be scored: {reasons[bad]}"
+    elif fixed_rows is not None:
+        why = f"a run takes exactly {fixed_rows:,} rows, and its batch has {len(numbers):,}"
+    else:
+        why = "its batch can't be run at once (rows of different lengths, or too many bytes)"
+    other = f"the model's rows depend on each other, and {why}"
+    return {int(number): reasons.get(int(number), other) for number in numbers}
 
 
 def _runner(plan: Plan, session: Session) -> Runner:

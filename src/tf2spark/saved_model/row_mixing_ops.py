@@ -1,0 +1,142 @@
+"""Ops through which the rows of a batch can depend on each other, as far as the graph tells.
+
+The graph alone seldom proves that rows do: a sum over the first axis may be one of weights. These
+ops say where to look; whether scores change is found out by running the model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tf2spark.saved_model.protos import MetaGraph, NodeMessage
+from tf2spark.saved_model.reachable_nodes import NodeContext, user_run, walk
+from tf2spark.saved_model.upstream import data_inputs, node_name
+
+# Each reduces, scans, sorts or reverses along the axes in its second input.
+_BY_AXIS = re.compile(
+    "Sum|Mean|Prod|Max|Min|All|Any|EuclideanNorm|ArgMax|ArgMin|Cumsum|Cumprod|CumulativeLogsumexp"
+    "|ReverseV2"
+)
+_SCANS = re.compile("Cumsum|Cumprod|CumulativeLogsumexp|ReverseV2")
+# Each works along the last axis.
+_LAST_AXIS = re.compile("(Log)?Softmax|TopK(V2)?|SparseSoftmax")
+_BATCH_NORMS = re.compile("FusedBatchNorm(V2|V3)?")
+_WHOLE_BATCH = re.compile(
+    "Unique(WithCounts)?(V2)?|RandomShuffle|L2Loss|Roll|(Unsorted)?Segment(Sum|Mean|Max|Min|Prod)"
+    "|(Dense)?Bincount|HistogramFixedWidth"
+)
+_MATMULS = frozenset({"MatMul", "SparseMatMul"})
+_WEIGHTS = frozenset({"Const", "ReadVariableOp", "VariableV2", "Identity"})
+_INTEGERS = {3: np.dtype("<i4"), 9: np.dtype("<i8")}  # DT_INT32 and DT_INT64
+
+Nodes = Mapping[str, NodeMessage]
+
+
+def row_mixing_ops(
+    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the nodes through which rows may depend on each other, as ``Softmax "p"``.
+
+    Args:
+        meta_graph: The MetaGraph.
+        fetches: The tensors that are fetched.
+        feeds: The tensors that are fed.
+    """
+    graph = {node.name: node for node in meta_graph.graph_def.node}
+    bodies: dict[str, Nodes] = {}
+    mixing: dict[str, None] = {}
+    for node, context in walk(meta_graph, [user_run(meta_graph, fetches, feeds)]):
+        nodes = graph if len(context.path) == 1 else _body(context, bodies)
+        if _may_mix(node, nodes):
+            mixing[f'{node.op} "{node.name}"'] = None
+    return tuple(mixing)
+
+
+def _body(context: NodeContext, bodies: dict[str, Nodes]) -> Nodes:
+    name = context.path[-1]
+    if name not in bodies:
+        bodies[name] = {node.name: node for node in context.functions[name].node_def}
+    return bodies[name]
+
+
+def _may_mix(node: NodeMessage, nodes: Nodes) -> bool:
+    inputs = data_inputs(node)
+    if _WHOLE_BATCH.fullmatch(node.op):
+        return True
+    if _BATCH_NORMS.fullmatch(node.op):
+        return "is_training" not in node.attr or bool(node.attr["is_training"].b)
+    if not inputs:
+        return False
+    if _LAST_AXIS.fullmatch(node.op):
+        return (_rank(node) or 1) < 2
+    if _BY_AXIS.fullmatch(node.op) and len(inputs) > 1:
+        axes = _integers(inputs[1], nodes)
+        return axes is None or any(_is_first(axis, _input_rank(node, axes)) for axis in axes)
+    if node.op == "Transpose" and len(inputs) > 1:
+        order = _integers(inputs[1], nodes)
+        return order is None or list(order[:1]) != [0]
+    if node.op in _MATMULS and len(inputs) > 1:
+        return not any(_is_weight(name, nodes) for name in inputs[:2])
+    return False
+
+
+def _is_first(axis: int, rank: int | None) -> bool:
+    if axis >= 0:
+        return axis == 0
+    return axis == -1 if rank is None else axis + rank == 0
+
+
+def _is_weight(name: str, nodes: Nodes) -> bool:
+    """Return whether a tensor is a constant or a variable's value, for all the graph tells."""
+    visited: set[str] = set()
+    while node_name(name) not in visited:
+        node = nodes.get(node_name(name))
+        if node is None:
+            return False
+        visited.add(node.name)
+        if node.op not in ("Identity", "Cast", "Reshape"):
+            return node.op in _WEIGHTS
+        inputs = data_inputs(node)
+        if not inputs:
+            return False
+        name = inputs[0]
+    return False
+
+
+def _integers(name: str, nodes: Nodes) -> Sequence[int] | None:
+    """Return the values of an integer constant; None where it is computed."""
+    node = nodes.get(node_name(name))
+    if node is None or node.op != "Const":
+        return None
+    tensor = node.attr["value"].tensor
+    if tensor.tensor_content:
+        kind = _INTEGERS.get(tensor.dtype)
+        if kind is None or len(tensor.tensor_content) % kind.itemsize:
+            return None
+        return [int(value) for value in np.frombuffer(tensor.tensor_content, kind)]
+    listed = list(tensor.int_val) or list(tensor.int64_val)
+    if listed:
+        return listed
+    # A value of zero needs no bytes; an empty shape list has none.
+    empty = any(dim.size == 0 for dim in tensor.tensor_shape.dim)
+    return [] if empty else [0]
+
+
+def _input_rank(node: NodeMessage, axes: Sequence[int]) -> int | None:
+    """Return the rank of what a reduction or a scan is given; None where it isn't known."""
+    rank = _rank(node)
+    keeps_axes = _SCANS.fullmatch(node.op) or (
+        "keep_dims" in node.attr and node.attr["keep_dims"].b
+    )
+    return rank if rank is None or keeps_axes else rank + len(axes)
+
+
+def _rank(node: NodeMessage) -> int | None:
+    """Return the rank of a node's first output; None where the exporter didn't write it down."""
+    if "_output_shapes" not in node.attr:
+        return None
+    shapes = node.attr["_output_shapes"].list.shape
+    return None if not shapes or shapes[0].unknown_rank else len(shapes[0].dim)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from cases.models.saving import save_function
+from tf2spark.saved_model import reader
+from tf2spark.saved_model.row_mixing_ops import row_mixing_ops
+
+WEIGHTS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+def ops_of(folder: Path, model: Callable[[Any], Any]) -> tuple[str, ...]:
+    """Return the kinds of the ops that are found in a model of x, float [None, 3]."""
+    save_function(folder, lambda x: {"y": model(x)}, tf.TensorSpec([None, 3], tf.float32, "x"))
+    loaded = reader.read(folder)
+    (signature,) = loaded.contract.signatures
+    fetches = [tensor for spec in signature.outputs for tensor in spec.tensors]
+    return tuple(op.partition(" ")[0] for op in row_mixing_ops(loaded.meta_graph, fetches))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x: tf.nn.softmax(x),
+        lambda x: tf.reduce_sum(x, 1),
+        lambda x: tf.reduce_mean(x, -1),
+        lambda x: tf.reduce_max(x, [1]),
+        lambda x: tf.nn.relu(x @ tf.constant(WEIGHTS)),
+        lambda x: tf.cumsum(x, 1),
+        lambda x: tf.transpose(tf.stack([x, x], 1), [0, 2, 1]),
+        lambda x: tf.nn.top_k(x, 2).values,
+    ],
+)
+def test_ops_within_a_row_are_passed_over(tmp_path: Path, model: Callable[[Any], Any]) -> None:
+    """A reduction of the inner axes, or a product with weights, mixes no rows."""
+    assert ops_of(tmp_path, model) == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "op"),
+    [
+        (lambda x: tf.nn.softmax(x[:, 0]), "Softmax"),
+        (lambda x: x - tf.reduce_mean(x, 0), "Mean"),
+        (lambda x: x / tf.reduce_sum(x), "Sum"),
+        (lambda x: tf.cumsum(x), "Cumsum"),
+        (lambda x: tf.linalg.matmul(x, x, transpose_b=True), "MatMul"),
+        (lambda x: tf.reverse(x, [0]), "ReverseV2"),
+        (lambda x: x * tf.nn.l2_loss(x), "L2Loss"),
+        (lambda x: tf.roll(x, 1, 0), "Roll"),
+        (lambda x: tf.cast(tf.argsort(x[:, 0]), tf.float32), "TopKV2"),
+        (lambda x: x + tf.transpose(x)[:1, :1], "Transpose"),
+    ],
+)
+def test_ops_across_rows_are_named(tmp_path: Path, model: Callable[[Any], Any], op: str) -> None:
+    """An op along the first axis, of all values, or of two tensors of rows, may mix rows."""
+    assert op in ops_of(tmp_path, model)
