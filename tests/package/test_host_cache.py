@@ -6,18 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from tf2spark.errors import ModelError, SetupError
-from tf2spark.package import host_cache
-from tf2spark.package.folder import entries_of, sha256_of
-from tf2spark.package.host_cache import cache_root, cached_folder
+from tf2spark.package import host_cache, known_hashes
+from tf2spark.package.file_source import ShippedFiles
+from tf2spark.package.folder import entries_of
+from tf2spark.package.host_cache import hold_model
 from tf2spark.package.manifest import FileEntry
+from tf2spark.package.safe_files import sha256_of
 
 _DIGEST = "d" * 64
 
@@ -28,7 +30,7 @@ def held() -> Iterator[None]:
     before = dict(host_cache._in_use)
     yield
     for path in set(host_cache._in_use) - set(before):
-        os.close(host_cache._in_use.pop(path))
+        os.close(host_cache._in_use.pop(path)[0])
 
 
 @pytest.fixture
@@ -46,13 +48,12 @@ def root(tmp_path: Path) -> str:
 
 
 def cached(tree: Path, root: str, digest: str = _DIGEST, limit_bytes: int = 1 << 30) -> Path:
-    return cached_folder(
-        digest,
-        entries_of(tree),
-        lambda entry: tree / entry.path,
-        root=root,
-        limit_bytes=limit_bytes,
-    )
+    held = hold_model(digest, entries_of(tree), source_of(tree), root=root, limit_bytes=limit_bytes)
+    return held.folder
+
+
+def source_of(tree: Path) -> ShippedFiles:
+    return ShippedFiles(lambda entry: tree / entry.path)
 
 
 def is_intact(folder: Path, tree: Path) -> bool:
@@ -61,7 +62,8 @@ def is_intact(folder: Path, tree: Path) -> bool:
 
 def release(root: str, digest: str = _DIGEST) -> None:
     """Release the lock of this process, as if the process that used the model had ended."""
-    os.close(host_cache._in_use.pop(Path(root) / f"{digest}.using"))
+    while (path := Path(root) / f"{digest}.using") in host_cache._in_use:
+        host_cache._release(path)
 
 
 def test_the_first_call_unpacks_and_the_next_finds_it(tree: Path, root: str) -> None:
@@ -73,7 +75,7 @@ def test_the_first_call_unpacks_and_the_next_finds_it(tree: Path, root: str) -> 
     def refuse(entry: FileEntry) -> Path:
         raise AssertionError(f"{entry.path} was fetched again")
 
-    assert cached_folder(_DIGEST, files, refuse, root=root) == folder
+    assert hold_model(_DIGEST, files, ShippedFiles(refuse), root=root).folder == folder
 
 
 def test_changing_the_source_does_not_change_the_cache(tree: Path, root: str) -> None:
@@ -105,18 +107,30 @@ def test_a_copy_with_a_missing_file_is_replaced(tree: Path, root: str) -> None:
     assert is_intact(cached(tree, root), tree)
 
 
-def test_large_files_are_compared_by_size(
+def test_a_large_file_is_hashed_once(
     tree: Path, root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files of many megabytes aren't read by every process, but a truncated one is noticed."""
-    monkeypatch.setattr(host_cache, "_HASHED_BYTES", 100)
+    """Processes don't hash many megabytes each, but a change of one bit is noticed."""
+    monkeypatch.setattr(known_hashes, "LARGE_BYTES", 100)
     weights = cached(tree, root) / "weights" / "0.bin"
+    hashed: list[int] = []
+    monkeypatch.setattr(known_hashes, "sha256_of", counting(hashed))
+    cached(tree, root)
+    assert hashed == [5]
     with weights.open("r+b") as stream:
         stream.write(b"1")
-    assert weights.read_bytes()[0] == (cached(tree, root) / "weights" / "0.bin").read_bytes()[0]
-    with weights.open("r+b") as stream:
-        stream.truncate(9_999)
     assert is_intact(cached(tree, root), tree)
+
+
+def counting(sizes_bytes: list[int]) -> Callable[[BinaryIO], tuple[str, int]]:
+    """Return a function that hashes a file and notes its size."""
+
+    def hash_and_note(stream: BinaryIO) -> tuple[str, int]:
+        sha256, size_bytes = sha256_of(stream)
+        sizes_bytes.append(size_bytes)
+        return sha256, size_bytes
+
+    return hash_and_note
 
 
 def test_a_damaged_source_is_named_and_not_unpacked(tree: Path, root: str) -> None:
@@ -124,7 +138,7 @@ def test_a_damaged_source_is_named_and_not_unpacked(tree: Path, root: str) -> No
     files = entries_of(tree)
     (tree / "saved_model.pb").write_bytes(b"grapH")
     with pytest.raises(ModelError, match=r"saved_model.pb\" \(saved_model.pb\) is damaged"):
-        cached_folder(_DIGEST, files, lambda entry: tree / entry.path, root=root)
+        hold_model(_DIGEST, files, source_of(tree), root=root)
     assert [path.name for path in Path(root).iterdir() if path.is_dir()] == []
 
 
@@ -132,29 +146,30 @@ def test_a_missing_source_is_named(tree: Path, root: str) -> None:
     """A file that wasn't shipped is named."""
     files = entries_of(tree)
     (tree / "weights" / "0.bin").unlink()
-    with pytest.raises(ModelError, match=r"0.bin\" \(weights/0.bin\) is missing"):
-        cached_folder(_DIGEST, files, lambda entry: tree / entry.path, root=root)
+    with pytest.raises(ModelError, match=r'^weights/0.bin of .*0.bin" is missing$'):
+        hold_model(_DIGEST, files, source_of(tree), root=root)
 
 
 _CHILD = """
 import os, sys, time
 from pathlib import Path
-from tf2spark.package import folder
-from tf2spark.package.host_cache import cached_folder
+from tf2spark.package import host_cache
+from tf2spark.package.file_source import ShippedFiles
 from tf2spark.package.folder import entries_of
 
 tree, root, behavior = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-copyfile = folder.shutil.copyfile
+copy_verified = host_cache.copy_verified
 
-def slow(source, target):
-    copyfile(source, target)
+def slow(source, entry, target):
+    copy_verified(source, entry, target)
     print("copied", flush=True)
     if behavior == "hang":
         time.sleep(600)
     time.sleep(0.3)
 
-folder.shutil.copyfile = slow
-folder = cached_folder("d" * 64, entries_of(tree), lambda entry: tree / entry.path, root=root)
+host_cache.copy_verified = slow
+source = ShippedFiles(lambda entry: tree / entry.path)
+folder = host_cache.hold_model("d" * 64, entries_of(tree), source, root=root).folder
 print("done", (folder / "saved_model.pb").stat().st_ino, flush=True)
 if behavior == "stay":
     sys.stdin.read()
@@ -202,7 +217,7 @@ def test_a_model_in_use_is_not_evicted(tree: Path, root: str) -> None:
 
 def cached_models(root: str) -> set[str]:
     """Return the first letters of the digests of the models in the cache."""
-    return {path.name[0] for path in Path(root).iterdir() if path.is_dir()}
+    return {path.name[0] for path in Path(root).iterdir() if len(path.name) == 64}
 
 
 def fill(tree: Path, root: str, letters: str) -> None:
@@ -281,8 +296,9 @@ def test_a_full_disk_says_what_is_needed(tree: Path, tmp_path: Path) -> None:
     try:
         with pytest.raises(SetupError, match=r"disk is full.*needs 10,005 bytes.*TF2SPARK_CACHE"):
             cached(tree, str(disk))
-        assert [path for path in disk.iterdir() if path.is_dir()] == []
-        release(str(disk))
+        # Everybody may write to the disk, so there is a folder of this user on it.
+        (own,) = disk.iterdir()
+        assert [path for path in own.iterdir() if path.is_dir()] == []
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
@@ -294,37 +310,3 @@ def test_a_folder_that_is_a_file_is_refused(tree: Path, tmp_path: Path) -> None:
         SetupError, match=r"can't be used as the model cache: .*spark\.tf2spark\.cache\.dir"
     ):
         cached(tree, str(tmp_path / "file"))
-
-
-def test_a_folder_of_somebody_else_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder that others can write to is never trusted, nor is a link."""
-    monkeypatch.delenv(host_cache.ENVIRONMENT, raising=False)
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    writable = tmp_path / f"tf2spark-{os.getuid()}"
-    writable.mkdir()
-    writable.chmod(0o777)
-    own = cache_root()
-    assert own != writable
-    assert own.stat().st_mode & 0o777 == 0o700
-    writable.rmdir()
-    (tmp_path / "elsewhere").mkdir(mode=0o700)
-    writable.symlink_to(tmp_path / "elsewhere")
-    assert cache_root() == own
-    own.chmod(0o722)
-    with pytest.raises(SetupError, match="it belongs to somebody else"):
-        cache_root()
-
-
-def test_the_variable_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TF2SPARK_CACHE sets the cache folder; an argument overrides it."""
-    monkeypatch.setenv(host_cache.ENVIRONMENT, str(tmp_path / "a"))
-    assert cache_root() == tmp_path / "a"
-    assert cache_root(str(tmp_path / "b")) == tmp_path / "b"
-
-
-def test_entries_have_the_digest_of_their_bytes(tree: Path) -> None:
-    """A file's entry has its path, SHA-256 and size."""
-    entry = entries_of(tree)[0]
-    assert entry == FileEntry("saved_model.pb", sha256_of(tree / entry.path), 5)

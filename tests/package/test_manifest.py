@@ -9,7 +9,8 @@ import pytest
 from attrs import evolve
 
 from tf2spark.errors import ModelError
-from tf2spark.package.manifest import FileEntry, Manifest, Verified, Weight, from_json, to_json
+from tf2spark.package.manifest import FileEntry, Manifest, Verified, Weight, to_json
+from tf2spark.package.manifest_reader import from_json
 
 GRAPH = FileEntry("saved_model.pb", "ab" * 32, 7)
 WORDS = FileEntry("assets/words.txt", "cd" * 32, 5)

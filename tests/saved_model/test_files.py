@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tf2spark.errors import ModelError, ModelNotFoundError
+from tf2spark.saved_model import files as model_files
 from tf2spark.saved_model import reader
 
 
@@ -97,11 +98,11 @@ def test_warmup_requests_are_counted(copy: Callable[[str], Path]) -> None:
 def test_the_digest_is_that_of_the_content(models: Path, copy: Callable[[str], Path]) -> None:
     """A copy has the same digest; a changed byte or a renamed file changes it."""
     path = copy("words")
-    original = reader.digest(path)
+    original = model_files.digest(path)
     assert len(original) == 64
-    assert reader.digest(models / "words") == original
+    assert model_files.digest(models / "words") == original
     vocabulary = path / "assets" / "vocabulary.txt"
     vocabulary.write_text("film\ncook\n")
-    edited = reader.digest(path)
+    edited = model_files.digest(path)
     vocabulary.rename(vocabulary.with_name("renamed.txt"))
-    assert len({original, edited, reader.digest(path)}) == 3
+    assert len({original, edited, model_files.digest(path)}) == 3

@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tf2spark.errors import ModelError, UnsafeModelError
+from tf2spark.package.file_source import ModelFolder
 from tf2spark.package.folder import entries_of, write
 from tf2spark.package.manifest import Manifest
 from tf2spark.saved_model import reader
@@ -94,7 +95,7 @@ def test_a_package_is_read_like_its_model(models: Path, tmp_path: Path) -> None:
     """A package gives the contract of its model; tags that it doesn't have are refused."""
     files = entries_of(models / "words")
     manifest = Manifest(files, ("serve",), source="words")
-    write(models / "words", tmp_path / "p", manifest)
+    write(ModelFolder(models / "words"), tmp_path / "p", manifest)
     model, package = reader.read_contract(models / "words"), reader.read_contract(tmp_path / "p")
     assert package.package == manifest
     assert package == evolve(model, path=str(tmp_path / "p"), package=manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import zipfile
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from tf2spark.errors import ContractError
-from tf2spark.package.folder import entries_of, sha256_of
+from tf2spark.errors import ContractError, ModelError
+from tf2spark.package.folder import entries_of
 from tf2spark.package.manifest import FILES, FileEntry
 from tf2spark.package.staging import staged_copy
 from tf2spark.plan.score import ModelRef
@@ -50,22 +51,25 @@ class Session:
         self.py_files.append(path)
 
 
+def reference(tree: Path) -> ModelRef:
+    return ModelRef(str(tree), ("serve",), "d", files=entries_of(tree))
+
+
 def sent(session: Session, model: ModelRef) -> ModelRef:
     return ship(session, model)  # type: ignore[arg-type]
 
 
 def test_a_local_master_is_sent_nothing(spark: SparkSession, tree: Path) -> None:
     """Workers on this machine open the model where it is."""
-    model = ModelRef(str(tree), ("serve",), "d")
-    assert ship(spark, model) == model
+    assert ship(spark, reference(tree)) == reference(tree)
 
 
 def test_a_model_is_sent_once_a_session(tree: Path) -> None:
     """Every file ships once, named by its content, and so does tf2spark itself."""
-    session, model = Session("spark://host:7077"), ModelRef(str(tree), ("serve",), "d")
+    session, model = Session("spark://host:7077"), reference(tree)
     for _ in range(2):
         shipped = sent(session, model)
-    assert shipped.shipped
+    assert shipped.storage == "shipped"
     assert (shipped.cache, shipped.cache_bytes) == ("/cache", 1 << 30)
     assert shipped.files == entries_of(tree)
     assert [Path(file).name for file in session.files] == [shipped.files[0].stored]
@@ -77,22 +81,31 @@ def test_a_size_that_is_none_is_refused(tree: Path) -> None:
     session = Session("yarn")
     session.size = "much"
     with pytest.raises(ContractError, match=r"spark\.tf2spark\.cache\.size=much is not a size"):
-        sent(session, ModelRef(str(tree), ("serve",), "d"))
+        sent(session, reference(tree))
 
 
 def test_what_is_sent_stays_when_the_model_is_overwritten(tree: Path) -> None:
     """Executors that start late fetch the files that the job began with."""
-    session, model = Session("yarn"), ModelRef(str(tree), ("serve",), "d")
-    shipped = sent(session, model)
+    session = Session("yarn")
+    shipped = sent(session, reference(tree))
     (tree / "saved_model.pb").write_text("another")
-    assert sha256_of(Path(session.files[0])) == shipped.files[0].sha256
+    content = Path(session.files[0]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == shipped.files[0].sha256
+
+
+def test_a_model_that_changed_is_not_sent(tree: Path) -> None:
+    """What ships is what was checked: other bytes at the same path are an error on the driver."""
+    model = reference(tree)
+    (tree / "saved_model.pb").write_text("another")
+    with pytest.raises(ModelError, match=r"changed after it was read: saved_model.pb has other"):
+        sent(Session("yarn"), model)
 
 
 def test_executors_fetch_a_package_from_its_storage() -> None:
     """The driver sends none of the files that executors can fetch themselves."""
     entry = FileEntry("saved_model.pb", "ab" * 32, 5)
     session = Session("yarn")
-    model = ModelRef("hdfs://n/p", ("serve",), "d", files=(entry,))
+    model = ModelRef("hdfs://n/p", ("serve",), "d", files=(entry,), storage="package")
     sent(session, model)
     assert session.files == [f"hdfs://n/p/{FILES}/{entry.stored}"]
 
@@ -101,7 +114,8 @@ def test_a_remote_package_is_fetched_by_a_local_master_too() -> None:
     """This machine has no copy of the package, but it has tf2spark, which isn't sent."""
     entry = FileEntry("saved_model.pb", "cd" * 32, 5)
     session = Session("local[2]")
-    assert sent(session, ModelRef("s3a://b/p", ("serve",), "d", files=(entry,))).shipped
+    model = ModelRef("s3a://b/p", ("serve",), "d", files=(entry,), storage="package")
+    assert sent(session, model).storage == "shipped"
     assert session.files == [f"s3a://b/p/{FILES}/{entry.stored}"]
     assert session.py_files == []
 

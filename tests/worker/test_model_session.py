@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tf2spark.tensorflow_c import process
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker import model_session
 
-MODEL = ModelRef("/model", ("serve",), "digest")
+MODEL = ModelRef("/model", ("serve",), "digest", storage="own")
 
 
 @define(eq=False)
@@ -44,7 +45,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
         return sessions[-1]
 
     monkeypatch.setattr(model_session, "open_session", open_session)
-    monkeypatch.setattr(process, "_sessions", {})
+    monkeypatch.setattr(process, "_sessions", OrderedDict())
     return sessions
 
 

@@ -45,11 +45,7 @@ class ModelFolder:
 
     @contextmanager
     def open(self, entry: FileEntry) -> Iterator[BinaryIO]:
-        with ExitStack() as stack:
-            try:
-                stream = stack.enter_context(open_inside(self.folder, entry.path))
-            except ModelError as error:
-                raise self._changed(str(error)) from None
+        with _opened(open_inside(self.folder, entry.path), self._changed) as stream:
             yield stream
 
     def mismatch(self, entry: FileEntry) -> ModelError:
@@ -71,10 +67,13 @@ class PackageFolder:
 
     folder: Path
 
-    def open(self, entry: FileEntry) -> AbstractContextManager[BinaryIO]:
+    @contextmanager
+    def open(self, entry: FileEntry) -> Iterator[BinaryIO]:
         names = readable_names(entry.sha256, entry.path)
         present = (name for name in names if os.path.lexists(self.folder / FILES / name))
-        return open_inside(self.folder, f"{FILES}/{next(present, names[0])}")
+        opening = open_inside(self.folder, f"{FILES}/{next(present, names[0])}")
+        with _opened(opening, lambda problem: _cant_be_opened(entry, problem)) as stream:
+            yield stream
 
     def mismatch(self, entry: FileEntry) -> ModelError:
         return damaged(self.folder / FILES / entry.stored, entry)
@@ -94,14 +93,34 @@ class ShippedFiles:
 
     locate: Callable[[FileEntry], Path]
 
-    def open(self, entry: FileEntry) -> AbstractContextManager[BinaryIO]:
-        return open_regular(self.locate(entry))
+    @contextmanager
+    def open(self, entry: FileEntry) -> Iterator[BinaryIO]:
+        opening = open_regular(self.locate(entry))
+        with _opened(opening, lambda problem: _cant_be_opened(entry, problem)) as stream:
+            yield stream
 
     def mismatch(self, entry: FileEntry) -> ModelError:
         return damaged(self.locate(entry), entry)
 
     def original(self, entry: FileEntry) -> Path | None:
         return None
+
+
+@contextmanager
+def _opened(
+    opening: AbstractContextManager[BinaryIO], explain: Callable[[str], ModelError]
+) -> Iterator[BinaryIO]:
+    """Open a file; if that fails, raise the error that `explain` makes of the problem."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(opening)
+        except ModelError as error:
+            raise explain(str(error)) from None
+        yield stream
+
+
+def _cant_be_opened(entry: FileEntry, problem: str) -> ModelError:
+    return ModelError(f"{entry.path} of the package can't be read: {problem}")
 
 
 def damaged(location: object, entry: FileEntry) -> ModelError:

@@ -174,18 +174,14 @@ def _move(staged: Path, target: Path, *, overwrite: bool) -> None:
         ) from None
 
 
-def unpack(package: Path, manifest: Manifest, tree: Path) -> None:
-    """Copy the files of a package to their paths in the model, and verify them.
+def copy_files(source: FileSource, files: Iterable[FileEntry], tree: Path) -> None:
+    """Copy a model's files to their paths in a folder, and verify them.
 
     Raises:
-        ModelError: A stored file is missing, or its SHA-256 doesn't match the manifest.
+        ModelError: A file is missing, or its bytes are not those of the entry.
         OSError: `tree` can't be written.
     """
-    copy_files(PackageFolder(package), manifest.files, tree)
-
-
-def copy_files(source: FileSource, files: Iterable[FileEntry], tree: Path) -> None:
-    """Copy files to their paths in a folder, and verify them; errors are as in `unpack`."""
+    tree.mkdir(mode=0o700, exist_ok=True)
     for entry in files:
         path = tree / entry.path
         make_folders(path.parent, tree)

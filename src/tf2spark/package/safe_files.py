@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.errors import ModelError
 
@@ -67,6 +67,13 @@ class ListedFile:
 
     path: str
     stamp: Stamp
+
+    def is_same(self, other: ListedFile) -> bool:
+        """Return whether nobody has written to the file or replaced it.
+
+        The time of the inode's last change doesn't count: a backup that makes links changes it.
+        """
+        return evolve(self.stamp, changed_ns=0) == evolve(other.stamp, changed_ns=0)
 
 
 def list_files(folder: Path) -> tuple[ListedFile, ...]:

@@ -68,7 +68,8 @@ class ModelFiles:
             ModelError: It is missing, too large, or has changed since the files were listed.
         """
         content, stamp = read_inside(self._folder, GRAPH_FILE, MAX_GRAPH_BYTES)
-        if ListedFile(GRAPH_FILE, stamp) not in self._files:
+        listed = next((file for file in self._files if file.path == GRAPH_FILE), None)
+        if listed is None or not listed.is_same(ListedFile(GRAPH_FILE, stamp)):
             raise self._changed(GRAPH_FILE)
         sha256 = hashlib.sha256(content).hexdigest()
         self._graph_entry = FileEntry(GRAPH_FILE, sha256, len(content))
@@ -91,8 +92,11 @@ class ModelFiles:
             ModelError: A file has changed since the model was read.
         """
         entries = tuple(map(self._entry, self._files))
-        if _list(self._folder) != self._files:
-            raise self._changed("its list of files is another")
+        before = {file.path: file for file in self._files}
+        after = {file.path: file for file in _list(self._folder)}
+        for path in sorted({*before, *after}):
+            if path not in before or path not in after or not before[path].is_same(after[path]):
+                raise self._changed(path)
         return entries
 
     @functools.cached_property
@@ -108,14 +112,16 @@ class ModelFiles:
         if file.path == GRAPH_FILE and self._graph_entry is not None:
             return self._graph_entry
         with open_inside(self._folder, file.path) as stream:
-            is_same = Stamp.of(os.fstat(stream.fileno())) == file.stamp
-            sha256 = known_sha256_of(stream, _memory(file)) if is_same else ""
-            if not is_same or Stamp.of(os.fstat(stream.fileno())) != file.stamp:
+            sha256 = known_sha256_of(stream, _memory(file))
+            if not file.is_same(ListedFile(file.path, Stamp.of(os.fstat(stream.fileno())))):
                 raise self._changed(file.path)
         return FileEntry(file.path, sha256, file.stamp.size_bytes)
 
-    def _changed(self, what: str) -> ModelError:
-        return ModelError(f'"{self._folder}" changed after it was read ({what}): open it again')
+    def _changed(self, path: str) -> ModelError:
+        return ModelError(
+            f'"{self._folder}" changed after it was read: {path} is another file, or has other '
+            "bytes; open the model again"
+        )
 
 
 def _list(folder: Path) -> tuple[ListedFile, ...]:
