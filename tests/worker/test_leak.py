@@ -53,3 +53,17 @@ def test_memory_of_recommend_stays_flat() -> None:
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["users"] == 400 * 128
     assert report["late_kib"] - report["early_kib"] < 8 * 1024
+
+
+def test_calls_of_recommend_leave_nothing_behind() -> None:
+    """After forty catalogs, a process has the memory, sessions and folders of the first ten."""
+    done = subprocess.run(
+        [sys.executable, str(_JOB.with_name("recommend_calls_job.py")), "40"],
+        capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    early, *_, late = json.loads(done.stdout.splitlines()[-1])
+    assert late["sessions"] == early["sessions"]
+    assert late["folders"] == early["folders"]
+    assert late["kib"] - early["kib"] < 16 * 1024
