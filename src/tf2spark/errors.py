@@ -18,6 +18,9 @@ An error has a problem and, in most cases, advice. The advice is data: the same 
 ``mode="permissive"`` in Python and ``--mode permissive`` on the command line, and `text_for` writes
 it for either. Spark passes on a worker's error as text, so a worker's message is written for the
 audience that its plan names, and `from_text` recovers the error from the text of a Spark exception.
+
+Messages quote names of models, tables and files. Whatever these contain, a message shows it as text
+on one line, without passwords and keys: see `tf2spark.shown_text`.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from types import EllipsisType
 from typing import Literal
 
 from attrs import frozen
+
+from tf2spark.shown_text import Lines, shown
 
 Audience = Literal["python", "command_line", "pandas", "arrow"]
 """Who reads a message: a user of Spark DataFrames in Python, of the command line, of pandas, or
@@ -109,12 +114,13 @@ class Tf2SparkError(Exception):
     """The root of all errors that tf2spark raises.
 
     Attributes:
-        problem: What is wrong; if it ends in a line break, the advice gets its own line.
+        problem: What is wrong, safe to show. If it has several lines, the advice gets its own.
         advice: What to do about it; None if the problem says it, or if nothing helps.
         audience: The audience that ``str(error)`` is written for.
     """
 
     def __init__(self, problem: str = "", advice: str | Advice | None = None) -> None:
+        problem = shown(problem)
         super().__init__(problem)
         self.problem = problem
         self.advice = advice
@@ -125,12 +131,12 @@ class Tf2SparkError(Exception):
         advice = self.advice_for(audience)
         if not advice:
             return self.problem
-        separator = "" if self.problem.endswith("\n") else "; "
+        separator = "\n" if isinstance(self.problem, Lines) else "; "
         return f"{self.problem}{separator}{advice}"
 
     def advice_for(self, audience: Audience) -> str:
         """Return the advice in the terms of one audience, empty if there is none."""
-        return _text_for(self.advice or "", audience)
+        return shown(_text_for(self.advice or "", audience))
 
     def __str__(self) -> str:
         return self.text_for(self.audience)
@@ -147,6 +153,10 @@ def addressed_to(audience: Audience | None) -> Iterator[None]:
         else:
             error.audience = audience
         raise
+
+
+class RowsDependWarning(UserWarning):
+    """A row's outputs depend on the other rows of its batch."""
 
 
 class ModelError(Tf2SparkError, ValueError):
@@ -216,12 +226,13 @@ _IN_TEXT = re.compile(
 def from_text(text: str) -> Tf2SparkError | None:
     """Return the tf2spark error that a worker's traceback inside `text` ends with, or None.
 
-    Its advice is part of its problem: the worker wrote both as one text.
+    Its advice is part of its problem: the worker wrote both as one text. Its line breaks are ours.
     """
     matches = list(_IN_TEXT.finditer(text))
     if not matches or matches[-1][1] not in _CLASSES:
         return None
-    return _CLASSES[matches[-1][1]](matches[-1][2].rstrip())
+    lines = matches[-1][2].rstrip().split("\n")
+    return _CLASSES[matches[-1][1]](Lines.of(lines) if len(lines) > 1 else lines[0])
 
 
 def shortened(value: object, limit: int = 60) -> str:

@@ -96,10 +96,45 @@ def test_error_is_one_message_on_stderr(capsys: pytest.CaptureFixture[str]) -> N
     assert "Traceback" not in printed.err
 
 
-def test_debug_shows_the_traceback() -> None:
-    """With --debug, before or after the command, the exception itself comes out."""
-    with pytest.raises(errors.ModelNotFoundError):
-        run(["inspect", "no-such-model", "--debug"])
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --debug, before or after the command, the traceback precedes the message."""
+    for arguments in (["inspect", "no-such-model", "--debug"], ["--debug", "inspect", "no"]):
+        assert run(arguments) == 2
+        printed = capsys.readouterr().err
+        assert printed.startswith("Traceback (most recent call last):\n  File ")
+        assert printed.splitlines()[-1].startswith("Error: there is no SavedModel at ")
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]], ids=["", "--debug"])
+def test_nothing_that_is_shown_moves_the_cursor_or_forges_a_line(
+    debug: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a path nor an option that the user pastes from elsewhere."""
+    forged = "a\x1b[2J\nError: all is well\r\x9b2J\u202e"
+    for arguments in (["inspect", forged], ["inspect", "m", f"--{forged}"], [forged]):
+        assert run([*debug, *arguments]) == 2
+        printed = capsys.readouterr().err
+        assert r"a\x1b[2J\nError: all is well\r\x9b2J\u202e" in printed.replace("\\\\", "\\")
+        assert printed.replace("\n", "").isprintable()
+        assert "Error: all is well" not in printed.splitlines()
+
+
+def test_a_setting_without_a_value_is_named_without_what_may_be_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A key written with a space instead of "=" isn't printed with its password."""
+    assert run(["doctor", "--conf", "spark.hadoop.fs.s3a.secret.key PASSWORD"]) == 2
+    assert "PASSWORD" not in capsys.readouterr().err
+
+
+def test_spark_s_own_messages_are_safe_to_show() -> None:
+    """What Spark says of a path or a column doesn't show a password, or act on the terminal."""
+    error = AnalysisException("[PATH_NOT_FOUND] Path does not exist: s3a://u:PASSWORD@b/\x1b[2J")
+    assert describe_failure(error) == (2, r"Path does not exist: s3a://***@b/\x1b[2J")
+    other = RuntimeError("denied: jdbc:mysql://u:PASSWORD@h/\x9b2J")
+    assert describe_failure(other)[1] == (
+        r"RuntimeError: denied: jdbc:mysql://***@h/\x9b2J (--debug shows more)"
+    )
 
 
 def test_python_dash_m_is_the_command() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,59 @@ def test_a_file_takes_the_place_of_another(spark: SparkSession, tmp_path: Path) 
     hadoop.replace(spark, (tmp_path / "a").as_uri(), (tmp_path / "b").as_uri())
     assert (tmp_path / "b").read_text() == "a"
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("one_step", [True, False], ids=["in one step", "by copying"])
+def test_a_rename_is_never_onto_or_into_another(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_step: bool
+) -> None:
+    """Hadoop's older interface moves a folder into one that exists; both stay where they are."""
+    if not one_step:
+        monkeypatch.setattr(hadoop, "OBJECT_STORES", frozenset({None}))
+    for name in ("a", "b"):
+        (tmp_path / name / name).mkdir(parents=True)
+    with pytest.raises(FileExistsError):
+        hadoop.rename_new(spark, (tmp_path / "a").as_uri(), (tmp_path / "b").as_uri())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "a", "b", "b"]
+    hadoop.rename_new(spark, (tmp_path / "a").as_uri(), (tmp_path / "c").as_uri())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "b", "c"]
+
+
+def test_a_folder_that_appears_amid_a_rename_is_not_moved_into(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """If Hadoop moved one into the other after all, it is moved back."""
+    for name in ("a", "b"):
+        (tmp_path / name / name).mkdir(parents=True)
+    file_system, source = hadoop.resolve(spark, (tmp_path / "a").as_uri())
+    _, target = hadoop.resolve(spark, (tmp_path / "b").as_uri())
+
+    class Unseen:
+        """The file system as it was before the target appeared, at the first look."""
+
+        looked = False
+
+        def exists(self, path: object) -> bool:
+            looked, self.looked = self.looked, True
+            return looked and bool(file_system.exists(path))
+
+        def rename(self, source: object, target: object) -> bool:
+            return bool(file_system.rename(source, target))
+
+    with pytest.raises(FileExistsError):
+        hadoop._rename_and_check(spark, Unseen(), source, target)
+    paths = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert paths == ["a", "a/a", "b", "b/b"]
+
+
+def test_tracebacks_do_not_show_passwords(spark: SparkSession) -> None:
+    """Neither the message nor the Java exception behind it has what a URL holds."""
+    with pytest.raises(SetupError) as raised:
+        hadoop.exists(spark, "zz://user:PASSWORD@x/y")
+    text = "".join(traceback.format_exception(raised.value))
+    assert "zz://***@x/y" in text
+    assert "UnsupportedFileSystemException" in text
+    assert "PASSWORD" not in text.replace('"zz://user:PASSWORD@x/y")', "")  # this line of the test
 
 
 def test_a_missing_folder_is_named(spark: SparkSession, tmp_path: Path) -> None:

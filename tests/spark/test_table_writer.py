@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tf2spark.errors import OutputError
-from tf2spark.spark import hadoop, table_writer
+from tf2spark.package import publish
+from tf2spark.spark import table_writer
 from tf2spark.spark.hadoop import exists
 from tf2spark.spark.table_writer import check_local_path, local_path, write
 
@@ -65,21 +69,101 @@ def test_table_can_replace_the_one_it_was_read_from(spark: SparkSession, tmp_pat
     assert spark.read.parquet(path).count() == 10
 
 
-def test_failed_rename_puts_the_old_table_back(
+def test_an_output_that_appears_meanwhile_stays(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the new table can't be moved into place, the old one is moved back."""
-    write(spark.range(10), str(tmp_path / "out"))
+    """Without overwrite, another writer's table isn't replaced at the end, and the run says so."""
+    other_writer_comes_before_the_rename(tmp_path / "out", monkeypatch)
+    with pytest.raises(OutputError) as raised:
+        write(spark.range(3), str(tmp_path / "out"))
+    assert str(raised.value) == (
+        f"{tmp_path}/out appeared while this run was writing: what another writer put there stays, "
+        "and the rows of this run were removed; pass --overwrite to replace it, or choose another "
+        "--output"
+    )
+    assert (tmp_path / "out" / "other").exists()
+    assert names(tmp_path) == ["out"]
 
-    def refuse_the_new(spark: SparkSession, source: str, target: str) -> None:
-        if ".tf2spark-" in source:
-            raise OutputError("no")
-        hadoop.rename(spark, source, target)
 
-    monkeypatch.setattr(table_writer, "rename", refuse_the_new)
-    with pytest.raises(OutputError, match="no"):
-        write(spark.range(3), str(tmp_path / "out"), overwrite=True)
-    assert spark.read.parquet(str(tmp_path / "out")).count() == 10
+def test_overwrite_replaces_an_output_that_appears_meanwhile(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With overwrite, it is one whole table at the end, not one inside the other."""
+    other_writer_comes_before_the_rename(tmp_path / "out", monkeypatch)
+    write(spark.range(3), str(tmp_path / "out"), overwrite=True)
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 3
+    assert not (tmp_path / "out" / "other").exists()
+    assert names(tmp_path) == ["out"]
+
+
+def other_writer_comes_before_the_rename(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = publish.publish
+
+    def appear_first(staged: Path, target: Path, *, overwrite: bool) -> None:
+        target.mkdir()
+        (target / "other").touch()
+        rename(staged, target, overwrite=overwrite)
+
+    monkeypatch.setattr(table_writer.local_output, "publish", appear_first)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_link_stays_and_leads_to_the_new_table(
+    spark: SparkSession, tmp_path: Path, overwrite: bool
+) -> None:
+    """What a link leads to is the output, whether it is there already or not."""
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    if overwrite:
+        write(spark.range(10), str(tmp_path / "real"))
+    write(spark.range(3), str(tmp_path / "out"), overwrite=overwrite)
+    assert (tmp_path / "out").is_symlink()
+    assert spark.read.parquet(str(tmp_path / "real")).count() == 3
+    assert names(tmp_path) == ["out", "real"]
+
+
+def test_a_file_is_replaced_by_a_table(spark: SparkSession, tmp_path: Path) -> None:
+    """With overwrite, whatever is at the path is the old output."""
+    (tmp_path / "out").write_text("not a table")
+    write(spark.range(3), str(tmp_path / "out"), overwrite=True)
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 3
+    assert names(tmp_path) == ["out"]
+
+
+def test_names_with_spaces_and_signs_are_taken_literally(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Also those that mean something in a URI or a pattern."""
+    path = tmp_path / "a b%20[c]{d}"
+    for rows in (10, 3):
+        write(spark.range(rows), f"file:{path}", overwrite=True)
+        assert pq.read_table(path).num_rows == rows
+    assert names(tmp_path) == [path.name]
+
+
+def test_a_parent_that_cannot_be_written_is_refused_before_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after hours: neither a folder without permission nor a file can hold a table."""
+    monkeypatch.setattr(table_writer.os, "access", lambda *arguments: False)
+    with pytest.raises(OutputError, match=rf"{tmp_path} is not writable by this user"):
+        check_local_path(str(tmp_path / "a" / "b"), overwrite=False)
+    monkeypatch.undo()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file is not a folder"):
+        check_local_path(str(tmp_path / "file" / "b"), overwrite=False)
+
+
+def test_what_a_killed_run_left_is_removed_and_named(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next run to this output says on stderr what it removed, once."""
+    program = "from tf2spark.package.run_id import new_run_id; print(new_run_id())"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    left = tmp_path / f".out.tf2spark-{ended.stdout.strip()}"
+    (left / "_temporary").mkdir(parents=True)
+    write(spark.range(3), str(tmp_path / "out"))
+    said = capsys.readouterr().err
+    assert said == f"removed {left}, which a run that was killed had left\n"
     assert names(tmp_path) == ["out"]
 
 

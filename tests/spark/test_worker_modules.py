@@ -22,7 +22,7 @@ from cases.tiny_models import save_graph_model
 
 # What ARCHITECTURE.md lets an executor load.
 _HOMES = {"worker", "conversion", "tensorflow_c", "plan", "package"}
-_HOMES |= {"dtypes", "errors", "_vendored"}
+_HOMES |= {"dtypes", "errors", "shown_text", "_vendored"}
 _NOT_IN_WORKERS = ("google.protobuf", "tensorflow", "keras", "click", "rich")
 # Only a worker that has scored has it.
 _SCORED = "tf2spark.worker.model_session"

@@ -65,14 +65,18 @@ def compile_(**params: Any) -> None:
     """
     from tf2spark.cli.feed_text import parse_feed, parse_fetch
     from tf2spark.compile.quiet import silence
-    from tf2spark.locations import read_model
+    from tf2spark.locations import local_package, read_model
+    from tf2spark.package.folder import check_free
     from tf2spark.saved_model.contract_text import as_text
 
     sample = _rows(params["sample"])
     feed, fetch = parse_feed(params["feed"]), parse_fetch(params["fetch"])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    local = local_package(params["package"])
+    if local is not None:
+        check_free(local, overwrite=params["overwrite"])
     with session_if_needed(params, params["model"], params["package"]), silence():
-        open_model(params).compile(
+        digest = open_model(params).compile(
             params["package"],
             params["signature"],
             feed,
@@ -81,7 +85,7 @@ def compile_(**params: Any) -> None:
             tolerance=params["tolerance"],
             overwrite=params["overwrite"],
         )
-        package, _ = read_model(params["package"], None, None)
+        package, _ = read_model(params["package"], None, None, digest)
     click.echo(as_text(package.contract))
 
 

@@ -13,6 +13,7 @@ from tf2spark.cli.checks import Finding, finding_of, on_this_machine
 from tf2spark.cli.failures import describe_failure
 from tf2spark.cli.options import key_values, spark_options
 from tf2spark.errors import SetupError
+from tf2spark.shown_text import shown
 
 if TYPE_CHECKING:
     from tf2spark.spark.worker_checks import OpenedModel, WorkerPython
@@ -102,8 +103,8 @@ def judge_opened(model: str, opened: OpenedModel) -> Finding:
     """Report whether a model opened on an executor."""
     name = f"model on {_executors_text(opened)}"
     if opened.error:
-        return Finding(name, "missing", f"{model} doesn't open", opened.error)
-    return Finding(name, "ok", f"{model} opened in {opened.seconds:.1f} s")
+        return Finding(name, "missing", f"{shown(model)} doesn't open", opened.error)
+    return Finding(name, "ok", f"{shown(model)} opened in {opened.seconds:.1f} s")
 
 
 def _executors_text(report: WorkerPython | OpenedModel) -> str:
@@ -124,8 +125,8 @@ def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
     if missing:
         # An executor takes its Python from PYSPARK_PYTHON, or python3 on its PATH.
         advice = (
-            f"install into {worker.executable} there: pip install {' '.join(missing)}; or name "
-            "another Python with --conf spark.pyspark.python=PATH"
+            f"install into {shown(worker.executable)} there: pip install {' '.join(missing)}; or "
+            "name another Python with --conf spark.pyspark.python=PATH"
         )
         yield Finding(name, "missing", found, advice)
     elif worker.python.split(".")[:2] != platform.python_version().split(".")[:2]:
@@ -153,11 +154,11 @@ def _judge_cache(worker: WorkerPython) -> Finding:
 
 
 def _as_text(findings: Sequence[Finding]) -> str:
-    width = max(len(finding.name) for finding in findings)
+    width = max(len(shown(finding.name)) for finding in findings)
     lines = []
     for finding in findings:
         status = click.style(finding.status.ljust(8), fg=_COLORS[finding.status])
-        lines.append(f"{status} {finding.name.ljust(width)}  {finding.found}")
+        lines.append(f"{status} {shown(finding.name).ljust(width)}  {shown(finding.found)}")
         if finding.advice:
             lines.append(f"{' ' * (width + 11)}→ {finding.advice}")
     return "\n".join([*lines, "", _summary(findings)])

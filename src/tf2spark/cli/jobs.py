@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import click
 from attrs import frozen
 
 from tf2spark.cli.options import key_values, open_model
 from tf2spark.cli.tables import TableLocation, check_exists, read
+from tf2spark.shown_text import shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -54,7 +56,11 @@ def open_job(
     from tf2spark.spark.session import need_pyspark, running
 
     need_pyspark()
-    from tf2spark.spark.table_writer import check_local_path, check_table_free
+    from tf2spark.package.staging import remove_abandoned
+    from tf2spark.spark.table_writer import check_local_path, prepare_output
+
+    for note in remove_abandoned():
+        click.echo(shown(note), err=True)
 
     if target is not None:
         check_local_path(target.path, overwrite=params["overwrite"])
@@ -63,7 +69,7 @@ def open_job(
     with running(params["master"], settings, quiet=not debug) as spark:
         model = model or open_model(params)
         if target is not None:
-            check_table_free(spark, target.path, overwrite=params["overwrite"])
+            prepare_output(spark, target.path, overwrite=params["overwrite"])
         yield Job(spark, model, tuple(read(spark, source) for source in sources))
 
 

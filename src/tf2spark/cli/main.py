@@ -11,7 +11,7 @@ import tf2spark
 from tf2spark.cli.compile import compile_
 from tf2spark.cli.demo import demo
 from tf2spark.cli.doctor import doctor
-from tf2spark.cli.failures import report_failure
+from tf2spark.cli.failures import report_failure, report_usage
 from tf2spark.cli.inspect import inspect
 from tf2spark.cli.recommend import recommend
 from tf2spark.cli.score import score
@@ -53,15 +53,12 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return report_usage(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return 1
     except Exception as error:
-        if debug:
-            raise
-        return report_failure(error)
+        return report_failure(error, debug=debug)
 
 
 if __name__ == "__main__":

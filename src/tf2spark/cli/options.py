@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf2spark.errors import ContractError
+from tf2spark.shown_text import hide_secrets
 
 if TYPE_CHECKING:
     from tf2spark.runnable_model import RunnableModel
@@ -18,8 +20,13 @@ Decorator = Callable[[Command], Command]
 
 
 def model_options(command: Command) -> Command:
-    """Add the options that choose a MetaGraph of a model."""
+    """Add the options that choose a model's version and MetaGraph, and demand its digest."""
     for decorate in (
+        click.option(
+            "--digest",
+            metavar="SHA256",
+            help="The digest that the model must have, as inspect prints it; any other is refused.",
+        ),
         click.option(
             "--tags",
             metavar="TAG,TAG",
@@ -115,6 +122,7 @@ def open_model(params: Mapping[str, Any]) -> RunnableModel:
         version=params["version"],
         tags=params["tags"].split(",") if params["tags"] else None,
         allow_ops=params["allow_op"],
+        digest=params["digest"],
     )
 
 
@@ -152,6 +160,9 @@ def key_values(option: str, values: Sequence[str]) -> dict[str, str]:
     for text in values:
         key, equals, value = text.partition("=")
         if not (key and equals):
-            raise ContractError(f"{option} {text} has no value", f"write {option} KEY=VALUE")
+            # Only the first word: others may be the value, and that a password.
+            name = re.split(r"[\s=:]", text, maxsplit=1)[0]
+            raise ContractError(f"{option} {name} has no value", f"write {option} KEY=VALUE")
         by_key[key] = value
+    hide_secrets(by_key)
     return by_key

@@ -20,6 +20,8 @@ from tf2spark.cli.options import (
     spark_options,
 )
 from tf2spark.cli.tables import source_of, table_options, target_of
+from tf2spark.package.digests import digest_text
+from tf2spark.shown_text import Lines, shown
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -91,8 +93,8 @@ def recommend(context: click.Context, /, **params: Any) -> None:
         prepared = prepare(job, params, call)
         counts = _write(job, prepared, target, params)
         seconds = time.monotonic() - started
-        click.echo(_closing_line(counts, prepared.plan.items, seconds, target.path))
-        click.echo("\n".join(_model_lines(job.model, explain(prepared))))
+        click.echo(_closing_line(counts, prepared.plan.items, seconds, shown(target.path)))
+        click.echo(Lines.of(_model_lines(job.model, explain(prepared))))
 
 
 def _write(job: Job, prepared: Prepared, target: Any, params: Mapping[str, Any]) -> Counts:
@@ -132,8 +134,8 @@ def _closing_line(counts: Counts, items: int, seconds: float, path: str) -> str:
 
 def _model_lines(model: RunnableModel, plan: RecommendPlan) -> list[str]:
     lines = [
-        f"model {model.contract.path}, digest {model.digest}",
-        f"with its catalog of {plan.items:,} items, digest {plan.digest}",
+        f"model {model.contract.path}, digest {digest_text(model.digest)}",
+        f"with its catalog of {plan.items:,} items, digest {digest_text(plan.digest)}",
     ]
     if plan.why_whole:
         lines.append(f"not split: {plan.why_whole}")

@@ -21,9 +21,11 @@ from tf2spark.compile.sample import sample_feeds
 from tf2spark.compile.verify import TOLERANCE, NoInputs, find_inputs, verify
 from tf2spark.compile.weights import THRESHOLD_BYTES
 from tf2spark.errors import ContractError
+from tf2spark.package.file_source import FileSource, ModelFolder
 from tf2spark.package.folder import check_free, entries_of, write
+from tf2spark.package.host_cache import HeldModel
 from tf2spark.package.manifest import Manifest, Verified, constant_text
-from tf2spark.saved_model import reader
+from tf2spark.package.staging import staging_folder
 from tf2spark.saved_model.contract import Signature, TensorSpec
 from tf2spark.saved_model.reader import LoadedModel
 
@@ -50,7 +52,7 @@ class CompileOptions:
 
 def compile_to(
     target: Path,
-    location: str,
+    held: HeldModel,
     loaded: LoadedModel,
     request: Request,
     signature: str | None,
@@ -60,7 +62,7 @@ def compile_to(
 
     Args:
         target: The package's folder.
-        location: The local folder with the model's files.
+        held: The model's files in the host cache, verified.
         loaded: The model, a plain SavedModel.
         request: Its inputs and outputs. Constants become part of the graph; tensors fed or fetched
             by their raw names become inputs and outputs of the signature.
@@ -72,16 +74,18 @@ def compile_to(
 
     Raises:
         ContractError: The request can't be compiled.
-        ModelError: The original can't be loaded, or the compiled model's outputs differ.
+        ModelError: The original can't be loaded or changes meanwhile, or the compiled model's
+            outputs differ.
         OutputError: The package can't be written.
     """
     check_free(target, overwrite=options.overwrite)
-    source = Path(location)
+    source = held.folder
     name = _signature_name(loaded, signature)
     compilation = _compilation(name, request)
-    with tempfile.TemporaryDirectory(prefix="tf2spark-compile-") as folder:
+    with tempfile.TemporaryDirectory(prefix="compile-", dir=staging_folder()) as folder:
         tree = Path(folder)
-        manifest = _source_manifest(loaded, source)
+        written: FileSource = held
+        manifest = _source_manifest(loaded)
         try:
             with load_original(source, loaded.contract.tags, name) as original:
                 built = build(original, compilation, source, tree, options.threshold_bytes)
@@ -89,19 +93,20 @@ def compile_to(
                     original, source, loaded, compilation, built, tree, request, options
                 )
         except NotCompilable as reason:
-            tree = source
-            manifest = evolve(manifest, why_as_it_was=str(reason))
+            manifest = evolve(manifest, files=loaded.entries, why_as_it_was=str(reason))
         else:
+            held.check_unchanged()
+            written = ModelFolder(tree)
             manifest = evolve(
                 manifest,
+                files=entries_of(tree),
                 signature=name,
                 constants=_constant_texts(request),
                 weights=built.weights,
                 verified=verified,
                 not_verified=why_not,
             )
-        manifest = evolve(manifest, files=entries_of(tree))
-        write(tree, target, manifest, overwrite=options.overwrite)
+        write(written, target, manifest, overwrite=options.overwrite)
     return manifest
 
 
@@ -160,14 +165,14 @@ def _output(fetched: FetchedOutput) -> TensorSpec:
     return evolve(fetched.spec, name=fetched.column)
 
 
-def _source_manifest(loaded: LoadedModel, source: Path) -> Manifest:
+def _source_manifest(loaded: LoadedModel) -> Manifest:
     """Return the part of the manifest that is known before anything is compiled."""
     contract = loaded.contract
     return Manifest(
         files=(),
         tags=contract.tags,
         source=contract.path,
-        source_digest=reader.digest(source),
+        source_digest=loaded.digest,
         tensorflow=tf.__version__,
         tf2spark=importlib.metadata.version("tf2spark"),
     )

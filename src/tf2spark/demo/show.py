@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tf2spark.shown_text import shown
+
 _USERS = 3
 _BEST, _WORST = 4, 2
 _BAR_CELLS = 40
@@ -54,7 +56,7 @@ def show_files(console: Console, folder: Path) -> None:
         "recommendations.parquet": "the ten best unseen films for each user",
     }
     width = max(map(len, files)) + 1
-    console.print(Text.assemble(("Files", "bold"), f" in {folder}"), soft_wrap=True)
+    console.print(Text.assemble(("Files", "bold"), f" in {shown(str(folder))}"), soft_wrap=True)
     for name, description in files.items():
         console.print(f"  [cyan]{name:<{width}}[/] {description}")
     console.print("\n[bold]Try next[/]")
@@ -149,7 +151,7 @@ def furthest_off(scored: pa.Table, at_least: int = 10) -> str:
     means = films.aggregate([("error", "mean"), ("error", "count")])
     means = means.filter(pc.greater_equal(means["error_count"], at_least))
     worst = means.sort_by([("error_mean", "descending"), ("film", "ascending")]).slice(0, 2)
-    named = [f"{film['title']} ({film['error_mean']:.1f})" for film in worst.to_pylist()]
+    named = [f"{shown(film['title'])} ({film['error_mean']:.1f})" for film in worst.to_pylist()]
     return f"Largest errors, in stars: {', '.join(named)}" if named else ""
 
 
@@ -167,7 +169,8 @@ def _film_line(film: dict[str, Any]) -> tuple[Text | str, ...]:
     style = "green" if off < 0.75 else "yellow" if off < 1.5 else "red"
     predicted = Text(f"{film['predicted']:.1f}", style)
     # As Text, because in a string [square brackets] would be markup.
-    return Text(f"  {film['title']}"), str(film["year"]), predicted, stars_text(film["rating"])
+    title = Text(f"  {shown(film['title'])}")
+    return title, str(film["year"]), predicted, stars_text(film["rating"])
 
 
 def stars_text(rating: float) -> str:
@@ -180,7 +183,7 @@ def person(row: dict[str, Any]) -> str:
     """Describe a user, from a row with `user`, `gender`, `age` and `occupation`."""
     gender = {"M": "man", "F": "woman"}.get(row["gender"], row["gender"])
     occupation = "" if row["occupation"] in ("none", "other") else f", {row['occupation']}"
-    return f"User {row['user']}: {gender}, {row['age']}{occupation}"
+    return shown(f"User {row['user']}: {gender}, {row['age']}{occupation}")
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:

@@ -14,6 +14,7 @@ from rich.text import Text
 from tf2spark.demo.data import Ratings
 from tf2spark.demo.show import person, stars_text
 from tf2spark.recommend.explain import RecommendPlan
+from tf2spark.shown_text import shown
 
 # Two columns of titles share the remaining width.
 _OTHER_COLUMNS_CELLS = 22
@@ -125,5 +126,5 @@ def _lines(recommended: pa.Table, ratings: Ratings, user: int) -> Iterator[tuple
     before = liked(ratings.train, user).slice(0, len(best)).to_pylist()
     for new, old in zip_longest(best, before):
         # As Text, because in a string [square brackets] would be markup.
-        left = (Text(f"  {titles[new['film']]}"), Text(f"{new['score']:.2f}", "green"))
-        yield (*left, Text(old["title"]), stars_text(old["rating"])) if old else left
+        left = (Text(f"  {shown(titles[new['film']])}"), Text(f"{new['score']:.2f}", "green"))
+        yield (*left, Text(shown(old["title"])), stars_text(old["rating"])) if old else left

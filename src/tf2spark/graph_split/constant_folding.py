@@ -13,6 +13,7 @@ from pathlib import Path
 from tf2spark.conversion.rows import Array
 from tf2spark.graph_split.forms import Const
 from tf2spark.graph_split.graph_builder import GraphBuilder
+from tf2spark.package.staging import staging_folder
 from tf2spark.saved_model.protos import NodeMessage, SavedModel
 from tf2spark.tensorflow_c.session import open_session
 from tf2spark.tensorflow_c.tensor import Tensor
@@ -30,7 +31,7 @@ def run_on_constants(node: NodeMessage, inputs: Sequence[Const], output_count: i
     tensors = [b.constant(value.value, value.dtype).tensor for value in inputs]
     name = b.copy_node(node, tensors)
     fetches = [f"{name}:{index}" for index in range(output_count)]
-    with tempfile.TemporaryDirectory(prefix="tf2spark-fold-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fold-", dir=staging_folder()) as folder:
         (Path(folder) / "saved_model.pb").write_bytes(message.SerializeToString())
         session = open_session(folder, [_TAG], threads=1)
         try:

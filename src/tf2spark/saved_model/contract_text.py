@@ -7,28 +7,36 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from attrs import evolve
+
 from tf2spark.dtypes import shape_text
+from tf2spark.package.digests import digest_text
 from tf2spark.package.manifest import Manifest, as_dict
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
+from tf2spark.shown_text import redact, shown
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
-def as_text(contract: Contract, signature: str | None = None) -> str:
+def as_text(contract: Contract, signature: str | None = None, *, digest: str | None = None) -> str:
     """Write a contract as aligned lines.
 
     Args:
         contract: The contract.
         signature: The only signature to show; all of them by default.
+        digest: The model's digest (hex), which a contract doesn't have unless it is a package's.
     """
     header = [
         (_kind(contract), contract.path),
         *((f"  {name}", value) for name, value in _facts(contract)),
     ]
+    if digest is not None and contract.package is None:
+        header.append(("  digest", digest_text(digest)))
     lines = _aligned(header)
-    for shown in _signatures(contract, signature):
-        lines += ["", f"signature {shown.name}  ({shown.method_name or 'no method name'})"]
-        lines += _tensor_lines(shown)
+    for chosen in _signatures(contract, signature):
+        method = chosen.method_name or "no method name"
+        lines += ["", shown(f"signature {chosen.name}  ({method})")]
+        lines += _tensor_lines(chosen)
     if not contract.signatures:
         lines += ["", "no signatures: feed and fetch tensors by name (x:0)"]
     return "\n".join(lines)
@@ -49,11 +57,16 @@ def as_json(contract: Contract, signature: str | None = None) -> dict[str, Any]:
         "careful_ops": [{"op": op, "why": why} for op, why in contract.careful_ops],
         "assets": list(contract.assets),
         "warmup_requests": contract.warmup_requests,
-        "package": None if contract.package is None else as_dict(contract.package),
+        "package": None if contract.package is None else _package_json(contract.package),
         "signatures": {
-            shown.name: _signature_json(shown) for shown in _signatures(contract, signature)
+            chosen.name: _signature_json(chosen) for chosen in _signatures(contract, signature)
         },
     }
+
+
+def _package_json(package: Manifest) -> dict[str, Any]:
+    # Whoever made the package may have recorded the password of a URL.
+    return as_dict(evolve(package, source=redact(package.source)))
 
 
 def as_html(contract: Contract) -> str:
@@ -111,7 +124,7 @@ def _package_facts(package: Manifest) -> Iterator[tuple[str, str]]:
             yield "compiled in", f"{name} = {value}"
     if package.weights:
         yield "mapped", _mapped_text(package)
-    yield "digest", package.digest
+    yield "digest", digest_text(package.digest)
 
 
 def _mapped_text(package: Manifest) -> str:
@@ -159,9 +172,10 @@ def _cells(spec: TensorSpec) -> tuple[str, str, str, str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    columns = zip_longest(*rows, fillvalue="")
+    safe_rows = [[shown(cell) for cell in row] for row in rows]
+    columns = zip_longest(*safe_rows, fillvalue="")
     widths = [max(map(len, column)) for column in columns]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in safe_rows]
 
 
 def _signature_json(signature: Signature) -> dict[str, Any]:
@@ -186,7 +200,7 @@ def _html_table(
 ) -> str:
     lines = ["<table>"]
     if caption:
-        lines.append(f'<caption style="text-align: left">{html.escape(caption)}</caption>')
+        lines.append(f'<caption style="text-align: left">{html.escape(shown(caption))}</caption>')
     if header:
         lines.append(_html_row(header, "th"))
     lines += [_html_row(row, "td") for row in rows]
@@ -195,5 +209,5 @@ def _html_table(
 
 def _html_row(cells: Sequence[str], tag: str) -> str:
     style = ' style="text-align: left"'
-    elements = (f"<{tag}{style}>{html.escape(cell)}</{tag}>" for cell in cells)
+    elements = (f"<{tag}{style}>{html.escape(shown(cell))}</{tag}>" for cell in cells)
     return f"<tr>{''.join(elements)}</tr>"

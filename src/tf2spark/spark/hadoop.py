@@ -14,7 +14,8 @@ from typing import Any
 from attrs import frozen
 from pyspark.sql import SparkSession
 
-from tf2spark.errors import ModelNotFoundError, SetupError, StorageError
+from tf2spark.errors import ModelError, ModelNotFoundError, SetupError, StorageError
+from tf2spark.shown_text import Lines
 from tf2spark.spark.jvm import JavaError, hadoop_configuration, hadoop_path, java_array, jvm
 
 # Which artifact has the file system of a scheme, in the version of the cluster's Hadoop.
@@ -76,6 +77,13 @@ def exists(spark: SparkSession, path: str) -> bool:
         return bool(file_system.exists(resolved))
 
 
+def size_bytes(spark: SparkSession, path: str) -> int:
+    """Return the size of a file."""
+    with explain_java_errors(spark, path):
+        file_system, resolved = resolve(spark, path)
+        return int(file_system.getFileStatus(resolved).getLen())
+
+
 def folders(spark: SparkSession, path: str) -> list[str]:
     """Return the names of the folders in a folder."""
     with explain_java_errors(spark, path):
@@ -84,11 +92,12 @@ def folders(spark: SparkSession, path: str) -> list[str]:
         return sorted(status.getPath().getName() for status in statuses if status.isDirectory())
 
 
-def files(spark: SparkSession, path: str) -> list[RemoteFile]:
+def files(spark: SparkSession, path: str, *, limit: int | None = None) -> list[RemoteFile]:
     """Return every file anywhere in a folder, sorted by path.
 
     Raises:
         ModelNotFoundError: There is no such folder.
+        ModelError: It has more than `limit` files.
     """
     with explain_java_errors(spark, path):
         file_system, resolved = resolve(spark, path)
@@ -98,6 +107,8 @@ def files(spark: SparkSession, path: str) -> list[RemoteFile]:
             status = statuses.next()
             name = status.getPath().toUri().getPath().removeprefix(prefix)
             remote_files.append(RemoteFile(name, status.getLen(), status.getModificationTime()))
+            if limit is not None and len(remote_files) > limit:
+                raise ModelError(f'"{path}" has more than {limit:,} files')
         return sorted(remote_files, key=lambda file: file.path)
 
 
@@ -121,25 +132,57 @@ def upload(spark: SparkSession, source: Path, path: str) -> None:
         file_system.copyFromLocalFile(False, True, local, resolved)
 
 
-def rename(spark: SparkSession, source: str, target: str) -> None:
-    """Rename a file or folder; the target must not exist."""
+def rename_new(spark: SparkSession, source: str, target: str) -> None:
+    """Rename a file or folder, never onto or into another; in one step except on object stores.
+
+    Raises:
+        FileExistsError: There is something at `target`.
+    """
     with explain_java_errors(spark, target):
         file_system, from_path = resolve(spark, source)
         _, to_path = resolve(spark, target)
-        if not file_system.rename(from_path, to_path):
-            raise StorageError(f"can't rename {source} to {target}")
+        if scheme_of(target) in OBJECT_STORES:
+            _rename_and_check(spark, file_system, from_path, to_path)
+            return
+        try:
+            _rename_in_one_step(spark, from_path, to_path, "NONE")
+        except JavaError as error:
+            if "FileAlreadyExistsException" in str(error):
+                raise FileExistsError(target) from None
+            if "UnsupportedFileSystemException" not in str(error):
+                raise
+            _rename_and_check(spark, file_system, from_path, to_path)
+
+
+def _rename_and_check(spark: SparkSession, file_system: Any, source: Any, target: Any) -> None:
+    """Rename by Hadoop's older interface, which moves a folder *into* one that exists."""
+    if file_system.exists(target):
+        raise FileExistsError(target.toString())
+    # A path that the target has only if the source is in it; the source may hold its own name.
+    inner = source.getName()
+    while file_system.exists(hadoop_path(spark, source, inner)):
+        inner += f"/{source.getName()}"
+    if not file_system.rename(source, target):
+        raise StorageError(f"can't rename {source.toString()} to {target.toString()}")
+    if file_system.exists(hadoop_path(spark, target, inner)):  # it appeared after the check
+        file_system.rename(hadoop_path(spark, target, source.getName()), source)
+        raise FileExistsError(target.toString())
 
 
 def replace(spark: SparkSession, source: str, target: str) -> None:
     """Rename a file over another, atomically where the file system can do that."""
     with explain_java_errors(spark, target):
-        _, from_path = resolve(spark, source)
-        _, to_path = resolve(spark, target)
-        context = jvm(spark).org.apache.hadoop.fs.FileContext.getFileContext(
-            to_path.toUri(), hadoop_configuration(spark)
-        )
-        option = getattr(jvm(spark), "org.apache.hadoop.fs.Options$Rename")
-        context.rename(from_path, to_path, java_array(spark, option, [option.OVERWRITE]))
+        (_, from_path), (_, to_path) = resolve(spark, source), resolve(spark, target)
+        _rename_in_one_step(spark, from_path, to_path, "OVERWRITE")
+
+
+def _rename_in_one_step(spark: SparkSession, source: Any, target: Any, option: str) -> None:
+    context = jvm(spark).org.apache.hadoop.fs.FileContext.getFileContext(
+        target.toUri(), hadoop_configuration(spark)
+    )
+    options = getattr(jvm(spark), "org.apache.hadoop.fs.Options$Rename")
+    chosen = getattr(options, option)
+    context.rename(source, target, java_array(spark, options, [chosen]))
 
 
 def delete(spark: SparkSession, path: str) -> None:
@@ -155,7 +198,14 @@ def explain_java_errors(spark: SparkSession, path: str) -> Iterator[None]:
     try:
         yield
     except JavaError as error:
-        raise _explain(spark, path, str(error)) from error
+        raise _explain(spark, path, str(error)) from JavaFailure(str(error))
+
+
+class JavaFailure(Exception):
+    """The text of a Java exception for tracebacks, where the exception itself may show a secret."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Lines.of(text.expandtabs(4).splitlines()))
 
 
 def _explain(spark: SparkSession, path: str, java_message: str) -> Exception:

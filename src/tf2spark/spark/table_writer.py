@@ -1,30 +1,34 @@
 """Writes a table so that it appears whole or not at all: to a hidden sibling first, then renamed.
 
-On HDFS and local disks a rename is atomic. Object stores (S3A, OSS) copy and delete instead, so a
-reader there can see a table that is still being moved.
+On a local disk the new table and the old one exchange their names in one step. On HDFS there are
+two renames, and a run that is killed between them is finished by the next (`remote_output`). Object
+stores copy and delete instead, so a reader there can see a table that is still being moved.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import uuid
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from tf2spark.errors import OutputError
-from tf2spark.spark.hadoop import delete, exists, rename, resolve
-from tf2spark.spark.jvm import hadoop_path
+from tf2spark.package import publish as local_output
+from tf2spark.shown_text import shown
+from tf2spark.spark import remote_output
+from tf2spark.spark.hadoop import delete, exists, resolve
 
 # The formats whose tables are folders of plain files. Others (delta, iceberg, jdbc, noop) have
 # their own way to commit.
 FILE_FORMATS = frozenset({"parquet", "orc", "json", "csv", "text", "avro", "xml"})
 
-_EXISTS = "{path} already exists: pass --overwrite to replace it, or choose another --output"
+_reported: set[str] = set()
+_ADVICE = "pass --overwrite to replace it, or choose another --output"
 
 
 def write(
@@ -38,35 +42,71 @@ def write(
     """Write `df` to `path`; if the job fails, what was there stays.
 
     Raises:
-        OutputError: The output exists and `overwrite` is false, or can't be moved into place.
+        OutputError: The output exists and `overwrite` is false, also if it appeared only while the
+            table was being written; or it can't be moved into place.
     """
     writer = df.write.format(format).options(**dict(options or {}))
     if format.lower() not in FILE_FORMATS:
         writer.mode("overwrite" if overwrite else "errorifexists").save(path)
         return
     spark = df.sparkSession
-    check_table_free(spark, path, overwrite=overwrite)
-    staged = _hidden_sibling(spark, path, "tf2spark")
+    prepare_output(spark, path, overwrite=overwrite)
+    local = _local_target(spark, path)
+    if local is None:
+        _write_remote(spark, writer, path, overwrite=overwrite)
+    else:
+        _write_local(writer, local, path, overwrite=overwrite)
+
+
+def _write_local(writer: DataFrameWriter, target: Path, path: str, *, overwrite: bool) -> None:
+    staged = local_output.staged_path(target)
+    try:
+        # Not as_uri(): Hadoop takes %20 literally, not as a space.
+        writer.mode("errorifexists").save(f"file:{staged}")
+        local_output.publish(staged, target, overwrite=overwrite)
+    except FileExistsError:
+        raise _appeared(path) from None
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {error.strerror}") from error
+    finally:
+        local_output.remove(staged)
+        if os.path.lexists(staged):
+            _report([f"{staged} couldn't be removed: it is no longer needed"])
+
+
+def _write_remote(
+    spark: SparkSession, writer: DataFrameWriter, path: str, *, overwrite: bool
+) -> None:
+    staged = remote_output.staged_uri(spark, path)
     try:
         writer.mode("errorifexists").save(staged)
-        _move_into_place(spark, staged, path)
+        remote_output.publish(spark, staged, path, overwrite=overwrite)
+    except FileExistsError:
+        raise _appeared(path) from None
     finally:
         # After a success there is nothing to delete, and after a failure the first error counts.
         with contextlib.suppress(Exception):
             delete(spark, staged)
 
 
+def _appeared(path: str) -> OutputError:
+    return OutputError(
+        f"{path} appeared while this run was writing: what another writer put there stays, and the "
+        f"rows of this run were removed; {_ADVICE}"
+    )
+
+
 def check_local_path(path: str, *, overwrite: bool) -> None:
-    """Refuse an output that exists on this machine; needs no Spark.
+    """Do what `prepare_output` does for an output on this machine; needs no Spark.
 
     A path without a scheme is local, unless a Hadoop configuration may say otherwise.
 
     Raises:
-        OutputError: It exists, and `overwrite` is false.
+        OutputError: It exists and `overwrite` is false, or it can't be written.
     """
     local = local_path(path)
-    if local is not None and local.exists() and not overwrite:
-        raise OutputError(_EXISTS.format(path=path))
+    if local is not None:
+        _prepare_local(Path(os.path.realpath(local)), path, overwrite=overwrite)
 
 
 def local_path(path: str) -> Path | None:
@@ -79,32 +119,49 @@ def local_path(path: str) -> Path | None:
     return Path(path)
 
 
-def check_table_free(spark: SparkSession, path: str, *, overwrite: bool) -> None:
+def prepare_output(spark: SparkSession, path: str, *, overwrite: bool) -> None:
     """Refuse an output that exists on its file system.
 
+    What killed runs left there is finished or removed first, with a line on stderr.
+
     Raises:
-        OutputError: It exists, and `overwrite` is false.
+        OutputError: It exists and `overwrite` is false, or it can't be written.
     """
+    local = _local_target(spark, path)
+    if local is not None:
+        _prepare_local(local, path, overwrite=overwrite)
+        return
+    _report(remote_output.recover(spark, path))
     if not overwrite and exists(spark, path):
-        raise OutputError(_EXISTS.format(path=path))
+        raise _exists(path)
 
 
-def _hidden_sibling(spark: SparkSession, path: str, purpose: str) -> str:
-    """Return the name of a new hidden sibling; readers of the parent folder skip hidden names."""
+def _local_target(spark: SparkSession, path: str) -> Path | None:
+    """Return the local file that `path` leads to, or None if it is on another file system."""
     _, target = resolve(spark, path)
-    hidden = f".{target.getName()}.{purpose}-{uuid.uuid4().hex[:12]}"
-    return str(hadoop_path(spark, target.getParent(), hidden).toString())
+    uri = target.toUri()
+    # Of a link, what it leads to is replaced, and the link stays.
+    return Path(os.path.realpath(uri.getPath())) if uri.getScheme() == "file" else None
 
 
-def _move_into_place(spark: SparkSession, staged: str, path: str) -> None:
-    old = _hidden_sibling(spark, path, "old") if exists(spark, path) else None
-    if old is not None:
-        rename(spark, path, old)
-    try:
-        rename(spark, staged, path)
-    except Exception:
-        if old is not None:
-            rename(spark, old, path)
-        raise
-    if old is not None:
-        delete(spark, old)
+def _prepare_local(target: Path, path: str, *, overwrite: bool) -> None:
+    _report(local_output.recover(target))
+    if os.path.lexists(target) and not overwrite:
+        raise _exists(path)
+    parent = next(folder for folder in target.parents if os.path.exists(folder))
+    if not os.access(parent, os.W_OK | os.X_OK) or not parent.is_dir():
+        raise OutputError(
+            f"{path} can't be written: {parent} "
+            + ("is not writable by this user" if parent.is_dir() else "is not a folder")
+        )
+
+
+def _exists(path: str) -> OutputError:
+    return OutputError(f"{path} already exists: {_ADVICE}")
+
+
+def _report(notes: list[str]) -> None:
+    for note in notes:
+        if note not in _reported:  # an output is prepared by the command, and again when written
+            print(shown(note), file=sys.stderr)
+            _reported.add(note)
