@@ -20,8 +20,8 @@ import numpy.typing as npt
 from tensorflow.core.framework import graph_pb2
 
 from tf2spark.compile.weights import constant
+from tf2spark.saved_model.function_library import function_names
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.reachable_nodes import function_names
 from tf2spark.saved_model.upstream import upstream
 
 _LOOP_OPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})

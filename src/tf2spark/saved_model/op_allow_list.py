@@ -7,6 +7,7 @@ from importlib import resources
 
 UNKNOWN = "unknown to tf2spark: it comes from an op library or a newer TensorFlow"
 _ALLOWED = "allowed"
+_STATELESS = "*"
 
 
 def reason_refused(op: str) -> str | None:
@@ -14,11 +15,31 @@ def reason_refused(op: str) -> str | None:
     return None if op in _ops_by_title()[_ALLOWED] else refused_ops().get(op, UNKNOWN)
 
 
+def is_known(op: str) -> bool:
+    """Return whether an op is on the list, allowed or refused."""
+    return reason_refused(op) != UNKNOWN
+
+
 @cache
 def refused_ops() -> dict[str, str]:
     """Return the ops known to be unsafe, each with the reason."""
     sections = _ops_by_title().items()
-    return {op: reason for reason, ops in sections if reason != _ALLOWED for op in ops}
+    return {
+        op.removesuffix(_STATELESS): reason
+        for reason, ops in sections
+        if reason != _ALLOWED
+        for op in ops
+    }
+
+
+@cache
+def unsafe_at_import() -> frozenset[str]:
+    """Return the refused ops that aren't stateful.
+
+    TensorFlow may run them while it imports a graph (`tf2spark.saved_model.import_evaluation`).
+    """
+    marked = (op for ops in _ops_by_title().values() for op in ops if op.endswith(_STATELESS))
+    return frozenset(op.removesuffix(_STATELESS) for op in marked)
 
 
 @cache

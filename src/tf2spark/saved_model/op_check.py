@@ -13,36 +13,36 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
 from attrs import frozen
-from google.protobuf.message import DecodeError
 
 from tf2spark.errors import Advice, UnsafeModelError
 from tf2spark.saved_model import op_allow_list
-from tf2spark.saved_model.protos import GraphDef, MetaGraph, NodeMessage
-from tf2spark.saved_model.reachable_nodes import (
-    NodeContext,
-    function_names,
-    loader_runs,
-    user_run,
-    walk,
-)
+from tf2spark.saved_model.function_library import function_names
+from tf2spark.saved_model.hidden_graphs import nodes_inside
+from tf2spark.saved_model.import_evaluation import evaluated_nodes
+from tf2spark.saved_model.protos import AttrMessage, MetaGraph, NodeMessage
+from tf2spark.saved_model.reachable_nodes import NodeContext, loader_runs, user_run, walk
+from tf2spark.saved_model.upstream import input_at
+from tf2spark.shown_text import Lines
 
 _SHOWN_REFUSALS = 8
 # DataType in tensorflow/core/framework/types.proto.
-_RESOURCE, _STRING = 20, 7
+_RESOURCE, _VARIANT, _STRING = 20, 21, 7
 # PrintV2 treats any other output_stream ("file:///...") as a file to append to.
 _LOGS = frozenset({b"", b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"})
 _TABLE_FILE_OPS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 # Ops that can turn bytes into a resource handle, with the attribute that says so. A forged handle
 # could name any resource of the session and bypass every check of how the graph passes handles on.
+# A variant can be a list of handles.
 _HANDLE_TYPES = {
     "Const": "dtype",
     "DeserializeManySparse": "dtype",
     "DeserializeSparse": "dtype",
     "ParseTensor": "out_type",
+    "Restore": "dt",
+    "RestoreSlice": "dt",
+    "RestoreV2": "dtypes",
 }
 _RESTORE_OPS = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
-# The first byte of each field that can begin a serialized GraphDef (fields 1 to 4).
-_GRAPH_FIRST_BYTES = (b"\x0a", b"\x12", b"\x18", b"\x22")
 _C_STRING_OPS = frozenset({"StringLower", "StringUpper"})
 # These ops store strings in a table, queue or variable, which outlives the run.
 _STRING_STORING_OPS = re.compile(
@@ -87,16 +87,19 @@ def check(
         ModelError: A fetch isn't in the graph.
     """
     runs = [*loader_runs(meta_graph), user_run(meta_graph, fetches, feeds)]
-    # Of the nodes refused for the same op and reason, the first is reported.
-    refusals: dict[tuple[str, str], _Refusal] = {}
-    for node, context in walk(meta_graph, runs):
-        for refusal in _refusals(node, context):
-            if refusal.op not in allow_ops:
-                refusals.setdefault((refusal.op, refusal.reason), refusal)
-    if refusals:
-        raise UnsafeModelError(
-            _problem(list(refusals.values())), _advice(sorted({op for op, _ in refusals}))
-        )
+    in_runs = (
+        refusal for node, context in walk(meta_graph, runs) for refusal in _refusals(node, context)
+    )
+    _raise_for(chain(in_runs, _refusals_at_import(meta_graph)), allow_ops)
+
+
+def check_import(meta_graph: MetaGraph, *, allow_ops: Collection[str] = ()) -> None:
+    """Check that importing the graph, of which nothing is run, runs only allowed ops.
+
+    Raises:
+        UnsafeModelError: Shape inference could run other ops; the message names them.
+    """
+    _raise_for(_refusals_at_import(meta_graph), allow_ops)
 
 
 def retains_strings(
@@ -121,7 +124,7 @@ def _reads_c_strings(node: NodeMessage) -> bool:
     # string_to_number_op.cc does so in its error message, which would show another row's text.
     if node.op == "StringToNumber":
         return True
-    return node.op in _C_STRING_OPS and "encoding" in node.attr and bool(node.attr["encoding"].s)
+    return node.op in _C_STRING_OPS and bool(_string_attr(node, "encoding"))
 
 
 def _may_take_strings(node: NodeMessage) -> bool:
@@ -130,18 +133,19 @@ def _may_take_strings(node: NodeMessage) -> bool:
     values = [node.attr[key] for key in node.attr if not key.startswith("_")]
     typed = [value for value in values if value.type or value.list.type]
     return not typed or any(
-        value.placeholder or _STRING in (value.type, *value.list.type) for value in values
+        value.HasField("placeholder") or _STRING in (value.type, *value.list.type)
+        for value in values
     )
 
 
-def _problem(refusals: list[_Refusal]) -> str:
+def _problem(refusals: list[_Refusal]) -> Lines:
     hidden = len(refusals) - _SHOWN_REFUSALS
     lines = [
         "the model would run ops that are not allowed:",
         *map(str, refusals[:_SHOWN_REFUSALS]),
         *([f"  and {hidden} more"] if hidden > 0 else []),
     ]
-    return "".join(f"{line}\n" for line in lines)
+    return Lines.of(lines)
 
 
 def _advice(ops: list[str]) -> Advice:
@@ -150,18 +154,35 @@ def _advice(ops: list[str]) -> Advice:
     return "if you trust this model, allow them: " + Advice(f"allow_ops=[{names}]", options)
 
 
+def _raise_for(refusals: Iterable[_Refusal], allow_ops: Collection[str]) -> None:
+    # Of the nodes refused for the same op and reason, the first is reported.
+    firsts: dict[tuple[str, str], _Refusal] = {}
+    for refusal in refusals:
+        if refusal.op not in allow_ops:
+            firsts.setdefault((refusal.op, refusal.reason), refusal)
+    if firsts:
+        raise UnsafeModelError(
+            _problem(list(firsts.values())), _advice(sorted({op for op, _ in firsts}))
+        )
+
+
 def _refusals(node: NodeMessage, context: NodeContext) -> Iterator[_Refusal]:
     """Yield a refusal for a node's own op, and for each op that its attributes name or contain."""
-    reason = _unsafe_use(node, context) or op_allow_list.reason_refused(node.op)
+    reason = _unsafe_use(node, context)
     if reason == op_allow_list.UNKNOWN and node.op in context.functions:
         reason = None  # a call of a function by its name; its body is checked like any other
-    if node.op in _RESTORE_OPS and context.origin(node.input[0]) == "checkpoint":
-        reason = None  # the loader's own restore op, which may read the model's variables only
     if reason is not None:
         yield _Refusal(node.op, node.name, reason, context.path)
     yield from _refused_function_names(node, context)
     if node.op == "Const":
         yield from _refused_in_constant(node, context.path)
+
+
+def _refusals_at_import(meta_graph: MetaGraph) -> Iterator[_Refusal]:
+    for node, path in evaluated_nodes(meta_graph):
+        reason = op_allow_list.refused_ops().get(node.op) or _unsafe_attribute(node)
+        if reason is not None:
+            yield _Refusal(node.op, node.name, reason, path)
 
 
 def _refused_function_names(node: NodeMessage, context: NodeContext) -> Iterator[_Refusal]:
@@ -174,13 +195,23 @@ def _refused_function_names(node: NodeMessage, context: NodeContext) -> Iterator
 
 
 def _unsafe_use(node: NodeMessage, context: NodeContext) -> str | None:
-    """Return why an op that is safe by name is refused with these attributes or inputs."""
+    """Return why a node is refused for its attributes or inputs, or for its op."""
+    if reason := _unsafe_attribute(node):
+        return reason
+    if node.op in _TABLE_FILE_OPS and context.origin(input_at(node, 1)) != "asset":
+        # The contents of any text file could be looked up through the table, line by line.
+        return "reads a file that is not one of the model's own assets"
+    # The loader's own restore op may read the model's variables, and nothing else.
+    if node.op in _RESTORE_OPS and context.origin(input_at(node, 0)) == "checkpoint":
+        return None
+    return op_allow_list.reason_refused(node.op)
+
+
+def _unsafe_attribute(node: NodeMessage) -> str | None:
+    """Return why an op that is safe by name is refused with these attributes."""
     reason = None
     if node.op == "PrintV2" and _string_attr(node, "output_stream") not in _LOGS:
         reason = "prints to a file"
-    elif node.op in _TABLE_FILE_OPS and context.origin(node.input[1]) != "asset":
-        # The contents of any text file could be looked up through the table, line by line.
-        reason = "reads a file that is not one of the model's own assets"
     elif node.op == "FixedUnigramCandidateSampler" and _string_attr(node, "vocab_file"):
         reason = "reads a file"
     elif node.op in ("DecodeProtoV2", "EncodeProto"):
@@ -188,7 +219,7 @@ def _unsafe_use(node: NodeMessage, context: NodeContext) -> str | None:
         source = _string_attr(node, "descriptor_source")
         if source not in (b"", b"local://") and not source.startswith(b"bytes://"):
             reason = "reads a file"
-    elif node.op in _HANDLE_TYPES and _may_be_resource(node, _HANDLE_TYPES[node.op]):
+    elif node.op in _HANDLE_TYPES and _may_hold_handles(node, _HANDLE_TYPES[node.op]):
         reason = "turns bytes into a resource handle"
     return reason
 
@@ -202,36 +233,19 @@ def _string_attr(node: NodeMessage, name: str) -> bytes:
     if name not in node.attr:
         return b""
     value = node.attr[name]
-    return _SET_BY_CALLER if value.placeholder else bytes(value.s)
+    return _SET_BY_CALLER if value.HasField("placeholder") else bytes(value.s)
 
 
-def _may_be_resource(node: NodeMessage, name: str) -> bool:
+def _may_hold_handles(node: NodeMessage, name: str) -> bool:
     if name not in node.attr:
         return False
-    value = node.attr[name]
-    return bool(value.placeholder) or value.type == _RESOURCE
+    value: AttrMessage = node.attr[name]
+    types = {code % 100 for code in (value.type, *value.list.type)}  # 100 more for a reference
+    return value.HasField("placeholder") or not types.isdisjoint({_RESOURCE, _VARIANT})
 
 
 def _refused_in_constant(node: NodeMessage, path: tuple[str, ...]) -> Iterator[_Refusal]:
-    """Yield the refused ops of GraphDefs that are hidden in a string constant.
-
-    Ops such as DatasetFromGraph run a serialized graph. A user who allows one of them should still
-    see what that graph does. Arbitrary bytes can parse as a GraphDef, so unknown ops don't count
-    here: a vocabulary must not be refused because some of its words look like a graph.
-    """
-    if "value" not in node.attr:
-        return
-    path = (*path, f'the graph inside "{node.name}"')
-    for value in node.attr["value"].tensor.string_val:
-        if not value.startswith(_GRAPH_FIRST_BYTES) or len(value) < 8:
-            continue
-        try:
-            graph = GraphDef.FromString(value)
-        except DecodeError:
-            continue
-        bodies = (function.node_def for function in graph.library.function)
-        for inner in chain(graph.node, *bodies):
-            if reason := op_allow_list.refused_ops().get(inner.op):
-                yield _Refusal(inner.op, inner.name, reason, path)
-            if inner.op == "Const":
-                yield from _refused_in_constant(inner, path)
+    for inner, constants in nodes_inside(node):
+        if reason := op_allow_list.refused_ops().get(inner.op):
+            graphs = (f'the graph inside "{name}"' for name in constants)
+            yield _Refusal(inner.op, inner.name, reason, (*path, *graphs))

@@ -7,40 +7,27 @@ counts, because stateful ones run whether or not a result depends on them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from attrs import Factory, frozen
+from google.protobuf.message import DecodeError
 
 from tf2spark.errors import ModelError, UnsafeModelError
-from tf2spark.saved_model.protos import (
-    AssetFileDef,
-    AttrMessage,
-    FunctionMessage,
-    MetaGraph,
-    NodeMessage,
-)
+from tf2spark.saved_model.function_library import Call, FunctionLibrary, calls
+from tf2spark.saved_model.origins import FindOrigin, Origin, Origins
+from tf2spark.saved_model.protos import AssetFileDef, FunctionMessage, MetaGraph, NodeMessage
 from tf2spark.saved_model.upstream import is_control, node_name, tensor_name
-
-Origin = Literal["", "asset", "checkpoint"]
-"""What the loader feeds to a tensor: the path of an asset, of the checkpoint, or neither ("")."""
 
 INIT_SIGNATURE = "__saved_model_init_op"
 TRAIN_SIGNATURE = "__saved_model_train_op"
+MAX_STEPS = 5_000_000
+"""How many nodes and calls a walk visits before it gives up."""
+
 # In the order in which loader.cc looks for them.
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 _ASSETS_COLLECTION = "saved_model_assets"
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-# Their first input chooses the branch; the others are the arguments of every branch.
-_BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
-
-FindOrigin = Callable[[str], Origin]
-Nodes: TypeAlias = Mapping[str, NodeMessage]
-Seen: TypeAlias = set[tuple[str, tuple[Origin, ...]]]
-"""Functions visited already, each with the origins of its arguments."""
 
 
 @frozen(eq=False)
@@ -79,19 +66,33 @@ def asset_files(meta_graph: MetaGraph) -> dict[str, str]:
 
     Raises:
         UnsafeModelError: An asset is outside ``assets/``.
+        ModelError: The list is damaged, or one tensor is fed two paths.
     """
-    files = list(meta_graph.asset_file_def)
-    if not files and _ASSETS_COLLECTION in meta_graph.collection_def:
-        packed = meta_graph.collection_def[_ASSETS_COLLECTION].any_list.value
-        files = [AssetFileDef.FromString(value.value) for value in packed]
-    for file in files:
+    files: dict[str, str] = {}
+    for file in _asset_messages(meta_graph):
         path = PurePosixPath(file.filename)
         # Otherwise "../../../etc/passwd" would count as an asset, whose contents a table may hold.
-        if path.is_absolute() or ".." in path.parts or not path.parts:
+        # TensorFlow opens a name up to its first zero byte.
+        outside = path.is_absolute() or ".." in path.parts or not path.parts
+        if outside or "\0" in file.filename:
             raise UnsafeModelError(
                 f'the model names the asset "{file.filename}", which is outside its assets/ folder'
             )
-    return {tensor_name(file.tensor_info.name): file.filename for file in files}
+        tensor = tensor_name(file.tensor_info.name)
+        if files.setdefault(tensor, file.filename) != file.filename:
+            raise ModelError(f'two assets are fed to the tensor "{tensor}": the model is damaged')
+    return files
+
+
+def _asset_messages(meta_graph: MetaGraph) -> list[Any]:
+    files = list(meta_graph.asset_file_def)
+    if files or _ASSETS_COLLECTION not in meta_graph.collection_def:
+        return files
+    packed = meta_graph.collection_def[_ASSETS_COLLECTION].any_list.value
+    try:
+        return [AssetFileDef.FromString(value.value) for value in packed]
+    except DecodeError as error:
+        raise ModelError(f'the collection "{_ASSETS_COLLECTION}" is damaged: {error}') from error
 
 
 def init_op(meta_graph: MetaGraph) -> str:
@@ -136,206 +137,117 @@ def user_run(meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
 def walk(meta_graph: MetaGraph, runs: Iterable[Run]) -> Iterator[tuple[NodeMessage, NodeContext]]:
     """Yield each node that these runs reach, with its context.
 
-    A function is visited once for each combination of origins that its arguments have: what is
-    safe with the path of an asset may not be safe with any other string.
+    A function is visited again where a call passes it something else than the calls before: what
+    is safe with the path of an asset may not be safe with any other string.
 
     Raises:
-        ModelError: A run fetches a node that isn't in the graph.
+        ModelError: A run fetches a node that isn't in the graph, or the graph is too large to
+            follow.
     """
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
-    library = _Library(nodes, meta_graph.graph_def.library)
-    seen: Seen = set()
+    walker = _Walker(meta_graph)
     for run in runs:
-        for node, context in _walk_graph(library, nodes, run):
+        yield from walker.walk(run)
+
+
+class _Walker:
+    """Follows runs through a graph, each function only as often as something new comes in."""
+
+    def __init__(self, meta_graph: MetaGraph) -> None:
+        graph = meta_graph.graph_def
+        self._nodes = {node.name: node for node in graph.node}
+        self._library = FunctionLibrary(graph)
+        self._origins = Origins(self._nodes, self._library.functions)
+        # Per function, the origins of its arguments in all calls so far; "" where they differ. An
+        # argument changes once at most, which bounds the visits.
+        self._arguments: dict[str, tuple[Origin, ...]] = {}
+        self._steps = 0
+
+    def walk(self, run: Run) -> Iterator[tuple[NodeMessage, NodeContext]]:
+        for node, context in self._walk_graph(run):
             yield node, context
-            yield from _walk_calls(library, node, context, seen)
+            yield from self._walk_calls(node, context)
 
+    def _walk_graph(self, run: Run) -> Iterator[tuple[NodeMessage, NodeContext]]:
+        origin = self._origins.in_graph(run.fed)
+        visited: set[str] = set()
+        for fetch, label in run.fetches:
+            if node_name(fetch) not in self._nodes:
+                raise ModelError(f'the graph has no node "{node_name(fetch)}" ({label})')
+            context = NodeContext((label,), self._library.functions, origin)
+            pending = [fetch]
+            while pending:
+                name = pending.pop()
+                # A control edge waits for the node itself, which runs even if its output is fed.
+                if not is_control(name) and tensor_name(name) in run.fed:
+                    continue
+                node = self._nodes.get(node_name(name))
+                if node is None or node.name in visited:
+                    continue
+                visited.add(node.name)
+                self._count_step()
+                pending.extend(node.input)
+                yield node, context
 
-def _walk_graph(
-    library: _Library, nodes: Nodes, run: Run
-) -> Iterator[tuple[NodeMessage, NodeContext]]:
-    origin = _graph_origin(library, nodes, run.fed)
-    visited: set[str] = set()
-    for fetch, label in run.fetches:
-        if node_name(fetch) not in nodes:
-            raise ModelError(f'the graph has no node "{node_name(fetch)}" ({label})')
-        context = NodeContext((label,), library.functions, origin)
-        pending = [fetch]
+    def _walk_calls(
+        self, node: NodeMessage, context: NodeContext
+    ) -> Iterator[tuple[NodeMessage, NodeContext]]:
+        pending = list(self._calls(node, context))
         while pending:
-            name = pending.pop()
-            # A control edge waits for the node itself, which runs even where its output is fed.
-            if not is_control(name) and tensor_name(name) in run.fed:
+            function, arguments, path = pending.pop()
+            self._count_step()
+            known = self._arguments.get(function)
+            merged = arguments if known is None else _merge(known, arguments)
+            if merged == known:
                 continue
-            node = nodes.get(node_name(name))
-            if node is None or node.name in visited:
-                continue
-            visited.add(node.name)
-            pending.extend(node.input)
-            yield node, context
+            self._arguments[function] = merged
+            message = self._library.functions[function]
+            origin = self._origins.in_function(message, merged)
+            inner = NodeContext(path, self._library.functions, origin)
+            for body_node in message.node_def:
+                self._count_step()
+                yield body_node, inner
+                pending.extend(self._calls(body_node, inner))
+
+    def _calls(
+        self, node: NodeMessage, context: NodeContext
+    ) -> Iterator[tuple[str, tuple[Origin, ...], tuple[str, ...]]]:
+        """Yield the functions that a node may call: name, origins of the arguments, and path."""
+        if not self._library.functions:
+            return
+        for call in calls(node):
+            for name in self._library.alternatives(call.name):
+                path = (*context.path, node.name, name)
+                yield name, self._argument_origins(call, name, context), path
+                if (gradient := self._library.gradient_of(name)) is not None:
+                    # It gets the arguments and the gradients of the results.
+                    unknown: tuple[Origin, ...] = self._argument_origins(None, gradient, context)
+                    yield gradient, unknown, (*context.path, node.name, gradient)
+
+    def _argument_origins(
+        self, call: Call | None, function: str, context: NodeContext
+    ) -> tuple[Origin, ...]:
+        arguments = self._library.functions[function].signature.input_arg
+        inputs = None if call is None else call.arguments
+        # An argument that is a list takes several inputs.
+        if (
+            inputs is None
+            or len(inputs) != len(arguments)
+            or any(argument.number_attr or argument.type_list_attr for argument in arguments)
+        ):
+            return ("",) * len(arguments)
+        return tuple(context.origin(name) for name in inputs)
+
+    def _count_step(self) -> None:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise ModelError(
+                f"the model's ops can't be checked: following its functions takes more than "
+                f"{MAX_STEPS:,} steps"
+            )
 
 
-def _walk_calls(
-    library: _Library, node: NodeMessage, context: NodeContext, seen: Seen
-) -> Iterator[tuple[NodeMessage, NodeContext]]:
-    pending = list(_calls(library, node, context))
-    while pending:
-        function, origins, path = pending.pop()
-        if (function, origins) in seen:
-            continue
-        seen.add((function, origins))
-        inner = _function_context(library.functions, function, origins, path)
-        for body_node in library.functions[function].node_def:
-            yield body_node, inner
-            pending.extend(_calls(library, body_node, inner))
-
-
-def _calls(
-    library: _Library, node: NodeMessage, context: NodeContext
-) -> Iterator[tuple[str, tuple[Origin, ...], tuple[str, ...]]]:
-    """Yield the functions that a node may call: name, origins of the arguments, and path."""
-    if not library.functions:
-        return
-    for name in function_names(node):
-        for function in library.alternatives(name):
-            path = (*context.path, node.name, function)
-            yield function, _argument_origins(library, node, function, context), path
-
-
-def function_names(node: NodeMessage) -> list[str]:
-    """Return the functions that a node names: its op, then its attributes of type func."""
-    names = [node.op]
-    for value in node.attr.values():
-        names += _functions_in(value)
-    return names
-
-
-def _functions_in(value: AttrMessage) -> Iterator[str]:
-    # A named function carries attributes of its own, which may name further functions.
-    calls = [value.func] if value.HasField("func") else value.list.func
-    for call in calls:
-        yield call.name
-        for inner in call.attr.values():
-            yield from _functions_in(inner)
-
-
-class _Library:
-    """The functions of a graph, and which ones TensorFlow may run in place of another."""
-
-    def __init__(self, nodes: Nodes, library: Any) -> None:
-        self._nodes = nodes
-        self.functions = {function.signature.name: function for function in library.function}
-        self._gradients = {
-            gradient.function_name: gradient.gradient_func for gradient in library.gradient
-        }
-        self._implementations: dict[bytes, list[str]] = {}
-        for name, function in self.functions.items():
-            if "api_implements" in function.attr:
-                api = function.attr["api_implements"].s
-                self._implementations.setdefault(api, []).append(name)
-
-    @cached_property
-    def sole_values(self) -> dict[str, str]:
-        return _sole_values(self._nodes, self.functions.values())
-
-    def alternatives(self, name: str) -> list[str]:
-        """Return the functions that may run where `name` is called, itself first.
-
-        Grappler's implementation selector swaps functions with the same "api_implements" (the
-        CPU and GPU forms of an LSTM); SymbolicGradient runs a function's gradient function.
-        """
-        names = [name, self._gradients.get(name, "")]
-        function = self.functions.get(name)
-        if function is not None and "api_implements" in function.attr:
-            names += self._implementations[function.attr["api_implements"].s]
-        return [name for name in dict.fromkeys(names) if name in self.functions]
-
-
-def _argument_origins(
-    library: _Library, node: NodeMessage, function: str, context: NodeContext
-) -> tuple[Origin, ...]:
-    count = len(library.functions[function].signature.input_arg)
-    inputs = [name for name in node.input if not is_control(name)]
-    if node.op in _BRANCHES:
-        inputs = inputs[1:]
-    elif node.op not in _CALLS and node.op != function:
-        # Any other op (a loop, a map over a dataset) may pass computed values.
-        inputs = []
-    fits = len(inputs) == count
-    return tuple(context.origin(inputs[i]) if fits else "" for i in range(count))
-
-
-def _function_context(
-    functions: Mapping[str, FunctionMessage],
-    name: str,
-    origins: Sequence[Origin],
-    path: tuple[str, ...],
-) -> NodeContext:
-    function = functions[name]
-    nodes = {node.name: node for node in function.node_def}
-    fed: dict[str, Origin] = {
-        argument.name: origin
-        for argument, origin in zip(function.signature.input_arg, origins, strict=True)
-    }
-
-    def origin(name: str) -> Origin:
-        visited: set[str] = set()
-        while name not in fed:
-            node = nodes.get(node_name(name))
-            if node is None or node.op != "Identity" or name in visited:
-                return ""
-            visited.add(name)
-            name = node.input[0]
-        return fed[name]
-
-    return NodeContext(path, functions, origin)
-
-
-def _graph_origin(library: _Library, nodes: Nodes, fed: Mapping[str, Origin]) -> FindOrigin:
-    def origin(name: str) -> Origin:
-        visited: set[str] = set()
-        while tensor_name(name) not in fed:
-            node = nodes.get(node_name(name))
-            if node is None or node.name in visited:
-                return ""
-            visited.add(node.name)
-            if node.op == "Identity":
-                name = node.input[0]
-            elif node.op == "ReadVariableOp":
-                name = library.sole_values.get(node_name(node.input[0]), "")
-            else:
-                return ""
-        return fed[tensor_name(name)]
-
-    return origin
-
-
-def _sole_values(nodes: Nodes, functions: Iterable[FunctionMessage]) -> dict[str, str]:
-    """Return, by variable, the only tensor ever assigned to it; other variables are left out.
-
-    TF2 keeps the path of an asset in a variable, which the init op fills. Such a variable is
-    assigned once, read, and checked for initialization, but never passed to a function. If it
-    were used in any other way, or if another node shared its storage, it could hold any path.
-    """
-    variables = [node for node in nodes.values() if node.op == "VarHandleOp"]
-    in_bodies = (
-        node for function in functions for node in function.node_def if node.op == "VarHandleOp"
-    )
-    # Handles with the same shared_name are the same variable.
-    owners = Counter(_shared_name(node) for node in (*variables, *in_bodies))
-    values: dict[str, set[str]] = {
-        node.name: set() for node in variables if owners[_shared_name(node)] == 1
-    }
-    other_use = {"", " "}  # two values, so the variable is left out
-    for node in nodes.values():
-        for position, name in enumerate(node.input):
-            if node_name(name) not in values or is_control(name):
-                continue
-            if node.op == "AssignVariableOp" and position == 0:
-                values[node_name(name)].add(node.input[1])
-            elif node.op not in ("ReadVariableOp", "VarIsInitializedOp"):
-                values[node_name(name)] |= other_use
-    return {name: tensors.pop() for name, tensors in values.items() if len(tensors) == 1}
-
-
-def _shared_name(node: NodeMessage) -> bytes:
-    return bytes(node.attr["shared_name"].s) if "shared_name" in node.attr else b""
+def _merge(first: tuple[Origin, ...], second: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    merged: list[Origin] = [
+        known if known == given else "" for known, given in zip(first, second, strict=True)
+    ]
+    return tuple(merged)

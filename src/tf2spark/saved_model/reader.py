@@ -13,19 +13,21 @@ from google.protobuf.message import DecodeError
 
 from tf2spark.dtypes import Shape
 from tf2spark.errors import ModelError
+from tf2spark.package.digests import check_digest
 from tf2spark.package.folder import is_package, read_file, read_manifest
-from tf2spark.package.manifest import Manifest
+from tf2spark.package.manifest import FileEntry, Manifest
 from tf2spark.saved_model import files as model_files
 from tf2spark.saved_model.contract import Contract
-from tf2spark.saved_model.files import digest
+from tf2spark.saved_model.message_scan import check_message_count
 from tf2spark.saved_model.op_notes import careful_ops
+from tf2spark.saved_model.package_weights import check_weights
 from tf2spark.saved_model.protos import MetaGraph, SavedModel
 from tf2spark.saved_model.reachable_nodes import asset_files
 from tf2spark.saved_model.signatures import shape, signatures
+from tf2spark.saved_model.well_formed import check_graph
 
 __all__ = [
     "LoadedModel",
-    "digest",
     "read",
     "read_contract",
     "read_package",
@@ -44,11 +46,27 @@ class LoadedModel:
         contract: Its inputs and outputs, and what else is known about it.
         meta_graph: The message of the MetaGraph that the contract describes.
         weights: The tensors that the runtime, not the user, feeds from the files of a package.
+        files: The files of a plain SavedModel; None for a package, whose manifest lists them.
     """
 
     contract: Contract
     meta_graph: MetaGraph
     weights: tuple[str, ...] = ()
+    files: model_files.ModelFiles | None = None
+
+    @property
+    def entries(self) -> tuple[FileEntry, ...]:
+        """Every file of the model with its SHA-256."""
+        if self.files is not None:
+            return self.files.entries
+        return self.contract.package.files if self.contract.package else ()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 (hex) over the files; a package's is that of its manifest."""
+        if self.files is not None:
+            return self.files.digest
+        return self.contract.package.digest if self.contract.package else ""
 
 
 @frozen
@@ -66,6 +84,7 @@ def read(
     *,
     version: int | None = None,
     tags: Sequence[str] | None = None,
+    digest: str | None = None,
 ) -> LoadedModel:
     """Read a SavedModel, packaged or not.
 
@@ -75,42 +94,48 @@ def read(
         version: The version to use; None for the largest.
         tags: The tags of the MetaGraph to use; None for the one tagged only ``serve``, or the only
             one there is.
+        digest: The digest (hex) that the model must have; None for any.
 
     Raises:
         ModelNotFoundError: There is no SavedModel at `path`.
-        ModelError: It can't be read, is incomplete, or has no MetaGraph with these tags.
+        ModelError: It can't be read, is incomplete, has no MetaGraph with these tags, or has
+            another digest.
     """
     folder, found_version = model_files.find(path, version)
     if is_package(folder):
-        return _read_local_package(folder, found_version, tags)
-    graph_file = folder / model_files.GRAPH_FILE
-    message = _parse(graph_file.read_bytes(), str(graph_file))
-    meta_graph = _choose_meta_graph(message.meta_graphs, tags, folder)
+        return _read_local_package(folder, found_version, tags, digest)
+    files = model_files.ModelFiles(folder)
+    content = files.read_graph()
+    if digest is not None:  # before anything in the files is believed
+        check_digest(digest, files.digest, str(folder))
+    message = _parse(content, str(folder / model_files.GRAPH_FILE))
+    meta_graph = _choose_meta_graph(message.meta_graphs, tags, str(folder))
+    _check_graph(meta_graph, str(folder))
     # Without a restore op the loader restores nothing: all variables may be local, for example.
     if meta_graph.saver_def.restore_op_name and variable_shapes(meta_graph):
-        model_files.check_variables(folder)
+        model_files.check_variables(files, folder)
     facts = _FileFacts(
-        graph_file.stat().st_size,
-        model_files.size_bytes(folder / "variables"),
+        len(content),
+        files.size_bytes("variables/"),
         _assets(meta_graph),
-        model_files.count_warmup_requests(folder),
+        model_files.count_warmup_requests(files, folder),
     )
     for asset in facts.assets:
-        if not (folder / "assets" / asset).is_file():
+        if f"assets/{asset}" not in files.paths:
             raise ModelError(f'"{folder}" is incomplete: assets/{asset} is missing')
     contract = _contract(str(folder), found_version, message, meta_graph, facts)
-    return LoadedModel(contract, meta_graph)
+    return LoadedModel(contract, meta_graph, files=files)
 
 
 def _read_local_package(
-    folder: Path, version: int | None, tags: Sequence[str] | None
+    folder: Path, version: int | None, tags: Sequence[str] | None, digest: str | None
 ) -> LoadedModel:
     manifest = read_manifest(folder)
-    requested = tags.split(",") if isinstance(tags, str) else tags
-    if requested is not None and tuple(sorted(requested)) != tuple(sorted(manifest.tags)):
+    check_digest(digest, manifest.digest, str(folder))
+    if tags is not None and _tag_set(tags) != _tag_set(manifest.tags):
         raise ModelError(
             f'"{folder}" is a package of the graph tagged {list(manifest.tags)}, '
-            f"not {list(requested)}"
+            f"not {list(_tag_set(tags))}"
         )
     graph = read_file(folder, manifest, model_files.GRAPH_FILE)
     return read_package(str(folder), manifest, graph, version)
@@ -125,7 +150,9 @@ def read_package(
         ModelError: The graph can't be read.
     """
     message = _parse(graph, path)
-    meta_graph = _choose_meta_graph(message.meta_graphs, manifest.tags, Path(path))
+    meta_graph = _choose_meta_graph(message.meta_graphs, manifest.tags, path)
+    _check_graph(meta_graph, path)
+    check_weights(meta_graph, manifest.weights, path)
     sizes = {file.path: file.size_bytes for file in manifest.files}
     facts = _FileFacts(
         len(graph),
@@ -161,11 +188,14 @@ def _parse(content: bytes, path: str) -> Any:
     """Return the SavedModel message."""
     if not content:
         raise ModelError(f'"{path}" is empty')
+    check_message_count(content, SavedModel, path)
     damaged = f'"{path}" ({len(content):,} bytes) is damaged or truncated; copy the model again'
     try:
         message = SavedModel.FromString(content)
-    except DecodeError as error:
-        raise ModelError(damaged) from error
+    except (DecodeError, RecursionError) as error:
+        raise ModelError(f"{damaged} ({error})") from error
+    except MemoryError as error:
+        raise ModelError(f'"{path}" ({len(content):,} bytes) needs too much memory') from error
     # A truncated message can still parse, with fewer fields.
     if not message.meta_graphs:
         raise ModelError(damaged + " (it contains no graph)")
@@ -176,32 +206,46 @@ def _assets(meta_graph: MetaGraph) -> tuple[str, ...]:
     return tuple(sorted(set(asset_files(meta_graph).values())))
 
 
-def _tags(meta_graph: MetaGraph) -> tuple[str, ...]:
-    return tuple(sorted(meta_graph.meta_info_def.tags))
+def _tag_set(tags: Sequence[str]) -> tuple[str, ...]:
+    """Return tags as TensorFlow compares them, as a set; "a,b" stands for two."""
+    return tuple(sorted(set(tags.split(",") if isinstance(tags, str) else tags)))
 
 
 def _choose_meta_graph(
-    meta_graphs: Iterable[MetaGraph], tags: Sequence[str] | None, folder: Path
+    meta_graphs: Iterable[MetaGraph], tags: Sequence[str] | None, path: str
 ) -> MetaGraph:
-    by_tags = {_tags(meta_graph): meta_graph for meta_graph in meta_graphs}
-    if isinstance(tags, str):
-        tags = tags.split(",")
-    requested = _default_tags(by_tags, folder) if tags is None else tuple(sorted(tags))
+    by_tags: dict[tuple[str, ...], MetaGraph] = {}
+    for meta_graph in meta_graphs:
+        tag_set = _tag_set(meta_graph.meta_info_def.tags)
+        if tag_set in by_tags:
+            raise ModelError(
+                f'"{path}" has two graphs tagged {list(tag_set)}, of which TensorFlow can load '
+                "only one"
+            )
+        by_tags[tag_set] = meta_graph
+    requested = _default_tags(by_tags, path) if tags is None else _tag_set(tags)
     if requested not in by_tags:
         raise ModelError(
-            f'"{folder}" has no graph tagged {list(requested)}; it has {_tag_lists(by_tags)}'
+            f'"{path}" has no graph tagged {list(requested)}; it has {_tag_lists(by_tags)}'
             + _tag_hint(requested, by_tags)
         )
     return by_tags[requested]
 
 
-def _default_tags(tag_sets: Iterable[tuple[str, ...]], folder: Path) -> tuple[str, ...]:
+def _check_graph(meta_graph: MetaGraph, path: str) -> None:
+    try:
+        check_graph(meta_graph.graph_def)
+    except ModelError as error:
+        raise ModelError(f'"{path}" can\'t be loaded: {error}') from error
+
+
+def _default_tags(tag_sets: Iterable[tuple[str, ...]], path: str) -> tuple[str, ...]:
     available = list(tag_sets)
     if (_SERVE,) in available:
         return (_SERVE,)
     if len(available) > 1:
         raise ModelError(
-            f'"{folder}" has several graphs and none is tagged only "{_SERVE}"; '
+            f'"{path}" has several graphs and none is tagged only "{_SERVE}"; '
             f"choose one with tags=: {_tag_lists(available)}"
         )
     return available[0]
@@ -233,8 +277,8 @@ def _contract(
     return Contract(
         path=path,
         version=version,
-        tag_sets=tuple(map(_tags, message.meta_graphs)),
-        tags=_tags(meta_graph),
+        tag_sets=tuple(_tag_set(graph.meta_info_def.tags) for graph in message.meta_graphs),
+        tags=_tag_set(meta_graph.meta_info_def.tags),
         signatures=described,
         tensorflow_version=meta_graph.meta_info_def.tensorflow_version,
         graph_bytes=facts.graph_bytes,

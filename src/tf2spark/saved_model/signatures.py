@@ -10,29 +10,41 @@ object graph has that function's own signature.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from tf2spark import dtypes
 from tf2spark.dtypes import Shape
+from tf2spark.errors import ModelError
 from tf2spark.saved_model.contract import Signature, TensorSpec
-from tf2spark.saved_model.protos import MetaGraph, SignatureMessage, TensorInfoMessage
+from tf2spark.saved_model.protos import (
+    FunctionMessage,
+    MetaGraph,
+    SignatureMessage,
+    TensorInfoMessage,
+)
 from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, TRAIN_SIGNATURE
 from tf2spark.saved_model.upstream import is_control
 
 # TypeSpecProto.TypeSpecClass in tensorflow/core/protobuf/struct.proto.
 _SPARSE, _RAGGED = 1, 3
+_MAX_RANK = 254
 _NOT_SIGNATURES = frozenset({INIT_SIGNATURE, TRAIN_SIGNATURE})
 # The ops by which a wrapper's body calls the user's function.
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+Functions: TypeAlias = Mapping[str, FunctionMessage]
 
 
 def signatures(meta_graph: MetaGraph) -> tuple[Signature, ...]:
     """Return the signatures of a MetaGraph; they, their inputs and outputs are sorted by name."""
     wrappers = _wrappers(meta_graph)
+    functions = {
+        function.signature.name: function for function in meta_graph.graph_def.library.function
+    }
     return tuple(
         Signature(
             name,
-            _inputs(meta_graph, message, wrappers.get(name)),
+            _inputs(meta_graph, functions, message, wrappers.get(name)),
             tuple(spec for key in sorted(message.outputs) for spec in _specs(key, message.outputs)),
             message.method_name,
         )
@@ -42,10 +54,21 @@ def signatures(meta_graph: MetaGraph) -> tuple[Signature, ...]:
 
 
 def shape(message: Any) -> Shape:
-    """Return the shape in a TensorShapeProto."""
+    """Return the shape in a TensorShapeProto.
+
+    Raises:
+        ModelError: TensorFlow has no such shape.
+    """
     if message.unknown_rank:
         return None
-    return tuple(None if dim.size < 0 else dim.size for dim in message.dim)
+    sizes = [dim.size for dim in message.dim]
+    if len(sizes) > _MAX_RANK or any(size < -1 for size in sizes):
+        raise ModelError(
+            f"the model has a shape with {len(sizes)} dimensions, of which the smallest is "
+            f"{min(sizes)}: TensorFlow knows up to {_MAX_RANK} dimensions, and -1 where one is "
+            "unknown"
+        )
+    return tuple(None if size < 0 else size for size in sizes)
 
 
 def _specs(key: str, infos: Mapping[str, TensorInfoMessage]) -> Iterator[TensorSpec]:
@@ -77,9 +100,16 @@ def _shape(info: TensorInfoMessage) -> Shape:
 
 
 def _inputs(
-    meta_graph: MetaGraph, message: SignatureMessage, wrapper: tuple[str, list[str]] | None
+    meta_graph: MetaGraph,
+    functions: Functions,
+    message: SignatureMessage,
+    wrapper: tuple[str, list[str]] | None,
 ) -> tuple[TensorSpec, ...]:
-    composites = [] if wrapper is None else _reassemble(meta_graph, message.inputs, *wrapper)
+    composites: list[TensorSpec] = []
+    if wrapper is not None:
+        name, keywords = wrapper
+        keys, user_function = _call_keys(functions.get(name), keywords)
+        composites = _reassemble(meta_graph, message.inputs, keys, user_function)
     parts = {part for spec in composites for part in spec.parts}
     plain = (
         spec for key in message.inputs if key not in parts for spec in _specs(key, message.inputs)
@@ -96,7 +126,7 @@ def _wrappers(meta_graph: MetaGraph) -> dict[str, tuple[str, list[str]]]:
     functions = {
         name: nodes[index].bare_concrete_function
         for name, index in _children(nodes[root["signatures"]]).items()
-        if index < len(nodes)
+        if 0 <= index < len(nodes)
     }
     return {
         name: (function.concrete_function_name, list(function.argument_keywords))
@@ -112,11 +142,10 @@ def _children(node: Any) -> dict[str, int]:
 def _reassemble(
     meta_graph: MetaGraph,
     infos: Mapping[str, TensorInfoMessage],
-    wrapper: str,
-    keywords: list[str],
+    keys: list[str],
+    user_function: str,
 ) -> list[TensorSpec]:
     """Return the composite inputs that a signature lists as several plain tensors."""
-    keys, user_function = _call_keys(meta_graph, wrapper, keywords)
     concrete = meta_graph.object_graph_def.concrete_functions
     if user_function not in concrete:
         return []
@@ -135,14 +164,12 @@ def _reassemble(
     return composites
 
 
-def _call_keys(meta_graph: MetaGraph, wrapper: str, keywords: list[str]) -> tuple[list[str], str]:
+def _call_keys(wrapper: FunctionMessage | None, keywords: list[str]) -> tuple[list[str], str]:
     """Return the signature key behind each argument of the user's function, and its name."""
-    for function in meta_graph.graph_def.library.function:
-        if function.signature.name != wrapper:
-            continue
-        arguments = [argument.name for argument in function.signature.input_arg]
+    if wrapper is not None:
+        arguments = [argument.name for argument in wrapper.signature.input_arg]
         key_of = dict(zip(arguments, keywords, strict=False))
-        for node in function.node_def:
+        for node in wrapper.node_def:
             if node.op in _CALLS and "f" in node.attr:
                 inputs = [key_of.get(name, "") for name in node.input if not is_control(name)]
                 return inputs, node.attr["f"].func.name
@@ -172,13 +199,13 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def _component_count(type_spec: Any) -> int:
     """Return how many plain tensors a composite flattens into; 0 where unknown."""
-    if type_spec.num_flat_components:
-        return int(type_spec.num_flat_components)
-    if type_spec.type_spec_class == _SPARSE:
-        return 3
-    if type_spec.type_spec_class == _RAGGED:
-        return 1 + int(type_spec.type_state.tuple_value.values[2].int64_value)
-    return 0
+    count = int(type_spec.num_flat_components)
+    state = type_spec.type_state.tuple_value.values
+    if count == 0 and type_spec.type_spec_class == _SPARSE:
+        count = 3
+    elif count == 0 and type_spec.type_spec_class == _RAGGED and len(state) > 2:
+        count = 1 + int(state[2].int64_value)
+    return max(count, 0)
 
 
 def _composite(
@@ -191,11 +218,14 @@ def _composite(
     are in the order of `TensorSpec.tensors`.
     """
     state = type_spec.type_state.tuple_value.values
-    if type_spec.type_spec_class not in (_SPARSE, _RAGGED) or len(state) < 2:
+    state_sizes = {_SPARSE: 2, _RAGGED: 4}
+    if len(state) < state_sizes.get(type_spec.type_spec_class, len(state) + 1):
         return None
     full_shape = shape(state[0].tensor_shape_value)
     dtype = dtypes.from_code(state[1].tensor_dtype_value)
     if type_spec.type_spec_class == _SPARSE:
+        if len(tensors) != 3:
+            return None
         return TensorSpec(name, dtype, full_shape, tensors, "sparse", parts)
     if len(tensors) < 2:  # ragged rank 0: a plain tensor
         return TensorSpec(name, dtype, full_shape, tensors)

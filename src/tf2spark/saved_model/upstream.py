@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from tf2spark.errors import ModelError
 from tf2spark.saved_model.protos import NodeMessage
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
@@ -36,6 +37,20 @@ def data_inputs(node: NodeMessage) -> list[str]:
 def control_inputs(node: NodeMessage) -> list[str]:
     """Return the control edges of a node, each as ``^node``."""
     return [name for name in node.input if is_control(name)]
+
+
+def input_at(node: NodeMessage, position: int) -> str:
+    """Return an input of a node by its position.
+
+    Raises:
+        ModelError: The node has no such input.
+    """
+    if position >= len(node.input):
+        raise ModelError(
+            f'the node "{node.name}" ({node.op}) has {len(node.input)} inputs and needs '
+            f"{position + 1} or more: the graph is damaged"
+        )
+    return str(node.input[position])
 
 
 def feedable_tensor(nodes: Mapping[str, NodeMessage], name: str) -> str | None:

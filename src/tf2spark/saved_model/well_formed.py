@@ -1,0 +1,137 @@
+"""Whether a graph is one that TensorFlow can import, and one that can be checked.
+
+TensorFlow refuses most of what is refused here too, but later, and some of it ends the process: the
+search for a cycle, for example, is recursive. And where a name is given twice, what was checked
+must not be another than what runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tf2spark.errors import ModelError
+from tf2spark.saved_model import op_allow_list
+from tf2spark.saved_model.call_limits import check_calls
+from tf2spark.saved_model.function_library import functions_in
+from tf2spark.saved_model.protos import FunctionMessage, GraphMessage, NodeMessage
+from tf2spark.saved_model.upstream import node_name
+
+MAX_NODES = 1_000_000
+"""How many nodes and functions a graph may have, with the nodes of its functions."""
+
+MAX_INPUTS = 4_000_000
+"""How many inputs all these nodes may have together."""
+
+# A loop is a cycle from the first of these to the second.
+_LOOP_ENDS = frozenset({"NextIteration", "RefNextIteration"})
+_LOOP_STARTS = frozenset({"Merge", "RefMerge", "_XlaMerge"})
+
+
+def check_graph(graph: GraphMessage) -> None:
+    """Check names, edges and functions of a graph.
+
+    Raises:
+        ModelError: The graph is too large, has a name twice, lacks a node, has a cycle, or its
+            functions can't be inlined.
+    """
+    functions = graph.library.function
+    _check_size(graph)
+    _check_nodes(graph.node, None)
+    for function in functions:
+        _check_function(function)
+    _refuse_duplicates(
+        (function.signature.name for function in functions), "the graph has two functions"
+    )
+    _refuse_duplicates(
+        (gradient.function_name for gradient in graph.library.gradient),
+        "the graph has two gradients of the function",
+    )
+    check_calls(graph)
+
+
+def _check_size(graph: GraphMessage) -> None:
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    node_count = len(graph.library.function) + sum(map(len, bodies))
+    if node_count > MAX_NODES:
+        raise ModelError(
+            f"the graph has {node_count:,} nodes and functions, and at most {MAX_NODES:,} are "
+            "checked"
+        )
+    input_count = sum(len(node.input) for nodes in bodies for node in nodes)
+    if input_count > MAX_INPUTS:
+        raise ModelError(
+            f"the nodes of the graph have {input_count:,} inputs, and at most {MAX_INPUTS:,} are "
+            "checked"
+        )
+
+
+def _refuse_duplicates(names: Iterable[str], what: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ModelError(f'{what} "{name}", of which TensorFlow uses only one')
+        seen.add(name)
+
+
+def _check_function(function: FunctionMessage) -> None:
+    name = function.signature.name
+    # TensorFlow resolves the name of an op in its own registry or in the library, depending on who
+    # asks. No exporter writes such a function.
+    if op_allow_list.is_known(name):
+        raise ModelError(f'the graph has a function with the name of an op, "{name}"')
+    for attribute in function.signature.attr:
+        if any(functions_in(attribute.default_value)):
+            raise ModelError(
+                f'the function "{name}" calls another one by default through its attribute '
+                f'"{attribute.name}", which can\'t be checked'
+            )
+    arguments = [argument.name for argument in function.signature.input_arg]
+    names = (*arguments, *(node.name for node in function.node_def))
+    _refuse_duplicates(names, f'the function "{name}" has two nodes or arguments')
+    _check_nodes(function.node_def, name)
+
+
+def _check_nodes(nodes: Sequence[NodeMessage], function: str | None) -> None:
+    """Check the edges in a graph or in the body of a function.
+
+    A cycle that is not a loop is refused, as in ``graph_constructor.cc``.
+    """
+    graph = "the graph" if function is None else f'the function "{function}"'
+    names = [node.name for node in nodes]
+    positions = {name: position for position, name in enumerate(names)}
+    if function is None:
+        _refuse_duplicates(names, "the graph has two nodes")
+    consumers: list[list[int]] = [[] for _ in names]
+    waiting = [0] * len(names)
+    loop_ends = {node.name for node in nodes if node.op in _LOOP_ENDS}
+    for position, node in enumerate(nodes):
+        back_edges = loop_ends if node.op in _LOOP_STARTS else ()
+        for name in map(node_name, node.input):
+            source = positions.get(name)
+            if source is None:
+                if function is None:
+                    raise ModelError(
+                        f'the node "{node.name}" ({node.op}) needs the node "{name}", which is '
+                        "not in the graph"
+                    )
+            elif name not in back_edges:
+                consumers[source].append(position)
+                waiting[position] += 1
+    _refuse_cycle(names, consumers, waiting, graph)
+
+
+def _refuse_cycle(
+    names: Sequence[str], consumers: Sequence[Sequence[int]], waiting: list[int], graph: str
+) -> None:
+    """Sort the nodes topologically; `waiting` has the number of inputs of each."""
+    ready = [position for position, count in enumerate(waiting) if not count]
+    sorted_count = 0
+    while ready:
+        sorted_count += 1
+        for consumer in consumers[ready.pop()]:
+            waiting[consumer] -= 1
+            if not waiting[consumer]:
+                ready.append(consumer)
+    if sorted_count < len(names):
+        stuck = next(position for position, count in enumerate(waiting) if count)
+        raise ModelError(f'{graph} has a cycle; it leads to the node "{names[stuck]}"')
