@@ -1,0 +1,58 @@
+"""A process that opens models for the harness: it may hang, crash, or be taken over.
+
+It takes a JSON object per line from its standard input (the folder, and arguments of `SavedModel`),
+and answers with one line: how it ended, and the scores or the message.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from typing import Any
+
+_MEMORY_BYTES = 8 << 30
+_SHOWN = 4000
+
+
+def _scores(model: Any) -> dict[str, list[Any]]:
+    import pandas as pd
+
+    table = pd.DataFrame({"x": [1.0, 2.0], "s": ["a", "b"]}).astype({"x": "float32"})
+    scored = model.score(table).drop(columns=["x", "s"])
+    return {
+        str(name): [value.tolist() if hasattr(value, "tolist") else value for value in scored[name]]
+        for name in scored
+    }
+
+
+def _answer(request: dict[str, Any]) -> tuple[str, str]:
+    """Return how a request ended, and its result or the message."""
+    import tf2spark
+    from tf2spark.errors import Tf2SparkError
+
+    try:
+        model = tf2spark.SavedModel(request["path"], **request["options"])
+        f"{model!r} {model.contract} {model.contract._repr_html_()}"
+        return "scored", json.dumps(_scores(model), default=repr)
+    except Tf2SparkError as error:
+        return "refused", f"{type(error).__name__}: {error}"
+    except BaseException as error:
+        return "raw", f"{type(error).__name__}: {error}"
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Whatever libraries print must not be mistaken for an answer.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        ending, text = _answer(json.loads(line))
+        print(json.dumps([ending, text[:_SHOWN]]), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

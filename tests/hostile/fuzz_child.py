@@ -1,0 +1,74 @@
+"""A process that opens a model again and again while one of its files is damaged at random.
+
+It takes a JSON object as its argument, and prints one: how many inputs ended how, and the first
+of those that ended in a raw exception. Before each input its seed is written to a file, so that
+the input can be found that hung or crashed the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from hostile.mutations import mutate
+
+_MEMORY_BYTES = 8 << 30
+_SHOWN_FAILURES = 10
+
+
+def _open(folder: Path, *, score: bool) -> str:
+    """Return how opening the model ended."""
+    import pandas as pd
+
+    import tf2spark
+    from tf2spark.errors import Tf2SparkError
+
+    try:
+        model = tf2spark.SavedModel(folder)
+        f"{model!r} {model.contract} {model.contract._repr_html_()}"
+        if score:
+            columns = {"x": [1.0, 2.0], "s": ["a", "b"]}
+            model.score(pd.DataFrame(columns).astype({"x": "float32"}))
+    except Tf2SparkError:
+        return "refused"
+    return "scored" if score else "read"
+
+
+def _fuzz(request: dict[str, Any]) -> dict[str, Any]:
+    folder, name = Path(request["folder"]), request["file"]
+    original = (folder / name).read_bytes()
+    endings: Counter[str] = Counter()
+    failures: list[tuple[int, str]] = []
+    stop = time.monotonic() + request["seconds"]
+    for seed in range(request["first"], request["first"] + request["count"]):
+        if time.monotonic() > stop:
+            break
+        Path(request["progress"]).write_text(str(seed))
+        (folder / name).write_bytes(mutate(original, seed))
+        try:
+            endings[_open(folder, score=request["score"])] += 1
+        except Exception as error:
+            endings["raw"] += 1
+            failures.append((seed, f"{type(error).__name__}: {error}"[:300]))
+    (folder / name).write_bytes(original)
+    return {"endings": endings, "failures": failures[:_SHOWN_FAILURES]}
+
+
+def main() -> None:
+    """Fuzz as the argument says."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    json.dump(_fuzz(json.loads(sys.argv[1])), answer)
+    answer.flush()
+
+
+if __name__ == "__main__":
+    main()

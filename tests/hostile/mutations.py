@@ -1,0 +1,102 @@
+"""Random damage to files, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+# Lengths, tags, numbers and tokens on which parsers of protobuf, JSON and tables trip.
+_TOKENS = (
+    b"\x00",
+    b"\xff" * 9 + b"\x01",
+    b"\x80",
+    b"\xff\xff\xff\x7f",
+    b"\xff" * 8,
+    b"\x0a\x00",
+    b"\x12\xff\xff\xff\xff\x0f",
+    b"\x0b",
+    b"\x0c",
+    b"[",
+    b"{",
+    b"]",
+    b'"',
+    b",",
+    b"null",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"99999999999999999999",
+    b"true",
+    b"\\u0000",
+    b"\\ud800",
+    b"../",
+    b"\xc3\x28",
+    b"\x1b[2J",
+    b":0",
+    b"^",
+)
+
+
+def _cut(content: bytes, rng: random.Random, longest: int = 64) -> tuple[int, int]:
+    """Return the beginning and the end of a part, mostly a short one."""
+    begin = rng.randrange(len(content) + 1)
+    length = rng.randrange(1, longest) if rng.random() < 0.8 else rng.randrange(len(content) + 1)
+    return begin, min(len(content), begin + length)
+
+
+def _flip(content: bytes, rng: random.Random) -> bytes:
+    position = rng.randrange(len(content))
+    flipped = content[position] ^ 1 << rng.randrange(8)
+    return content[:position] + bytes([flipped]) + content[position + 1 :]
+
+
+def _overwrite(content: bytes, rng: random.Random) -> bytes:
+    position, token = rng.randrange(len(content)), rng.choice(_TOKENS)
+    return content[:position] + token + content[position + len(token) :]
+
+
+def _insert(content: bytes, rng: random.Random) -> bytes:
+    position = rng.randrange(len(content) + 1)
+    added = rng.choice(_TOKENS) if rng.random() < 0.7 else rng.randbytes(rng.randrange(1, 32))
+    return content[:position] + added + content[position:]
+
+
+def _truncate(content: bytes, rng: random.Random) -> bytes:
+    return content[: rng.randrange(len(content) + 1)]
+
+
+def _remove(content: bytes, rng: random.Random) -> bytes:
+    begin, end = _cut(content, rng)
+    return content[:begin] + content[end:]
+
+
+def _repeat(content: bytes, rng: random.Random) -> bytes:
+    begin, end = _cut(content, rng)
+    return content[:end] + content[begin:end] * rng.choice((1, 1, 2, 50)) + content[end:]
+
+
+def _move(content: bytes, rng: random.Random) -> bytes:
+    begin, end = _cut(content, rng)
+    position = rng.randrange(len(content) + 1)
+    return content[:position] + content[begin:end] + content[position:]
+
+
+CHANGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    _flip,
+    _flip,
+    _overwrite,
+    _insert,
+    _truncate,
+    _remove,
+    _repeat,
+    _move,
+)
+
+
+def mutate(content: bytes, seed: int) -> bytes:
+    """Return the content after one to four random changes."""
+    rng = random.Random(seed)
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
+        if content:
+            content = rng.choice(CHANGES)(content, rng)
+    return content
