@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,19 @@ def test_evicted_models_leave_no_lock_files(cached_tree: Path, root: str) -> Non
     assert names == ["f" * 64, f"{'f' * 64}.making", f"{'f' * 64}.using"]
 
 
+def test_what_another_process_removes_meanwhile_is_no_error(
+    cached_tree: Path, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache is measured while others remove models from it."""
+    cached(cached_tree, root, "e" * 64)
+
+    def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        yield str(folder), [], ["saved_model.pb", "removed-a-moment-ago"]
+
+    monkeypatch.setattr(host_cache.os, "walk", walk)
+    assert host_cache._size_bytes(Path(root) / ("e" * 64)) == 5
+
+
 _EVICTING_CHILD = """
 import random, sys
 from pathlib import Path
@@ -157,6 +171,8 @@ print("done", flush=True)
 
 def test_processes_that_evict_do_not_disturb_each_other(cached_tree: Path, root: str) -> None:
     """In a cache that has room for nothing, every process still gets each model that it opens."""
+    for number in range(50):  # so that looking at a model takes a while
+        (cached_tree / "weights" / f"{number}.bin").write_bytes(b"w")
     children = [
         subprocess.Popen(
             [sys.executable, "-c", _EVICTING_CHILD, str(cached_tree), root, str(seed)],
