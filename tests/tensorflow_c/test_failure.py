@@ -23,6 +23,12 @@ def test_row_caused_separates_bad_values_from_the_rest(code: int, row_caused: bo
     assert TensorFlowFailure(code, "").row_caused is row_caused
 
 
+def test_a_constant_that_can_t_be_made_is_no_row_s_fault() -> None:
+    """A constant too large for the memory fails in every run, after seconds each."""
+    message = "Cannot parse tensor from proto: dtype: DT_FLOAT"
+    assert not TensorFlowFailure(3, message).row_caused
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [

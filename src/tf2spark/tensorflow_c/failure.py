@@ -14,6 +14,11 @@ INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, OUT_OF_RANGE, DATA_LOSS = 3, 5
 _ROW_CAUSED = frozenset({INVALID_ARGUMENT, OUT_OF_RANGE, DATA_LOSS})
 
 
+# What has these codes too, but is said of a constant of the graph (``const_op.cc``): each run would
+# fail alike, after waiting for memory.
+_GRAPH_CAUSED = re.compile("Cannot parse tensor from (tensor_)?proto")
+
+
 class TensorFlowFailure(RunError):
     """TensorFlow returned an error.
 
@@ -30,7 +35,7 @@ class TensorFlowFailure(RunError):
 
     @property
     def row_caused(self) -> bool:
-        return self.code in _ROW_CAUSED
+        return self.code in _ROW_CAUSED and not _GRAPH_CAUSED.search(self.message)
 
 
 # "[[{{function_node f}}{{node a/b}}]]", then perhaps "[[a/c/_5]]"; only the first node helps.
