@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
+import os
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,25 @@ import pytest
 from attrs import define, evolve, field
 
 from tf2spark.errors import ModelError
-from tf2spark.package.manifest import Weight
+from tf2spark.package import file_source, host_cache
+from tf2spark.package.file_source import ModelFolder
+from tf2spark.package.folder import entries_of, write
+from tf2spark.package.manifest import Manifest, Weight
 from tf2spark.plan.score import ModelRef
 from tf2spark.tensorflow_c import process
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker import model_session
 
 MODEL = ModelRef("/model", ("serve",), "digest", storage="own")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A host cache of which this process holds nothing yet."""
+    monkeypatch.setattr(host_cache, "_in_use", {})
+    yield str(tmp_path / "cache")
+    for descriptor, _ in host_cache._in_use.values():
+        os.close(descriptor)
 
 
 @define(eq=False)
@@ -53,7 +68,7 @@ def weight(name: str, values: int) -> Weight:
     return Weight(tensor=f"{name}:0", path=name, code=1, shape=(values,))
 
 
-def write(path: Path, *values: float) -> None:
+def write_numbers(path: Path, *values: float) -> None:
     path.write_bytes(np.array(values, np.float32).tobytes())
 
 
@@ -82,7 +97,7 @@ def test_a_session_serves_equal_models_only(
 
 def test_weights_are_fed_in_every_run(opened: list[Session], tmp_path: Path) -> None:
     """They come from the model's folder, or from the one that is named."""
-    write(tmp_path / "w", 1.0, 2.0)
+    write_numbers(tmp_path / "w", 1.0, 2.0)
     model = evolve(MODEL, weights=(weight("w", 2),))
     model_session.open_model(model, tmp_path)
     model_session.open_model(model, Path("/elsewhere"), weights=tmp_path)
@@ -95,9 +110,78 @@ def test_a_session_whose_weights_cannot_be_mapped_is_closed(
     size: int, opened: list[Session], tmp_path: Path
 ) -> None:
     """A retry in the same worker must not find its memory taken by the last attempt."""
-    write(tmp_path / "w", *range(size))
+    write_numbers(tmp_path / "w", *range(size))
     model = evolve(MODEL, path=str(tmp_path), weights=(weight("w", 2),))
     for _ in range(2):
         with pytest.raises(ModelError, match=rf"has {size * 4} bytes, w:0 needs 8"):
             model_session.session_of(model)
     assert [session.closed for session in opened] == [True, True]
+
+
+@pytest.fixture
+def model(tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch) -> ModelRef:
+    """A SavedModel's folder whose weights are large, with a host cache of its own."""
+    monkeypatch.setattr(file_source, "LARGE_BYTES", 10)
+    folder = tmp_path / "model"
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    (folder / "variables" / "data").write_bytes(b"d" * 10)
+    return ModelRef(str(folder), ("serve",), "f" * 64, files=entries_of(folder), cache=root)
+
+
+def test_a_session_opens_verified_copies(model: ModelRef, opened: list[Session]) -> None:
+    """It never opens the model's own folder, which others may overwrite."""
+    model_session.session_of(model)
+    (session,) = opened
+    assert session.path == f"{model.cache}/{model.digest}"
+    assert (Path(session.path) / "saved_model.pb").read_bytes() == b"graph"
+
+
+def test_a_model_that_changed_opens_no_session(model: ModelRef, opened: list[Session]) -> None:
+    """What was checked is gone, so nothing runs."""
+    (Path(model.path) / "saved_model.pb").write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"changed after it was read: saved_model\.pb has other"):
+        model_session.session_of(model)
+    assert opened == []
+
+
+def test_a_package_is_opened_from_the_cache(
+    model: ModelRef, opened: list[Session], tmp_path: Path
+) -> None:
+    """Its files are found under their stored names, and those of a job where the job says."""
+    write(ModelFolder(Path(model.path)), tmp_path / "p", Manifest(model.files, ("serve",)))
+    packaged = evolve(model, path=str(tmp_path / "p"), storage="package", digest="e" * 64)
+    model_session.session_of(packaged)
+    shipped = evolve(model, storage="shipped", digest="d" * 64)
+    model_session.session_of(shipped, lambda entry: tmp_path / "p" / "files" / entry.stored)
+    assert [Path(session.path).name[0] for session in opened] == ["e", "d"]
+
+
+def test_weights_that_change_while_tensorflow_loads_them_close_the_session(
+    model: ModelRef, opened: list[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has loaded by then may not be what was verified."""
+    open_session = model_session.open_session
+
+    def overwrite_and_open(*arguments: Any, **options: Any) -> Any:
+        (Path(model.path) / "variables" / "data").write_bytes(b"x" * 10)
+        return open_session(*arguments, **options)
+
+    monkeypatch.setattr(model_session, "open_session", overwrite_and_open)
+    with pytest.raises(ModelError, match="changed while the model was being loaded"):
+        model_session.session_of(model)
+    assert [session.closed for session in opened] == [True]
+    assert not host_cache._in_use
+
+
+def test_a_session_that_is_dropped_releases_its_model(
+    model: ModelRef, opened: list[Session]
+) -> None:
+    """While it is open, the cache keeps the model; after that, it may be evicted."""
+    session = model_session.session_of(model)
+    assert len(host_cache._in_use) == 1
+    opened.clear()
+    process._sessions.clear()
+    del session
+    gc.collect()
+    assert not host_cache._in_use

@@ -91,12 +91,9 @@ class ModelFiles:
         Raises:
             ModelError: A file has changed since the model was read.
         """
+        self._check_unchanged()
         entries = tuple(map(self._entry, self._files))
-        before = {file.path: file for file in self._files}
-        after = {file.path: file for file in _list(self._folder)}
-        for path in sorted({*before, *after}):
-            if path not in before or path not in after or not before[path].is_same(after[path]):
-                raise self._changed(path)
+        self._check_unchanged()
         return entries
 
     @functools.cached_property
@@ -116,6 +113,13 @@ class ModelFiles:
             if not file.is_same(ListedFile(file.path, Stamp.of(os.fstat(stream.fileno())))):
                 raise self._changed(file.path)
         return FileEntry(file.path, sha256, file.stamp.size_bytes)
+
+    def _check_unchanged(self) -> None:
+        before = {file.path: file for file in self._files}
+        after = {file.path: file for file in _list(self._folder)}
+        for path in sorted({*before, *after}):
+            if path not in before or path not in after or not before[path].is_same(after[path]):
+                raise self._changed(path)
 
     def _changed(self, path: str) -> ModelError:
         return ModelError(
