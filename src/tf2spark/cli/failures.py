@@ -35,6 +35,10 @@ def warnings_on_stderr() -> Iterator[None]:
         yield
 
 
+# How Spark reports a worker that it has ended after its idle timeout.
+_HUNG = re.compile(r"Python worker process terminated due to idle timeout \(timeout: (\d+)")
+
+
 def report_failure(error: Exception, *, debug: bool = False) -> int:
     """Print one message to stderr, after the traceback if `debug`, and return the exit status."""
     if debug:
@@ -60,6 +64,13 @@ def describe_failure(error: Exception) -> tuple[int, str]:
     own_error = error if isinstance(error, errors.Tf2SparkError) else errors.from_text(str(error))
     if own_error is not None:
         return (2 if isinstance(own_error, _USER_ERRORS) else 1), own_error.text_for("command_line")
+    match = _HUNG.search(str(error))
+    if match:
+        return 1, (
+            f"a Python worker hung: it sent nothing for {match[1]} s, so Spark ended it, and the "
+            "task's other attempts failed as well. If batches can take that long, set a higher "
+            "spark.sql.execution.pyspark.udf.idleTimeoutSeconds, or --batch-rows"
+        )
     if is_query_error(error):
         return 2, shown(_first_line(error))
     match = _FILE_ERROR.search(str(error))

@@ -1,6 +1,6 @@
-"""What a worker does at the start of each task, to avoid two delays of PySpark.
+"""What a worker does at the start of each task, to avoid two delays of PySpark, and a hang.
 
-Both steps only save time: a task gives the same result if they do nothing. They rely on how
+The delays' steps only save time: a task gives the same result if they do nothing. They rely on how
 PySpark 3.5 to 4.3 runs its workers: the function and the data come over one TCP connection, and
 pyspark/daemon.py collects garbage between tasks. If a release does otherwise, sockets are
 acknowledged that need no acknowledgment, and frozen objects stay frozen: neither does harm.
@@ -13,6 +13,8 @@ import os
 import socket
 from contextlib import suppress
 
+from tf2spark.worker.hang_watch import watch_if_configured
+
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # only Linux has it
 _first_task: int | None = None
 _frozen = False
@@ -21,6 +23,8 @@ _frozen = False
 def begin_task() -> None:
     """Have Spark send a task's data at once, and exclude lasting objects from garbage collection.
 
+    If the user has Spark end workers that hang, this one is watched; see `hang_watch`.
+
     To be called before the task reads its first batch.
     """
     from pyspark import TaskContext
@@ -28,6 +32,7 @@ def begin_task() -> None:
     _acknowledge()
     if (task := TaskContext.get()) is not None:
         _freeze_lasting_objects(task.taskAttemptId())
+        watch_if_configured(task)
 
 
 def _acknowledge() -> None:
