@@ -14,6 +14,7 @@ from tf2spark.errors import (
     Audience,
     ContractError,
     RowError,
+    RowsDependWarning,
     Tf2SparkError,
     addressed_to,
     argument,
@@ -90,6 +91,11 @@ def test_errors_of_a_block_are_addressed(audience: Audience) -> None:
     with pytest.raises(ContractError) as caught, addressed_to(audience), addressed_to("python"):
         raise ContractError("wrong", CAST)
     assert str(caught.value) == f"wrong; {CAST.text_for(audience)}"
+
+
+def test_warnings_show_names_as_text() -> None:
+    """As errors do: a path or an op's name is part of one line."""
+    assert str(RowsDependWarning("of a\x1b[2J\nb")) == r"of a\x1b[2J\nb"
 
 
 def test_nobody_needs_no_advice() -> None:

@@ -158,6 +158,9 @@ def addressed_to(audience: Audience | None) -> Iterator[None]:
 class RowsDependWarning(UserWarning):
     """A row's outputs depend on the other rows of its batch."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
+
 
 class ModelError(Tf2SparkError, ValueError):
     """The SavedModel can't be read, or can't run as is."""

@@ -127,6 +127,18 @@ def test_a_setting_without_a_value_is_named_without_what_may_be_one(
     assert "PASSWORD" not in capsys.readouterr().err
 
 
+def test_a_worker_that_hung_is_reported_as_such() -> None:
+    """Spark's error for it has the timeout in the middle of a long text."""
+    error = RuntimeError(
+        "Job aborted due to stage failure: Task 0 in stage 2.0 failed 1 times: "
+        "org.apache.spark.api.python.PythonWorkerException: Python worker process terminated due "
+        "to idle timeout (timeout: 5 seconds)\n\tat org.apache.spark"
+    )
+    status, message = describe_failure(error)
+    assert status == 1
+    assert message.startswith("a Python worker hung: it sent nothing for 5 s, so Spark ended it")
+
+
 def test_spark_s_own_messages_are_safe_to_show() -> None:
     """What Spark says of a path or a column doesn't show a password, or act on the terminal."""
     error = AnalysisException("[PATH_NOT_FOUND] Path does not exist: s3a://u:PASSWORD@b/\x1b[2J")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from tf2spark.dtypes import FLOAT32, INT64
+from tf2spark.package.manifest import Manifest
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
 from tf2spark.saved_model.contract_text import as_html, as_json, as_text, size_text
 
@@ -104,6 +105,38 @@ def test_html_escapes_names() -> None:
     page = as_html(CONTRACT)
     assert "&lt;x&gt;" in page
     assert "<x>" not in page
+
+
+def test_names_are_shown_as_text() -> None:
+    """A name can't act on a terminal, or make a line or a cell of its own."""
+    forged = "a\x1b[2J\nError: all is well\u202e"
+    (signature,) = CONTRACT.signatures
+    hostile = evolve(
+        CONTRACT,
+        path=f"s3a://user:PASSWORD@bucket/{forged}",
+        tag_sets=((forged,), (f"other{forged}",)),
+        tags=(forged,),
+        signatures=(evolve(signature, name=forged, method_name=forged),),
+        tensorflow_version=forged,
+        assets=(forged,),
+        careful_ops=((forged, "draws numbers"), ("b", forged)),
+    )
+    safe = r"a\x1b[2J\nError: all is well\u202e"
+    plain, text = as_text(CONTRACT), as_text(hostile)
+    assert text.replace("\n", "").isprintable()
+    assert len(text.splitlines()) == len(plain.splitlines())
+    assert text.count(safe) == 9
+    assert as_html(hostile).replace("\n", "").isprintable()
+    assert "PASSWORD" not in text + as_html(hostile)
+
+
+def test_a_package_s_source_is_shown_without_a_password() -> None:
+    """Whoever made a package may have recorded one; neither form shows it."""
+    manifest = Manifest((), ("serve",), source="s3a://user:PASSWORD@bucket/m")
+    package = evolve(CONTRACT, package=manifest)
+    assert as_json(package)["package"]["source"] == "s3a://***@bucket/m"
+    assert "s3a://***@bucket/m" in as_text(package)
+    assert "PASSWORD" not in as_html(package)
 
 
 def test_sizes_are_readable() -> None:

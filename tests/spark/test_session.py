@@ -127,6 +127,22 @@ def test_chatter_is_kept_from_stderr_and_all_else_is_passed_on(
     assert printed == "real\n"
 
 
+def test_the_log_of_debug_is_safe_to_show(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing is dropped, but names don't act on the terminal, and passwords are hidden."""
+    with _stderr_filter(quiet=False) as descriptor:
+        line = "WARN x: open s3a://u:PASSWORD@b/\\x1b[2J fs.s3a.secret.key=PASSWORD\\n\\tat y"
+        child = f"import sys; sys.stderr.write('WARNING: Using incubator modules\\n{line}\\n')"
+        subprocess.run([sys.executable, "-c", child], stderr=descriptor, check=True)
+    printed = ""
+    while "at y" not in printed:
+        printed += capfd.readouterr().err
+    assert printed.splitlines() == [
+        "WARNING: Using incubator modules",
+        r"WARN x: open s3a://***@b/\x1b[2J fs.s3a.secret.key=***",
+        "    at y",
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "dropped"),
     [

@@ -42,6 +42,7 @@ from tf2spark.errors import (
     shortened,
 )
 from tf2spark.plan.score import MAX_SHOWN, InputPlan, Plan, read_columns
+from tf2spark.shown_text import escape
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.session import Session
 from tf2spark.tensorflow_c.tensor import Tensor
@@ -365,7 +366,9 @@ def _error_column(scored: Scored, rows: int) -> pa.Array:
     """Return the reasons as a column, null for the rows that were scored."""
     if not scored.reasons:
         return pa.nulls(rows, pa.string())
-    return pa.array([scored.reasons.get(row) for row in range(rows)], pa.string())
+    # They quote names and values, which a terminal that shows the table must not act on.
+    safe = {row: escape(reason) for row, reason in scored.reasons.items()}
+    return pa.array([safe.get(row) for row in range(rows)], pa.string())
 
 
 def _shown(plan: Plan, batch: pa.RecordBatch, row: int) -> str:
