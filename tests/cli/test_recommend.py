@@ -76,8 +76,8 @@ class TestRecommend:
         printed = capsys.readouterr()
         assert re.fullmatch(
             rf"12 users, 360 pairs, [\d.]+ s, [\d,]+ pairs/s: {tmp_path}/out\n"
-            rf"model {model}, digest \w{{64}}\n"
-            rf"with its catalog of 30 items, digest {digest}\n",
+            rf"model {model}, digest sha256:\w{{64}}\n"
+            rf"with its catalog of 30 items, digest sha256:{digest}\n",
             printed.out,
         )
         assert printed.err == ""

@@ -52,7 +52,7 @@ class TestScore:
         assert same_but_for_rounding(rows_of(out), here.to_pylist())
         printed = capsys.readouterr()
         assert re.fullmatch(
-            rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\nmodel .*, digest \w{{64}}\n", printed.out
+            rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\nmodel .*, digest sha256:\w{{64}}\n", printed.out
         )
         assert printed.err == ""
 

@@ -10,7 +10,7 @@ import click
 
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
 from tf2spark.cli.jobs import open_job
-from tf2spark.cli.options import model_options, session_if_needed, spark_options
+from tf2spark.cli.options import model_options, open_model, session_if_needed, spark_options
 from tf2spark.cli.tables import source_of
 from tf2spark.errors import ContractError
 
@@ -53,12 +53,12 @@ def inspect(context: click.Context, /, **params: Any) -> None:
     debug = bool((context.obj or {}).get("debug"))
     plan: RecommendPlan | None = None
     if _wants_plan(params):
-        contract, plan = _contract_and_plan(params, debug)
+        contract, digest, plan = _contract_and_plan(params, debug)
     else:
-        contract = _contract(params)
+        contract, digest = _contract(params)
     _check_signature(contract, params["signature"])
     show = _as_json if params["as_json"] else _as_text
-    click.echo(show(contract, params["signature"], plan))
+    click.echo(show(contract, params["signature"], digest, plan))
 
 
 def _wants_plan(params: Mapping[str, Any]) -> bool:
@@ -72,21 +72,22 @@ def _wants_plan(params: Mapping[str, Any]) -> bool:
     return not missing
 
 
-def _contract(params: Mapping[str, Any]) -> Contract:
-    from tf2spark.locations import read_model
-
-    tags = params["tags"].split(",") if params["tags"] else None
+def _contract(params: Mapping[str, Any]) -> tuple[Contract, str]:
+    """Return the contract of the model, and its digest."""
     with session_if_needed(params, params["model"]):
-        return read_model(params["model"], params["version"], tags)[0].contract
+        model = open_model(params)
+        return model.contract, model.digest
 
 
-def _contract_and_plan(params: Mapping[str, Any], debug: bool) -> tuple[Contract, RecommendPlan]:
+def _contract_and_plan(
+    params: Mapping[str, Any], debug: bool
+) -> tuple[Contract, str, RecommendPlan]:
     call = pair_call(params)
     sources = [source_of(params, "users"), source_of(params, "items")]
     with open_job(params, sources, None, debug=debug) as job:
         from tf2spark.recommend.explain import explain
 
-        return job.model.contract, explain(prepare(job, params, call))
+        return job.model.contract, job.model.digest, explain(prepare(job, params, call))
 
 
 def _check_signature(contract: Contract, signature: str | None) -> None:
@@ -97,19 +98,24 @@ def _check_signature(contract: Contract, signature: str | None) -> None:
         )
 
 
-def _as_text(contract: Contract, signature: str | None, plan: RecommendPlan | None) -> str:
+def _as_text(
+    contract: Contract, signature: str | None, digest: str, plan: RecommendPlan | None
+) -> str:
     from tf2spark.saved_model.contract_text import as_text
 
-    text = as_text(contract, signature)
+    text = as_text(contract, signature, digest=digest)
     return text if plan is None else f"{text}\n\n{plan}"
 
 
-def _as_json(contract: Contract, signature: str | None, plan: RecommendPlan | None) -> str:
+def _as_json(
+    contract: Contract, signature: str | None, digest: str, plan: RecommendPlan | None
+) -> str:
     from attrs import asdict
 
+    from tf2spark.package.digests import digest_text
     from tf2spark.saved_model.contract_text import as_json
 
-    description = as_json(contract, signature)
+    description = {**as_json(contract, signature), "digest": digest_text(digest)}
     if plan is not None:
         description = {**description, "recommend": asdict(plan)}
     return json.dumps(description, indent=2)
