@@ -1,12 +1,13 @@
-"""A process that opens a model again and again while one of its files is damaged at random.
+"""A process that opens models again and again, each time with one file damaged at random.
 
 It takes a JSON object as its argument, and prints one: how many inputs ended how, and the first
 of those that ended in a raw exception. Before each input its seed is written to a file, so that
-the input can be found that hung or crashed the process.
+the input that hangs or crashes the process can be found.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -16,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hostile.mutations import mutate
+from hostile.mutations import mutate, mutate_json
 
 _MEMORY_BYTES = 8 << 30
 _SHOWN_FAILURES = 10
@@ -40,23 +41,35 @@ def _open(folder: Path, *, score: bool) -> str:
     return "scored" if score else "read"
 
 
+def _damage(name: str, original: bytes, seed: int) -> bytes:
+    """Return a damaged file; every other manifest has the digest that fits what it says."""
+    if name != "manifest.json" or seed % 4 < 2:
+        return mutate(original, seed)
+    values = json.loads(mutate_json(original, seed))
+    content = {name: values.get(name) for name in ("files", "tags", "weights")}
+    encoded = json.dumps(content, sort_keys=True).encode()
+    return json.dumps(values | {"digest": hashlib.sha256(encoded).hexdigest()}).encode()
+
+
 def _fuzz(request: dict[str, Any]) -> dict[str, Any]:
-    folder, name = Path(request["folder"]), request["file"]
-    original = (folder / name).read_bytes()
+    paths = [Path(folder) / name for folder, name in request["files"]]
+    originals = [path.read_bytes() for path in paths]
     endings: Counter[str] = Counter()
-    failures: list[tuple[int, str]] = []
+    failures: list[tuple[str, int, str]] = []
     stop = time.monotonic() + request["seconds"]
     for seed in range(request["first"], request["first"] + request["count"]):
         if time.monotonic() > stop:
             break
-        Path(request["progress"]).write_text(str(seed))
-        (folder / name).write_bytes(mutate(original, seed))
+        Path(request["progress"]).write_text(json.dumps({"seed": seed, "endings": endings}))
+        position = seed % len(paths)
+        folder, name = request["files"][position]
+        paths[position].write_bytes(_damage(name, originals[position], seed))
         try:
-            endings[_open(folder, score=request["score"])] += 1
+            endings[_open(Path(folder), score=request["score"])] += 1
         except Exception as error:
             endings["raw"] += 1
-            failures.append((seed, f"{type(error).__name__}: {error}"[:300]))
-    (folder / name).write_bytes(original)
+            failures.append((name, seed, f"{type(error).__name__}: {error}"[:300]))
+        paths[position].write_bytes(originals[position])
     return {"endings": endings, "failures": failures[:_SHOWN_FAILURES]}
 
 

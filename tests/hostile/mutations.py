@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import random
 from collections.abc import Callable
+from typing import Any
 
 # Lengths, tags, numbers and tokens on which parsers of protobuf, JSON and tables trip.
 _TOKENS = (
@@ -100,3 +103,54 @@ def mutate(content: bytes, seed: int) -> bytes:
         if content:
             content = rng.choice(CHANGES)(content, rng)
     return content
+
+
+_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    7,
+    1 << 63,
+    1.5,
+    "",
+    ".",
+    "../x",
+    "a/../b",
+    "/etc/passwd",
+    "saved_model.pb",
+    "\0",
+    "\x1b[2J",
+    "0" * 64,
+    "a" * 300,
+    [],
+    {},
+    [[]],
+    [1, "a"],
+    {"path": "a"},
+    [0] * 50,
+)
+
+
+def mutate_json(content: bytes, seed: int) -> bytes:
+    """Return a JSON document in which one to three values are other ones, missing or doubled."""
+    rng, document = random.Random(seed), json.loads(content)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        _change_value(document, rng)
+    return json.dumps(document).encode()
+
+
+def _change_value(container: Any, rng: random.Random) -> None:
+    """Change a value somewhere below a list or an object."""
+    keys = list(container) if isinstance(container, dict) else list(range(len(container)))
+    if not keys:
+        return
+    key = rng.choice(keys)
+    if isinstance(container[key], list | dict) and rng.random() < 0.7:
+        _change_value(container[key], rng)
+    elif rng.random() < 0.1:
+        del container[key]
+    elif isinstance(container, list) and rng.random() < 0.2:
+        container.insert(key, copy.deepcopy(rng.choice(container)))
+    else:
+        container[key] = copy.deepcopy(rng.choice(_VALUES))
