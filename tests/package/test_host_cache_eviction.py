@@ -146,7 +146,7 @@ def test_what_another_process_removes_meanwhile_is_no_error(
     def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         yield str(folder), [], ["saved_model.pb", "removed-a-moment-ago"]
 
-    monkeypatch.setattr(host_cache.os, "walk", walk)
+    monkeypatch.setattr(os, "walk", walk)
     assert host_cache._size_bytes(Path(root) / ("e" * 64)) == 5
 
 

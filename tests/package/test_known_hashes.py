@@ -32,7 +32,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "weights"
     path.write_bytes(b"a" * 100)
     clock = time.time_ns
-    monkeypatch.setattr(known_hashes.time, "time_ns", lambda: clock() + 10 * 10**9)
+    monkeypatch.setattr(time, "time_ns", lambda: clock() + 10 * 10**9)
     return path
 
 

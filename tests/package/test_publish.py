@@ -40,7 +40,7 @@ def any_file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """A file system that can exchange names, and one that can't."""
     if request.param == "two renames":
         monkeypatch.setattr(publish, "_renameat2", lambda *arguments: False)
-    return request.param == "exchange"
+    return bool(request.param == "exchange")
 
 
 @pytest.fixture(params=["folder", "empty folder", "file", "link", "dangling link"])

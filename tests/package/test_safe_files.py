@@ -255,10 +255,10 @@ def test_what_is_swapped_before_it_is_opened_is_refused(
         return swap_and_open
 
     for make, words in ((make_pipe, "is a pipe"), (link_file_at, "can't be read: Too many levels")):
-        monkeypatch.setattr(safe_files.os, "open", swapping(make))
+        monkeypatch.setattr(os, "open", swapping(make))
         with pytest.raises(ModelError, match=words):
             content(model, "assets/words.txt")
-        monkeypatch.setattr(safe_files.os, "open", real_open)
+        monkeypatch.setattr(os, "open", real_open)
         path.unlink()
         path.write_bytes(b"a")
 

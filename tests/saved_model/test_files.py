@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from tf2spark.errors import ModelError, ModelNotFoundError
+from tf2spark.package.safe_files import open_inside
 from tf2spark.saved_model import files as model_files
 from tf2spark.saved_model import reader
 
@@ -220,11 +221,10 @@ def test_the_graph_that_was_parsed_is_the_one_in_the_digest(
     files = model_files.ModelFiles(path)
     content = files.read_graph()
     opened: list[str] = []
-    real_open = model_files.open_inside
 
     def note_and_open(folder: Path, name: str) -> AbstractContextManager[BinaryIO]:
         opened.append(name)
-        return real_open(folder, name)
+        return open_inside(folder, name)
 
     monkeypatch.setattr(model_files, "open_inside", note_and_open)
     (entry,) = [entry for entry in files.entries if entry.path == "saved_model.pb"]
