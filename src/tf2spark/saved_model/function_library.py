@@ -84,6 +84,12 @@ def _functions(value: AttrMessage) -> Any:
     return [value.func] if value.HasField("func") else value.list.func
 
 
+def takes_lists(function: FunctionMessage) -> bool:
+    """Return whether an argument of a function is a list, which takes any number of inputs."""
+    arguments = function.signature.input_arg
+    return any(argument.number_attr or argument.type_list_attr for argument in arguments)
+
+
 class FunctionLibrary:
     """The functions of a graph, and which ones TensorFlow may run in place of another.
 

@@ -1,4 +1,4 @@
-"""The allow-list of ops (``safe_ops.txt``), and why all other ops are refused."""
+"""The allow-list of ops (``safe_ops.txt``), and how many inputs ops have (``op_inputs.txt``)."""
 
 from __future__ import annotations
 
@@ -43,8 +43,23 @@ def unsafe_at_import() -> frozenset[str]:
 
 
 @cache
+def input_counts() -> dict[str, tuple[int, bool]]:
+    """Return how many inputs an op has, and whether it can have more (``op_inputs.txt``)."""
+    return {
+        op: (int(count.rstrip("+")), count.endswith("+"))
+        for count, ops in _sections("op_inputs.txt").items()
+        for op in ops
+    }
+
+
+@cache
 def _ops_by_title() -> dict[str, frozenset[str]]:
-    text = (resources.files("tf2spark.saved_model") / "safe_ops.txt").read_text(encoding="utf-8")
+    return _sections("safe_ops.txt")
+
+
+def _sections(file_name: str) -> dict[str, frozenset[str]]:
+    """Return the words below each title of a file."""
+    text = (resources.files("tf2spark.saved_model") / file_name).read_text(encoding="utf-8")
     sections: dict[str, set[str]] = {}
     title = ""
     for line in text.splitlines():
@@ -52,4 +67,4 @@ def _ops_by_title() -> dict[str, frozenset[str]]:
             title = line.strip("[]")
         elif line and not line.startswith("#"):
             sections.setdefault(title, set()).update(line.split())
-    return {title: frozenset(ops) for title, ops in sections.items()}
+    return {title: frozenset(words) for title, words in sections.items()}

@@ -15,7 +15,7 @@ from attrs import Factory, frozen
 from google.protobuf.message import DecodeError
 
 from tf2spark.errors import ModelError, UnsafeModelError
-from tf2spark.saved_model.function_library import Call, FunctionLibrary, calls
+from tf2spark.saved_model.function_library import Call, FunctionLibrary, calls, takes_lists
 from tf2spark.saved_model.origins import FindOrigin, Origin, Origins
 from tf2spark.saved_model.protos import AssetFileDef, FunctionMessage, MetaGraph, NodeMessage
 from tf2spark.saved_model.upstream import is_control, node_name, tensor_name
@@ -226,15 +226,12 @@ class _Walker:
     def _argument_origins(
         self, call: Call | None, function: str, context: NodeContext
     ) -> tuple[Origin, ...]:
-        arguments = self._library.functions[function].signature.input_arg
+        message = self._library.functions[function]
+        count = len(message.signature.input_arg)
         inputs = None if call is None else call.arguments
-        # An argument that is a list takes several inputs.
-        if (
-            inputs is None
-            or len(inputs) != len(arguments)
-            or any(argument.number_attr or argument.type_list_attr for argument in arguments)
-        ):
-            return ("",) * len(arguments)
+        if inputs is None or len(inputs) != count or takes_lists(message):
+            unknown: Origin = ""
+            return (unknown,) * count
         return tuple(context.origin(name) for name in inputs)
 
     def _count_step(self) -> None:

@@ -18,6 +18,7 @@ from tf2spark.package.folder import is_package, read_file, read_manifest
 from tf2spark.package.manifest import FileEntry, Manifest
 from tf2spark.saved_model import files as model_files
 from tf2spark.saved_model.contract import Contract
+from tf2spark.saved_model.map_entries import check_map_entries
 from tf2spark.saved_model.message_scan import check_message_count
 from tf2spark.saved_model.op_notes import careful_ops
 from tf2spark.saved_model.package_weights import check_weights
@@ -234,6 +235,7 @@ def _choose_meta_graph(
 
 def _check_graph(meta_graph: MetaGraph, path: str) -> None:
     try:
+        check_map_entries(meta_graph)
         check_graph(meta_graph.graph_def)
     except ModelError as error:
         raise ModelError(f'"{path}" can\'t be loaded: {error}') from error

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tf2spark.dtypes import from_code
 from tf2spark.errors import ModelError
 from tf2spark.saved_model import op_allow_list
 from tf2spark.saved_model.call_limits import check_calls
 from tf2spark.saved_model.function_library import functions_in
 from tf2spark.saved_model.protos import FunctionMessage, GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import node_name
+from tf2spark.saved_model.upstream import is_control, node_name
 
 MAX_NODES = 1_000_000
 """How many nodes and functions a graph may have, with the nodes of its functions."""
@@ -105,6 +106,10 @@ def _check_nodes(nodes: Sequence[NodeMessage], function: str | None) -> None:
     waiting = [0] * len(names)
     loop_ends = {node.name for node in nodes if node.op in _LOOP_ENDS}
     for position, node in enumerate(nodes):
+        if node.op == "Const":
+            _check_constant(node)
+        if function is None:
+            _check_input_count(node)
         back_edges = loop_ends if node.op in _LOOP_STARTS else ()
         for name in map(node_name, node.input):
             source = positions.get(name)
@@ -118,6 +123,29 @@ def _check_nodes(nodes: Sequence[NodeMessage], function: str | None) -> None:
                 consumers[source].append(position)
                 waiting[position] += 1
     _refuse_cycle(names, consumers, waiting, graph)
+
+
+def _check_constant(node: NodeMessage) -> None:
+    """Refuse a constant whose two dtypes differ: Grappler ends the process there."""
+    if "dtype" not in node.attr or "value" not in node.attr:
+        return
+    dtype, tensor = node.attr["dtype"], node.attr["value"].tensor
+    if dtype.HasField("type") and dtype.type != tensor.dtype:
+        raise ModelError(
+            f'the constant "{node.name}" is {from_code(dtype.type)}, but its value is '
+            f"{from_code(tensor.dtype)}: the model is damaged"
+        )
+
+
+def _check_input_count(node: NodeMessage) -> None:
+    """Refuse a node with too few or too many inputs: they can end the process."""
+    expected, can_be_more = op_allow_list.input_counts().get(node.op, (0, True))
+    count = sum(not is_control(name) for name in node.input)
+    if count < expected or (count > expected and not can_be_more):
+        raise ModelError(
+            f'the node "{node.name}" ({node.op}) has {count} inputs, expected {expected}'
+            f"{' or more' if can_be_more else ''}: the model is damaged"
+        )
 
 
 def _refuse_cycle(
