@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hostile.mutations import mutate, mutate_json
+from hostile.mutations import mutate, mutate_json, mutate_message
 
 _MEMORY_BYTES = 8 << 30
 _SHOWN_FAILURES = 10
@@ -42,10 +42,16 @@ def _open(folder: Path, *, score: bool) -> str:
 
 
 def _damage(name: str, original: bytes, seed: int) -> bytes:
-    """Return a damaged file; every other manifest has the digest that fits what it says."""
-    if name != "manifest.json" or seed % 4 < 2:
-        return mutate(original, seed)
-    values = json.loads(mutate_json(original, seed))
+    """Return a damaged file; half of the graphs and manifests can still be parsed."""
+    if seed // 2 % 2 and name == "saved_model.pb":
+        return mutate_message(original, seed)
+    if seed // 2 % 2 and name == "manifest.json":
+        return _sign(json.loads(mutate_json(original, seed)))
+    return mutate(original, seed)
+
+
+def _sign(values: dict[str, Any]) -> bytes:
+    """Return a manifest with the digest that fits what it says."""
     content = {name: values.get(name) for name in ("files", "tags", "weights")}
     encoded = json.dumps(content, sort_keys=True).encode()
     return json.dumps(values | {"digest": hashlib.sha256(encoded).hexdigest()}).encode()

@@ -154,3 +154,82 @@ def _change_value(container: Any, rng: random.Random) -> None:
         container.insert(key, copy.deepcopy(rng.choice(container)))
     else:
         container[key] = copy.deepcopy(rng.choice(_VALUES))
+
+
+_TEXTS = ("", "^", ":0", "x:0", "^x", "y:1", "\x1b[2J", "../x", "/etc/passwd", "a" * 300, "x" * 9)
+_NUMBERS = (0, 1, -1, 7, 20, 21, 99, 254, 1 << 31, -(1 << 31), (1 << 31) - 1)
+
+
+def mutate_message(content: bytes, seed: int) -> bytes:
+    """Return a SavedModel in which one to three fields are other ones, missing or doubled.
+
+    It can always be parsed, so it gets further than one with other bytes.
+    """
+    from tf2spark.saved_model.protos import SavedModel
+
+    rng, message = random.Random(seed), SavedModel.FromString(content)
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        _change_message(message, rng)
+    return bytes(message.SerializeToString())
+
+
+def _change_message(message: Any, rng: random.Random) -> None:
+    """Change a field somewhere below a message of protobuf."""
+    fields = message.ListFields()
+    if not fields:
+        return
+    # The graph, as it is most of a model's bytes, is changed more often than anything else.
+    weights = [value.ByteSize() + 1 if hasattr(value, "ByteSize") else 200 for _, value in fields]
+    ((field, value),) = rng.choices(fields, weights)
+    if hasattr(value, "items"):
+        _change_map(value, rng)
+    elif hasattr(value, "append") or hasattr(value, "add"):
+        _change_repeated(value, rng)
+    elif hasattr(value, "ListFields"):
+        if rng.random() < 0.05:
+            message.ClearField(field.name)
+        else:
+            _change_message(value, rng)
+    else:
+        setattr(message, field.name, _other_value(value, rng))
+
+
+def _change_map(values: Any, rng: random.Random) -> None:
+    key, other = rng.choice(list(values)), rng.choice(list(values))
+    if rng.random() < 0.1:
+        del values[key]
+    elif hasattr(values[key], "ListFields"):
+        if rng.random() < 0.2:
+            values[key].CopyFrom(values[other])
+        else:
+            _change_message(values[key], rng)
+    else:
+        values[key] = _other_value(values[key], rng)
+
+
+def _change_repeated(values: Any, rng: random.Random) -> None:
+    position, kind = rng.randrange(len(values)), rng.random()
+    if kind < 0.1:
+        del values[position]
+    elif hasattr(values[position], "ListFields"):
+        if kind < 0.2:
+            values.add().CopyFrom(values[position])
+        else:
+            _change_message(values[position], rng)
+    elif kind < 0.2:
+        values.append(values[position])
+    elif kind < 0.5:
+        values[position] = rng.choice(values)
+    else:
+        values[position] = _other_value(values[position], rng)
+
+
+def _other_value(value: Any, rng: random.Random) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return rng.choice(_NUMBERS)
+    if isinstance(value, float):
+        return rng.choice((0.0, -1.0, float("inf"), float("nan")))
+    text = rng.choice(_TEXTS)
+    return text.encode() if isinstance(value, bytes) else text

@@ -12,10 +12,11 @@ import tf2spark
 from hostile.fuzz import File, fuzz, make_models
 from hostile.graphs import doubling_model
 from hostile.model_files import Model
-from hostile.mutations import mutate, mutate_json
+from hostile.mutations import mutate, mutate_json, mutate_message
 from tf2spark.errors import Tf2SparkError
 
 pytestmark = pytest.mark.slow
+_SMALL = Model((doubling_model(),)).graph_file
 _READ, _SCORED = 500, 60
 
 
@@ -64,9 +65,9 @@ def test_damage_is_repeatable(seed: int) -> None:
     assert mutate(content, seed) == mutate(content, seed)
     manifest = b'{"files": [{"path": "a", "size_bytes": 7}], "tags": ["serve"]}'
     assert mutate_json(manifest, seed) == mutate_json(manifest, seed)
+    assert mutate_message(_SMALL, seed) == mutate_message(_SMALL, seed)
 
 
-_SMALL = Model((doubling_model(),)).graph_file
 _PARTS = st.one_of(
     st.binary(max_size=20),
     st.tuples(st.integers(0, len(_SMALL)), st.integers(0, len(_SMALL))).map(
