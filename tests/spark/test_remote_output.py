@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from tf2spark.errors import StorageError
 from tf2spark.package.run_id import new_run_id
-from tf2spark.spark import remote_output
+from tf2spark.spark import hadoop, remote_output
 from tf2spark.spark.remote_output import publish, recover, staged_uri
 
 OTHER_MACHINE = "00000000-1-1-00000000"
@@ -71,7 +71,7 @@ def test_an_output_that_comes_between_the_renames_is_replaced_too(
 ) -> None:
     """Another writer's table doesn't hide the new one, and doesn't hold it."""
     target = table(tmp_path / "out", "old")
-    rename, others = remote_output.rename_new, iter(["other"])
+    rename, others = hadoop.rename_new, iter(["other"])
 
     def appear_first(spark: SparkSession, source: str, to: str) -> None:
         if ".tf2spark-" in source and not target.exists():
@@ -90,7 +90,7 @@ def test_a_failed_rename_puts_the_old_table_back(
 ) -> None:
     """If the new table can't take the name, the old one gets it again."""
     target = table(tmp_path / "out", "old")
-    rename = remote_output.rename_new
+    rename = hadoop.rename_new
 
     def refuse_the_new(spark: SparkSession, source: str, to: str) -> None:
         if ".tf2spark-" in source and not target.exists():

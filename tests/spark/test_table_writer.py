@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ from pyspark.sql import functions as F
 
 from tf2spark.errors import OutputError
 from tf2spark.package import publish
-from tf2spark.spark import table_writer
 from tf2spark.spark.hadoop import exists
 from tf2spark.spark.table_writer import check_local_path, local_path, write
 
@@ -104,7 +104,7 @@ def other_writer_comes_before_the_rename(target: Path, monkeypatch: pytest.Monke
         (target / "other").touch()
         rename(staged, target, overwrite=overwrite)
 
-    monkeypatch.setattr(table_writer.local_output, "publish", appear_first)
+    monkeypatch.setattr(publish, "publish", appear_first)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -144,7 +144,7 @@ def test_a_parent_that_cannot_be_written_is_refused_before_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not after hours: neither a folder without permission nor a file can hold a table."""
-    monkeypatch.setattr(table_writer.os, "access", lambda *arguments: False)
+    monkeypatch.setattr(os, "access", lambda *arguments: False)
     with pytest.raises(OutputError, match=rf"{tmp_path} is not writable by this user"):
         check_local_path(str(tmp_path / "a" / "b"), overwrite=False)
     monkeypatch.undo()

@@ -37,6 +37,8 @@ def warnings_on_stderr() -> Iterator[None]:
 
 # How Spark reports a worker that it has ended after its idle timeout.
 _HUNG = re.compile(r"Python worker process terminated due to idle timeout \(timeout: (\d+)")
+# Where rows were on their way to a worker that ended, however it ended, also after that timeout.
+_CRASHED = "Python worker exited unexpectedly"
 
 
 def report_failure(error: Exception, *, debug: bool = False) -> int:
@@ -64,19 +66,32 @@ def describe_failure(error: Exception) -> tuple[int, str]:
     own_error = error if isinstance(error, errors.Tf2SparkError) else errors.from_text(str(error))
     if own_error is not None:
         return (2 if isinstance(own_error, _USER_ERRORS) else 1), own_error.text_for("command_line")
-    match = _HUNG.search(str(error))
-    if match:
-        return 1, (
-            f"a Python worker hung: it sent nothing for {match[1]} s, so Spark ended it, and the "
-            "task's other attempts failed as well. If batches can take that long, set a higher "
-            "spark.sql.execution.pyspark.udf.idleTimeoutSeconds, or --batch-rows"
-        )
+    if (ended := _describe_ended_worker(str(error))) is not None:
+        return 1, ended
     if is_query_error(error):
         return 2, shown(_first_line(error))
     match = _FILE_ERROR.search(str(error))
     if match:
         return 2, shown(_without_codes(match[2]))
     return 1, shown(f"{type(error).__name__}: {_first_line(error)} (--debug shows more)")
+
+
+def _describe_ended_worker(text: str) -> str | None:
+    """Return what to say of a Python worker that ended without an error of its own."""
+    match = _HUNG.search(text)
+    if match:
+        return (
+            f"a Python worker hung: it sent nothing for {match[1]} s, so Spark ended it. If a "
+            "batch can take that long, set a lower --batch-rows, or a higher "
+            "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"
+        )
+    if _CRASHED in text:
+        return (
+            "a Python worker ended without an error: the system killed it, mostly for lack of "
+            "memory, TensorFlow crashed, or it hung for longer than "
+            "spark.sql.execution.pyspark.udf.idleTimeoutSeconds (--debug shows more)"
+        )
+    return None
 
 
 def _first_line(error: Exception) -> str:

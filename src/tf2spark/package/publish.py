@@ -176,7 +176,7 @@ def recover(target: Path) -> list[str]:
     Raises:
         OutputError: A table that a killed run moved away can't be put back.
     """
-    notes = []
+    notes: list[str] = []
     siblings = list(_own_siblings(target))
     if not os.path.lexists(target):
         notes += _restore(target, [sibling for sibling in siblings if sibling.kind == "old"])
