@@ -220,6 +220,8 @@ def test_ops_that_read_past_a_string_are_known() -> None:
         assert not op_check.retains_strings(meta_graph, ["keeper"])
         meta_graph.graph_def.node[0].attr["encoding"].s = b"utf-8"
         assert op_check.retains_strings(meta_graph, ["keeper"])
+        meta_graph.graph_def.node[0].attr["encoding"].placeholder = "set by the caller"
+        assert op_check.retains_strings(meta_graph, ["keeper"])
 
 
 def test_a_long_refusal_is_shortened() -> None:

@@ -65,6 +65,22 @@ def test_only_the_loader_may_restore(root: Path, tmp_path: Path) -> None:
         op_check.check(read_changed(tmp_path / "m", other_prefix), ["y:0"])
 
 
+def test_a_checkpoint_holds_no_handles(tmp_path: Path) -> None:
+    """A variant in the model's own checkpoint could be a list of handles to any resource."""
+
+    def build() -> dict[str, tf.Tensor]:
+        return {"y": tf.identity(tf1.get_variable("w", [2], use_resource=False), name="y")}
+
+    op_check.check(graph_model(tmp_path / "m", build), ["y:0"])
+
+    def restore_variant(message: Any) -> None:
+        node = next(n for n in message.graph_def.node if n.name == "save/RestoreV2")
+        node.attr["dtypes"].list.type[0] = 21
+
+    with pytest.raises(UnsafeModelError, match='"save/RestoreV2": turns bytes into a resource'):
+        op_check.check(read_changed(tmp_path / "m", restore_variant), ["y:0"])
+
+
 def test_an_asset_is_not_a_checkpoint() -> None:
     """Only the path of the checkpoint may be restored from, and only by the restore op."""
     meta_graph = SavedModel().meta_graphs.add()
@@ -159,7 +175,9 @@ def test_vocabularies_are_not_mistaken_for_graphs(tmp_path: Path) -> None:
         ("DecodeProtoV2", {"descriptor_source": b"/tmp/x.pb"}, "reads a file"),
         ("EncodeProto", {"descriptor_source": b"/tmp/x.pb"}, "reads a file"),
         ("Const", {"dtype": 20}, "turns bytes into a resource handle"),
+        ("Const", {"dtype": 21}, "turns bytes into a resource handle"),
         ("ParseTensor", {"out_type": 20}, "turns bytes into a resource handle"),
+        ("ParseTensor", {"out_type": 21}, "turns bytes into a resource handle"),
         ("DeserializeSparse", {"dtype": 20}, "turns bytes into a resource handle"),
         ("DeserializeManySparse", {"dtype": 20}, "turns bytes into a resource handle"),
     ],

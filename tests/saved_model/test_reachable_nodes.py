@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tf2spark.errors import ModelError, UnsafeModelError
+from tf2spark.saved_model import reachable_nodes
 from tf2spark.saved_model.protos import AssetFileDef, SavedModel
 from tf2spark.saved_model.reachable_nodes import (
     Run,
@@ -252,6 +253,116 @@ def test_a_variable_whose_storage_is_shared_is_not_trusted(meta_graph: Any) -> N
         "shared_name"
     ].s = b"shared"
     assert filled_from_variable(meta_graph) == [""]
+
+
+@pytest.mark.parametrize("attribute", ["shared_name", "container"])
+@pytest.mark.parametrize("where", ["graph", "function"])
+def test_a_handle_whose_name_is_not_known_can_be_any_variable(
+    meta_graph: Any, attribute: str, where: str
+) -> None:
+    """A caller can set the name of a handle in a function to that of the variable."""
+    nodes = meta_graph.graph_def.node
+    if where == "function":
+        nodes = add_function(meta_graph, "elsewhere").node_def
+    handle = nodes.add(name="handle", op="VarHandleOp")
+    handle.attr["shared_name"].s = b"other"
+    handle.attr[attribute].placeholder = "set by the caller"
+    # In the graph itself there is no caller.
+    assert filled_from_variable(meta_graph) == ["" if where == "function" else "asset"]
+
+
+@pytest.mark.parametrize(("name", "origin"), [("shared", ""), ("other", "asset")])
+def test_a_handle_without_a_name_may_get_that_of_its_node(
+    meta_graph: Any, name: str, origin: str
+) -> None:
+    """It could be the variable whose shared_name is the node's name."""
+    add_node(meta_graph, name, "VarHandleOp")
+    assert filled_from_variable(meta_graph) == [origin]
+
+
+def test_a_handle_without_a_name_in_a_function_can_be_any_variable(meta_graph: Any) -> None:
+    """Where the function is inlined, its nodes get new names."""
+    add_function(meta_graph, "elsewhere").node_def.add(name="handle", op="VarHandleOp")
+    assert filled_from_variable(meta_graph) == [""]
+
+
+def test_a_function_passed_to_a_function_gets_unknown_arguments(meta_graph: Any) -> None:
+    """A call fills in which function its function calls, and that one gets other values."""
+    outer = add_function(meta_graph, "outer", "path", "rest")
+    call = outer.node_def.add(name="inner", op="PartitionedCall", input=["rest", "path"])
+    call.attr["f"].placeholder = "which"
+    node = add_node(meta_graph, "call", "PartitionedCall", "asset", "other")
+    node.attr["f"].func.name = "outer"
+    node.attr["f"].func.attr["which"].func.name = "fill"
+    set_init_op(meta_graph, "call")
+    assert table_origins(meta_graph) == [""]
+    del node.attr["f"]
+    node.op = "outer"
+    node.attr["which"].func.name = "fill"
+    assert table_origins(meta_graph) == [""]
+
+
+def test_arguments_that_are_lists_have_no_origin(meta_graph: Any) -> None:
+    """Such an argument takes any number of inputs, so it isn't known which input is which."""
+    node = add_node(meta_graph, "call", "fill", "asset", "other")
+    set_init_op(meta_graph, "call")
+    arguments = meta_graph.graph_def.library.function[0].signature.input_arg
+    assert table_origins(meta_graph) == ["asset"]
+    arguments[1].number_attr = "N"
+    assert table_origins(meta_graph) == [""]
+    arguments[1].number_attr = ""
+    arguments[1].type_list_attr = "T"
+    assert table_origins(meta_graph) == [""]
+    assert node.op == "fill"
+
+
+def test_arguments_that_rotate_take_few_visits(meta_graph: Any) -> None:
+    """A function that calls itself with its arguments rotated has 2^24 combinations of origins."""
+    names = [f"a{i}" for i in range(24)]
+    function = add_function(meta_graph, "rotate", *names)
+    function.node_def.add(name="turned", op="rotate", input=[*names[1:], names[0]])
+    function.node_def.add(name="dropped", op="rotate", input=["none:output:0", *names[1:]])
+    add_node(meta_graph, "call", "rotate", *["asset"] * 24)
+    set_init_op(meta_graph, "call")
+    visited = [node.name for node, _ in walk(meta_graph, loader_runs(meta_graph))]
+    assert len(visited) < 100
+
+
+def test_a_walk_has_a_budget(meta_graph: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past it there is an error that names the limit."""
+    monkeypatch.setattr(reachable_nodes, "MAX_STEPS", 3)
+    add_node(meta_graph, "call", "fill", "asset", "other")
+    with pytest.raises(ModelError, match="following its functions takes more than 3 steps"):
+        reached(meta_graph, ["call"])
+
+
+@pytest.mark.parametrize("op", ["Identity", "ReadVariableOp", "AssignVariableOp"])
+def test_nodes_that_lack_inputs_are_errors(meta_graph: Any, op: str) -> None:
+    """The message names the node; no other exception comes out."""
+    variable(meta_graph)
+    add_node(meta_graph, "short", op, *(["variable"] if op == "AssignVariableOp" else []))
+    add_node(meta_graph, "value", "ReadVariableOp", "variable")
+    add_node(meta_graph, "table", "X", "value" if op == "AssignVariableOp" else "short")
+    set_init_op(meta_graph, "table")
+    with pytest.raises(ModelError, match=f'the node "short" \\({op}\\) has . inputs and needs'):
+        table_origins(meta_graph)
+
+
+def test_the_list_of_assets_must_be_whole(meta_graph: Any) -> None:
+    """A damaged entry, two paths for one tensor, or a zero byte in a path is an error."""
+    meta_graph.asset_file_def.add(filename="more.txt").tensor_info.name = "asset"
+    with pytest.raises(ModelError, match='two assets are fed to the tensor "asset:0"'):
+        asset_files(meta_graph)
+    meta_graph.asset_file_def[1].filename = "words.txt"
+    assert asset_files(meta_graph) == {"asset:0": "words.txt"}
+    meta_graph.asset_file_def[1].filename = "words.txt\0"
+    with pytest.raises(UnsafeModelError, match="outside its assets/ folder"):
+        asset_files(meta_graph)
+    del meta_graph.asset_file_def[:]
+    packed = meta_graph.collection_def["saved_model_assets"].any_list.value.add()
+    packed.value = b"\xff\xff"
+    with pytest.raises(ModelError, match='the collection "saved_model_assets" is damaged'):
+        asset_files(meta_graph)
 
 
 def test_names_of_nodes() -> None:
