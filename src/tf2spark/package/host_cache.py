@@ -327,10 +327,10 @@ def _release(path: Path) -> None:
 def _drop_released() -> None:
     while _released:
         path = _released.popleft()
-        descriptor, holders = _in_use.pop(path)
+        descriptor, holders = _in_use.pop(path, (-1, 0))
         if holders > 1:
             _in_use[path] = descriptor, holders - 1
-        else:
+        elif holders:
             os.close(descriptor)
 
 
