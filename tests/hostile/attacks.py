@@ -70,6 +70,9 @@ class Attack:
         return [self.op, *self.also]
 
 
+HARMLESS = Attack("NoOp", lambda body, targets: body.add(ATTACK, "NoOp"), is_live=False)
+"""No attack at all: a place that hides it is a good model."""
+
 ATTACKS: dict[str, Attack] = {}
 
 

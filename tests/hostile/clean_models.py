@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pb2
 
 from hostile import places_in_datasets as places_in_datasets
 from hostile import places_in_functions as places_in_functions
-from hostile.attacks import ATTACK, Attack, Targets
+from hostile.attacks import HARMLESS, Targets
 from hostile.file_tricks import write_checkpointed
 from hostile.graphs import (
     FLOAT,
@@ -34,7 +34,6 @@ from hostile.model_files import Model, stored, weight, write_package
 from hostile.package_tricks import weighted_graph
 
 CLEAN: dict[str, Write] = {}
-_HARMLESS = Attack("NoOp", lambda body, targets: body.add(ATTACK, "NoOp"), is_live=False)
 # TensorFlow itself refuses these, whatever they hide.
 _ILL_FORMED = {
     "first_of_equal_tags",
@@ -56,7 +55,7 @@ def _register(build: Any) -> Any:
 
 def _in_place(name: str) -> Write:
     def write(folder: Path, targets: Targets) -> Path:
-        return PLACES[name].hide(_HARMLESS, targets).write(folder)
+        return PLACES[name].hide(HARMLESS, targets).write(folder)
 
     return write
 

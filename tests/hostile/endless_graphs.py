@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorflow.core.framework import tensor_pb2
 
-from hostile.attacks import Targets
+from hostile.attacks import HARMLESS, Targets
 from hostile.graphs import (
     FLOAT,
     INT32,
@@ -25,7 +25,7 @@ from hostile.graphs import (
     set_init_op,
     shape_proto,
 )
-from hostile.hiding_places import hostile_function
+from hostile.hiding_places import PLACES, hostile_function
 from hostile.model_files import Model
 from hostile.tricks import trick
 
@@ -397,3 +397,117 @@ def structured_values_in_each_other(targets: Targets) -> Model:
     function = field(2, field(1, b"f") + field(2, field(3, value)))
     meta = doubling_model()
     return Model(raw=b"\x08\x01" + field(2, meta.SerializeToString() + field(7, function)))
+
+
+# --- attributes that cost TensorFlow more than they should ---------------------------------------
+
+_OVERFLOWING = [1 << 62, 1 << 62]
+
+
+def _with_node(op: str, *inputs: str, **attrs: Any) -> Callable[[Targets], Model]:
+    """Return a trick: a good model with one more node, that its output waits for."""
+
+    def build(targets: Targets) -> Model:
+        meta = base_model()
+        Body(meta.graph_def).add("odd", op, *inputs, **attrs)
+        return Model((finish(meta, "odd"),))
+
+    return build
+
+
+trick("variable_of_an_overflowing_shape")(
+    _with_node("VarHandleOp", dtype=FLOAT, shape=_OVERFLOWING, shared_name="v")
+)
+trick("placeholder_of_an_overflowing_shape")(
+    _with_node("PlaceholderWithDefault", "two", dtype=FLOAT, shape=_OVERFLOWING)
+)
+trick("queue_of_overflowing_shapes")(
+    _with_node("FIFOQueueV2", component_types=[FLOAT], shapes=[_OVERFLOWING])
+)
+trick("ensured_overflowing_shape")(_with_node("EnsureShape", "mul", T=FLOAT, shape=_OVERFLOWING))
+
+
+@trick()
+def remembered_shapes_that_overflow(targets: Targets) -> Model:
+    """The shapes of outputs, which exporters write beside nodes."""
+    meta = doubling_model()
+    for node in meta.graph_def.node:
+        node.attr["_output_shapes"].list.shape.add().CopyFrom(shape_proto(_OVERFLOWING))
+    return Model((meta,))
+
+
+@trick()
+def argument_of_an_overflowing_shape(targets: Targets) -> Model:
+    """The shape of a function's argument, written beside it."""
+    meta = base_model()
+    hostile_function(meta, None, targets, "good")
+    argument = meta.graph_def.library.function[-1].arg_attr[0]
+    argument.attr["_output_shapes"].list.shape.add().CopyFrom(shape_proto(_OVERFLOWING))
+    Body(meta.graph_def).add("y", "PartitionedCall", "mul", **_ONE, f="good")
+    return Model((add_output(meta, "y:0"),))
+
+
+def _loop(iterations: int) -> Callable[[Targets], Model]:
+    """Return a trick: a loop that may run this many of its iterations at once."""
+
+    def build(targets: Targets) -> Model:
+        hidden = PLACES["While_body"].hide(HARMLESS, targets)
+        loop = next(node for node in hidden.metas[0].graph_def.node if node.op == "While")
+        loop.attr["parallel_iterations"].i = iterations
+        return hidden
+
+    return build
+
+
+def _v1_loop(iterations: int) -> Callable[[Targets], Model]:
+    """Return a trick: the same with a loop of single nodes."""
+
+    def build(targets: Targets) -> Model:
+        hidden = PLACES["v1_while_loop"].hide(HARMLESS, targets)
+        enter = next(node for node in hidden.metas[0].graph_def.node if node.op == "Enter")
+        enter.attr["parallel_iterations"].i = iterations
+        return hidden
+
+    return build
+
+
+for _iterations in ((1 << 31) - 1, 1 << 40, -1, 0):
+    trick(f"loop_with_{_iterations}_parallel_iterations")(_loop(_iterations))
+    trick(f"v1_loop_with_{_iterations}_parallel_iterations")(_v1_loop(_iterations))
+
+
+@trick()
+def pool_of_a_million_threads(targets: Targets) -> Model:
+    """A thread pool of tf.data."""
+    meta = base_model()
+    graph = Body(meta.graph_def)
+    kinds: dict[str, Any] = {"output_types": [INT64], "output_shapes": [None]}
+    bounds = [graph.const(f"bound{i}", value, INT64) for i, value in enumerate((0, 1, 1))]
+    graph.add("range", "RangeDataset", *bounds, **kinds)
+    threads = {"num_threads": 1_000_000, "display_name": "p", "shared_name": "p"}
+    graph.add("pool", "ThreadPoolHandle", **threads)
+    graph.add("pooled", "ThreadPoolDataset", "range", "pool", **kinds)
+    graph.add("element", "DatasetToSingleElement", "pooled", **kinds)
+    return Model((finish(meta, "element"),))
+
+
+@trick()
+def private_pool_of_a_million_threads(targets: Targets) -> Model:
+    """A thread pool whose size is an input."""
+    meta = base_model()
+    graph = Body(meta.graph_def)
+    kinds: dict[str, Any] = {"output_types": [INT64], "output_shapes": [None]}
+    bounds = [graph.const(f"bound{i}", value, INT64) for i, value in enumerate((0, 1, 1))]
+    graph.add("range", "RangeDataset", *bounds, **kinds)
+    threads = graph.const("threads", 1_000_000, INT64)
+    graph.add("pooled", "PrivateThreadPoolDataset", "range", threads, **kinds)
+    graph.add("element", "DatasetToSingleElement", "pooled", **kinds)
+    return Model((finish(meta, "element"),))
+
+
+@trick()
+def a_million_threads(targets: Targets) -> Model:
+    """BatchFunction starts as many threads as it is told."""
+    hidden = PLACES["batch_function"].hide(HARMLESS, targets)
+    hidden.metas[0].graph_def.node[-1].attr["num_batch_threads"].i = 1_000_000
+    return hidden

@@ -9,6 +9,7 @@ from hostile.attacks import ATTACK, ATTACKS, Targets
 from hostile.graphs import (
     FLOAT,
     INT32,
+    INT64,
     Body,
     base_model,
     doubling_model,
@@ -84,7 +85,21 @@ def shape_from_a_mapped_file(graph: Body, targets: Targets) -> str:
 @_evaluated
 def shape_from_a_descriptor(graph: Body, targets: Targets) -> str:
     ATTACKS["EncodeProto"].build(graph, targets)
-    return graph.add("sizes", "StringLength", "encoded")
+    return graph.add("lengths", "StringLength", "encoded")
+
+
+@trick("shape_from_a_decoded_message")
+@_evaluated
+def shape_from_a_decoded_message(graph: Body, targets: Targets) -> str:
+    ATTACKS["DecodeProtoV2"].build(graph, targets)
+    return graph.add("flat", "Reshape", "decoded", graph.const("all", [-1], INT32), T=INT32)
+
+
+@trick("shape_from_a_vocabulary")
+@_evaluated
+def shape_from_a_vocabulary(graph: Body, targets: Targets) -> str:
+    ATTACKS["GenerateVocabRemapping"].build(graph, targets)
+    return graph.add("cast", "Cast", "mapping", SrcT=INT64, DstT=INT32)
 
 
 @trick("shape_from_a_debugged_function")

@@ -259,6 +259,32 @@ def dtype_from_the_caller(targets: Targets) -> Model:
 
 
 @trick()
+def harmless_function_named_like_the_attack(targets: Targets) -> Model:
+    """The library has a harmless WriteFile, and a node asks for TensorFlow's."""
+    meta = base_model()
+    hostile_function(meta, None, targets, "WriteFile")
+    write_file(Body(meta.graph_def), targets)
+    return Model((finish(meta, ATTACK),))
+
+
+@trick()
+def list_of_functions_from_the_caller(targets: Targets) -> Model:
+    """The branches of a Case are an attribute that the caller fills in."""
+    meta = base_model()
+    graph = Body(meta.graph_def)
+    hostile_function(meta, ATTACKS["WriteFile"], targets)
+    attrs = [("fs", "list(func)")]
+    body = graph.function("choose", [("a", FLOAT)], {"r": ("c:output:0", FLOAT)}, attrs)
+    body.const("index", 0, INT32)
+    kinds: dict[str, Any] = {"Tin": [FLOAT], "Tout": [FLOAT]}
+    body.add("c", "Case", "index:output:0", "a", branches=FromCaller("fs"), **kinds)
+    body.always_runs("c")
+    call = Function("choose", {"fs": attr_value(["evil"], "list(func)")})
+    graph.add("y", "StatefulPartitionedCall", "mul", f=call, **kinds)
+    return Model((add_output(meta, "y:0"),))
+
+
+@trick()
 def function_twice_in_the_library(targets: Targets) -> Model:
     """Two functions of one name, of which a reader may keep the last."""
     meta = PLACES["function"].hide(ATTACKS["WriteFile"], targets).metas[0]
