@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
@@ -157,7 +158,7 @@ def _change_value(container: Any, rng: random.Random) -> None:
 
 
 _TEXTS = ("", "^", ":0", "x:0", "^x", "y:1", "\x1b[2J", "../x", "/etc/passwd", "a" * 300, "x" * 9)
-_NUMBERS = (0, 1, -1, 7, 20, 21, 99, 254, 1 << 31, -(1 << 31), (1 << 31) - 1)
+_NUMBERS = (0, 1, -1, 7, 20, 21, 99, 254, -(1 << 31), (1 << 31) - 1, 1 << 62)
 
 
 def mutate_message(content: bytes, seed: int) -> bytes:
@@ -191,7 +192,9 @@ def _change_message(message: Any, rng: random.Random) -> None:
         else:
             _change_message(value, rng)
     else:
-        setattr(message, field.name, _other_value(value, rng))
+        # 1 << 62 fits into half of the integer fields.
+        with contextlib.suppress(ValueError):
+            setattr(message, field.name, _other_value(value, rng))
 
 
 def _change_map(values: Any, rng: random.Random) -> None:
@@ -221,7 +224,8 @@ def _change_repeated(values: Any, rng: random.Random) -> None:
     elif kind < 0.5:
         values[position] = rng.choice(values)
     else:
-        values[position] = _other_value(values[position], rng)
+        with contextlib.suppress(ValueError):
+            values[position] = _other_value(values[position], rng)
 
 
 def _other_value(value: Any, rng: random.Random) -> Any:
