@@ -10,6 +10,7 @@ from typing import Any
 from attrs import Factory, frozen
 
 # Importing these registers their attacks, places and tricks.
+from hostile import checkpoint_tricks as checkpoint_tricks
 from hostile import encoding_tricks as encoding_tricks
 from hostile import endless_graphs as endless_graphs
 from hostile import file_tricks as file_tricks

@@ -209,9 +209,9 @@ def folders_in_folders(folder: Path, targets: Targets) -> Path:
     here = os.getcwd()
     os.chdir(folder)
     try:
-        for _ in range(700):
-            os.mkdir("deeper")
-            os.chdir("deeper")
+        for _ in range(100):
+            os.mkdir("deeper" * 8)
+            os.chdir("deeper" * 8)
         Path("file").touch()
     finally:
         os.chdir(here)
