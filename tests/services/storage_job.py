@@ -25,6 +25,7 @@ from cases.models import case
 from services.shipping_job import parse_settings, start_session
 from tf2spark.errors import Tf2SparkError
 from tf2spark.package.manifest import FILES, MANIFEST
+from tf2spark.package.run_id import new_run_id
 from tf2spark.package.staging import staging_folder
 from tf2spark.spark import hadoop, table_writer
 
@@ -63,7 +64,7 @@ def main(master: str, model_path: str, base: str, python: str, *settings: str) -
         upload_folder(spark, Path(model_path), f"{base}/ctr/{version}")
     scored = tf2spark.SavedModel(model_path).score(table, keep=["id"], reproducible=True)
     report = successes(spark, base, table, scored.sort_by("id").to_pydict())
-    report |= failures(spark, base, model_path)
+    report |= failures(spark, base, model_path) | killed(spark, base)
     spark.stop()
     shutil.rmtree(folder)
     print(json.dumps(report))
@@ -95,6 +96,26 @@ def successes(spark: SparkSession, base: str, table: pa.Table, expected: Any) ->
             score_here(overwritten, table)["s"], expected["output_0"]
         ),
         "files": [file.path for file in hadoop.files(spark, f"{base}/ctr.tf2spark")],
+    }
+
+
+def killed(spark: SparkSession, base: str) -> dict[str, Any]:
+    """Leave what a run does that is killed between its renames; return what the next run finds."""
+    machine, pid, start, random = new_run_id().split("-")
+    ended_run = f"{machine}-{pid}-{int(start) - 1}-{random}"
+    folder, out = f"{base}/outputs", f"{base}/outputs/out"
+    table_writer.write(spark.range(3), f"{folder}/.out.old-{ended_run}")
+    table_writer.write(spark.range(5), f"{folder}/.out.tf2spark-{ended_run}")
+    table_writer.prepare_output(spark, out, overwrite=True)
+    try:
+        hadoop.rename_new(spark, f"{base}/scored", f"{base}/ctr")
+        renamed = "onto or into another"
+    except FileExistsError:
+        renamed = "no"
+    return {
+        "rows_after_kill": spark.read.parquet(out).count() if hadoop.exists(spark, out) else None,
+        "left_after_kill": len(hadoop.folders(spark, folder)),
+        "renamed": renamed,
     }
 
 

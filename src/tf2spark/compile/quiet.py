@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tf2spark.errors import Tf2SparkError
+from tf2spark.shown_text import Lines
 
 
 @contextmanager
@@ -25,7 +26,8 @@ def silence() -> Iterator[None]:
             raise
         except BaseException:
             buffer.seek(0)
-            os.write(stderr, buffer.read())
+            lines = buffer.read().decode(errors="replace").expandtabs(4).splitlines()
+            os.write(stderr, f"{Lines.of(lines)}\n".encode())
             raise
         finally:
             os.dup2(stderr, 2)

@@ -17,6 +17,7 @@ from tf2spark.dtypes import from_code
 from tf2spark.errors import ModelError
 from tf2spark.package.manifest import FORMAT, FileEntry, Manifest, Verified, Weight
 from tf2spark.package.safe_files import MAX_BYTES, MAX_FILES
+from tf2spark.shown_text import redact
 
 MAX_MANIFEST_BYTES = 32 << 20
 """How many bytes a manifest may have: about twice what 100,000 entries take."""
@@ -92,7 +93,8 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         signature=_optional(_text, values["signature"]),
         constants=tuple(map(_constant, _list(values["constants"]))),
         why_as_it_was=_optional(_text, values["why_as_it_was"]),
-        source=_text(values["source"]),
+        # Whoever wrote it may have recorded the password of a URL.
+        source=redact(_text(values["source"])),
         source_digest=_text(values["source_digest"]),
         tensorflow=_text(values["tensorflow"]),
         tf2spark=_text(values["tf2spark"]),

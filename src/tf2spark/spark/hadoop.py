@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import ModelError, ModelNotFoundError, SetupError, StorageError
@@ -197,7 +198,7 @@ def explain_java_errors(spark: SparkSession, path: str) -> Iterator[None]:
     """Turn Hadoop's exceptions into errors whose one message says what to do."""
     try:
         yield
-    except JavaError as error:
+    except (JavaError, PySparkException) as error:  # PySpark converts some of Java's
         raise _explain(spark, path, str(error)) from JavaFailure(str(error))
 
 
@@ -251,6 +252,8 @@ def _missing_jar(spark: SparkSession, path: str, scheme: str) -> str:
 def _cause(java_message: str) -> str:
     """Return the message of a Java exception, without its class and its stack."""
     lines = [line.strip() for line in java_message.splitlines() if line.strip()]
-    # The first line is py4j's own and names only the Java object that was called.
-    line = lines[1] if len(lines) > 1 else (lines[0] if lines else "no message")
+    # The first line may be py4j's own, which names only the Java object that was called.
+    if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):
+        del lines[0]
+    line = lines[0] if lines else "no message"
     return re.sub(r"^:?\s*([\w.$]+(?:Exception|Error)): ", "", line)
