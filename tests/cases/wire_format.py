@@ -88,9 +88,11 @@ def write(fields: list[Field]) -> bytes:
 
 def mutate(fields: list[Field], choice: random.Random) -> None:
     """Change a message in a way that keeps it a message: fields given twice, moved or split."""
-    messages = [fields]
+    messages = [fields] if fields else []
     for nested in messages:
         messages.extend(inner.fields for inner in nested if inner.fields)
+    if not messages:
+        return
     message = choice.choice(messages)
     position = choice.randrange(len(message))
     part = message[position]
