@@ -1,7 +1,7 @@
 """A process that opens models for the harness: it may hang, crash, or be taken over.
 
 It takes a JSON object per line from its standard input (the folder, and arguments of `SavedModel`),
-and answers with one line: how it ended, and the scores or the message.
+and answers with another: how it ended, the scores or the message, and what people see of the model.
 """
 
 from __future__ import annotations
@@ -27,19 +27,21 @@ def _scores(model: Any) -> dict[str, list[Any]]:
     }
 
 
-def _answer(request: dict[str, Any]) -> tuple[str, str]:
-    """Return how a request ended, and its result or the message."""
+def _answer(request: dict[str, Any]) -> dict[str, str]:
+    """Return how a request ended, its scores or the message, and what people see of the model."""
     import tf2spark
     from tf2spark.errors import Tf2SparkError
 
+    shown = {"text": "", "html": ""}
     try:
         model = tf2spark.SavedModel(request["path"], **request["options"])
-        f"{model!r} {model.contract} {model.contract._repr_html_()}"
-        return "scored", json.dumps(_scores(model), default=repr)
+        shown = {"text": f"{model!r} {model.contract}", "html": model.contract._repr_html_()}
+        ending, result = "scored", json.dumps(_scores(model), default=repr)
     except Tf2SparkError as error:
-        return "refused", f"{type(error).__name__}: {error}"
+        ending, result = "refused", f"{type(error).__name__}: {error}"
     except BaseException as error:
-        return "raw", f"{type(error).__name__}: {error}"
+        ending, result = "raw", f"{type(error).__name__}: {error}"
+    return {"ending": ending, "result": result[:_SHOWN], **shown}
 
 
 def main() -> None:
@@ -50,8 +52,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
     os.dup2(2, 1)
     for line in sys.stdin:
-        ending, text = _answer(json.loads(line))
-        print(json.dumps([ending, text[:_SHOWN]]), file=answers, flush=True)
+        print(json.dumps(_answer(json.loads(line))), file=answers, flush=True)
 
 
 if __name__ == "__main__":

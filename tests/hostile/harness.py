@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from attrs import Factory, evolve, frozen
 
@@ -135,6 +135,19 @@ Write = Callable[[Path, Targets], Path]
 """A function that writes a model to a folder that doesn't exist yet, and returns what to open."""
 
 
+def _outcome_of(answer: Mapping[str, str]) -> Outcome:
+    ending, result = answer["ending"], answer["result"]
+    if ending == "scored":
+        ending = "right" if json.loads(result).get("y") == [2.0, 4.0] else "wrong"
+    shown = answer["text"] + (result if ending == "refused" else "")
+    harm = {
+        "leaked": any(secret in result + shown for secret in _LEAKS),
+        "unescaped": _CONTROL.search(shown) is not None or "<script>" in answer["html"],
+    }
+    harms = tuple(name for name, seen in harm.items() if seen)
+    return Outcome(cast(Ending, ending), result, harms)
+
+
 class Opener:
     """A process that opens models one after another; a new one where it hangs or ends."""
 
@@ -170,22 +183,17 @@ class Opener:
             self.close()
             name = f" ({signal.Signals(-status).name})" if status < 0 else ""
             return Outcome("crashed", f"exit status {status}{name}")
-        ending, text = json.loads(line)
-        if ending == "scored":
-            ending = "right" if json.loads(text).get("y") == [2.0, 4.0] else "wrong"
-        harm = [
-            *(["leaked"] if any(secret in text for secret in _LEAKS) else []),
-            *(["unescaped"] if ending == "refused" and _CONTROL.search(text) else []),
-        ]
-        return Outcome(ending, text, tuple(harm))
+        return _outcome_of(json.loads(line))
 
     def _ask(self, process: subprocess.Popen[bytes], request: Request) -> bytes | None:
         """Return the answer; None if there was none in time, nothing if the process ended."""
         assert process.stdin is not None
         assert process.stdout is not None
         message = {"path": str(request.path), "options": dict(request.options)}
-        process.stdin.write(json.dumps(message).encode() + b"\n")
-        process.stdin.flush()
+        try:
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+        except BrokenPipeError:  # it ended after its last answer
+            return b""
         if not select.select([process.stdout], [], [], request.seconds)[0]:
             return None
         return process.stdout.readline()
@@ -217,7 +225,7 @@ class Opener:
         if not model.exists():
             Model((doubling_model(),)).write(model)
         line = self._ask(process, Request(model, seconds=_START_SECONDS))
-        if not line or json.loads(line)[0] != "scored":
+        if not line or json.loads(line)["ending"] != "scored":
             self.close()
             raise RuntimeError(f"a good model isn't scored: {line!r}")
 

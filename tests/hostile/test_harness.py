@@ -43,14 +43,17 @@ def test_many_attacks_are_live() -> None:
 # Answers by the name of the model's folder, as tf2spark's process would.
 _STUB = r"""
 import json, os, sys, time
+good = {"ending": "scored", "result": '{"y": [2.0, 4.0]}', "text": "", "html": ""}
+secret = "84, 79, 80, 45, 83, 69, 67, 82, 69, 84"
 answers = {
-    "right": ["scored", '{"y": [2.0, 4.0]}'],
-    "wrong": ["scored", '{"y": [2.0, 5.0]}'],
-    "refused": ["refused", "ModelError: no"],
-    "raw": ["raw", "KeyError: 1"],
-    "leaked": ["refused", "ModelError: TOP-SECRET-LINE-1"],
-    "leaked_bytes": ["scored", '{"y": [2.0, 4.0], "z": [84, 79, 80, 45, 83, 69, 67, 82, 69, 84]}'],
-    "unescaped": ["refused", "ModelError: \x1b[2J"],
+    "wrong": {"result": '{"y": [2.0, 5.0]}'},
+    "refused": {"ending": "refused", "result": "ModelError: no"},
+    "raw": {"ending": "raw", "result": "KeyError: 1"},
+    "leaked": {"ending": "refused", "result": "ModelError: TOP-SECRET-LINE-1"},
+    "leaked_bytes": {"result": '{"y": [2.0, 4.0], "leak": [%s]}' % secret},
+    "unescaped": {"ending": "refused", "result": "ModelError: \x1b[2J"},
+    "unescaped_text": {"text": "y\r"},
+    "unescaped_html": {"html": "<script>"},
 }
 for line in sys.stdin:
     name = os.path.basename(json.loads(line)["path"])
@@ -58,7 +61,7 @@ for line in sys.stdin:
         time.sleep(60)
     if name == "crashed":
         os.abort()
-    print(json.dumps(answers.get(name, answers["right"])), flush=True)
+    print(json.dumps(good | answers.get(name, {})), flush=True)
 """
 
 
@@ -74,6 +77,8 @@ for line in sys.stdin:
         ("leaked", "refused", ("leaked",)),
         ("leaked_bytes", "right", ("leaked",)),
         ("unescaped", "refused", ("unescaped",)),
+        ("unescaped_text", "right", ("unescaped",)),
+        ("unescaped_html", "right", ("unescaped",)),
     ],
 )
 def test_answers_are_classified(
