@@ -149,6 +149,7 @@ def test_a_parent_that_cannot_be_written_is_refused_before_the_job(
         check_local_path(str(tmp_path / "a" / "b"), overwrite=False)
     monkeypatch.undo()
     (tmp_path / "file").touch()
+    check_local_path(str(tmp_path / "file" / "b"), format="noop", overwrite=False)
     with pytest.raises(OutputError, match="file is not a folder"):
         check_local_path(str(tmp_path / "file" / "b"), overwrite=False)
 

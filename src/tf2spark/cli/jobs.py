@@ -61,15 +61,14 @@ def open_job(
 
     for note in remove_abandoned():
         click.echo(shown(note), err=True)
-
     if target is not None:
-        check_local_path(target.path, overwrite=params["overwrite"])
+        check_local_path(target.path, format=target.format, overwrite=params["overwrite"])
     for source in sources:
         check_exists(source)
     with running(params["master"], settings, quiet=not debug) as spark:
         model = model or open_model(params)
         if target is not None:
-            prepare_output(spark, target.path, overwrite=params["overwrite"])
+            prepare_output(spark, target.path, format=target.format, overwrite=params["overwrite"])
         yield Job(spark, model, tuple(read(spark, source) for source in sources))
 
 

@@ -182,7 +182,7 @@ def recover(target: Path) -> list[str]:
         notes += _restore(target, [sibling for sibling in siblings if sibling.kind == "old"])
     for sibling in siblings:
         path = target.with_name(sibling.name)
-        if not os.path.lexists(path):
+        if not os.path.lexists(path):  # it was put in its place, or another run removed it
             continue
         if is_abandoned(sibling.state, seconds_unchanged(path)):
             remove(path)
@@ -229,7 +229,7 @@ def _restore(target: Path, olds: list[Sibling]) -> Iterator[str]:
         source = new if old.state == "ended" and new.exists() else target.with_name(old.name)
         try:
             rename_new(source, target)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # another run that starts now did it
             return
         except OSError as error:
             raise OutputError(
@@ -247,7 +247,9 @@ def restored_note(target: str, *, is_new: bool) -> str:
 
 def seconds_unchanged(path: Path) -> float:
     """Return how long ago anything in a folder was modified."""
-    newest = path.lstat().st_mtime
+    newest = 0.0
+    with contextlib.suppress(OSError):
+        newest = path.lstat().st_mtime
     for folder, folders, files in os.walk(path):
         for name in (*folders, *files):
             with contextlib.suppress(OSError):  # removed meanwhile

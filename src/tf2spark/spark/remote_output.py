@@ -153,7 +153,7 @@ def _restore(spark: SparkSession, path: str, siblings: list[_Found]) -> Iterator
     new = _sibling_uri(spark, path, "tf2spark", old.sibling.run_id)
     # A run moves the old one away only when the new one is finished.
     is_new = old.sibling.state == "ended" and exists(spark, new)
-    with contextlib.suppress(FileExistsError):
+    with contextlib.suppress(FileExistsError, ModelNotFoundError):  # another run did it
         rename_new(spark, new if is_new else old.uri, path)
         yield restored_note(path, is_new=is_new)
 
@@ -182,5 +182,7 @@ def _users(spark: SparkSession) -> Any:
 
 def _seconds_unchanged(spark: SparkSession, found: _Found) -> float:
     """Return how long ago anything in a folder was modified."""
-    times = [file.modified_ms for file in files(spark, found.uri)]
+    times: list[int] = []
+    with contextlib.suppress(ModelNotFoundError):  # another run removed it
+        times = [file.modified_ms for file in files(spark, found.uri)]
     return time.time() - max([found.modified_ms, *times]) / 1000

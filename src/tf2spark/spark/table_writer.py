@@ -46,7 +46,7 @@ def write(
             table was being written; or it can't be moved into place.
     """
     writer = df.write.format(format).options(**dict(options or {}))
-    if format.lower() not in FILE_FORMATS:
+    if not is_files(format):
         writer.mode("overwrite" if overwrite else "errorifexists").save(path)
         return
     spark = df.sparkSession
@@ -96,7 +96,12 @@ def _appeared(path: str) -> OutputError:
     )
 
 
-def check_local_path(path: str, *, overwrite: bool) -> None:
+def is_files(format: str) -> bool:
+    """Say whether the tables of a format are folders of plain files."""
+    return format.lower() in FILE_FORMATS
+
+
+def check_local_path(path: str, *, format: str = "parquet", overwrite: bool) -> None:
     """Do what `prepare_output` does for an output on this machine; needs no Spark.
 
     A path without a scheme is local, unless a Hadoop configuration may say otherwise.
@@ -106,7 +111,7 @@ def check_local_path(path: str, *, overwrite: bool) -> None:
     """
     local = local_path(path)
     if local is not None:
-        _prepare_local(Path(os.path.realpath(local)), path, overwrite=overwrite)
+        _prepare_local(Path(os.path.realpath(local)), path, format=format, overwrite=overwrite)
 
 
 def local_path(path: str) -> Path | None:
@@ -119,7 +124,9 @@ def local_path(path: str) -> Path | None:
     return Path(path)
 
 
-def prepare_output(spark: SparkSession, path: str, *, overwrite: bool) -> None:
+def prepare_output(
+    spark: SparkSession, path: str, *, format: str = "parquet", overwrite: bool
+) -> None:
     """Refuse an output that exists on its file system.
 
     What killed runs left there is finished or removed first, with a line on stderr.
@@ -129,9 +136,10 @@ def prepare_output(spark: SparkSession, path: str, *, overwrite: bool) -> None:
     """
     local = _local_target(spark, path)
     if local is not None:
-        _prepare_local(local, path, overwrite=overwrite)
+        _prepare_local(local, path, format=format, overwrite=overwrite)
         return
-    _report(remote_output.recover(spark, path))
+    if is_files(format):
+        _report(remote_output.recover(spark, path))
     if not overwrite and exists(spark, path):
         raise _exists(path)
 
@@ -144,10 +152,16 @@ def _local_target(spark: SparkSession, path: str) -> Path | None:
     return Path(os.path.realpath(uri.getPath())) if uri.getScheme() == "file" else None
 
 
-def _prepare_local(target: Path, path: str, *, overwrite: bool) -> None:
-    _report(local_output.recover(target))
+def _prepare_local(target: Path, path: str, *, format: str, overwrite: bool) -> None:
+    if is_files(format):
+        _report(local_output.recover(target))
     if os.path.lexists(target) and not overwrite:
         raise _exists(path)
+    if is_files(format):
+        _check_parent(target, path)
+
+
+def _check_parent(target: Path, path: str) -> None:
     parent = next(folder for folder in target.parents if os.path.exists(folder))
     if not os.access(parent, os.W_OK | os.X_OK) or not parent.is_dir():
         raise OutputError(
