@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from tf2spark.errors import OutputError
+from tf2spark.errors import OutputError, SetupError
 from tf2spark.package import publish
 from tf2spark.spark.hadoop import exists
 from tf2spark.spark.table_writer import check_local_path, local_path, write
@@ -152,6 +152,19 @@ def test_a_parent_that_cannot_be_written_is_refused_before_the_job(
     check_local_path(str(tmp_path / "file" / "b"), format="noop", overwrite=False)
     with pytest.raises(OutputError, match="file is not a folder"):
         check_local_path(str(tmp_path / "file" / "b"), overwrite=False)
+
+
+def test_a_mount_point_is_refused_before_the_job() -> None:
+    """It couldn't be renamed after hours of work."""
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"/ already exists|a mount point can.t be replaced"):
+            check_local_path("/", overwrite=overwrite)
+
+
+def test_a_file_system_that_is_missing_is_named(spark: SparkSession) -> None:
+    """As it is for models."""
+    with pytest.raises(SetupError, match="needs a jar that this Spark lacks"):
+        write(spark.range(3), "oss://user:PASSWORD@bucket/out")
 
 
 def test_what_a_killed_run_left_is_removed_and_named(

@@ -21,7 +21,7 @@ from tf2spark.errors import OutputError
 from tf2spark.package import publish as local_output
 from tf2spark.shown_text import shown
 from tf2spark.spark import remote_output
-from tf2spark.spark.hadoop import delete, exists, resolve
+from tf2spark.spark.hadoop import delete, exists, explain_java_errors, resolve
 
 # The formats whose tables are folders of plain files. Others (delta, iceberg, jdbc, noop) have
 # their own way to commit.
@@ -146,7 +146,8 @@ def prepare_output(
 
 def _local_target(spark: SparkSession, path: str) -> Path | None:
     """Return the local file that `path` leads to, or None if it is on another file system."""
-    _, target = resolve(spark, path)
+    with explain_java_errors(spark, path):
+        _, target = resolve(spark, path)
     uri = target.toUri()
     # Of a link, what it leads to is replaced, and the link stays.
     return Path(os.path.realpath(uri.getPath())) if uri.getScheme() == "file" else None
@@ -162,6 +163,8 @@ def _prepare_local(target: Path, path: str, *, format: str, overwrite: bool) -> 
 
 
 def _check_parent(target: Path, path: str) -> None:
+    if os.path.ismount(target):  # the root folder, too
+        raise OutputError(f"{path} can't be written: a mount point can't be replaced")
     parent = next(folder for folder in target.parents if os.path.exists(folder))
     if not os.access(parent, os.W_OK | os.X_OK) or not parent.is_dir():
         raise OutputError(
