@@ -18,7 +18,7 @@ from tf2spark.binding.constants import plan_constant
 from tf2spark.binding.feeds import Constant
 from tf2spark.binding.generated_feeds import spec_feeds
 from tf2spark.binding.request import FedInput, Request
-from tf2spark.conversion.from_arrow import feeder
+from tf2spark.conversion.from_arrow import feeder, with_copied_strings
 from tf2spark.conversion.rows import Ints
 from tf2spark.dtypes import BFLOAT16, INT64, STRING, DType
 from tf2spark.errors import ModelError
@@ -147,7 +147,8 @@ def _upper_half(values: Array) -> Array:
 def _tensor(dtype: DType, values: Array) -> Tensor:
     if dtype is STRING:
         views, owner = views_of(values.reshape(-1).tolist())
-        return Tensor(dtype, values.shape, views, owner)
+        # Copied, because some models keep strings, or read on to a zero byte.
+        return with_copied_strings(Tensor(dtype, values.shape, views, owner))
     return Tensor(dtype, values.shape, np.ascontiguousarray(values))
 
 

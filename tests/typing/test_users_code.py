@@ -102,7 +102,7 @@ def test_completion_shows_the_names_of_users() -> None:
     """A model has what users call, and nothing of ours."""
     names = [name for name in dir(tf2spark.SavedModel) if not name.startswith("_")]
     assert names == [
-        "compile", "contract", "plan", "recommend", "register", "score", "udf",
+        "compile", "contract", "digest", "plan", "recommend", "register", "score", "udf",
     ]  # fmt: skip
 
 

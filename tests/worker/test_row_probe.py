@@ -69,6 +69,18 @@ def test_a_fixed_number_of_rows_is_kept(model: Callable[[Floats], Floats]) -> No
     assert set(sizes) == {32}
 
 
+def test_rows_that_are_padded_to_the_longest_keep_it() -> None:
+    """Where no row may be left out, only their order and their number change."""
+    runs = []
+
+    def run(rows: Ints) -> list[list[Any]]:
+        runs.append(rows)
+        return [VALUES[rows].tolist()]
+
+    assert not runs_differ(run, 20, max_rows=100, keep_all=True)
+    assert all(set(rows) == set(range(20)) for rows in runs)
+
+
 def test_randomness_is_not_dependence() -> None:
     """A model whose outputs change from run to run says nothing about its rows."""
     draw = np.random.default_rng(1)

@@ -29,7 +29,11 @@ RunRows = Callable[[Ints], list[list[Any]]]
 
 
 def rows_depend(
-    run: Callable[[pa.RecordBatch], list[pa.Array]], batch: pa.RecordBatch, max_rows: int
+    run: Callable[[pa.RecordBatch], list[pa.Array]],
+    batch: pa.RecordBatch,
+    max_rows: int,
+    *,
+    keep_all: bool = False,
 ) -> bool:
     """Return whether rows that were scored before get other outputs in other batches.
 
@@ -37,15 +41,19 @@ def rows_depend(
         run: Scores rows together, as in `score_loop`.
         batch: At least one row, each of which can be scored.
         max_rows: The most rows that can run together.
+        keep_all: No row is left out of a run, because rows are padded to the longest of it.
     """
 
     def run_rows(rows: Ints) -> list[list[Any]]:
         return [column.to_pylist() for column in run(batch.take(take_indices(rows)))]
 
-    return runs_differ(run_rows, min(batch.num_rows, max_rows, PROBED_ROWS), max_rows=max_rows)
+    count = min(batch.num_rows, max_rows, PROBED_ROWS)
+    return runs_differ(run_rows, count, max_rows=max_rows, keep_all=keep_all)
 
 
-def runs_differ(run: RunRows, count: int, *, min_rows: int = 1, max_rows: int) -> bool:
+def runs_differ(
+    run: RunRows, count: int, *, min_rows: int = 1, max_rows: int, keep_all: bool = False
+) -> bool:
     """Return whether the outputs of `count` rows change with their order and their number.
 
     Args:
@@ -53,18 +61,16 @@ def runs_differ(run: RunRows, count: int, *, min_rows: int = 1, max_rows: int) -
         count: How many rows there are.
         min_rows: The fewest rows that can run together.
         max_rows: The most rows that can run together.
+        keep_all: No row is left out of a run.
     """
     rows = np.arange(count)
     alone = run(rows)
     if _differ(alone, run(rows)):
         return False  # random: not the other rows' doing
     half = (count + 1) // 2
-    others = [
-        np.roll(rows[::-1], 1),
-        np.where(rows < half, rows, 0),  # the first half in other company
-        np.concatenate([rows, rows[:1], rows[:1]]),
-        rows[:half],
-    ]
+    others = [np.roll(rows[::-1], 1), np.concatenate([rows, rows[:1], rows[:1]])]
+    if not keep_all:
+        others += [np.where(rows < half, rows, 0), rows[:half]]  # the first half in other company
     possible = [other for other in others if min_rows <= len(other) <= max_rows]
     try:
         return any(_changes(alone, run(other), other) for other in possible)

@@ -142,6 +142,9 @@ def batch_scorer(
     return score
 
 
+_FORMS_OF_ANY_LENGTH = frozenset({"padded", "sparse", "ragged"})
+
+
 class _RowRelation:
     """Whether the rows of this job depend on each other, found out when it first matters."""
 
@@ -158,7 +161,8 @@ class _RowRelation:
         """Return whether rows depend on each other, with the help of rows that can be scored."""
         if self._relation == "unknown" and scored.num_rows:
             max_rows = self.plan.fixed_rows or self.plan.batch_rows
-            depend = rows_depend(self.run, scored, max_rows)
+            padded = any(fed.form in _FORMS_OF_ANY_LENGTH for fed in self.plan.inputs)
+            depend = rows_depend(self.run, scored, max_rows, keep_all=padded)
             self._relation = "batch" if depend else "independent"
         return self._relation == "batch"
 
@@ -174,8 +178,9 @@ def _score_slice(
     runs_as_one = len(pieces) == 1 and not reasons and not pads
     if (runs_as_one and not plan.reproducible) or (failfast and reasons):
         return pieces, reasons
-    scored = np.concatenate([numbers for numbers, _ in pieces]) if pieces else numbers[:0]
-    if not relation.depends(select_rows(batch, np.sort(scored) - numbers[0])):
+    # Rows of one piece fit together, which those of several may not.
+    scored = max((piece for piece, _ in pieces), key=len, default=numbers[:0])
+    if not relation.depends(select_rows(batch, scored - numbers[0])):
         return pieces, reasons
     if plan.reproducible:
         raise ModelError(
