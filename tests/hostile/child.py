@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 from typing import Any
 
 _MEMORY_BYTES = 8 << 30
@@ -36,7 +37,10 @@ def _answer(request: dict[str, Any]) -> dict[str, str]:
     try:
         model = tf2spark.SavedModel(request["path"], **request["options"])
         shown = {"text": f"{model!r} {model.contract}", "html": model.contract._repr_html_()}
-        ending, result = "scored", json.dumps(_scores(model), default=repr)
+        with tempfile.TemporaryDirectory() as folder:
+            if request["compile"]:
+                model = model.compile(f"{folder}/package")
+            ending, result = "scored", json.dumps(_scores(model), default=repr)
     except Tf2SparkError as error:
         ending, result = "refused", f"{type(error).__name__}: {error}"
     except BaseException as error:

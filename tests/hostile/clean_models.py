@@ -116,7 +116,6 @@ def savers_that_nothing_runs() -> Model:
     graph.add("save", "SaveV2", prefix, names, slices, values, dtypes=[FLOAT])
     parts = graph.const("parts", [b"part"])
     graph.add("merge", "MergeV2Checkpoints", parts, prefix, "^save")
-    meta.saver_def.filename_tensor_name, meta.saver_def.save_tensor_name = "prefix:0", "merge:0"
     return Model((meta,))
 
 

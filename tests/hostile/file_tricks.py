@@ -47,6 +47,7 @@ def _restoring_model() -> Model:
     graph.add("read", "ReadVariableOp", "v", dtype=FLOAT)
     graph.add("y", "Mul", "x", "read", T=FLOAT)
     meta.saver_def.filename_tensor_name = "prefix:0"
+    meta.saver_def.save_tensor_name = "prefix:0"
     meta.saver_def.restore_op_name = "restore_all"
     return Model((add_output(meta, "y:0"),))
 

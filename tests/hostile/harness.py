@@ -123,11 +123,13 @@ class Request:
     Attributes:
         path: The model's folder.
         options: Arguments of `SavedModel`.
+        compile: Whether to compile the model first, and score with the package.
         seconds: The time limit.
     """
 
     path: Path
     options: Mapping[str, Any] = Factory(dict)
+    compile: bool = False
     seconds: float = 30
 
 
@@ -158,7 +160,9 @@ class Opener:
         self._attempts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def attempt(self, write: Write, options: Mapping[str, Any]) -> Outcome:
+    def attempt(
+        self, write: Write, options: Mapping[str, Any], *, compile_first: bool = False
+    ) -> Outcome:
         """Write a model in reach of new targets, open it, and see what it does to them."""
         self._attempts += 1
         folder = self._folder / f"attempt{self._attempts}"
@@ -166,7 +170,7 @@ class Opener:
             path = write(folder / "model", trap.targets)
             # Writing the model may have read the secrets' folder.
             trap.harm()
-            outcome = self.open(Request(path, options))
+            outcome = self.open(Request(path, options, compile=compile_first))
             outcome = evolve(outcome, harm=(*outcome.harm, *trap.harm()))
         shutil.rmtree(folder, ignore_errors=True)
         return outcome
@@ -189,7 +193,11 @@ class Opener:
         """Return the answer; None if there was none in time, nothing if the process ended."""
         assert process.stdin is not None
         assert process.stdout is not None
-        message = {"path": str(request.path), "options": dict(request.options)}
+        message = {
+            "path": str(request.path),
+            "options": dict(request.options),
+            "compile": request.compile,
+        }
         try:
             process.stdin.write(json.dumps(message).encode() + b"\n")
         except BrokenPipeError:  # it ended after its last answer
