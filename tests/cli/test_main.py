@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 import tf2spark
 from tf2spark import errors
-from tf2spark.cli.failures import describe_failure
+from tf2spark.cli.failures import describe_failure, warnings_on_stderr
 from tf2spark.cli.main import commands, run
 
 
@@ -125,6 +126,14 @@ def test_a_setting_without_a_value_is_named_without_what_may_be_one(
     """A key written with a space instead of "=" isn't printed with its password."""
     assert run(["doctor", "--conf", "spark.hadoop.fs.s3a.secret.key PASSWORD"]) == 2
     assert "PASSWORD" not in capsys.readouterr().err
+
+
+def test_warnings_of_others_are_safe_to_show(capsys: pytest.CaptureFixture[str]) -> None:
+    """PySpark and pandas quote names and paths as they are."""
+    with warnings_on_stderr():
+        warnings.simplefilter("always")
+        warnings.warn("s3a://u:PASSWORD@b\x1b[2J", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == "Warning: s3a://***@b\\x1b[2J\n"
 
 
 def test_a_worker_that_hung_is_reported_as_such() -> None:

@@ -25,20 +25,22 @@ _FILE_ERROR = re.compile(
     r"\[((?:FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|MALFORMED_\w+"
     r"|PATH_NOT_FOUND|DATA_SOURCE_NOT_FOUND|UNABLE_TO_INFER_SCHEMA)[\w.]*)\] (.*)"
 )
+# How Spark reports a worker that it has ended after its idle timeout.
+_HUNG = re.compile(r"Python worker process terminated due to idle timeout \(timeout: (\d+)")
+# Where rows were on their way to a worker that ended, however it ended, also after that timeout.
+_CRASHED = "Python worker exited unexpectedly"
 
 
 @contextmanager
 def warnings_on_stderr() -> Iterator[None]:
     """Print the warnings of a block as messages, without the line of code that they are from."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        click.echo(f"Warning: {shown(str(message))}", err=True)
+
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
+        warnings.showwarning = show
         yield
-
-
-# How Spark reports a worker that it has ended after its idle timeout.
-_HUNG = re.compile(r"Python worker process terminated due to idle timeout \(timeout: (\d+)")
-# Where rows were on their way to a worker that ended, however it ended, also after that timeout.
-_CRASHED = "Python worker exited unexpectedly"
 
 
 def report_failure(error: Exception, *, debug: bool = False) -> int:
