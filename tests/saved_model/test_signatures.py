@@ -11,8 +11,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from cases.reader_models import Composites
 from tf2spark import dtypes
+from tf2spark.errors import ModelError
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import Signature, TensorSpec
+from tf2spark.saved_model.protos import SavedModel
+from tf2spark.saved_model.signatures import shape, signatures
 
 tf1 = tf.compat.v1
 
@@ -124,6 +127,57 @@ def test_inputs_named_like_parts_are_distinguished(models: Path) -> None:
     specs = inputs(models / "clash")
     assert specs["x"].parts == ("x", "x_1", "x_2")
     assert specs["x_1_1"].parts == ("x_1_1", "x_1_2", "x_1_3")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "problem"),
+    [
+        ([-2], "1 dimensions, of which the smallest is -2"),
+        ([1] * 255, "255 dimensions"),
+        ([2**31, 2**31], "shape [2147483648, 2147483648], and at most 1,099,511,627,776 elements"),
+    ],
+)
+def test_shapes_that_no_tensor_has_are_errors(sizes: list[int], problem: str) -> None:
+    """The message has the shape, or what is wrong with it."""
+    message = SavedModel().meta_graphs.add().signature_def["s"].inputs["x"].tensor_shape
+    for size in sizes:
+        message.dim.add(size=size)
+    with pytest.raises(ModelError) as caught:
+        shape(message)
+    assert problem in str(caught.value)
+    del message.dim[:]
+    message.dim.add(size=-1)
+    assert shape(message) == (None,)
+
+
+@pytest.mark.parametrize("state", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", [1, 3, 4, 99])
+def test_damaged_composites_are_plain_tensors(kind: int, state: int) -> None:
+    """A sparse or ragged input that lacks part of its description keeps its plain tensors."""
+    meta_graph = SavedModel().meta_graphs.add()
+    composite = meta_graph.signature_def["s"].inputs["x"].composite_tensor
+    composite.type_spec.type_spec_class = kind
+    for _ in range(state):
+        composite.type_spec.type_state.tuple_value.values.add()
+    for name in ("a:0", "b:0"):
+        composite.components.add(name=name, dtype=1)
+    (read,) = signatures(meta_graph)
+    assert [(spec.name, spec.kind) for spec in read.inputs] == [("x/0", "dense"), ("x/1", "dense")]
+
+
+def test_a_damaged_object_graph_changes_nothing() -> None:
+    """Children that point nowhere, and counts that can't be, leave the inputs as they are."""
+    meta_graph = SavedModel().meta_graphs.add()
+    meta_graph.signature_def["s"].inputs["x"].name = "x:0"
+    root = meta_graph.object_graph_def.nodes.add()
+    child = root.children.add(local_name="signatures", node_id=-1)
+    for node_id in (-1, 7, 0, 1):
+        child.node_id = node_id
+        assert [spec.name for spec in signatures(meta_graph)[0].inputs] == ["x"]
+    holder = meta_graph.object_graph_def.nodes.add()
+    child.node_id = 1
+    holder.children.add(local_name="s", node_id=-5)
+    assert [spec.name for spec in signatures(meta_graph)[0].inputs] == ["x"]
 
 
 def test_a_sparse_placeholder_of_tf1_is_one_input(models: Path) -> None:

@@ -105,6 +105,39 @@ def test_a_constant_has_one_dtype(graph: Any) -> None:
     assert refusal(graph) == message
 
 
+def test_a_constant_has_a_size_that_fits_into_memory(graph: Any) -> None:
+    """One value in the file can stand for any number of elements."""
+    sizes = graph.node[0].attr["value"].tensor.tensor_shape
+    sizes.dim.add(size=2**20)
+    check_graph(graph)
+    sizes.dim.add(size=2**20)
+    message = 'the constant "c" has 1,099,511,627,776 elements, and at most 2,147,483,647 are'
+    assert refusal(graph).startswith(message)
+
+
+@pytest.mark.parametrize("op", ["PartitionedCall", "StatelessCase", "While"])
+def test_calls_fit_their_functions(graph: Any, op: str) -> None:
+    """TensorFlow ends the process where a function returns more than its call has outputs."""
+    graph.library.function[0].signature.output_arg.add(name="r")
+    inputs = ["c", "c"] if op == "StatelessCase" else ["c"]
+    node = graph.node.add(name="call", op=op, input=inputs)
+    lists = ["T"] if op == "While" else ["Tin", "Tout"]
+    for key in lists:
+        node.attr[key].list.type.append(1)
+    key = {"PartitionedCall": "f", "StatelessCase": "branches", "While": "body"}[op]
+    if key == "branches":
+        node.attr[key].list.func.add(name="f")
+    else:
+        node.attr[key].func.name = "f"
+    check_graph(graph)
+    for key in lists:
+        del node.attr[key].list.type[:]
+        message = f'the node "call" ({op}) has 0 types in "{key}", but the function "f"'
+        assert refusal(graph).startswith(message)
+        node.attr[key].placeholder = "set by the caller"
+        check_graph(graph)
+
+
 def test_functions_do_not_hide_ops(graph: Any) -> None:
     """A function named like an op, allowed or not, is refused; so is one called by default."""
     graph.library.function[0].signature.name = "Identity"

@@ -14,8 +14,8 @@ from tf2spark.saved_model.upstream import is_control
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Their first input chooses the branch; the others are the arguments of every branch.
 _BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
-# The attributes that name what the ops above call.
-_CALLED = ("f", "then_branch", "else_branch", "branches")
+# The attributes that name what the ops above call, or the parts of a loop.
+_CALLED = ("f", "then_branch", "else_branch", "branches", "cond", "body")
 
 
 @frozen
@@ -43,11 +43,16 @@ def calls(node: NodeMessage) -> Iterator[Call]:
     yield Call(node.op, inputs)
     direct: list[str] = []
     if node.op in _CALLS or node.op in _BRANCHES:
-        direct = [name for key in _CALLED if key in node.attr for name in _named(node.attr[key])]
+        direct = called_functions(node)
     arguments = inputs[1:] if node.op in _BRANCHES else inputs
     yield from (Call(name, arguments) for name in direct)
     yield from (Call(name, None) for name in _attribute_functions(node) if name not in direct)
     yield from (Call(name, None) for name in _passed_on(node))
+
+
+def called_functions(node: NodeMessage) -> list[str]:
+    """Return the functions that a call, a branch or a loop calls itself."""
+    return [name for key in _CALLED if key in node.attr for name in _named(node.attr[key])]
 
 
 def function_names(node: NodeMessage) -> list[str]:
@@ -85,8 +90,9 @@ def _functions(value: AttrMessage) -> Any:
 
 
 def takes_lists(function: FunctionMessage) -> bool:
-    """Return whether an argument of a function is a list, which takes any number of inputs."""
-    arguments = function.signature.input_arg
+    """Return whether a function takes or returns a list, which is any number of tensors."""
+    signature = function.signature
+    arguments = (*signature.input_arg, *signature.output_arg)
     return any(argument.number_attr or argument.type_list_attr for argument in arguments)
 
 

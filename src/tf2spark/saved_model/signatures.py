@@ -10,6 +10,7 @@ object graph has that function's own signature.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any, TypeAlias
 
 from tf2spark import dtypes
@@ -28,6 +29,7 @@ from tf2spark.saved_model.upstream import is_control
 # TypeSpecProto.TypeSpecClass in tensorflow/core/protobuf/struct.proto.
 _SPARSE, _RAGGED = 1, 3
 _MAX_RANK = 254
+_MAX_ELEMENTS = 2**40
 _NOT_SIGNATURES = frozenset({INIT_SIGNATURE, TRAIN_SIGNATURE})
 # The ops by which a wrapper's body calls the user's function.
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -67,6 +69,11 @@ def shape(message: Any) -> Shape:
             f"the model has a shape with {len(sizes)} dimensions, of which the smallest is "
             f"{min(sizes)}: TensorFlow knows up to {_MAX_RANK} dimensions, and -1 where one is "
             "unknown"
+        )
+    if prod(max(size, 1) for size in sizes) > _MAX_ELEMENTS:
+        raise ModelError(
+            f"the model has a tensor of shape {sizes}, and at most {_MAX_ELEMENTS:,} elements are "
+            "supported"
         )
     return tuple(None if size < 0 else size for size in sizes)
 

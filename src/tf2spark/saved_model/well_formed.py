@@ -7,13 +7,14 @@ must not be another than what runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 
 from tf2spark.dtypes import from_code
 from tf2spark.errors import ModelError
 from tf2spark.saved_model import op_allow_list
 from tf2spark.saved_model.call_limits import check_calls
-from tf2spark.saved_model.function_library import functions_in
+from tf2spark.saved_model.function_library import called_functions, functions_in, takes_lists
 from tf2spark.saved_model.protos import FunctionMessage, GraphMessage, NodeMessage
 from tf2spark.saved_model.upstream import is_control, node_name
 
@@ -23,6 +24,20 @@ MAX_NODES = 1_000_000
 MAX_INPUTS = 4_000_000
 """How many inputs all these nodes may have together."""
 
+MAX_CONSTANT_ELEMENTS = 2**31 - 1
+"""How many elements a constant may have."""
+
+# The attributes with the types of what a call passes to its functions, and of what it gets back.
+_TYPE_LISTS = {
+    "PartitionedCall": ("Tin", "Tout"),
+    "StatefulPartitionedCall": ("Tin", "Tout"),
+    "If": ("Tin", "Tout"),
+    "StatelessIf": ("Tin", "Tout"),
+    "Case": ("Tin", "Tout"),
+    "StatelessCase": ("Tin", "Tout"),
+    "While": ("T", ""),  # its condition returns something else
+    "StatelessWhile": ("T", ""),
+}
 # A loop is a cycle from the first of these to the second.
 _LOOP_ENDS = frozenset({"NextIteration", "RefNextIteration"})
 _LOOP_STARTS = frozenset({"Merge", "RefMerge", "_XlaMerge"})
@@ -48,6 +63,11 @@ def check_graph(graph: GraphMessage) -> None:
         "the graph has two gradients of the function",
     )
     check_calls(graph)
+    by_name = {function.signature.name: function for function in functions}
+    for nodes in (graph.node, *(function.node_def for function in functions)):
+        for node in nodes:
+            if node.op in _TYPE_LISTS:
+                _check_types(node, by_name)
 
 
 def _check_size(graph: GraphMessage) -> None:
@@ -126,10 +146,17 @@ def _check_nodes(nodes: Sequence[NodeMessage], function: str | None) -> None:
 
 
 def _check_constant(node: NodeMessage) -> None:
-    """Refuse a constant whose two dtypes differ: Grappler ends the process there."""
+    """Refuse a constant that ends the process, in Grappler or for lack of memory."""
     if "dtype" not in node.attr or "value" not in node.attr:
         return
     dtype, tensor = node.attr["dtype"], node.attr["value"].tensor
+    # One value in the file can stand for any number of elements.
+    element_count = prod(dim.size for dim in tensor.tensor_shape.dim)
+    if element_count > MAX_CONSTANT_ELEMENTS:
+        raise ModelError(
+            f'the constant "{node.name}" has {element_count:,} elements, and at most '
+            f"{MAX_CONSTANT_ELEMENTS:,} are supported"
+        )
     if dtype.HasField("type") and dtype.type != tensor.dtype:
         raise ModelError(
             f'the constant "{node.name}" is {from_code(dtype.type)}, but its value is '
@@ -146,6 +173,31 @@ def _check_input_count(node: NodeMessage) -> None:
             f'the node "{node.name}" ({node.op}) has {count} inputs, expected {expected}'
             f"{' or more' if can_be_more else ''}: the model is damaged"
         )
+
+
+def _check_types(node: NodeMessage, functions: Mapping[str, FunctionMessage]) -> None:
+    """Refuse a call whose function takes or returns another number of tensors than it says.
+
+    TensorFlow ends the process where a function returns more than its call has outputs.
+    """
+    for name in called_functions(node):
+        function = functions.get(name)
+        if function is None or takes_lists(function):
+            continue
+        signature = function.signature
+        for key, arguments, what in zip(
+            _TYPE_LISTS[node.op],
+            (signature.input_arg, signature.output_arg),
+            ("takes", "returns"),
+            strict=True,
+        ):
+            listed = node.attr[key].list.type if key in node.attr else ()
+            by_caller = key in node.attr and node.attr[key].HasField("placeholder")
+            if key and not by_caller and len(listed) != len(arguments):
+                raise ModelError(
+                    f'the node "{node.name}" ({node.op}) has {len(listed)} types in "{key}", but '
+                    f'the function "{name}" {what} {len(arguments)}: the model is damaged'
+                )
 
 
 def _refuse_cycle(
