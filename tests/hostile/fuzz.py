@@ -97,6 +97,8 @@ def _run(files: Sequence[File], request: dict[str, Any]) -> tuple[Result, int]:
             failures = [(name, seed, text) for name, seed, text in answer["failures"]]
             # It has come to the end, of the seeds or of its time.
             return Result(Counter(answer["endings"]), failures), request["first"] + request["count"]
+        if not progress.exists():
+            raise RuntimeError(f"the process that opens models {answer} as it started")
         last = json.loads(progress.read_text())
         endings = Counter(last["endings"]) + Counter([answer])
         name = files[last["seed"] % len(files)][1]
@@ -112,6 +114,7 @@ def _answer_of(process: subprocess.Popen[bytes], progress: Path) -> dict[str, An
             return json.loads(out) if process.returncode == 0 else "crashed"
         except subprocess.TimeoutExpired:
             now = progress.read_text() if progress.exists() else ""
+            # The same seed as half a minute ago, or none two minutes after the start.
             if now == last:
                 process.kill()
                 process.communicate()

@@ -21,6 +21,7 @@ from hostile.mutations import mutate, mutate_json, mutate_message
 
 _MEMORY_BYTES = 8 << 30
 _SHOWN_FAILURES = 10
+_PROGRESS_BYTES = 200
 
 
 def _open(folder: Path, *, score: bool) -> str:
@@ -63,10 +64,13 @@ def _fuzz(request: dict[str, Any]) -> dict[str, Any]:
     endings: Counter[str] = Counter()
     failures: list[tuple[str, int, str]] = []
     stop = time.monotonic() + request["seconds"]
+    progress = os.open(request["progress"], os.O_WRONLY | os.O_CREAT)
     for seed in range(request["first"], request["first"] + request["count"]):
         if time.monotonic() > stop:
             break
-        Path(request["progress"]).write_text(json.dumps({"seed": seed, "endings": endings}))
+        # Written at once and never shorter, so that the parent reads no half of it.
+        text = json.dumps({"seed": seed, "endings": endings})
+        os.pwrite(progress, text.ljust(_PROGRESS_BYTES).encode(), 0)
         position = seed % len(paths)
         folder, name = request["files"][position]
         paths[position].write_bytes(_damage(name, originals[position], seed))
@@ -76,6 +80,7 @@ def _fuzz(request: dict[str, Any]) -> dict[str, Any]:
             endings["raw"] += 1
             failures.append((name, seed, f"{type(error).__name__}: {error}"[:300]))
         paths[position].write_bytes(originals[position])
+    os.close(progress)
     return {"endings": endings, "failures": failures[:_SHOWN_FAILURES]}
 
 
