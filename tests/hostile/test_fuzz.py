@@ -50,11 +50,11 @@ def test_a_raw_exception_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     errors = "class Tf2SparkError(Exception):\n    pass\n"
     (tmp_path / "broken" / "tf2spark" / "errors.py").write_text(errors)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
-    model = Model((doubling_model(),)).write(tmp_path / "model")
-    result = fuzz([(model, "saved_model.pb")], 0, 3, seconds=60)
+    model = Model((doubling_model(),), {"assets/words.txt": b"a"}).write(tmp_path / "model")
+    result = fuzz([(model, "assets/words.txt")], 0, 3, seconds=60)
     assert result.endings == {"raw": 3}
     assert [(name, seed) for name, seed, _ in result.failures] == [
-        ("saved_model.pb", seed) for seed in range(3)
+        ("assets/words.txt", seed) for seed in range(3)
     ]
 
 
