@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,6 +119,34 @@ def test_a_damaged_graph_is_an_error(copy: Callable[[str], Path]) -> None:
         path.write_bytes(damaged)
         with pytest.raises(ModelError, match="is damaged or truncated; copy the model again"):
             reader.read(path.parent)
+
+
+def test_a_graph_larger_than_protobuf_reads_is_an_error(copy: Callable[[str], Path]) -> None:
+    """Its size is looked at first, so a file of 5 GB is refused at once."""
+    path = copy("words")
+    os.truncate(path / "saved_model.pb", 5 << 30)
+    with pytest.raises(ModelError, match=r"5,368,709,120 bytes.* 2,147,483,647"):
+        reader.read(path)
+
+
+def test_other_forms_of_the_graph_never_reach_a_session(copy: Callable[[str], Path]) -> None:
+    """TensorFlow could load them instead of what was checked; they aren't among a model's files."""
+    path = copy("words")
+    for name in ("saved_model.cpb", "saved_model.pbtxt"):
+        (path / name).write_bytes(b"another graph")
+    names = {entry.path for entry in reader.read(path).entries}
+    assert {name for name in names if name.startswith("saved_model.")} == {"saved_model.pb"}
+
+
+def test_a_malformed_graph_is_an_error(copy: Callable[[str], Path]) -> None:
+    """The message has the model's path and the cause."""
+    path = copy("words")
+    message = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    message.meta_graphs[0].graph_def.node.add(name="n", op="Identity")
+    (path / "saved_model.pb").write_bytes(message.SerializeToString())
+    expected = r'/words" can\'t be loaded: the node "n" \(Identity\) has 0 inputs, expected 1'
+    with pytest.raises(ModelError, match=expected):
+        reader.read(path)
 
 
 def test_a_missing_asset_is_an_error(copy: Callable[[str], Path]) -> None:
