@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import tf2spark
 from cases.models import case, path_of
 from tf2spark.cli.main import run
 
@@ -89,3 +90,34 @@ def test_needs_neither_tensorflow_nor_spark(model: str) -> None:
     command = [sys.executable, "-c", program, model]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_prints_the_digest(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The digest is that of `SavedModel.digest`, in the text and in the JSON."""
+    digest = tf2spark.SavedModel(model).digest
+    assert run(["inspect", model]) == 0
+    assert ["digest", digest] in [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert run(["inspect", model, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == digest
+
+
+@pytest.mark.parametrize("command", ["inspect", "score", "recommend", "compile"])
+def test_a_demanded_digest_is_compared_first(
+    command: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another model ends each command with 2 and a message that has both digests."""
+    digest, other = tf2spark.SavedModel(model).digest, f"sha256:{'0' * 64}"
+    tables = {
+        "inspect": [],
+        "score": ["--input", "in", "--output", str(tmp_path / "out")],
+        "recommend": ["--users", "u", "--items", "i", "--output", str(tmp_path / "out")],
+        "compile": [str(tmp_path / "out")],
+    }
+    assert run([command, model, *tables[command], "--digest", other]) == 2
+    message = capsys.readouterr().err
+    assert f"its digest is {digest}, expected {other}" in message
+    assert not (tmp_path / "out").exists()
+    assert run([command, model, *tables[command], "--digest", "latest"]) == 2
+    assert "'latest' is not a digest" in capsys.readouterr().err
+    if command == "inspect":
+        assert run([command, model, "--digest", digest]) == 0

@@ -101,6 +101,20 @@ def test_a_model_that_changed_is_not_sent(tree: Path) -> None:
         sent(Session("yarn"), model)
 
 
+def test_no_file_ships_under_a_name_that_spark_acts_upon(tree: Path) -> None:
+    """Spark would unpack archives where workers look for modules, and Python import the modules."""
+    names = ["x.tar.gz", "x.tgz", "x.tar", "x.zip", "x.jar", "x.egg", "x.whl", "numpy.py", "x.so"]
+    (tree / "assets").mkdir()
+    for name in names:
+        (tree / "assets" / name).write_text(f"{tree} {name}")
+    session = Session("yarn")
+    shipped = sent(session, reference(tree))
+    sent_names = {Path(file).name for file in session.files}
+    assert sent_names == {entry.stored for entry in shipped.files}
+    endings = {name.rpartition(".")[2] for name in sent_names}
+    assert endings == {"pb", "file"}
+
+
 def test_executors_fetch_a_package_from_its_storage() -> None:
     """The driver sends none of the files that executors can fetch themselves."""
     entry = FileEntry("saved_model.pb", "ab" * 32, 5)
