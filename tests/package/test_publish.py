@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,17 @@ def test_an_old_table_is_put_back_whoever_moved_it(run_id: str, tmp_path: Path) 
     assert "the old rows are there now" in notes[0]
     assert f".out.tf2spark-{run_id} may belong to a run on another machine" in notes[1]
     assert names(tmp_path) == [f".out.tf2spark-{run_id}", "out"]
+
+
+def test_of_several_old_tables_the_last_that_was_moved_is_put_back(tmp_path: Path) -> None:
+    """Whatever their names, and however old their files are."""
+    for number in (3, 1, 2):
+        moved = table(tmp_path / str(number), str(number))
+        os.utime(moved, (10 - number, 10 - number))
+        time.sleep(0.05)  # so that the times differ
+        moved.rename(tmp_path / f".out.old-00000000-1-1-0000000{number}")
+    recover(tmp_path / "out")
+    assert content(tmp_path / "out") == "2"
 
 
 def test_a_running_run_is_left_alone(tmp_path: Path) -> None:

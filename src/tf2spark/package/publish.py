@@ -220,24 +220,30 @@ def _own_siblings(target: Path) -> Iterator[Sibling]:
 
 def _restore(target: Path, olds: list[Sibling]) -> Iterator[str]:
     """Put a table in the place that a killed run left empty: the new one if it was finished."""
-    for old in olds:
-        if old.state == "running":
-            return
-    for old in olds:
-        new = target.with_name(sibling_name(target.name, "tf2spark", old.run_id))
-        # A run moves the old one away only when the new one is finished.
-        source = new if old.state == "ended" and new.exists() else target.with_name(old.name)
-        try:
-            rename_new(source, target)
-        except (FileExistsError, FileNotFoundError):  # another run that starts now did it
-            return
-        except OSError as error:
-            raise OutputError(
-                f"{target} is missing because a run was killed while it replaced it, and {source} "
-                f"can't be renamed to it: {error.strerror}"
-            ) from error
-        yield restored_note(str(target), is_new=source == new)
+    if not olds or any(old.state == "running" for old in olds):
         return
+    old = max(olds, key=lambda old: _changed(target.with_name(old.name)))
+    new = target.with_name(sibling_name(target.name, "tf2spark", old.run_id))
+    # A run moves the old one away only when the new one is finished.
+    source = new if old.state == "ended" and new.exists() else target.with_name(old.name)
+    try:
+        rename_new(source, target)
+    except (FileExistsError, FileNotFoundError):  # another run that starts now did it
+        return
+    except OSError as error:
+        raise OutputError(
+            f"{target} is missing because a run was killed while it replaced it, and {source} "
+            f"can't be renamed to it: {error.strerror}"
+        ) from error
+    yield restored_note(str(target), is_new=source == new)
+
+
+def _changed(path: Path) -> float:
+    """Return when a file or folder was renamed or modified last."""
+    try:
+        return path.lstat().st_ctime
+    except OSError:
+        return 0.0
 
 
 def restored_note(target: str, *, is_new: bool) -> str:

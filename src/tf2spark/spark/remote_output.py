@@ -54,6 +54,10 @@ class _Found:
     uri: str
     modified_ms: int
 
+    @property
+    def is_running(self) -> bool:
+        return self.sibling.state == "running"
+
 
 def staged_uri(spark: SparkSession, path: str) -> str:
     """Return a new hidden path next to an output, to write to."""
@@ -123,18 +127,12 @@ def recover(spark: SparkSession, path: str) -> list[str]:
     except ModelNotFoundError:  # not even the parent folder is there
         return []
     if scheme_of(path) in OBJECT_STORES:
-        return [
-            f"{found.uri} was left by a run that was killed and may hold a part of {path}: look at "
-            "both, then remove it"
-            for found in siblings
-            if found.sibling.state != "running"
-        ]
+        return [_note_of_part(found, path) for found in siblings if not found.is_running]
     notes = list(_restore(spark, path, siblings))
     for found in siblings:
-        state = found.sibling.state
-        if state == "running" or not exists(spark, found.uri):
+        if found.is_running or not exists(spark, found.uri):
             continue
-        if is_abandoned(state, _seconds_unchanged(spark, found)):
+        if is_abandoned(found.sibling.state, _seconds_unchanged(spark, found)):
             delete(spark, found.uri)
             notes.append(removed_note(found.uri))
         else:
@@ -142,12 +140,21 @@ def recover(spark: SparkSession, path: str) -> list[str]:
     return notes
 
 
+def _note_of_part(found: _Found, path: str) -> str:
+    if found.sibling.state == "unknown":
+        return kept_note(found.uri)
+    return (
+        f"{found.uri} was left by a run that was killed and may hold a part of {path}: look at "
+        "both, then remove it"
+    )
+
+
 def _restore(spark: SparkSession, path: str, siblings: list[_Found]) -> Iterator[str]:
     """Put a table in the place that a killed run left empty: the new one if it was finished."""
     olds = [found for found in siblings if found.sibling.kind == "old"]
     if not olds or exists(spark, path):
         return
-    if any(found.sibling.state == "running" for found in olds):
+    if any(found.is_running for found in olds):
         return
     old = max(olds, key=lambda found: found.modified_ms)
     new = _sibling_uri(spark, path, "tf2spark", old.sibling.run_id)
