@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tf2spark.errors import ModelError
+from tf2spark.package.file_source import ShippedFiles
 from tf2spark.package.manifest import FileEntry
 from tf2spark.package.run_id import new_run_id
 from tf2spark.package.staging import remove_abandoned, staged_copy, staged_path
@@ -30,7 +32,7 @@ def entry(tmp_path: Path) -> Iterator[FileEntry]:
 def test_a_staged_copy_does_not_change_with_its_source(entry: FileEntry, tmp_path: Path) -> None:
     """Executors that start late get the bytes that the job began with."""
     source = tmp_path / "source.txt"
-    copy = staged_copy(entry, source)
+    copy = staged_copy(entry, ShippedFiles(lambda _: source))
     with source.open("r+b") as stream:
         stream.write(b"changed")
     assert copy == staged_path(entry)
@@ -39,10 +41,20 @@ def test_a_staged_copy_does_not_change_with_its_source(entry: FileEntry, tmp_pat
 
 def test_a_file_is_staged_once(entry: FileEntry, tmp_path: Path) -> None:
     """The same content has the same name, so it isn't copied again, and no part of it is left."""
-    copy = staged_copy(entry, tmp_path / "source.txt")
+    source = ShippedFiles(lambda _: tmp_path / "source.txt")
+    copy = staged_copy(entry, source)
     (tmp_path / "source.txt").unlink()
-    assert staged_copy(entry, tmp_path / "source.txt") == copy
+    assert staged_copy(entry, source) == copy
     assert [path for path in copy.parent.iterdir() if entry.stored in path.name] == [copy]
+
+
+def test_other_bytes_are_not_staged(entry: FileEntry, tmp_path: Path) -> None:
+    """A file that changed after it was checked is an error, and no part of it is left."""
+    (tmp_path / "source.txt").write_bytes(b"changed")
+    with pytest.raises(ModelError, match=r"source.txt\" \(assets/words.txt\) is damaged"):
+        staged_copy(entry, ShippedFiles(lambda _: tmp_path / "source.txt"))
+    folder = staged_path(entry).parent
+    assert [path for path in folder.iterdir() if entry.stored in path.name] == []
 
 
 def test_the_folder_is_removed_when_the_process_ends() -> None:

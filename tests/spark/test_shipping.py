@@ -15,9 +15,7 @@ from pyspark.sql import SparkSession
 from tf2spark.errors import ContractError, ModelError
 from tf2spark.package.folder import entries_of
 from tf2spark.package.manifest import FILES, FileEntry
-from tf2spark.package.staging import staged_copy
 from tf2spark.plan.score import ModelRef
-from tf2spark.spark.hadoop import scheme_of
 from tf2spark.spark.shipping import CACHE_SETTING, CACHE_SIZE_SETTING, own_zip, ship
 
 
@@ -154,11 +152,3 @@ def test_the_zip_is_named_by_its_content() -> None:
     code = "from tf2spark.spark.shipping import own_zip; print(own_zip().name)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == own_zip().name
-
-
-def test_a_staged_copy_is_made_once(tree: Path) -> None:
-    """The same content is copied only once."""
-    entry = entries_of(tree)[0]
-    first = staged_copy(entry, tree / entry.path)
-    assert staged_copy(entry, Path("nowhere")) == first
-    assert scheme_of(str(first)) is None

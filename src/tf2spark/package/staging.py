@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from tf2spark.package.file_source import FileSource, copy_verified
 from tf2spark.package.manifest import FILES, FileEntry
 from tf2spark.package.publish import is_abandoned, remove, removed_note, seconds_unchanged
 from tf2spark.package.run_id import PATTERN, new_run_id, state_of
@@ -94,11 +95,18 @@ def staged_path(entry: FileEntry) -> Path:
     return staging_folder() / FILES / entry.stored
 
 
-def staged_copy(entry: FileEntry, source: Path) -> Path:
-    """Return a copy of a file, which doesn't change when its source is overwritten."""
+def staged_copy(entry: FileEntry, source: FileSource) -> Path:
+    """Return a verified copy of a file, which doesn't change when its source is overwritten.
+
+    Raises:
+        ModelError: The file is missing, or its bytes are not those of the entry.
+    """
     target = staged_path(entry)
     if not target.exists():
         partial = target.with_name(f".{target.name}-{uuid.uuid4().hex[:12]}")
-        shutil.copyfile(source, partial)
-        partial.rename(target)
+        try:
+            copy_verified(source, entry, partial)
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
     return target

@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-import uuid
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -26,9 +25,9 @@ from pyspark.sql import SparkSession
 
 from tf2spark._vendored import FOLDER
 from tf2spark.errors import ContractError
-from tf2spark.package.file_source import FileSource, ModelFolder, PackageFolder, copy_verified
-from tf2spark.package.manifest import FILES, FileEntry
-from tf2spark.package.staging import staged_path, staging_folder
+from tf2spark.package.file_source import ModelFolder, PackageFolder
+from tf2spark.package.manifest import FILES
+from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.package.stored_names import readable_names
 from tf2spark.plan.score import ModelRef
 from tf2spark.spark.hadoop import exists, scheme_of
@@ -86,26 +85,13 @@ def _shipped_paths(spark: SparkSession, model: ModelRef) -> Iterator[str]:
         folder = Path(model.path)
         source = PackageFolder(folder) if model.storage == "package" else ModelFolder(folder)
         for entry in model.files:
-            yield str(_stage(entry, source))
+            yield str(staged_copy(entry, source))
         return
     for entry in model.files:
         path = f"{model.path}/{FILES}/{entry.stored}"
         # An early package may have a file only under a name that must not reach executors.
         is_early = len(readable_names(entry.sha256, entry.path)) > 1 and not exists(spark, path)
         yield str(fetch_file(spark, model.path, entry)) if is_early else path
-
-
-def _stage(entry: FileEntry, source: FileSource) -> Path:
-    """Return a verified copy of a file, which doesn't change when the model is overwritten."""
-    target = staged_path(entry)
-    if not target.exists():
-        partial = target.with_name(f".{target.name}-{uuid.uuid4().hex[:12]}")
-        try:
-            copy_verified(source, entry, partial)
-            partial.rename(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    return target
 
 
 def _session_id(spark: Any) -> str:
