@@ -75,6 +75,17 @@ def test_a_rename_is_never_onto_or_into_another(
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "b", "c"]
 
 
+def test_an_empty_folder_of_an_object_store_counts_as_nothing(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some keep one where a table was, and a new table takes its name."""
+    monkeypatch.setattr(hadoop, "OBJECT_STORES", frozenset({None}))
+    (tmp_path / "a" / "part").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    hadoop.rename_new(spark, (tmp_path / "a").as_uri(), (tmp_path / "empty").as_uri())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "part"]
+
+
 def test_a_folder_that_appears_amid_a_rename_is_not_moved_into(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -95,6 +106,8 @@ def test_a_folder_that_appears_amid_a_rename_is_not_moved_into(
 
         def rename(self, source: object, target: object) -> bool:
             return bool(file_system.rename(source, target))
+
+    assert not hadoop._is_empty_folder(file_system, target)
 
     with pytest.raises(FileExistsError):
         hadoop._rename_and_check(spark, Unseen(), source, target)

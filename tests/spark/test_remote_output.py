@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tf2spark.errors import StorageError
+from tf2spark.errors import OutputError, StorageError
 from tf2spark.package.run_id import new_run_id
 from tf2spark.spark import hadoop, remote_output
 from tf2spark.spark.remote_output import publish, recover, staged_uri
@@ -83,6 +83,28 @@ def test_an_output_that_comes_between_the_renames_is_replaced_too(
     publish(spark, staged(spark, target), target.as_uri(), overwrite=True)
     assert content(target) == "new"
     assert names(tmp_path) == ["out"]
+
+
+def test_what_was_there_is_never_deleted_before_the_new_table_is(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that never becomes free: the error says where the old table is."""
+    target = table(tmp_path / "out", "old")
+    rename = hadoop.rename_new
+
+    def never_free(spark: SparkSession, source: str, to: str) -> None:
+        if ".tf2spark-" in source:
+            raise FileExistsError(to)
+        rename(spark, source, to)
+
+    monkeypatch.setattr(remote_output, "rename_new", never_free)
+    monkeypatch.setattr(remote_output, "_TRIES", 3)
+    with pytest.raises(
+        OutputError, match=r"keep writing there; what was there is at .*\.out\.old-"
+    ):
+        publish(spark, staged(spark, target), target.as_uri(), overwrite=True)
+    (old,) = tmp_path.glob(".out.old-*")
+    assert content(old) == "old"
 
 
 def test_a_failed_rename_puts_the_old_table_back(

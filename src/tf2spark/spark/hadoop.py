@@ -156,8 +156,11 @@ def rename_new(spark: SparkSession, source: str, target: str) -> None:
 
 
 def _rename_and_check(spark: SparkSession, file_system: Any, source: Any, target: Any) -> None:
-    """Rename by Hadoop's older interface, which moves a folder *into* one that exists."""
-    if file_system.exists(target):
+    """Rename by Hadoop's older interface, which moves a folder *into* one that exists.
+
+    An empty folder counts as nothing: some object stores keep one where a table was.
+    """
+    if file_system.exists(target) and not _is_empty_folder(file_system, target):
         raise FileExistsError(target.toString())
     # A path that the target has only if the source is in it; the source may hold its own name.
     inner = source.getName()
@@ -168,6 +171,11 @@ def _rename_and_check(spark: SparkSession, file_system: Any, source: Any, target
     if file_system.exists(hadoop_path(spark, target, inner)):  # it appeared after the check
         file_system.rename(hadoop_path(spark, target, source.getName()), source)
         raise FileExistsError(target.toString())
+
+
+def _is_empty_folder(file_system: Any, path: Any) -> bool:
+    is_folder = file_system.getFileStatus(path).isDirectory()
+    return is_folder and not len(file_system.listStatus(path))
 
 
 def replace(spark: SparkSession, source: str, target: str) -> None:

@@ -80,35 +80,40 @@ def publish(spark: SparkSession, staged: str, path: str, *, overwrite: bool) -> 
     if not overwrite:
         rename_new(spark, staged, path)
         return
+    olds: list[str] = []
     for _ in range(_TRIES):  # others may write to the same place at the same time
-        with contextlib.suppress(FileExistsError):
-            rename_new(spark, staged, path)
+        if _takes_place(spark, staged, path, olds):
+            for old in olds:
+                delete(spark, old)
             return
-        with contextlib.suppress(FileExistsError, ModelNotFoundError):
-            _replace_in_two_steps(spark, staged, path)
-            return
-    raise OutputError(f"{path} can't be replaced: other processes keep writing there")
+        old = _old_uri(spark, staged, path, is_first=not olds)
+        with contextlib.suppress(ModelNotFoundError):  # somebody has removed it
+            rename_new(spark, path, old)
+            olds.append(old)
+    where = f"; what was there is at {olds[0]}" if olds else ""
+    raise OutputError(f"{path} can't be replaced: other processes keep writing there{where}")
 
 
-def _replace_in_two_steps(spark: SparkSession, staged: str, path: str) -> None:
-    """Move the old table away and the new one in its place.
+def _takes_place(spark: SparkSession, staged: str, path: str, olds: list[str]) -> bool:
+    """Rename the new table to its name; return False if another is there.
 
-    Raises:
-        FileExistsError: Another writer's table came between; it is the one to replace now.
-        ModelNotFoundError: There is no old table any more.
+    If that fails for another reason, the last of the tables that were moved away is put back.
     """
-    sibling = _parse(spark, staged, path)
-    old = _sibling_uri(spark, path, "old", sibling.run_id if sibling else new_run_id())
-    rename_new(spark, path, old)
     try:
         rename_new(spark, staged, path)
     except FileExistsError:
-        delete(spark, old)
-        raise
+        return False
     except Exception:
-        rename_new(spark, old, path)
+        if olds:
+            rename_new(spark, olds[-1], path)
         raise
-    delete(spark, old)
+    return True
+
+
+def _old_uri(spark: SparkSession, staged: str, path: str, *, is_first: bool) -> str:
+    """Return a name to move an old table to: of the first, `recover` must find the new one."""
+    sibling = _parse(spark, staged, path) if is_first else None
+    return _sibling_uri(spark, path, "old", sibling.run_id if sibling else new_run_id())
 
 
 def _parse(spark: SparkSession, staged: str, path: str) -> Sibling | None:
