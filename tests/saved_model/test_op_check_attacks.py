@@ -337,3 +337,38 @@ def test_every_call_of_a_function_is_checked(root: Path, tmp_path: Path) -> None
         UnsafeModelError, match=r'other → fill → InitializeTableFromTextFileV2 "inn'
     ):
         op_check.check(read_changed(tmp_path / "m", wrap(True)), output)
+
+
+def test_functions_that_the_object_loader_calls_are_checked(root: Path) -> None:
+    """`tf.saved_model.load` calls functions that create and fill tables, though no output does."""
+
+    def add_write(name: str) -> Callable[[Any], None]:
+        def change(meta_graph: Any) -> None:
+            objects = meta_graph.object_graph_def
+            child = next(c for n in objects.nodes for c in n.children if c.local_name == name)
+            called = objects.nodes[child.node_id].function.concrete_functions
+            for function in meta_graph.graph_def.library.function:
+                if function.signature.name in called:
+                    function.node_def.add(name="added", op="WriteFile")
+
+        return change
+
+    op_check.check_object_loader(read_changed(root / "actions", lambda _: None))
+    for name in ("_initialize", "_create_resource"):
+        with pytest.raises(UnsafeModelError, match=r'objects → \w+ → WriteFile "added": reads or'):
+            op_check.check_object_loader(read_changed(root / "actions", add_write(name)))
+
+
+def test_the_object_loader_fills_tables_from_assets_only(root: Path) -> None:
+    """A table's path is captured from an asset; captured from anything else, it is refused."""
+
+    def capture_another(meta_graph: Any) -> None:
+        objects = meta_graph.object_graph_def
+        for function in objects.concrete_functions.values():
+            kinds = [objects.nodes[number].WhichOneof("kind") for number in function.bound_inputs]
+            if "asset" in kinds:
+                function.bound_inputs[kinds.index("asset")] = 0
+
+    message = "reads a file that is not one of the model's own assets"
+    with pytest.raises(UnsafeModelError, match=message):
+        op_check.check_object_loader(read_changed(root / "actions", capture_another))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from attrs import frozen
 
 from tf2spark.errors import ModelError, first_line
+from tf2spark.saved_model.op_check import check_object_loader
 from tf2spark.saved_model.protos import MetaGraph, NodeMessage
 from tf2spark.saved_model.upstream import is_control
 
@@ -151,6 +152,7 @@ def _captured_values(
     The graph passes that function its arguments first and then its captures, in the order of the
     loaded function's captures (``saved_model/save.py``, ``_map_captures``).
     """
+    check_object_loader(meta_graph)
     function = tf.saved_model.load(str(folder), tags=list(tags)).signatures[signature]
     captures = list(function.captured_inputs)
     outputs = meta_graph.signature_def[signature].outputs

@@ -80,9 +80,9 @@ def _parse(content: bytes) -> GraphMessage | None:
 
 def _packed_strings(tensor: Any) -> Iterator[bytes]:
     """Yield the strings in a tensor's content: their lengths as varints, then their bytes."""
+    if tensor.dtype != _STRING:
+        return  # before its content is copied, which can be large
     content = bytes(tensor.tensor_content)
-    if tensor.dtype != _STRING or not content:
-        return
     count = prod(dim.size for dim in tensor.tensor_shape.dim)
     lengths: list[int] = []
     start = 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
+from typing import Any
 
 from attrs import frozen
 
@@ -19,8 +20,15 @@ from tf2spark.saved_model import op_allow_list
 from tf2spark.saved_model.function_library import function_names
 from tf2spark.saved_model.hidden_graphs import nodes_inside
 from tf2spark.saved_model.import_evaluation import evaluated_nodes
+from tf2spark.saved_model.origins import Origin
 from tf2spark.saved_model.protos import AttrMessage, MetaGraph, NodeMessage
-from tf2spark.saved_model.reachable_nodes import NodeContext, loader_runs, user_run, walk
+from tf2spark.saved_model.reachable_nodes import (
+    NodeContext,
+    loader_runs,
+    user_run,
+    walk,
+    walk_functions,
+)
 from tf2spark.saved_model.upstream import input_at
 from tf2spark.shown_text import Lines
 
@@ -100,6 +108,58 @@ def check_import(meta_graph: MetaGraph, *, allow_ops: Collection[str] = ()) -> N
         UnsafeModelError: Shape inference could run other ops; the message names them.
     """
     _raise_for(_refusals_at_import(meta_graph), allow_ops)
+
+
+def check_object_loader(meta_graph: MetaGraph) -> None:
+    """Check that TensorFlow's object loader, ``tf.saved_model.load``, runs only allowed ops.
+
+    It makes the model's objects anew, and calls functions that they carry for that: those that
+    create and fill tables, and those that restore what isn't a variable.
+
+    Raises:
+        UnsafeModelError: One of them reaches another op.
+    """
+    called = _functions_of_objects(meta_graph)
+    nodes = walk_functions(meta_graph, called, "loading of the model's objects")
+    _raise_for((refusal for node, context in nodes for refusal in _refusals(node, context)), ())
+
+
+def _functions_of_objects(meta_graph: MetaGraph) -> Iterator[tuple[str, tuple[Origin, ...]]]:
+    """Yield the functions that the object loader may call, with the origins of their arguments."""
+    objects = meta_graph.object_graph_def
+    numbers = {
+        child.node_id
+        for node in objects.nodes
+        for child in node.children
+        if child.local_name.startswith("_")  # a child replaces a method of that name
+    }
+    for node in objects.nodes:
+        for saveable in node.saveable_objects.values():
+            numbers |= {saveable.save_function, saveable.restore_function}
+    arguments = {
+        function.signature.name: len(function.signature.input_arg)
+        for function in meta_graph.graph_def.library.function
+    }
+    for number in sorted(numbers):
+        if not 0 <= number < len(objects.nodes):
+            continue
+        node = objects.nodes[number]
+        names = [node.bare_concrete_function.concrete_function_name]
+        for name in (*names, *node.function.concrete_functions):
+            if name in arguments:
+                yield name, _captured_origins(objects, name, arguments[name])
+
+
+def _captured_origins(objects: Any, name: str, count: int) -> tuple[Origin, ...]:
+    """Return the origins of a function's arguments: the last ones are objects that it captures."""
+    captured: list[Origin] = []
+    if name in objects.concrete_functions:
+        for number in objects.concrete_functions[name].bound_inputs:
+            inside = 0 <= number < len(objects.nodes)
+            is_asset = inside and objects.nodes[number].WhichOneof("kind") == "asset"
+            captured.append("asset" if is_asset else "")
+    unknown: list[Origin] = [""] * count
+    return tuple((unknown + captured)[-count:] if count else ())
 
 
 def retains_strings(

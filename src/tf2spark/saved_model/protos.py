@@ -195,11 +195,12 @@ SavedObject
 1 children ObjectReference*
 4 user_object Unread kind
 5 asset Unread kind
-6 function Unread kind
+6 function SavedFunction kind
 7 variable Unread kind
 8 bare_concrete_function SavedBareConcreteFunction kind
 9 constant Unread kind
 10 resource Unread kind
+11 saveable_objects <SaveableObject>
 12 captured_tensor Unread kind
 
 ObjectReference
@@ -210,7 +211,15 @@ SavedBareConcreteFunction
 1 concrete_function_name string
 2 argument_keywords string*
 
+SavedFunction
+1 concrete_functions string*
+
+SaveableObject
+2 save_function int32
+3 restore_function int32
+
 SavedConcreteFunction
+2 bound_inputs int32*
 3 canonicalized_input_signature StructuredValue
 
 StructuredValue

@@ -149,6 +149,21 @@ def walk(meta_graph: MetaGraph, runs: Iterable[Run]) -> Iterator[tuple[NodeMessa
         yield from walker.walk(run)
 
 
+def walk_functions(
+    meta_graph: MetaGraph, called: Iterable[tuple[str, tuple[Origin, ...]]], label: str
+) -> Iterator[tuple[NodeMessage, NodeContext]]:
+    """Yield each node that these functions reach, with its context.
+
+    Args:
+        meta_graph: The MetaGraph.
+        called: The names of the functions, each with the origins of its arguments.
+        label: Who calls them, for messages.
+    """
+    walker = _Walker(meta_graph)
+    for name, arguments in called:
+        yield from walker.walk_function(name, arguments, label)
+
+
 class _Walker:
     """Follows runs through a graph, each function only as often as something new comes in."""
 
@@ -166,6 +181,12 @@ class _Walker:
         for node, context in self._walk_graph(run):
             yield node, context
             yield from self._walk_calls(node, context)
+
+    def walk_function(
+        self, name: str, arguments: tuple[Origin, ...], label: str
+    ) -> Iterator[tuple[NodeMessage, NodeContext]]:
+        if name in self._library.functions:
+            yield from self._follow([(name, arguments, (label, name))])
 
     def _walk_graph(self, run: Run) -> Iterator[tuple[NodeMessage, NodeContext]]:
         origin = self._origins.in_graph(run.fed)
@@ -191,7 +212,11 @@ class _Walker:
     def _walk_calls(
         self, node: NodeMessage, context: NodeContext
     ) -> Iterator[tuple[NodeMessage, NodeContext]]:
-        pending = list(self._calls(node, context))
+        yield from self._follow(list(self._calls(node, context)))
+
+    def _follow(
+        self, pending: list[tuple[str, tuple[Origin, ...], tuple[str, ...]]]
+    ) -> Iterator[tuple[NodeMessage, NodeContext]]:
         while pending:
             function, arguments, path = pending.pop()
             self._count_step()
@@ -201,6 +226,8 @@ class _Walker:
                 continue
             self._arguments[function] = merged
             message = self._library.functions[function]
+            if len(merged) != len(message.signature.input_arg):
+                raise ModelError(f'the function "{function}" has other arguments than its callers')
             origin = self._origins.in_function(message, merged)
             inner = NodeContext(path, self._library.functions, origin)
             for body_node in message.node_def:
