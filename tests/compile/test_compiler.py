@@ -282,6 +282,37 @@ def test_warmup_requests_are_used_to_verify(tmp_path: Path) -> None:
     assert (verified.inputs, verified.rows) == ("warmup requests", 3)
 
 
+@pytest.mark.parametrize("damage", ["no file of records", "records of nonsense", "truncated"])
+def test_damaged_warmup_requests_are_passed_over(tmp_path: Path, damage: str) -> None:
+    """Requests that can be read are used; if there are none, inputs are generated."""
+    from tf2spark.compile.inputs import WARMUP_FILE, _message_classes
+
+    def call(x: Any) -> Any:
+        return {"y": x * 2.0}
+
+    save_function(tmp_path / "model", call, tf.TensorSpec([None], tf.float32, "x"))
+    file = tmp_path / "model" / WARMUP_FILE
+    file.parent.mkdir()
+    log, huge = (_message_classes()["PredictionLog"]() for _ in range(2))
+    good = tf.make_tensor_proto([1.0])
+    log.predict_log.request.inputs.add(key="x").value = good.SerializeToString()
+    repeated = tf.make_tensor_proto(1.0)
+    repeated.tensor_shape.dim.add(size=1 << 50)  # one value, repeated
+    huge.predict_log.request.inputs.add(key="x").value = repeated.SerializeToString()
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for record in (b"", b"\xff\xff", huge.SerializeToString(), log.SerializeToString()):
+            writer.write(record)
+    if damage == "no file of records":
+        file.write_bytes(b"\xff" * 100)
+    elif damage == "truncated":
+        file.write_bytes(file.read_bytes()[:-1])
+    verified = package_of(tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "p")).verified
+    assert verified is not None
+    is_used = damage == "records of nonsense"
+    expected = "warmup requests" if is_used else "generated from the contract"
+    assert verified.inputs == expected
+
+
 def test_a_model_that_cannot_be_verified_says_so(tmp_path: Path) -> None:
     """A model that refuses all generated inputs is compiled, and the manifest says so."""
 
