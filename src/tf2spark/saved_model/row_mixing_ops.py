@@ -7,9 +7,8 @@ ops say where to look; whether scores change is found out by running the model.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
 
 from tf2spark.saved_model.protos import MetaGraph, NodeMessage
 from tf2spark.saved_model.reachable_nodes import NodeContext, user_run, walk
@@ -30,7 +29,7 @@ _WHOLE_BATCH = re.compile(
 )
 _MATMULS = frozenset({"MatMul", "SparseMatMul"})
 _WEIGHTS = frozenset({"Const", "ReadVariableOp", "VariableV2", "Identity"})
-_INTEGERS = {3: np.dtype("<i4"), 9: np.dtype("<i8")}  # DT_INT32 and DT_INT64
+_INTEGERS = {3: "<i", 9: "<q"}  # DT_INT32 and DT_INT64
 
 Nodes = Mapping[str, NodeMessage]
 
@@ -113,10 +112,10 @@ def _integers(name: str, nodes: Nodes) -> Sequence[int] | None:
         return None
     tensor = node.attr["value"].tensor
     if tensor.tensor_content:
-        kind = _INTEGERS.get(tensor.dtype)
-        if kind is None or len(tensor.tensor_content) % kind.itemsize:
+        code = _INTEGERS.get(tensor.dtype)
+        if code is None or len(tensor.tensor_content) % struct.calcsize(code):
             return None
-        return [int(value) for value in np.frombuffer(tensor.tensor_content, kind)]
+        return [value for (value,) in struct.iter_unpack(code, tensor.tensor_content)]
     listed = list(tensor.int_val) or list(tensor.int64_val)
     if listed:
         return listed
