@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tf2spark.package import host_cache
+from tf2spark.package import cache_locks
 from tf2spark.package.file_source import ShippedFiles
 from tf2spark.package.folder import entries_of
 from tf2spark.package.host_cache import hold_model
@@ -29,8 +29,8 @@ def is_intact(folder: Path, tree: Path) -> bool:
 
 def release(root: str, digest: str = DIGEST) -> None:
     """Release the lock of this process, as if the process that used the model had ended."""
-    while (path := Path(root) / f"{digest}.using") in host_cache._in_use:
-        host_cache._release(path)
+    while (path := Path(root) / f"{digest}.using") in cache_locks._in_use:
+        cache_locks.release(path)
 
 
 def cached_models(root: str) -> set[str]:
@@ -41,7 +41,7 @@ def cached_models(root: str) -> set[str]:
 _CHILD = """
 import os, sys, time
 from pathlib import Path
-from tf2spark.package import host_cache
+from tf2spark.package import cache_locks, host_cache
 from tf2spark.package.file_source import ShippedFiles
 from tf2spark.package.folder import entries_of
 

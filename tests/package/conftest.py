@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tf2spark.package import host_cache
+from tf2spark.package import cache_locks
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[str]:
     """A cache folder. The locks of a test are released: they would last as long as this process."""
-    before = dict(host_cache._in_use)
+    before = dict(cache_locks._in_use)
     yield str(tmp_path / "cache")
-    for path in set(host_cache._in_use) - set(before):
-        os.close(host_cache._in_use.pop(path)[0])
+    for path in set(cache_locks._in_use) - set(before):
+        os.close(cache_locks._in_use.pop(path)[0])
 
 
 @pytest.fixture

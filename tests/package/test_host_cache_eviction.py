@@ -13,7 +13,7 @@ import pytest
 
 from cases.host_cache import DIGEST, cached, cached_models, child, release, source_of
 from tf2spark.errors import ModelError
-from tf2spark.package import host_cache
+from tf2spark.package import cache_locks, host_cache
 from tf2spark.package.folder import entries_of
 from tf2spark.package.host_cache import hold_model
 
@@ -69,7 +69,7 @@ def test_a_process_that_uses_a_model_for_long_keeps_it_recent(cached_tree: Path,
 def test_a_model_that_is_being_unpacked_is_not_evicted(cached_tree: Path, root: str) -> None:
     """The lock of the process that unpacks a model keeps others from removing it."""
     fill(cached_tree, root, "a")
-    with host_cache._locked(Path(root) / f"{'a' * 64}.making"):
+    with cache_locks.locked(Path(root) / f"{'a' * 64}.making"):
         cached(cached_tree, root, limit_bytes=1)
     assert cached_models(root) == {"a", "d"}
     cached(cached_tree, root, "e" * 64, limit_bytes=1)
@@ -115,15 +115,15 @@ def test_a_model_that_cannot_be_made_is_not_held(cached_tree: Path, root: str) -
     (cached_tree / "saved_model.pb").unlink()
     with pytest.raises(ModelError):
         hold_model(DIGEST, files, source_of(cached_tree), root=root)
-    assert Path(root) / f"{DIGEST}.using" not in host_cache._in_use
+    assert Path(root) / f"{DIGEST}.using" not in cache_locks._in_use
 
 
 def test_a_release_during_another_call_waits_for_its_end(cached_tree: Path, root: str) -> None:
     """Python may collect a session, which releases its model, while a model is being held."""
     held_model = hold_model(DIGEST, entries_of(cached_tree), source_of(cached_tree), root=root)
-    with host_cache._in_use_lock:
+    with cache_locks._in_use_lock:
         held_model.release()
-        assert held_model._lock_file in host_cache._in_use
+        assert held_model._lock_file in cache_locks._in_use
     cached(cached_tree, root, "e" * 64, limit_bytes=1)
     assert cached_models(root) == {"e"}
 

@@ -12,7 +12,7 @@ import pytest
 from attrs import define, evolve, field
 
 from tf2spark.errors import ModelError
-from tf2spark.package import file_source, host_cache
+from tf2spark.package import cache_locks, file_source
 from tf2spark.package.file_source import ModelFolder
 from tf2spark.package.folder import entries_of, write
 from tf2spark.package.manifest import Manifest, Weight
@@ -27,9 +27,9 @@ MODEL = ModelRef("/model", ("serve",), "digest", storage="own")
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A host cache of which this process holds nothing yet."""
-    monkeypatch.setattr(host_cache, "_in_use", {})
+    monkeypatch.setattr(cache_locks, "_in_use", {})
     yield str(tmp_path / "cache")
-    for descriptor, _ in host_cache._in_use.values():
+    for descriptor, _ in cache_locks._in_use.values():
         os.close(descriptor)
 
 
@@ -171,7 +171,7 @@ def test_weights_that_change_while_tensorflow_loads_them_close_the_session(
     with pytest.raises(ModelError, match="changed while the model was being loaded"):
         model_session.session_of(model)
     assert [session.closed for session in opened] == [True]
-    assert not host_cache._in_use
+    assert not cache_locks._in_use
 
 
 def test_a_session_that_is_dropped_releases_its_model(
@@ -179,9 +179,9 @@ def test_a_session_that_is_dropped_releases_its_model(
 ) -> None:
     """While it is open, the cache keeps the model; after that, it may be evicted."""
     session = model_session.session_of(model)
-    assert len(host_cache._in_use) == 1
+    assert len(cache_locks._in_use) == 1
     opened.clear()
     process._sessions.clear()
     del session
     gc.collect()
-    assert not host_cache._in_use
+    assert not cache_locks._in_use

@@ -13,20 +13,17 @@ The files are copies. Only large weights of a model on this machine are links to
 files, so that trying a model doesn't cost a copy of it: they are hashed like copies, and looked at
 again once TensorFlow has loaded them.
 
-The locks are ``flock`` locks, which the kernel releases when a process ends, however it ends.
+The locks end with their process, however it ends; see `cache_locks`.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 import stat
-import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -35,6 +32,7 @@ from typing import BinaryIO
 from attrs import frozen
 
 from tf2spark.errors import ModelError, SetupError
+from tf2spark.package.cache_locks import hold, is_held, locked, release
 from tf2spark.package.cache_root import cache_root, is_private, unusable
 from tf2spark.package.file_source import FileSource, copy_verified
 from tf2spark.package.folder import make_folders
@@ -103,7 +101,7 @@ class HeldModel:
 
     def release(self) -> None:
         """Let the model be evicted, unless others of this process hold it too."""
-        _release(self._lock_file)
+        release(self._lock_file)
 
 
 def hold_model(
@@ -131,11 +129,11 @@ def hold_model(
     folder = cache_root(root)
     entry, lock_file = folder / digest, folder / f"{digest}.using"
     with _explained(folder, files), ExitStack() as undo:
-        _hold(lock_file)
-        undo.callback(_release, lock_file)
+        hold(lock_file)
+        undo.callback(release, lock_file)
         links = _verify(entry, files, source)
         if links is None:
-            with _locked(folder / f"{digest}.making"):
+            with locked(folder / f"{digest}.making"):
                 # Another process may have made it while this one waited for the lock.
                 links = _verify(entry, files, source)
                 if links is None:
@@ -292,83 +290,6 @@ def _new_path(root: Path) -> Path:
     return root / f".making-{uuid.uuid4().hex}"
 
 
-# Locks. Lock files are removed with their models, so after waiting for a lock a process looks
-# whether the file that it locked is still the one at the path.
-
-_in_use: dict[Path, tuple[int, int]] = {}
-"""The locks of this process on models that it holds: the descriptor, and how often it is held."""
-_in_use_lock = threading.Lock()
-_released: deque[Path] = deque()
-"""What was released while `_in_use_lock` was held: Python may collect a session at any moment."""
-
-
-def _hold(path: Path) -> None:
-    """Keep a model from eviction until `_release`, at the latest until this process ends."""
-    with _in_use_lock:
-        _drop_released()
-        if path not in _in_use:
-            descriptor = _lock(path, fcntl.LOCK_SH)
-            assert descriptor is not None
-            _in_use[path] = descriptor, 0
-        descriptor, holders = _in_use[path]
-        _in_use[path] = descriptor, holders + 1
-        os.utime(descriptor)
-
-
-def _release(path: Path) -> None:
-    _released.append(path)
-    if _in_use_lock.acquire(blocking=False):
-        try:
-            _drop_released()
-        finally:
-            _in_use_lock.release()
-
-
-def _drop_released() -> None:
-    while _released:
-        path = _released.popleft()
-        descriptor, holders = _in_use.pop(path, (-1, 0))
-        if holders > 1:
-            _in_use[path] = descriptor, holders - 1
-        elif holders:
-            os.close(descriptor)
-
-
-def _lock(path: Path, how: int) -> int | None:
-    """Lock a file and return its descriptor; None where another has the lock and `how` has NB."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, how)
-            if _is_at(descriptor, path):
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-@contextmanager
-def _locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold an exclusive lock on a file; yield False if another holds it and `wait` is false."""
-    descriptor = _lock(path, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    try:
-        yield descriptor is not None
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-
-
 # Eviction. Other processes make and remove models meanwhile, so anything may be gone by the time
 # that it is looked at.
 
@@ -404,11 +325,11 @@ def _remove_abandoned(folder: Path) -> None:
 def _remove(using: Path) -> bool:
     """Remove a model unless a process uses or makes it, and say whether it was removed."""
     # NFS emulates flock with locks per process, so our own lock wouldn't stop us from removing it.
-    if using in _in_use:
+    if is_held(using):
         return False
     entry, making = using.with_suffix(""), using.with_suffix(".making")
     evicted = _new_path(entry.parent)
-    with _locked(using, wait=False) as unused, _locked(making, wait=False) as not_being_made:
+    with locked(using, wait=False) as unused, locked(making, wait=False) as not_being_made:
         if not (unused and not_being_made):
             return False
         with suppress(OSError):
