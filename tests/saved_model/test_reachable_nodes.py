@@ -330,9 +330,9 @@ def test_arguments_that_rotate_take_few_visits(meta_graph: Any) -> None:
 
 def test_a_walk_has_a_budget(meta_graph: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past it there is an error that names the limit."""
-    monkeypatch.setattr(reachable_nodes, "MAX_STEPS", 3)
+    monkeypatch.setattr(reachable_nodes, "MAX_STEPS", 2)
     add_node(meta_graph, "call", "fill", "asset", "other")
-    with pytest.raises(ModelError, match="following its functions takes more than 3 steps"):
+    with pytest.raises(ModelError, match="following its functions takes more than 2 steps"):
         reached(meta_graph, ["call"])
 
 

@@ -17,13 +17,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 
+from tf2spark.errors import ModelError
 from tf2spark.saved_model import op_allow_list
 from tf2spark.saved_model.function_library import Call, FunctionLibrary, calls, takes_lists
 from tf2spark.saved_model.protos import FunctionMessage, MetaGraph, NodeMessage
+from tf2spark.saved_model.reachable_nodes import MAX_STEPS
 from tf2spark.saved_model.upstream import is_control, node_name
 
-# Of the nodes without inputs, only these are computed, and from this node with one nothing is.
+# No other nodes without inputs are computed.
 _CONSTANTS = frozenset({"Const", "HostConst"})
+# Its value may be fed, so nothing is computed from it.
 _DEFAULT = "PlaceholderWithDefault"
 # Their value can follow from the shape of a tensor whose value isn't known.
 _FROM_SHAPE = frozenset({"Shape", "ShapeN", "Size", "Rank", "VariableShape"})
@@ -49,6 +52,7 @@ class _Evaluation:
         # Per function, the arguments that are known in some call. It only grows, so a function is
         # visited once for each argument at most.
         self._known: dict[str, frozenset[str]] = {}
+        self._steps = 0
 
     def evaluate(
         self, graph_nodes: Sequence[NodeMessage]
@@ -67,6 +71,7 @@ class _Evaluation:
                 continue
             self._known[name] = known
             function = self._library.functions[name]
+            self._count_steps(len(function.node_def))
             arguments = [argument for argument in _arguments(function) if argument not in known]
             unknown = _downstream_of_unknown(function.node_def, arguments)
             for node in self._unsafe_nodes(function.node_def, unknown):
@@ -83,8 +88,18 @@ class _Evaluation:
     ) -> Iterator[tuple[str, frozenset[str]]]:
         """Yield the functions that nodes call, each with the arguments that are known."""
         for call in chain.from_iterable(map(calls, nodes)):
-            if call.arguments is not None and call.name in self._library.functions:
-                yield call.name, _known_arguments(self._library.functions[call.name], call, unknown)
+            function = self._library.functions.get(call.name)
+            if call.arguments is not None and function is not None:
+                self._count_steps(1 + len(function.signature.input_arg))
+                yield call.name, _known_arguments(function, call, unknown)
+
+    def _count_steps(self, count: int) -> None:
+        self._steps += count
+        if self._steps > MAX_STEPS:
+            raise ModelError(
+                "what runs as the graph is imported can't be checked: following its functions "
+                f"takes more than {MAX_STEPS:,} steps"
+            )
 
 
 def _known_arguments(

@@ -23,7 +23,7 @@ from tf2spark.saved_model.upstream import is_control, node_name, tensor_name
 INIT_SIGNATURE = "__saved_model_init_op"
 TRAIN_SIGNATURE = "__saved_model_train_op"
 MAX_STEPS = 5_000_000
-"""How many nodes and calls a walk visits before it gives up."""
+"""How many nodes and arguments of calls a walk visits before it gives up."""
 
 # In the order in which loader.cc looks for them.
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
@@ -205,7 +205,7 @@ class _Walker:
                 if node is None or node.name in visited:
                     continue
                 visited.add(node.name)
-                self._count_step()
+                self._count_steps()
                 pending.extend(node.input)
                 yield node, context
 
@@ -219,7 +219,6 @@ class _Walker:
     ) -> Iterator[tuple[NodeMessage, NodeContext]]:
         while pending:
             function, arguments, path = pending.pop()
-            self._count_step()
             known = self._arguments.get(function)
             merged = arguments if known is None else _merge(known, arguments)
             if merged == known:
@@ -231,7 +230,7 @@ class _Walker:
             origin = self._origins.in_function(message, merged)
             inner = NodeContext(path, self._library.functions, origin)
             for body_node in message.node_def:
-                self._count_step()
+                self._count_steps()
                 yield body_node, inner
                 pending.extend(self._calls(body_node, inner))
 
@@ -255,14 +254,15 @@ class _Walker:
     ) -> tuple[Origin, ...]:
         message = self._library.functions[function]
         count = len(message.signature.input_arg)
+        self._count_steps(1 + count)
         inputs = None if call is None else call.arguments
         if inputs is None or len(inputs) != count or takes_lists(message):
             unknown: Origin = ""
             return (unknown,) * count
         return tuple(context.origin(name) for name in inputs)
 
-    def _count_step(self) -> None:
-        self._steps += 1
+    def _count_steps(self, count: int = 1) -> None:
+        self._steps += count
         if self._steps > MAX_STEPS:
             raise ModelError(
                 f"the model's ops can't be checked: following its functions takes more than "

@@ -2,7 +2,7 @@
 
 TensorFlow refuses most of what is refused here too, but later, and some of it ends the process: the
 search for a cycle, for example, is recursive. And where a name is given twice, what was checked
-must not be another than what runs.
+might not be what runs.
 """
 
 from __future__ import annotations
@@ -63,11 +63,18 @@ def check_graph(graph: GraphMessage) -> None:
         "the graph has two gradients of the function",
     )
     check_calls(graph)
-    by_name = {function.signature.name: function for function in functions}
+    counts = {
+        function.signature.name: (
+            len(function.signature.input_arg),
+            len(function.signature.output_arg),
+        )
+        for function in functions
+        if not takes_lists(function)
+    }
     for nodes in (graph.node, *(function.node_def for function in functions)):
         for node in nodes:
             if node.op in _TYPE_LISTS:
-                _check_types(node, by_name)
+                _check_types(node, counts)
 
 
 def _check_size(graph: GraphMessage) -> None:
@@ -175,28 +182,20 @@ def _check_input_count(node: NodeMessage) -> None:
         )
 
 
-def _check_types(node: NodeMessage, functions: Mapping[str, FunctionMessage]) -> None:
+def _check_types(node: NodeMessage, counts: Mapping[str, tuple[int, int]]) -> None:
     """Refuse a call whose function takes or returns another number of tensors than it says.
 
     TensorFlow ends the process where a function returns more than its call has outputs.
     """
-    for name in called_functions(node):
-        function = functions.get(name)
-        if function is None or takes_lists(function):
+    for key, side, what in zip(_TYPE_LISTS[node.op], (0, 1), ("takes", "returns"), strict=True):
+        if not key or (key in node.attr and node.attr[key].HasField("placeholder")):
             continue
-        signature = function.signature
-        for key, arguments, what in zip(
-            _TYPE_LISTS[node.op],
-            (signature.input_arg, signature.output_arg),
-            ("takes", "returns"),
-            strict=True,
-        ):
-            listed = node.attr[key].list.type if key in node.attr else ()
-            by_caller = key in node.attr and node.attr[key].HasField("placeholder")
-            if key and not by_caller and len(listed) != len(arguments):
+        listed = len(node.attr[key].list.type) if key in node.attr else 0
+        for name in called_functions(node):
+            if name in counts and counts[name][side] != listed:
                 raise ModelError(
-                    f'the node "{node.name}" ({node.op}) has {len(listed)} types in "{key}", but '
-                    f'the function "{name}" {what} {len(arguments)}: the model is damaged'
+                    f'the node "{node.name}" ({node.op}) has {listed} types in "{key}", but the '
+                    f'function "{name}" {what} {counts[name][side]}: the model is damaged'
                 )
 
 
