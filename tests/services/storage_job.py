@@ -112,9 +112,13 @@ def killed(spark: SparkSession, base: str) -> dict[str, Any]:
         renamed = "onto or into another"
     except FileExistsError:
         renamed = "no"
+    # Some object stores keep an empty folder where a table was.
+    left = [
+        name for name in hadoop.folders(spark, folder) if hadoop.files(spark, f"{folder}/{name}")
+    ]
     return {
         "rows_after_kill": spark.read.parquet(out).count() if hadoop.exists(spark, out) else None,
-        "left_after_kill": len(hadoop.folders(spark, folder)),
+        "left_after_kill": len(left),
         "renamed": renamed,
     }
 
