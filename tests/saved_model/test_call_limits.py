@@ -64,6 +64,8 @@ def test_a_function_run_in_place_of_another_counts() -> None:
     assert "calls itself" in refusal(graph)
     del graph.library.function[2].node_def[:]
     check_calls(graph)
+    graph.node.add(name="call", op="h")
+    check_calls(graph)
 
 
 def test_a_gradient_counts() -> None:

@@ -54,7 +54,10 @@ class _Measures:
 
     def size_of(self, nodes: Collection[NodeMessage]) -> int:
         """Return how many nodes a list of nodes becomes."""
-        return len(nodes) + self._inlined(self._count_callees(nodes))
+        callees = self._count_callees(nodes)
+        for callee in callees:
+            self._measure(callee)
+        return len(nodes) + self._inlined(callees)
 
     def _inlined(self, callees: Mapping[_Key, int]) -> int:
         total = sum(self._sizes[callee] * count for callee, count in callees.items())

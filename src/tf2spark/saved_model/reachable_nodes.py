@@ -22,7 +22,7 @@ from tf2spark.saved_model.upstream import is_control, node_name, tensor_name
 
 INIT_SIGNATURE = "__saved_model_init_op"
 TRAIN_SIGNATURE = "__saved_model_train_op"
-MAX_STEPS = 5_000_000
+MAX_STEPS = 2_000_000
 """How many nodes and arguments of calls a walk visits before it gives up."""
 
 # In the order in which loader.cc looks for them.
