@@ -64,6 +64,13 @@ def test_a_function_run_in_place_of_another_counts() -> None:
     assert "calls itself" in refusal(graph)
     del graph.library.function[2].node_def[:]
     check_calls(graph)
+
+
+def test_functions_of_one_api_may_be_called_by_the_graph_alone() -> None:
+    """No function calls them, so only the graph's own calls show that they are run."""
+    graph = functions({"g": [], "h": []})
+    for function in graph.library.function:
+        function.attr["api_implements"].s = b"layer"
     graph.node.add(name="call", op="h")
     check_calls(graph)
 
