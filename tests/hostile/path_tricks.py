@@ -166,7 +166,7 @@ _HANDLE: dict[str, Any] = {"dtype": STRING, "shape": []}
 def _variable(
     owner: dict[str, Any], other: dict[str, Any], other_name: str = "w"
 ) -> Callable[[Targets], Model]:
-    """Return a trick in which two handles, that look different, are one variable.
+    """Return a trick in which two handles that look different are one variable.
 
     The table's path is read from the variable, which has been given the asset's path and then,
     through the other handle, another path.
