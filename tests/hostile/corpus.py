@@ -58,9 +58,9 @@ def _hidden(attack: Attack, place: Place) -> Case:
 def _cases() -> Iterator[tuple[str, Case]]:
     for name, attack in ATTACKS.items():
         yield f"{name}-control_edge", _hidden(attack, PLACES["control_edge"])
-    # All combinations would be thousands, so each attack gets two more places in turn.
+    # All combinations would be thousands, so each attack gets one more place in turn.
     places = cycle(sorted(PLACES))
-    for name, attack in [*ATTACKS.items()] * 2:
+    for name, attack in ATTACKS.items():
         place = next(places)
         yield f"{name}-{place}", _hidden(attack, PLACES[place])
     for name in _EVERYWHERE:
