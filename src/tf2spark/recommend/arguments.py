@@ -77,6 +77,8 @@ def make_arguments(
         mode=mode,
         error_column=error_column,
         model_column=model_column,
+        # Users never share a run of a graph that isn't known to treat rows independently.
+        rows="independent",
         audience=audience,
     )
     return RecommendArguments(k, user_id, item_id, exclude, candidates, options, tolerance)
