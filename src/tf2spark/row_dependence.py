@@ -57,8 +57,9 @@ def generated_rows_depend(session: CApiSession, request: Request) -> bool | None
         try:
             run = _runner(session, request, rows, size, text, random=random)
             return runs_differ(run, rows, min_rows=fixed or 1, max_rows=fixed or 2 * _ROWS)
-        except TensorFlowFailure:
-            continue
+        except TensorFlowFailure as failure:
+            if not failure.row_caused:
+                return None  # the job will fail alike, and say why
         except (ModelError, _Undetermined):
             return None
     return None

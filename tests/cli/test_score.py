@@ -51,9 +51,8 @@ class TestScore:
         here = tf2spark.SavedModel(lookups).score(pq.read_table(table))
         assert same_but_for_rounding(rows_of(out), here.to_pylist())
         printed = capsys.readouterr()
-        assert re.fullmatch(
-            rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\nmodel .*, digest sha256:\w{{64}}\n", printed.out
-        )
+        pattern = rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\nmodel .*, digest sha256:\w{{64}}\n"
+        assert re.fullmatch(pattern, printed.out)
         assert printed.err == ""
 
     def test_options_are_those_of_python(self, lookups: str, table: str, tmp_path: Path) -> None:

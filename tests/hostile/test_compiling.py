@@ -7,14 +7,13 @@ import pytest
 from hostile.clean_models import CLEAN
 from hostile.corpus import CORPUS
 from hostile.harness import Opener
-from hostile.open_holes import parameters
 
 pytestmark = pytest.mark.slow
 _HOSTILE = [name for name in CORPUS if name.startswith(("WriteFile-", "shape_", "oneof_"))]
 _CLEAN = ["plain", "table_from_an_asset", "savers_that_nothing_runs", "variables_of_a_checkpoint"]
 
 
-@pytest.mark.parametrize("name", parameters(_HOSTILE, compiled=True))
+@pytest.mark.parametrize("name", _HOSTILE)
 def test_a_hostile_model_is_refused_or_harmless(name: str, opener: Opener) -> None:
     """Nothing of it runs while it is compiled, and a package made of it scores right."""
     case = CORPUS[name]

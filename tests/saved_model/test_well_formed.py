@@ -156,3 +156,38 @@ def test_large_graphs_are_refused(graph: Any, monkeypatch: pytest.MonkeyPatch) -
     assert refusal(graph) == "the nodes of the graph have 2 inputs, and at most 1 are checked"
     monkeypatch.setattr(well_formed, "MAX_NODES", 3)
     assert refusal(graph) == "the graph has 4 nodes and functions, and at most 3 are checked"
+
+
+@pytest.mark.parametrize(
+    ("op", "attribute", "count"),
+    [
+        ("Enter", "parallel_iterations", 0),
+        ("Enter", "parallel_iterations", -1),
+        ("RefEnter", "parallel_iterations", 2**31 - 1),
+        ("BatchFunction", "num_batch_threads", 1_000_000),
+        ("ThreadPoolHandle", "num_threads", 1_000_000),
+    ],
+)
+def test_attributes_out_of_range_are_refused(
+    graph: Any, op: str, attribute: str, count: int
+) -> None:
+    """A number of threads or iterations that ends the process, or that a caller fills in."""
+    node = graph.library.function[0].node_def.add(name="counted", op=op)
+    node.attr[attribute].i = count
+    assert attribute in refusal(graph)
+    node.attr[attribute].placeholder = "count"
+    assert attribute in refusal(graph)
+    node.attr[attribute].i = 10
+    check_graph(graph)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_shapes_that_overflow_are_refused(graph: Any, listed: bool) -> None:
+    """A shape whose elements can't be counted in 64 bits, alone or in a list."""
+    value = graph.node.add(name="queue", op="FIFOQueueV2").attr["shapes"]
+    shape = value.list.shape.add() if listed else value.shape
+    for size in (2**40, -1, 2**40):
+        shape.dim.add(size=size)
+    assert 'in its attribute "shapes"' in refusal(graph)
+    shape.dim[0].size = 2
+    check_graph(graph)

@@ -33,22 +33,14 @@ class Origins:
             fed: The fed tensors, each with the origin of its value.
         """
 
-        def origin(name: str) -> Origin:
-            visited: set[str] = set()
-            while tensor_name(name) not in fed:
-                node = self._nodes.get(node_name(name))
-                if node is None or node.name in visited:
-                    return ""
-                visited.add(node.name)
-                if node.op == "Identity":
-                    name = input_at(node, 0)
-                elif node.op == "ReadVariableOp":
-                    name = self._sole_values.get(node_name(input_at(node, 0)), "")
-                else:
-                    return ""
-            return fed[tensor_name(name)]
+        def step(node: NodeMessage) -> str | None:
+            if node.op == "Identity":
+                return input_at(node, 0)
+            if node.op == "ReadVariableOp":
+                return self._sole_values.get(node_name(input_at(node, 0)))
+            return None
 
-        return origin
+        return _follow(self._nodes, fed, tensor_name, step)
 
     def in_function(self, function: FunctionMessage, arguments: Sequence[Origin]) -> FindOrigin:
         """Return a function that finds the origin of a tensor in the body of a function.
@@ -63,21 +55,56 @@ class Origins:
             for argument, origin in zip(function.signature.input_arg, arguments, strict=True)
         }
 
-        def origin(name: str) -> Origin:
-            visited: set[str] = set()
-            while name not in fed:
-                node = nodes.get(node_name(name))
-                if node is None or node.op != "Identity" or node.name in visited:
-                    return ""
-                visited.add(node.name)
-                name = input_at(node, 0)
-            return fed[name]
+        def step(node: NodeMessage) -> str | None:
+            return input_at(node, 0) if node.op == "Identity" else None
 
-        return origin
+        return _follow(nodes, fed, str, step)
 
     @cached_property
     def _sole_values(self) -> dict[str, str]:
         return _sole_values(self._nodes, self._functions.values())
+
+
+def _follow(
+    nodes: Nodes,
+    fed: Mapping[str, Origin],
+    key: Callable[[str], str],
+    step: Callable[[NodeMessage], str | None],
+) -> FindOrigin:
+    """Return a function that follows a tensor upstream to one that is fed.
+
+    Args:
+        nodes: The nodes by name.
+        fed: The fed tensors, each with the origin of its value.
+        key: Returns what a tensor is called in `fed`.
+        step: Returns the input that a node passes on; None where it computes something.
+    """
+    # Many tensors may share a long way, which is followed once.
+    known: dict[str, Origin] = {}
+
+    def origin(name: str) -> Origin:
+        way: list[str] = []
+        result: Origin = ""
+        while key(name) not in fed:
+            node = nodes.get(node_name(name))
+            if node is None:
+                break
+            if node.name in known:
+                result = known[node.name]
+                break
+            # For now, and for a cycle, which comes back to it.
+            known[node.name] = ""
+            way.append(node.name)
+            passed_on = step(node)
+            if passed_on is None:
+                break
+            name = passed_on
+        else:
+            result = fed[key(name)]
+        known.update(dict.fromkeys(way, result))
+        return result
+
+    return origin
 
 
 def _sole_values(nodes: Nodes, functions: Iterable[FunctionMessage]) -> dict[str, str]:

@@ -27,6 +27,9 @@ MAX_INPUTS = 4_000_000
 MAX_CONSTANT_ELEMENTS = 2**31 - 1
 """How many elements a constant may have."""
 
+MAX_SHAPE_ELEMENTS = 2**62
+"""How many elements a shape may have: TensorFlow counts them in 64 bits."""
+
 # The attributes with the types of what a call passes to its functions, and of what it gets back.
 _TYPE_LISTS = {
     "PartitionedCall": ("Tin", "Tout"),
@@ -38,6 +41,15 @@ _TYPE_LISTS = {
     "While": ("T", ""),  # its condition returns something else
     "StatelessWhile": ("T", ""),
 }
+# Counts that end the process where they are out of range, with what is in range. A caller of a
+# function could fill in any.
+_COUNTS = {
+    ("Enter", "parallel_iterations"): (1, 100_000),
+    ("RefEnter", "parallel_iterations"): (1, 100_000),
+    ("BatchFunction", "num_batch_threads"): (0, 1_024),
+    ("ThreadPoolHandle", "num_threads"): (0, 1_024),
+}
+_OPS_WITH_COUNTS = frozenset(op for op, _ in _COUNTS)
 # A loop is a cycle from the first of these to the second.
 _LOOP_ENDS = frozenset({"NextIteration", "RefNextIteration"})
 _LOOP_STARTS = frozenset({"Merge", "RefMerge", "_XlaMerge"})
@@ -137,6 +149,7 @@ def _check_nodes(nodes: Sequence[NodeMessage], function: str | None) -> None:
             _check_constant(node)
         if function is None:
             _check_input_count(node)
+        _check_attributes(node)
         back_edges = loop_ends if node.op in _LOOP_STARTS else ()
         for name in map(node_name, node.input):
             source = positions.get(name)
@@ -169,6 +182,32 @@ def _check_constant(node: NodeMessage) -> None:
             f'the constant "{node.name}" is {from_code(dtype.type)}, but its value is '
             f"{from_code(tensor.dtype)}: the model is damaged"
         )
+
+
+def _check_attributes(node: NodeMessage) -> None:
+    """Refuse attributes that end the process: shapes that overflow, and counts out of range."""
+    for key, value in node.attr.items():
+        # TensorFlow itself refuses such an "_output_shapes".
+        if key.startswith("_"):
+            continue
+        for shape in (value.shape, *value.list.shape, value.tensor.tensor_shape):
+            sizes = [dim.size for dim in shape.dim]
+            if len(sizes) > 1 and prod(max(size, 1) for size in sizes) > MAX_SHAPE_ELEMENTS:
+                raise ModelError(
+                    f'the node "{node.name}" ({node.op}) has a shape of more than '
+                    f'{MAX_SHAPE_ELEMENTS:,} elements in its attribute "{key}"'
+                )
+    if node.op not in _OPS_WITH_COUNTS:
+        return
+    for (op, key), (least, most) in _COUNTS.items():
+        if op != node.op or key not in node.attr:
+            continue
+        count = node.attr[key]
+        if count.HasField("placeholder") or not least <= count.i <= most:
+            raise ModelError(
+                f'the node "{node.name}" ({node.op}) has {count.i:,} {key}, and must have '
+                f"{least:,} to {most:,}"
+            )
 
 
 def _check_input_count(node: NodeMessage) -> None:
