@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from cases.models.saving import save_function
 from tf2spark.saved_model import reader
-from tf2spark.saved_model.row_mixing_ops import row_mixing_ops
+from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis, row_mixing_ops
 
 WEIGHTS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
@@ -59,3 +59,20 @@ def test_ops_within_a_row_are_passed_over(tmp_path: Path, model: Callable[[Any],
 def test_ops_across_rows_are_named(tmp_path: Path, model: Callable[[Any], Any], op: str) -> None:
     """An op along the first axis, of all values, or of two tensors of rows, may mix rows."""
     assert op in ops_of(tmp_path, model)
+
+
+def test_shape_arithmetic_is_passed_over(tmp_path: Path) -> None:
+    """Products of dimensions, of which tf.tensordot is full, are no values of rows."""
+    width = lambda x: tf.cast(tf.reduce_prod(tf.shape(x)[1:]), tf.float32)  # noqa: E731
+    assert ops_of(tmp_path, lambda x: x * width(x)) == ()
+
+
+def test_the_contract_names_ops_along_the_first_axis(tmp_path: Path) -> None:
+    """Whoever reads the contract learns that rows may depend on each other."""
+    spec = tf.TensorSpec([None], tf.float32, "x")
+    save_function(tmp_path, lambda x: {"y": tf.nn.softmax(x)}, spec)
+    loaded = reader.read(tmp_path)
+    assert "rows may depend on each other" in dict(loaded.contract.careful_ops)["Softmax"]
+    assert "rows may depend on each other" in str(loaded.contract)
+    (signature,) = loaded.contract.signatures
+    assert ops_over_the_first_axis(loaded.meta_graph, signature.outputs[0].tensors) == {"Softmax"}

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from tf2spark.saved_model.op_allow_list import reason_refused
 from tf2spark.saved_model.protos import MetaGraph
 from tf2spark.saved_model.reachable_nodes import user_run, walk
+from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis
 from tf2spark.saved_model.upstream import node_name
 
 _REASONS = tuple(
@@ -37,13 +38,19 @@ _REASONS = tuple(
 )
 
 
+_MIXES_ROWS = "works along the first axis: rows may depend on each other (score finds out)"
+
+
 def careful_ops(meta_graph: MetaGraph, fetches: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return (op, reason) for the noteworthy ops that fetching these tensors runs, sorted."""
     nodes = {node.name for node in meta_graph.graph_def.node}
-    run = user_run(meta_graph, [name for name in fetches if node_name(name) in nodes], ())
+    fetches = [name for name in fetches if node_name(name) in nodes]
+    run = user_run(meta_graph, fetches, ())
     functions = {function.signature.name for function in meta_graph.graph_def.library.function}
     ops = {node.op for node, _ in walk(meta_graph, [run])} - functions
-    return tuple((op, reason) for op in sorted(ops) if (reason := _reason(op)) is not None)
+    reasons = {op: reason for op in ops if (reason := _reason(op)) is not None}
+    mixing = ops_over_the_first_axis(meta_graph, fetches)
+    return tuple(sorted((dict.fromkeys(mixing, _MIXES_ROWS) | reasons).items()))
 
 
 def _reason(op: str) -> str | None:

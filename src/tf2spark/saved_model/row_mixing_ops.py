@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tf2spark.saved_model.protos import MetaGraph, NodeMessage
 from tf2spark.saved_model.reachable_nodes import NodeContext, user_run, walk
@@ -29,6 +29,7 @@ _WHOLE_BATCH = re.compile(
 )
 _MATMULS = frozenset({"MatMul", "SparseMatMul"})
 _WEIGHTS = frozenset({"Const", "ReadVariableOp", "VariableV2", "Identity"})
+_INT32 = 3
 _INTEGERS = {3: "<i", 9: "<q"}  # DT_INT32 and DT_INT64
 
 Nodes = Mapping[str, NodeMessage]
@@ -44,14 +45,26 @@ def row_mixing_ops(
         fetches: The tensors that are fetched.
         feeds: The tensors that are fed.
     """
+    mixing = _mixing_nodes(meta_graph, fetches, feeds)
+    return tuple(dict.fromkeys(f'{node.op} "{node.name}"' for node, _ in mixing))
+
+
+def ops_over_the_first_axis(meta_graph: MetaGraph, fetches: Iterable[str]) -> frozenset[str]:
+    """Return the ops that are known to work along the first axis, which is that of the rows."""
+    return frozenset(node.op for node, known in _mixing_nodes(meta_graph, fetches, ()) if known)
+
+
+def _mixing_nodes(
+    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
+) -> Iterator[tuple[NodeMessage, bool]]:
+    """Yield the nodes that may mix rows, and whether their axis is known to be the first."""
     graph = {node.name: node for node in meta_graph.graph_def.node}
     bodies: dict[str, Nodes] = {}
-    mixing: dict[str, None] = {}
     for node, context in walk(meta_graph, [user_run(meta_graph, fetches, feeds)]):
         nodes = graph if len(context.path) == 1 else _body(context, bodies)
-        if _may_mix(node, nodes):
-            mixing[f'{node.op} "{node.name}"'] = None
-    return tuple(mixing)
+        mixes = _mixes(node, nodes)
+        if mixes is not False:
+            yield node, mixes is True
 
 
 def _body(context: NodeContext, bodies: dict[str, Nodes]) -> Nodes:
@@ -61,31 +74,39 @@ def _body(context: NodeContext, bodies: dict[str, Nodes]) -> Nodes:
     return bodies[name]
 
 
-def _may_mix(node: NodeMessage, nodes: Nodes) -> bool:
+def _mixes(node: NodeMessage, nodes: Nodes) -> bool | None:
+    """Return whether a node works along the first axis; None where that isn't known."""
     inputs = data_inputs(node)
     if _WHOLE_BATCH.fullmatch(node.op):
-        return True
+        return None
     if _BATCH_NORMS.fullmatch(node.op):
         return "is_training" not in node.attr or bool(node.attr["is_training"].b)
     if not inputs:
         return False
     if _LAST_AXIS.fullmatch(node.op):
-        return (_rank(node) or 1) < 2
+        rank = _rank(node)
+        return None if rank is None else rank < 2
     if _BY_AXIS.fullmatch(node.op) and len(inputs) > 1:
-        axes = _integers(inputs[1], nodes)
-        return axes is None or any(_is_first(axis, _input_rank(node, axes)) for axis in axes)
+        return _mixes_by_axis(node, nodes)
     if node.op == "Transpose" and len(inputs) > 1:
         order = _integers(inputs[1], nodes)
-        return order is None or list(order[:1]) != [0]
+        return None if order is None or list(order[:1]) != [0] else False
     if node.op in _MATMULS and len(inputs) > 1:
-        return not any(_is_weight(name, nodes) for name in inputs[:2])
+        return False if any(_is_weight(name, nodes) for name in inputs[:2]) else None
     return False
 
 
-def _is_first(axis: int, rank: int | None) -> bool:
-    if axis >= 0:
-        return axis == 0
-    return axis == -1 if rank is None else axis + rank == 0
+def _mixes_by_axis(node: NodeMessage, nodes: Nodes) -> bool | None:
+    # Of int32, it computes shapes: tf.tensordot and many layers multiply dimensions.
+    if "T" in node.attr and node.attr["T"].type == _INT32:
+        return False
+    axes = _integers(data_inputs(node)[1], nodes)
+    if axes is None:
+        return None
+    rank = _input_rank(node, axes)
+    if any(axis == 0 or (rank is not None and axis + rank == 0) for axis in axes):
+        return True
+    return None if rank is None and -1 in axes else False
 
 
 def _is_weight(name: str, nodes: Nodes) -> bool:
