@@ -13,7 +13,7 @@ import tensorflow as tf
 from pyspark.sql import SparkSession
 
 import tf2spark
-from cases.models import ALL, path_of
+from cases.models import ALL, Case, path_of
 from cases.models.saving import save_function
 from tf2spark.binding.options import make_options
 from tf2spark.errors import ContractError, ModelError, RowError, RowsDependWarning
@@ -145,10 +145,22 @@ def test_spark_warns_on_the_driver_and_refuses_on_workers(path: str, spark: Spar
     assert [row["p"] for row in values] == [None] * 6
 
 
-@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
-def test_models_of_the_zoo_have_independent_rows(case: Any) -> None:
+def test_a_model_with_a_memory_is_not_run_for_this(tmp_path: Path) -> None:
+    """A model that counts its runs has counted one when the first rows are scored."""
+    runs = tf.Variable(0.0, name="runs_of_this_test")
+    x = tf.TensorSpec([None], tf.float32, "x")
+    keep = {"runs": runs}
+    save_function(tmp_path / "m", lambda x: {"y": 0 * x + runs.assign_add(1.0)}, x, keep=keep)
+    table = pa.table({"x": pa.array([1.0, 2.0], pa.float32())})
+    assert tf2spark.SavedModel(tmp_path / "m").score(table)["y"].to_pylist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("model_case", ALL, ids=lambda model_case: model_case.name)
+def test_models_of_the_zoo_have_independent_rows(model_case: Case) -> None:
     """No model that scores row by row is taken for one whose rows depend on each other."""
-    runnable = RunnableModel(str(path_of(case)))
-    request = runnable.request(case.kwargs.get("signature"), case.feed, case.fetch)
+    runnable = RunnableModel(str(path_of(model_case)))
+    request = runnable.request(
+        model_case.kwargs.get("signature"), model_case.feed, model_case.fetch
+    )
     depends = generated_rows_depend(session_of(runnable.reference_for(request)), request)
-    assert not depends, case.name
+    assert not depends, model_case.name

@@ -34,6 +34,7 @@ from tf2spark.recommend.sides import assign_sides
 from tf2spark.recommend.tables import Tables
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
+from tf2spark.saved_model.op_notes import keeps_state
 from tf2spark.saved_model.row_mixing_ops import row_mixing_ops
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
 from tf2spark.worker.model_session import hold_files, session_of
@@ -153,6 +154,9 @@ class RunnableModel:
         """
         if options.rows != "unknown":
             return options
+        if keeps_state(self.loaded.meta_graph, *_tensors(request)):
+            # Runs that no row asked for would change its scores.
+            return evolve(options, rows="independent")
         ops = row_mixing_ops(self.loaded.meta_graph, *_tensors(request))
         if on_spark and not (ops and self._is_small()):
             return options

@@ -11,6 +11,12 @@ from tf2spark.saved_model.reachable_nodes import user_run, walk
 from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis
 from tf2spark.saved_model.upstream import node_name
 
+_WRITES_VARIABLES = (
+    "Assign.*|Resource(Scatter|Apply|SparseApply|StridedSliceAssign|CountUpTo).*"
+    "|Scatter(Nd)?(Add|Sub|Mul|Div|Min|Max|Update)|Apply.*"
+)
+_KEEPS_DATA = "LookupTable(Insert|Import|Remove).*|Queue(Enqueue|Dequeue).*|.*Stage|.*Unstage"
+_KEEPS_STATE = re.compile(f"{_WRITES_VARIABLES}|{_KEEPS_DATA}")
 _REASONS = tuple(
     (re.compile(pattern), reason)
     for pattern, reason in (
@@ -20,15 +26,11 @@ _REASONS = tuple(
             "random: the same row can get different scores",
         ),
         (
-            "Assign.*|Resource(Scatter|Apply|SparseApply|StridedSliceAssign|CountUpTo).*"
-            "|Scatter(Nd)?(Add|Sub|Mul|Div|Min|Max|Update)|Apply.*",
+            _WRITES_VARIABLES,
             "writes a variable while scoring: each worker has its own copy, and a row can affect "
             "the scores of later rows",
         ),
-        (
-            "LookupTable(Insert|Import|Remove).*|Queue(Enqueue|Dequeue).*|.*Stage|.*Unstage",
-            "keeps data from one batch to the next",
-        ),
+        (_KEEPS_DATA, "keeps data from one batch to the next"),
         ("(HashTable|AnonymousHashTable|MutableHashTable|MutableDenseHashTable).*", "lookup table"),
         ("Print|PrintV2", "prints to the worker's log"),
         ("Assert", "one row can make a whole batch fail"),
@@ -51,6 +53,12 @@ def careful_ops(meta_graph: MetaGraph, fetches: Iterable[str]) -> tuple[tuple[st
     reasons = {op: reason for op in ops if (reason := _reason(op)) is not None}
     mixing = ops_over_the_first_axis(meta_graph, fetches)
     return tuple(sorted((dict.fromkeys(mixing, _MIXES_ROWS) | reasons).items()))
+
+
+def keeps_state(meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str] = ()) -> bool:
+    """Return whether a run that fetches these tensors can change the results of later runs."""
+    run = user_run(meta_graph, fetches, feeds)
+    return any(_KEEPS_STATE.fullmatch(node.op) for node, _ in walk(meta_graph, [run]))
 
 
 def _reason(op: str) -> str | None:
