@@ -23,7 +23,7 @@ class TestTrain:
             os.write(2, b"chatter")
         with pytest.raises(ImportError):
             fail_aloud()
-        assert capfd.readouterr().err == "the reason"
+        assert capfd.readouterr().err == "the reason\n"
 
 
 def fail_aloud() -> None:

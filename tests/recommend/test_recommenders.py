@@ -129,9 +129,9 @@ def test_feed_argument_is_what_tensorflow_is_fed(recommender: Case) -> None:
     feed = {name: in_one_row(value) for name, value in (recommender.feed or {}).items()} or None
     output, column = ranking_output(recommender)
     model = tf2spark.SavedModel(path_of(recommender))
-    got = model.score(
-        pa.table(columns), feed=feed, fetch={"score": output}, keep=[], **recommender.kwargs
-    )
+    # Those that score a row by the others of its batch are meant to.
+    options = {"keep": [], "rows": "batch", **recommender.kwargs}
+    got = model.score(pa.table(columns), feed=feed, fetch={"score": output}, **options)
     scores = np.array(got["score"].to_pylist()).reshape(5, -1)[:, column or 0]
     np.testing.assert_allclose(scores, run_pairs(recommender, users, items), rtol=1e-5, atol=1e-6)
 
