@@ -15,10 +15,13 @@ from pyspark.sql import SparkSession
 
 import tf2spark
 from cases.models.saving import save_function
+from tf2spark.errors import ModelError
 from tf2spark.package.staging import staging_folder
+from tf2spark.plan.score import ModelRef
 from tf2spark.recommend import job_folder
 from tf2spark.recommend.job_folder import keep_job_folder, new_job_folder
 from tf2spark.tensorflow_c.session import CApiSession
+from tf2spark.worker.spark_tasks import open_session
 
 USERS = pa.table({"user_id": [1, 2], "user": [1.0, 2.0]})
 
@@ -117,6 +120,13 @@ def test_folders_of_spark_jobs_are_kept_for_a_while(
         keep_job_folder(folder)
         keep_job_folder(folder)
     assert [folder.exists() for folder in folders] == [False, True, True]
+
+
+def test_a_job_whose_folder_is_gone_says_so(tmp_path: Path) -> None:
+    """An evicted job is one message, whatever file a worker looks for first."""
+    gone = ModelRef(str(tmp_path / "gone"), ("serve",), "digest", storage="own")
+    with pytest.raises(ModelError, match="the files of this recommend job are gone"):
+        open_session(gone)
 
 
 def test_a_spark_job_may_run_long_after_its_call(path: Path, spark: SparkSession) -> None:

@@ -63,8 +63,11 @@ def test_ops_across_rows_are_named(tmp_path: Path, model: Callable[[Any], Any], 
 
 def test_shape_arithmetic_is_passed_over(tmp_path: Path) -> None:
     """Products of dimensions, of which tf.tensordot is full, are no values of rows."""
-    width = lambda x: tf.cast(tf.reduce_prod(tf.shape(x)[1:]), tf.float32)  # noqa: E731
-    assert ops_of(tmp_path, lambda x: x * width(x)) == ()
+
+    def scale_by_width(x: Any) -> Any:
+        return x * tf.cast(tf.reduce_prod(tf.shape(x)[1:]), tf.float32)
+
+    assert ops_of(tmp_path, scale_by_width) == ()
 
 
 def test_the_contract_names_ops_along_the_first_axis(tmp_path: Path) -> None:

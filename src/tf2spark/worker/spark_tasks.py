@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tf2spark.errors import Tf2SparkError
+from tf2spark.errors import ModelError, Tf2SparkError
 from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.score import ModelRef, Plan, read_columns
 from tf2spark.tensorflow_c.session import CApiSession, Session
@@ -68,7 +68,17 @@ def model_opener(model: ModelRef, hold_seconds: float = 0.0) -> Callable[[Batche
 
 
 def open_session(model: ModelRef) -> CApiSession:
-    """Return this worker's session for a model; see `session_of`."""
+    """Return this worker's session for a model; see `session_of`.
+
+    Raises:
+        ModelError: The model is that of a `recommend` job on a local Spark whose files are gone.
+    """
+    if model.storage == "own" and not Path(model.path).is_dir():
+        raise ModelError(
+            "the files of this recommend job are gone: of the jobs on a local Spark, a process "
+            "keeps those of the last 32, until it ends. Call recommend again, or write each result "
+            "before the next calls"
+        )
     return session_of(model, _shipped_file)
 
 
