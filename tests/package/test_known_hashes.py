@@ -115,9 +115,9 @@ def test_it_is_forgotten_at_the_next_boot(
 ) -> None:
     """Another system may have written to the disk meanwhile."""
     known(file, root)
-    monkeypatch.setattr(known_hashes, "_boot_id", lambda: "another boot")
+    monkeypatch.setattr(known_hashes, "boot_id", lambda: "another boot")
     assert not is_remembered(file, root, monkeypatch)
-    monkeypatch.setattr(known_hashes, "_boot_id", lambda: None)
+    monkeypatch.setattr(known_hashes, "boot_id", lambda: None)
     assert known(file, root) == sha256(file)
     assert not is_remembered(file, root, monkeypatch)
 

@@ -8,7 +8,6 @@ Nobody can set the time of change, and nobody else can write to the host cache.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import re
@@ -21,6 +20,7 @@ from typing import BinaryIO
 from attrs import astuple
 
 from tf2spark.package.cache_root import is_private
+from tf2spark.package.run_id import boot_id
 from tf2spark.package.safe_files import Stamp, sha256_of
 
 LARGE_BYTES = 16 << 20
@@ -71,19 +71,10 @@ def forget_old(root: Path) -> None:
 
 
 def _path(root: Path, stamp: Stamp) -> Path | None:
-    boot = _boot_id()
+    boot = boot_id()
     if boot is None:
         return None
     return root / FOLDER / hashlib.sha256(repr((boot, *astuple(stamp))).encode()).hexdigest()
-
-
-@functools.cache
-def _boot_id() -> str | None:
-    """Return what identifies the time since the last boot; None if this system doesn't say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
 
 
 def _read(path: Path) -> str | None:

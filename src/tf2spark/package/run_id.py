@@ -50,13 +50,22 @@ def state_of(run_id: str) -> State:
 
 
 @functools.cache
-def _machine() -> str:
+def boot_id() -> str | None:
+    """Return what identifies the time since the last boot; None if this system doesn't say."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+@functools.cache
+def _machine() -> str:
+    boot = boot_id()
+    try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:  # no Linux
-        boot, namespace = socket.gethostname(), ""
-    return hashlib.sha256(f"{boot} {namespace}".encode()).hexdigest()[:8]
+        boot, namespace = None, ""
+    return hashlib.sha256(f"{boot or socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
 
 
 def _start_ticks(pid: int) -> int | None:
