@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tf2spark.binding.feeds import FeedValue, Fetch
-from tf2spark.binding.options import Read, Rows, make_options
+from tf2spark.binding.options import Options, Read, Rows, make_options
+from tf2spark.binding.request import Request
 from tf2spark.errors import addressed_to
 from tf2spark.locations import need_pyspark
 from tf2spark.package.digests import digest_text
-from tf2spark.plan.score import Mode
+from tf2spark.plan.score import Mode, ModelRef
 from tf2spark.recommend.arguments import TOLERANCE, make_arguments
 from tf2spark.recommend.explain import RecommendPlan, explain
 from tf2spark.recommend.job_folder import remove_job_folder
@@ -319,20 +320,10 @@ class SavedModel:
             ContractError: An argument names something that the model doesn't have.
             SetupError: PySpark is missing.
         """
-        options = make_options(
-            keep=(),
-            batch_rows=batch_rows,
-            mode=mode,
-            error_column=error_column,
-            rows=rows,
-            columnwise=True,
-        )
-        request = self._runnable.request(signature, feed, fetch)
-        options = self._runnable.with_row_relation(request, options, on_spark=True)
-        need_pyspark()
+        call = self._udf_call(feed, fetch, signature, batch_rows, mode, error_column, rows)
         from tf2spark.spark.udf import make_udf
 
-        return make_udf(request, options, self._runnable.reference_for(request))
+        return make_udf(*call)
 
     def register(
         self,
@@ -348,6 +339,22 @@ class SavedModel:
         rows: Rows = "auto",
     ) -> None:
         """Make the model a SQL function: ``SELECT name(features) FROM t``; see `udf`."""
+        call = self._udf_call(feed, fetch, signature, batch_rows, mode, error_column, rows)
+        from tf2spark.spark.udf import register
+
+        register(spark, name, *call)
+
+    def _udf_call(
+        self,
+        feed: Mapping[str, FeedValue] | None,
+        fetch: Fetch | None,
+        signature: str | None,
+        batch_rows: int | None,
+        mode: Mode,
+        error_column: str | None,
+        rows: Rows,
+    ) -> tuple[Request, Options, ModelRef]:
+        """Check the arguments of a column function; return what runs, how, and in which model."""
         options = make_options(
             keep=(),
             batch_rows=batch_rows,
@@ -359,6 +366,4 @@ class SavedModel:
         request = self._runnable.request(signature, feed, fetch)
         options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()
-        from tf2spark.spark.udf import register
-
-        register(spark, name, request, options, self._runnable.reference_for(request))
+        return request, options, self._runnable.reference_for(request)
