@@ -86,7 +86,11 @@ def _inner(value: AttrMessage) -> Iterator[str]:
 
 
 def _functions(value: AttrMessage) -> Any:
-    return [value.func] if value.HasField("func") else value.list.func
+    # Nearly all attributes are others: `value.list` of those would make a message each.
+    kind = value.WhichOneof("value")
+    if kind == "list":
+        return value.list.func
+    return [value.func] if kind == "func" else ()
 
 
 def takes_lists(function: FunctionMessage) -> bool:
