@@ -8,37 +8,57 @@ Spark, and the user hears of it at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from attrs import frozen
 
 from tf2spark.binding.constants import plan_constant
 from tf2spark.binding.feeds import Constant
-from tf2spark.binding.generated_feeds import spec_feeds
+from tf2spark.binding.generated_feeds import attempts, spec_feeds
+from tf2spark.binding.outputs import plan_output
 from tf2spark.binding.request import FedInput, Request
+from tf2spark.conversion.constants import constant_tensor
 from tf2spark.conversion.from_arrow import feeder, with_copied_strings
-from tf2spark.conversion.rows import Ints
-from tf2spark.dtypes import BFLOAT16, INT64, STRING, DType
-from tf2spark.errors import ModelError
+from tf2spark.conversion.rows import Ints, RowsRefused
+from tf2spark.conversion.to_arrow import column_builder
+from tf2spark.dtypes import INT64, STRING, DType
+from tf2spark.errors import ContractError, ModelError, RunError
+from tf2spark.plan.score import RowRelation
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.session import CApiSession
-from tf2spark.tensorflow_c.strings import views_of
-from tf2spark.tensorflow_c.tensor import Strings, Tensor
+from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.row_probe import RunRows, runs_differ
 
 _ROWS = 8
-# Models differ in what they accept: ids may have to be 0, and texts numbers.
-_ATTEMPTS = tuple(product((True, False), (b"a", b"1", b""), (3, 1)))
+_TEXTS = (b"a", b"1", b"")
 Array = np.ndarray[Any, Any]
 Maker = Callable[[Ints], list[Tensor]]
 """Makes the tensors of one input for some of the rows."""
 
 
 class _Undetermined(Exception):
-    """The outputs say nothing about single rows."""
+    """No values can be generated for an input."""
+
+
+@frozen
+class RowFinding:
+    """What is known of the rows of a request.
+
+    Attributes:
+        relation: Whether they depend on each other.
+        ops: The nodes through which they may.
+    """
+
+    relation: RowRelation
+    ops: tuple[str, ...] = ()
+
+    @property
+    def through(self) -> str:
+        """The ops, for messages."""
+        return f" through {', '.join(self.ops[:3])}" if self.ops else ""
 
 
 def generated_rows_depend(session: CApiSession, request: Request) -> bool | None:
@@ -53,15 +73,15 @@ def generated_rows_depend(session: CApiSession, request: Request) -> bool | None
     rows = fixed or _ROWS
     if not fed_by_columns or rows < 2:
         return None
-    for random, text, size in _ATTEMPTS:
+    for random, text, size in attempts(fed_by_columns, _TEXTS):
         try:
             run = _runner(session, request, rows, size, text, random=random)
             return runs_differ(run, rows, min_rows=fixed or 1, max_rows=fixed or 2 * _ROWS)
         except TensorFlowFailure as failure:
             if not failure.row_caused:
                 return None  # the job will fail alike, and say why
-        except (ModelError, _Undetermined):
-            return None
+        except (ContractError, ModelError, RunError, RowsRefused, _Undetermined):
+            return None  # the outputs don't have a value for each row
     return None
 
 
@@ -75,8 +95,11 @@ def _runner(
     """Return the function that runs some of `rows` generated rows together."""
     inputs = [fed for fed in request.inputs if not fed.optional]
     feeds = [tensor for fed in inputs for tensor in fed.spec.tensors]
-    fetches = [tensor for output in request.outputs for tensor in output.spec.tensors]
-    run = session.prepare(feeds, fetches)
+    builders = [
+        column_builder(plan_output(output.column, output.spec, binary=output.output.binary))
+        for output in request.outputs
+    ]
+    run = session.prepare(feeds, [output.spec.tensors[0] for output in request.outputs])
     makers = [
         _constant_maker(fed.spec, fed.feed)
         if isinstance(fed.feed, Constant)
@@ -86,7 +109,8 @@ def _runner(
 
     def run_rows(numbers: Ints) -> list[list[Any]]:
         fed = [tensor for make in makers for tensor in make(numbers)]
-        return [_row_values(fetched, len(numbers)) for fetched in run(fed)]
+        fetched = zip(builders, run(fed), strict=True)
+        return [build(tensor, len(numbers)).to_pylist() for build, tensor in fetched]
 
     return run_rows
 
@@ -102,9 +126,10 @@ def _constant_maker(spec: TensorSpec, feed: Constant) -> Maker:
 
 
 def _row_maker(spec: TensorSpec, size: int, generate: Callable[[tuple[int, ...]], Array]) -> Maker:
+    dtypes = _dtypes(spec)
+
     def make(numbers: Ints) -> list[Tensor]:
         arrays = spec_feeds(spec, len(numbers), size, lambda shape: generate(shape[1:])[numbers])
-        dtypes = _dtypes(spec)
         return [_tensor(dtypes[name], arrays[name]) for name in spec.tensors]
 
     return make
@@ -131,42 +156,15 @@ def _generated(
         if spec.dtype.numpy is None:
             raise _Undetermined
         if not random:
-            return np.zeros(shape, spec.dtype.numpy)
-        if spec.dtype is BFLOAT16:
-            return _upper_half(generator.uniform(-1, 1, shape))
+            return np.zeros(shape)
         if spec.dtype.is_floating:
-            return generator.uniform(-1, 1, shape).astype(spec.dtype.numpy)
-        return generator.integers(0, 2, shape).astype(spec.dtype.numpy)
+            return generator.uniform(-1, 1, shape)
+        return generator.integers(0, 2, shape)
 
     return generate
 
 
-def _upper_half(values: Array) -> Array:
-    """Return bfloat16, which is the upper half of a float32."""
-    return (values.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
-
-
 def _tensor(dtype: DType, values: Array) -> Tensor:
-    if dtype is STRING:
-        views, owner = views_of(values.reshape(-1).tolist())
-        # Copied, because some models keep strings, or read on to a zero byte.
-        return with_copied_strings(Tensor(dtype, values.shape, views, owner))
-    return Tensor(dtype, values.shape, np.ascontiguousarray(values))
-
-
-def _row_values(fetched: Tensor | Strings, rows: int) -> list[Any]:
-    """Return a fetched tensor as one value, or nested lists of them, per row.
-
-    Raises:
-        _Undetermined: Its first dimension isn't the rows.
-    """
-    if fetched.shape[:1] != (rows,):
-        raise _Undetermined
-    if isinstance(fetched, Strings):
-        offsets, data = fetched.offsets, fetched.data.tobytes()
-        texts = [data[start:end] for start, end in pairwise(offsets)]
-        return list(np.array([*texts, None], object)[:-1].reshape(fetched.shape).tolist())
-    values = fetched.data.reshape(fetched.shape)
-    if fetched.dtype is BFLOAT16:
-        values = (values.astype(np.uint32) << 16).view(np.float32)
-    return list(values.tolist())
+    fed = constant_tensor(dtype, values)
+    # Strings are copied, because some models keep them, or read on to a zero byte.
+    return with_copied_strings(fed) if dtype is STRING else fed

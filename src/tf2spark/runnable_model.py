@@ -32,9 +32,11 @@ from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.prepare import Prepared, prepare
 from tf2spark.recommend.sides import assign_sides
 from tf2spark.recommend.tables import Tables
+from tf2spark.row_dependence import RowFinding, generated_rows_depend
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
 from tf2spark.saved_model.op_notes import keeps_state
+from tf2spark.saved_model.reachable_nodes import user_run, walk
 from tf2spark.saved_model.row_mixing_ops import row_mixing_ops
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
 from tf2spark.worker.model_session import hold_files, session_of
@@ -69,8 +71,8 @@ class RunnableModel:
         expected = None if digest is None else parse_digest(digest)
         self.loaded, self.location = read_model(path, version, tags, expected)
         self.allow_ops = tuple(allow_ops)
-        # Whether rows depend on each other, by request; None where that can't be found out.
-        self._dependent_rows: dict[str, bool | None] = {}
+        # Whether rows depend on each other, by request and by where it runs.
+        self._row_findings: dict[str, RowFinding] = {}
         self._warned_of_rows = False
         # In the order of their last use.
         self._pair_models: OrderedDict[str, PairModel] = OrderedDict()
@@ -106,7 +108,7 @@ class RunnableModel:
         request = make_request(self.contract, graph, signature=signature, feed=feed, fetch=fetch)
         fetches, feeds = _tensors(request)
         meta_graph = self.loaded.meta_graph
-        op_check.check(meta_graph, fetches=fetches, feeds=feeds, allow_ops=self.allow_ops)
+        op_check.check_runs(meta_graph, fetches, feeds, allow_ops=self.allow_ops)
         return request
 
     def reference(self) -> ModelRef:
@@ -154,37 +156,35 @@ class RunnableModel:
         """
         if options.rows != "unknown":
             return options
-        if keeps_state(self.loaded.meta_graph, *_tensors(request)):
+        key = _content_key(request, on_spark)
+        if key not in self._row_findings:
+            self._row_findings[key] = self._look_for_dependence(request, on_spark=on_spark)
+        finding = self._row_findings[key]
+        if finding.relation == "batch":
+            if options.reproducible:
+                raise not_reproducible(finding.through)
+            self._warn_of_rows(finding.through, options.audience or "python")
+        return evolve(options, rows=finding.relation)
+
+    def _look_for_dependence(self, request: Request, *, on_spark: bool) -> RowFinding:
+        meta_graph = self.loaded.meta_graph
+        walked = list(walk(meta_graph, [user_run(meta_graph, *_tensors(request))]))
+        if keeps_state(walked):
             # Runs that no row asked for would change its scores.
-            return evolve(options, rows="independent")
-        ops = row_mixing_ops(self.loaded.meta_graph, *_tensors(request))
+            return RowFinding("independent")
+        ops = row_mixing_ops(meta_graph.graph_def, walked)
         if on_spark and not (ops and self._is_small()):
-            return options
-        if not self._rows_depend(request):
-            return options
-        through = f" through {', '.join(ops[:3])}" if ops else ""
-        if options.reproducible:
-            raise not_reproducible(through)
-        self._warn_of_rows(through, options.audience or "python")
-        return evolve(options, rows="batch")
+            return RowFinding("unknown")
+        try:
+            model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
+            depend = generated_rows_depend(session_of(model), request)
+        except (ModelError, SetupError):
+            depend = None  # the job itself will say what is wrong, or has what is missing here
+        return RowFinding("batch" if depend else "unknown", ops)
 
     def _is_small(self) -> bool:
         size_bytes = self.contract.graph_bytes + self.contract.variables_bytes
         return size_bytes <= _CHECKED_BYTES and not is_uri(self.location)
-
-    def _rows_depend(self, request: Request) -> bool:
-        """Return whether rows are known to depend on each other; found out once per request."""
-        key = _content_key(request.outputs, [fed.feed for fed in request.inputs])
-        if key not in self._dependent_rows:
-            from tf2spark.row_dependence import generated_rows_depend
-
-            try:
-                model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
-                depends = generated_rows_depend(session_of(model), request)
-            except (ModelError, SetupError):
-                depends = None  # the job itself will say what is wrong, or has what is missing here
-            self._dependent_rows[key] = depends
-        return bool(self._dependent_rows[key])
 
     def _warn_of_rows(self, through: str, audience: Audience) -> None:
         if self._warned_of_rows:

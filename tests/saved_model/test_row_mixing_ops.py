@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from cases.models.saving import save_function
 from tf2spark.saved_model import reader
+from tf2spark.saved_model.reachable_nodes import user_run, walk
 from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis, row_mixing_ops
 
 WEIGHTS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
@@ -20,7 +21,9 @@ def ops_of(folder: Path, model: Callable[[Any], Any]) -> tuple[str, ...]:
     loaded = reader.read(folder)
     (signature,) = loaded.contract.signatures
     fetches = [tensor for spec in signature.outputs for tensor in spec.tensors]
-    return tuple(op.partition(" ")[0] for op in row_mixing_ops(loaded.meta_graph, fetches))
+    walked = walk(loaded.meta_graph, [user_run(loaded.meta_graph, fetches, ())])
+    ops = row_mixing_ops(loaded.meta_graph.graph_def, walked)
+    return tuple(op.partition(" ")[0] for op in ops)
 
 
 @pytest.mark.parametrize(
@@ -78,4 +81,6 @@ def test_the_contract_names_ops_along_the_first_axis(tmp_path: Path) -> None:
     assert "rows may depend on each other" in dict(loaded.contract.careful_ops)["Softmax"]
     assert "rows may depend on each other" in str(loaded.contract)
     (signature,) = loaded.contract.signatures
-    assert ops_over_the_first_axis(loaded.meta_graph, signature.outputs[0].tensors) == {"Softmax"}
+    run = user_run(loaded.meta_graph, signature.outputs[0].tensors, ())
+    walked = walk(loaded.meta_graph, [run])
+    assert ops_over_the_first_axis(loaded.meta_graph.graph_def, walked) == {"Softmax"}

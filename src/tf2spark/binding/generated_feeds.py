@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from tf2spark.dtypes import STRING
 from tf2spark.saved_model.contract import TensorSpec
 
 Values = Callable[[tuple[int, ...]], "np.ndarray[Any, Any]"]
 """Returns an array of values of this shape, whose first dimension is the rows."""
+
+
+def attempts(
+    specs: Iterable[TensorSpec], texts: Sequence[bytes]
+) -> Iterator[tuple[bool, bytes, int]]:
+    """Yield what to generate, that which models most likely accept first.
+
+    A model may know few ids, so numbers are random, then zeros. Its texts may have to be those of
+    numbers, or of something else.
+
+    Args:
+        specs: The inputs.
+        texts: What to try for strings.
+
+    Yields:
+        Whether numbers are random, a text, and what stands in for unknown dimensions.
+    """
+    if all(spec.dtype is not STRING for spec in specs):
+        texts = texts[:1]
+    for random in (True, False):
+        for text in texts:
+            for size in (3, 1):
+                yield random, text, size
 
 
 def spec_feeds(

@@ -14,7 +14,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from tf2spark.binding.generated_feeds import spec_feeds
+from tf2spark.binding.generated_feeds import attempts, spec_feeds
 from tf2spark.dtypes import STRING
 from tf2spark.saved_model.contract import Signature, TensorSpec
 
@@ -81,12 +81,8 @@ def generate_feeds(signature: Signature, example: bytes | None) -> Iterator[list
     the ``tf.Example`` that the model parses, if it parses any, then a short word, then empty.
     """
     texts = (b"a", b"") if example is None else (example, b"a", b"")
-    for random in (True, False):
-        for text in texts:
-            for size in (3, 1):
-                yield [_feeds(signature, rows, size, random, text) for rows in _BATCH_ROWS]
-            if all(spec.dtype is not STRING for spec in signature.inputs):
-                break
+    for random, text, size in attempts(signature.inputs, texts):
+        yield [_feeds(signature, rows, size, random, text) for rows in _BATCH_ROWS]
 
 
 def _feeds(signature: Signature, rows: int, size: int, random: bool, text: bytes) -> Feeds:

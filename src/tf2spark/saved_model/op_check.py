@@ -82,7 +82,7 @@ def check(
     *,
     allow_ops: Collection[str] = (),
 ) -> None:
-    """Check that loading the model and fetching `fetches` runs only allowed ops.
+    """Check that importing and loading the model and fetching `fetches` runs only allowed ops.
 
     Args:
         meta_graph: The MetaGraph, as returned by `tf2spark.saved_model.reader.read`.
@@ -94,11 +94,19 @@ def check(
         UnsafeModelError: The model reaches other ops; the message has the path to each.
         ModelError: A fetch isn't in the graph.
     """
-    runs = [*loader_runs(meta_graph), user_run(meta_graph, fetches, feeds)]
-    in_runs = (
-        refusal for node, context in walk(meta_graph, runs) for refusal in _refusals(node, context)
-    )
-    _raise_for(chain(in_runs, _refusals_at_import(meta_graph)), allow_ops)
+    refusals = chain(_refusals_in_runs(meta_graph, fetches, feeds), _refusals_at_import(meta_graph))
+    _raise_for(refusals, allow_ops)
+
+
+def check_runs(
+    meta_graph: MetaGraph,
+    fetches: Iterable[str],
+    feeds: Iterable[str] = (),
+    *,
+    allow_ops: Collection[str] = (),
+) -> None:
+    """Check what `check` does, except for the import, which `check_import` has checked."""
+    _raise_for(_refusals_in_runs(meta_graph, fetches, feeds), allow_ops)
 
 
 def check_import(meta_graph: MetaGraph, *, allow_ops: Collection[str] = ()) -> None:
@@ -236,6 +244,14 @@ def _refusals(node: NodeMessage, context: NodeContext) -> Iterator[_Refusal]:
     yield from _refused_function_names(node, context)
     if node.op == "Const":
         yield from _refused_in_constant(node, context.path)
+
+
+def _refusals_in_runs(
+    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
+) -> Iterator[_Refusal]:
+    runs = [*loader_runs(meta_graph), user_run(meta_graph, fetches, feeds)]
+    for node, context in walk(meta_graph, runs):
+        yield from _refusals(node, context)
 
 
 def _refusals_at_import(meta_graph: MetaGraph) -> Iterator[_Refusal]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tf2spark.saved_model.op_allow_list import reason_refused
 from tf2spark.saved_model.protos import MetaGraph
-from tf2spark.saved_model.reachable_nodes import user_run, walk
+from tf2spark.saved_model.reachable_nodes import WalkedNode, user_run, walk
 from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis
 from tf2spark.saved_model.upstream import node_name
 
@@ -48,17 +48,17 @@ def careful_ops(meta_graph: MetaGraph, fetches: Iterable[str]) -> tuple[tuple[st
     nodes = {node.name for node in meta_graph.graph_def.node}
     fetches = [name for name in fetches if node_name(name) in nodes]
     run = user_run(meta_graph, fetches, ())
+    walked = list(walk(meta_graph, [run]))
     functions = {function.signature.name for function in meta_graph.graph_def.library.function}
-    ops = {node.op for node, _ in walk(meta_graph, [run])} - functions
+    ops = {node.op for node, _ in walked} - functions
     reasons = {op: reason for op in ops if (reason := _reason(op)) is not None}
-    mixing = ops_over_the_first_axis(meta_graph, fetches)
+    mixing = ops_over_the_first_axis(meta_graph.graph_def, walked)
     return tuple(sorted((dict.fromkeys(mixing, _MIXES_ROWS) | reasons).items()))
 
 
-def keeps_state(meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str] = ()) -> bool:
-    """Return whether a run that fetches these tensors can change the results of later runs."""
-    run = user_run(meta_graph, fetches, feeds)
-    return any(_KEEPS_STATE.fullmatch(node.op) for node, _ in walk(meta_graph, [run]))
+def keeps_state(walked: Iterable[WalkedNode]) -> bool:
+    """Return whether a run of these nodes can change the results of later runs."""
+    return any(_KEEPS_STATE.fullmatch(node.op) for node, _ in walked)
 
 
 def _reason(op: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import Factory, frozen
 from google.protobuf.message import DecodeError
@@ -44,6 +44,10 @@ class NodeContext:
     path: tuple[str, ...]
     functions: Mapping[str, FunctionMessage]
     origin: FindOrigin
+
+
+WalkedNode: TypeAlias = tuple[NodeMessage, NodeContext]
+"""A node that runs, with its context."""
 
 
 @frozen
@@ -134,7 +138,7 @@ def user_run(meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
     return Run(labeled, dict.fromkeys(map(tensor_name, feeds), ""))
 
 
-def walk(meta_graph: MetaGraph, runs: Iterable[Run]) -> Iterator[tuple[NodeMessage, NodeContext]]:
+def walk(meta_graph: MetaGraph, runs: Iterable[Run]) -> Iterator[WalkedNode]:
     """Yield each node that these runs reach, with its context.
 
     A function is visited again where a call passes it something else than the calls before: what
@@ -151,7 +155,7 @@ def walk(meta_graph: MetaGraph, runs: Iterable[Run]) -> Iterator[tuple[NodeMessa
 
 def walk_functions(
     meta_graph: MetaGraph, called: Iterable[tuple[str, tuple[Origin, ...]]], label: str
-) -> Iterator[tuple[NodeMessage, NodeContext]]:
+) -> Iterator[WalkedNode]:
     """Yield each node that these functions reach, with its context.
 
     Args:
@@ -177,18 +181,18 @@ class _Walker:
         self._arguments: dict[str, tuple[Origin, ...]] = {}
         self._steps = 0
 
-    def walk(self, run: Run) -> Iterator[tuple[NodeMessage, NodeContext]]:
+    def walk(self, run: Run) -> Iterator[WalkedNode]:
         for node, context in self._walk_graph(run):
             yield node, context
             yield from self._walk_calls(node, context)
 
     def walk_function(
         self, name: str, arguments: tuple[Origin, ...], label: str
-    ) -> Iterator[tuple[NodeMessage, NodeContext]]:
+    ) -> Iterator[WalkedNode]:
         if name in self._library.functions:
             yield from self._follow([(name, arguments, (label, name))])
 
-    def _walk_graph(self, run: Run) -> Iterator[tuple[NodeMessage, NodeContext]]:
+    def _walk_graph(self, run: Run) -> Iterator[WalkedNode]:
         origin = self._origins.in_graph(run.fed)
         visited: set[str] = set()
         for fetch, label in run.fetches:
@@ -209,14 +213,12 @@ class _Walker:
                 pending.extend(node.input)
                 yield node, context
 
-    def _walk_calls(
-        self, node: NodeMessage, context: NodeContext
-    ) -> Iterator[tuple[NodeMessage, NodeContext]]:
+    def _walk_calls(self, node: NodeMessage, context: NodeContext) -> Iterator[WalkedNode]:
         yield from self._follow(list(self._calls(node, context)))
 
     def _follow(
         self, pending: list[tuple[str, tuple[Origin, ...], tuple[str, ...]]]
-    ) -> Iterator[tuple[NodeMessage, NodeContext]]:
+    ) -> Iterator[WalkedNode]:
         while pending:
             function, arguments, path = pending.pop()
             known = self._arguments.get(function)

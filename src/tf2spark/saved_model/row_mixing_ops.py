@@ -10,8 +10,8 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tf2spark.saved_model.protos import MetaGraph, NodeMessage
-from tf2spark.saved_model.reachable_nodes import NodeContext, user_run, walk
+from tf2spark.saved_model.protos import GraphMessage, NodeMessage
+from tf2spark.saved_model.reachable_nodes import NodeContext, WalkedNode
 from tf2spark.saved_model.upstream import data_inputs, node_name
 
 # Each reduces, scans, sorts or reverses along the axes in its second input.
@@ -35,33 +35,30 @@ _INTEGERS = {3: "<i", 9: "<q"}  # DT_INT32 and DT_INT64
 Nodes = Mapping[str, NodeMessage]
 
 
-def row_mixing_ops(
-    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str] = ()
-) -> tuple[str, ...]:
+def row_mixing_ops(graph: GraphMessage, walked: Iterable[WalkedNode]) -> tuple[str, ...]:
     """Return the nodes through which rows may depend on each other, as ``Softmax "p"``.
 
     Args:
-        meta_graph: The MetaGraph.
-        fetches: The tensors that are fetched.
-        feeds: The tensors that are fed.
+        graph: The graph.
+        walked: The nodes that run, from `tf2spark.saved_model.reachable_nodes.walk`.
     """
-    mixing = _mixing_nodes(meta_graph, fetches, feeds)
+    mixing = _mixing_nodes(graph, walked)
     return tuple(dict.fromkeys(f'{node.op} "{node.name}"' for node, _ in mixing))
 
 
-def ops_over_the_first_axis(meta_graph: MetaGraph, fetches: Iterable[str]) -> frozenset[str]:
+def ops_over_the_first_axis(graph: GraphMessage, walked: Iterable[WalkedNode]) -> frozenset[str]:
     """Return the ops that are known to work along the first axis, which is that of the rows."""
-    return frozenset(node.op for node, known in _mixing_nodes(meta_graph, fetches, ()) if known)
+    return frozenset(node.op for node, known in _mixing_nodes(graph, walked) if known)
 
 
 def _mixing_nodes(
-    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
+    graph: GraphMessage, walked: Iterable[WalkedNode]
 ) -> Iterator[tuple[NodeMessage, bool]]:
     """Yield the nodes that may mix rows, and whether their axis is known to be the first."""
-    graph = {node.name: node for node in meta_graph.graph_def.node}
+    graph_nodes = {node.name: node for node in graph.node}
     bodies: dict[str, Nodes] = {}
-    for node, context in walk(meta_graph, [user_run(meta_graph, fetches, feeds)]):
-        nodes = graph if len(context.path) == 1 else _body(context, bodies)
+    for node, context in walked:
+        nodes = graph_nodes if len(context.path) == 1 else _body(context, bodies)
         mixes = _mixes(node, nodes)
         if mixes is not False:
             yield node, mixes is True
