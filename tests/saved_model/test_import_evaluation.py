@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from cases.tensorflow_loader import load_meta_graph
 from tf2spark.errors import ModelError, UnsafeModelError
-from tf2spark.saved_model import import_evaluation, op_check
+from tf2spark.saved_model import op_check, reachable_nodes
 from tf2spark.saved_model.import_evaluation import evaluated_nodes
 from tf2spark.saved_model.protos import SavedModel
 
@@ -150,7 +150,7 @@ def test_an_op_that_reads_a_file_by_attribute_is_refused() -> None:
 
 def test_following_constants_has_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past it there is an error that names the limit."""
-    monkeypatch.setattr(import_evaluation, "MAX_STEPS", 3)
+    monkeypatch.setattr(reachable_nodes, "MAX_STEPS", 3)
     with pytest.raises(ModelError, match="following its functions takes more than 3 steps"):
         list(evaluated_nodes(build("call", "")))
 

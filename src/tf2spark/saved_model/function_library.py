@@ -75,17 +75,18 @@ def _passed_on(node: NodeMessage) -> list[str]:
 
 
 def _named(value: AttrMessage) -> Iterator[str]:
-    yield from (function.name for function in _functions(value))
+    yield from (function.name for function in named_functions(value))
 
 
 def _inner(value: AttrMessage) -> Iterator[str]:
     # Protobuf reads messages up to 100 deep, so this recursion is shallow.
-    for function in _functions(value):
+    for function in named_functions(value):
         for inner in function.attr.values():
             yield from functions_in(inner)
 
 
-def _functions(value: AttrMessage) -> Any:
+def named_functions(value: AttrMessage) -> Any:
+    """Return the messages of the functions that an attribute names."""
     # Nearly all attributes are others: `value.list` of those would make a message each.
     kind = value.WhichOneof("value")
     if kind == "list":

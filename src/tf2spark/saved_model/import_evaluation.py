@@ -17,11 +17,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 
-from tf2spark.errors import ModelError
 from tf2spark.saved_model import op_allow_list
 from tf2spark.saved_model.function_library import Call, FunctionLibrary, calls, takes_lists
 from tf2spark.saved_model.protos import FunctionMessage, MetaGraph, NodeMessage
-from tf2spark.saved_model.reachable_nodes import MAX_STEPS
+from tf2spark.saved_model.reachable_nodes import StepLimit
 from tf2spark.saved_model.upstream import is_control, node_name
 
 # No other nodes without inputs are computed.
@@ -52,7 +51,7 @@ class _Evaluation:
         # Per function, the arguments that are known in some call. It only grows, so a function is
         # visited once for each argument at most.
         self._known: dict[str, frozenset[str]] = {}
-        self._steps = 0
+        self._steps = StepLimit("what runs as the graph is imported can't be checked")
 
     def evaluate(
         self, graph_nodes: Sequence[NodeMessage]
@@ -71,7 +70,7 @@ class _Evaluation:
                 continue
             self._known[name] = known
             function = self._library.functions[name]
-            self._count_steps(len(function.node_def))
+            self._steps.count(len(function.node_def))
             arguments = [argument for argument in _arguments(function) if argument not in known]
             unknown = _downstream_of_unknown(function.node_def, arguments)
             for node in self._unsafe_nodes(function.node_def, unknown):
@@ -90,16 +89,8 @@ class _Evaluation:
         for call in chain.from_iterable(map(calls, nodes)):
             function = self._library.functions.get(call.name)
             if call.arguments is not None and function is not None:
-                self._count_steps(1 + len(function.signature.input_arg))
+                self._steps.count(1 + len(function.signature.input_arg))
                 yield call.name, _known_arguments(function, call, unknown)
-
-    def _count_steps(self, count: int) -> None:
-        self._steps += count
-        if self._steps > MAX_STEPS:
-            raise ModelError(
-                "what runs as the graph is imported can't be checked: following its functions "
-                f"takes more than {MAX_STEPS:,} steps"
-            )
 
 
 def _known_arguments(

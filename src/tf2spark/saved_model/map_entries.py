@@ -15,6 +15,7 @@ from typing import Any
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from tf2spark.errors import ModelError
+from tf2spark.saved_model.function_library import named_functions
 from tf2spark.saved_model.protos import AttrMessage, MetaGraph, NodeMessage
 
 
@@ -48,7 +49,7 @@ def _with_attributes(node: NodeMessage) -> Iterator[Any]:
 
 
 def _functions(value: AttrMessage) -> Iterator[Any]:
-    for function in [value.func] if value.HasField("func") else value.list.func:
+    for function in named_functions(value):
         yield function
         for inner in function.attr.values():
             yield from _functions(inner)

@@ -168,6 +168,22 @@ def walk_functions(
         yield from walker.walk_function(name, arguments, label)
 
 
+class StepLimit:
+    """Counts the steps of a walk through functions, and ends it after `MAX_STEPS`."""
+
+    def __init__(self, problem: str) -> None:
+        """`problem` is what the error says if there are more."""
+        self._problem = problem
+        self._steps = 0
+
+    def count(self, steps: int = 1) -> None:
+        self._steps += steps
+        if self._steps > MAX_STEPS:
+            raise ModelError(
+                f"{self._problem}: following its functions takes more than {MAX_STEPS:,} steps"
+            )
+
+
 class _Walker:
     """Follows runs through a graph, each function only as often as something new comes in."""
 
@@ -179,7 +195,7 @@ class _Walker:
         # Per function, the origins of its arguments in all calls so far; "" where they differ. An
         # argument changes once at most, which bounds the visits.
         self._arguments: dict[str, tuple[Origin, ...]] = {}
-        self._steps = 0
+        self._steps = StepLimit("the model's ops can't be checked")
 
     def walk(self, run: Run) -> Iterator[WalkedNode]:
         for node, context in self._walk_graph(run):
@@ -209,7 +225,7 @@ class _Walker:
                 if node is None or node.name in visited:
                     continue
                 visited.add(node.name)
-                self._count_steps()
+                self._steps.count()
                 pending.extend(node.input)
                 yield node, context
 
@@ -232,7 +248,7 @@ class _Walker:
             origin = self._origins.in_function(message, merged)
             inner = NodeContext(path, self._library.functions, origin)
             for body_node in message.node_def:
-                self._count_steps()
+                self._steps.count()
                 yield body_node, inner
                 pending.extend(self._calls(body_node, inner))
 
@@ -256,20 +272,12 @@ class _Walker:
     ) -> tuple[Origin, ...]:
         message = self._library.functions[function]
         count = len(message.signature.input_arg)
-        self._count_steps(1 + count)
+        self._steps.count(1 + count)
         inputs = None if call is None else call.arguments
         if inputs is None or len(inputs) != count or takes_lists(message):
             unknown: Origin = ""
             return (unknown,) * count
         return tuple(context.origin(name) for name in inputs)
-
-    def _count_steps(self, count: int = 1) -> None:
-        self._steps += count
-        if self._steps > MAX_STEPS:
-            raise ModelError(
-                f"the model's ops can't be checked: following its functions takes more than "
-                f"{MAX_STEPS:,} steps"
-            )
 
 
 def _merge(first: tuple[Origin, ...], second: tuple[Origin, ...]) -> tuple[Origin, ...]:

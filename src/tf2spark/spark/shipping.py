@@ -25,7 +25,6 @@ from pyspark.sql import SparkSession
 
 from tf2spark._vendored import FOLDER
 from tf2spark.errors import ContractError
-from tf2spark.package.file_source import ModelFolder, PackageFolder
 from tf2spark.package.manifest import FILES
 from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.package.stored_names import readable_names
@@ -35,6 +34,7 @@ from tf2spark.spark.memory_limit import memory_mib
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.remote_models import fetch_file
 from tf2spark.spark.session import runs_here
+from tf2spark.worker.model_session import source_on_this_machine
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
 CACHE_SIZE_SETTING = "spark.tf2spark.cache.size"
@@ -82,8 +82,7 @@ def _size_bytes(text: str | None) -> int | None:
 def _shipped_paths(spark: SparkSession, model: ModelRef) -> Iterator[str]:
     """Yield what executors fetch: files on the storage, or copies that this process keeps."""
     if scheme_of(model.path) is None:
-        folder = Path(model.path)
-        source = PackageFolder(folder) if model.storage == "package" else ModelFolder(folder)
+        source = source_on_this_machine(model)
         for entry in model.files:
             yield str(staged_copy(entry, source))
         return

@@ -67,6 +67,11 @@ def _source(model: ModelRef, locate: Locate | None) -> FileSource:
     if model.storage == "shipped":
         assert locate is not None, model
         return ShippedFiles(locate)
+    return source_on_this_machine(model)
+
+
+def source_on_this_machine(model: ModelRef) -> FileSource:
+    """Return where the files of a model lie whose path is a folder of this machine."""
     folder = Path(model.path)
     return PackageFolder(folder) if model.storage == "package" else ModelFolder(folder)
 
