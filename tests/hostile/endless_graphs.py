@@ -8,6 +8,7 @@ from typing import Any
 from tensorflow.core.framework import tensor_pb2
 
 from hostile.attacks import HARMLESS, Targets
+from hostile.changes import ONE_FLOAT, output_of
 from hostile.graphs import (
     FLOAT,
     INT32,
@@ -28,34 +29,6 @@ from hostile.graphs import (
 from hostile.hiding_places import PLACES, hostile_function
 from hostile.model_files import Model
 from hostile.tricks import trick
-
-Change = Callable[[Any], object]
-_ONE: dict[str, Any] = {"Tin": [FLOAT], "Tout": [FLOAT]}
-
-
-def _changed(change: Change) -> Callable[[Targets], Model]:
-    """Return a trick: a good model, changed."""
-
-    def build(targets: Targets) -> Model:
-        meta = doubling_model()
-        change(meta)
-        return Model((meta,))
-
-    return build
-
-
-def _output(meta: Any) -> Any:
-    return meta.signature_def["serving_default"].outputs["y"]
-
-
-def _set(path: str, value: Any) -> Change:
-    """Return a change that sets a field of the output's TensorInfo."""
-    return lambda meta: setattr(_output(meta), path, value)
-
-
-def _last_node(change: Callable[[Any], object]) -> Change:
-    return lambda meta: change(meta.graph_def.node[-1])
-
 
 # --- cycles and recursion -------------------------------------------------------------------------
 
@@ -87,8 +60,8 @@ def _recursive(names: list[str], op: str = "StatefulPartitionedCall") -> Callabl
         for i, name in enumerate(names):
             body = graph.function(name, [("a", FLOAT)], {"r": ("c:output:0", FLOAT)})
             following = names[(i + 1) % len(names)]
-            body.add("c", op, "a", **_ONE, f=following)
-        graph.add("y", op, "mul", **_ONE, f=names[0])
+            body.add("c", op, "a", **ONE_FLOAT, f=following)
+        graph.add("y", op, "mul", **ONE_FLOAT, f=names[0])
         return Model((add_output(meta, "y:0"),))
 
     return build
@@ -118,9 +91,16 @@ def branch_that_calls_itself(targets: Targets) -> Model:
     body = graph.function("f", [("a", FLOAT)], {"r": ("c:output:0", FLOAT)})
     body.const("yes", True)
     body.add(
-        "c", "StatelessIf", "yes:output:0", "a", Tcond=10, **_ONE, then_branch="f", else_branch="f"
+        "c",
+        "StatelessIf",
+        "yes:output:0",
+        "a",
+        Tcond=10,
+        **ONE_FLOAT,
+        then_branch="f",
+        else_branch="f",
     )
-    graph.add("y", "StatefulPartitionedCall", "mul", **_ONE, f="f")
+    graph.add("y", "StatefulPartitionedCall", "mul", **ONE_FLOAT, f="f")
     return Model((add_output(meta, "y:0"),))
 
 
@@ -162,9 +142,9 @@ def functions_that_double(targets: Targets) -> Model:
         if i == 59:
             body.add("d", "Identity", "a", T=FLOAT)
         else:
-            body.add("c", "PartitionedCall", "a", **_ONE, f=f"f{i + 1}")
-            body.add("d", "PartitionedCall", "c:output:0", **_ONE, f=f"f{i + 1}")
-    graph.add("y", "PartitionedCall", "mul", **_ONE, f="f0")
+            body.add("c", "PartitionedCall", "a", **ONE_FLOAT, f=f"f{i + 1}")
+            body.add("d", "PartitionedCall", "c:output:0", **ONE_FLOAT, f=f"f{i + 1}")
+    graph.add("y", "PartitionedCall", "mul", **ONE_FLOAT, f="f0")
     return Model((add_output(meta, "y:0"),))
 
 
@@ -174,13 +154,13 @@ def two_thousand_functions_in_a_chain(targets: Targets) -> Model:
     graph = Body(meta.graph_def)
     library = meta.graph_def.library.function
     body = graph.function("f0", [("a", FLOAT)], {"r": ("c:output:0", FLOAT)})
-    body.add("c", "PartitionedCall", "a", **_ONE, f="f1")
+    body.add("c", "PartitionedCall", "a", **ONE_FLOAT, f="f1")
     for i in range(1, 2_000):
         library.add().CopyFrom(library[0])
         library[i].signature.name = f"f{i}"
         library[i].node_def[0].attr["f"].func.name = f"f{i + 1}"
     hostile_function(meta, None, targets, "f2000")
-    graph.add("y", "PartitionedCall", "mul", **_ONE, f="f0")
+    graph.add("y", "PartitionedCall", "mul", **ONE_FLOAT, f="f0")
     return Model((add_output(meta, "y:0"),))
 
 
@@ -320,14 +300,14 @@ def a_signature_of_two_thousand_outputs(targets: Targets) -> Model:
 @trick()
 def a_rank_of_a_hundred_thousand(targets: Targets) -> Model:
     meta = doubling_model()
-    _output(meta).tensor_shape.CopyFrom(shape_proto([1] * 100_000))
+    output_of(meta).tensor_shape.CopyFrom(shape_proto([1] * 100_000))
     return Model((meta,))
 
 
 @trick()
 def a_shape_of_negative_sizes(targets: Targets) -> Model:
     meta = doubling_model()
-    _output(meta).tensor_shape.CopyFrom(shape_proto([-5, -(1 << 62)]))
+    output_of(meta).tensor_shape.CopyFrom(shape_proto([-5, -(1 << 62)]))
     return Model((meta,))
 
 
@@ -339,7 +319,7 @@ def functions_in_functions_as_attributes(targets: Targets) -> Model:
     call = Function("good")
     for _ in range(30):
         call = Function("good", {"g": call})
-    Body(meta.graph_def).add("y", "StatefulPartitionedCall", "mul", **_ONE, f=call)
+    Body(meta.graph_def).add("y", "StatefulPartitionedCall", "mul", **ONE_FLOAT, f=call)
     return Model((add_output(meta, "y:0"),))
 
 
@@ -443,7 +423,7 @@ def argument_of_an_overflowing_shape(targets: Targets) -> Model:
     hostile_function(meta, None, targets, "good")
     argument = meta.graph_def.library.function[-1].arg_attr[0]
     argument.attr["_output_shapes"].list.shape.add().CopyFrom(shape_proto(_OVERFLOWING))
-    Body(meta.graph_def).add("y", "PartitionedCall", "mul", **_ONE, f="good")
+    Body(meta.graph_def).add("y", "PartitionedCall", "mul", **ONE_FLOAT, f="good")
     return Model((add_output(meta, "y:0"),))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hostile.attacks import Targets
+from hostile.changes import Change, changed, last_node, set_output
 from hostile.graphs import (
     FLOAT,
     INT64,
@@ -21,34 +22,6 @@ from hostile.graphs import (
 )
 from hostile.model_files import VARIABLES, Model
 from hostile.tricks import trick
-
-Change = Callable[[Any], object]
-_ONE: dict[str, Any] = {"Tin": [FLOAT], "Tout": [FLOAT]}
-
-
-def _changed(change: Change) -> Callable[[Targets], Model]:
-    """Return a trick: a good model, changed."""
-
-    def build(targets: Targets) -> Model:
-        meta = doubling_model()
-        change(meta)
-        return Model((meta,))
-
-    return build
-
-
-def _output(meta: Any) -> Any:
-    return meta.signature_def["serving_default"].outputs["y"]
-
-
-def _set(path: str, value: Any) -> Change:
-    """Return a change that sets a field of the output's TensorInfo."""
-    return lambda meta: setattr(_output(meta), path, value)
-
-
-def _last_node(change: Callable[[Any], object]) -> Change:
-    return lambda meta: change(meta.graph_def.node[-1])
-
 
 # --- names and references -------------------------------------------------------------------------
 
@@ -67,10 +40,10 @@ _OUTPUT_NAMES = {
     "long": "y" * 1_000_000,
 }
 for _name, _tensor in _OUTPUT_NAMES.items():
-    trick(f"output_name_{_name}")(_changed(_set("name", _tensor)))
+    trick(f"output_name_{_name}")(changed(set_output("name", _tensor)))
 
 for _code in (0, 101, 9999, -1):
-    trick(f"output_dtype_{_code}")(_changed(_set("dtype", _code)))
+    trick(f"output_dtype_{_code}")(changed(set_output("dtype", _code)))
 
 _INPUTS = {
     "unknown": "nowhere",
@@ -85,11 +58,11 @@ _INPUTS = {
 
 
 def _input_named(name: str) -> Change:
-    return _last_node(lambda node: node.input.__setitem__(0, name))
+    return last_node(lambda node: node.input.__setitem__(0, name))
 
 
 for _name, _tensor in _INPUTS.items():
-    trick(f"input_of_a_node_{_name}")(_changed(_input_named(_tensor)))
+    trick(f"input_of_a_node_{_name}")(changed(_input_named(_tensor)))
 
 
 def _without_inputs(op: str) -> Change:
@@ -115,7 +88,7 @@ for _op in (
     "PlaceholderWithDefault",
     "ParseTensor",
 ):
-    trick(f"{_op}_without_inputs")(_changed(_without_inputs(_op)))
+    trick(f"{_op}_without_inputs")(changed(_without_inputs(_op)))
 
 
 @trick()
@@ -172,10 +145,10 @@ def _graph_version(**fields: int) -> Change:
 
 
 trick("graph_of_a_future_version")(
-    _changed(_graph_version(producer=2_000_000_000, min_consumer=1_900_000_000))
+    changed(_graph_version(producer=2_000_000_000, min_consumer=1_900_000_000))
 )
-trick("graph_of_version_0")(_changed(_graph_version(producer=0)))
-trick("graph_of_a_negative_version")(_changed(_graph_version(producer=-5)))
+trick("graph_of_version_0")(changed(_graph_version(producer=0)))
+trick("graph_of_a_negative_version")(changed(_graph_version(producer=-5)))
 
 
 @trick()
@@ -232,7 +205,7 @@ def init_op_that_is_not_there(targets: Targets) -> Model:
 
 
 def _device(name: str) -> Callable[[Targets], Model]:
-    return _changed(_last_node(lambda node: setattr(node, "device", name)))
+    return changed(last_node(lambda node: setattr(node, "device", name)))
 
 
 _DEVICES = {
@@ -253,7 +226,7 @@ def _attribute(name: str, **value: Any) -> Callable[[Targets], Model]:
             else:
                 setattr(node.attr[name], key, content)
 
-    return _changed(_last_node(change))
+    return changed(last_node(change))
 
 
 trick("colocated_with_nothing")(_attribute("_class", strings=[b"loc:@nowhere"]))

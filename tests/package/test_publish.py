@@ -12,28 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from cases.outputs import OTHER_MACHINE, content, ended_run, names, table
 from tf2spark.package import publish
 from tf2spark.package.publish import exchange, recover, rename_new, staged_path
 from tf2spark.package.run_id import new_run_id
 
-OTHER_MACHINE = "00000000-1-1-00000000"
 FALLBACK = "publish._renameat2 = lambda *arguments: False"
-
-
-def table(folder: Path, text: str) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "part").write_text(text)
-    return folder
-
-
-def content(target: Path) -> str:
-    """Return what is in a table: one text, of one file."""
-    (file,) = target.iterdir()
-    return file.read_text()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(os.listdir(folder))
 
 
 @pytest.fixture(params=["exchange", "two renames"])
@@ -208,13 +192,6 @@ def test_the_new_table_is_put_in_the_place_that_was_left_empty(tmp_path: Path) -
     assert first == (f"a run was killed while it replaced {target}: its new rows are there now")
     assert second.startswith(f"removed {tmp_path}/.out.old-")
     assert content(target) == "new"
-
-
-def ended_run() -> str:
-    """Return the id of a process that has ended."""
-    program = "from tf2spark.package.run_id import new_run_id; print(new_run_id())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def test_an_unfinished_table_never_takes_the_place(tmp_path: Path) -> None:

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from cases.outputs import OTHER_MACHINE, content, ended_run, names, table
 from tf2spark.errors import OutputError, StorageError
 from tf2spark.package.run_id import new_run_id
 from tf2spark.spark import hadoop, remote_output
 from tf2spark.spark.remote_output import publish, recover, staged_uri
-
-OTHER_MACHINE = "00000000-1-1-00000000"
-
-
-def table(folder: Path, text: str) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "part").write_text(text)
-    return folder
-
-
-def content(target: Path) -> str:
-    (file,) = target.iterdir()
-    return file.read_text()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def ended_run() -> str:
-    """Return the id of a process that has ended."""
-    program = "from tf2spark.package.run_id import new_run_id; print(new_run_id())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def staged(spark: SparkSession, target: Path) -> str:
