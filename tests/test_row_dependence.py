@@ -52,6 +52,7 @@ def test_the_user_is_told_once_and_by_which_op(path: str) -> None:
     with pytest.warns(RowsDependWarning, match='through Softmax "p"') as warned:
         model.score(GOOD)
     assert len(warned) == 1
+    assert warned[0].filename == __file__
     assert 'rows="batch" says that this is meant' in str(warned[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -70,8 +71,9 @@ def test_a_batch_of_such_rows_is_scored_whole_or_not_at_all(path: str) -> None:
     assert "depend on each other, and row 2 of its batch can't be scored" in others.pop()
     dropped = tf2spark.SavedModel(path).score(BAD, mode="dropmalformed", rows="batch")
     assert dropped.num_rows == 0
-    with pytest.raises(RowError, match=r"row 2 .*can't be scored"):
+    with pytest.raises(RowError, match=r"row 2 .*can't be scored") as raised:
         tf2spark.SavedModel(path).score(BAD, rows="batch")
+    assert 'mode="permissive" scores the other batches' in str(raised.value)
 
 
 def test_other_batches_keep_their_scores(path: str) -> None:

@@ -106,6 +106,13 @@ OTHER_MODES = (
     + " leaves such rows out"
 )
 
+OTHER_BATCHES = (
+    argument("mode", "permissive")
+    + " scores the other batches and gives the reason in a column, "
+    + argument("mode", "dropmalformed")
+    + " leaves the rows of this batch out"
+)
+
 
 OVERWRITE_ADVICE = argument("overwrite", True) + " replaces it"
 

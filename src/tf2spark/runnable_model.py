@@ -19,7 +19,7 @@ from tf2spark.binding.feeds import Constant, FeedValue, Fetch
 from tf2spark.binding.graph_lookup import graph_of
 from tf2spark.binding.options import BATCH_ROWS, Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
-from tf2spark.errors import Audience, ModelError, RowsDependWarning, SetupError, argument
+from tf2spark.errors import ModelError, RowsDependWarning, SetupError, argument
 from tf2spark.locations import fetch_to_this_machine, is_uri, package_folder, read_model
 from tf2spark.package.digests import parse_digest
 from tf2spark.package.manifest import Manifest
@@ -163,7 +163,7 @@ class RunnableModel:
         if finding.relation == "batch":
             if options.reproducible:
                 raise not_reproducible(finding.through)
-            self._warn_of_rows(finding.through, options.audience or "python")
+            self._warn_of_rows(finding.through, options)
         return evolve(options, rows=finding.relation)
 
     def _look_for_dependence(self, request: Request, *, on_spark: bool) -> RowFinding:
@@ -186,17 +186,18 @@ class RunnableModel:
         size_bytes = self.contract.graph_bytes + self.contract.variables_bytes
         return size_bytes <= _CHECKED_BYTES and not is_uri(self.location)
 
-    def _warn_of_rows(self, through: str, audience: Audience) -> None:
+    def _warn_of_rows(self, through: str, options: Options) -> None:
         if self._warned_of_rows:
             return
         self._warned_of_rows = True
         advice = argument("rows", "batch") + " says that this is meant"
+        audience = options.audience or "python"
         warnings.warn(
             f'the rows of "{self.contract.path}" depend on each other{through}: the scores of a '
-            f"row change with its batch, which has up to {BATCH_ROWS:,} rows and is scored as a "
-            f"whole or not at all; {advice.text_for(audience)}",
+            f"row change with its batch, which has up to {options.batch_rows or BATCH_ROWS:,} rows "
+            f"and is scored as a whole or not at all; {advice.text_for(audience)}",
             RowsDependWarning,
-            stacklevel=4,
+            stacklevel=5,  # the line that calls `SavedModel`
         )
 
     def prepare(

@@ -110,12 +110,12 @@ def not_reproducible(ops: str = "") -> ContractError:
     """Return the error of a model whose rows depend on each other, and that runs must not pad."""
     return ContractError(
         f"the model's rows depend on each other{ops}, so its scores can't be made reproducible: "
-        "batches would be filled up with rows, and each would change the scores of the others",
+        "batches would be padded with rows that change the scores of the others",
         "leave out "
         + argument("reproducible", True)
         + ", or write "
         + argument("rows", "independent")
-        + " if you know better",
+        + " if they don't",
     )
 
 

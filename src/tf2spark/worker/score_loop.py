@@ -32,6 +32,7 @@ from tf2spark.conversion.rows import (
 )
 from tf2spark.conversion.to_arrow import column_builder
 from tf2spark.errors import (
+    OTHER_BATCHES,
     OTHER_MODES,
     ModelError,
     RowCountError,
@@ -121,6 +122,7 @@ def batch_scorer(
     front = list(range(1 + max(read_columns(plan), default=0)))
     types = [output.arrow for output in plan.outputs]
     failfast = plan.mode == "failfast"
+    advice = OTHER_BATCHES if plan.rows == "batch" else OTHER_MODES
 
     @addressed_to(plan.audience)
     def score(batch: pa.RecordBatch, rows_before: int, location: str) -> Scored:
@@ -135,7 +137,7 @@ def batch_scorer(
             if failfast and reasons:
                 row = min(reasons)
                 name = f"row {rows_before + row:,}{location}{_shown(plan, batch, row)}"
-                raise RowError(f"{name} can't be scored: {reasons[row]}", OTHER_MODES)
+                raise RowError(f"{name} can't be scored: {reasons[row]}", advice)
         _check_count(pieces, reasons, batch.num_rows, location)
         return Scored(_in_row_order(pieces, types, batch.num_rows), reasons)
 
