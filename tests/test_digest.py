@@ -231,6 +231,8 @@ def test_large_weights_score_without_a_copy(
     monkeypatch.setattr(file_source, "LARGE_BYTES", 1)
     monkeypatch.setattr(known_hashes, "LARGE_BYTES", 1)
     monkeypatch.setenv("TF2SPARK_CACHE", str(tmp_path / "cache"))
+    # Another test of this process may have a session of the same bytes open.
+    monkeypatch.setattr(process, "_sessions", OrderedDict())
     dense = case("mlp_128")
     model = Path(shutil.copytree(path_of(dense), tmp_path / "model"))
     loaded, table = tf2spark.SavedModel(model), dense.table(5)
