@@ -37,10 +37,16 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model(frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that model, with a host cache of its own and no open sessions."""
+def host_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty host cache, in a process without open sessions, whatever other tests opened."""
     monkeypatch.setenv("TF2SPARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(process, "_sessions", OrderedDict())
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def model(frozen: Path, tmp_path: Path, host_cache: Path) -> Path:
+    """A copy of that model, which nothing has opened."""
     return Path(shutil.copytree(frozen, tmp_path / "model"))
 
 
@@ -191,10 +197,9 @@ def test_a_package_that_was_swapped_is_not_used(model: Path, other: Path, tmp_pa
 
 
 def test_an_asset_that_was_swapped_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, host_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tables are filled from the files that the digest covers."""
-    monkeypatch.setenv("TF2SPARK_CACHE", str(tmp_path / "cache"))
     (tmp_path / "words.txt").write_text("oslo\nrome\n")
     index = tf.lookup.TextFileIndex
     table = tf.lookup.StaticHashTable(
@@ -225,19 +230,16 @@ def test_an_asset_that_was_swapped_is_not_used(
 
 
 def test_large_weights_score_without_a_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, host_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TensorFlow reads them from the model's own folder, and compiling does too."""
     monkeypatch.setattr(file_source, "LARGE_BYTES", 1)
     monkeypatch.setattr(known_hashes, "LARGE_BYTES", 1)
-    monkeypatch.setenv("TF2SPARK_CACHE", str(tmp_path / "cache"))
-    # Another test of this process may have a session of the same bytes open.
-    monkeypatch.setattr(process, "_sessions", OrderedDict())
     dense = case("mlp_128")
     model = Path(shutil.copytree(path_of(dense), tmp_path / "model"))
     loaded, table = tf2spark.SavedModel(model), dense.table(5)
     scored = loaded.score(table)
-    links = [path for path in (tmp_path / "cache").rglob("*") if path.is_symlink()]
+    links = [path for path in host_cache.rglob("*") if path.is_symlink()]
     weights = {str(path) for path in (model / "variables").iterdir()}
     assert weights <= {os.readlink(link) for link in links}
     package = loaded.compile(tmp_path / "p")
