@@ -112,7 +112,11 @@ class RunnableModel:
         return request
 
     def reference(self) -> ModelRef:
-        """Return what a worker needs to open the model: its location, digest and files."""
+        """Return what a worker needs to open the model: its location, digest and files.
+
+        Opening it runs its init op, so only for a model that a request or `reference_to_open` has
+        checked.
+        """
         package = self.contract.package
         return ModelRef(
             self.location,
@@ -122,6 +126,16 @@ class RunnableModel:
             weights=package.weights if package else (),
             storage="package" if package else "folder",
         )
+
+    def reference_to_open(self) -> ModelRef:
+        """Return the reference of the model for workers that open it and run nothing else.
+
+        Raises:
+            UnsafeModelError: Importing the graph or loading the model reaches an op that isn't
+                allowed.
+        """
+        op_check.check(self.loaded.meta_graph, (), allow_ops=self.allow_ops)
+        return self.reference()
 
     def reference_for(self, request: Request, *, threads: int = 1) -> ModelRef:
         """Return the reference of the model for workers that run one request."""

@@ -12,6 +12,8 @@ import pytest
 from attrs import evolve
 from pyspark.sql import SparkSession
 
+from hostile.corpus import CORPUS
+from hostile.harness import set_trap
 from tf2spark.cli import checks
 from tf2spark.cli.checks import judge_pyspark, pandas, spark_home
 from tf2spark.cli.doctor import judge_opened, judge_worker
@@ -42,6 +44,28 @@ WORKER = WorkerPython(
 def without(worker: WorkerPython, *names: str) -> WorkerPython:
     packages = tuple((name, "" if name in names else version) for name, version in worker.packages)
     return evolve(worker, packages=packages)
+
+
+@pytest.mark.usefixtures("spark")
+class TestModel:
+    def test_is_not_opened_if_its_init_op_is_unsafe(self, tmp_path: Path, capsys: Capture) -> None:
+        """What loading would run is checked on the driver; an op that is vouched for runs."""
+        with set_trap(tmp_path) as trap:
+            model = CORPUS["WriteFile-init_op"].write(tmp_path / "model", trap.targets)
+            assert run(["doctor", str(model)]) == 1
+            out = capsys.readouterr().out
+            assert re.search(r"^missing  model .*WriteFile", out, re.M | re.S)
+            assert "--allow-op WriteFile" in out
+            assert not Path(trap.targets.written).exists()
+            assert run(["doctor", str(model), "--allow-op", "WriteFile"]) == 0
+            assert Path(trap.targets.written).exists()
+
+    def test_that_is_not_there_is_a_finding(self, tmp_path: Path, capsys: Capture) -> None:
+        """The other findings are printed all the same."""
+        assert run(["doctor", str(tmp_path / "nothing")]) == 1
+        out = capsys.readouterr().out
+        assert re.search("^missing  model ", out, re.M)
+        assert re.search("^ok       worker on ", out, re.M)
 
 
 @pytest.mark.usefixtures("spark")

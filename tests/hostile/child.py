@@ -28,6 +28,14 @@ def _scores(model: Any) -> dict[str, list[Any]]:
     }
 
 
+def _open(model: Any) -> None:
+    """Open a model as `tf2spark doctor` has the workers do, and run nothing else."""
+    from tf2spark.locations import fetch_to_this_machine
+    from tf2spark.worker.model_session import session_of
+
+    session_of(fetch_to_this_machine(model._runnable.reference_to_open()))
+
+
 def _answer(request: dict[str, Any]) -> dict[str, str]:
     """Return how a request ended, its scores or the message, and what people see of the model."""
     import tf2spark
@@ -40,7 +48,11 @@ def _answer(request: dict[str, Any]) -> dict[str, str]:
         with tempfile.TemporaryDirectory() as folder:
             if request["compile"]:
                 model = model.compile(f"{folder}/package")
-            ending, result = "scored", json.dumps(_scores(model), default=repr)
+            if request["only_open"]:
+                _open(model)
+                ending, result = "right", ""
+            else:
+                ending, result = "scored", json.dumps(_scores(model), default=repr)
     except Tf2SparkError as error:
         ending, result = "refused", f"{type(error).__name__}: {error}"
     except BaseException as error:

@@ -124,12 +124,14 @@ class Request:
         path: The model's folder.
         options: Arguments of `SavedModel`.
         compile: Whether to compile the model first, and score with the package.
+        only_open: Whether to open the model and score nothing.
         seconds: The time limit.
     """
 
     path: Path
     options: Mapping[str, Any] = Factory(dict)
     compile: bool = False
+    only_open: bool = False
     seconds: float = 30
 
 
@@ -161,7 +163,12 @@ class Opener:
         self._process: subprocess.Popen[bytes] | None = None
 
     def attempt(
-        self, write: Write, options: Mapping[str, Any], *, compile_first: bool = False
+        self,
+        write: Write,
+        options: Mapping[str, Any],
+        *,
+        compile_first: bool = False,
+        only_open: bool = False,
     ) -> Outcome:
         """Write a model in reach of new targets, open it, and see what it does to them."""
         self._attempts += 1
@@ -170,7 +177,7 @@ class Opener:
             path = write(folder / "model", trap.targets)
             # Writing the model may have read the secrets' folder.
             trap.harm()
-            outcome = self.open(Request(path, options, compile=compile_first))
+            outcome = self.open(Request(path, options, compile=compile_first, only_open=only_open))
             outcome = evolve(outcome, harm=(*outcome.harm, *trap.harm()))
         shutil.rmtree(folder, ignore_errors=True)
         return outcome
@@ -197,6 +204,7 @@ class Opener:
             "path": str(request.path),
             "options": dict(request.options),
             "compile": request.compile,
+            "only_open": request.only_open,
         }
         try:
             process.stdin.write(json.dumps(message).encode() + b"\n")

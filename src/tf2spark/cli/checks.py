@@ -13,7 +13,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from tf2spark.errors import SetupError
+from tf2spark.errors import SetupError, Tf2SparkError
 
 Status = Literal["ok", "warning", "missing"]
 NEWEST_SPARK = (4, 3)
@@ -116,7 +116,7 @@ def tensorflow() -> Finding:
         return finding_of(error, "TensorFlow")
 
 
-def finding_of(error: SetupError, name: str) -> Finding:
+def finding_of(error: Tf2SparkError, name: str) -> Finding:
     """Return the finding of a check that raised an error."""
     return Finding(name, "missing", error.problem, error.advice_for("command_line"))
 

@@ -12,10 +12,12 @@ import click
 from tf2spark.cli.checks import Finding, finding_of, on_this_machine
 from tf2spark.cli.failures import describe_failure
 from tf2spark.cli.options import key_values, spark_options
-from tf2spark.errors import SetupError
+from tf2spark.errors import SetupError, Tf2SparkError
 from tf2spark.shown_text import shown
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from tf2spark.spark.worker_checks import OpenedModel, WorkerPython
 
 _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
@@ -24,6 +26,12 @@ _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
 @click.command()
 @click.argument("model", metavar="[MODEL]", required=False)
 @spark_options
+@click.option(
+    "--allow-op",
+    multiple=True,
+    metavar="OP",
+    help="An op that you vouch for; can be repeated. With MODEL.",
+)
 @click.option("--no-spark", is_flag=True, help="Check this machine only, without starting Spark.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
@@ -32,6 +40,7 @@ def doctor(
     model: str | None,
     master: str | None,
     conf: tuple[str, ...],
+    allow_op: tuple[str, ...],
     no_spark: bool,
     as_json: bool,
 ) -> int:
@@ -54,7 +63,7 @@ def doctor(
     findings = list(on_this_machine())
     if not no_spark:
         findings += _on_spark(
-            findings, model, master, settings, bool((context.obj or {}).get("debug"))
+            findings, model, allow_op, master, settings, bool((context.obj or {}).get("debug"))
         )
     click.echo(_as_json(findings) if as_json else _as_text(findings))
     return int(any(finding.status == "missing" for finding in findings))
@@ -63,6 +72,7 @@ def doctor(
 def _on_spark(
     local: Sequence[Finding],
     model: str | None,
+    allow_ops: Sequence[str],
     master: str | None,
     settings: Mapping[str, str],
     debug: bool,
@@ -71,19 +81,22 @@ def _on_spark(
     if {"PySpark", "Java", "SPARK_HOME"} & set(missing):
         return [Finding("Spark job", "missing", "not tried", f"first fix {', '.join(missing)}")]
     try:
-        return list(_job(model, master, settings, debug))
+        return list(_job(model, allow_ops, master, settings, debug))
     except Exception as error:
         _, message = describe_failure(error)
         return [Finding("Spark job", "missing", "failed", message)]
 
 
 def _job(
-    model: str | None, master: str | None, settings: Mapping[str, str], debug: bool
+    model: str | None,
+    allow_ops: Sequence[str],
+    master: str | None,
+    settings: Mapping[str, str],
+    debug: bool,
 ) -> Iterator[Finding]:
-    from tf2spark.runnable_model import RunnableModel
     from tf2spark.spark.memory_limit import check_worker_memory
     from tf2spark.spark.session import running
-    from tf2spark.spark.worker_checks import inspect_workers, open_on_workers
+    from tf2spark.spark.worker_checks import inspect_workers
 
     with running(master, settings, quiet=not debug) as spark:
         yield Finding("Spark", "ok", f"{spark.version} on {spark.sparkContext.master}")
@@ -94,9 +107,21 @@ def _job(
         for worker in inspect_workers(spark):
             yield from judge_worker(worker)
         if model is not None:
-            reference = RunnableModel(model).reference()
-            for opened in open_on_workers(spark, reference):
-                yield judge_opened(model, opened)
+            yield from _open(model, allow_ops, spark)
+
+
+def _open(model: str, allow_ops: Sequence[str], spark: SparkSession) -> Iterator[Finding]:
+    """Open a model on every executor, if the ops that this runs are allowed."""
+    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.spark.worker_checks import open_on_workers
+
+    try:
+        reference = RunnableModel(model, allow_ops=allow_ops).reference_to_open()
+    except Tf2SparkError as error:
+        yield finding_of(error, "model")
+        return
+    for opened in open_on_workers(spark, reference):
+        yield judge_opened(model, opened)
 
 
 def judge_opened(model: str, opened: OpenedModel) -> Finding:
