@@ -2,25 +2,75 @@ from __future__ import annotations
 
 import pytest
 
-from tf2spark.tensorflow_c.failure import TensorFlowFailure, readable
+from tf2spark.tensorflow_c.failure import Cause, TensorFlowFailure, model_fault, readable
 
 
 @pytest.mark.parametrize(
-    ("code", "row_caused"),
+    ("code", "cause"),
     [
-        (3, True),
-        (11, True),
-        (15, True),
-        (1, False),
-        (5, False),
-        (8, False),
-        (9, False),
-        (13, False),
+        (3, "values"),
+        (11, "values"),
+        (15, "values"),
+        (5, "values or model"),
+        (7, "values or model"),
+        (9, "values or model"),
+        (12, "values or model"),
+        (1, "process"),
+        (8, "process"),
+        (13, "process"),
     ],
 )
-def test_row_caused_separates_bad_values_from_the_rest(code: int, row_caused: bool) -> None:
-    """Only for codes that kernels return for bad values are rows tried one by one."""
-    assert TensorFlowFailure(code, "").row_caused is row_caused
+def test_the_code_says_what_can_be_the_cause(code: int, cause: Cause) -> None:
+    """Rows are tried one by one only for codes that values can cause."""
+    failure = TensorFlowFailure(code, "")
+    assert (failure.cause, failure.row_caused) == (cause, cause == "values")
+
+
+_NO_KERNEL = (
+    "No OpKernel was registered to support Op 'CudnnRNNV3' used by {{node f/CudnnRNNV3}} with "
+    "these attrs: [T=DT_FLOAT]\nRegistered devices: [CPU]\nRegistered kernels:\n  %s\n\n"
+    "\t [[f/CudnnRNNV3]]"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            _NO_KERNEL % "<no registered kernels>",
+            "the model can't run here: this TensorFlow has no kernel on CPU for its op CudnnRNNV3; "
+            "export the model without that op; the Cudnn ops need a GPU (layers that are built "
+            "with use_cudnn=False, or loaded without one, don't have them)",
+        ),
+        (
+            _NO_KERNEL.replace("CudnnRNNV3", "Igamma") % "device='CPU'; T in [DT_DOUBLE]",
+            "the model can't run here: this TensorFlow has no kernel on CPU for its op Igamma for "
+            "these types (kernels: device='CPU'; T in [DT_DOUBLE]); export the model without that "
+            "op",
+        ),
+        (
+            "Table not initialized.\n\t [[{{node find}}]]",
+            "the model can't run: nothing fills one of its lookup tables (Table not initialized. "
+            "(node find)); export it with the initializer of its tables: in TensorFlow 2 the saved "
+            "object must have the table as an attribute; in TensorFlow 1 tf.tables_initializer() "
+            "is the main_op",
+        ),
+        (
+            "Resource localhost/x/N10tensorflow6lookup does not exist.\n\t [[{{node find}}]]",
+            "the model can't run: Resource localhost/x/N10tensorflow6lookup does not exist. "
+            "(node find)",
+        ),
+    ],
+)
+def test_what_fails_for_any_values_is_said_of_the_model(message: str, expected: str) -> None:
+    """A missing kernel, table or resource gives an error that names it, in one sentence."""
+    assert str(model_fault(TensorFlowFailure(3, readable(message)))) == expected
+
+
+def test_a_value_s_text_can_t_pass_for_a_fault_of_the_model() -> None:
+    """TensorFlow quotes values in its messages, never at their start."""
+    quoted = "could not correctly convert string: Table not initialized."
+    assert model_fault(TensorFlowFailure(3, quoted)) is None
 
 
 def test_a_constant_that_can_t_be_made_is_no_row_s_fault() -> None:

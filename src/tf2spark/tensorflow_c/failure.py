@@ -1,18 +1,27 @@
-"""TensorFlow's errors: the status code, and the message made readable."""
+"""TensorFlow's errors: the status code, the message made readable, and what can be the cause."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Literal
 
-from tf2spark.errors import RunError
+from tf2spark.errors import ModelError, RunError
 
 # Codes of ``tsl_status.h`` that are handled differently.
-INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, OUT_OF_RANGE, DATA_LOSS = 3, 5, 9, 11, 15
+INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION = 3, 5, 7, 9
+OUT_OF_RANGE, UNIMPLEMENTED, DATA_LOSS = 11, 12, 15
+
+Cause = Literal["values", "values or model", "process"]
+"""What can make a run fail: the fed values, as a rule; these or the model; or neither of them, but
+the process that runs it (no memory, say)."""
 
 # What kernels return for values they can't work with: a gather out of range, a failed assertion, a
 # malformed Example (3); a read past the end of the data (11); corrupt compressed bytes (15).
 _ROW_CAUSED = frozenset({INVALID_ARGUMENT, OUT_OF_RANGE, DATA_LOSS})
-
+# A file that isn't there (5), may not be read (7) or is a folder (9): it can be named by a value or
+# by the graph. And a kernel that can't do what it is asked for (12).
+_UNCLEAR = frozenset({NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLEMENTED})
 
 # What has these codes too, but is said of a constant of the graph (``const_op.cc``): each run would
 # fail alike, after waiting for memory.
@@ -25,7 +34,8 @@ class TensorFlowFailure(RunError):
     Attributes:
         code: TensorFlow's status code (``tsl_status.h``).
         message: Its message, without the stack of nodes, safe to show.
-        row_caused: True if the fed values can be the cause, so that a smaller batch may pass.
+        cause: What can be the cause.
+        row_caused: True if the fed values are the likely cause, so that a smaller batch may pass.
     """
 
     def __init__(self, code: int, message: str) -> None:
@@ -34,8 +44,79 @@ class TensorFlowFailure(RunError):
         self.message = self.problem
 
     @property
+    def cause(self) -> Cause:
+        if _GRAPH_CAUSED.search(self.message):
+            return "process"
+        if self.code in _ROW_CAUSED:
+            return "values"
+        return "values or model" if self.code in _UNCLEAR else "process"
+
+    @property
     def row_caused(self) -> bool:
-        return self.code in _ROW_CAUSED and not _GRAPH_CAUSED.search(self.message)
+        return self.cause == "values"
+
+
+def model_fault(failure: TensorFlowFailure) -> ModelError | None:
+    """Return the error of a model that can't run with any values; None for any other failure.
+
+    Recognized by how TensorFlow words it: such failures have codes that values can cause too.
+    """
+    for pattern, describe in _MODEL_FAULTS:
+        # At the start: further on, a message can quote a value.
+        if match := pattern.match(failure.message):
+            return ModelError(*describe(match))
+    return None
+
+
+def _no_kernel(match: re.Match[str]) -> tuple[str, str]:
+    op, details = match["op"] or match["name"], match["details"] or ""
+    devices = re.search(r"Registered devices: \[(.*?)\]", details)
+    kernels = re.search(r"Registered kernels:; (device=.*?)(?:; \[\[|$)", details)
+    where = f"on {devices[1]}" if devices else "on this machine's devices"
+    others = f" for these types (kernels: {kernels[1][:200]})" if kernels else ""
+    return (
+        f"the model can't run here: this TensorFlow has no kernel {where} for its op {op}{others}",
+        "export the model without that op; the Cudnn ops need a GPU (layers that are built with "
+        "use_cudnn=False, or loaded without one, don't have them)"
+        if op.startswith("Cudnn")
+        else "export the model without that op",
+    )
+
+
+def _empty_table(match: re.Match[str]) -> tuple[str, str]:
+    return (
+        f"the model can't run: nothing fills one of its lookup tables ({match[0].rstrip('. ')})",
+        "export it with the initializer of its tables: in TensorFlow 2 the saved object must have "
+        "the table as an attribute; in TensorFlow 1 tf.tables_initializer() is the main_op",
+    )
+
+
+def _missing(match: re.Match[str]) -> tuple[str, None]:
+    return f"the model can't run: {match[0]}", None
+
+
+_MODEL_FAULTS: tuple[
+    tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, str | None]]], ...
+] = (
+    (
+        re.compile(
+            r"(?:No OpKernel was registered to support Op '(?P<op>\w+)'"
+            r"|(?:Could not find|No registered) '(?P<name>\w+)' OpKernel)(?P<details>.*)",
+            re.DOTALL,
+        ),
+        _no_kernel,
+    ),
+    (re.compile(r"Table not initialized\b.*", re.DOTALL), _empty_table),
+    (
+        re.compile(
+            r"(?:Resource \S+ does not exist|Container \S+ does not exist"
+            r"|Op type not registered|Function \S+ is not defined"
+            r"|Detected unsupported operations when trying to compile graph).*",
+            re.DOTALL,
+        ),
+        _missing,
+    ),
+)
 
 
 # "[[{{function_node f}}{{node a/b}}]]", then perhaps "[[a/c/_5]]"; only the first node helps.

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from tf2spark.dtypes import STRING, DType, Shape
 from tf2spark.errors import ModelError, ModelNotFoundError, RunError
 from tf2spark.tensorflow_c import graph
-from tf2spark.tensorflow_c.failure import FAILED_PRECONDITION, NOT_FOUND, TensorFlowFailure
+from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.library import TFOutput, check, status, tensorflow, version
 from tf2spark.tensorflow_c.process import has_forked, mark_started, refuse_fork
 from tf2spark.tensorflow_c.session_config import session_options
@@ -203,7 +203,7 @@ class CApiSession:
         try:
             check(tensorflow(), state)
         except TensorFlowFailure as failure:
-            raise _unrestored(self._path, failure) or failure from None
+            raise (_unrestored(self._path, failure) or model_fault(failure) or failure) from None
 
 
 def _release(session: int, graph_pointer: int, always_fed: list[tuple[TFOutput, int]]) -> None:
@@ -285,17 +285,19 @@ _UNRESTORED = re.compile(
     r"Could not find variable (?P<a>.+?)\. This could mean"
     r"|Error while reading resource variable (?P<b>\S+) from Container"
     r"|Attempting to use uninitialized value (?P<c>\S+)"
+    # Of a function that XLA compiles (jit_compile=True).
+    r"|Read variable failure (?P<d>\S+)\. It could mean the variable is uninitialized"
 )
 
 
 def _unrestored(path: str, failure: TensorFlowFailure) -> ModelError | None:
     """Return the error of a model whose restore op leaves a variable without a value."""
-    if failure.code not in (FAILED_PRECONDITION, NOT_FOUND):
-        return None
-    match = _UNRESTORED.search(failure.message)
+    # At the start: further on, a message can quote a value.
+    match = _UNRESTORED.match(failure.message)
     if match is None:
         return None
-    problem = f"variable {match['a'] or match['b'] or match['c']!r} of {path} has no value: "
+    name = next(filter(None, match.groups()))
+    problem = f"variable {name!r} of {path} has no value: "
     if not (Path(path) / "variables" / "variables.index").is_file():
         return ModelError(f"{problem}the model comes without {path}/variables/variables.index")
     return ModelError(

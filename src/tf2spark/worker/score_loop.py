@@ -31,6 +31,7 @@ from tf2spark.conversion.rows import (
     check_bytes,
 )
 from tf2spark.conversion.to_arrow import column_builder
+from tf2spark.dtypes import STRING
 from tf2spark.errors import (
     OTHER_BATCHES,
     OTHER_MODES,
@@ -44,10 +45,11 @@ from tf2spark.errors import (
 )
 from tf2spark.plan.score import MAX_SHOWN, InputPlan, Plan, read_columns
 from tf2spark.shown_text import escape
-from tf2spark.tensorflow_c.failure import TensorFlowFailure
-from tf2spark.tensorflow_c.session import Session
+from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
+from tf2spark.tensorflow_c.session import Run, Session
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
+from tf2spark.worker.model_faults import ModelFaults, generated_values
 from tf2spark.worker.row_probe import rows_depend
 
 Piece = tuple[Ints, list[pa.Array]]
@@ -95,6 +97,7 @@ def score_batches(
 
     Raises:
         RowError: A row can't be scored, and the mode is "failfast".
+        ModelError: The model can't run, whatever the rows are: see `model_faults`.
         RunError: TensorFlow failed, and no single row is the cause.
         RowCountError: Rows were lost or gained.
     """
@@ -115,8 +118,8 @@ def batch_scorer(
 
     Its arguments are the batch, how many rows came before it, and the location for messages.
     """
-    run = runner or _runner(plan, session)
-    relation = _RowRelation(plan, run)
+    faults = _faults(plan, session, runner)
+    relation = _RowRelation(plan, faults.run)
     # Only these columns are copied if rows have to run separately. The driver has put them first
     # (`traveling_columns`), so they have the same indices here as in the batch.
     front = list(range(1 + max(read_columns(plan), default=0)))
@@ -131,7 +134,8 @@ def batch_scorer(
         fed = batch.select(front)
         for start, rows in row_slices(fed, plan):
             numbers = np.arange(start, start + rows)
-            rows_run, refused = _score_slice(relation, fed.slice(start, rows), numbers, failfast)
+            part = fed.slice(start, rows)
+            rows_run, refused = _score_slice(relation, faults, part, numbers, failfast)
             pieces += rows_run
             reasons |= refused
             if failfast and reasons:
@@ -170,12 +174,17 @@ class _RowRelation:
 
 
 def _score_slice(
-    relation: _RowRelation, batch: pa.RecordBatch, numbers: Ints, failfast: bool
+    relation: _RowRelation,
+    faults: ModelFaults,
+    batch: pa.RecordBatch,
+    numbers: Ints,
+    failfast: bool,
 ) -> tuple[list[Piece], dict[int, str]]:
     """Score the rows of one run: its pieces, and why other rows have no outputs."""
     pieces: list[Piece] = []
     reasons: dict[int, str] = {}
-    _score_rows(relation.run, batch, numbers, pieces, reasons, failfast)
+    _score_rows(faults, batch, numbers, pieces, reasons, failfast)
+    faults.decide()
     plan, pads = relation.plan, relation.pads(batch.num_rows)
     runs_as_one = len(pieces) == 1 and not reasons and not pads
     if (runs_as_one and not plan.reproducible) or (failfast and reasons):
@@ -207,12 +216,25 @@ def _refuse_all(numbers: Ints, reasons: dict[int, str], fixed_rows: int | None) 
     return {int(number): reasons.get(int(number), other) for number in numbers}
 
 
-def _runner(plan: Plan, session: Session) -> Runner:
-    """Return the function that feeds a slice, runs the model and returns the output columns."""
+def _faults(plan: Plan, session: Session, runner: Runner | None) -> ModelFaults:
+    """Return what runs rows, and knows whether they or the model are at fault if that fails."""
+    takes_strings = any(spec.dtype is STRING for spec in plan.inputs if spec.form != "constant")
+    if runner is not None:
+        return ModelFaults(runner, None, takes_strings=takes_strings)
     feed = _feeds(plan)
-    builders = [column_builder(output) for output in plan.outputs]
     fed_names = [name for input_plan in plan.inputs for name in input_plan.tensors]
     call = session.prepare(fed_names, [output.tensor for output in plan.outputs])
+
+    def run_generated(batch: pa.RecordBatch, value: int) -> object:
+        padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
+        return call(generated_values(plan.inputs, feed(padded), value))
+
+    return ModelFaults(_runner(plan, feed, call), run_generated, takes_strings=takes_strings)
+
+
+def _runner(plan: Plan, feed: Callable[[pa.RecordBatch], list[Tensor]], call: Run) -> Runner:
+    """Return the function that feeds a slice, runs the model and returns the output columns."""
+    builders = [column_builder(output) for output in plan.outputs]
 
     def run(batch: pa.RecordBatch) -> list[pa.Array]:
         padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
@@ -259,7 +281,7 @@ def input_feeder(plan: Plan, input_plan: InputPlan, limit_bytes: int | None) -> 
 
 
 def _score_rows(
-    run: Runner,
+    faults: ModelFaults,
     batch: pa.RecordBatch,
     numbers: Ints,
     pieces: list[Piece],
@@ -273,7 +295,7 @@ def _score_rows(
     """
     rows = batch.num_rows
     try:
-        pieces.append((numbers, run(batch)))
+        pieces.append((numbers, faults.run(batch)))
         return
     except RowsRefused as refused:
         # Conversion names the bad rows: the others run together again.
@@ -286,9 +308,12 @@ def _score_rows(
     except TensorFlowFailure as failure:
         # TensorFlow names no row, or one by another count. Bisection finds a bad row in about
         # 2 log2(rows) runs. Failures that no row explains would fail for every half as well.
-        if not failure.row_caused:
+        if fault := model_fault(failure):
+            raise fault from None
+        if failure.cause == "process":
             raise
         if rows == 1:
+            faults.row_failed(batch, failure)
             reasons[int(numbers[0])] = f"TensorFlow refused it: {failure.message}"
             return
         parts = halves(rows)
@@ -297,7 +322,7 @@ def _score_rows(
         if failfast and reasons:
             return
         if len(part):
-            _score_rows(run, select_rows(batch, part), numbers[part], pieces, reasons, failfast)
+            _score_rows(faults, select_rows(batch, part), numbers[part], pieces, reasons, failfast)
 
 
 def _file_reasons(refused: RowsRefused, numbers: Ints, reasons: dict[int, str]) -> Ints:
