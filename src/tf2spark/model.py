@@ -311,8 +311,9 @@ class SavedModel:
     ) -> Callable[..., Column]:
         """Return a function of columns: ``df.select("id", model.udf()("features"))``.
 
-        It takes the columns that feed the inputs, in the order of the inputs or by name. One
-        output gives a column of its type, several a struct. A column's type becomes known when
+        It takes the columns that feed the inputs, in the order of the inputs or by name:
+        ``"user.age"`` is a field of a struct, and a column whose own name has a dot is written
+        in backquotes, as in PySpark. One output gives a column of its type, several a struct. A column's type becomes known when
         the query runs, so a mismatch is found in the first batch. A column function returns a
         value for every row, so "dropmalformed" is not available here.
 

@@ -37,6 +37,38 @@ def test_udf_is_a_column_expression(
     assert pairs(df.select("id", udf(F.col("features")))) == expected
 
 
+def test_udf_reads_fields_of_structs_as_pyspark_does(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table
+) -> None:
+    """``user.features`` is a field; a name with a dot is written in backquotes."""
+    df = frame(spark, table)
+    expected = pairs(mlp.score(df, keep=["id"]))
+    nested = df.select("id", F.struct("features").alias("user"), F.col("features").alias("a.b"))
+    udf = mlp.udf()
+    for column in ("user.features", F.col("user.features"), nested["user"]["features"], "`a.b`"):
+        assert pairs(nested.select("id", udf(column))) == expected
+    assert pairs(nested.select("id", udf(features="user.features"))) == expected
+    nested.createOrReplaceTempView("nested_rows")
+    mlp.register(spark, "mlp_of_field")
+    for column in ("user.features", "`a.b`"):
+        assert pairs(spark.sql(f"SELECT id, mlp_of_field({column}) FROM nested_rows")) == expected
+
+
+@pytest.mark.parametrize("path", ["user.features", "a.b"])
+def test_udf_whose_feed_reads_a_field_takes_struct_or_field(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table, path: str
+) -> None:
+    """The argument is named after the struct; the field's own value feeds the input as well."""
+    df = frame(spark, table)
+    expected = pairs(mlp.score(df, keep=["id"]))
+    head, field = path.split(".")
+    nested = df.select("id", "features", F.struct(F.col("features").alias(field)).alias(head))
+    udf = mlp.udf(feed={"features": path})
+    assert pairs(nested.select("id", udf(head))) == expected
+    assert pairs(nested.select("id", udf(path))) == expected
+    assert pairs(nested.select("id", udf(**{head: "features"}))) == expected
+
+
 @pytest.mark.oldest
 def test_registered_model_is_a_sql_function(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: pa.Table

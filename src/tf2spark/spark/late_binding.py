@@ -14,6 +14,7 @@ from itertools import chain
 import pyarrow as pa
 
 from tf2spark.binding.bind import bind
+from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.plan.score import ModelRef
@@ -40,8 +41,23 @@ def late_column_scorer(
         first = next(batches, None)
         if first is None:
             return
-        plan = bind(request, first.schema, options, model)
+        plan = bind(request, _named_by_feeds(first.schema, request), options, model)
         for struct in struct_arrays(plan, open_session(model), chain([first], batches)):
             yield struct.field(0) if single else struct
 
     return score_columns
+
+
+def _named_by_feeds(schema: pa.Schema, request: Request) -> pa.Schema:
+    """Name an argument after the field that a feed reads from it, if it is that field's value.
+
+    With ``feed={"x": "user.age"}``, the argument ``user`` may be the struct or the age itself.
+    """
+    paths = {column.path for fed in request.inputs for column in columns_of(fed.feed)}
+
+    def name(field: pa.Field) -> str:
+        inside = [path for path in paths if path.startswith(f"{field.name}.")]
+        is_value = not pa.types.is_struct(field.type) and not pa.types.is_map(field.type)
+        return inside[0] if is_value and len(inside) == 1 and field.name not in paths else field.name
+
+    return pa.schema([field.with_name(name(field)) for field in schema])

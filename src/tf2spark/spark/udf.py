@@ -20,7 +20,7 @@ from tf2spark.plan.score import ModelRef
 from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
 from tf2spark.spark.late_binding import late_column_scorer
 from tf2spark.spark.memory_limit import check_worker_memory
-from tf2spark.spark.score import column, task_cpus
+from tf2spark.spark.score import task_cpus
 from tf2spark.spark.session import current_session
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type
@@ -28,16 +28,20 @@ from tf2spark.spark.types import spark_type
 
 def argument_names(request: Request) -> tuple[str, ...]:
     """Return the columns that the inputs read, in the order of the inputs: a udf's arguments."""
-    required = [fed for fed in request.inputs if not fed.optional]
-    paths = [column.path for fed in required for column in columns_of(fed.feed)]
-    return tuple(dict.fromkeys(path.partition(".")[0] for path in paths))
+    names = []
+    for fed in request.inputs:
+        # The name of an input may have dots; in a feed, they lead to fields of an argument.
+        paths = [] if fed.optional else [column.path for column in columns_of(fed.feed)]
+        names += paths if fed.by_name else [path.partition(".")[0] for path in paths]
+    return tuple(dict.fromkeys(names))
 
 
 def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..., Column]:
     """Return the function from columns to a column of scores.
 
-    It takes the columns in the order of `argument_names`, or by those names. One output gives a
-    column of its type, several give a struct.
+    It takes the columns in the order of `argument_names`, or by those names. Text is read as PySpark
+    reads it: ``user.age`` is a field, and a column whose own name has a dot is written in
+    backquotes. One output gives a column of its type, several give a struct.
 
     Raises:
         ContractError: No input is fed from a column; or, by the function, the columns of the call
@@ -50,7 +54,7 @@ def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..
 
     def score(*columns: Column | str, **by_name: Column | str) -> Column:
         arguments = [
-            column(argument) if isinstance(argument, str) else argument
+            F.col(argument) if isinstance(argument, str) else argument
             for argument in _arguments(names, columns, by_name)
         ]
         scores: Column = function(*arguments)
