@@ -313,9 +313,10 @@ class SavedModel:
 
         It takes the columns that feed the inputs, in the order of the inputs or by name:
         ``"user.age"`` is a field of a struct, and a column whose own name has a dot is written
-        in backquotes, as in PySpark. One output gives a column of its type, several a struct. A column's type becomes known when
-        the query runs, so a mismatch is found in the first batch. A column function returns a
-        value for every row, so "dropmalformed" is not available here.
+        in backquotes, as in PySpark. One output gives a column of its type, several a struct. A
+        column's type becomes known when the query runs, so a mismatch is found in the first
+        batch. A column function returns a value for every row, so "dropmalformed" is not
+        available here.
 
         Raises:
             ContractError: An argument names something that the model doesn't have.

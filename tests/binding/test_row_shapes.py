@@ -71,6 +71,8 @@ IDS, ANY = dense(INT64, N, N), unknown_rank(FLOAT32)
         (IDS, assembled("v", "w").indices, "padded", (N,)),
         (LISTS, padded("fs", 0), "padded", (N,)),
         (LISTS, padded(["fs", "fs"], -1), "padded", (N,)),
+        (NESTED, padded("ffs", 0), "padded", (N, N)),
+        (TWO_THREE, padded(["ffs", "ffs"], 0), "padded", (2, 3)),
         (EIGHT, padded("v", 0), "padded", (8,)),
         (EIGHT, padded("m", 0), "padded", (8,)),
         (ANY, "f", "dense", ()),
@@ -81,6 +83,7 @@ IDS, ANY = dense(INT64, N, N), unknown_rank(FLOAT32)
         (ANY, ["f", "g"], "dense", (N,)),
         (ANY, ["ffs", "ffs"], "dense", (N, N)),
         (ANY, padded("fs", 0), "padded", (N,)),
+        (ANY, padded("ffs", 0), "padded", (N, N)),
     ],
 )
 def test_columns_that_fit(spec: TensorSpec, feed: Any, form: str, dims: tuple[int, ...]) -> None:
@@ -131,10 +134,10 @@ NO_SIZE = "without a size"
             'number of dimensions, but "fs" is array<float>'),
         (EIGHT, ["ffs", "ffs"], EIGHT_TAKES + 'and concatenated columns must have the same '
             'number of dimensions, but "ffs" is array<array<float>>'),
-        (LISTS, padded("ffs", 0), LISTS_X + ': only flat lists can be padded, but "ffs" is '
+        (LISTS, padded("ffs", 0), LISTS_X + ' takes a list per row, but "ffs" is '
             "array<array<float>>"),
-        (LISTS, padded("img", 0), LISTS_X + ': only flat lists can be padded, but "img" is an '
-            "image"),
+        (NESTED, padded(["ffs", "fs"], 0), NESTED_TAKES + 'but "fs" is array<float>'),
+        (LISTS, padded("img", 0), LISTS_X + ': only lists can be padded, but "img" is an image'),
         (
             LISTS,
             "m",

@@ -3,17 +3,13 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from attrs import evolve
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cases.arrow_columns import PAIRS, VECTOR, batch_of, dense, fed, plan, source, sparse
 from tf2spark.conversion.from_arrow import feeder
-from tf2spark.conversion.padded import pad_rows
-from tf2spark.conversion.rows import Rows, RowsRefused, RowsTooLarge
+from tf2spark.conversion.rows import RowsRefused, RowsTooLarge
 from tf2spark.dtypes import BFLOAT16, FLOAT32, INT8, INT32, INT64, STRING
 from tf2spark.plan.score import InputPlan
 
@@ -125,16 +121,6 @@ def test_a_whole_vector_is_padded_to_a_wider_input() -> None:
     assert refused(spec, column([sparse(10**9, {})])) == {
         0: f'column "x" has {10**9} values, but input "in" takes at most 3'
     }
-
-
-@given(st.lists(st.lists(st.integers(-5, 5), max_size=5), max_size=6), st.integers(0, 3))
-def test_padding_is_a_loop_over_rows(rows: list[list[int]], spare: int) -> None:
-    """Every row is its own values, then the padding."""
-    width = max((len(row) for row in rows), default=0) + spare
-    lengths = np.array([len(row) for row in rows], np.int64)
-    flat = np.array([value for row in rows for value in row], np.int64)
-    full = pad_rows(Rows(lengths, flat), width, np.array([99]))
-    assert full.tolist() == [v for row in rows for v in row + [99] * (width - len(row))]
 
 
 def test_one_long_row_asks_for_fewer_rows() -> None:

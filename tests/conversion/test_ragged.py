@@ -86,11 +86,25 @@ def test_nulls_and_misfits_name_their_row() -> None:
     spec = ragged(DEEP, 2, (None, None))
     assert refused(spec, [[[1]], [[1], None]], DEEP) == {1: 'column "x" contains a null'}
     assert refused(spec, [[[1]], [[1], [2, None]]], DEEP) == {1: 'column "x" contains a null'}
-    assert refused(spec, [None, [[1]]], DEEP) == {0: 'column "x" is null'}
     narrow = ragged(DEEP, 2, (None, None), dtype=INT8)
     assert refused(narrow, [[], [[1], []], [[], [2, 300]]], DEEP) == {
         2: 'column "x" has 300, which int8 can\'t hold'
     }
+
+
+@given(st.lists(st.none() | LISTS, max_size=5), LAYOUTS)
+def test_a_null_row_has_no_values(rows: list[Any], layout: str) -> None:
+    """A ragged input can do without values, so null is what an empty list is."""
+    batch, fields = lay_out(pa.array(rows, DEEP), layout)
+    empty, _ = lay_out(pa.array([row or [] for row in rows], DEEP), layout)
+    spec = with_fields(ragged(DEEP, 2, (None, None)), fields)
+    assert fed(spec, batch) == fed(spec, empty)
+
+
+def test_a_column_of_nulls_without_a_type_has_no_values() -> None:
+    """A pandas column of nothing but None has no type of lists."""
+    spec = ragged(pa.null(), 1, (None, 2))
+    assert fed(spec, batch_of(pa.nulls(2))) == [[], [0, 0, 0]]
 
 
 def test_inner_lists_of_a_wrong_length_are_refused() -> None:

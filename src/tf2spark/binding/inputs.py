@@ -46,7 +46,8 @@ def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
     else:
         for column in columns:
             _refuse_type(spec, column)
-    if all_null := [column.source for column in columns if pa.types.is_null(column.kind)]:
+    all_null = [column.source for column in columns if pa.types.is_null(column.kind)]
+    if all_null and (spec.kind == "dense" or not isinstance(feed, Column)):
         # A column with only nulls has no shape either: each of its rows is refused.
         return InputPlan(spec.name, spec.tensors, "dense", spec.dtype, (), tuple(all_null[:1]))
     if isinstance(inner, Assembled):
@@ -168,11 +169,10 @@ def _sparse(spec: TensorSpec, feed: Feed, fed: tuple[FedColumn, ...]) -> InputPl
     if spec.shape is not None and len(spec.shape) != 2:
         raise ContractError(f"{text}: only sparse inputs of rank 2, [batch, size], can be fed")
     for column in fed:
-        is_lone_number = isinstance(feed, Column) and column.depth == 0
-        if column.source.part or column.depth > 1 or is_lone_number:
+        if column.source.part or column.depth > 1:
             raise ContractError(
-                f"{text} takes a vector, a map, a struct of indices and values or a list, but "
-                f'"{column.source.label}" is {column}'
+                f"{text} takes a vector, a map, a struct of indices and values, a list or a single "
+                f'value, but "{column.source.label}" is {column}'
             )
     dims = (None,) if spec.shape is None else spec.shape[1:]
     return InputPlan(
@@ -190,6 +190,8 @@ def _ragged(spec: TensorSpec, feed: Feed, fed: FedColumn) -> InputPlan:
     text, levels = input_text(spec), len(spec.tensors) - 1
     depth = fed.depth if fed.source.layout == "list" else 0
     expected = None if spec.shape is None else len(spec.shape) - 1
+    if pa.types.is_null(fed.kind) and isinstance(feed, Column):
+        depth = expected or levels
     if not isinstance(feed, Column) or depth < levels or expected not in (None, depth):
         nesting = expected or levels
         got = f'but "{feed}" is {fed}' if isinstance(feed, Column) else f"not {feed}"

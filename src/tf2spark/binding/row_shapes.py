@@ -161,13 +161,16 @@ def check_padded(text: str, feed: Feed, fed: tuple[FedColumn, ...], dims: Dims) 
     """Check rows of any length against the dimensions of the row that they are padded to.
 
     Raises:
-        ContractError: There is no single length to pad to, or a column has rows that aren't flat.
+        ContractError: There is no single length to pad to, or a column has lists of another depth.
     """
-    _check_flat_target(text, feed, dims, nested=False)
+    is_nested = any(column.depth > 1 for column in fed)
+    _check_flat_target(text, feed, dims, nested=is_nested)
     for column in fed:
         label = column.source.label
-        if column.depth > 1:
-            raise ContractError(f'{text}: only flat lists can be padded, but "{label}" is {column}')
+        if column.source.layout == "image":
+            raise ContractError(f'{text}: only lists can be padded, but "{label}" is {column}')
+        if is_nested and column.depth != len(dims):
+            raise ContractError(f'{text} takes {row_text(dims)}, but "{label}" is {column}')
         if column.sizeless and (len(fed) > 1 or None in dims):
             raise ContractError(
                 f'{text}: "{label}" is {column} without a size',

@@ -49,26 +49,23 @@ def rows_reader(plan: InputPlan, limit_bytes: int | None) -> RowsReader:
     return lambda batch: join([read(batch) for read in readers])
 
 
-def vectors_of(plan: InputPlan) -> VectorsReader:
-    """Choose how the sources are read as sparse rows; a list is a dense row."""
-    readers = [_vectors_of_source(plan, source) for source in plan.sources]
+def vectors_of(plan: InputPlan, *, skip_nulls: bool = False) -> VectorsReader:
+    """Choose how the sources are read as sparse rows; a list is a dense row.
+
+    With `skip_nulls`, a null among a row's values is left out; otherwise its row is refused.
+    """
+    readers = [
+        # If only the ids are fed, the values may be of any type: they are never read.
+        vectors_reader(
+            source,
+            None if (plan.part or source.part) in ("indices", "size") else plan.dtype,
+            skip_nulls=skip_nulls,
+        )
+        for source in plan.sources
+    ]
     if not plan.assembled:
         return readers[0]
     return lambda batch: assemble([read(batch) for read in readers])
-
-
-def _vectors_of_source(plan: InputPlan, source: Source) -> VectorsReader:
-    if source.layout != "list" or not source.depth:
-        # If only the ids are fed, the values may be of any type: they are never read.
-        only_ids = (plan.part or source.part) in ("indices", "size")
-        return vectors_reader(source, None if only_ids else plan.dtype)
-    rows = list_rows(source, plan.dtype)
-
-    def read(batch: pa.RecordBatch) -> Vectors:
-        lists = rows(batch)
-        return Vectors(lists.lengths, None, lists.values, None, lists.owner)
-
-    return read
 
 
 def _source_reader(plan: InputPlan, source: Source, limit_bytes: int | None) -> RowsReader:
@@ -82,7 +79,7 @@ def _source_reader(plan: InputPlan, source: Source, limit_bytes: int | None) -> 
             return Rows(np.ones(batch.num_rows, np.int64), values, owner)
 
         return scalars
-    return _part_reader(_vectors_of_source(plan, source), source, plan, limit_bytes)
+    return _part_reader(vectors_of(evolve(plan, sources=(source,))), source, plan, limit_bytes)
 
 
 def _part_reader(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 
-from tf2spark.conversion.constants import constant_tensor
 from tf2spark.conversion.dense import fill_unknown_dim
 from tf2spark.conversion.flat_rows import (
     product_of,
@@ -13,7 +11,8 @@ from tf2spark.conversion.flat_rows import (
     refuse_wrong_lengths,
     rows_reader,
 )
-from tf2spark.conversion.rows import Array, Feeder, Rows, check_bytes, tensor
+from tf2spark.conversion.nested_padding import fill_tensor, nested_padded_feeder, pad_rows
+from tf2spark.conversion.rows import Feeder, check_bytes, tensor
 from tf2spark.plan.score import InputPlan
 from tf2spark.tensorflow_c.tensor import Tensor
 
@@ -23,9 +22,10 @@ def padded_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
 
     It raises `RowsTooLarge` before it allocates a tensor beyond the limit.
     """
+    if any(source.layout == "list" and source.depth > 1 for source in plan.sources):
+        return nested_padded_feeder(plan, limit_bytes)
     read, width = rows_reader(plan, limit_bytes), product_of(plan.dims)
-    empty = "" if plan.dtype.numpy is None else 0
-    fill = constant_tensor(plan.dtype, [empty if plan.pad is None else plan.pad])
+    fill = fill_tensor(plan)
 
     def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
         rows = read(batch)
@@ -40,13 +40,3 @@ def padded_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
         return (tensor(plan.dtype, values, shape, (rows.owner, fill)),)
 
     return feed
-
-
-def pad_rows(rows: Rows, width: int, fill: Array) -> Array:
-    """Return `width` values a row: its own, then the first of `fill` repeated."""
-    if (rows.lengths == width).all():
-        return rows.values
-    full = np.full((len(rows.lengths), width), fill[0], rows.values.dtype)
-    # The mask runs through rows and columns in the order in which the flat values lie.
-    full[np.arange(width) < rows.lengths[:, None]] = rows.values
-    return full.reshape(-1)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from tf2spark.conversion.arrow_buffers import bool_array
 from tf2spark.conversion.casts import cast_to, converter
 from tf2spark.conversion.rows import (
     Feeder,
@@ -16,6 +17,8 @@ from tf2spark.conversion.rows import (
     RowsUneven,
     child_of,
     column_of,
+    nullable_column_of,
+    nulls_of,
     numbers_or_views,
     refuse,
     refuse_nulls,
@@ -27,9 +30,12 @@ from tf2spark.tensorflow_c.tensor import Tensor
 
 
 def ragged_feeder(plan: InputPlan) -> Feeder:
-    """Choose how nested lists become flat values and the row splits of each ragged level."""
+    """Choose how nested lists become flat values and the row splits of each ragged level.
+
+    A row that is null has no values, like one whose list is empty.
+    """
     source = plan.sources[0]
-    take, convert = column_of(source), converter(source.leaf, plan.dtype, source.label)
+    take, convert = _nullable_lists(plan), converter(source.leaf, plan.dtype, source.label)
     splits_dtype = plan.splits_dtype or INT64
     cast_splits = cast_to(splits_dtype)
 
@@ -39,7 +45,8 @@ def ragged_feeder(plan: InputPlan) -> Feeder:
         # bad value at any depth is traced back to its row.
         ends = np.arange(batch.num_rows + 1)
         for level, expected in enumerate(plan.dims):
-            lengths, array = child_of(array)
+            # Only rows themselves can be null here.
+            lengths, array = _open_nullable(array) if level == 0 else child_of(array)
             if level < plan.ragged_levels:
                 splits.append(splits_of(lengths))
             else:
@@ -52,6 +59,28 @@ def ragged_feeder(plan: InputPlan) -> Feeder:
         return (flat, *(tensor(splits_dtype, cast_splits(level), level.shape) for level in splits))
 
     return feed
+
+
+def _nullable_lists(plan: InputPlan) -> Callable[[pa.RecordBatch], pa.Array]:
+    source = plan.sources[0]
+    take = nullable_column_of(source)
+    if source.depth:
+        return take
+    # A column of nothing but nulls has no type; it stands for lists as deep as the input's.
+    kind = pa.int32()
+    for _ in plan.dims:
+        kind = pa.list_(kind)
+    return lambda batch: pa.nulls(batch.num_rows, kind)
+
+
+def _open_nullable(array: pa.Array) -> tuple[Ints, pa.Array]:
+    """Open one list level as `child_of` does; nulls are empty lists."""
+    if not array.null_count:
+        return child_of(array)
+    present = ~nulls_of(array)
+    lengths = np.zeros(len(array), np.int64)
+    lengths[present], children = child_of(array.filter(bool_array(present)))
+    return lengths, children
 
 
 def splits_of(lengths: Ints) -> Ints:

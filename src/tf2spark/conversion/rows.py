@@ -7,7 +7,8 @@ does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,12 @@ def refuse_values(bad: Mask, lengths: Ints | int, reason: Callable[[int, int], s
 def refuse_nulls(array: pa.Array, lengths: Ints | int, label: str) -> None:
     """Refuse the rows with a null among their values."""
     if array.null_count:
-        refuse_values(nulls_of(array), lengths, lambda row, _: f'column "{label}" contains a null')
+        refuse_null_values(nulls_of(array), lengths, label)
+
+
+def refuse_null_values(nulls: Mask, lengths: Ints | int, label: str) -> None:
+    """Refuse the rows with a value where `nulls` is true."""
+    refuse_values(nulls, lengths, lambda row, _: f'column "{label}" contains a null')
 
 
 def check_bytes(values: int, value_bytes: int, rows: int, limit_bytes: int | None) -> None:
@@ -152,18 +158,42 @@ def tensor(dtype: DType, values: Array, shape: tuple[int, ...], owner: object = 
 
 def column_of(source: Source) -> Callable[[pa.RecordBatch], pa.Array]:
     """Choose how the array of `source` is read from a batch; null rows are refused."""
-    index, fields = source.column, source.fields
+    take_nullable = nullable_column_of(source)
     reason = f'column "{source.label}" is null'
 
     def take(batch: pa.RecordBatch) -> pa.Array:
-        array = plain(batch.column(index))
-        for name in fields:
-            array = plain(_field_of(array, name))
+        array = take_nullable(batch)
         if array.null_count:
             refuse(nulls_of(array), reason)
         return array
 
     return take
+
+
+def nullable_column_of(source: Source) -> Callable[[pa.RecordBatch], pa.Array]:
+    """Choose how the array of `source` is read from a batch; it may have nulls."""
+    index, fields = source.column, source.fields
+
+    def take(batch: pa.RecordBatch) -> pa.Array:
+        array = plain(batch.column(index))
+        for name in fields:
+            array = plain(_field_of(array, name))
+        return array
+
+    return take
+
+
+@contextmanager
+def refused_as(rows: Ints) -> Iterator[None]:
+    """Turn numbers of refused rows, which count some rows of a batch, into those of the batch.
+
+    Args:
+        rows: The number in the batch of each of the rows that are read.
+    """
+    try:
+        yield
+    except RowsRefused as refused:
+        raise RowsRefused(rows[refused.rows], refused.reasons) from None
 
 
 def _field_of(array: pa.StructArray, name: str) -> pa.Array:
@@ -195,6 +225,11 @@ def nulls_of(array: pa.Array) -> Mask:
     """Return which values of an array are null."""
     mask: Mask = values_of(array.is_null())
     return mask
+
+
+def null_mask(array: pa.Array) -> Mask | None:
+    """Return which values of an array are null, None if none is."""
+    return nulls_of(array) if array.null_count else None
 
 
 def child_of(array: pa.Array) -> tuple[Ints, pa.Array]:

@@ -24,12 +24,14 @@ from tf2spark.conversion.rows import (
     child_of,
     column_of,
     join,
+    null_mask,
     nulls_of,
     numbers_or_views,
     offsets_of,
     plain,
     positions_of,
     refuse,
+    refuse_null_values,
     refuse_nulls,
     refuse_values,
     row_ids_of,
@@ -47,6 +49,7 @@ class Vectors:
 
     `indices` (int32 or int64) is None if all rows are dense: each has 0, 1, 2, ...
     `sizes` are the widths of the rows, None if the data doesn't say (maps, pairs, lists).
+    `nulls` says which values are null, None if none is; only a `VectorsReader` sees any.
     """
 
     lengths: Ints
@@ -54,20 +57,27 @@ class Vectors:
     values: Array
     sizes: Ints | None
     owner: object = None
+    nulls: Mask | None = None
 
 
 VectorsReader = Callable[[pa.RecordBatch], Vectors]
 
 
-def vectors_reader(source: Source, dtype: DType | None) -> VectorsReader:
-    """Choose how a vector, pairs, a map or a scalar is read as sparse rows.
+def vectors_reader(
+    source: Source, dtype: DType | None, *, skip_nulls: bool = False
+) -> VectorsReader:
+    """Choose how a vector, pairs, a map, a list or a scalar is read as sparse rows.
 
     Args:
         source: The column.
         dtype: What its values become; None leaves them as they are, if only the indices are read.
+        skip_nulls: A null among a row's values is left out; otherwise its row is refused.
     """
     take, label = column_of(source), source.label
-    read = {"vector": _mllib, "pairs": _pairs, "map": _map, "list": _scalar}[source.layout]
+    layout = "scalar" if source.layout == "list" and not source.depth else source.layout
+    read = {
+        "vector": _mllib, "pairs": _pairs, "map": _map, "list": _list, "scalar": _scalar,
+    }[layout]  # fmt: skip
     convert = None if dtype is None else converter(source.leaf, dtype, label)
 
     def read_vectors(batch: pa.RecordBatch) -> Vectors:
@@ -75,11 +85,27 @@ def vectors_reader(source: Source, dtype: DType | None) -> VectorsReader:
         # Everything after this writes through the indices: one beyond its row's size would land in
         # the next row.
         _refuse_outside(vectors, label)
+        if vectors.nulls is not None:
+            if not skip_nulls:
+                refuse_null_values(vectors.nulls, vectors.lengths, label)
+            vectors = _without_nulls(vectors, vectors.nulls)
         if convert is None:
             return vectors
         return evolve(vectors, values=convert(vectors.values, vectors.lengths))
 
     return read_vectors
+
+
+def _without_nulls(vectors: Vectors, nulls: Mask) -> Vectors:
+    """Leave out the nulls; the other values keep their indices."""
+    kept = ~nulls
+    return evolve(
+        vectors,
+        lengths=np.bincount(row_ids_of(vectors.lengths)[kept], minlength=len(vectors.lengths)),
+        indices=indices_of(vectors)[kept],
+        values=vectors.values[kept],
+        nulls=None,
+    )
 
 
 def indices_of(vectors: Vectors) -> Ids:
@@ -93,16 +119,17 @@ def _mllib(array: pa.StructArray, label: str) -> Vectors:
     sparse: Mask = values_of(kinds) != 1
     lengths, leaf = _list_field(array, "values", label)
     values, owner = numbers_or_views(leaf)
+    nulls = null_mask(leaf)
     if not sparse.any():
-        return Vectors(lengths, None, values, lengths, owner)
+        return Vectors(lengths, None, values, lengths, owner, nulls)
     sizes = np.where(sparse, _sizes(array, sparse, label), lengths)
     ids = _sparse_indices(array, sparse, lengths, label)
     if sparse.all():
-        return Vectors(lengths, ids, values, sizes, owner)
+        return Vectors(lengths, ids, values, sizes, owner, nulls)
     # Dense rows count up from 0; the sparse rows' own ids replace theirs.
     indices = positions_of(lengths)
     indices[np.repeat(sparse, lengths)] = ids
-    return Vectors(lengths, indices, values, sizes, owner)
+    return Vectors(lengths, indices, values, sizes, owner, nulls)
 
 
 def _sparse_indices(array: pa.StructArray, sparse: Mask, value_lengths: Ints, label: str) -> Ids:
@@ -126,7 +153,7 @@ def _pairs(array: pa.StructArray, label: str) -> Vectors:
     has_size = array.type.get_field_index("size") >= 0
     sizes = _sizes(array, everywhere, label) if has_size else None
     values, owner = numbers_or_views(leaf)
-    return Vectors(lengths, indices, values, sizes, owner)
+    return Vectors(lengths, indices, values, sizes, owner, null_mask(leaf))
 
 
 def _map(array: pa.MapArray, label: str) -> Vectors:
@@ -134,11 +161,16 @@ def _map(array: pa.MapArray, label: str) -> Vectors:
     start, end = int(offsets[0]), int(offsets[-1])
     lengths = np.diff(offsets).astype(np.int64)
     items = plain(array.items.slice(start, end - start))
-    refuse_nulls(items, lengths, label)
     values, owner = numbers_or_views(items)
     keys = _ids(plain(array.keys.slice(start, end - start)))
     # A map has no order. Sorted, equal maps become equal tensors, whatever a shuffle did to them.
-    return sort_by_index(Vectors(lengths, keys, values, None, owner))
+    return sort_by_index(Vectors(lengths, keys, values, None, owner, null_mask(items)))
+
+
+def _list(array: pa.Array, label: str) -> Vectors:
+    lengths, leaf = child_of(array)
+    values, owner = numbers_or_views(leaf)
+    return Vectors(lengths, None, values, None, owner, null_mask(leaf))
 
 
 def _scalar(array: pa.Array, label: str) -> Vectors:
@@ -151,9 +183,7 @@ def _list_field(array: pa.StructArray, name: str, label: str) -> tuple[Ints, pa.
     lists = plain(array.field(name))
     if lists.null_count:
         refuse(nulls_of(lists), f'column "{label}" has a null "{name}"')
-    lengths, leaf = child_of(lists)
-    refuse_nulls(leaf, lengths, label)
-    return lengths, leaf
+    return child_of(lists)
 
 
 def _sizes(array: pa.StructArray, needed: Mask, label: str) -> Ints:
@@ -202,7 +232,8 @@ def sort_by_index(vectors: Vectors) -> Vectors:
     if ((np.diff(indices) > 0) | (np.diff(rows) > 0)).all():
         return vectors
     order = np.lexsort((indices, rows))
-    return evolve(vectors, indices=indices[order], values=vectors.values[order])
+    nulls = None if vectors.nulls is None else vectors.nulls[order]
+    return evolve(vectors, indices=indices[order], values=vectors.values[order], nulls=nulls)
 
 
 def refuse_duplicates(vectors: Vectors, label: str) -> None:

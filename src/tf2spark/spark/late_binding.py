@@ -58,6 +58,8 @@ def _named_by_feeds(schema: pa.Schema, request: Request) -> pa.Schema:
     def name(field: pa.Field) -> str:
         inside = [path for path in paths if path.startswith(f"{field.name}.")]
         is_value = not pa.types.is_struct(field.type) and not pa.types.is_map(field.type)
-        return inside[0] if is_value and len(inside) == 1 and field.name not in paths else field.name
+        return (
+            inside[0] if is_value and len(inside) == 1 and field.name not in paths else field.name
+        )
 
     return pa.schema([field.with_name(name(field)) for field in schema])

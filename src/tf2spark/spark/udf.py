@@ -39,8 +39,8 @@ def argument_names(request: Request) -> tuple[str, ...]:
 def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..., Column]:
     """Return the function from columns to a column of scores.
 
-    It takes the columns in the order of `argument_names`, or by those names. Text is read as PySpark
-    reads it: ``user.age`` is a field, and a column whose own name has a dot is written in
+    It takes the columns in the order of `argument_names`, or by those names. Text is read as
+    PySpark reads it: ``user.age`` is a field, and a column whose own name has a dot is written in
     backquotes. One output gives a column of its type, several give a struct.
 
     Raises:
