@@ -33,10 +33,10 @@ def refused(spec: InputPlan, rows: list[Any], kind: pa.DataType) -> dict[int, st
     return dict(zip(caught.value.rows.tolist(), caught.value.reasons, strict=True))
 
 
-def by_tensorflow(rows: list[Any], size: int | None = None) -> Any:
-    """Fill nested lists with -1 as TensorFlow does, with at least one slot in each dimension."""
-    ragged = tf.ragged.constant([*rows, [[[0]]]], ragged_rank=3, dtype=tf.int64)
-    return ragged.to_tensor(-1, [None, size, None, None]).numpy()[:-1].tolist()
+def by_tensorflow(rows: list[Any], size: int = 1) -> Any:
+    """Fill nested lists with -1 as TensorFlow does, the outermost with at least `size` elements."""
+    ragged = tf.ragged.constant([*rows, [[[0]]] * size], ragged_rank=3, dtype=tf.int64)
+    return ragged.to_tensor(-1)[:-1].numpy().tolist()
 
 
 LISTS = st.lists(st.lists(st.lists(st.integers(0, 9), max_size=3), max_size=3), max_size=3)
