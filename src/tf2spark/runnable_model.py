@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 
-from tf2spark.binding.feeds import Constant, FeedValue, Fetch
-from tf2spark.binding.graph_lookup import graph_of
+from tf2spark.binding.bind import bind
+from tf2spark.binding.checked_runs import CheckedRuns, RunFacts
+from tf2spark.binding.feeds import (
+    Constant,
+    FeedValue,
+    Fetch,
+    normalize_feeds,
+    normalize_fetches,
+)
+from tf2spark.binding.kept_results import KeptByContent, KeptResults
 from tf2spark.binding.options import BATCH_ROWS, Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
 from tf2spark.errors import ModelError, RowsDependWarning, SetupError, argument
@@ -24,7 +32,7 @@ from tf2spark.locations import fetch_to_this_machine, is_uri, package_folder, re
 from tf2spark.package.digests import parse_digest
 from tf2spark.package.manifest import Manifest
 from tf2spark.package.staging import staging_folder
-from tf2spark.plan.score import ModelRef
+from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.recommend.arguments import RecommendArguments, choose_ranking_output
 from tf2spark.recommend.compile_model import PairRequest, compile_pair_model
 from tf2spark.recommend.job_folder import new_job_folder, remove_job_folder
@@ -33,17 +41,15 @@ from tf2spark.recommend.prepare import Prepared, prepare
 from tf2spark.recommend.sides import assign_sides
 from tf2spark.recommend.tables import Tables
 from tf2spark.row_dependence import RowFinding, generated_rows_depend
-from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
-from tf2spark.saved_model.op_notes import keeps_state
-from tf2spark.saved_model.reachable_nodes import user_run, walk
-from tf2spark.saved_model.row_mixing_ops import row_mixing_ops
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
 from tf2spark.worker.model_session import hold_files, session_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# How many requests stay, with what was found out about them, for later calls that are alike.
+_KEPT_REQUESTS = 32
 # How many models that were compiled for `recommend` stay, for later calls with the same constants.
 _KEPT_PAIR_MODELS = 4
 # The largest model that the driver of a Spark job opens to see whether rows depend on each other.
@@ -71,8 +77,12 @@ class RunnableModel:
         expected = None if digest is None else parse_digest(digest)
         self.loaded, self.location = read_model(path, version, tags, expected)
         self.allow_ops = tuple(allow_ops)
-        # Whether rows depend on each other, by request and by where it runs.
-        self._row_findings: dict[str, RowFinding] = {}
+        self._runs = CheckedRuns(self.loaded, self.allow_ops)
+        self._requests: KeptByContent[Request] = KeptByContent(_KEPT_REQUESTS)
+        # These are kept by the id of the request, which is the same object in calls that are alike.
+        # Each result keeps its request, so that no other can have the same id.
+        self._plans: KeptResults[tuple[Request, Plan]] = KeptResults(_KEPT_REQUESTS)
+        self._row_findings: KeptResults[tuple[Request, RowFinding]] = KeptResults(_KEPT_REQUESTS)
         self._warned_of_rows = False
         # In the order of their last use.
         self._pair_models: OrderedDict[str, PairModel] = OrderedDict()
@@ -102,14 +112,22 @@ class RunnableModel:
             ContractError: The arguments and the model don't fit.
             UnsafeModelError: The outputs depend on an op that isn't allowed.
         """
-        # Looking up a tensor imports the graph.
-        op_check.check_import(self.loaded.meta_graph, allow_ops=self.allow_ops)
-        graph = graph_of(self.loaded)
+        arguments = signature, normalize_feeds(feed), normalize_fetches(fetch)
+        return self._requests.get(self._make_request, *arguments)
+
+    def _make_request(
+        self,
+        signature: str | None,
+        feed: Mapping[str, FeedValue] | None,
+        fetch: Fetch | None,
+    ) -> Request:
+        graph = self._runs.graph
         request = make_request(self.contract, graph, signature=signature, feed=feed, fetch=fetch)
-        fetches, feeds = _tensors(request)
-        meta_graph = self.loaded.meta_graph
-        op_check.check_runs(meta_graph, fetches, feeds, allow_ops=self.allow_ops)
+        self._facts(request)
         return request
+
+    def _facts(self, request: Request) -> RunFacts:
+        return self._runs.check(*_tensors(request))
 
     def reference(self) -> ModelRef:
         """Return what a worker needs to open the model: its location, digest and files.
@@ -139,9 +157,8 @@ class RunnableModel:
 
     def reference_for(self, request: Request, *, threads: int = 1) -> ModelRef:
         """Return the reference of the model for workers that run one request."""
-        return evolve(
-            self.reference(), threads=threads, copy_strings=self._retains_strings(request)
-        )
+        copy_strings = self._facts(request).retains_strings
+        return evolve(self.reference(), threads=threads, copy_strings=copy_strings)
 
     def score(self, table: TableT, request: Request, options: Options) -> TableT:
         """Return the table with the outputs of a request as columns; see `SavedModel.score`."""
@@ -156,8 +173,17 @@ class RunnableModel:
             from tf2spark.local.score import score_table
 
             model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
-            scored = score_table(table, request, options, model)
+            scored = score_table(table, request, options, model, self._bind)
         return cast(TableT, scored)
+
+    def _bind(self, request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
+        """Return what `bind` returns; the plans of the last few schemas are kept."""
+        content = schema.serialize().to_pybytes()
+        key = id(request), content, options, model.threads
+        _, plan = self._plans.get(
+            key, lambda: (request, bind(request, schema, options, model)), len(content)
+        )
+        return plan
 
     def with_row_relation(self, request: Request, options: Options, *, on_spark: bool) -> Options:
         """Return options that say whether rows depend on each other, as far as that is known.
@@ -170,23 +196,26 @@ class RunnableModel:
         """
         if options.rows != "unknown":
             return options
-        key = _content_key(request, on_spark)
-        if key not in self._row_findings:
-            self._row_findings[key] = self._look_for_dependence(request, on_spark=on_spark)
-        finding = self._row_findings[key]
+        finding = self._row_finding(request, on_spark=on_spark)
         if finding.relation == "batch":
             if options.reproducible:
                 raise not_reproducible(finding.through)
             self._warn_of_rows(finding.through, options)
         return evolve(options, rows=finding.relation)
 
+    def _row_finding(self, request: Request, *, on_spark: bool) -> RowFinding:
+        _, finding = self._row_findings.get(
+            (id(request), on_spark),
+            lambda: (request, self._look_for_dependence(request, on_spark=on_spark)),
+        )
+        return finding
+
     def _look_for_dependence(self, request: Request, *, on_spark: bool) -> RowFinding:
-        meta_graph = self.loaded.meta_graph
-        walked = list(walk(meta_graph, [user_run(meta_graph, *_tensors(request))]))
-        if keeps_state(walked):
+        facts = self._facts(request)
+        if facts.keeps_state:
             # Runs that no row asked for would change its scores.
             return RowFinding("independent")
-        ops = row_mixing_ops(meta_graph.graph_def, walked)
+        ops = facts.mixing_ops
         if on_spark and not (ops and self._is_small()):
             return RowFinding("unknown")
         try:
@@ -237,7 +266,8 @@ class RunnableModel:
         constants = [fed for fed in request.inputs if isinstance(fed.feed, Constant)]
         key = _content_key(signature, column, request.outputs, constants)
         if key not in self._pair_models:
-            pair_request = PairRequest(request, signature, column, self._retains_strings(request))
+            copy_strings = self._facts(request).retains_strings
+            pair_request = PairRequest(request, signature, column, copy_strings)
             self._pair_models[key] = compile_pair_model(
                 fetch_to_this_machine(self.reference()),
                 self.loaded,
@@ -295,9 +325,6 @@ class RunnableModel:
             finally:
                 held.release()
         return manifest.digest
-
-    def _retains_strings(self, request: Request) -> bool:
-        return op_check.retains_strings(self.loaded.meta_graph, *_tensors(request))
 
 
 def _content_key(*values: object) -> str:

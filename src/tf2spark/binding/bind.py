@@ -47,9 +47,8 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
     """
     check_columns(request, schema.names)
     # If there is no column for an optional input, the model's default applies.
-    fed_inputs = [
-        fed for fed in request.inputs if not fed.optional or fed.spec.name in schema.names
-    ]
+    names = frozenset(schema.names)
+    fed_inputs = [fed for fed in request.inputs if not fed.optional or fed.spec.name in names]
     inputs = tuple(
         evolve(plan_input(fed.spec, fed.feed, schema), exact=fed.exact) for fed in fed_inputs
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,14 +20,18 @@ from tf2spark.table_types import is_pandas, type_name
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.score_loop import score_batches
 
+Bind = Callable[[Request, pa.Schema, Options, ModelRef], Plan]
 # As many rows as Spark sends to its Python workers by default.
 _BATCH_ROWS = 10_000
 
 
-def score_table(table: Any, request: Request, options: Options, model: ModelRef) -> Any:
+def score_table(
+    table: Any, request: Request, options: Options, model: ModelRef, bind: Bind = bind
+) -> Any:
     """Score a pandas DataFrame, a pyarrow Table or RecordBatch, and return one of the same type.
 
-    In a pandas DataFrame, NaN, None and NA are missing values, as they are in Spark.
+    In a pandas DataFrame, NaN, None and NA are missing values, as they are in Spark. `bind` may
+    return plans that it has kept.
 
     Raises:
         ContractError: It is something else, or it doesn't fit the model.
@@ -37,7 +43,7 @@ def score_table(table: Any, request: Request, options: Options, model: ModelRef)
         plan = bind(request, table.schema, options, model)
         return to_batch(_score(pa.Table.from_batches([table]), plan))
     if is_pandas(table):
-        return _score_pandas(table, request, options, model)
+        return _score_pandas(table, request, lambda schema: bind(request, schema, options, model))
     has_arrow_stream = hasattr(table, "__arrow_c_stream__")
     raise ContractError(
         "score() takes a Spark DataFrame, a pandas DataFrame, a pyarrow Table or a RecordBatch, "
@@ -66,7 +72,7 @@ def to_batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(empty, schema=table.schema)
 
 
-def _score_pandas(frame: Any, request: Request, options: Options, model: ModelRef) -> Any:
+def _score_pandas(frame: Any, request: Request, bind_to: Callable[[pa.Schema], Plan]) -> Any:
     """Score a DataFrame; its kept columns and its index stay as they are.
 
     Only the columns that are fed are converted to Arrow. A column of row numbers is added, because
@@ -75,7 +81,7 @@ def _score_pandas(frame: Any, request: Request, options: Options, model: ModelRe
     import pandas as pd
 
     arrow = _to_arrow(frame, request)
-    plan = bind(request, arrow.schema, options, model)
+    plan = bind_to(arrow.schema)
     numbered = arrow.append_column("row", pa.array(np.arange(len(frame))))
     scored = _score(numbered, evolve(plan, keep=(len(arrow.schema),)))
     kept = frame.iloc[scored.column(0).to_numpy(), list(plan.keep)]
@@ -88,11 +94,15 @@ def _score_pandas(frame: Any, request: Request, options: Options, model: ModelRe
 def _to_arrow(frame: Any, request: Request) -> pa.Table:
     """Convert the columns that a request feeds; the others become nulls."""
     names = [str(name) for name in frame.columns]
-    paths = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
+    # A column may have dots in its own name, so each beginning of a path can be one.
+    fed = {
+        head
+        for fed_input in request.inputs
+        for column in columns_of(fed_input.feed)
+        for head in accumulate(column.path.split("."), "{}.{}".format)
+    }
     arrays = [
-        _array_of(frame.iloc[:, index], name)
-        if any(f"{path}.".startswith(f"{name}.") for path in paths)
-        else pa.nulls(len(frame))
+        _array_of(frame.iloc[:, index], name) if name in fed else pa.nulls(len(frame))
         for index, name in enumerate(names)
     ]
     return pa.Table.from_arrays(arrays, names=names)

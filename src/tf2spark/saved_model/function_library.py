@@ -41,13 +41,16 @@ def calls(node: NodeMessage) -> Iterator[Call]:
     """
     inputs = tuple(name for name in node.input if not is_control(name))
     yield Call(node.op, inputs)
+    values = _function_attributes(node)
+    if not values:
+        return
     direct: list[str] = []
     if node.op in _CALLS or node.op in _BRANCHES:
         direct = called_functions(node)
     arguments = inputs[1:] if node.op in _BRANCHES else inputs
     yield from (Call(name, arguments) for name in direct)
-    yield from (Call(name, None) for name in _attribute_functions(node) if name not in direct)
-    yield from (Call(name, None) for name in _passed_on(node))
+    yield from (Call(name, None) for name in _named_by(values) if name not in direct)
+    yield from (Call(name, None) for name in _passed_on(values))
 
 
 def called_functions(node: NodeMessage) -> list[str]:
@@ -57,7 +60,8 @@ def called_functions(node: NodeMessage) -> list[str]:
 
 def function_names(node: NodeMessage) -> list[str]:
     """Return the functions that a node names: its op, then its attributes of type func."""
-    return [node.op, *_attribute_functions(node), *_passed_on(node)]
+    values = _function_attributes(node)
+    return [node.op, *_named_by(values), *_passed_on(values)] if values else [node.op]
 
 
 def functions_in(value: AttrMessage) -> Iterator[str]:
@@ -66,12 +70,17 @@ def functions_in(value: AttrMessage) -> Iterator[str]:
     yield from _inner(value)
 
 
-def _attribute_functions(node: NodeMessage) -> list[str]:
-    return [name for value in node.attr.values() for name in _named(value)]
+def _function_attributes(node: NodeMessage) -> list[AttrMessage]:
+    """Return the attributes of a node that name functions; most nodes have none."""
+    return [value for value in node.attr.values() if named_functions(value)]
 
 
-def _passed_on(node: NodeMessage) -> list[str]:
-    return [name for value in node.attr.values() for name in _inner(value)]
+def _named_by(values: list[AttrMessage]) -> list[str]:
+    return [name for value in values for name in _named(value)]
+
+
+def _passed_on(values: list[AttrMessage]) -> list[str]:
+    return [name for value in values for name in _inner(value)]
 
 
 def _named(value: AttrMessage) -> Iterator[str]:

@@ -24,6 +24,7 @@ from tf2spark.saved_model.origins import Origin
 from tf2spark.saved_model.protos import AttrMessage, MetaGraph, NodeMessage
 from tf2spark.saved_model.reachable_nodes import (
     NodeContext,
+    WalkedNode,
     loader_runs,
     user_run,
     walk,
@@ -178,12 +179,15 @@ def retains_strings(
     An op that stores a string (in a table, queue or variable) reads the view after the run, when
     its bytes are gone. A kernel that expects a zero byte at the end reads past the view.
     """
-    run = user_run(meta_graph, fetches, feeds)
-    nodes = (node for node, _ in walk(meta_graph, [run]))
+    return walk_retains_strings(walk(meta_graph, [user_run(meta_graph, fetches, feeds)]))
+
+
+def walk_retains_strings(walked: Iterable[WalkedNode]) -> bool:
+    """Return what `retains_strings` does, for the nodes that a run reaches."""
     return any(
         (_STRING_STORING_OPS.fullmatch(node.op) and _may_take_strings(node))
         or _reads_c_strings(node)
-        for node in nodes
+        for node, _ in walked
     )
 
 

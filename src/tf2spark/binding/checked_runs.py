@@ -1,0 +1,77 @@
+"""The runs of one model: ops are checked, and the graph is walked, once per set of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+
+from attrs import frozen
+
+from tf2spark.binding.graph_lookup import graph_of
+from tf2spark.binding.kept_results import KeptResults
+from tf2spark.binding.request import Graph
+from tf2spark.saved_model import op_check
+from tf2spark.saved_model.op_notes import keeps_state
+from tf2spark.saved_model.reachable_nodes import user_run, walk
+from tf2spark.saved_model.reader import LoadedModel
+from tf2spark.saved_model.row_mixing_ops import row_mixing_ops
+
+_KEPT_RUNS = 64
+
+
+@frozen
+class RunFacts:
+    """What the graph says of a run.
+
+    Attributes:
+        retains_strings: Strings must be fed as copies; see `op_check.retains_strings`.
+        keeps_state: It can change the results of later runs.
+        mixing_ops: The nodes through which rows may depend on each other.
+    """
+
+    retains_strings: bool
+    keeps_state: bool
+    mixing_ops: tuple[str, ...]
+
+
+class CheckedRuns:
+    """The runs of a model that was read. Its graph doesn't change, so nothing is checked twice.
+
+    Attributes:
+        allow_ops: Ops that the user vouches for.
+    """
+
+    def __init__(self, loaded: LoadedModel, allow_ops: Collection[str]) -> None:
+        self.allow_ops = tuple(allow_ops)
+        self._loaded = loaded
+        self._kept: KeptResults[RunFacts] = KeptResults(_KEPT_RUNS)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The look-ups of tensors.
+
+        Raises:
+            UnsafeModelError: Importing the graph, which looking up a tensor does, would run an op
+                that isn't allowed.
+        """
+        op_check.check_import(self._loaded.meta_graph, allow_ops=self.allow_ops)
+        return graph_of(self._loaded)
+
+    def check(self, fetches: Sequence[str], feeds: Sequence[str]) -> RunFacts:
+        """Check that fetching some tensors, with others fed, runs only allowed ops.
+
+        Raises:
+            UnsafeModelError: It would run others.
+        """
+        key = tuple(fetches), tuple(feeds)
+        return self._kept.get(key, lambda: self._check(*key))
+
+    def _check(self, fetches: tuple[str, ...], feeds: tuple[str, ...]) -> RunFacts:
+        meta_graph = self._loaded.meta_graph
+        op_check.check_runs(meta_graph, fetches, feeds, allow_ops=self.allow_ops)
+        walked = list(walk(meta_graph, [user_run(meta_graph, fetches, feeds)]))
+        return RunFacts(
+            op_check.walk_retains_strings(walked),
+            keeps_state(walked),
+            row_mixing_ops(meta_graph.graph_def, walked),
+        )

@@ -1,0 +1,129 @@
+"""Calls that are alike: what depends on their arguments is done once, and nothing else is kept."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+import tf2spark
+from cases.models.saving import save_function
+from tf2spark import literal
+from tf2spark.binding import checked_runs, request
+from tf2spark.errors import ContractError
+from tf2spark.saved_model import reachable_nodes
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that adds `offset`, one number for each of three columns of `x`."""
+    path = tmp_path_factory.mktemp("calls") / "model"
+    save_function(
+        path,
+        lambda x, offset: {"y": x + offset, "z": x * 2.0},
+        tf.TensorSpec([None, 3], tf.float32, "x"),
+        tf.TensorSpec([3], tf.float32, "offset"),
+    )
+    return path
+
+
+@pytest.fixture
+def model(path: Path) -> tf2spark.SavedModel:
+    return tf2spark.SavedModel(path)
+
+
+TABLE = pa.table({"x": [[1.0, 2.0, 3.0]]})
+
+
+def y_of(model: tf2spark.SavedModel, offset: Any, table: Any = TABLE) -> list[list[float]]:
+    scored = model.score(table, feed={"offset": literal(offset)}, fetch=["y"], keep=[])
+    values: list[list[float]] = scored["y"].to_pylist()
+    return values
+
+
+def test_later_calls_walk_no_graph(
+    model: tf2spark.SavedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their ops were checked by the first one; neither is the request made again."""
+    expected = y_of(model, [1.0, 1.0, 1.0])
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a graph is walked, or a table bound, for the second time")
+
+    for module, name in (
+        (reachable_nodes._Walker, "walk"),
+        (checked_runs, "graph_of"),
+        (request, "choose_signature"),
+        (tf2spark.runnable_model, "bind"),
+    ):
+        monkeypatch.setattr(module, name, refuse)
+    assert y_of(model, [1.0, 1.0, 1.0]) == expected
+    assert y_of(model, [1.0, 1.0, 1.0], pa.table({"x": [[1.0, 2.0, 3.0]] * 2})) == expected * 2
+
+
+def test_a_constant_counts_by_its_values(model: tf2spark.SavedModel) -> None:
+    """A list or an array that changed between two calls feeds what it holds now."""
+    offset = [0.0, 0.0, 0.0]
+    array = np.zeros(3, np.float32)
+    for number in range(5):
+        offset[1] = array[1] = number
+        assert y_of(model, offset) == y_of(model, array) == [[1.0, 2.0 + number, 3.0]]
+    assert y_of(model, [0.0, 0.0, 0.0]) == [[1.0, 2.0, 3.0]]
+    offset[1] = 7.0
+    assert y_of(model, [0.0, 4.0, 0.0]) == [[1.0, 6.0, 3.0]]
+
+
+def test_tables_of_other_types_are_bound_anew(model: tf2spark.SavedModel) -> None:
+    """The schema counts, types and order of columns included."""
+    feed = {"offset": literal([0.0, 0.0, 0.0])}
+    tables = [
+        TABLE,
+        pa.table({"id": [1], "x": [[1, 2, 3]]}),
+        pa.table({"x": [[1.0, 2.0, 3.0]], "id": ["a"]}),
+        pa.table({"x": pa.array([[1, 2, 3]], pa.list_(pa.int8(), 3))}),
+    ]
+    for table in tables * 2:
+        scored = model.score(table, feed=feed, fetch=["z"])
+        assert scored.column_names == [*table.column_names, "z"]
+        assert scored["z"].to_pylist() == [[2.0, 4.0, 6.0]]
+    with pytest.raises(ContractError, match='input "x"'):
+        model.score(pa.table({"x": ["a"]}), feed=feed)
+    frame = pd.DataFrame({"x": [[1.0, 2.0, 3.0]]})
+    assert list(model.score(frame, feed=feed, fetch=["z"], keep=[]).columns) == ["z"]
+
+
+def test_options_count_too(model: tf2spark.SavedModel) -> None:
+    """A plan is kept for the options it was made with."""
+    feed = {"offset": literal([0.0, 0.0, 0.0])}
+    for keep, mode in [([], "failfast"), (["x"], "permissive"), ([], "dropmalformed")] * 2:
+        table = pa.table({"x": [[1.0, 2.0, 3.0], None]})
+        if mode == "failfast":
+            table = TABLE
+        scored = model.score(table, feed=feed, fetch=["y"], keep=keep, mode=mode)  # type: ignore[arg-type]
+        added = ["y", "_error"] if mode == "permissive" else ["y"]
+        assert scored.column_names == [*keep, *added]
+        assert scored.num_rows == (2 if mode == "permissive" else 1)
+
+
+def test_what_is_kept_is_bounded(model: tf2spark.SavedModel) -> None:
+    """Thousands of different calls leave no more behind than the last few."""
+    for number in range(150):
+        table = TABLE.append_column(f"c{number % 50}", [[number]])
+        assert y_of(model, [float(number), 0.0, 0.0], table) == [[1.0 + number, 2.0, 3.0]]
+    runnable = model._runnable
+    assert len(runnable._requests) <= 32
+    assert len(runnable._row_findings) <= 32
+    assert len(runnable._plans) <= 32
+
+
+def test_threads_may_call_one_model(model: tf2spark.SavedModel) -> None:
+    """With other constants at the same time, each gets its own scores."""
+    with ThreadPoolExecutor(4) as pool:
+        scored = list(pool.map(lambda i: y_of(model, [float(i % 40), 0.0, 0.0]), range(200)))
+    assert scored == [[[1.0 + i % 40, 2.0, 3.0]] for i in range(200)]
