@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 from cases.models.saving import save_function
-from tf2spark.binding import checked_runs
 from tf2spark.binding.checked_runs import CheckedRuns
 from tf2spark.errors import ModelError, UnsafeModelError
 from tf2spark.saved_model import reader
+from tf2spark.saved_model.protos import MetaGraph
+from tf2spark.saved_model.reachable_nodes import Run, WalkedNode, walk
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,13 @@ def test_what_is_refused_is_refused_again(loaded: reader.LoadedModel) -> None:
 
 def test_a_run_is_walked_once(loaded: reader.LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tensors are another run, and feeds count as much as fetches."""
-    walks: list[int] = []
-    walk = checked_runs.walk
-    monkeypatch.setattr(checked_runs, "walk", lambda *run: walks.append(1) or walk(*run))
+    walks: list[Run] = []
+
+    def count(meta_graph: MetaGraph, runs: Iterable[Run]) -> Iterator[WalkedNode]:
+        walks.extend(runs := list(runs))
+        return walk(meta_graph, runs)
+
+    monkeypatch.setattr("tf2spark.binding.checked_runs.walk", count)
     runs = CheckedRuns(loaded, ["WriteFile"])
     fetches, feeds = tensors(loaded, "good")
     assert runs.check(fetches, feeds) is runs.check(list(fetches), list(feeds))

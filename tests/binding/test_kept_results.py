@@ -77,8 +77,9 @@ def test_what_cant_be_pickled_is_computed_each_time() -> None:
 def test_the_least_recently_used_result_goes() -> None:
     """The number of results is bounded, and a result in use stays."""
     kept: KeptResults[int] = KeptResults(3)
+    numbers = iter(range(100))
     for key in range(100):
-        kept.get(key, lambda number=key: number)
+        assert kept.get(key, numbers.__next__) == key
         kept.get(0, lambda: -1)
     assert len(kept) == 3
     assert kept.get(0, lambda: -1) == 0
