@@ -21,6 +21,7 @@ from tf2spark.binding.feeds import (
     Constant,
     FeedValue,
     Fetch,
+    columns_of,
     normalize_feeds,
     normalize_fetches,
 )
@@ -255,7 +256,7 @@ class RunnableModel:
         """Return `recommend` ready to run, with the item side computed; see `explain`."""
         ranking = choose_ranking_output(self.contract, signature, score)
         request = self.request(signature, feed, {"score": ranking.name})
-        tables = _tables(users, items)
+        tables = _tables(users, items, request, arguments)
         inputs = assign_sides(request, tables.schemas)
         model = self._pair_model(request, signature, ranking.column)
         with new_job_folder(staging_folder()) as folder:
@@ -313,7 +314,7 @@ class RunnableModel:
             raise ModelError(f'"{self.contract.path}" is a package already')
         request = self.request(signature, feed, fetch)
         compiler = _compiler()
-        options = compiler.CompileOptions(sample=_as_arrow(sample), overwrite=overwrite)
+        options = compiler.CompileOptions(sample=_as_arrow(sample, request), overwrite=overwrite)
         if tolerance is not None:
             options = evolve(options, tolerance=tolerance)
         with package_folder(target, overwrite=overwrite) as folder:
@@ -345,30 +346,36 @@ def _tensors(request: Request) -> tuple[list[str], list[str]]:
     return fetches, [tensor for spec in specs for tensor in spec.tensors]
 
 
-def _tables(users: Table, items: Table) -> Tables:
+def _tables(users: Table, items: Table, request: Request, arguments: RecommendArguments) -> Tables:
     if is_spark(users) or is_spark(items):
         from tf2spark.spark.recommend import SparkTables
 
         dataframes: Any = users, items
         return SparkTables(*dataframes)
-    from tf2spark.local.recommend import LocalTables
+    from tf2spark.local.recommend import local_tables
 
-    return LocalTables(users, items)
+    return local_tables(users, items, request, arguments)
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _as_arrow(sample: LocalTable | None) -> pa.Table | None:
-    """Return a sample as a pyarrow Table."""
+def _as_arrow(sample: LocalTable | None, request: Request) -> pa.Table | None:
+    """Return a sample as a pyarrow Table, with the columns that a request reads."""
     if sample is None:
         return None
     import pyarrow as pa
 
     if isinstance(sample, pa.RecordBatch):
         return pa.Table.from_batches([sample])
-    return sample if isinstance(sample, pa.Table) else pa.Table.from_pandas(sample)
+    if isinstance(sample, pa.Table):
+        return sample
+    from tf2spark.local.pandas_columns import frame_to_arrow
+
+    return frame_to_arrow(
+        sample, [column.path for fed in request.inputs for column in columns_of(fed.feed)]
+    )
 
 
 def _compiler() -> Any:

@@ -232,11 +232,11 @@ def test_pandas_columns_feed_side_by_side(model: tf2spark.SavedModel) -> None:
 
 
 def test_pandas_missing_values_are_nulls(function: tf2spark.SavedModel) -> None:
-    """NaN, None and NA are rows that can't be scored; integers stay integers beside them."""
+    """None and NA are rows that can't be scored; integers stay integers beside them."""
     big = 2**62 + 1
     table = pd.DataFrame(
         {
-            "x": [[1.0, 2.0], [1.0, np.nan], [1.0, 2.0], None],
+            "x": [[1.0, 2.0], [1.0, None], [1.0, 2.0], None],
             "words": ["a", "b", None, "d"],
             "times": pd.array([big // 2, 2, 3, 4], "Int64"),
         }
@@ -252,6 +252,19 @@ def test_pandas_missing_values_are_nulls(function: tf2spark.SavedModel) -> None:
         'column "words" is null',
         'column "x" is null',
     ]
+
+
+def test_nan_is_a_number_in_pandas_and_in_arrow(model: tf2spark.SavedModel) -> None:
+    """A model that takes floats is fed NaN, from whatever table; a null is no number."""
+    columns = {"a": [1.0, np.nan], "b": [2.0, 3.0]}
+    feed = {"x": ["a", "b"]}
+    for table in (pd.DataFrame(columns), pa.table(columns)):
+        scores = model.score(table, feed=feed, fetch=["score"])["score"].to_numpy()
+        np.testing.assert_equal(scores, np.array([6.0, np.nan], np.float32))
+    nulls = pd.DataFrame(columns).astype({"a": "Float64"})
+    nulls.loc[1, "a"] = pd.NA
+    out = model.score(nulls, feed=feed, fetch=["score"], mode="permissive")
+    assert out["_error"].tolist() == [None, 'column "a" is null']
 
 
 def test_dropped_rows_leave_with_their_index(model: tf2spark.SavedModel) -> None:

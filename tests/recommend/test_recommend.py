@@ -31,6 +31,24 @@ class TestTables:
         arrow = pairs_of(recommended(case, users, items))
         assert [[tuple(best.values()) for best in row] for row in got["recommendations"]] == arrow
 
+    def test_pandas_columns_that_nothing_reads_can_hold_anything(self) -> None:
+        """Columns of mixed types don't matter; kept ones come back as they are, with the index."""
+        case = recommenders.case("dot")
+        users, items = case.users(3), case.items(5)
+        expected = recommended(case, users.to_pandas(), items.to_pandas())
+        notes = [{1}, "new", 3.5]
+        mixed = users.to_pandas().assign(note=notes, other=[1, "b", None]).set_axis(list("pqr"))
+        got = recommended(
+            case, mixed, items.to_pandas().assign(code=[object(), 1, "c", None, 2.5]), keep=["note"]
+        )
+        assert got["note"].tolist() == notes
+        assert got.index.tolist() == ["p", "q", "r"]
+        assert [list(row) for row in got["recommendations"]] == [
+            list(row) for row in expected["recommendations"]
+        ]
+        with pytest.raises(ContractError, match=r'^the values of column "user_id" \(object\)'):
+            recommended(case, mixed.assign(user_id=notes), items)
+
     def test_keeps_the_columns_that_keep_names(self) -> None:
         """The id comes first, then what `keep` names, then the recommendations."""
         case = recommenders.case("dot")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from attrs import field, frozen
+from attrs import evolve, frozen
 
 from tf2spark.binding.bind import bind
+from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SideName
+from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
 from tf2spark.local.score import to_batch
-from tf2spark.plan.recommend import renumber_users
-from tf2spark.plan.score import ModelRef, Plan, columns_read_first
+from tf2spark.plan.recommend import CatalogPlan, renumber_users
+from tf2spark.plan.score import ModelRef, Plan, columns_read_first, read_columns
+from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
 from tf2spark.table_types import is_pandas, type_name
@@ -29,12 +32,13 @@ from tf2spark.worker.score_loop import score_batches
 _BATCH_ROWS = 10_000
 
 
-def to_arrow(table: Any, name: str) -> pa.Table:
+def to_arrow(table: Any, name: str, paths: Collection[str]) -> pa.Table:
     """Return a table of this process as a pyarrow Table.
 
     Args:
         table: A pandas DataFrame, or a pyarrow Table or RecordBatch.
         name: What messages call it: "users" or "items".
+        paths: The columns that are read; the others of a DataFrame become nulls.
 
     Raises:
         ContractError: It is something else.
@@ -44,27 +48,19 @@ def to_arrow(table: Any, name: str) -> pa.Table:
     if isinstance(table, pa.RecordBatch):
         return pa.Table.from_batches([table])
     if is_pandas(table):
-        return pa.Table.from_pandas(table, preserve_index=False)
+        return frame_to_arrow(table, paths)
     raise ContractError(
         f"recommend() takes the {name} as a Spark DataFrame (both tables then), a pandas DataFrame "
         f"or a pyarrow Table, not {type_name(table)}"
     )
 
 
-def _users_to_arrow(table: Any) -> pa.Table:
-    return to_arrow(table, "users")
-
-
-def _items_to_arrow(table: Any) -> pa.Table:
-    return to_arrow(table, "items")
-
-
 @frozen(eq=False)
 class LocalTables:
-    """Users and items as pandas or pyarrow tables."""
+    """Users and items of this process, with the columns that a job reads."""
 
-    user_table: pa.Table = field(converter=_users_to_arrow)
-    item_table: pa.Table = field(converter=_items_to_arrow)
+    user_table: pa.Table
+    item_table: pa.Table
 
     @property
     def schemas(self) -> Schemas:
@@ -88,22 +84,59 @@ class LocalTables:
             return pa.Table.from_batches(scored, schema=schema)
 
 
+def local_tables(
+    users: Any, items: Any, request: Request, arguments: RecommendArguments
+) -> LocalTables:
+    """Return the tables of a call of `recommend`.
+
+    Raises:
+        ContractError: One is no table, or a column of a DataFrame that is read can't be.
+    """
+    return LocalTables(
+        to_arrow(users, "users", _paths_of("user", request, arguments)),
+        to_arrow(items, "items", _paths_of("item", request, arguments)),
+    )
+
+
+def _paths_of(side: SideName, request: Request, arguments: RecommendArguments) -> list[str]:
+    """Return the columns of one side that a job reads; columns that are only kept aren't read."""
+    fed = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
+    other = "item" if side == "user" else "user"
+    paths = [path.removeprefix(f"{side}:") for path in fed if not path.startswith(f"{other}:")]
+    if side == "item":
+        return [*paths, arguments.item_id]
+    lists = (arguments.exclude, arguments.candidates)
+    return [*paths, arguments.user_id, *(name for name in lists if name is not None)]
+
+
 def recommend_table(users: Any, prepared: Prepared) -> Any:
     """Return the users with their recommendations, in a table of the same type."""
-    table = to_arrow(users, "users")
     plan = prepared.plan
+    if is_pandas(users):
+        return _recommend_pandas(users, plan)
+    result = _recommend(to_arrow(users, "users", ()), plan)
+    return to_batch(result) if isinstance(users, pa.RecordBatch) else result
+
+
+def _recommend_pandas(frame: Any, plan: CatalogPlan) -> Any:
+    """Recommend for the users of a DataFrame; its kept columns and its index stay as they are."""
+    user_id, *_ = kept = plan.users.keep
+    # The id is read for messages alone.
+    read = [str(frame.columns[index]) for index in {user_id, *read_columns(plan.users)}]
+    table = frame_to_arrow(frame, read)
+    numbered = evolve(plan, users=evolve(plan.users, keep=(table.num_columns,)))
+    return frame_of_result(frame, kept, _recommend(with_row_numbers(table), numbered))
+
+
+def _recommend(table: pa.Table, plan: CatalogPlan) -> pa.Table:
     schema = _result_schema(plan.users, table)
     columns = columns_read_first(plan.users, table.num_columns)
     batches = table.select(columns).combine_chunks().to_batches(max_chunksize=_BATCH_ROWS)
-    if table.num_rows:
-        with closing(_open(plan.users.model)) as session:
-            recommended = recommend_batches(renumber_users(plan, columns), session, batches)
-            result = pa.Table.from_batches(recommended, schema=schema)
-    else:
-        result = schema.empty_table()
-    if isinstance(users, pa.RecordBatch):
-        return to_batch(result)
-    return result.to_pandas() if is_pandas(users) else result
+    if not table.num_rows:
+        return schema.empty_table()
+    with closing(_open(plan.users.model)) as session:
+        recommended = recommend_batches(renumber_users(plan, columns), session, batches)
+        return pa.Table.from_batches(recommended, schema=schema)
 
 
 def _open(model: ModelRef) -> CApiSession:

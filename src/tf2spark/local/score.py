@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
@@ -15,6 +13,7 @@ from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
+from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, renumber
 from tf2spark.table_types import is_pandas, type_name
 from tf2spark.worker.model_session import session_of
@@ -30,7 +29,7 @@ def score_table(
 ) -> Any:
     """Score a pandas DataFrame, a pyarrow Table or RecordBatch, and return one of the same type.
 
-    In a pandas DataFrame, NaN, None and NA are missing values, as they are in Spark. `bind` may
+    In a pandas DataFrame, None, NA and NaT are nulls; `pandas_columns` says what NaN is. `bind` may
     return plans that it has kept.
 
     Raises:
@@ -78,56 +77,8 @@ def _score_pandas(frame: Any, request: Request, bind_to: Callable[[pa.Schema], P
     Only the columns that are fed are converted to Arrow. A column of row numbers is added, because
     it shows which rows "dropmalformed" left out.
     """
-    import pandas as pd
-
-    arrow = _to_arrow(frame, request)
+    paths = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
+    arrow = frame_to_arrow(frame, paths)
     plan = bind_to(arrow.schema)
-    numbered = arrow.append_column("row", pa.array(np.arange(len(frame))))
-    scored = _score(numbered, evolve(plan, keep=(len(arrow.schema),)))
-    kept = frame.iloc[scored.column(0).to_numpy(), list(plan.keep)]
-    outputs = [_to_series(scored.column(i), kept.index) for i in range(1, scored.num_columns)]
-    out = pd.concat([kept, *outputs], axis=1)
-    out.columns = [*kept.columns, *scored.column_names[1:]]
-    return out
-
-
-def _to_arrow(frame: Any, request: Request) -> pa.Table:
-    """Convert the columns that a request feeds; the others become nulls."""
-    names = [str(name) for name in frame.columns]
-    # A column may have dots in its own name, so each beginning of a path can be one.
-    fed = {
-        head
-        for fed_input in request.inputs
-        for column in columns_of(fed_input.feed)
-        for head in accumulate(column.path.split("."), "{}.{}".format)
-    }
-    arrays = [
-        _array_of(frame.iloc[:, index], name) if name in fed else pa.nulls(len(frame))
-        for index, name in enumerate(names)
-    ]
-    return pa.Table.from_arrays(arrays, names=names)
-
-
-def _array_of(series: Any, name: str) -> pa.Array:
-    try:
-        return pa.array(series, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise ContractError(
-            f'the values of column "{name}" ({series.dtype}) are not of one type: {error}'
-        ) from None
-
-
-def _to_series(column: pa.ChunkedArray, index: Any) -> Any:
-    import pandas as pd
-
-    nullable = {
-        pa.int8(): pd.Int8Dtype(),
-        pa.int16(): pd.Int16Dtype(),
-        pa.int32(): pd.Int32Dtype(),
-        pa.int64(): pd.Int64Dtype(),
-        pa.bool_(): pd.BooleanDtype(),
-    }
-    # In a dtype without nulls, integers would become floats and lose digits.
-    series = column.to_pandas(types_mapper=nullable.get if column.null_count else None)
-    series.index = index
-    return series
+    scored = _score(with_row_numbers(arrow), evolve(plan, keep=(len(arrow.schema),)))
+    return frame_of_result(frame, plan.keep, scored)

@@ -1,0 +1,204 @@
+"""Columns of pandas as Arrow arrays, and columns of a result as those of pandas.
+
+Missing values: None, NA and NaT are nulls. NaN among floats stays NaN, a number like any other, as
+in pyarrow and Spark; among other objects (strings, lists) it is a null, as pandas itself uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tf2spark.errors import ContractError
+
+
+def frame_to_arrow(frame: Any, paths: Collection[str]) -> pa.Table:
+    """Convert the columns of a DataFrame that these paths read; the others become nulls.
+
+    Raises:
+        ContractError: The values of such a column are not of one type.
+    """
+    names = [str(name) for name in frame.columns]
+    # A column may have dots in its own name, so each beginning of a path can be one.
+    read = {head for path in paths for head in accumulate(path.split("."), "{}.{}".format)}
+    arrays = [
+        _array_of(frame.iloc[:, index], name) if name in read else pa.nulls(len(frame))
+        for index, name in enumerate(names)
+    ]
+    return pa.Table.from_arrays(arrays, names=names)
+
+
+def with_row_numbers(table: pa.Table) -> pa.Table:
+    """Append a column of row numbers: it shows which rows of a frame a result has."""
+    return table.append_column("row", pa.array(np.arange(table.num_rows)))
+
+
+def frame_of_result(frame: Any, kept: Sequence[int], result: pa.Table) -> Any:
+    """Return columns of a DataFrame, as they are, beside those of a result.
+
+    Args:
+        frame: The DataFrame.
+        kept: The positions of the columns that are kept.
+        result: The result, its first column the numbers of the frame's rows that it has.
+    """
+    import pandas as pd
+
+    rows = frame.iloc[result.column(0).to_numpy(), list(kept)]
+    outputs = [_to_series(result.column(i), rows.index) for i in range(1, result.num_columns)]
+    out = pd.concat([rows, *outputs], axis=1)
+    out.columns = [*rows.columns, *result.column_names[1:]]
+    return out
+
+
+def _array_of(series: Any, name: str) -> pa.Array:
+    try:
+        return _converted(series)
+    except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
+        raise ContractError(
+            f'the values of column "{name}" ({series.dtype}) are not of one type: {error}'
+        ) from None
+
+
+def _converted(series: Any) -> pa.Array:
+    import pandas as pd
+
+    if isinstance(series.dtype, pd.SparseDtype):
+        series = series.sparse.to_dense()
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind == "f":
+        return pa.array(series.to_numpy(), from_pandas=False)
+    if series.dtype != object:
+        return pa.array(series, from_pandas=True)
+    cells = series.tolist()
+    first: Any = next((cell for cell in cells if not _is_missing(cell)), None)
+    if type(first).__module__ == "pyspark.ml.linalg":
+        return _vectors(cells)
+    if _is_array(first) and np.ndim(first) != 1:
+        return _arrays(cells)
+    try:
+        return _objects(series)
+    except pa.ArrowInvalid:
+        # Lists of matrices, or arrays beside lists, of more dimensions than pyarrow reads.
+        if not any(isinstance(cell, list | tuple) or _is_array(cell) for cell in cells):
+            raise
+        return _objects(pd.Series(map(_as_lists, cells), dtype=object))
+
+
+def _objects(series: Any) -> pa.Array:
+    array = pa.array(series, from_pandas=True)
+    if not _may_hold_nan(array.type):
+        return array
+    # NaN became null. It stays if pyarrow doesn't read cells as pandas', but then NA, and NaN in
+    # place of a list, are errors.
+    keeps_nan = pa.types.is_floating(array.type)
+    cells = [
+        None if _is_missing(cell) and not (keeps_nan and isinstance(cell, float)) else cell
+        for cell in series
+    ]
+    try:
+        return pa.array(cells, from_pandas=False)
+    except (pa.ArrowException, TypeError, ValueError):
+        return array
+
+
+def _may_hold_nan(kind: pa.DataType) -> bool:
+    """Return whether a type has floats in it, or nothing but nulls, which may be NaN."""
+    types = pa.types
+    return bool(types.is_floating(kind) or types.is_null(kind)) or any(
+        _may_hold_nan(kind.field(index).type) for index in range(kind.num_fields)
+    )
+
+
+def _is_missing(cell: object) -> bool:
+    import pandas as pd
+
+    is_nan = isinstance(cell, float) and cell != cell
+    return cell is None or cell is pd.NA or cell is pd.NaT or is_nan
+
+
+def _is_array(cell: object) -> bool:
+    """Return whether a cell is an array: of NumPy, or of a library whose arrays become NumPy's."""
+    return hasattr(cell, "__array__") and not isinstance(cell, np.generic)
+
+
+def _as_lists(cell: Any) -> Any:
+    """Return arrays, at any depth, as lists of their values."""
+    if _is_array(cell):
+        cell = np.asarray(cell).tolist()
+    return [_as_lists(part) for part in cell] if isinstance(cell, list | tuple) else cell
+
+
+def _arrays(cells: Sequence[Any]) -> pa.Array:
+    """Convert cells that are arrays of several dimensions, or of none, to nested lists."""
+    cells = [None if _is_missing(cell) else cell for cell in cells]
+    arrays = [None if cell is None else np.asarray(cell) for cell in cells]
+    present = [array for array in arrays if array is not None]
+    dtype, depth = np.result_type(*{array.dtype for array in present}), present[0].ndim
+    is_number = dtype.kind in "biuf" and all(array.dtype.kind in "biuf" for array in present)
+    if not depth or not is_number or any(array.ndim != depth for array in present):
+        return pa.array([_as_lists(cell) for cell in cells], from_pandas=False)
+    shapes = np.array([array.shape for array in present], np.int64)
+    flat = np.concatenate([array.reshape(-1).astype(dtype, copy=False) for array in present])
+    return _nested(pa.array(flat), shapes, np.array([array is None for array in arrays]))
+
+
+def _nested(values: pa.Array, shapes: npt.NDArray[np.int64], nulls: npt.NDArray[np.bool_]) -> Any:
+    """Wrap flat values in as many lists as the shapes of the rows have dimensions."""
+    for level in reversed(range(shapes.shape[1])):
+        counts = np.prod(shapes[:, :level], axis=1)
+        lengths = np.repeat(shapes[:, level], counts)
+        if level == 0:
+            # A null row takes no values, so that its list begins where the next one does.
+            spread = np.zeros(len(nulls), np.int64)
+            spread[~nulls] = lengths
+            lengths = spread
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        mask = pa.array(nulls) if level == 0 and nulls.any() else None
+        values = pa.LargeListArray.from_arrays(pa.array(offsets), values, mask=mask)
+    return values
+
+
+_VECTOR = pa.struct(
+    [
+        ("type", pa.int8()),
+        ("size", pa.int32()),
+        ("indices", pa.list_(pa.int32())),
+        ("values", pa.list_(pa.float64())),
+    ]
+)
+
+
+def _vectors(cells: Sequence[Any]) -> pa.Array:
+    """Convert MLlib's vectors, which ``toPandas`` leaves as they are, to their Arrow structs."""
+    rows: list[dict[str, Any] | None] = []
+    for cell in cells:
+        if _is_missing(cell):
+            rows.append(None)
+        elif hasattr(cell, "indices"):
+            size, indices = int(cell.size), cell.indices.tolist()
+            rows.append(
+                {"type": 0, "size": size, "indices": indices, "values": cell.values.tolist()}
+            )
+        else:
+            rows.append({"type": 1, "values": cell.values.tolist()})
+    return pa.array(rows, _VECTOR)
+
+
+def _to_series(column: pa.ChunkedArray, index: Any) -> Any:
+    import pandas as pd
+
+    nullable = {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+    }
+    # In a dtype without nulls, integers would become floats and lose digits.
+    series = column.to_pandas(types_mapper=nullable.get if column.null_count else None)
+    series.index = index
+    return series

@@ -1,0 +1,146 @@
+"""Columns of pandas as Arrow arrays."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyspark.ml.linalg import Vectors
+
+from cases.arrow_columns import VECTOR
+from tf2spark.errors import ContractError
+from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow
+
+NAN = float("nan")
+
+
+def converted(values: Any, dtype: Any = None) -> pa.ChunkedArray:
+    return frame_to_arrow(pd.DataFrame({"x": pd.Series(values, dtype=dtype)}), ["x"])["x"]
+
+
+def objects(cells: list[Any]) -> pd.Series[Any]:
+    series = pd.Series([None] * len(cells), dtype=object)
+    for row, cell in enumerate(cells):
+        series.iat[row] = cell
+    return series
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([1.0, NAN], "float64", [1.0, NAN]),
+        ([1.0, NAN], "float32", [1.0, NAN]),
+        ([1.0, None], "float64", [1.0, NAN]),
+        ([1.0, None], "Float64", [1.0, None]),
+        ([1.0, None], "double[pyarrow]", [1.0, None]),
+        ([1.0, NAN, None, pd.NA], object, [1.0, NAN, None, None]),
+        ([1, NAN, None], object, [1, None, None]),
+        ([1, None], "Int64", [1, None]),
+        ([True, None], "boolean", [True, None]),
+        ([True, None], object, [True, None]),
+        (["a", NAN, None, pd.NA], object, ["a", None, None, None]),
+        (["a", None], "string", ["a", None]),
+        (["a", None], "string[pyarrow]", ["a", None]),
+        (["a", None, "a"], "category", ["a", None, "a"]),
+        ([[1.0, NAN, None], None, NAN], object, [[1.0, NAN, None], None, None]),
+        ([np.array([1.0, NAN])], object, [[1.0, NAN]]),
+        ([{"a": NAN}, None], object, [{"a": NAN}, None]),
+        ([Decimal("1.5"), None], object, [Decimal("1.5"), None]),
+        ([0.0, 1.0, 0.0], "Sparse[float64]", [0.0, 1.0, 0.0]),
+        ([None, None], object, [None, None]),
+    ],
+)
+def test_missing_values(values: Any, dtype: Any, expected: list[Any]) -> None:
+    """None and NA are nulls; NaN is a number among floats, and a null among anything else."""
+    np.testing.assert_equal(converted(values, dtype).to_pylist(), expected)
+
+
+def test_times_that_are_missing_are_nulls() -> None:
+    """NaT is a null, in a column of times or of objects."""
+    times = [pd.Timestamp("2024-01-01"), pd.NaT]
+    for dtype in ("datetime64[ns]", object):
+        assert converted(times, dtype).is_null().to_pylist() == [False, True]
+
+
+SHAPES = st.lists(
+    st.none() | st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2)), max_size=5
+)
+
+
+@given(SHAPES, st.sampled_from(["float32", "uint8", "int64", "bool", "float16"]))
+def test_arrays_of_several_dimensions_are_nested_lists(shapes: list[Any], dtype: str) -> None:
+    """Whatever their shapes, and beside nulls; the values keep their dtype."""
+    cells = [None if shape is None else np.ones(shape, dtype) for shape in shapes]
+    array = converted(objects(cells))
+    assert array.to_pylist() == [None if cell is None else cell.tolist() for cell in cells]
+    if any(shape is not None for shape in shapes):
+        leaf = array.type.value_type.value_type.value_type
+        assert leaf == pa.from_numpy_dtype(np.dtype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([np.array([[1, 2]]), [[3, 4], [5, 6]]], [[[1, 2]], [[3, 4], [5, 6]]]),
+        ([[[3, 4]], np.array([[1, 2]])], [[[3, 4]], [[1, 2]]]),
+        ([[np.eye(2)], [np.eye(2), np.eye(2)]], [[[[1, 0], [0, 1]]], [[[1, 0], [0, 1]]] * 2]),
+        ([np.array([["a", "b"]]), NAN], [[["a", "b"]], None]),
+        ([np.array(1.5), np.array(2.5)], [1.5, 2.5]),
+        ([np.array([[1]], "i4"), np.array([[2.5]], "f4")], [[[1]], [[2.5]]]),
+        ([np.array([[1.0, 2.0], [3.0, 4.0]]).T], [[[1.0, 3.0], [2.0, 4.0]]]),
+        ([NAN, np.ones((1, 1))], [None, [[1.0]]]),
+        ([np.float32(1.5), np.float32(2.5)], [1.5, 2.5]),
+        ([(1.0, 2.0), [3.0]], [[1.0, 2.0], [3.0]]),
+    ],
+)
+def test_cells_that_are_arrays(cells: list[Any], expected: list[Any]) -> None:
+    """Arrays beside lists, arrays in lists, of text, of no dimension, and strided ones."""
+    assert converted(objects(cells)).to_pylist() == expected
+
+
+def test_tensors_are_arrays() -> None:
+    """Whatever becomes a NumPy array by itself is read as one."""
+    import tensorflow as tf
+
+    cells = [tf.constant([[1.0, 2.0]]), tf.constant([[3.0, 4.0]])]
+    assert converted(objects(cells)).to_pylist() == [[[1.0, 2.0]], [[3.0, 4.0]]]
+
+
+def test_vectors_that_spark_collected() -> None:
+    """``toPandas`` leaves MLlib's vectors as they are: they become what Spark would send."""
+    vectors = [Vectors.dense(1.0, 2.0), None, Vectors.sparse(4, [1], [5.0])]
+    array = converted(objects(vectors))
+    assert array.type == VECTOR
+    assert array.to_pylist() == [
+        {"type": 1, "size": None, "indices": None, "values": [1.0, 2.0]},
+        None,
+        {"type": 0, "size": 4, "indices": [1], "values": [5.0]},
+    ]
+
+
+@pytest.mark.parametrize(
+    "cells", [["a", 1], [np.ones((1, 1)), "a"], [[1.0], np.ones((1, 1))], [object()], [1, [1]]]
+)
+def test_mixed_columns_are_named_where_they_are_read(cells: list[Any]) -> None:
+    """A column that nothing reads is not looked at."""
+    frame = pd.DataFrame({"x": objects(cells), "y": range(len(cells))})
+    with pytest.raises(ContractError, match=r'^the values of column "x" \(object\) are not of one'):
+        frame_to_arrow(frame, ["x.field"])
+    assert frame_to_arrow(frame, ["y"])["x"].type == pa.null()
+
+
+def test_a_result_has_the_columns_and_the_index_of_its_frame() -> None:
+    """Rows that the result lacks are gone; kept columns are what they were."""
+    frame = pd.DataFrame({"a": objects([{1}, "b", 3]), 7: [1, 2, 3]}).set_axis(["p", "q", "r"])
+    result = pa.table({"row": [0, 2], "y": pa.array([5, None], pa.int64())})
+    out = frame_of_result(frame, [0, 1], result)
+    assert out.index.tolist() == ["p", "r"]
+    assert out.columns.tolist() == ["a", 7, "y"]
+    assert out["a"].tolist() == [{1}, 3]
+    assert out["y"].tolist() == [5, pd.NA]
