@@ -30,12 +30,12 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 		echo "$(PYTHON) can't make virtual environments (on Debian: apt install python3-venv)"; exit 1; }
 	@echo "setup: installing into $(VENV) (about 2 minutes the first time)"
 	@# Gone for a moment: pip would complain of what they need to run, which we don't want.
-	@$(BIN)/python -m pip uninstall -qqq -y recbole tf-keras
+	@$(BIN)/python -m pip uninstall -qqq -y recbole tf-keras tensorflow-text ydf ydf-tf
 	@java=''; $(HAS_JAVA) || java=',java'; \
 		echo "setup: Java $$(test -z "$$java" && echo 'of this machine' || echo 'from PyPI')"; \
 		$(BIN)/python -m pip install -q -c constraints.txt -e ".[local,test$$java]"
-	@# MovieLens 100k, the demo's data; Keras 2, which would bring the other TensorFlow.
-	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps recbole tf-keras
+	@# MovieLens 100k, the demo's data; Keras 2 and custom ops, which would bring the other TensorFlow.
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps recbole tf-keras tensorflow-text ydf ydf-tf
 	@touch $@
 
 demo: setup  ## Train a small model on MovieLens 100k, score and recommend on a local Spark

@@ -19,7 +19,7 @@ from tf2spark.cli.main import commands
 from tf2spark.recommend.arguments import make_arguments
 
 _DOCS = Path(__file__).parent.parent / "docs"
-_PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md", "recommend.md"]
+_PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md", "recommend.md", "custom_ops.md"]
 _OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible", "model_column", "read"}
 _UNASKED = {"mode": "failfast"}  # what `plan` doesn't take
 

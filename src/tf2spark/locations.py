@@ -94,6 +94,21 @@ def fetch_to_this_machine(model: ModelRef) -> ModelRef:
     return evolve(model, path=str(folder))
 
 
+def library_on_this_machine(path: str) -> str:
+    """Return the path of a file on this machine; one on another file system is fetched.
+
+    Raises:
+        SetupError: There is no Spark session to fetch it through.
+        StorageError: It can't be fetched.
+    """
+    if not is_uri(path):
+        return path.removeprefix("file://") if path.startswith("file://") else path
+    need_pyspark()
+    from tf2spark.spark.remote_models import download_file, session_for
+
+    return str(download_file(session_for(path), path))
+
+
 def need_pyspark() -> None:
     """Check that PySpark can be imported.
 

@@ -38,13 +38,17 @@ class SavedModel:
         version: Which integer folder; the largest by default.
         tags: The tags of the MetaGraph; ``serve``, or the only ones, by default.
         allow_ops: Ops that the user vouches for, beyond the allow-list.
+        op_libraries: Libraries of custom ops that the user vouches for: their native code runs on
+            the driver and in every worker. Each is a Python module that is installed there, such
+            as ``"tensorflow_text"``, which isn't imported; or the path of a library (``.so``),
+            which travels with the job.
         digest: The digest that the model must have, as `digest` and ``tf2spark inspect`` give it:
             ``"sha256:..."``, or the 64 hexadecimal digits alone.
 
     Raises:
         ModelNotFoundError: There is no SavedModel at `path`.
-        ModelError: It can't be read, or has another digest.
-        ContractError: `digest` isn't a digest.
+        ModelError: It can't be read, or has another digest; or there is no such op library.
+        ContractError: `digest` isn't a digest, or an op library is neither a module nor a path.
     """
 
     def __init__(
@@ -55,9 +59,15 @@ class SavedModel:
         tags: Sequence[str] | None = None,
         allow_ops: Collection[str] = (),
         digest: str | None = None,
+        op_libraries: Collection[str | os.PathLike[str]] = (),
     ) -> None:
         self._runnable = RunnableModel(
-            os.fspath(path), version=version, tags=tags, allow_ops=allow_ops, digest=digest
+            os.fspath(path),
+            version=version,
+            tags=tags,
+            allow_ops=allow_ops,
+            digest=digest,
+            op_libraries=op_libraries,
         )
 
     @property
@@ -296,7 +306,12 @@ class SavedModel:
         digest = self._runnable.compile(
             target, signature, feed, fetch, sample=sample, tolerance=tolerance, overwrite=overwrite
         )
-        return SavedModel(target, allow_ops=self._runnable.allow_ops, digest=digest)
+        return SavedModel(
+            target,
+            allow_ops=self._runnable.allow_ops,
+            digest=digest,
+            op_libraries=[library.path or library.name for library in self._runnable.op_libraries],
+        )
 
     def udf(
         self,

@@ -29,9 +29,16 @@ from tf2spark.binding.kept_results import KeptByContent, KeptResults
 from tf2spark.binding.options import BATCH_ROWS, Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
 from tf2spark.errors import ModelError, RowsDependWarning, SetupError, argument
-from tf2spark.locations import fetch_to_this_machine, is_uri, package_folder, read_model
+from tf2spark.locations import (
+    fetch_to_this_machine,
+    is_uri,
+    library_on_this_machine,
+    package_folder,
+    read_model,
+)
 from tf2spark.package.digests import parse_digest
 from tf2spark.package.manifest import Manifest
+from tf2spark.package.op_libraries import find_libraries
 from tf2spark.package.staging import staging_folder
 from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.recommend.arguments import RecommendArguments, choose_ranking_output
@@ -42,9 +49,11 @@ from tf2spark.recommend.prepare import Prepared, prepare
 from tf2spark.recommend.sides import assign_sides
 from tf2spark.recommend.tables import Tables
 from tf2spark.row_dependence import RowFinding, generated_rows_depend
+from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
 from tf2spark.worker.model_session import hold_files, session_of
+from tf2spark.worker.op_libraries import load_op_libraries
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +72,9 @@ class RunnableModel:
     Attributes:
         loaded: The model as it was read.
         location: Where workers find it: a folder, or the URI of a package.
+        op_libraries: The libraries of custom ops that the user named.
         allow_ops: Ops that may run beyond the allow-list.
+        custom_ops: Ops that may run if these libraries provide them.
     """
 
     def __init__(
@@ -74,11 +85,24 @@ class RunnableModel:
         tags: Sequence[str] | None = None,
         allow_ops: Collection[str] = (),
         digest: str | None = None,
+        op_libraries: Collection[str | os.PathLike[str]] = (),
     ) -> None:
+        # First: a library that isn't there is said before a large model is read.
+        self.op_libraries = find_libraries(op_libraries, library_on_this_machine)
         expected = None if digest is None else parse_digest(digest)
         self.loaded, self.location = read_model(path, version, tags, expected)
         self.allow_ops = tuple(allow_ops)
-        self._runs = CheckedRuns(self.loaded, self.allow_ops)
+        # Which the named libraries have to provide; whoever loads them makes sure that they do.
+        self.custom_ops: tuple[str, ...] = ()
+        if self.op_libraries:
+            unknown = op_check.unknown_ops(self.loaded.meta_graph)
+            self.custom_ops = tuple(sorted(unknown.difference(self.allow_ops)))
+        package = self.contract.package
+        self._runs = CheckedRuns(
+            self.loaded,
+            (*self.allow_ops, *self.custom_ops),
+            needed_libraries=package.op_libraries if package else (),
+        )
         self._requests: KeptByContent[Request] = KeptByContent(_KEPT_REQUESTS)
         # These are kept by the id of the request, which is the same object in calls that are alike.
         # Each result keeps its request, so that no other can have the same id.
@@ -123,12 +147,35 @@ class RunnableModel:
         fetch: Fetch | None,
     ) -> Request:
         graph = self._runs.graph
-        request = make_request(self.contract, graph, signature=signature, feed=feed, fetch=fetch)
+        missing_library = self._load_op_libraries()
+        try:
+            request = make_request(
+                self.contract, graph, signature=signature, feed=feed, fetch=fetch
+            )
+        except ModelError as error:
+            # The graph can't be imported here to look up a tensor.
+            raise missing_library or error from None
         self._facts(request)
         return request
 
     def _facts(self, request: Request) -> RunFacts:
         return self._runs.check(*_tensors(request))
+
+    def _load_op_libraries(self) -> SetupError | None:
+        """Load the op libraries into this process; return the error where they aren't on it.
+
+        Then the workers have to have them, which check the ops of the model as well.
+
+        Raises:
+            ModelError: The libraries don't provide an op of the model.
+        """
+        try:
+            load_op_libraries(
+                ModelRef("", (), "", op_libraries=self.op_libraries, custom_ops=self.custom_ops)
+            )
+        except SetupError as error:
+            return error
+        return None
 
     def reference(self) -> ModelRef:
         """Return what a worker needs to open the model: its location, digest and files.
@@ -144,6 +191,8 @@ class RunnableModel:
             files=self.loaded.entries,
             weights=package.weights if package else (),
             storage="package" if package else "folder",
+            op_libraries=self.op_libraries,
+            custom_ops=self.custom_ops,
         )
 
     def reference_to_open(self) -> ModelRef:
@@ -153,7 +202,12 @@ class RunnableModel:
             UnsafeModelError: Importing the graph or loading the model reaches an op that isn't
                 allowed.
         """
-        op_check.check(self.loaded.meta_graph, (), allow_ops=self.allow_ops)
+        op_check.check(
+            self.loaded.meta_graph,
+            (),
+            allow_ops=self._runs.allow_ops,
+            needed_libraries=self._runs.needed_libraries,
+        )
         return self.reference()
 
     def reference_for(self, request: Request, *, threads: int = 1) -> ModelRef:
@@ -268,7 +322,9 @@ class RunnableModel:
         key = _content_key(signature, column, request.outputs, constants)
         if key not in self._pair_models:
             copy_strings = self._facts(request).retains_strings
-            pair_request = PairRequest(request, signature, column, copy_strings)
+            pair_request = PairRequest(
+                request, signature, column, copy_strings, self.op_libraries, self.custom_ops
+            )
             self._pair_models[key] = compile_pair_model(
                 fetch_to_this_machine(self.reference()),
                 self.loaded,
@@ -314,7 +370,12 @@ class RunnableModel:
             raise ModelError(f'"{self.contract.path}" is a package already')
         request = self.request(signature, feed, fetch)
         compiler = _compiler()
-        options = compiler.CompileOptions(sample=_as_arrow(sample, request), overwrite=overwrite)
+        options = compiler.CompileOptions(
+            sample=_as_arrow(sample, request),
+            overwrite=overwrite,
+            op_libraries=tuple(library.name for library in self.op_libraries),
+            custom_ops=self.custom_ops,
+        )
         if tolerance is not None:
             options = evolve(options, tolerance=tolerance)
         with package_folder(target, overwrite=overwrite) as folder:

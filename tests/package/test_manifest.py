@@ -104,3 +104,15 @@ def test_a_newer_format_needs_a_newer_tf2spark() -> None:
     """A package in a later format is not reported as damaged."""
     with pytest.raises(ModelError, match=r"has package format 2.*install a newer tf2spark"):
         from_json(changed(format=2), "manifest.json")
+
+
+def test_op_libraries_are_read_and_do_not_change_the_digest() -> None:
+    """A manifest says which op libraries it was made with; early ones don't have the key."""
+    manifest = evolve(MANIFEST, op_libraries=("tensorflow_text", "ours.so"))
+    assert from_json(to_json(manifest), "manifest.json").op_libraries == manifest.op_libraries
+    assert manifest.digest == MANIFEST.digest
+    early = json.loads(to_json(MANIFEST))
+    del early["op_libraries"]
+    assert from_json(json.dumps(early), "manifest.json") == MANIFEST
+    with pytest.raises(ModelError, match="damaged"):
+        from_json(changed(op_libraries=[1]), "manifest.json")

@@ -138,14 +138,12 @@ def test_an_unknown_op_is_refused(root: Path, actions: reader.LoadedModel) -> No
         for function in meta_graph.graph_def.library.function:
             for node in function.node_def:
                 if node.op == "LookupTableFindV2":
-                    node.op = "SimpleMLInferenceOp"
+                    node.op = "OurOp"
 
     meta_graph = read_changed(root / "actions", rename)
-    with pytest.raises(
-        UnsafeModelError, match=r'SimpleMLInferenceOp ".*": unknown to tf2spark: it'
-    ):
+    with pytest.raises(UnsafeModelError, match=r'OurOp ".*": unknown to tf2spark: it'):
         op_check.check(meta_graph, fetches(actions, "look_up"))
-    op_check.check(meta_graph, fetches(actions, "look_up"), allow_ops=["SimpleMLInferenceOp"])
+    op_check.check(meta_graph, fetches(actions, "look_up"), allow_ops=["OurOp"])
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 
 from cases.unsafe_models import fetches, file_table, graph_model, read_changed
-from tf2spark.errors import UnsafeModelError
+from tf2spark.errors import ModelError, UnsafeModelError
 from tf2spark.saved_model import op_check, reader
 from tf2spark.saved_model.protos import GraphDef, SavedModel
+from tf2spark.saved_model.well_formed import check_graph
 
 tf1 = tf.compat.v1
 
@@ -229,10 +230,10 @@ def name_function(node: Any, where: str, name: str) -> None:
     if where == "attribute":
         node.attr["f"].func.name = name
     elif where == "list":
-        node.attr["branches"].list.func.add(name="harmless")
+        node.attr["branches"].list.func.add(name="Identity")
         node.attr["branches"].list.func.add(name=name)
     else:
-        node.attr["f"].func.name = "harmless"
+        node.attr["f"].func.name = "Identity"
         node.attr["f"].func.attr["g"].func.name = name
 
 
@@ -372,3 +373,52 @@ def test_the_object_loader_fills_tables_from_assets_only(root: Path) -> None:
     message = "reads a file that is not one of the model's own assets"
     with pytest.raises(UnsafeModelError, match=message):
         op_check.check_object_loader(read_changed(root / "actions", capture_another))
+
+
+@pytest.mark.parametrize("where", ["attribute", "list", "nested", "import", "function"])
+@pytest.mark.parametrize("op", ["CaseFoldUTF8", "OurOp"])
+def test_custom_ops_of_other_models_are_refused(plain: Path, where: str, op: str) -> None:
+    """An op that is registered because another model's user named its library stays refused."""
+
+    def change(meta_graph: Any) -> None:
+        graph = meta_graph.graph_def
+        if where == "function":
+            body = graph.library.function.add()
+            body.signature.name = "f"
+            body.node_def.add(name="added", op=op)
+            name_function(graph.node.add(name="added", op="MapDataset"), "attribute", "f")
+        elif where == "import":
+            # Shape inference computes it, though no output needs it.
+            graph.node.add(name="folded", op=op, input=["y"])
+            graph.node.add(name="reshaped", op="Reshape", input=["y", "folded"])
+            graph.node.add(name="added", op="NoOp")
+        else:
+            name_function(graph.node.add(name="added", op="MapDataset"), where, op)
+
+    refused = read_changed(plain, change)
+    with pytest.raises(UnsafeModelError, match=rf'→ {op} "(added|folded)": '):
+        op_check.check(refused, ["added"])
+    assert op_check.unknown_ops(refused) == {op}
+    op_check.check(refused, ["added"], allow_ops=op_check.unknown_ops(refused))
+
+
+def test_a_function_cannot_have_the_name_of_a_custom_op(plain: Path) -> None:
+    """Its body would be checked, and the op run instead."""
+
+    def change(meta_graph: Any) -> None:
+        meta_graph.graph_def.library.function.add().signature.name = "TFText>Anything"
+
+    changed = read_changed(plain, change)
+    with pytest.raises(ModelError, match='a function with the name of an op, "TFText>Anything"'):
+        check_graph(changed.graph_def)
+
+
+def test_strings_are_copied_for_custom_ops(plain: Path) -> None:
+    """An op of unknown code may keep a string, or read on to a zero byte."""
+
+    def change(meta_graph: Any) -> None:
+        meta_graph.graph_def.node.add(name="added", op="OurOp", input=["y"])
+
+    model = read_changed(plain, change)
+    assert op_check.retains_strings(model, ["added"])
+    assert not op_check.retains_strings(model, ["y"])

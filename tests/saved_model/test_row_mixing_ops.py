@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from cases.models.saving import save_function
 from tf2spark.saved_model import reader
+from tf2spark.saved_model.protos import SavedModel
 from tf2spark.saved_model.reachable_nodes import user_run, walk
 from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis, row_mixing_ops
 
@@ -84,3 +85,13 @@ def test_the_contract_names_ops_along_the_first_axis(tmp_path: Path) -> None:
     run = user_run(loaded.meta_graph, signature.outputs[0].tensors, ())
     walked = walk(loaded.meta_graph, [run])
     assert ops_over_the_first_axis(loaded.meta_graph.graph_def, walked) == {"Softmax"}
+
+
+def test_a_custom_op_may_mix_rows() -> None:
+    """Nothing is known of the code of an op library, so the model is run to find out."""
+    meta_graph = SavedModel().meta_graphs.add()
+    meta_graph.graph_def.node.add(name="x", op="Placeholder")
+    meta_graph.graph_def.node.add(name="y", op="OurOp", input=["x"])
+    walked = list(walk(meta_graph, [user_run(meta_graph, ["y"], ())]))
+    assert row_mixing_ops(meta_graph.graph_def, walked) == ('OurOp "y"',)
+    assert not ops_over_the_first_axis(meta_graph.graph_def, walked)

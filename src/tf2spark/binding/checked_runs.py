@@ -38,11 +38,19 @@ class CheckedRuns:
     """The runs of a model that was read. Its graph doesn't change, so nothing is checked twice.
 
     Attributes:
-        allow_ops: Ops that the user vouches for.
+        allow_ops: Ops that the user vouches for, also by naming the libraries that have them.
+        needed_libraries: The op libraries that a message names; see `op_check.check_runs`.
     """
 
-    def __init__(self, loaded: LoadedModel, allow_ops: Collection[str]) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        allow_ops: Collection[str],
+        *,
+        needed_libraries: Sequence[str] = (),
+    ) -> None:
         self.allow_ops = tuple(allow_ops)
+        self.needed_libraries = tuple(needed_libraries)
         self._loaded = loaded
         self._kept: KeptResults[RunFacts] = KeptResults(_KEPT_RUNS)
 
@@ -54,7 +62,11 @@ class CheckedRuns:
             UnsafeModelError: Importing the graph, which looking up a tensor does, would run an op
                 that isn't allowed.
         """
-        op_check.check_import(self._loaded.meta_graph, allow_ops=self.allow_ops)
+        op_check.check_import(
+            self._loaded.meta_graph,
+            allow_ops=self.allow_ops,
+            needed_libraries=self.needed_libraries,
+        )
         return graph_of(self._loaded)
 
     def check(self, fetches: Sequence[str], feeds: Sequence[str]) -> RunFacts:
@@ -68,7 +80,13 @@ class CheckedRuns:
 
     def _check(self, fetches: tuple[str, ...], feeds: tuple[str, ...]) -> RunFacts:
         meta_graph = self._loaded.meta_graph
-        op_check.check_runs(meta_graph, fetches, feeds, allow_ops=self.allow_ops)
+        op_check.check_runs(
+            meta_graph,
+            fetches,
+            feeds,
+            allow_ops=self.allow_ops,
+            needed_libraries=self.needed_libraries,
+        )
         walked = list(walk(meta_graph, [user_run(meta_graph, fetches, feeds)]))
         return RunFacts(
             op_check.walk_retains_strings(walked),

@@ -11,7 +11,7 @@ import click
 
 from tf2spark.cli.checks import Finding, finding_of, on_this_machine
 from tf2spark.cli.failures import describe_failure
-from tf2spark.cli.options import key_values, spark_options
+from tf2spark.cli.options import key_values, op_library_option, spark_options
 from tf2spark.errors import SetupError, Tf2SparkError
 from tf2spark.shown_text import shown
 
@@ -25,6 +25,7 @@ _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
 @click.command()
 @click.argument("model", metavar="[MODEL]", required=False)
+@op_library_option
 @spark_options
 @click.option(
     "--allow-op",
@@ -38,6 +39,7 @@ _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
 def doctor(
     context: click.Context,
     model: str | None,
+    op_library: tuple[str, ...],
     master: str | None,
     conf: tuple[str, ...],
     allow_op: tuple[str, ...],
@@ -47,7 +49,8 @@ def doctor(
     """Say what is missing on this machine or cluster, and how to fix it.
 
     It checks this machine, then runs a tiny Spark job that checks every executor: its Python,
-    TensorFlow's library, CPU, memory limit and cache. With MODEL it also opens the model on each.
+    TensorFlow's library, CPU, memory limit and cache. With MODEL it also opens the model on each,
+    and with --op-library it loads the libraries of the model's custom ops first.
 
     \b
     Exit status: 0 if nothing is missing (there may be warnings), 1 otherwise.
@@ -60,11 +63,11 @@ def doctor(
       tf2spark doctor --json
     """
     settings = key_values("--conf", conf)
-    findings = list(on_this_machine())
+    findings = [*on_this_machine(), *map(judge_library, op_library)]
     if not no_spark:
-        findings += _on_spark(
-            findings, model, allow_op, master, settings, bool((context.obj or {}).get("debug"))
-        )
+        options = {"allow_ops": allow_op, "op_libraries": op_library}
+        debug = bool((context.obj or {}).get("debug"))
+        findings += _on_spark(findings, model, options, master, settings, debug)
     click.echo(_as_json(findings) if as_json else _as_text(findings))
     return int(any(finding.status == "missing" for finding in findings))
 
@@ -72,7 +75,7 @@ def doctor(
 def _on_spark(
     local: Sequence[Finding],
     model: str | None,
-    allow_ops: Sequence[str],
+    options: Mapping[str, Sequence[str]],
     master: str | None,
     settings: Mapping[str, str],
     debug: bool,
@@ -81,7 +84,7 @@ def _on_spark(
     if {"PySpark", "Java", "SPARK_HOME"} & set(missing):
         return [Finding("Spark job", "missing", "not tried", f"first fix {', '.join(missing)}")]
     try:
-        return list(_job(model, allow_ops, master, settings, debug))
+        return list(_job(model, options, master, settings, debug))
     except Exception as error:
         _, message = describe_failure(error)
         return [Finding("Spark job", "missing", "failed", message)]
@@ -89,7 +92,7 @@ def _on_spark(
 
 def _job(
     model: str | None,
-    allow_ops: Sequence[str],
+    options: Mapping[str, Sequence[str]],
     master: str | None,
     settings: Mapping[str, str],
     debug: bool,
@@ -107,21 +110,38 @@ def _job(
         for worker in inspect_workers(spark):
             yield from judge_worker(worker)
         if model is not None:
-            yield from _open(model, allow_ops, spark)
+            yield from _open(model, options, spark)
 
 
-def _open(model: str, allow_ops: Sequence[str], spark: SparkSession) -> Iterator[Finding]:
+def _open(
+    model: str, options: Mapping[str, Sequence[str]], spark: SparkSession
+) -> Iterator[Finding]:
     """Open a model on every executor, if the ops that this runs are allowed."""
     from tf2spark.runnable_model import RunnableModel
     from tf2spark.spark.worker_checks import open_on_workers
 
     try:
-        reference = RunnableModel(model, allow_ops=allow_ops).reference_to_open()
+        reference = RunnableModel(model, **options).reference_to_open()
     except Tf2SparkError as error:
         yield finding_of(error, "model")
         return
     for opened in open_on_workers(spark, reference):
         yield judge_opened(model, opened)
+
+
+def judge_library(name: str) -> Finding:
+    """Report whether an op library can be loaded on this machine."""
+    from tf2spark.locations import library_on_this_machine
+    from tf2spark.package.op_libraries import find_libraries
+    from tf2spark.worker.op_libraries import loaded_library
+
+    label = f"op library {shown(name)}"
+    try:
+        (library,) = find_libraries([name], library_on_this_machine)
+        loaded = loaded_library(library)
+    except Tf2SparkError as error:
+        return Finding(label, "missing", error.problem, error.advice_for("command_line"))
+    return Finding(label, "ok", f"{len(loaded.ops)} op{'s' if len(loaded.ops) != 1 else ''}")
 
 
 def judge_opened(model: str, opened: OpenedModel) -> Finding:

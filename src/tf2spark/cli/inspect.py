@@ -10,7 +10,13 @@ import click
 
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
 from tf2spark.cli.jobs import open_job
-from tf2spark.cli.options import model_options, open_model, session_if_needed, spark_options
+from tf2spark.cli.options import (
+    model_options,
+    op_library_option,
+    open_model,
+    session_if_needed,
+    spark_options,
+)
 from tf2spark.cli.tables import source_of
 from tf2spark.errors import ContractError
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-op", multiple=True, metavar="OP", help="An op that you vouch for; can be repeated."
 )
+@op_library_option
 @model_options
 @spark_options
 @click.pass_context

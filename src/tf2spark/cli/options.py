@@ -40,6 +40,15 @@ def model_options(command: Command) -> Command:
     return command
 
 
+op_library_option = click.option(
+    "--op-library",
+    multiple=True,
+    metavar="NAME",
+    help="A library of custom ops that you vouch for, as its native code runs: a Python module "
+    "(tensorflow_text) or the path of a .so file; can be repeated.",
+)
+
+
 def call_options(command: Command) -> Command:
     """Add the options that choose which part of a model runs, and which ops it may run."""
     for decorate in (
@@ -49,6 +58,7 @@ def call_options(command: Command) -> Command:
             metavar="OP",
             help="An op that you vouch for; can be repeated.",
         ),
+        op_library_option,
         click.option(
             "--signature",
             metavar="NAME",
@@ -123,6 +133,7 @@ def open_model(params: Mapping[str, Any]) -> RunnableModel:
         tags=params["tags"].split(",") if params["tags"] else None,
         allow_ops=params["allow_op"],
         digest=params["digest"],
+        op_libraries=params["op_library"],
     )
 
 

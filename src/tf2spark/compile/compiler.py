@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tf2spark.package.host_cache import HeldModel
 from tf2spark.package.manifest import Manifest, Verified, constant_text
 from tf2spark.package.staging import staging_folder
 from tf2spark.saved_model.contract import Signature, TensorSpec
+from tf2spark.saved_model.reachable_nodes import loader_runs, walk
 from tf2spark.saved_model.reader import LoadedModel
 
 _PREDICT = "tensorflow/serving/predict"
@@ -42,12 +44,16 @@ class CompileOptions:
         tolerance: How much outputs may differ; see `verify`.
         threshold_bytes: Tensors of at least this size become files that workers map.
         overwrite: Replace an existing package.
+        op_libraries: The names of the op libraries that it needs.
+        custom_ops: The ops of the graph that these provide.
     """
 
     sample: Any = None
     tolerance: float = TOLERANCE
     threshold_bytes: int = THRESHOLD_BYTES
     overwrite: bool = False
+    op_libraries: tuple[str, ...] = ()
+    custom_ops: tuple[str, ...] = ()
 
 
 def compile_to(
@@ -85,9 +91,12 @@ def compile_to(
     with tempfile.TemporaryDirectory(prefix="compile-", dir=staging_folder()) as folder:
         tree = Path(folder)
         written: FileSource = held
-        manifest = _source_manifest(loaded)
+        manifest = evolve(_source_manifest(loaded), op_libraries=options.op_libraries)
         try:
-            with load_original(source, loaded.contract.tags, name) as original:
+            _refuse_custom_init(loaded, options.custom_ops)
+            with load_original(
+                source, loaded.contract.tags, name, custom_ops=options.custom_ops
+            ) as original:
                 built = build(original, compilation, source, tree, options.threshold_bytes)
                 verified, why_not = _verify(
                     original, source, loaded, compilation, built, tree, request, options
@@ -108,6 +117,19 @@ def compile_to(
             )
         write(written, target, manifest, overwrite=options.overwrite)
     return manifest
+
+
+def _refuse_custom_init(loaded: LoadedModel, custom_ops: Collection[str]) -> None:
+    """Refuse to compile a model whose loading runs a custom op, as that of decision forests.
+
+    What such an op fills is neither a variable nor a table of TensorFlow's.
+
+    Raises:
+        NotCompilable: It does.
+    """
+    for node, _ in walk(loaded.meta_graph, loader_runs(loaded.meta_graph)):
+        if node.op in custom_ops:
+            raise NotCompilable(f'its init op runs a custom op ({node.op} "{node.name}")')
 
 
 def _signature_name(loaded: LoadedModel, signature: str | None) -> str:

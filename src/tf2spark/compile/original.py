@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,9 @@ class Original:
 
 
 @contextmanager
-def load_original(folder: Path, tags: tuple[str, ...], signature: str) -> Iterator[Original]:
+def load_original(
+    folder: Path, tags: tuple[str, ...], signature: str, *, custom_ops: Collection[str] = ()
+) -> Iterator[Original]:
     """Load a SavedModel as TF Serving does; the object loader fills variables left uninitialized.
 
     `tf.saved_model.save` on a Keras 3 model writes a restore op that leaves variables unfilled;
@@ -57,6 +59,7 @@ def load_original(folder: Path, tags: tuple[str, ...], signature: str) -> Iterat
     try:
         original = Original(_load(session, folder, tags), session)
         if signature in original.meta_graph.signature_def and _has_unfilled_variables(original):
+            check_object_loader(original.meta_graph, allow_ops=custom_ops)
             _assign(original, _captured_values(folder, tags, original.meta_graph, signature))
         yield original
     finally:
@@ -152,7 +155,6 @@ def _captured_values(
     The graph passes that function its arguments first and then its captures, in the order of the
     loaded function's captures (``saved_model/save.py``, ``_map_captures``).
     """
-    check_object_loader(meta_graph)
     function = tf.saved_model.load(str(folder), tags=list(tags)).signatures[signature]
     captures = list(function.captured_inputs)
     outputs = meta_graph.signature_def[signature].outputs

@@ -92,6 +92,8 @@ class Manifest:
         tf2spark: The version of tf2spark that wrote it.
         verified: How it was verified; None where it wasn't.
         not_verified: Why it wasn't verified; None where it was.
+        op_libraries: The op libraries that it was made with, by name. They are for people to read:
+            a package never loads native code by itself.
     """
 
     files: tuple[FileEntry, ...]
@@ -106,6 +108,7 @@ class Manifest:
     tf2spark: str = ""
     verified: Verified | None = None
     not_verified: str | None = None
+    op_libraries: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

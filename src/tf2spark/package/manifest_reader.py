@@ -28,7 +28,7 @@ _MAX_DIMENSIONS = 32  # what every NumPy allows
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYS = {
     "files", "tags", "weights", "signature", "constants", "why_as_it_was", "source",
-    "source_digest", "tensorflow", "tf2spark", "verified", "not_verified",
+    "source_digest", "tensorflow", "tf2spark", "verified", "not_verified", "op_libraries",
 }  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def from_json(content: str | bytes, location: str) -> Manifest:
 
 
 def _manifest(values: dict[str, Any]) -> Manifest:
+    values.setdefault("op_libraries", [])  # early packages have none
     if values.keys() != _KEYS:
         raise _Refused("its keys are not those of a manifest")
     files = tuple(map(_file, _list(values["files"], MAX_FILES)))
@@ -100,6 +101,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         tf2spark=_text(values["tf2spark"]),
         verified=_optional(_verified, values["verified"]),
         not_verified=_optional(_text, values["not_verified"]),
+        op_libraries=tuple(map(_text, _list(values["op_libraries"], _MAX_NAMES))),
     )
 
 

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 from tf2spark.dtypes import DType
 from tf2spark.errors import Audience
 from tf2spark.package.manifest import FileEntry, Weight
+from tf2spark.package.op_libraries import OpLibrary
 from tf2spark.shown_text import shown
 
 Mode = Literal["failfast", "permissive", "dropmalformed"]
@@ -123,6 +124,8 @@ class ModelRef:
         storage: Where the files are before they are in the host's cache.
         cache: The folder of the host's cache; None for the default.
         cache_bytes: How large it may grow; None for the default.
+        op_libraries: The libraries of custom ops that are loaded before it.
+        custom_ops: The ops of its graph that only these libraries can provide.
     """
 
     path: str = field(repr=lambda path: repr(shown(path)))
@@ -135,6 +138,8 @@ class ModelRef:
     storage: Storage = "folder"
     cache: str | None = None
     cache_bytes: int | None = None
+    op_libraries: tuple[OpLibrary, ...] = ()
+    custom_ops: tuple[str, ...] = ()
 
 
 MAX_SHOWN = 4

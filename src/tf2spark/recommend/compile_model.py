@@ -17,6 +17,7 @@ from tf2spark.errors import ModelError
 from tf2spark.package.file_source import FileSource, PackageFolder
 from tf2spark.package.folder import copy_files
 from tf2spark.package.host_cache import HeldModel
+from tf2spark.package.op_libraries import OpLibrary
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import TOLERANCE
 from tf2spark.recommend.pair_model import PairModel
@@ -34,12 +35,16 @@ class PairRequest:
         signature: The signature's name.
         column: Which entry of the output's rows is the score; None where there is only one.
         copy_strings: See `op_check.retains_strings`.
+        op_libraries: The libraries of the model's custom ops.
+        custom_ops: The ops that these provide.
     """
 
     request: Request
     signature: str | None
     column: int | None
     copy_strings: bool
+    op_libraries: tuple[OpLibrary, ...] = ()
+    custom_ops: tuple[str, ...] = ()
 
 
 def compile_pair_model(
@@ -92,7 +97,7 @@ def _compile(
     compiler: Any,
 ) -> None:
     """Write the model as a package."""
-    options = compiler.CompileOptions(tolerance=TOLERANCE)
+    options = compiler.CompileOptions(tolerance=TOLERANCE, custom_ops=pair_request.custom_ops)
     request = _request_to_compile(pair_request.request)
     compiler.compile_to(package, held, loaded, request, pair_request.signature, options)
 
@@ -140,6 +145,8 @@ def _compiled_model(tree: Path, loaded: reader.LoadedModel, pair_request: PairRe
         pair_request.column,
         None,
         pair_request.copy_strings,
+        pair_request.op_libraries,
+        pair_request.custom_ops,
     )
 
 
@@ -164,6 +171,8 @@ def _uncompiled_model(
         pair_request.column,
         why,
         pair_request.copy_strings,
+        pair_request.op_libraries,
+        pair_request.custom_ops,
     )
 
 

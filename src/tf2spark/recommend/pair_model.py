@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from tf2spark.package.manifest import Weight
+from tf2spark.package.op_libraries import OpLibrary
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.sides import SidedInput
 from tf2spark.saved_model.contract import TensorSpec
@@ -27,6 +28,8 @@ class PairModel:
         column: Which entry of its rows is the score; None where a row has only one value.
         why_not_compiled: Why it couldn't be compiled, and so can't be split; None where it was.
         copy_strings: See `op_check.retains_strings`.
+        op_libraries: The libraries of its custom ops.
+        custom_ops: The ops that these provide.
     """
 
     meta_graph: Any
@@ -38,6 +41,8 @@ class PairModel:
     column: int | None
     why_not_compiled: str | None = None
     copy_strings: bool = False
+    op_libraries: tuple[OpLibrary, ...] = ()
+    custom_ops: tuple[str, ...] = ()
 
     def reference(self) -> ModelRef:
         """Return what a session is opened with; the folder stands for the digest."""
@@ -48,6 +53,8 @@ class PairModel:
             copy_strings=self.copy_strings,
             weights=self.weights,
             storage="own",
+            op_libraries=self.op_libraries,
+            custom_ops=self.custom_ops,
         )
 
     def resolve_inputs(self, inputs: tuple[SidedInput, ...]) -> tuple[SidedInput, ...]:

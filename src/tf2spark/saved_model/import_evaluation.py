@@ -38,7 +38,11 @@ def evaluated_nodes(meta_graph: MetaGraph) -> Iterator[tuple[NodeMessage, tuple[
     graph = meta_graph.graph_def
     unsafe = op_allow_list.unsafe_at_import() | _READ_FILE_BY_ATTRIBUTE
     bodies = (function.node_def for function in graph.library.function)
-    if any(node.op in unsafe for nodes in (graph.node, *bodies) for node in nodes):
+    ops = {node.op for nodes in (graph.node, *bodies) for node in nodes}
+    functions = {function.signature.name for function in graph.library.function}
+    # Custom ops run as well where another model or the user has loaded their library.
+    unsafe |= {op for op in ops - functions if not op_allow_list.is_known(op)}
+    if not ops.isdisjoint(unsafe):
         yield from _Evaluation(FunctionLibrary(graph), unsafe).evaluate(graph.node)
 
 

@@ -1,13 +1,65 @@
-"""The allow-list of ops (``safe_ops.txt``), and how many inputs ops have (``op_inputs.txt``)."""
+"""The allow-list of ops (``safe_ops.txt``), how many inputs ops have (``op_inputs.txt``), and which
+packages have well-known custom ops.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import resources
+
+from attrs import frozen
 
 UNKNOWN = "unknown to tf2spark: it comes from an op library or a newer TensorFlow"
 _ALLOWED = "allowed"
 _STATELESS = "*"
+
+
+@frozen
+class OpPackage:
+    """A Python package with custom ops.
+
+    Attributes:
+        name: As people install it, for messages.
+        module: The name for ``op_libraries``.
+    """
+
+    name: str
+    module: str
+
+
+_TEXT_OPS = (
+    "TFText>.*|CaseFoldUTF8|ConstrainedSequence|FastBertNormalize|FastWordpieceTokenizeWithOffsets"
+    "|FindSourceOffsets|MaxSpanningTree|NormalizeUTF8(WithOffsetsMap)?|PhraseTokenize"
+    "|RegexSplitWithOffsets|RougeL|SentenceFragments(V2)?|Sentencepiece.*Op"
+    "|SplitMergeTokenizeWithOffsets|TokenizerFromLogits|UnicodeScriptTokenizeWithOffsets"
+    "|(Whitespace|Wordpiece)TokenizeWithOffsets"
+)
+# The ops of tensorflow-text 2.21 and ydf-tf 2.21 were listed by loading them. The other packages
+# register their ops under these prefixes.
+_PACKAGES = tuple(
+    (re.compile(pattern), OpPackage(*package))
+    for pattern, package in (
+        (_TEXT_OPS, ("tensorflow-text", "tensorflow_text")),
+        ("SimpleML.*", ("ydf or tensorflow-decision-forests", "ydf")),
+        ("TFRA>.*", ("tensorflow-recommenders-addons", "tensorflow_recommenders_addons")),
+        ("Addons>.*", ("tensorflow-addons", "tensorflow_addons")),
+        ("IO>.*", ("tensorflow-io", "tensorflow_io")),
+        (
+            "DecodeProtoSparseV[2-9]|EquiJoin(Any)?Indices|RunLengthBefore",
+            ("struct2tensor", "struct2tensor"),
+        ),
+        ("Horovod.*", ("horovod", "horovod.tensorflow")),
+        ("Tfq.*", ("tensorflow-quantum", "tensorflow_quantum")),
+    )
+)
+
+
+def package_of(op: str) -> OpPackage | None:
+    """Return the package that is known to have a custom op; None for an op that TensorFlow has."""
+    if is_known(op):
+        return None
+    return next((package for pattern, package in _PACKAGES if pattern.fullmatch(op)), None)
 
 
 def reason_refused(op: str) -> str | None:

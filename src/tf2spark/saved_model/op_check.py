@@ -9,13 +9,14 @@ reach, not what exporters usually write.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 from attrs import frozen
 
 from tf2spark.errors import Advice, UnsafeModelError
+from tf2spark.package.op_libraries import argument_for
 from tf2spark.saved_model import op_allow_list
 from tf2spark.saved_model.function_library import function_names
 from tf2spark.saved_model.hidden_graphs import nodes_inside
@@ -73,7 +74,9 @@ class _Refusal:
     path: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f'  {" → ".join(self.path)} → {self.op} "{self.node_name}": {self.reason}'
+        package = op_allow_list.package_of(self.op)
+        reason = self.reason if package is None else f"custom op of {package.name}"
+        return f'  {" → ".join(self.path)} → {self.op} "{self.node_name}": {reason}'
 
 
 def check(
@@ -105,21 +108,31 @@ def check_runs(
     feeds: Iterable[str] = (),
     *,
     allow_ops: Collection[str] = (),
+    needed_libraries: Sequence[str] = (),
 ) -> None:
-    """Check what `check` does, except for the import, which `check_import` has checked."""
-    _raise_for(_refusals_in_runs(meta_graph, fetches, feeds), allow_ops)
+    """Check what `check` does, except for the import, which `check_import` has checked.
+
+    `needed_libraries` are the op libraries that the message names for custom ops, if they are
+    known: those that a package was compiled with.
+    """
+    _raise_for(_refusals_in_runs(meta_graph, fetches, feeds), allow_ops, needed_libraries)
 
 
-def check_import(meta_graph: MetaGraph, *, allow_ops: Collection[str] = ()) -> None:
+def check_import(
+    meta_graph: MetaGraph,
+    *,
+    allow_ops: Collection[str] = (),
+    needed_libraries: Sequence[str] = (),
+) -> None:
     """Check that importing the graph, of which nothing is run, runs only allowed ops.
 
     Raises:
         UnsafeModelError: Shape inference could run other ops; the message names them.
     """
-    _raise_for(_refusals_at_import(meta_graph), allow_ops)
+    _raise_for(_refusals_at_import(meta_graph), allow_ops, needed_libraries)
 
 
-def check_object_loader(meta_graph: MetaGraph) -> None:
+def check_object_loader(meta_graph: MetaGraph, *, allow_ops: Collection[str] = ()) -> None:
     """Check that TensorFlow's object loader, ``tf.saved_model.load``, runs only allowed ops.
 
     It makes the model's objects anew, and calls functions that they carry for that: those that
@@ -130,7 +143,8 @@ def check_object_loader(meta_graph: MetaGraph) -> None:
     """
     called = _functions_of_objects(meta_graph)
     nodes = walk_functions(meta_graph, called, "loading of the model's objects")
-    _raise_for((refusal for node, context in nodes for refusal in _refusals(node, context)), ())
+    refusals = (refusal for node, context in nodes for refusal in _refusals(node, context))
+    _raise_for(refusals, allow_ops)
 
 
 def _functions_of_objects(meta_graph: MetaGraph) -> Iterator[tuple[str, tuple[Origin, ...]]]:
@@ -177,7 +191,8 @@ def retains_strings(
     """Return whether strings must be fed as copies, because views of them would not be safe.
 
     An op that stores a string (in a table, queue or variable) reads the view after the run, when
-    its bytes are gone. A kernel that expects a zero byte at the end reads past the view.
+    its bytes are gone. A kernel that expects a zero byte at the end reads past the view. Either may
+    be true of a custom op.
     """
     return walk_retains_strings(walk(meta_graph, [user_run(meta_graph, fetches, feeds)]))
 
@@ -187,7 +202,8 @@ def walk_retains_strings(walked: Iterable[WalkedNode]) -> bool:
     return any(
         (_STRING_STORING_OPS.fullmatch(node.op) and _may_take_strings(node))
         or _reads_c_strings(node)
-        for node, _ in walked
+        or (node.op not in context.functions and not op_allow_list.is_known(node.op))
+        for node, context in walked
     )
 
 
@@ -197,6 +213,20 @@ def _reads_c_strings(node: NodeMessage) -> bool:
     if node.op == "StringToNumber":
         return True
     return node.op in _C_STRING_OPS and bool(_string_attr(node, "encoding"))
+
+
+def unknown_ops(meta_graph: MetaGraph) -> frozenset[str]:
+    """Return the ops in a graph that the allow-list doesn't know, wherever they are.
+
+    TensorFlow imports a graph only if all of its ops are registered, and only an op library can
+    have registered these, or a newer TensorFlow.
+    """
+    graph = meta_graph.graph_def
+    functions = {function.signature.name for function in graph.library.function}
+    bodies = (function.node_def for function in graph.library.function)
+    nodes = chain(graph.node, *bodies)
+    names = {name for node in nodes for name in function_names(node)} - functions - {""}
+    return frozenset(name for name in names if not op_allow_list.is_known(name))
 
 
 def _may_take_strings(node: NodeMessage) -> bool:
@@ -220,13 +250,39 @@ def _problem(refusals: list[_Refusal]) -> Lines:
     return Lines.of(lines)
 
 
-def _advice(ops: list[str]) -> Advice:
-    names = ", ".join(f'"{op}"' for op in ops)
-    options = " ".join(f"--allow-op {op}" for op in ops)
-    return "if you trust this model, allow them: " + Advice(f"allow_ops=[{names}]", options)
+def _advice(ops: list[str], needed_libraries: Sequence[str]) -> str | Advice:
+    """Return what to write: the libraries of custom ops, and the other ops."""
+    custom = [op for op in ops if not op_allow_list.is_known(op)]
+    packages = filter(None, map(op_allow_list.package_of, custom))
+    libraries = list(needed_libraries) or list(
+        dict.fromkeys(package.module for package in packages)
+    )
+    others = [op for op in ops if op not in custom or not libraries]
+    parts: list[str | Advice] = []
+    if custom and libraries:
+        parts.append(
+            "name the library of the custom ops, whose native code then runs: "
+            + argument_for(libraries)
+        )
+    if others:
+        names = ", ".join(f'"{op}"' for op in others)
+        options = " ".join(f"--allow-op {op}" for op in others)
+        parts.append(
+            "if you trust this model, allow them: " + Advice(f"allow_ops=[{names}]", options)
+        )
+    if custom and not libraries:
+        parts.append("for a custom op, name its library: " + argument_for(["MODULE or PATH"]))
+    advice = parts[0]
+    for part in parts[1:]:
+        advice = (advice + "; ") + part
+    return advice
 
 
-def _raise_for(refusals: Iterable[_Refusal], allow_ops: Collection[str]) -> None:
+def _raise_for(
+    refusals: Iterable[_Refusal],
+    allow_ops: Collection[str],
+    needed_libraries: Sequence[str] = (),
+) -> None:
     # Of the nodes refused for the same op and reason, the first is reported.
     firsts: dict[tuple[str, str], _Refusal] = {}
     for refusal in refusals:
@@ -234,7 +290,8 @@ def _raise_for(refusals: Iterable[_Refusal], allow_ops: Collection[str]) -> None
             firsts.setdefault((refusal.op, refusal.reason), refusal)
     if firsts:
         raise UnsafeModelError(
-            _problem(list(firsts.values())), _advice(sorted({op for op, _ in firsts}))
+            _problem(list(firsts.values())),
+            _advice(sorted({op for op, _ in firsts}), needed_libraries),
         )
 
 
@@ -260,7 +317,7 @@ def _refusals_in_runs(
 
 def _refusals_at_import(meta_graph: MetaGraph) -> Iterator[_Refusal]:
     for node, path in evaluated_nodes(meta_graph):
-        reason = op_allow_list.refused_ops().get(node.op) or _unsafe_attribute(node)
+        reason = _unsafe_attribute(node) or op_allow_list.reason_refused(node.op)
         if reason is not None:
             yield _Refusal(node.op, node.name, reason, path)
 
@@ -269,7 +326,7 @@ def _refused_function_names(node: NodeMessage, context: NodeContext) -> Iterator
     # TensorFlow accepts the name of a primitive op wherever an op takes a function: a While whose
     # body is "WriteFile" writes a file although no node of the graph has that op.
     for name in function_names(node)[1:]:
-        reason = op_allow_list.refused_ops().get(name)
+        reason = op_allow_list.reason_refused(name) if name else None
         if reason is not None and name not in context.functions:
             yield _Refusal(name, node.name, reason, context.path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tf2spark.saved_model.op_allow_list import reason_refused
+from tf2spark.saved_model.op_allow_list import package_of, reason_refused
 from tf2spark.saved_model.protos import MetaGraph
 from tf2spark.saved_model.reachable_nodes import WalkedNode, user_run, walk
 from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis
@@ -15,7 +15,10 @@ _WRITES_VARIABLES = (
     "Assign.*|Resource(Scatter|Apply|SparseApply|StridedSliceAssign|CountUpTo).*"
     "|Scatter(Nd)?(Add|Sub|Mul|Div|Min|Max|Update)|Apply.*"
 )
-_KEEPS_DATA = "LookupTable(Insert|Import|Remove).*|Queue(Enqueue|Dequeue).*|.*Stage|.*Unstage"
+_KEEPS_DATA = (
+    "LookupTable(Insert|Import|Remove).*|Queue(Enqueue|Dequeue).*|.*Stage|.*Unstage"
+    "|TFRA>.*(Insert|Import|Accum|Remove|Clear).*"
+)
 _KEEPS_STATE = re.compile(f"{_WRITES_VARIABLES}|{_KEEPS_DATA}")
 _REASONS = tuple(
     (re.compile(pattern), reason)
@@ -62,7 +65,12 @@ def keeps_state(walked: Iterable[WalkedNode]) -> bool:
 
 
 def _reason(op: str) -> str | None:
-    refusal = reason_refused(op)
+    refusal, package = reason_refused(op), package_of(op)
+    if package is not None:
+        return (
+            f"custom op of {package.name}: score needs "
+            f'op_libraries=["{package.module}"] or --op-library {package.module}'
+        )
     if refusal is not None:
         return f"refused unless allowed: {refusal}"
     return next((reason for pattern, reason in _REASONS if pattern.fullmatch(op)), None)

@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from tf2spark.saved_model.op_allow_list import is_known
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
 from tf2spark.saved_model.reachable_nodes import NodeContext, WalkedNode
 from tf2spark.saved_model.upstream import data_inputs, node_name
@@ -59,7 +60,8 @@ def _mixing_nodes(
     bodies: dict[str, Nodes] = {}
     for node, context in walked:
         nodes = graph_nodes if len(context.path) == 1 else _body(context, bodies)
-        mixes = _mixes(node, nodes)
+        is_custom = node.op not in context.functions and not is_known(node.op)
+        mixes = None if is_custom else _mixes(node, nodes)
         if mixes is not False:
             yield node, mixes is True
 

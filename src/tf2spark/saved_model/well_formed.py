@@ -117,7 +117,7 @@ def _check_function(function: FunctionMessage) -> None:
     name = function.signature.name
     # TensorFlow resolves the name of an op in its own registry or in the library, depending on who
     # asks. No exporter writes such a function.
-    if op_allow_list.is_known(name):
+    if op_allow_list.is_known(name) or op_allow_list.package_of(name) is not None:
         raise ModelError(f'the graph has a function with the name of an op, "{name}"')
     for attribute in function.signature.attr:
         if any(functions_in(attribute.default_value)):

@@ -222,6 +222,20 @@ def _stored_name(spark: SparkSession, uri: str, entry: FileEntry) -> str:
     return find_stored(entry, lambda name: _has(spark, uri, f"{FILES}/{name}")) or names[0]
 
 
+def download_file(spark: SparkSession, uri: str) -> Path:
+    """Return a copy on this machine of a single file, for as long as this process runs.
+
+    Raises:
+        ModelError: There is no such file.
+        StorageError: The storage can't be reached.
+    """
+    target = staging_folder() / f"file-{uuid.uuid4().hex[:12]}"
+    if not hadoop.exists(spark, uri):
+        raise ModelError(f'there is no file at "{redact(uri)}"')
+    hadoop.download(spark, hadoop.as_hadoop(uri), target)
+    return target
+
+
 def fetch_all(spark: SparkSession, uri: str, files: tuple[FileEntry, ...]) -> Path:
     """Copy a package's files to this machine, and return the folder that they are in."""
     for entry in files:

@@ -26,6 +26,7 @@ from pyspark.sql import SparkSession
 from tf2spark._vendored import FOLDER
 from tf2spark.errors import ContractError
 from tf2spark.package.manifest import FILES
+from tf2spark.package.op_libraries import LibraryFile
 from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.package.stored_names import readable_names
 from tf2spark.plan.score import ModelRef
@@ -65,7 +66,7 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
     with _lock:
         if not runs_locally:
             _send_once(spark, str(own_zip()), pyfile=True)
-        for path in _shipped_paths(spark, model):
+        for path in (*_shipped_paths(spark, model), *_shipped_libraries(model)):
             _send_once(spark, path)
     return evolve(model, storage="shipped")
 
@@ -91,6 +92,13 @@ def _shipped_paths(spark: SparkSession, model: ModelRef) -> Iterator[str]:
         # An early package may have a file only under a name that must not reach executors.
         is_early = len(readable_names(entry.sha256, entry.path)) > 1 and not exists(spark, path)
         yield str(fetch_file(spark, model.path, entry)) if is_early else path
+
+
+def _shipped_libraries(model: ModelRef) -> Iterator[str]:
+    """Yield copies of the op libraries that are files; modules are on the executors already."""
+    for library in model.op_libraries:
+        if library.file is not None:
+            yield str(staged_copy(library.file, LibraryFile(Path(library.path))))
 
 
 def _session_id(spark: Any) -> str:

@@ -13,6 +13,7 @@ from tf2spark.plan.score import ModelRef
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
 from tf2spark.tensorflow_c.process import cached_session
 from tf2spark.tensorflow_c.session import CApiSession, open_session
+from tf2spark.worker.op_libraries import load_op_libraries
 
 Locate = Callable[[FileEntry], Path]
 """A function that returns where a file that came with the job lies on this host."""
@@ -27,14 +28,17 @@ def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
 
     Raises:
         ModelError: The model can't be loaded, or its files are not those of the reference.
-        SetupError: TensorFlow is missing on this host, or the host's cache can't be used.
+        SetupError: TensorFlow or an op library is missing on this host, or doesn't fit; or the
+            host's cache can't be used.
     """
     # By content and not by path: a model that is replaced at its path gets a session of its own.
-    key = f"{model.digest} {','.join(model.tags)} {model.threads}"
+    libraries = ",".join(library.key for library in model.op_libraries)
+    key = f"{model.digest} {','.join(model.tags)} {model.threads} {libraries}"
     return cached_session(key, lambda: _open(model, locate))
 
 
 def _open(model: ModelRef, locate: Locate | None) -> CApiSession:
+    load_op_libraries(model, locate)
     if model.storage == "own":
         return open_model(model, Path(model.path))
     held = hold_files(model, locate)
@@ -84,6 +88,7 @@ def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) ->
         folder: The folder of its ``saved_model.pb``.
         weights: The folder of its weights, if another.
     """
+    load_op_libraries(model)  # of what `session_of` opens, they are loaded already
     session = open_session(str(folder), model.tags, threads=model.threads)
     try:
         for weight in model.weights:
