@@ -181,13 +181,15 @@ def test_the_rank_of_an_output_can_be_given(model: tf2spark.SavedModel) -> None:
         ),
         (
             {"feed": {"keep_prob:0": 1.0}, "fetch": {"p": "keep_prob:0"}},
-            'output "keep_prob:0" (float32 []) is one value per batch, not one per row; leave it '
-            "out by naming the outputs you want: fetch=[...]",
+            'output "keep_prob:0" (float32 []) is one value per batch, not one per row; write '
+            "batch_rows=1 to run the model row by row; or leave it out by naming the outputs you "
+            "want: fetch=[...]",
         ),
         (
             {"signature": "odd", "fetch": ["weights"]},
             'output "weights" (float32 [3]) has 3 entries however many rows the table has; '
-            "leave it out by naming the outputs you want: fetch=[...]",
+            "write batch_rows=3 if a batch has exactly as many rows, batch_rows=1 if that is one "
+            "row's output; or leave it out by naming the outputs you want: fetch=[...]",
         ),
         (
             {"feed": {"x": "x", "x:0": "x"}},

@@ -169,6 +169,13 @@ class RowsDependWarning(UserWarning):
         super().__init__(shown(message))
 
 
+class OutputsLeftOutWarning(UserWarning):
+    """Outputs of the signature aren't fetched by default, because no column can hold them."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
+
+
 class ModelError(Tf2SparkError, ValueError):
     """The SavedModel can't be read, or can't run as is."""
 

@@ -117,10 +117,11 @@ class SavedModel:
                 `literal`, `padded` or `assembled`. Inputs not named here take the column of the
                 same name.
             fetch: New column to output (or tensor ``y:0``), or a list of outputs; by default all
-                outputs of the signature under their own names.
+                outputs of the signature that a column can hold, under their own names.
             signature: Which signature; ``serving_default``, or the only one, by default.
             keep: The columns to keep; all by default.
-            batch_rows: The maximum number of rows in one run of the model.
+            batch_rows: The maximum number of rows in one run of the model; 1 for a model without a
+                batch dimension. The exact number, if an output has it as its first dimension.
             mode: What happens to rows that can't be scored: "failfast" stops the job,
                 "permissive" gives them null outputs and a reason, "dropmalformed" leaves them out.
             error_column: The column where "permissive" writes the reason; ``_error`` by default.
@@ -140,6 +141,7 @@ class SavedModel:
 
         Warns:
             RowsDependWarning: Rows depend on each other, and `rows` doesn't say so.
+            OutputsLeftOutWarning: No column can hold some outputs, and `fetch` isn't given.
 
         Raises:
             ContractError: Table, arguments and model don't fit; nothing has run.
@@ -160,7 +162,7 @@ class SavedModel:
                 rows=rows,
                 audience=audience,
             )
-            request = self._runnable.request(signature, feed, fetch)
+            request = self._runnable.request(signature, feed, fetch, batch_rows)
             return self._runnable.score(table, request, options)
 
     def recommend(
@@ -380,7 +382,7 @@ class SavedModel:
             rows=rows,
             columnwise=True,
         )
-        request = self._runnable.request(signature, feed, fetch)
+        request = self._runnable.request(signature, feed, fetch, batch_rows)
         options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()
         return request, options, self._runnable.reference_for(request)

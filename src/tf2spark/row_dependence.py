@@ -18,11 +18,11 @@ from tf2spark.binding.constants import plan_constant
 from tf2spark.binding.feeds import Constant
 from tf2spark.binding.generated_feeds import attempts, spec_feeds
 from tf2spark.binding.outputs import plan_output
-from tf2spark.binding.request import FedInput, Request
+from tf2spark.binding.request import FedInput, Request, first_dims
 from tf2spark.conversion.constants import constant_tensor
 from tf2spark.conversion.from_arrow import feeder, with_copied_strings
 from tf2spark.conversion.rows import Ints, RowsRefused
-from tf2spark.conversion.to_arrow import column_builder
+from tf2spark.conversion.to_arrow import columns_builder
 from tf2spark.dtypes import INT64, STRING, DType
 from tf2spark.errors import ContractError, ModelError, RunError
 from tf2spark.plan.score import RowRelation
@@ -61,15 +61,20 @@ class RowFinding:
         return f" through {', '.join(self.ops[:3])}" if self.ops else ""
 
 
-def generated_rows_depend(session: CApiSession, request: Request) -> bool | None:
+def generated_rows_depend(
+    session: CApiSession, request: Request, batch_rows: int | None = None
+) -> bool | None:
     """Return whether a request's rows depend on each other; None if that can't be found out.
 
     Args:
         session: The open model.
         request: What feeds it, and what is fetched. Columns are replaced by generated values.
+        batch_rows: The maximum number of rows in one run; None for the default.
     """
     fed_by_columns = [fed.spec for fed in request.inputs if _is_column(fed)]
     fixed = next((spec.shape[0] for spec in fed_by_columns if spec.shape and spec.shape[0]), None)
+    if fixed is None and batch_rows in first_dims(fetched.spec for fetched in request.outputs):
+        fixed = batch_rows
     rows = fixed or _ROWS
     if not fed_by_columns or rows < 2:
         return None
@@ -95,11 +100,11 @@ def _runner(
     """Return the function that runs some of `rows` generated rows together."""
     inputs = [fed for fed in request.inputs if not fed.optional]
     feeds = [tensor for fed in inputs for tensor in fed.spec.tensors]
-    builders = [
-        column_builder(plan_output(output.column, output.spec, binary=output.output.binary))
-        for output in request.outputs
+    outputs = [
+        plan_output(fetched.column, fetched.spec, fetched.output) for fetched in request.outputs
     ]
-    run = session.prepare(feeds, [output.spec.tensors[0] for output in request.outputs])
+    columns_of = columns_builder(outputs)
+    run = session.prepare(feeds, [tensor for output in outputs for tensor in output.tensors])
     makers = [
         _constant_maker(fed.spec, fed.feed)
         if isinstance(fed.feed, Constant)
@@ -109,8 +114,7 @@ def _runner(
 
     def run_rows(numbers: Ints) -> list[list[Any]]:
         fed = [tensor for make in makers for tensor in make(numbers)]
-        fetched = zip(builders, run(fed), strict=True)
-        return [build(tensor, len(numbers)).to_pylist() for build, tensor in fetched]
+        return [column.to_pylist() for column in columns_of(run(fed), len(numbers))]
 
     return run_rows
 

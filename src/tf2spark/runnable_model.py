@@ -17,10 +17,12 @@ from attrs import evolve
 
 from tf2spark.binding.bind import bind
 from tf2spark.binding.checked_runs import CheckedRuns, RunFacts
+from tf2spark.binding.feed_advice import fetch_advice
 from tf2spark.binding.feeds import (
     Constant,
     FeedValue,
     Fetch,
+    Output,
     columns_of,
     normalize_feeds,
     normalize_fetches,
@@ -28,7 +30,13 @@ from tf2spark.binding.feeds import (
 from tf2spark.binding.kept_results import KeptByContent, KeptResults
 from tf2spark.binding.options import BATCH_ROWS, Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
-from tf2spark.errors import ModelError, RowsDependWarning, SetupError, argument
+from tf2spark.errors import (
+    ModelError,
+    OutputsLeftOutWarning,
+    RowsDependWarning,
+    SetupError,
+    argument,
+)
 from tf2spark.locations import (
     fetch_to_this_machine,
     is_uri,
@@ -109,6 +117,7 @@ class RunnableModel:
         self._plans: KeptResults[tuple[Request, Plan]] = KeptResults(_KEPT_REQUESTS)
         self._row_findings: KeptResults[tuple[Request, RowFinding]] = KeptResults(_KEPT_REQUESTS)
         self._warned_of_rows = False
+        self._warned_of_left_out = False
         # In the order of their last use.
         self._pair_models: OrderedDict[str, PairModel] = OrderedDict()
 
@@ -130,27 +139,39 @@ class RunnableModel:
         signature: str | None,
         feed: Mapping[str, FeedValue] | None,
         fetch: Fetch | None,
+        batch_rows: int | None = None,
+        *,
+        any_rows: bool = False,
     ) -> Request:
         """Determine the inputs and outputs of a call, and check the ops that it would run.
+
+        Arguments are those of `make_request`.
 
         Raises:
             ContractError: The arguments and the model don't fit.
             UnsafeModelError: The outputs depend on an op that isn't allowed.
         """
         arguments = signature, normalize_feeds(feed), normalize_fetches(fetch)
-        return self._requests.get(self._make_request, *arguments)
+        return self._requests.get(self._make_request, *arguments, batch_rows, any_rows)
 
     def _make_request(
         self,
         signature: str | None,
         feed: Mapping[str, FeedValue] | None,
         fetch: Fetch | None,
+        batch_rows: int | None,
+        any_rows: bool,
     ) -> Request:
-        graph = self._runs.graph
         missing_library = self._load_op_libraries()
         try:
             request = make_request(
-                self.contract, graph, signature=signature, feed=feed, fetch=fetch
+                self.contract,
+                self._runs.graph,
+                signature=signature,
+                feed=feed,
+                fetch=fetch,
+                batch_rows=batch_rows,
+                any_rows=any_rows,
             )
         except ModelError as error:
             # The graph can't be imported here to look up a tensor.
@@ -249,33 +270,41 @@ class RunnableModel:
         Raises:
             ContractError: They do, and scores were to be reproducible.
         """
+        self._warn_of_left_out(request, options)
         if options.rows != "unknown":
             return options
-        finding = self._row_finding(request, on_spark=on_spark)
+        finding = self._row_finding(request, options.batch_rows, on_spark=on_spark)
         if finding.relation == "batch":
             if options.reproducible:
                 raise not_reproducible(finding.through)
             self._warn_of_rows(finding.through, options)
         return evolve(options, rows=finding.relation)
 
-    def _row_finding(self, request: Request, *, on_spark: bool) -> RowFinding:
+    def _row_finding(
+        self, request: Request, batch_rows: int | None, *, on_spark: bool
+    ) -> RowFinding:
         _, finding = self._row_findings.get(
-            (id(request), on_spark),
-            lambda: (request, self._look_for_dependence(request, on_spark=on_spark)),
+            (id(request), batch_rows, on_spark),
+            lambda: (request, self._look_for_dependence(request, batch_rows, on_spark=on_spark)),
         )
         return finding
 
-    def _look_for_dependence(self, request: Request, *, on_spark: bool) -> RowFinding:
+    def _look_for_dependence(
+        self, request: Request, batch_rows: int | None, *, on_spark: bool
+    ) -> RowFinding:
         facts = self._facts(request)
         if facts.keeps_state:
             # Runs that no row asked for would change its scores.
             return RowFinding("independent")
+        if batch_rows == 1:
+            # No run has other rows, unless the model fixes their number.
+            return RowFinding("unknown")
         ops = facts.mixing_ops
         if on_spark and not (ops and self._is_small()):
             return RowFinding("unknown")
         try:
             model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
-            depend = generated_rows_depend(session_of(model), request)
+            depend = generated_rows_depend(session_of(model), request, batch_rows)
         except (ModelError, SetupError):
             depend = None  # the job itself will say what is wrong, or has what is missing here
         return RowFinding("batch" if depend else "unknown", ops)
@@ -295,6 +324,21 @@ class RunnableModel:
             f"row change with its batch, which has up to {options.batch_rows or BATCH_ROWS:,} rows "
             f"and is scored as a whole or not at all; {advice.text_for(audience)}",
             RowsDependWarning,
+            stacklevel=5,  # the line that calls `SavedModel`
+        )
+
+    def _warn_of_left_out(self, request: Request, options: Options) -> None:
+        if not request.left_out or self._warned_of_left_out:
+            return
+        self._warned_of_left_out = True
+        reasons = "; ".join(reason for _, reason in request.left_out)
+        names = [fetched.spec.name for fetched in request.outputs]
+        advice = "write " + fetch_advice({name: Output(name) for name in names})
+        advice += " to say that this is meant"
+        warnings.warn(
+            f"not all outputs become columns: {reasons}; "
+            + advice.text_for(options.audience or "python"),
+            OutputsLeftOutWarning,
             stacklevel=5,  # the line that calls `SavedModel`
         )
 
@@ -368,7 +412,7 @@ class RunnableModel:
         """Write the model as a package and return its digest (hex); see `SavedModel.compile`."""
         if self.contract.package is not None:
             raise ModelError(f'"{self.contract.path}" is a package already')
-        request = self.request(signature, feed, fetch)
+        request = self.request(signature, feed, fetch, any_rows=True)
         compiler = _compiler()
         options = compiler.CompileOptions(
             sample=_as_arrow(sample, request),

@@ -251,8 +251,9 @@ def test_outputs_of_fixed_length_arent_rows() -> None:
     """A table of weights as an output has as many entries as it has, whatever the batch."""
     outputs = {"w": dense(FLOAT32, 10, 4, name="w")}
     assert message_of(request_of(outputs=outputs)) == (
-        'output "w" (float32 [10, 4]) has 10 entries however many rows the table has; leave it '
-        "out by naming the outputs you want: fetch=[...]"
+        'output "w" (float32 [10, 4]) has 10 entries however many rows the table has; write '
+        "batch_rows=10 if a batch has exactly as many rows, batch_rows=1 if that is one row's "
+        "output; or leave it out by naming the outputs you want: fetch=[...]"
     )
 
 

@@ -216,7 +216,8 @@ def test_single_value_takes_a_constant(dtype: DType, name: str, constant: str) -
     """No column feeds an input of shape []: the message writes a constant of its dtype."""
     assert message_of(dense(dtype, name=name), "f") == (
         f'input "{name}" ({dtype} []) is one value for the whole batch and takes a constant, not '
-        f'column "f"; write feed={{"{name}": {constant}}}'
+        f'column "f"; write feed={{"{name}": {constant}}}, or batch_rows=1 to run the model row '
+        "by row"
     )
 
 

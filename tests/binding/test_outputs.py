@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 from pyspark.sql.pandas.types import to_arrow_type
 
-from cases.contracts import N, array, dense, ragged, sparse, unknown_rank
+from cases.contracts import N, array, dense, unknown_rank
+from tf2spark.binding.feeds import Output
 from tf2spark.binding.outputs import plan_output
 from tf2spark.dtypes import BY_CODE, FLOAT32, INT64, STRING, UINT8, DType, from_code
 from tf2spark.errors import ContractError
@@ -38,13 +39,15 @@ def test_plan_of_an_output() -> None:
     """It holds the column's name, the output's own and the tensor to fetch."""
     spec = TensorSpec("score", INT64, (None, 3), ("StatefulPartitionedCall:1",))
     assert plan_output("p", spec) == OutputPlan(
-        "p", "score", "StatefulPartitionedCall:1", INT64, (3,), pa.list_(pa.int64())
+        "p", "score", ("StatefulPartitionedCall:1",), INT64, (3,), pa.list_(pa.int64())
     )
 
 
 def test_strings_are_binary_when_asked() -> None:
     """`binary` changes the innermost type only."""
-    assert plan_output("p", dense(STRING, N, 2), binary=True).arrow == array(pa.binary())
+    assert plan_output("p", dense(STRING, N, 2), Output("x", binary=True)).arrow == array(
+        pa.binary()
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,24 +68,26 @@ OUT = "leave it out by naming the outputs you want: fetch=[...]"
         (
             dense(from_code(20), N),
             False,
-            f'output "x" (resource [None]): Spark has no column type for resource; {OUT}',
+            'output "x" (resource [None]) can\'t become a column: no column holds resource; export '
+            f"the values that it refers to instead, or {OUT}",
         ),
         (
             dense(from_code(8), N, 2),
             False,
-            f'output "x" (complex64 [None, 2]): Spark has no column type for complex64; {OUT}',
+            'output "x" (complex64 [None, 2]) can\'t become a column: no column holds complex64; '
+            f"export tf.math.real(y) and tf.math.imag(y) instead, or {OUT}",
         ),
         (
-            sparse(),
+            dense(from_code(11), N),
             False,
-            'output "x" (float32 [None, 10]) is sparse, and no column can hold it; export '
-            f"tf.sparse.to_dense(y) instead, or {OUT}",
+            'output "x" (qint8 [None]) can\'t become a column: no column holds qint8; export '
+            f"tf.bitcast(y, tf.int8) instead, or {OUT}",
         ),
         (
-            ragged(N, N),
+            dense(from_code(25), N),
             False,
-            'output "x" (int64 [None, None]) is ragged, and no column can hold it; export '
-            f"y.to_tensor() instead, or {OUT}",
+            'output "x" (float8_e4m3fn [None]) can\'t become a column: no column holds '
+            f"float8_e4m3fn; export tf.cast(y, tf.float32) instead, or {OUT}",
         ),
         (
             unknown_rank(FLOAT32),
@@ -94,7 +99,8 @@ OUT = "leave it out by naming the outputs you want: fetch=[...]"
         (
             dense(FLOAT32),
             False,
-            f'output "x" (float32 []) is one value per batch, not one per row; {OUT}',
+            'output "x" (float32 []) is one value per batch, not one per row; write '
+            f"batch_rows=1 to run the model row by row; or {OUT}",
         ),
         (
             dense(FLOAT32, N),
@@ -106,5 +112,5 @@ OUT = "leave it out by naming the outputs you want: fetch=[...]"
 def test_outputs_that_no_column_holds(spec: TensorSpec, binary: bool, message: str) -> None:
     """A message says why, and how to go without that output or what to say of it."""
     with pytest.raises(ContractError) as refused:
-        plan_output("p", spec, binary=binary)
+        plan_output("p", spec, Output("x", binary=binary))
     assert str(refused.value) == message

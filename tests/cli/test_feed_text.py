@@ -97,6 +97,7 @@ def test_wrong_feed_options(options: list[str], message: str) -> None:
         ("score=y", "score", Output("y")),
         (" score = scope/y:1 ", "score", Output("scope/y:1")),
         ("raw=binary(y)", "raw", Output("y", binary=True)),
+        ("p=map(y)", "p", Output("y", as_map=True)),
         ("p=output(y:0, rank=2)", "p", Output("y:0", 2)),
     ],
 )
@@ -111,8 +112,8 @@ def test_wrong_fetch_options(option: str) -> None:
     with pytest.raises(ContractError) as refused:
         parse_fetch([option])
     assert str(refused.value) == (
-        f"--fetch {option} can't be parsed; write COLUMN=OUTPUT, COLUMN=binary(OUTPUT) or "
-        "COLUMN=output(OUTPUT, rank=2)"
+        f"--fetch {option} can't be parsed; write COLUMN=OUTPUT, COLUMN=binary(OUTPUT), "
+        "COLUMN=map(OUTPUT) or COLUMN=output(OUTPUT, rank=2)"
     )
 
 

@@ -27,12 +27,12 @@ def output(dtype: DType, dims: tuple[int | None, ...] = (), **rest: Any) -> Outp
     kind = rest.pop("leaf", dtype.arrow)
     for _ in dims if dims != (1,) else ():
         kind = pa.list_(kind)
-    return OutputPlan("y", "out", "out:0", dtype, dims, kind)
+    return OutputPlan("y", "out", ("out:0",), dtype, dims, kind)
 
 
 def column(plan: OutputPlan, values: Any) -> pa.Array:
     data = np.asarray(values, plan.dtype.numpy)
-    return column_builder(plan)(Tensor(plan.dtype, data.shape, data), len(data))
+    return column_builder(plan)([Tensor(plan.dtype, data.shape, data)], len(data))
 
 
 SHAPES = st.lists(st.integers(0, 3), max_size=3)
@@ -76,7 +76,7 @@ def test_a_row_of_one_value_is_a_scalar() -> None:
 def test_numbers_are_not_copied() -> None:
     """The column uses the fetched tensor's own memory if the types agree."""
     values = np.arange(4, dtype=np.int64)
-    array = column_builder(output(INT64))(Tensor(INT64, (4,), values), 4)
+    array = column_builder(output(INT64))([Tensor(INT64, (4,), values)], 4)
     assert array.buffers()[1].address == values.ctypes.data
 
 
@@ -89,7 +89,7 @@ def test_bytes_leave_as_they_are(rows: int, sizes: list[int], data: Any) -> None
     count = rows * math.prod(sizes)
     values = data.draw(st.lists(BYTES, min_size=count, max_size=count))
     plan = output(STRING, tuple(sizes), leaf=pa.binary())
-    array = column_builder(plan)(fetched_strings(values, (rows, *sizes)), rows)
+    array = column_builder(plan)([fetched_strings(values, (rows, *sizes))], rows)
     array.validate(full=True)
     flat = np.empty(count, object)
     flat[:] = values
@@ -100,10 +100,10 @@ def test_bytes_leave_as_they_are(rows: int, sizes: list[int], data: Any) -> None
 def test_text_is_checked_row_by_row() -> None:
     """A row with a value that isn't UTF-8 is refused, with advice; others are text."""
     good = fetched_strings(["żółć", "", "a", "b"], (2, 2))
-    assert column_builder(output(STRING, (2,)))(good, 2).to_pylist() == [["żółć", ""], ["a", "b"]]
+    assert column_builder(output(STRING, (2,)))([good], 2).to_pylist() == [["żółć", ""], ["a", "b"]]
     bad = fetched_strings(["a", "b", "c", b"\xff", "e", "f"], (3, 2))
     with pytest.raises(RowsRefused) as caught:
-        column_builder(output(STRING, (2,)))(bad, 3)
+        column_builder(output(STRING, (2,)))([bad], 3)
     assert caught.value.rows.tolist() == [1]
     assert caught.value.reasons == [
         'output "out" is not UTF-8 text; fetch binary(out) to get its bytes'
@@ -126,10 +126,11 @@ def test_an_output_without_an_entry_a_row_is_an_error(
     """The message names the output and both shapes, and says how to leave it out."""
     data = np.zeros(shape, np.float32)
     with pytest.raises(RunError) as caught:
-        column_builder(output(FLOAT32, dims))(Tensor(FLOAT32, shape, data), 3)
+        column_builder(output(FLOAT32, dims))([Tensor(FLOAT32, shape, data)], 3)
     assert str(caught.value) == (
         f'output "out" {expected}: an output that becomes a column must have one entry per row; '
-        "to leave it out, name the others: fetch=[...]"
+        + ("" if shape else "batch_rows=1 runs the model row by row; ")
+        + "to leave it out, name the others: fetch=[...]"
     )
 
 
@@ -139,8 +140,8 @@ def test_more_strings_than_a_column_can_hold_are_an_error() -> None:
     huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (2**31,), (0,))
     tensor = Strings((1,), np.array([0, 2**31], np.int64), huge)
     with pytest.raises(RunError, match="over 2 GiB of strings; score fewer rows"):
-        column_builder(output(STRING))(tensor, 1)
+        column_builder(output(STRING))([tensor], 1)
     many = np.lib.stride_tricks.as_strided(np.zeros(1, np.bool_), (2**31,), (0,))
     plan = output(BOOL, (None,))
     with pytest.raises(RunError, match=r"over 2\*\*31 values; score fewer rows"):
-        column_builder(plan)(Tensor(BOOL, (1, 2**31), many), 1)
+        column_builder(plan)([Tensor(BOOL, (1, 2**31), many)], 1)

@@ -8,7 +8,7 @@ from tf2spark.dtypes import FLOAT32
 from tf2spark.plan.score import ModelRef, OutputPlan, Plan
 from tf2spark.recommend.whole_graph import WholeGraph
 
-OUTPUT = OutputPlan("score", "y", "y:0", FLOAT32, (), FLOAT32.arrow)
+OUTPUT = OutputPlan("score", "y", ("y:0",), FLOAT32, (), FLOAT32.arrow)
 GRAPH = WholeGraph(
     Plan(ModelRef("", (), ""), (), (OUTPUT,), fixed_rows=8), (2, 5), ("user:a", "user:b"), ("c",), 1
 )

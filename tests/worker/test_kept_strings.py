@@ -36,7 +36,7 @@ def test_a_graph_that_keeps_strings_gets_copies(tmp_path: Path) -> None:
 
     tf.saved_model.save(Keeper(), str(tmp_path))
     session = open_session(str(tmp_path), ["serve"], threads=1)
-    output = OutputPlan("y", "y", "StatefulPartitionedCall:0", STRING, (), pa.string())
+    output = OutputPlan("y", "y", ("StatefulPartitionedCall:0",), STRING, (), pa.string())
     spec = plan(source(pa.string(), column=1), dtype=STRING, dims=())
     words = evolve(spec, name="x", tensors=("serving_default_x:0",))
     model = ModelRef("/model", ("serve",), "digest", copy_strings=True)

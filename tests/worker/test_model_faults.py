@@ -19,7 +19,7 @@ from tf2spark.testing import FakeSession, fed_strings
 from tf2spark.worker.model_faults import generated_values
 from tf2spark.worker.score_loop import score_batches
 
-OUTPUT = OutputPlan("y", "y", "y:0", FLOAT32, (), pa.float32())
+OUTPUT = OutputPlan("y", "y", ("y:0",), FLOAT32, (), pa.float32())
 MODES: list[Mode] = ["failfast", "permissive", "dropmalformed"]
 Check = Callable[[list[Any]], None]
 """Raises what TensorFlow raises for some of the fed values."""

@@ -85,7 +85,7 @@ def split_strategy(block_users: int = 2, block_items: int = 16) -> SplitPlan:
 
 def whole_strategy(items_per_run: int = ITEMS) -> WholePlan:
     inputs = (dense("pair_user", 0), dense("pair_item", 1))
-    output = OutputPlan("score", "score", "scores:0", FLOAT32, (), pa.float32())
+    output = OutputPlan("score", "score", ("scores:0",), FLOAT32, (), pa.float32())
     return WholePlan(inputs, (1,), ("user:v",), output, None, None, items_per_run)
 
 
@@ -93,7 +93,7 @@ def plan_of(strategy: Strategy, k: int = 5, **more: Any) -> CatalogPlan:
     """Return a plan for batches with an id, a vector, and lists of excluded and allowed ids."""
     fields = [pa.field("item_id", pa.int64()), pa.field("score", pa.float32())]
     column_type = pa.list_(pa.struct(fields))
-    output = OutputPlan(RECOMMENDATIONS, RECOMMENDATIONS, "", FLOAT32, (), column_type)
+    output = OutputPlan(RECOMMENDATIONS, RECOMMENDATIONS, (), FLOAT32, (), column_type)
     inputs = (dense("user", 1),) if isinstance(strategy, SplitPlan) else ()
     users = Plan(
         ModelRef("", (), ""), inputs, (output,), keep=(0,), mode="permissive", error_column="why",

@@ -31,7 +31,7 @@ from tf2spark.worker import score_loop
 from tf2spark.worker.score_loop import score_batches
 
 LISTS = pa.list_(pa.float32())
-SUM = OutputPlan("sum", "sum", "sum:0", FLOAT32, (), pa.float32())
+SUM = OutputPlan("sum", "sum", ("sum:0",), FLOAT32, (), pa.float32())
 MODEL = ModelRef("/model", ("serve",), "digest")
 
 
@@ -272,9 +272,9 @@ def test_refused_rows_of_a_padded_batch_are_reported_once() -> None:
 def test_several_outputs_become_several_columns() -> None:
     """In the plan's order, each of its own type."""
     outputs = (
-        OutputPlan("words", "w", "w:0", STRING, (2,), pa.list_(pa.string())),
+        OutputPlan("words", "w", ("w:0",), STRING, (2,), pa.list_(pa.string())),
         SUM,
-        OutputPlan("count", "n", "n:0", INT64, (), pa.int64()),
+        OutputPlan("count", "n", ("n:0",), INT64, (), pa.int64()),
     )
 
     def model(feeds: dict[str, Tensor]) -> dict[str, Any]:
@@ -300,7 +300,7 @@ def test_an_output_of_the_wrong_shape_is_an_error_in_any_mode(returned: Tensor, 
 
 def test_a_string_that_is_not_text_refuses_its_row_alone() -> None:
     """The reason says how to fetch bytes."""
-    plan = permissive(outputs=(OutputPlan("y", "out", "sum:0", STRING, (), pa.string()),))
+    plan = permissive(outputs=(OutputPlan("y", "out", ("sum:0",), STRING, (), pa.string()),))
 
     def model(feeds: dict[str, Tensor]) -> dict[str, Any]:
         returned = [b"\xff" if row[0] == 2 else b"ok" for row in rows_of(feeds["x:0"])]

@@ -36,7 +36,7 @@ def scalar(name: str, column: int) -> InputPlan:
     return InputPlan(name, (f"{name}:0",), "dense", FLOAT32, (), (source,))
 
 
-OUTPUT = OutputPlan("score", "y", "y:0", FLOAT32, (3,), pa.list_(pa.float32()))
+OUTPUT = OutputPlan("score", "y", ("y:0",), FLOAT32, (3,), pa.list_(pa.float32()))
 STRATEGY = WholePlan((scalar("u", 0), scalar("i", 1)), (1,), ("user:u",), OUTPUT, 1, None, 5)
 USERS = pa.RecordBatch.from_pydict(
     {"id": ["a", "b"], "u": pa.array([10.0, 20.0], pa.float32())}

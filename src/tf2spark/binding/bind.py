@@ -7,13 +7,13 @@ import math
 import pyarrow as pa
 from attrs import evolve
 
-from tf2spark.binding.feed_advice import LEAVE_OUT, fetch_advice
-from tf2spark.binding.feeds import Output
+from tf2spark.binding.feed_advice import fetch_advice
+from tf2spark.binding.feeds import Constant, Output
 from tf2spark.binding.inputs import plan_input
-from tf2spark.binding.messages import did_you_mean, output_text
+from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, REPRODUCIBLE_ROWS, Options
-from tf2spark.binding.outputs import plan_output
-from tf2spark.binding.request import Request, check_columns
+from tf2spark.binding.outputs import RunRows, check_output, plan_output
+from tf2spark.binding.request import Request, check_columns, first_dims
 from tf2spark.errors import Advice, ContractError, argument
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, shown_columns
 from tf2spark.saved_model.contract import TensorSpec
@@ -31,12 +31,44 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
     Raises:
         ContractError: They don't fit; the message names input, column, expected, got and the fix.
     """
-    plan = bind_inputs(request, schema, options, model)
-    outputs = tuple(
-        plan_output(fetched.column, fetched.spec, binary=fetched.output.binary)
+    plan, rows = _bind_inputs(request, schema, options, model)
+    return with_outputs(plan, schema, _plan_outputs(request, rows))
+
+
+def declared_outputs(request: Request, options: Options) -> tuple[OutputPlan, ...]:
+    """Return the outputs of a column function, whose type Spark asks for before it has columns.
+
+    Raises:
+        ContractError: An output can't become a column.
+    """
+    specs = [fed.spec for fed in request.inputs if not isinstance(fed.feed, Constant)]
+    fixed = first_dims(specs)
+    if options.batch_rows == 1:
+        # An input of a fixed size can be a batch or one row; the user says that it is a row.
+        per_row = [spec.shape is None or spec.shape[:1] in ((None,), (1,)) for spec in specs]
+        rows = RunRows(single=True, batched=any(per_row) or not per_row)
+    else:
+        rows = RunRows(fixed.pop() if len(fixed) == 1 else _rows_of_outputs(request, options))
+    return _plan_outputs(request, rows)
+
+
+def check_declared(plan: Plan, request: Request, options: Options) -> None:
+    """Raise `ContractError` if a plan's outputs don't have the types that were declared."""
+    for output, declared in zip(plan.outputs, declared_outputs(request, options), strict=True):
+        if output.arrow != declared.arrow:
+            raise ContractError(
+                f'the columns make output "{output.name}" {type_text(output.arrow)}, but a column '
+                f"function must declare its type before it has columns, here "
+                f"{type_text(declared.arrow)}",
+                "use score() instead",
+            )
+
+
+def _plan_outputs(request: Request, rows: RunRows) -> tuple[OutputPlan, ...]:
+    return tuple(
+        plan_output(fetched.column, fetched.spec, fetched.output, rows)
         for fetched in request.outputs
     )
-    return with_outputs(plan, schema, outputs)
 
 
 def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
@@ -45,21 +77,32 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
     Raises:
         ContractError: Table and request don't fit.
     """
+    plan, rows = _bind_inputs(request, schema, options, model)
+    for fetched in request.outputs:
+        check_output(fetched.spec, rows)
+    return plan
+
+
+def _bind_inputs(
+    request: Request, schema: pa.Schema, options: Options, model: ModelRef
+) -> tuple[Plan, RunRows]:
     check_columns(request, schema.names)
     # If there is no column for an optional input, the model's default applies.
     names = frozenset(schema.names)
     fed_inputs = [fed for fed in request.inputs if not fed.optional or fed.spec.name in names]
+    single = options.batch_rows == 1
     inputs = tuple(
-        evolve(plan_input(fed.spec, fed.feed, schema), exact=fed.exact) for fed in fed_inputs
+        evolve(plan_input(fed.spec, fed.feed, schema, single=single), exact=fed.exact)
+        for fed in fed_inputs
     )
     batch_rows = _batch_rows(inputs, options.batch_rows)
-    fixed = _fixed_rows([fed.spec for fed in fed_inputs], inputs)
-    _refuse_fixed_outputs(request, fixed)
+    rows = _run_rows(request, [fed.spec for fed in fed_inputs], inputs, options)
+    fixed = rows.fixed
     if options.reproducible:
         # With two threads, TensorFlow splits long sums differently than with one.
         model = evolve(model, threads=1)
         fixed = fixed or next(rows for rows in REPRODUCIBLE_ROWS if rows <= batch_rows)
-    return Plan(
+    plan = Plan(
         model,
         inputs,
         (),
@@ -75,6 +118,7 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
         rows=options.rows,
         reproducible=options.reproducible,
     )
+    return plan, rows
 
 
 def with_outputs(plan: Plan, schema: pa.Schema, outputs: tuple[OutputPlan, ...]) -> Plan:
@@ -135,13 +179,35 @@ def _rename_advice(renamed: OutputPlan, outputs: tuple[OutputPlan, ...]) -> Advi
     return fetch_advice(columns)
 
 
+def _run_rows(
+    request: Request, specs: list[TensorSpec], inputs: tuple[InputPlan, ...], options: Options
+) -> RunRows:
+    """Return how many rows a run has, by the shapes of the inputs, then by those of the outputs."""
+    fixed = _fixed_rows(specs, inputs)
+    single = options.batch_rows == 1 and fixed in (None, 1)
+    if fixed is None and not single:
+        fixed = _rows_of_outputs(request, options)
+    per_row = [plan.batched for plan in inputs if plan.form != "constant"]
+    return RunRows(fixed, single, batched=any(per_row) or not per_row)
+
+
+def _rows_of_outputs(request: Request, options: Options) -> int | None:
+    """Return the fixed number of rows that only outputs show, None if it is free."""
+    if request.state_rows is not None:
+        return request.state_rows
+    sizes = first_dims(fetched.spec for fetched in request.outputs)
+    return options.batch_rows if options.batch_rows in sizes else None
+
+
 def _fixed_rows(specs: list[TensorSpec], inputs: tuple[InputPlan, ...]) -> int | None:
     """Return the fixed batch dimension of the inputs that columns feed, None if it is free."""
-    sizes = {
-        spec.name: spec.shape[0]
-        for spec, plan in zip(specs, inputs, strict=True)
-        if spec.shape and spec.shape[0] is not None and plan.sources
-    }
+    sizes: dict[str, int] = {}
+    for spec, plan in zip(specs, inputs, strict=True):
+        first = spec.shape[0] if spec.shape else None
+        if plan.sources and not plan.batched:
+            sizes[spec.name] = 1
+        elif plan.sources and first is not None:
+            sizes[spec.name] = first
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f'"{name}" {size}' for name, size in sizes.items())
         raise ContractError(
@@ -150,15 +216,6 @@ def _fixed_rows(specs: list[TensorSpec], inputs: tuple[InputPlan, ...]) -> int |
             "export the model with batch dimensions of None",
         )
     return next(iter(sizes.values()), None)
-
-
-def _refuse_fixed_outputs(request: Request, fixed: int | None) -> None:
-    for spec in (fetched.spec for fetched in request.outputs):
-        rows = spec.shape[0] if spec.shape else None
-        if rows is not None and rows != fixed:
-            raise ContractError(
-                f"{output_text(spec)} has {rows} entries however many rows the table has", LEAVE_OUT
-            )
 
 
 def _batch_rows(inputs: tuple[InputPlan, ...], max_rows: int | None) -> int:

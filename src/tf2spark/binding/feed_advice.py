@@ -49,10 +49,12 @@ def _python(value: Feed | Output) -> str:
             return repr(constant)
         case Constant(constant):
             return f"tf2spark.literal({_value(constant)})"
-        case Output(name, rank=None, binary=False):
+        case Output(name, rank=None, binary=False, as_map=False):
             return quoted(name)
-        case Output(name, rank=None):
+        case Output(name, rank=None, as_map=False):
             return f"tf2spark.binary({quoted(name)})"
+        case Output(name, rank=None):
+            return f"tf2spark.output({quoted(name)}, as_map=True)"
         case Output(name, rank):
             return f"tf2spark.output({quoted(name)}, rank={rank})"
 

@@ -93,13 +93,17 @@ class Output:
         name: The signature's output, or a tensor name (``hidden/Relu:0``).
         rank: The tensor's rank, including the batch dimension, if the graph doesn't say.
         binary: Strings become ``binary`` instead of ``string``.
+        as_map: A sparse matrix becomes maps of index to value, instead of structs of two lists.
     """
 
     name: str
     rank: int | None = None
     binary: bool = False
+    as_map: bool = False
 
     def __str__(self) -> str:
+        if self.as_map:
+            return f"map({self.name})"
         return f"binary({self.name})" if self.binary else self.name
 
 
@@ -154,9 +158,18 @@ def assembled(*columns: str) -> Assembled:
     return Assembled(tuple(Column(path) for path in columns))
 
 
-def output(name: str, *, rank: int | None = None, binary: bool = False) -> Output:
-    """Name an output and add what the graph omits: its rank, or that its strings are bytes."""
-    return Output(name, rank, binary)
+def output(
+    name: str, *, rank: int | None = None, binary: bool = False, as_map: bool = False
+) -> Output:
+    """Name an output and say more about its column.
+
+    Args:
+        name: The output, or a tensor of the graph.
+        rank: Its rank, including the batch dimension, if the graph doesn't say.
+        binary: Its strings are bytes, not text.
+        as_map: The rows of a sparse matrix become maps of index to value.
+    """
+    return Output(name, rank, binary, as_map)
 
 
 def binary(name: str) -> Output:

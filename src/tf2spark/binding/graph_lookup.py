@@ -9,6 +9,7 @@ from typing import Any
 
 from tf2spark.binding.messages import did_you_mean
 from tf2spark.binding.request import Graph, Unfed
+from tf2spark.binding.written_variables import state_batch_sizes
 from tf2spark.dtypes import from_code
 from tf2spark.errors import ContractError
 from tf2spark.saved_model.contract import TensorSpec
@@ -31,7 +32,10 @@ def graph_of(loaded: Any) -> Graph:
     def unfed(fetches: Collection[str], feeds: Collection[str], inputs: Collection[str]) -> Unfed:
         return _unfed(nodes, fetches, {*feeds, *loaded.weights}, inputs)
 
-    return Graph(find, unfed)
+    def state_rows(fetches: Collection[str], feeds: Collection[str]) -> Collection[int]:
+        return state_batch_sizes(loaded.meta_graph, fetches, feeds)
+
+    return Graph(find, unfed, state_rows)
 
 
 def _find(meta_graph: Any, nodes: dict[str, Any], name: str) -> TensorSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+from attrs import evolve
 
 from tf2spark.binding.cast_advice import cast_advice
 from tf2spark.binding.columns import resolve, type_of
@@ -20,13 +21,22 @@ from tf2spark.binding.row_shapes import (
 )
 from tf2spark.binding.type_rules import fits, spark_name
 from tf2spark.dtypes import Dims
-from tf2spark.errors import Advice, ContractError
+from tf2spark.errors import Advice, ContractError, argument
 from tf2spark.plan.score import Form, InputPlan, Source
 from tf2spark.saved_model.contract import TensorSpec
 
 
-def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
+def plan_input(
+    spec: TensorSpec, feed: Feed, schema: pa.Schema, *, single: bool = False
+) -> InputPlan:
     """Decide how `feed` becomes the tensors of one input.
+
+    Args:
+        spec: The input.
+        feed: What feeds it.
+        schema: The table's columns.
+        single: Every run has one row, so that a row can be the whole tensor of an input without a
+            batch dimension.
 
     Raises:
         ContractError: Column and input don't fit; the message says what to write instead.
@@ -34,10 +44,14 @@ def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
     if isinstance(feed, Constant):
         return plan_constant(spec, feed)
     text = input_text(spec)
-    if spec.shape == ():
+    if spec.shape == () and not single:
         raise ContractError(
             f'{text} is one value for the whole batch and takes a constant, not column "{feed}"',
-            "write " + feed_advice({spec.name: example(spec)}),
+            "write "
+            + feed_advice({spec.name: example(spec)})
+            + ", or "
+            + argument("batch_rows", 1)
+            + " to run the model row by row",
         )
     columns = tuple(_fed(resolve(column, schema, text), schema) for column in columns_of(feed))
     inner = feed.column if isinstance(feed, Padded) else feed
@@ -53,7 +67,12 @@ def plan_input(spec: TensorSpec, feed: Feed, schema: pa.Schema) -> InputPlan:
     if isinstance(inner, Assembled):
         _refuse_unassemblable(text, columns, inner)
     if spec.kind == "dense":
-        return _dense(spec, inner, columns, feed if isinstance(feed, Padded) else None)
+        padding = feed if isinstance(feed, Padded) else None
+        if single and spec.shape is not None and len(_row_dims(inner, columns)) == len(spec.shape):
+            whole = _dense(spec, spec.shape, inner, columns, padding)
+            return evolve(whole, batched=False)
+        dims = _row_dims(inner, columns) if spec.shape is None else spec.shape[1:]
+        return _dense(spec, dims, inner, columns, padding)
     if isinstance(feed, Padded):
         raise ContractError(
             f"{text} takes rows of any length", "write " + feed_advice({spec.name: inner})
@@ -211,12 +230,19 @@ def _ragged(spec: TensorSpec, feed: Feed, fed: FedColumn) -> InputPlan:
     )
 
 
+def _row_dims(feed: Feed, fed: tuple[FedColumn, ...]) -> Dims:
+    return own_dims(fed, single=isinstance(feed, Column))
+
+
 def _dense(
-    spec: TensorSpec, feed: Feed, fed: tuple[FedColumn, ...], padding: Padded | None
+    spec: TensorSpec,
+    dims: Dims,
+    feed: Feed,
+    fed: tuple[FedColumn, ...],
+    padding: Padded | None,
 ) -> InputPlan:
     text, part = input_text(spec), feed.part if isinstance(feed, Assembled) else None
     single = isinstance(feed, Column)
-    dims: Dims = own_dims(fed, single=single) if spec.shape is None else spec.shape[1:]
     form: Form = "dense"
     if padding or {part, *(column.source.part for column in fed)} & {"indices", "values"}:
         form = "padded"

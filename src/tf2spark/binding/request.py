@@ -6,7 +6,7 @@ columns become known and `bind` turns it into a plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -29,6 +29,7 @@ from tf2spark.binding.messages import (
     near_names,
     output_text,
 )
+from tf2spark.binding.outputs import RunRows, check_output, no_column
 from tf2spark.errors import Advice, ContractError, argument
 from tf2spark.package.manifest import constant_text
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
@@ -66,10 +67,20 @@ class FetchedOutput:
 
 @frozen
 class Request:
-    """Inputs with their feeds and outputs with their columns: the model's half of a plan."""
+    """Inputs with their feeds and outputs with their columns: the model's half of a plan.
+
+    Attributes:
+        inputs: The inputs.
+        outputs: The outputs.
+        state_rows: The batch size of the state that the model keeps, if that is the first dimension
+            of an output too.
+        left_out: Outputs that aren't fetched because no column holds them, each with the reason.
+    """
 
     inputs: tuple[FedInput, ...]
     outputs: tuple[FetchedOutput, ...]
+    state_rows: int | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 @frozen
@@ -94,10 +105,13 @@ class Graph:
         unfed: Takes the names of the fetched tensors, of the fed tensors and of the tensors of the
             signature's inputs. Returns which of these inputs' tensors, and which placeholders, the
             fetched tensors depend on.
+        state_rows: Takes the names of the fetched and of the fed tensors. Returns the first
+            dimensions of the variables that such a run writes.
     """
 
     find: Callable[[str], TensorSpec]
     unfed: Callable[[Collection[str], Collection[str], Collection[str]], Unfed]
+    state_rows: Callable[[Collection[str], Collection[str]], Collection[int]] = lambda *_: ()
 
 
 def choose_signature(contract: Contract, name: str | None) -> Signature | None:
@@ -129,6 +143,8 @@ def make_request(
     signature: str | None = None,
     feed: Mapping[str, FeedValue] | None = None,
     fetch: Fetch | None = None,
+    batch_rows: int | None = None,
+    any_rows: bool = False,
 ) -> Request:
     """Determine the inputs and outputs of a call.
 
@@ -138,7 +154,10 @@ def make_request(
         signature: The signature's name; see `choose_signature`.
         feed: Input or tensor name to what feeds it. Inputs that are not named here take the
             column of the same name.
-        fetch: Column to output, or a list of outputs; all outputs of the signature by default.
+        fetch: Column to output, or a list of outputs; by default all outputs of the signature that
+            a column can hold.
+        batch_rows: The maximum number of rows in one run; None for the default.
+        any_rows: Outputs needn't have one entry per row.
 
     Raises:
         ContractError: An argument names something that the model doesn't have, or an input has no
@@ -149,8 +168,70 @@ def make_request(
     chosen = _choose(contract, signature, feeds, fetches)
     outputs = _outputs(contract, chosen, graph, fetches)
     named = _named_inputs(contract, chosen, graph, feeds)
+    state_rows = _state_rows(graph, chosen, named, outputs)
+    left_out: list[tuple[str, str]] = []
+    if fetches is None:
+        rows = RunRows(single=any_rows or batch_rows == 1, fixed=state_rows)
+        if not rows.single and state_rows is None:
+            rows = evolve(rows, fixed=_fixed_rows(chosen, feeds, outputs, batch_rows))
+        outputs, left_out = _leave_out(outputs, rows)
     unnamed = _unnamed_inputs(chosen, graph, named, outputs)
-    return Request((*named, *unnamed), tuple(outputs))
+    return Request((*named, *unnamed), tuple(outputs), state_rows, tuple(left_out))
+
+
+def _state_rows(
+    graph: Graph, chosen: Signature | None, named: list[FedInput], outputs: list[FetchedOutput]
+) -> int | None:
+    """Return the batch size of the model's state, if an output has it and no input does."""
+    sizes = first_dims(fetched.spec for fetched in outputs) - {1}
+    fed = [fed.spec for fed in named] + list(chosen.inputs if chosen else ())
+    if not sizes or sizes & first_dims(fed):
+        return None
+    kept = graph.state_rows(
+        [tensor for fetched in outputs for tensor in fetched.spec.tensors],
+        [tensor for spec in fed for tensor in spec.tensors],
+    )
+    return min(sizes.intersection(kept), default=None)
+
+
+def _fixed_rows(
+    chosen: Signature | None,
+    feeds: Mapping[str, Feed],
+    outputs: list[FetchedOutput],
+    batch_rows: int | None,
+) -> int | None:
+    """Return the fixed number of rows of a run, as far as signature and call tell."""
+    inputs = chosen.inputs if chosen else ()
+    sizes = first_dims(spec for spec in inputs if not isinstance(feeds.get(spec.name), Constant))
+    if not sizes and batch_rows in first_dims(fetched.spec for fetched in outputs):
+        return batch_rows
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def first_dims(specs: Iterable[TensorSpec]) -> set[int]:
+    """Return the sizes of the first dimensions that aren't free."""
+    return {spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None}
+
+
+def _leave_out(
+    outputs: list[FetchedOutput], rows: RunRows
+) -> tuple[list[FetchedOutput], list[tuple[str, str]]]:
+    """Return the outputs that columns can hold, and the others with the reasons.
+
+    Raises:
+        ContractError: No column can hold any.
+    """
+    problems = {fetched.column: no_column(fetched.spec, rows) for fetched in outputs}
+    kept = [fetched for fetched in outputs if problems[fetched.column] is None]
+    if not kept:
+        # Of the problems, that of a shape may be solved by another call.
+        check_output(min(outputs, key=lambda fetched: fetched.spec.dtype.arrow is None).spec, rows)
+    left_out = [
+        (fetched.spec.name, f"{output_text(fetched.spec)} {problem[0]}")
+        for fetched in outputs
+        if (problem := problems[fetched.column]) is not None
+    ]
+    return kept, left_out
 
 
 def _drop_compiled(contract: Contract, feeds: Mapping[str, Feed]) -> dict[str, Feed]:

@@ -51,7 +51,7 @@ def parse_feed(options: Sequence[str]) -> dict[str, Feed] | None:
 
 
 def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
-    """Parse ``--fetch`` options: COLUMN=OUTPUT, COLUMN=binary(OUTPUT) or
+    """Parse ``--fetch`` options: COLUMN=OUTPUT, COLUMN=binary(OUTPUT), COLUMN=map(OUTPUT) or
     COLUMN=output(OUTPUT, rank=N).
 
     Returns:
@@ -67,7 +67,8 @@ def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
         if not column or target is None:
             raise ContractError(
                 f"--fetch {option} can't be parsed",
-                "write COLUMN=OUTPUT, COLUMN=binary(OUTPUT) or COLUMN=output(OUTPUT, rank=2)",
+                "write COLUMN=OUTPUT, COLUMN=binary(OUTPUT), COLUMN=map(OUTPUT) or "
+                "COLUMN=output(OUTPUT, rank=2)",
             )
         _add(fetches, column, target, f"--fetch {option}")
     return fetches or None
@@ -76,6 +77,8 @@ def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
 def _parse_output(text: str) -> Output | None:
     if match := re.fullmatch(r"binary\(\s*([^(),]+?)\s*\)", text):
         return Output(match[1], binary=True)
+    if match := re.fullmatch(r"map\(\s*([^(),]+?)\s*\)", text):
+        return Output(match[1], as_map=True)
     if match := re.fullmatch(r"output\(\s*([^(),]+?)\s*,\s*rank\s*=\s*(\d+)\s*\)", text):
         return Output(match[1], int(match[2]))
     return Output(text) if text and "(" not in text else None

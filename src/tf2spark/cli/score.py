@@ -132,6 +132,7 @@ def _scorer(params: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], D
 
     def score_rows(model: RunnableModel, rows: DataFrame) -> DataFrame:
         with warnings_on_stderr():
-            return model.score(rows, model.request(params["signature"], feed, fetch), options)
+            request = model.request(params["signature"], feed, fetch, params["batch_rows"])
+            return model.score(rows, request, options)
 
     return score_rows

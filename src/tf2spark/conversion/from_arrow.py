@@ -3,7 +3,7 @@
 `feeder` reads an `InputPlan` once and returns the function for the hot loop. It guarantees:
 
 - The first dimension of every tensor is the number of rows (of non-zeros, for sparse inputs; of
-  flat values, for ragged ones).
+  flat values, for ragged ones). Only the one row of an input without a batch dimension has none.
 - Buffers are passed on without a copy if type and layout allow. A tensor then refers to the Arrow
   memory, through its NumPy array or, for strings, through its `owner`.
 - A row that can't become a tensor is named by `RowsRefused`, and never fed as something else.
@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 from attrs import evolve
 
 from tf2spark.conversion.constants import broadcast_feeder, constant_feeder
@@ -36,6 +37,8 @@ def feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
         A function from a batch to the tensors, in the order of ``plan.tensors``. It raises
         `RowsRefused` for rows that can't be fed, `RowsUneven` for rows that can't be fed together.
     """
+    if not plan.batched:
+        return _without_batch(feeder(evolve(plan, batched=True), limit_bytes))
     match plan.form:
         case "constant":
             return constant_feeder(plan)
@@ -49,6 +52,16 @@ def feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
             return padded_feeder(plan, limit_bytes)
         case _:
             return dense_feeder(plan, limit_bytes)
+
+
+def _without_batch(feed: Feeder) -> Feeder:
+    """Return a function that feeds the row of a batch as a tensor without the batch dimension."""
+
+    def feed_row(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
+        (fed,) = feed(batch)
+        return (evolve(fed, shape=fed.shape[1:]),)
+
+    return feed_row
 
 
 def with_copied_strings(fed: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ RowRelation = Literal["independent", "unknown", "batch"]
 Layout = Literal["list", "vector", "pairs", "map", "image"]
 VectorField = Literal["indices", "values", "size"]
 Form = Literal["dense", "padded", "sparse", "ragged", "constant", "broadcast"]
+OutputForm = Literal["dense", "sparse", "ragged"]
 
 
 @frozen
@@ -65,6 +66,8 @@ class InputPlan:
         splits_dtype: The dtype of a ragged input's row splits.
         ragged_levels: How many levels of a ragged input are ragged.
         exact: Rows of a padded input aren't padded: a shorter one is refused.
+        batched: The first dimension of the tensor is the batch. Otherwise the tensor is one row,
+            without that dimension, and every run has one row.
     """
 
     name: str
@@ -80,27 +83,35 @@ class InputPlan:
     splits_dtype: DType | None = None
     ragged_levels: int = 0
     exact: bool = False
+    batched: bool = True
 
 
 @frozen
 class OutputPlan:
-    """How a fetched tensor becomes a column.
+    """How an output becomes a column.
 
     Attributes:
         column: The column's name.
         name: The output's name, for messages.
-        tensor: The graph tensor that is fetched.
-        dtype: Its dtype.
+        tensors: The graph tensors that are fetched (several for sparse and ragged outputs, in the
+            order of `TensorSpec.tensors`).
+        dtype: The dtype of the values.
         dims: The dimensions of one row; an unknown one is None.
-        arrow: The column's type: a scalar for rows of shape [] and [1], else a list per dimension.
+        arrow: The column's type. Dense: a scalar for rows of shape [] and [1], else a list per
+            dimension. Ragged: a list per dimension. Sparse: see `sparse_builder`.
+        form: "dense", "sparse" or "ragged".
+        batched: The first dimension is the batch. Otherwise the whole output is the value of the
+            one row of a run.
     """
 
     column: str
     name: str
-    tensor: str
+    tensors: tuple[str, ...]
     dtype: DType
     dims: tuple[int | None, ...]
     arrow: pa.DataType
+    form: OutputForm = "dense"
+    batched: bool = True
 
 
 Storage = Literal["folder", "package", "shipped", "own"]

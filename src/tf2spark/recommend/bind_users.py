@@ -83,4 +83,4 @@ def _output(job: RecommendJob, score: DType) -> OutputPlan:
     id_type = item_id_type(job.schemas["item"], item_id)
     fields = [pa.field(item_id, id_type), pa.field(_SCORE_FIELD, score.arrow)]
     column_type = pa.list_(pa.struct(fields))
-    return OutputPlan(RECOMMENDATIONS, RECOMMENDATIONS, "", score, (), column_type)
+    return OutputPlan(RECOMMENDATIONS, RECOMMENDATIONS, (), score, (), column_type)

@@ -13,7 +13,7 @@ from itertools import chain
 
 import pyarrow as pa
 
-from tf2spark.binding.bind import bind
+from tf2spark.binding.bind import bind, check_declared
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
@@ -42,6 +42,7 @@ def late_column_scorer(
         if first is None:
             return
         plan = bind(request, _named_by_feeds(first.schema, request), options, model)
+        check_declared(plan, request, options)
         for struct in struct_arrays(plan, open_session(model), chain([first], batches)):
             yield struct.field(0) if single else struct
 

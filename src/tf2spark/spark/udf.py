@@ -11,9 +11,9 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
+from tf2spark.binding.bind import declared_outputs
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
-from tf2spark.binding.outputs import plan_output
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
 from tf2spark.plan.score import ModelRef
@@ -89,11 +89,7 @@ def _function(
 
 def _return_type(request: Request, options: Options) -> tuple[DataType, bool]:
     """Return a udf's type, and whether that is its only output's rather than a struct."""
-    plans = [
-        plan_output(fetched.column, fetched.spec, binary=fetched.output.binary)
-        for fetched in request.outputs
-    ]
-    fields = [pa.field(plan.column, plan.arrow) for plan in plans]
+    fields = [pa.field(plan.column, plan.arrow) for plan in declared_outputs(request, options)]
     if options.error_column is not None:
         fields.append(pa.field(options.error_column, pa.string()))
     if len(fields) == 1:

@@ -96,14 +96,18 @@ def _differ(first: Sequence[Sequence[Any]], second: Sequence[Sequence[Any]]) -> 
 
 
 def _magnitude(value: Any) -> float:
-    if isinstance(value, list):
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
         return max(map(_magnitude, value), default=0.0)
     finite = isinstance(value, float) and math.isfinite(value)
     return abs(value) if finite else 0.0
 
 
 def _same(first: Any, second: Any, tolerance: float) -> bool:
-    if isinstance(first, list) and isinstance(second, list):
+    if isinstance(first, dict) and isinstance(second, dict):
+        first, second = list(first.values()), list(second.values())
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         pairs = zip(first, second, strict=False)
         return len(first) == len(second) and all(_same(*pair, tolerance) for pair in pairs)
     if isinstance(first, float) and isinstance(second, float):

@@ -30,7 +30,7 @@ from tf2spark.conversion.rows import (
     RowsUneven,
     check_bytes,
 )
-from tf2spark.conversion.to_arrow import column_builder
+from tf2spark.conversion.to_arrow import columns_builder
 from tf2spark.dtypes import STRING
 from tf2spark.errors import (
     OTHER_BATCHES,
@@ -223,7 +223,8 @@ def _faults(plan: Plan, session: Session, runner: Runner | None) -> ModelFaults:
         return ModelFaults(runner, None, takes_strings=takes_strings)
     feed = _feeds(plan)
     fed_names = [name for input_plan in plan.inputs for name in input_plan.tensors]
-    call = session.prepare(fed_names, [output.tensor for output in plan.outputs])
+    fetched_names = [name for output in plan.outputs for name in output.tensors]
+    call = session.prepare(fed_names, fetched_names)
 
     def run_generated(batch: pa.RecordBatch, value: int) -> object:
         padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
@@ -234,12 +235,11 @@ def _faults(plan: Plan, session: Session, runner: Runner | None) -> ModelFaults:
 
 def _runner(plan: Plan, feed: Callable[[pa.RecordBatch], list[Tensor]], call: Run) -> Runner:
     """Return the function that feeds a slice, runs the model and returns the output columns."""
-    builders = [column_builder(output) for output in plan.outputs]
+    columns_of = columns_builder(plan.outputs)
 
     def run(batch: pa.RecordBatch) -> list[pa.Array]:
         padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
-        fetched = zip(builders, call(feed(padded)), strict=True)
-        columns = [build(tensor, padded.num_rows) for build, tensor in fetched]
+        columns = columns_of(call(feed(padded)), padded.num_rows)
         if padded is batch:
             return columns
         return [column.slice(0, batch.num_rows) for column in columns]
