@@ -13,6 +13,8 @@ from tf2spark.errors import (
     Advice,
     Audience,
     ContractError,
+    Mistakes,
+    ModelError,
     RowError,
     RowsDependWarning,
     Tf2SparkError,
@@ -103,6 +105,61 @@ def test_nobody_needs_no_advice() -> None:
     with pytest.raises(RowError) as caught, addressed_to(None):
         raise RowError("row 1 can't be scored", OTHER_MODES)
     assert str(caught.value) == "row 1 can't be scored"
+
+
+def mistakes_of(*errors: Tf2SparkError) -> Mistakes:
+    mistakes = Mistakes()
+    for error in errors:
+        with mistakes.collected():
+            raise error
+    return mistakes
+
+
+def test_mistakes_come_at_once() -> None:
+    """One error lists them in their order, each with its advice for the audience."""
+    inner = mistakes_of(ContractError("b is wrong", CAST), ContractError("c is wrong"))
+    with pytest.raises(ContractError) as nested:
+        inner.raise_all()
+    mistakes = mistakes_of(ContractError("a is wrong", CAST), nested.value)
+    with pytest.raises(ContractError) as caught, addressed_to("arrow"):
+        mistakes.raise_all()
+    lines = ["3 mistakes:", "a is wrong; ARROW", "b is wrong; ARROW", "c is wrong"]
+    assert str(caught.value) == "\n- ".join(lines)
+    assert caught.value.problem == "a is wrong\nb is wrong\nc is wrong"
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert copy.text_for("python").endswith("\n- b is wrong; PYTHON\n- c is wrong")
+
+
+def test_a_single_mistake_stays_as_it_was_raised() -> None:
+    """Nothing is listed, and where nothing was wrong nothing is raised."""
+    error = ContractError("a is wrong", CAST)
+    with pytest.raises(ContractError) as caught:
+        mistakes_of(error).raise_all()
+    assert caught.value is error
+    Mistakes().raise_all()
+
+
+def test_only_mistakes_of_the_call_are_collected() -> None:
+    """A model that can't be read ends the call at once."""
+    with pytest.raises(ModelError):
+        mistakes_of(ModelError("no model"))
+
+
+def test_mistakes_without_advice() -> None:
+    """Where advice would be of no use, no line has any."""
+    with pytest.raises(ContractError) as caught, addressed_to(None):
+        mistakes_of(ContractError("a", CAST), ContractError("b", CAST)).raise_all()
+    assert str(caught.value) == "2 mistakes:\n- a\n- b"
+
+
+def test_mistakes_of_a_worker_become_the_error_again() -> None:
+    """A column function is bound on the worker, and Spark passes on its text."""
+    try:
+        mistakes_of(ContractError("a", CAST), ContractError("b")).raise_all()
+    except Tf2SparkError as error:
+        text = "Job aborted\n" + "".join(traceback.format_exception(error))
+    found = from_text(text + "\n\tat org.apache.spark.api.python(Runner.scala:1)")
+    assert str(found) == "2 mistakes:\n- a; PYTHON\n- b"
 
 
 @pytest.mark.parametrize("error_class", [each for each in CLASSES if each is not Tf2SparkError])

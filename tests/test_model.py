@@ -160,7 +160,7 @@ def test_the_rank_of_an_output_can_be_given(model: tf2spark.SavedModel) -> None:
             '"x", "ids"; say what feeds it: feed={"keep_prob": 1.0}',
         ),
         (
-            {"feed": {"y": "x"}},
+            {"feed": {"y": "ids"}},
             'the signature "serving_default" has no input "y"; the inputs are "rate", "scale", "x" '
             '(a tensor of the graph has a number after its name, "y:0")',
         ),

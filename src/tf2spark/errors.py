@@ -124,6 +124,7 @@ class Tf2SparkError(Exception):
         problem: What is wrong, safe to show. If it has several lines, the advice gets its own.
         advice: What to do about it; None if the problem says it, or if nothing helps.
         audience: The audience that ``str(error)`` is written for.
+        mistakes: The errors that this one lists, if it stands for several; see `Mistakes`.
     """
 
     def __init__(self, problem: str = "", advice: str | Advice | None = None) -> None:
@@ -132,9 +133,13 @@ class Tf2SparkError(Exception):
         self.problem = problem
         self.advice = advice
         self.audience: Audience = "python"
+        self.mistakes: tuple[Tf2SparkError, ...] = ()
 
     def text_for(self, audience: Audience) -> str:
         """Return problem and advice in the terms of one audience."""
+        if self.mistakes:
+            count = f"{len(self.mistakes)} mistakes:"
+            return "\n- ".join([count, *(each.text_for(audience) for each in self.mistakes)])
         advice = self.advice_for(audience)
         if not advice:
             return self.problem
@@ -156,7 +161,8 @@ def addressed_to(audience: Audience | None) -> Iterator[None]:
         yield
     except Tf2SparkError as error:
         if audience is None:
-            error.advice = None
+            for each in (error, *error.mistakes):
+                each.advice = None
         else:
             error.audience = audience
         raise
@@ -190,6 +196,44 @@ class UnsafeModelError(ModelError, PermissionError):
 
 class ContractError(Tf2SparkError, ValueError):
     """The table and the model don't fit, or an argument is wrong."""
+
+
+class Mistakes:
+    """The mistakes of one call, which are raised together so that nobody corrects them one by one.
+
+    Each check runs in a block of its own, and the last statement raises what they found::
+
+        mistakes = Mistakes()
+        for column in columns:
+            with mistakes.collected():
+                check(column)
+        mistakes.raise_all()
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[Tf2SparkError] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep the `ContractError` of a block for later; any other error passes."""
+        try:
+            yield
+        except ContractError as error:
+            self._errors += error.mistakes or (error,)
+
+    def raise_all(self) -> None:
+        """Raise what was collected, in its order.
+
+        Raises:
+            ContractError: A single mistake as it was raised, or one error that lists several.
+        """
+        if not self._errors:
+            return
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        error = ContractError(Lines.of(each.problem for each in self._errors))
+        error.mistakes = tuple(self._errors)
+        raise error
 
 
 class RowError(Tf2SparkError, ValueError):

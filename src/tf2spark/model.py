@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tf2spark.binding.argument_types import path_text
 from tf2spark.binding.feeds import FeedValue, Fetch
 from tf2spark.binding.options import Options, Read, Rows, make_options
 from tf2spark.binding.request import Request
-from tf2spark.errors import addressed_to
+from tf2spark.binding.table_advice import check_recommend_tables, check_table
+from tf2spark.errors import Mistakes, addressed_to
 from tf2spark.locations import need_pyspark
 from tf2spark.package.digests import digest_text
 from tf2spark.plan.score import Mode, ModelRef
@@ -35,8 +37,9 @@ class SavedModel:
         path: A SavedModel folder, a package, or a base path with integer folders, as for TF
             Serving: on this machine, or a URI that Hadoop knows (``hdfs://``, ``s3a://``,
             ``oss://``).
-        version: Which integer folder; the largest by default.
-        tags: The tags of the MetaGraph; ``serve``, or the only ones, by default.
+        version: Which integer folder; the largest by default. ``"3"`` is the same as ``3``.
+        tags: The tags of the MetaGraph; ``serve``, or the only ones, by default. ``"a,b"`` is the
+            same as ``["a", "b"]``.
         allow_ops: Ops that the user vouches for, beyond the allow-list.
         op_libraries: Libraries of custom ops that the user vouches for: their native code runs on
             the driver and in every worker. Each is a Python module that is installed there, such
@@ -55,14 +58,14 @@ class SavedModel:
         self,
         path: str | os.PathLike[str],
         *,
-        version: int | None = None,
+        version: int | str | None = None,
         tags: Sequence[str] | None = None,
         allow_ops: Collection[str] = (),
         digest: str | None = None,
         op_libraries: Collection[str | os.PathLike[str]] = (),
     ) -> None:
         self._runnable = RunnableModel(
-            os.fspath(path),
+            path_text(path),
             version=version,
             tags=tags,
             allow_ops=allow_ops,
@@ -149,20 +152,25 @@ class SavedModel:
             RowError: A row can't be scored in "failfast" mode (Spark: when the job runs).
             SetupError: PySpark or TensorFlow is missing.
         """
+        check_table(table)
         audience = audience_of(table)
         with addressed_to(audience):
-            options = make_options(
-                keep=keep,
-                batch_rows=batch_rows,
-                mode=mode,
-                error_column=error_column,
-                reproducible=reproducible,
-                model_column=model_column,
-                read=read,
-                rows=rows,
-                audience=audience,
-            )
-            request = self._runnable.request(signature, feed, fetch, batch_rows)
+            mistakes = Mistakes()
+            with mistakes.collected():
+                options = make_options(
+                    keep=keep,
+                    batch_rows=batch_rows,
+                    mode=mode,
+                    error_column=error_column,
+                    reproducible=reproducible,
+                    model_column=model_column,
+                    read=read,
+                    rows=rows,
+                    audience=audience,
+                )
+            with mistakes.collected():
+                request = self._runnable.request(signature, feed, fetch, batch_rows)
+            mistakes.raise_all()
             return self._runnable.score(table, request, options)
 
     def recommend(
@@ -229,6 +237,7 @@ class SavedModel:
             RowError: An item can't be scored; or a user, in "failfast" mode.
             SetupError: PySpark or TensorFlow is missing.
         """
+        check_recommend_tables(users, items)
         audience = audience_of(users)
         with addressed_to(audience):
             arguments = make_arguments(
@@ -257,6 +266,7 @@ class SavedModel:
 
         Arguments and errors are those of `recommend`. This computes the item side.
         """
+        check_recommend_tables(users, items)
         with addressed_to(audience_of(users)):
             arguments = make_arguments(
                 k, user_id, item_id, exclude, candidates, None, "failfast", None, None, tolerance
@@ -304,10 +314,12 @@ class SavedModel:
             OutputError: The package can't be written.
             SetupError: TensorFlow is missing.
         """
-        target = os.fspath(path)
-        digest = self._runnable.compile(
-            target, signature, feed, fetch, sample=sample, tolerance=tolerance, overwrite=overwrite
-        )
+        target = path_text(path, example="/models/ctr.tf2spark")
+        with addressed_to("python" if sample is None else audience_of(sample)):
+            digest = self._runnable.compile(
+                target, signature, feed, fetch,
+                sample=sample, tolerance=tolerance, overwrite=overwrite,
+            )  # fmt: skip
         return SavedModel(
             target,
             allow_ops=self._runnable.allow_ops,

@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 
+from tf2spark.binding.argument_types import (
+    check_switch,
+    check_tolerance,
+    op_names,
+    tag_names,
+    version_number,
+)
 from tf2spark.binding.bind import bind
 from tf2spark.binding.checked_runs import CheckedRuns, RunFacts
 from tf2spark.binding.feed_advice import fetch_advice
@@ -24,12 +31,12 @@ from tf2spark.binding.feeds import (
     Fetch,
     Output,
     columns_of,
-    normalize_feeds,
-    normalize_fetches,
+    normalize,
 )
 from tf2spark.binding.kept_results import KeptByContent, KeptResults
 from tf2spark.binding.options import BATCH_ROWS, Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
+from tf2spark.binding.table_advice import check_table
 from tf2spark.errors import (
     ModelError,
     OutputsLeftOutWarning,
@@ -89,7 +96,7 @@ class RunnableModel:
         self,
         path: str,
         *,
-        version: int | None = None,
+        version: int | str | None = None,
         tags: Sequence[str] | None = None,
         allow_ops: Collection[str] = (),
         digest: str | None = None,
@@ -98,8 +105,10 @@ class RunnableModel:
         # First: a library that isn't there is said before a large model is read.
         self.op_libraries = find_libraries(op_libraries, library_on_this_machine)
         expected = None if digest is None else parse_digest(digest)
-        self.loaded, self.location = read_model(path, version, tags, expected)
-        self.allow_ops = tuple(allow_ops)
+        self.allow_ops = op_names(allow_ops)
+        self.loaded, self.location = read_model(
+            path, version_number(version), tag_names(tags), expected
+        )
         # Which the named libraries have to provide; whoever loads them makes sure that they do.
         self.custom_ops: tuple[str, ...] = ()
         if self.op_libraries:
@@ -151,8 +160,8 @@ class RunnableModel:
             ContractError: The arguments and the model don't fit.
             UnsafeModelError: The outputs depend on an op that isn't allowed.
         """
-        arguments = signature, normalize_feeds(feed), normalize_fetches(fetch)
-        return self._requests.get(self._make_request, *arguments, batch_rows, any_rows)
+        arguments = signature, *normalize(feed, fetch), batch_rows, any_rows
+        return self._requests.get(self._make_request, *arguments)
 
     def _make_request(
         self,
@@ -412,6 +421,9 @@ class RunnableModel:
         """Write the model as a package and return its digest (hex); see `SavedModel.compile`."""
         if self.contract.package is not None:
             raise ModelError(f'"{self.contract.path}" is a package already')
+        check_switch("overwrite", overwrite)
+        if tolerance is not None:
+            check_tolerance(tolerance)
         request = self.request(signature, feed, fetch, any_rows=True)
         compiler = _compiler()
         options = compiler.CompileOptions(
@@ -472,6 +484,7 @@ def _as_arrow(sample: LocalTable | None, request: Request) -> pa.Table | None:
         return None
     import pyarrow as pa
 
+    check_table(sample, "sample must be", local=True)
     if isinstance(sample, pa.RecordBatch):
         return pa.Table.from_batches([sample])
     if isinstance(sample, pa.Table):

@@ -59,8 +59,12 @@ TableT = TypeVar("TableT", bound=Table)
 
 def is_spark(table: object) -> bool:
     """Return whether a table is a DataFrame of Spark."""
-    # By module name, so that a user of pandas never pays for importing Spark.
-    return any(base.__module__.startswith("pyspark.sql") for base in type(table).__mro__)
+    # By module name, so that a user of pandas never pays for importing Spark. The name of the class
+    # counts too: sessions, columns and readers are from the same modules.
+    return any(
+        base.__module__.startswith("pyspark.sql.") and base.__name__ == "DataFrame"
+        for base in type(table).__mro__
+    )
 
 
 def is_pandas(table: object) -> bool:
@@ -68,6 +72,14 @@ def is_pandas(table: object) -> bool:
     # By module name, so that a user of Arrow never pays for importing pandas.
     return any(
         base.__module__.startswith("pandas.") and base.__name__ == "DataFrame"
+        for base in type(table).__mro__
+    )
+
+
+def is_arrow(table: object) -> bool:
+    """Return whether a table is a Table or a RecordBatch of pyarrow."""
+    return any(
+        base.__module__.startswith("pyarrow.") and base.__name__ in ("Table", "RecordBatch")
         for base in type(table).__mro__
     )
 

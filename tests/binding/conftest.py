@@ -16,7 +16,8 @@ PYTHON_SYNTAX = re.compile(
 # Mistakes that only Python callers can make: there is no such option.
 PYTHON_ONLY = (
     "can't feed an input", "is not an output", "doesn't say which", "keep must be", "padded()",
-    "would both become", "fetch is empty", "assembled()",
+    "would both become", "literal() takes", "output(rank=", "the name of an output;",
+    "fetch is empty", "assembled()", "must be a list of", "a pyarrow Table or a RecordBatch, not",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from attrs import evolve
 
-from cases.contracts import VECTOR, N, array, dense, sparse
+from cases.contracts import VECTOR, N, array, dense, sparse, unknown_rank
 from tf2spark.binding.bind import bind
 from tf2spark.binding.feeds import Column, Output, as_feed
 from tf2spark.binding.options import BATCH_BYTES, Options, make_options
@@ -123,6 +123,41 @@ MODES = 'the values are "failfast", "permissive", "dropmalformed"'
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     """A wrong argument is refused with the values that it takes."""
     assert message_of(**options) == message
+
+
+def test_all_mistakes_come_at_once() -> None:
+    """Missing columns, types, shapes, kept columns and outputs: in one error, in a stable order."""
+    request = request_of(
+        {
+            dense(FLOAT32, N, 8, name="lost"): "nowhere",
+            dense(INT64, N, name="id"): "Score",
+            dense(FLOAT32, N, name="x"): "x",
+        },
+        {"y": unknown_rank(FLOAT32, "y")},
+    )
+    assert message_of(request, keep=["idd", "v"]) == (
+        "5 mistakes:\n"
+        '- input "lost" (float32 [None, 8]): the table has no column "nowhere"; the columns are '
+        '"id", "x", "Score", "v"\n'
+        '- input "id" (int64 [None]) can\'t take column "Score" (double): its values are double '
+        'and the input takes int64; cast them first: df.withColumn("Score", '
+        'df["Score"].cast("bigint"))\n'
+        '- input "x" (float32 [None]) takes one value per row, but column "x" is array<float>; one '
+        'element is df["x"][0]\n'
+        '- keep: the table has no column "idd"; did you mean "id"?\n'
+        '- output "y" (float32 unknown_rank): the graph doesn\'t say its rank, and a column needs '
+        'a type; write fetch={"y": tf2spark.output("y", rank=1)} for one value per row, rank=2 for '
+        "a list"
+    )
+
+
+def test_all_wrong_options_come_at_once() -> None:
+    """In the order of the arguments."""
+    assert message_of(mode="x", batch_rows=0, model_column="") == (
+        f"3 mistakes:\n- mode can't be 'x'; {MODES}\n"
+        "- batch_rows must be an integer of at least 1, not 0\n"
+        "- model_column must be the name of a new column, not ''"
+    )
 
 
 def test_two_columns_of_one_name_cant_be_kept_by_name() -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 import tf2spark
 from tf2spark.binding.feeds import (
@@ -29,9 +33,13 @@ from tf2spark.binding.feeds import (
 from tf2spark.errors import ContractError
 
 A, B = Column("a"), Column("b")
-CANNOT = (
-    " can't feed an input; write a column name, a list of column names, a number, "
+FORMS = (
+    "write a column name, a list of column names, a number, "
     'literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")'
+)
+LITERAL = (
+    "write the name of a column of the table, or literal(...) with plain numbers or text for one "
+    "value for all rows"
 )
 
 
@@ -64,22 +72,38 @@ def test_plain_values_feed_inputs(value: Any, feed: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "shown", "advice"),
     [
-        (None, "None"),
-        ([], "[]"),
-        ([1, 2], "[1, 2]"),
-        (["a", 1], "['a', 1]"),
-        (b"a", "b'a'"),
-        ({"a"}, "{'a'}"),
-        (np.zeros(100), "array([0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0...."),
+        (None, "None", "leave the input out, and it takes the column of its own name"),
+        ([], "[]", FORMS),
+        ([1, 2], "[1, 2]", LITERAL),
+        (["a", 1], "['a', 1]", LITERAL),
+        (b"a", "b'a'", LITERAL),
+        ({"a"}, "{'a'}", FORMS),
+        (np.zeros(100), "numpy.ndarray", LITERAL),
+        (np.zeros((2, 2)), "numpy.ndarray", LITERAL),
+        (pd.Series([1.5, 2.5], name="a"), "pandas.core.series.Series", 'write its name, "a"'),
+        (pa.array([1]), "pyarrow.lib.Int64Array", LITERAL),
+        (output("y"), "Output(name='y', rank=None, binary=False)",
+         "binary() and output() name outputs: write a column name"),
+        (int, "<class 'int'>",
+         'compute a column first: df.withColumn("NAME", ...), and write "NAME"'),
     ],
-)
-def test_values_that_cant_feed_an_input(value: Any, shown: str) -> None:
-    """Anything else is shown, shortened, and refused with the possible forms."""
+)  # fmt: skip
+def test_values_that_cant_feed_an_input(value: Any, shown: str, advice: str) -> None:
+    """Anything else is shown, shortened, and refused with what to write instead."""
     with pytest.raises(ContractError) as refused:
         as_feed(value)
-    assert str(refused.value).replace("\n", "") == shown + CANNOT
+    assert str(refused.value) == f"{shown} can't feed an input; {advice}"
+
+
+def test_spark_columns_are_named(spark: SparkSession) -> None:
+    """A Column object isn't a feed: its name is."""
+    with pytest.raises(ContractError) as refused:
+        normalize_feeds({"x": F.col("a"), "z": F.lit(1) + 1})  # type: ignore[dict-item]
+    first, second = str(refused.value).split("\n- ")[1:]
+    assert first.startswith("feed[\"x\"]: Column<'a'> can't feed an input; write the name of a")
+    assert second.startswith('feed["z"]: ')
 
 
 @pytest.mark.parametrize(
@@ -108,6 +132,24 @@ def test_values_that_cant_feed_an_input(value: Any, shown: str) -> None:
         (
             lambda: assembled(["a", "b"]),  # type: ignore[arg-type]
             'assembled() takes column names: assembled("user", "item")',
+        ),
+        (
+            lambda: literal(print),
+            "literal() takes a number, a bool, text or nested lists of them, not "
+            "<built-in function print>",
+        ),
+        (
+            lambda: output(3),  # type: ignore[arg-type]
+            '3 is not the name of an output; write output("y") or binary("y")',
+        ),
+        (
+            lambda: binary(""),
+            '\'\' is not the name of an output; write output("y") or binary("y")',
+        ),
+        (
+            lambda: output("y", rank="2"),  # type: ignore[arg-type]
+            "output(rank=...) counts an output's dimensions, with the batch, not '2'; write "
+            "output('y', rank=1) for one value per row, rank=2 for a list",
         ),
         (
             lambda: normalize_feeds("a"),  # type: ignore[arg-type]

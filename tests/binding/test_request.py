@@ -228,6 +228,43 @@ BOTH = (signature("a"), signature("b", (IDS,), (Z,)))
             f'{TENSOR}"idx:0")',
         ),
         (
+            (signature(),),
+            {"fetch": {"y": "score"}},
+            'the signature "serving_default" has no output "score", but it has "y"; fetch maps new '
+            'columns to outputs: write fetch={"score": "y"}',
+        ),
+        (
+            (signature(),),
+            {"feed": {"features": "x", "ids": "ids"}},
+            'the signature "serving_default" has no input "features", but it has "x", "ids"; feed '
+            'maps inputs to columns: write feed={"x": "features", "ids": "ids"}',
+        ),
+        (
+            (signature(),),
+            {"feed": {"idx": "a", "weight": "b"}, "fetch": ["p", "q"]},
+            "4 mistakes:\n"
+            '- the signature "serving_default" has no input "idx"; did you mean "ids"? '
+            f'{TENSOR}"idx:0")\n'
+            '- the signature "serving_default" has no input "weight"; the inputs are "x", "ids" '
+            f'{TENSOR}"weight:0")\n'
+            '- the signature "serving_default" has no output "p"; the outputs are "y", "z" '
+            f'{TENSOR}"p:0")\n'
+            '- the signature "serving_default" has no output "q"; the outputs are "y", "z" '
+            f'{TENSOR}"q:0")',
+        ),
+        (
+            (signature(),),
+            {"feed": {"x": None, "ids": {}}, "fetch": 3},
+            "3 mistakes:\n"
+            '- feed["x"]: None can\'t feed an input; leave the input out, and it takes the column '
+            "of its own name\n"
+            '- feed["ids"]: {} can\'t feed an input; write a column name, a list of column '
+            'names, a number, literal("text"), literal([1, 2]), padded(column, value) or '
+            'assembled("a", "b")\n'
+            "- 3 doesn't say which outputs to fetch; write a list of outputs, or which output "
+            'becomes which column: fetch={"COLUMN": "OUTPUT"}',
+        ),
+        (
             (signature(outputs=(Y,)), signature("b", (X,), (Z,))),
             {"fetch": ["z"]},
             'the signature "serving_default" has no output "z", but "b" has; write signature="b"',

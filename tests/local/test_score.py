@@ -330,30 +330,6 @@ def test_frames_with_two_columns_of_one_name(model: tf2spark.SavedModel) -> None
         model.score(table, feed={"x": ["a", "a"]}, fetch=["score"])
 
 
-@pytest.mark.parametrize(
-    ("table", "kind"),
-    [
-        ({"x": [1]}, "builtins.dict"),
-        ([1], "builtins.list"),
-        (np.zeros(2), "numpy.ndarray"),
-        (pd.Series([1]), "pandas.core.series.Series"),
-        (None, "builtins.NoneType"),
-        (
-            pa.table({"x": [1]}).to_reader(),
-            "pyarrow.lib.RecordBatchReader; pyarrow.table(it) converts it to a Table",
-        ),
-    ],
-)
-def test_what_isnt_a_table(model: tf2spark.SavedModel, table: Any, kind: str) -> None:
-    """The message says which tables can be scored and what was given."""
-    with pytest.raises(ContractError) as refused:
-        model.score(table, fetch=["score"])
-    assert str(refused.value) == (
-        "score() takes a Spark DataFrame, a pandas DataFrame, a pyarrow Table or a RecordBatch, "
-        f"not {kind}"
-    )
-
-
 class Frame(pd.DataFrame):
     """A DataFrame of somebody's own class, as GeoPandas has."""
 

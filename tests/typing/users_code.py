@@ -92,5 +92,5 @@ def models() -> None:
     SavedModel("hdfs:///models/ctr", version=3, tags=["serve"], allow_ops={"PyFunc"})
     print(SavedModel("ctr").contract.signatures[0].inputs[0].name)
     SavedModel()  # wrong
-    SavedModel("ctr", version="3")  # wrong
+    SavedModel("ctr", version=3.5)  # wrong
     SavedModel("ctr").contract = 1  # wrong

@@ -14,7 +14,7 @@ from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, REPRODUCIBLE_ROWS, Options
 from tf2spark.binding.outputs import RunRows, check_output, plan_output
 from tf2spark.binding.request import Request, check_columns, first_dims
-from tf2spark.errors import Advice, ContractError, argument
+from tf2spark.errors import Advice, ContractError, Mistakes, argument
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, shown_columns
 from tf2spark.saved_model.contract import TensorSpec
 
@@ -65,10 +65,12 @@ def check_declared(plan: Plan, request: Request, options: Options) -> None:
 
 
 def _plan_outputs(request: Request, rows: RunRows) -> tuple[OutputPlan, ...]:
-    return tuple(
-        plan_output(fetched.column, fetched.spec, fetched.output, rows)
-        for fetched in request.outputs
-    )
+    mistakes, outputs = Mistakes(), []
+    for fetched in request.outputs:
+        with mistakes.collected():
+            outputs.append(plan_output(fetched.column, fetched.spec, fetched.output, rows))
+    mistakes.raise_all()
+    return tuple(outputs)
 
 
 def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
@@ -86,15 +88,22 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
 def _bind_inputs(
     request: Request, schema: pa.Schema, options: Options, model: ModelRef
 ) -> tuple[Plan, RunRows]:
-    check_columns(request, schema.names)
+    mistakes, planned = Mistakes(), []
+    with mistakes.collected():
+        check_columns(request, schema.names)
     # If there is no column for an optional input, the model's default applies.
     names = frozenset(schema.names)
-    fed_inputs = [fed for fed in request.inputs if not fed.optional or fed.spec.name in names]
+    fed_inputs = [fed for fed in request.inputs if not fed.by_name or fed.spec.name in names]
     single = options.batch_rows == 1
-    inputs = tuple(
-        evolve(plan_input(fed.spec, fed.feed, schema, single=single), exact=fed.exact)
-        for fed in fed_inputs
-    )
+    for fed in fed_inputs:
+        with mistakes.collected():
+            planned.append(
+                evolve(plan_input(fed.spec, fed.feed, schema, single=single), exact=fed.exact)
+            )
+    with mistakes.collected():
+        keep = _keep_positions(schema, options.keep)
+    mistakes.raise_all()
+    inputs = tuple(planned)
     batch_rows = _batch_rows(inputs, options.batch_rows)
     rows = _run_rows(request, [fed.spec for fed in fed_inputs], inputs, options)
     fixed = rows.fixed
@@ -106,7 +115,7 @@ def _bind_inputs(
         model,
         inputs,
         (),
-        _keep_positions(schema, options.keep),
+        keep,
         options.mode,
         options.error_column,
         batch_rows,
@@ -134,15 +143,20 @@ def with_outputs(plan: Plan, schema: pa.Schema, outputs: tuple[OutputPlan, ...])
 def _keep_positions(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[int, ...]:
     if keep is None:
         return tuple(range(len(schema)))
+    mistakes = Mistakes()
     for name in keep:
-        if name not in schema.names:
-            suggestion = did_you_mean(name, schema.names, label="column")
-            raise ContractError(f'keep: the table has no column "{name}"', suggestion)
-        if (count := schema.names.count(name)) > 1:
-            raise ContractError(
-                f'keep: the table has {count} columns "{name}"', "rename all but one"
-            )
+        with mistakes.collected():
+            _check_kept(name, schema.names)
+    mistakes.raise_all()
     return tuple(schema.names.index(name) for name in keep)
+
+
+def _check_kept(name: str, names: list[str]) -> None:
+    if name not in names:
+        suggestion = did_you_mean(name, names, label="column")
+        raise ContractError(f'keep: the table has no column "{name}"', suggestion)
+    if (count := names.count(name)) > 1:
+        raise ContractError(f'keep: the table has {count} columns "{name}"', "rename all but one")
 
 
 def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], plan: Plan) -> None:

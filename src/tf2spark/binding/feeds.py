@@ -6,13 +6,15 @@ functions below; `cli.feed_text` reads the same from the command line.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Union
 
 from attrs import evolve, frozen
 
-from tf2spark.errors import ContractError, shortened
+from tf2spark.errors import Advice, ContractError, Mistakes, shortened
 from tf2spark.plan.score import VectorField
 
 if TYPE_CHECKING:
@@ -121,7 +123,15 @@ def literal(value: Any) -> Constant:
 
     ``feed={"lang": literal("en")}``. A plain number or bool means the same without `literal`; a
     plain string is a column.
+
+    Raises:
+        ContractError: `value` isn't a number, a bool, text or nested lists of them.
     """
+    if callable(value) or isinstance(value, Mapping | set | frozenset):
+        raise ContractError(
+            "literal() takes a number, a bool, text or nested lists of them, not "
+            f"{shortened(value)}"
+        )
     return Constant(value)
 
 
@@ -168,13 +178,36 @@ def output(
         rank: Its rank, including the batch dimension, if the graph doesn't say.
         binary: Its strings are bytes, not text.
         as_map: The rows of a sparse matrix become maps of index to value.
+
+    Raises:
+        ContractError: `name` is no name, or `rank` isn't an integer of at least 1.
     """
-    return Output(name, rank, binary, as_map)
+    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
+        raise ContractError(
+            "output(rank=...) counts an output's dimensions, with the batch, not "
+            f"{shortened(rank)}",
+            f"write output({shortened(name)}, rank=1) for one value per row, rank=2 for a list",
+        )
+    return Output(_output_name(name), rank, binary, as_map)
 
 
 def binary(name: str) -> Output:
-    """Name a string output that isn't UTF-8 text, so that its column is ``binary``."""
-    return Output(name, binary=True)
+    """Name a string output that isn't UTF-8 text, so that its column is ``binary``.
+
+    Raises:
+        ContractError: `name` is no name.
+    """
+    return Output(_output_name(name), binary=True)
+
+
+def _output_name(name: object) -> str:
+    if isinstance(name, Output):
+        return name.name
+    if not isinstance(name, str) or not name:
+        raise ContractError(
+            f"{shortened(name)} is not the name of an output", 'write output("y") or binary("y")'
+        )
+    return name
 
 
 def as_feed(value: object) -> Feed:
@@ -193,11 +226,45 @@ def as_feed(value: object) -> Feed:
         return Constant(value)
     if isinstance(value, list | tuple) and value and all(isinstance(path, str) for path in value):
         return Column(value[0]) if len(value) == 1 else Joined(tuple(map(Column, value)))
-    raise ContractError(
-        f"{shortened(value)} can't feed an input",
+    raise ContractError(f"{_one_line(value)} can't feed an input", _feed_value_advice(value))
+
+
+def _feed_value_advice(value: object) -> str | Advice:
+    """Say what to write instead of a value that can't feed an input."""
+    module, kind = type(value).__module__, type(value).__name__
+    if kind == "Column" and module.startswith("pyspark.sql"):
+        return (
+            "write the name of a column; a computed one gets a name with "
+            'df.withColumn("NAME", column)'
+        )
+    if isinstance(value, Output):
+        return "binary() and output() name outputs: write a column name"
+    if kind == "Series" and isinstance(name := getattr(value, "name", None), str):
+        return f"write its name, {json.dumps(name, ensure_ascii=False)}"
+    if hasattr(value, "__array__") or (isinstance(value, list | tuple | bytes | Decimal) and value):
+        return (
+            "write the name of a column of the table, or literal(...) with plain numbers or text "
+            "for one value for all rows"
+        )
+    if callable(value):
+        return "compute a column first: " + Advice(
+            'df.withColumn("NAME", ...), and write "NAME"',
+            "SELECT ... AS NAME, and write NAME",
+            'df["NAME"] = ..., and write "NAME"',
+            'table.append_column("NAME", ...), and write "NAME"',
+        )
+    if value is None:
+        return "leave the input out, and it takes the column of its own name"
+    return (
         "write a column name, a list of column names, a number, "
-        'literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")',
+        'literal("text"), literal([1, 2]), padded(column, value) or assembled("a", "b")'
     )
+
+
+def _one_line(value: object) -> str:
+    """Return the repr of a value; of a table or an array, whose repr has many lines, its class."""
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__}" if "\n" in repr(value) else shortened(value)
 
 
 def as_output(value: object) -> Output:
@@ -211,7 +278,7 @@ def as_output(value: object) -> Output:
     if isinstance(value, str):
         return Output(value)
     raise ContractError(
-        f"{shortened(value)} is not an output",
+        f"{_one_line(value)} is not an output",
         "write the name of an output or of a tensor, binary(name) or output(name, rank=2)",
     )
 
@@ -235,6 +302,23 @@ def columns_of(feed: Feed) -> tuple[Column, ...]:
             return ()
 
 
+def normalize(
+    feed: Mapping[str, FeedValue] | None, fetch: Fetch | None
+) -> tuple[dict[str, Feed] | None, dict[str, Output] | None]:
+    """Turn the `feed` and the `fetch` of a call into what the code behind it takes.
+
+    Raises:
+        ContractError: One of them is wrong, or both; see `normalize_feeds`, `normalize_fetches`.
+    """
+    mistakes = Mistakes()
+    with mistakes.collected():
+        feeds = normalize_feeds(feed)
+    with mistakes.collected():
+        fetches = normalize_fetches(fetch)
+    mistakes.raise_all()
+    return feeds, fetches
+
+
 def normalize_feeds(feed: Mapping[str, FeedValue] | None) -> dict[str, Feed] | None:
     """Turn the `feed` argument of a call into `Feed` values.
 
@@ -245,10 +329,23 @@ def normalize_feeds(feed: Mapping[str, FeedValue] | None) -> dict[str, Feed] | N
         return None
     if not (isinstance(feed, Mapping) and all(isinstance(name, str) for name in feed)):
         raise ContractError(
-            f"{shortened(feed)} doesn't say which column feeds which input",
+            f"{_one_line(feed)} doesn't say which column feeds which input",
             'write feed={"INPUT": "COLUMN"}',
         )
-    return {name: as_feed(value) for name, value in feed.items()}
+    mistakes, feeds = Mistakes(), {}
+    for name, value in feed.items():
+        with mistakes.collected():
+            feeds[name] = _as_feed_of(name, value)
+    mistakes.raise_all()
+    return feeds
+
+
+def _as_feed_of(name: str, value: object) -> Feed:
+    """Turn what a user wrote for an input into a `Feed`; a mistake names the input."""
+    try:
+        return as_feed(value)
+    except ContractError as error:
+        raise ContractError(f'feed["{name}"]: {error.problem}', error.advice) from None
 
 
 def normalize_fetches(fetch: Fetch | None) -> dict[str, Output] | None:
@@ -267,7 +364,7 @@ def normalize_fetches(fetch: Fetch | None) -> dict[str, Output] | None:
         return _by_own_name([as_output(value) for value in fetch])
     if not (isinstance(fetch, Mapping) and all(isinstance(name, str) for name in fetch)):
         raise ContractError(
-            f"{shortened(fetch)} doesn't say which outputs to fetch",
+            f"{_one_line(fetch)} doesn't say which outputs to fetch",
             "write a list of outputs, or which output becomes which column: "
             'fetch={"COLUMN": "OUTPUT"}',
         )

@@ -21,7 +21,7 @@ from tf2spark.binding.row_shapes import (
 )
 from tf2spark.binding.type_rules import fits, spark_name
 from tf2spark.dtypes import Dims
-from tf2spark.errors import Advice, ContractError, argument
+from tf2spark.errors import Advice, ContractError, Mistakes
 from tf2spark.plan.score import Form, InputPlan, Source
 from tf2spark.saved_model.contract import TensorSpec
 
@@ -53,13 +53,8 @@ def plan_input(
             + argument("batch_rows", 1)
             + " to run the model row by row",
         )
-    columns = tuple(_fed(resolve(column, schema, text), schema) for column in columns_of(feed))
     inner = feed.column if isinstance(feed, Padded) else feed
-    if isinstance(inner, Assembled) and inner.part == "indices":
-        _refuse_ids(spec, inner)
-    else:
-        for column in columns:
-            _refuse_type(spec, column)
+    columns = _fed_columns(spec, inner, schema)
     all_null = [column.source for column in columns if pa.types.is_null(column.kind)]
     if all_null and (spec.kind == "dense" or not isinstance(feed, Column)):
         # A column with only nulls has no shape either: each of its rows is refused.
@@ -80,6 +75,24 @@ def plan_input(
     if spec.kind == "sparse":
         return _sparse(spec, inner, columns)
     return _ragged(spec, inner, columns[0])
+
+
+def _fed_columns(
+    spec: TensorSpec, feed: Column | Joined | Assembled, schema: pa.Schema
+) -> tuple[FedColumn, ...]:
+    """Find the columns of a feed, and check their types."""
+    mistakes, columns = Mistakes(), []
+    is_indices = isinstance(feed, Assembled) and feed.part == "indices"
+    for column in columns_of(feed):
+        with mistakes.collected():
+            columns.append(fed := _fed(resolve(column, schema, input_text(spec)), schema))
+            if not is_indices:
+                _refuse_type(spec, fed)
+    if isinstance(feed, Assembled) and is_indices:
+        with mistakes.collected():
+            _refuse_ids(spec, feed)
+    mistakes.raise_all()
+    return tuple(columns)
 
 
 def _fed(source: Source, schema: pa.Schema) -> FedColumn:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Literal, get_args
 
 from attrs import frozen
 
-from tf2spark.binding.messages import did_you_mean
-from tf2spark.errors import Audience, ContractError, argument, shortened
+from tf2spark.binding.argument_types import check_choice, check_switch, names, whole_number
+from tf2spark.errors import Audience, ContractError, Mistakes, argument, shortened
 from tf2spark.plan.score import Mode, RowRelation
 
 Read = Literal["auto", "spark", "worker"]
@@ -72,9 +71,20 @@ def make_options(
     Raises:
         ContractError: One is wrong.
     """
-    _check_choice("mode", mode, get_args(Mode))
-    _check_choice("read", read, get_args(Read))
-    _check_choice("rows", rows, get_args(Rows))
+    mistakes = Mistakes()
+    for word, given, words in (("mode", mode, Mode), ("read", read, Read), ("rows", rows, Rows)):
+        with mistakes.collected():
+            check_choice(word, given, get_args(words))
+    with mistakes.collected():
+        check_switch("reproducible", reproducible)
+    with mistakes.collected():
+        keep = _check_keep(keep)
+    with mistakes.collected():
+        batch_rows = _check_batch_rows(batch_rows)
+    for name, value in (("error_column", error_column), ("model_column", model_column)):
+        with mistakes.collected():
+            _check_new_column(name, value)
+    mistakes.raise_all()
     if rows == "batch" and reproducible:
         raise not_reproducible()
     if columnwise and mode == "dropmalformed":
@@ -89,13 +99,11 @@ def make_options(
             f'an error column needs the mode "permissive", not "{mode}"',
             "write " + argument("mode", "permissive"),
         )
-    _check_new_column("error_column", error_column)
-    _check_new_column("model_column", model_column)
     if mode == "permissive" and error_column is None:
         error_column = ERROR_COLUMN
     return Options(
-        _check_keep(keep),
-        _check_batch_rows(batch_rows),
+        None if keep is None else tuple(keep),
+        batch_rows,
         mode,
         error_column,
         reproducible,
@@ -119,36 +127,20 @@ def not_reproducible(ops: str = "") -> ContractError:
     )
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        suggestion = did_you_mean(str(value), choices, label="value")
-        raise ContractError(f"{name} can't be {shortened(value)}", suggestion)
-
-
 def _check_new_column(name: str, value: object) -> None:
     if value is not None and not (isinstance(value, str) and value):
         raise ContractError(f"{name} must be the name of a new column, not {shortened(value)}")
 
 
 def _check_batch_rows(batch_rows: object) -> int | None:
-    if batch_rows is None:
-        return None
-    if isinstance(batch_rows, bool) or not isinstance(batch_rows, Integral) or batch_rows < 1:
-        raise ContractError(
-            f"batch_rows must be an integer of at least 1, not {shortened(batch_rows)}"
-        )
-    return int(batch_rows)
+    return None if batch_rows is None else whole_number("batch_rows", batch_rows)
 
 
 def _check_keep(keep: Sequence[str] | None) -> tuple[str, ...] | None:
     if keep is None:
         return None
-    names = (keep,) if isinstance(keep, str) else tuple(keep)
-    for name in names:
-        if not isinstance(name, str):
-            raise ContractError(
-                f"keep must be a list of column names, not {shortened(keep)}", 'write keep=["id"]'
-            )
-        if names.count(name) > 1:
+    kept = names("keep", keep, '["id"]', kind="column names")
+    for name in kept:
+        if kept.count(name) > 1:
             raise ContractError(f'keep names "{name}" twice')
-    return names
+    return kept

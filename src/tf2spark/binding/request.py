@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import evolve, frozen
 
+from tf2spark.binding.argument_types import optional_name
 from tf2spark.binding.constants import example
 from tf2spark.binding.feed_advice import feed_advice, fetch_advice
 from tf2spark.binding.feeds import (
@@ -19,8 +20,7 @@ from tf2spark.binding.feeds import (
     FeedValue,
     Fetch,
     Output,
-    normalize_feeds,
-    normalize_fetches,
+    normalize,
 )
 from tf2spark.binding.messages import (
     did_you_mean,
@@ -30,7 +30,7 @@ from tf2spark.binding.messages import (
     output_text,
 )
 from tf2spark.binding.outputs import RunRows, check_output, no_column
-from tf2spark.errors import Advice, ContractError, argument
+from tf2spark.errors import Advice, ContractError, Mistakes, argument
 from tf2spark.package.manifest import constant_text
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
 
@@ -121,6 +121,7 @@ def choose_signature(contract: Contract, name: str | None) -> Signature | None:
         ContractError: There is none of that name, or the choice is ambiguous.
     """
     by_name = {signature.name: signature for signature in contract.signatures}
+    optional_name("signature", name, min(by_name, default="serving_default"))
     if name is not None:
         if name in by_name:
             return by_name[name]
@@ -163,11 +164,15 @@ def make_request(
         ContractError: An argument names something that the model doesn't have, or an input has no
             feed.
     """
-    feeds, fetches = normalize_feeds(feed) or {}, normalize_fetches(fetch)
-    feeds = _drop_compiled(contract, feeds)
+    feeds, fetches = normalize(feed, fetch)
+    feeds = _drop_compiled(contract, feeds or {})
+    mistakes = Mistakes()
     chosen = _choose(contract, signature, feeds, fetches)
-    outputs = _outputs(contract, chosen, graph, fetches)
-    named = _named_inputs(contract, chosen, graph, feeds)
+    with mistakes.collected():
+        named = _named_inputs(contract, chosen, graph, feeds)
+    with mistakes.collected():
+        outputs = _outputs(contract, chosen, graph, fetches)
+    mistakes.raise_all()
     state_rows = _state_rows(graph, chosen, named, outputs)
     left_out: list[tuple[str, str]] = []
     if fetches is None:
@@ -280,11 +285,47 @@ def _outputs(
                 + fetch_advice({"score": Output("y:0")}),
             )
         fetches = {name: Output(name) for name in known}
-    outputs = []
+    _refuse_swapped_fetch(chosen, fetches)
+    mistakes, outputs = Mistakes(), []
     for column, output in fetches.items():
-        spec = known.get(output.name) or _raw_tensor(contract, chosen, graph, output.name, "output")
-        outputs.append(FetchedOutput(column, _with_rank(spec, output), output))
+        with mistakes.collected():
+            spec = known.get(output.name)
+            spec = spec or _raw_tensor(contract, chosen, graph, output.name, "output")
+            outputs.append(FetchedOutput(column, _with_rank(spec, output), output))
+    mistakes.raise_all()
     return outputs
+
+
+def _refuse_swapped_fetch(chosen: Signature | None, fetches: Mapping[str, Output]) -> None:
+    """Refuse a mapping of outputs to new columns; it is the other way round."""
+    known = {spec.name for spec in chosen.outputs} if chosen else set()
+    swapped = {output.name: evolve(output, name=name) for name, output in fetches.items()}
+    is_swapped = known.issuperset(fetches) and len(swapped) == len(fetches)
+    if not chosen or not is_swapped or any(name in known or ":" in name for name in swapped):
+        return
+    raise ContractError(
+        f'the signature "{chosen.name}" has no output {listed(swapped)}, but it has '
+        f"{listed(fetches)}",
+        "fetch maps new columns to outputs: write " + fetch_advice(swapped),
+    )
+
+
+def _refuse_swapped_feed(
+    contract: Contract, chosen: Signature | None, feeds: Mapping[str, Feed]
+) -> None:
+    """Refuse a mapping of columns to inputs; it is the other way round."""
+    known = {spec.name for spec in chosen.inputs} if chosen else set()
+    elsewhere = {spec.name for signature in contract.signatures for spec in signature.inputs}
+    columns = {feed.path: Column(name) for name, feed in feeds.items() if isinstance(feed, Column)}
+    unknown = [name for name in feeds if name not in known and ":" not in name]
+    is_swapped = known.issuperset(columns) and len(columns) == len(feeds)
+    if not chosen or not unknown or not is_swapped or elsewhere.intersection(unknown):
+        return
+    raise ContractError(
+        f'the signature "{chosen.name}" has no input {listed(unknown)}, but it has '
+        f"{listed(columns)}",
+        "feed maps inputs to columns: write " + feed_advice(columns),
+    )
 
 
 def _with_rank(spec: TensorSpec, output: Output) -> TensorSpec:
@@ -326,10 +367,13 @@ def _named_inputs(
     contract: Contract, chosen: Signature | None, graph: Graph, feeds: Mapping[str, Feed]
 ) -> list[FedInput]:
     known = {spec.name: spec for spec in chosen.inputs} if chosen else {}
-    named = [
-        FedInput(known.get(name) or _raw_tensor(contract, chosen, graph, name, "input"), feed)
-        for name, feed in feeds.items()
-    ]
+    _refuse_swapped_feed(contract, chosen, feeds)
+    mistakes, named = Mistakes(), []
+    for name, feed in feeds.items():
+        with mistakes.collected():
+            spec = known.get(name) or _raw_tensor(contract, chosen, graph, name, "input")
+            named.append(FedInput(spec, feed))
+    mistakes.raise_all()
     seen: dict[str, str] = {}
     for spec in (fed.spec for fed in named):
         for tensor in spec.tensors:

@@ -14,7 +14,7 @@ from tf2spark.binding.bind import bind
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
-from tf2spark.errors import ContractError
+from tf2spark.binding.table_advice import check_table
 from tf2spark.graph_split.forms import SideName
 from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
 from tf2spark.local.score import to_batch
@@ -23,7 +23,7 @@ from tf2spark.plan.score import ModelRef, Plan, columns_read_first, read_columns
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
-from tf2spark.table_types import is_pandas, type_name
+from tf2spark.table_types import is_pandas
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.recommend_loop import recommend_batches
@@ -47,12 +47,8 @@ def to_arrow(table: Any, name: str, paths: Collection[str]) -> pa.Table:
         return table
     if isinstance(table, pa.RecordBatch):
         return pa.Table.from_batches([table])
-    if is_pandas(table):
-        return frame_to_arrow(table, paths)
-    raise ContractError(
-        f"recommend() takes the {name} as a Spark DataFrame (both tables then), a pandas DataFrame "
-        f"or a pyarrow Table, not {type_name(table)}"
-    )
+    check_table(table, f"recommend() takes the {name} as")
+    return frame_to_arrow(table, paths)
 
 
 @frozen(eq=False)

@@ -12,10 +12,9 @@ from tf2spark.binding.bind import bind
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
-from tf2spark.errors import ContractError
+from tf2spark.binding.table_advice import check_table
 from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, renumber
-from tf2spark.table_types import is_pandas, type_name
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.score_loop import score_batches
 
@@ -41,14 +40,8 @@ def score_table(
     if isinstance(table, pa.RecordBatch):
         plan = bind(request, table.schema, options, model)
         return to_batch(_score(pa.Table.from_batches([table]), plan))
-    if is_pandas(table):
-        return _score_pandas(table, request, lambda schema: bind(request, schema, options, model))
-    has_arrow_stream = hasattr(table, "__arrow_c_stream__")
-    raise ContractError(
-        "score() takes a Spark DataFrame, a pandas DataFrame, a pyarrow Table or a RecordBatch, "
-        f"not {type_name(table)}",
-        "pyarrow.table(it) converts it to a Table" if has_arrow_stream else None,
-    )
+    check_table(table)
+    return _score_pandas(table, request, lambda schema: bind(request, schema, options, model))
 
 
 def _score(table: pa.Table, plan: Plan) -> pa.Table:

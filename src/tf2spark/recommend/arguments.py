@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
+from tf2spark.binding.argument_types import check_tolerance, names, whole_number
 from tf2spark.binding.messages import listed
 from tf2spark.binding.options import Options, make_options
 from tf2spark.binding.request import choose_signature
@@ -64,14 +65,12 @@ def make_arguments(
     Raises:
         ContractError: An argument is wrong.
     """
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ContractError(f"k must be an integer of at least 1, not {shortened(k)}")
+    k = whole_number("k", k)
     _check_column_names({"user_id": user_id, "item_id": item_id})
     optional_columns = {"exclude": exclude, "candidates": candidates}
     _check_column_names({arg: name for arg, name in optional_columns.items() if name is not None})
-    if not tolerance >= 0:
-        raise ContractError(f"tolerance must be a number of at least 0, not {shortened(tolerance)}")
-    kept = [keep] if isinstance(keep, str) else list(keep or ())
+    check_tolerance(tolerance)
+    kept = [] if keep is None else names("keep", keep, '["name"]', kind="column names")
     options = make_options(
         keep=[user_id, *(name for name in kept if name != user_id)],
         mode=mode,

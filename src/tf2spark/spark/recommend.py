@@ -32,7 +32,7 @@ from tf2spark.spark.score import (
 )
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema
-from tf2spark.table_types import type_name
+from tf2spark.table_types import is_arrow, is_spark, type_name
 from tf2spark.worker.spark_tasks import partition_recommender
 
 # A quarter of what a job may bring back by default (spark.driver.maxResultSize).
@@ -48,11 +48,13 @@ class SparkTables:
 
     def __attrs_post_init__(self) -> None:
         for name, table in (("users", self.user_table), ("items", self.item_table)):
-            if not hasattr(table, "mapInArrow"):
+            if not is_spark(table):
+                # Spark 3.5 has no conversion of pyarrow tables of its own.
+                frame = f"{name}.to_pandas()" if is_arrow(table) else name
                 raise ContractError(
                     "if one table is a Spark DataFrame, both must be, but the "
                     f"{name} are {type_name(table)}",
-                    "spark.createDataFrame(...) converts pandas and pyarrow tables",
+                    f"write spark.createDataFrame({frame})",
                 )
         check_worker_memory(self.user_table.sparkSession)
         if self.item_table.isStreaming:
