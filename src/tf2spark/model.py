@@ -51,7 +51,8 @@ class SavedModel:
     Raises:
         ModelNotFoundError: There is no SavedModel at `path`.
         ModelError: It can't be read, or has another digest; or there is no such op library.
-        ContractError: `digest` isn't a digest, or an op library is neither a module nor a path.
+        ContractError: An argument is of the wrong type, `digest` isn't a digest, or an op library
+            is neither a module nor a path.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from tf2spark.binding.row_shapes import (
 )
 from tf2spark.binding.type_rules import fits, spark_name
 from tf2spark.dtypes import Dims
-from tf2spark.errors import Advice, ContractError, Mistakes
+from tf2spark.errors import Advice, ContractError, Mistakes, argument
 from tf2spark.plan.score import Form, InputPlan, Source
 from tf2spark.saved_model.contract import TensorSpec
 
