@@ -221,6 +221,9 @@ class Mistakes:
         except ContractError as error:
             self._errors += error.mistakes or (error,)
 
+    def __bool__(self) -> bool:
+        return bool(self._errors)
+
     def raise_all(self) -> None:
         """Raise what was collected, in its order.
 

@@ -5,11 +5,7 @@ line share.
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
-import pickle
-import warnings
-from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,26 +20,21 @@ from tf2spark.binding.argument_types import (
 )
 from tf2spark.binding.bind import bind
 from tf2spark.binding.checked_runs import CheckedRuns, RunFacts
-from tf2spark.binding.feed_advice import fetch_advice
 from tf2spark.binding.feeds import (
     Constant,
     FeedValue,
     Fetch,
-    Output,
-    columns_of,
     normalize,
 )
 from tf2spark.binding.kept_results import KeptByContent, KeptResults
-from tf2spark.binding.options import BATCH_ROWS, Options, not_reproducible
+from tf2spark.binding.options import Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
-from tf2spark.binding.table_advice import check_table
+from tf2spark.call_warnings import CallWarnings
 from tf2spark.errors import (
     ModelError,
-    OutputsLeftOutWarning,
-    RowsDependWarning,
     SetupError,
-    argument,
 )
+from tf2spark.local.sample import sample_to_arrow
 from tf2spark.locations import (
     fetch_to_this_machine,
     is_uri,
@@ -125,10 +116,8 @@ class RunnableModel:
         # Each result keeps its request, so that no other can have the same id.
         self._plans: KeptResults[tuple[Request, Plan]] = KeptResults(_KEPT_REQUESTS)
         self._row_findings: KeptResults[tuple[Request, RowFinding]] = KeptResults(_KEPT_REQUESTS)
-        self._warned_of_rows = False
-        self._warned_of_left_out = False
-        # In the order of their last use.
-        self._pair_models: OrderedDict[str, PairModel] = OrderedDict()
+        self._warnings = CallWarnings(self.contract.path)
+        self._pair_models: KeptByContent[PairModel] = KeptByContent(_KEPT_PAIR_MODELS)
 
     @property
     def contract(self) -> Contract:
@@ -160,7 +149,9 @@ class RunnableModel:
             ContractError: The arguments and the model don't fit.
             UnsafeModelError: The outputs depend on an op that isn't allowed.
         """
-        arguments = signature, *normalize(feed, fetch), batch_rows, any_rows
+        # Options that are of the wrong type are refused along with other mistakes.
+        rows = batch_rows if isinstance(batch_rows, int) else None
+        arguments = signature, *normalize(feed, fetch), rows, any_rows
         return self._requests.get(self._make_request, *arguments)
 
     def _make_request(
@@ -232,12 +223,8 @@ class RunnableModel:
             UnsafeModelError: Importing the graph or loading the model reaches an op that isn't
                 allowed.
         """
-        op_check.check(
-            self.loaded.meta_graph,
-            (),
-            allow_ops=self._runs.allow_ops,
-            needed_libraries=self._runs.needed_libraries,
-        )
+        self._runs.check_import()
+        self._runs.check((), ())
         return self.reference()
 
     def reference_for(self, request: Request, *, threads: int = 1) -> ModelRef:
@@ -279,14 +266,15 @@ class RunnableModel:
         Raises:
             ContractError: They do, and scores were to be reproducible.
         """
-        self._warn_of_left_out(request, options)
+        if request.left_out:
+            self._warnings.warn_of_left_out(request, options)
         if options.rows != "unknown":
             return options
         finding = self._row_finding(request, options.batch_rows, on_spark=on_spark)
         if finding.relation == "batch":
             if options.reproducible:
                 raise not_reproducible(finding.through)
-            self._warn_of_rows(finding.through, options)
+            self._warnings.warn_of_rows(finding.through, options)
         return evolve(options, rows=finding.relation)
 
     def _row_finding(
@@ -322,35 +310,6 @@ class RunnableModel:
         size_bytes = self.contract.graph_bytes + self.contract.variables_bytes
         return size_bytes <= _CHECKED_BYTES and not is_uri(self.location)
 
-    def _warn_of_rows(self, through: str, options: Options) -> None:
-        if self._warned_of_rows:
-            return
-        self._warned_of_rows = True
-        advice = argument("rows", "batch") + " says that this is meant"
-        audience = options.audience or "python"
-        warnings.warn(
-            f'the rows of "{self.contract.path}" depend on each other{through}: the scores of a '
-            f"row change with its batch, which has up to {options.batch_rows or BATCH_ROWS:,} rows "
-            f"and is scored as a whole or not at all; {advice.text_for(audience)}",
-            RowsDependWarning,
-            stacklevel=5,  # the line that calls `SavedModel`
-        )
-
-    def _warn_of_left_out(self, request: Request, options: Options) -> None:
-        if not request.left_out or self._warned_of_left_out:
-            return
-        self._warned_of_left_out = True
-        reasons = "; ".join(reason for _, reason in request.left_out)
-        names = [fetched.spec.name for fetched in request.outputs]
-        advice = "write " + fetch_advice({name: Output(name) for name in names})
-        advice += " to say that this is meant"
-        warnings.warn(
-            f"not all outputs become columns: {reasons}; "
-            + advice.text_for(options.audience or "python"),
-            OutputsLeftOutWarning,
-            stacklevel=5,  # the line that calls `SavedModel`
-        )
-
     def prepare(
         self,
         users: Table,
@@ -371,24 +330,22 @@ class RunnableModel:
 
     def _pair_model(self, request: Request, signature: str | None, column: int | None) -> PairModel:
         """Compile for `recommend`, once for equal requests; the last few are kept."""
+        copy_strings = self._facts(request).retains_strings
+        libraries = self.op_libraries, self.custom_ops
         constants = [fed for fed in request.inputs if isinstance(fed.feed, Constant)]
-        key = _content_key(signature, column, request.outputs, constants)
-        if key not in self._pair_models:
-            copy_strings = self._facts(request).retains_strings
-            pair_request = PairRequest(
-                request, signature, column, copy_strings, self.op_libraries, self.custom_ops
-            )
-            self._pair_models[key] = compile_pair_model(
+        return self._pair_models.get(
+            lambda *_: compile_pair_model(
                 fetch_to_this_machine(self.reference()),
                 self.loaded,
-                pair_request,
+                PairRequest(request, signature, column, copy_strings, *libraries),
                 staging_folder(),
                 _compiler,
-            )
-            if len(self._pair_models) > _KEPT_PAIR_MODELS:
-                self._pair_models.popitem(last=False)
-        self._pair_models.move_to_end(key)
-        return self._pair_models[key]
+            ),
+            signature,
+            column,
+            request.outputs,
+            constants,
+        )
 
     def recommend(self, users: TableT, prepared: Prepared) -> TableT:
         """Return the users with their recommendations; see `SavedModel.recommend`."""
@@ -427,7 +384,7 @@ class RunnableModel:
         request = self.request(signature, feed, fetch, any_rows=True)
         compiler = _compiler()
         options = compiler.CompileOptions(
-            sample=_as_arrow(sample, request),
+            sample=sample_to_arrow(sample, request),
             overwrite=overwrite,
             op_libraries=tuple(library.name for library in self.op_libraries),
             custom_ops=self.custom_ops,
@@ -443,16 +400,6 @@ class RunnableModel:
             finally:
                 held.release()
         return manifest.digest
-
-
-def _content_key(*values: object) -> str:
-    """Return a digest of all that values hold.
-
-    Not their `repr`, which NumPy and others shorten: two long constants can look alike. Equal
-    values may have different keys (a list, and an array of the same numbers), which costs no more
-    than compiling again.
-    """
-    return hashlib.sha256(pickle.dumps(values)).hexdigest()
 
 
 def _tensors(request: Request) -> tuple[list[str], list[str]]:
@@ -476,24 +423,6 @@ def _tables(users: Table, items: Table, request: Request, arguments: RecommendAr
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _as_arrow(sample: LocalTable | None, request: Request) -> pa.Table | None:
-    """Return a sample as a pyarrow Table, with the columns that a request reads."""
-    if sample is None:
-        return None
-    import pyarrow as pa
-
-    check_table(sample, "sample must be", local=True)
-    if isinstance(sample, pa.RecordBatch):
-        return pa.Table.from_batches([sample])
-    if isinstance(sample, pa.Table):
-        return sample
-    from tf2spark.local.pandas_columns import frame_to_arrow
-
-    return frame_to_arrow(
-        sample, [column.path for fed in request.inputs for column in columns_of(fed.feed)]
-    )
 
 
 def _compiler() -> Any:

@@ -84,7 +84,7 @@ def test_plain_values_feed_inputs(value: Any, feed: Any) -> None:
         (np.zeros((2, 2)), "numpy.ndarray", LITERAL),
         (pd.Series([1.5, 2.5], name="a"), "pandas.core.series.Series", 'write its name, "a"'),
         (pa.array([1]), "pyarrow.lib.Int64Array", LITERAL),
-        (output("y"), "Output(name='y', rank=None, binary=False)",
+        (output("y"), "Output(name='y', rank=None, binary=False, as_map=False)",
          "binary() and output() name outputs: write a column name"),
         (int, "<class 'int'>",
          'compute a column first: df.withColumn("NAME", ...), and write "NAME"'),

@@ -31,7 +31,15 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
     Raises:
         ContractError: They don't fit; the message names input, column, expected, got and the fix.
     """
-    plan, rows = _bind_inputs(request, schema, options, model)
+    mistakes = Mistakes()
+    with mistakes.collected():
+        plan, rows = _bind_inputs(request, schema, options, model)
+    if mistakes:
+        # Whether a column can hold an output of a fixed size depends on the inputs.
+        free = [fetched for fetched in request.outputs if not first_dims([fetched.spec])]
+        with mistakes.collected():
+            _plan_outputs(evolve(request, outputs=tuple(free)), RunRows())
+    mistakes.raise_all()
     return with_outputs(plan, schema, _plan_outputs(request, rows))
 
 

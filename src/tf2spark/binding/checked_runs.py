@@ -56,18 +56,25 @@ class CheckedRuns:
 
     @cached_property
     def graph(self) -> Graph:
-        """The look-ups of tensors.
+        """The look-ups of tensors, which import the graph.
 
         Raises:
-            UnsafeModelError: Importing the graph, which looking up a tensor does, would run an op
-                that isn't allowed.
+            UnsafeModelError: The import would run an op that isn't allowed.
+        """
+        self.check_import()
+        return graph_of(self._loaded)
+
+    def check_import(self) -> None:
+        """Check that importing the graph runs only allowed ops.
+
+        Raises:
+            UnsafeModelError: It would run others.
         """
         op_check.check_import(
             self._loaded.meta_graph,
             allow_ops=self.allow_ops,
             needed_libraries=self.needed_libraries,
         )
-        return graph_of(self._loaded)
 
     def check(self, fetches: Sequence[str], feeds: Sequence[str]) -> RunFacts:
         """Check that fetching some tensors, with others fed, runs only allowed ops.

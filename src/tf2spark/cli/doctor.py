@@ -121,7 +121,10 @@ def _open(
     from tf2spark.spark.worker_checks import open_on_workers
 
     try:
-        reference = RunnableModel(model, **options).reference_to_open()
+        runnable = RunnableModel(
+            model, allow_ops=options["allow_ops"], op_libraries=options["op_libraries"]
+        )
+        reference = runnable.reference_to_open()
     except Tf2SparkError as error:
         yield finding_of(error, "model")
         return
