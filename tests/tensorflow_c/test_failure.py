@@ -60,6 +60,26 @@ _NO_KERNEL = (
             "the model can't run: Resource localhost/x/N10tensorflow6lookup does not exist. "
             "(node find)",
         ),
+        (
+            "Detected unsupported operations when trying to compile graph __inference_serve_981[] "
+            "on XLA_CPU_JIT: AsString (No registered 'AsString' OpKernel for XLA_CPU_JIT devices "
+            "compatible with node {{node AsString}}){{node AsString}}\nThe op is created at:\n"
+            "\t [[PartitionedCall/PartitionedCall]]",
+            "the model can't run: its function serve is compiled by XLA (jit_compile=True), which "
+            "can't compile AsString; export the model without jit_compile: tf.function(...) "
+            "without it, and in Keras model.compile(..., jit_compile=False) before "
+            "model.export(path)",
+        ),
+        (
+            "Detected unsupported operations when trying to compile graph __inference_f_1[] on "
+            "XLA_CPU_JIT: _Arg (No registered '_Arg' OpKernel for XLA_CPU_JIT devices compatible "
+            "with node {{node x}}\n\t (OpKernel was found, but attributes didn't match) Requested "
+            "Attributes: T=DT_STRING, index=0){{node x}}",
+            "the model can't run: its function f is compiled by XLA (jit_compile=True), which "
+            "can't compile its arguments of type string; export the model without jit_compile: "
+            "tf.function(...) without it, and in Keras model.compile(..., jit_compile=False) "
+            "before model.export(path)",
+        ),
     ],
 )
 def test_what_fails_for_any_values_is_said_of_the_model(message: str, expected: str) -> None:

@@ -6,7 +6,7 @@ A graph with loops is neither inlined nor folded; see `loops`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tf2spark.compile.assets import bypass_variables, hide_paths, restore_paths
 from tf2spark.compile.freeze import freeze
 from tf2spark.compile.inline import FOLD, INLINE, optimize
 from tf2spark.compile.loops import add_assignments, add_missing, has_loops, prune
+from tf2spark.compile.model_state import table_filling_ops
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.compile.signature import signature_def
 from tf2spark.compile.weights import WeightFiles, constant, move_large_constants
@@ -29,7 +30,6 @@ from tf2spark.saved_model.upstream import is_control, node_name, tensor_name, up
 
 _ASSET_FOLDERS = ("assets", "assets.extra")
 _FED_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
-_TABLE_FILLING_OPS = ("InitializeTable", "LookupTableImport", "LookupTableInsert")
 
 
 @frozen
@@ -84,10 +84,11 @@ def build(
     init = init_op(original.meta_graph)
     looped = has_loops(prune(graph, roots))
     graph, init_ops = (_keep_calls if looped else _inline_calls)(graph, roots, init, assets)
-    files = WeightFiles(target, threshold_bytes)
+    files = WeightFiles(target, threshold_bytes, read_by_init=_upstream_names(graph, init_ops))
     variables = freeze(graph, original, files, only_large=looped)
     if not looped:
         graph = optimize(graph, [*roots, *init_ops], FOLD)
+    files.read_by_init = _upstream_names(graph, init_ops)
     move_large_constants(graph, files)
     init_ops += add_assignments(graph, variables)
     assets = restore_paths(graph, assets)
@@ -102,7 +103,7 @@ def _inline_calls(
     """Return the graph with all calls inlined, and the ops that fill its tables."""
     graph = optimize(graph, [*roots, *([init] if init else [])], INLINE)
     bypass_variables(graph, assets)
-    table_ops = _table_filling_ops(graph, init)
+    table_ops = table_filling_ops(graph, [init])
     return optimize(graph, [*roots, *table_ops], ("pruning",)), table_ops
 
 
@@ -115,7 +116,7 @@ def _keep_calls(
         return kept, []
     init_graph = optimize(graph, [init], INLINE)
     path_variables = bypass_variables(init_graph, assets)
-    table_ops = _table_filling_ops(init_graph, init)
+    table_ops = table_filling_ops(init_graph, [init])
     init_graph = prune(init_graph, table_ops)
     for node in (*kept.node, *init_graph.node):
         if node.name in path_variables:
@@ -183,22 +184,8 @@ def _redirect(graph: GraphMessage, tensor: str, new_node: str) -> None:
                 node.input[position] = new_node
 
 
-def _table_filling_ops(graph: GraphMessage, init: str) -> list[str]:
-    """Return the nodes upstream of the init op that fill tables.
-
-    The others assign variables, which are constants in the compiled model.
-
-    Raises:
-        NotCompilable: The init op calls a function, which may do anything.
-    """
-    nodes = {node.name: node for node in graph.node}
-    filling: list[str] = []
-    for name, node in upstream(nodes, [init]).items():
-        if node.op.startswith(_TABLE_FILLING_OPS):
-            filling.append(name)
-        elif node.op.endswith("PartitionedCall"):
-            raise NotCompilable(f'its init op calls a function that can\'t be inlined ("{name}")')
-    return sorted(filling)
+def _upstream_names(graph: GraphMessage, ops: Collection[str]) -> frozenset[str]:
+    return frozenset(upstream({node.name: node for node in graph.node}, ops))
 
 
 def _write(

@@ -17,6 +17,7 @@ from attrs import evolve, frozen
 from tf2spark.binding.feeds import Column, Constant
 from tf2spark.binding.request import FedInput, FetchedOutput, Request, choose_signature
 from tf2spark.compile.build import Built, Compilation, build
+from tf2spark.compile.model_state import refuse_other_state
 from tf2spark.compile.original import NotCompilable, Original, load_original
 from tf2spark.compile.sample import sample_feeds
 from tf2spark.compile.verify import TOLERANCE, NoInputs, find_inputs, verify
@@ -28,7 +29,6 @@ from tf2spark.package.host_cache import HeldModel
 from tf2spark.package.manifest import Manifest, Verified, constant_text
 from tf2spark.package.staging import staging_folder
 from tf2spark.saved_model.contract import Signature, TensorSpec
-from tf2spark.saved_model.reachable_nodes import loader_runs, walk
 from tf2spark.saved_model.reader import LoadedModel
 
 _PREDICT = "tensorflow/serving/predict"
@@ -93,7 +93,7 @@ def compile_to(
         written: FileSource = held
         manifest = evolve(_source_manifest(loaded), op_libraries=options.op_libraries)
         try:
-            _refuse_custom_init(loaded, options.custom_ops)
+            _refuse_other_state(loaded, compilation, options.custom_ops)
             with load_original(
                 source, loaded.contract.tags, name, custom_ops=options.custom_ops
             ) as original:
@@ -119,17 +119,13 @@ def compile_to(
     return manifest
 
 
-def _refuse_custom_init(loaded: LoadedModel, custom_ops: Collection[str]) -> None:
-    """Refuse to compile a model whose loading runs a custom op, as that of decision forests.
-
-    What such an op fills is neither a variable nor a table of TensorFlow's.
-
-    Raises:
-        NotCompilable: It does.
-    """
-    for node, _ in walk(loaded.meta_graph, loader_runs(loaded.meta_graph)):
-        if node.op in custom_ops:
-            raise NotCompilable(f'its init op runs a custom op ({node.op} "{node.name}")')
+def _refuse_other_state(
+    loaded: LoadedModel, compilation: Compilation, custom_ops: Collection[str]
+) -> None:
+    signature = compilation.signature
+    fetches = [name for spec in signature.outputs for name in spec.tensors]
+    feeds = [name for spec in signature.inputs for name in spec.tensors]
+    refuse_other_state(loaded.meta_graph, fetches, [*feeds, *compilation.constants], custom_ops)
 
 
 def _signature_name(loaded: LoadedModel, signature: str | None) -> str:

@@ -85,7 +85,7 @@ def freeze(
         graph_def: The graph; it is changed.
         original: The model that has the values.
         files: Where the large ones go.
-        only_large: Leave small variables as they are.
+        only_large: Leave small variables as they are, except those that the init op reads.
 
     Returns:
         The values of the variables that were left, by node.
@@ -100,7 +100,12 @@ def freeze(
     if only_large:
         # Variables that are left must not change either: scores would depend on earlier rows.
         _refuse_assignments(graph_def)
-        variables = [node for node in variables if files.accepts(values[node.name])]
+        variables = [
+            node
+            for node in variables
+            # Nothing says that a variable is assigned before the init op reads it.
+            if node.name in files.read_by_init or files.accepts(node.name, values[node.name])
+        ]
     for node in variables:
         node.CopyFrom(files.node(node.name, values.pop(node.name)))
     _freeze_readers(graph_def, variables)

@@ -123,15 +123,18 @@ def _read(session: Any, node: NodeMessage) -> Any:
 
 
 def _assign(original: Original, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Give variables these values in one run: a graph that has grown is prepared again by a run."""
     graph = original.session.graph
+    feeds: dict[Any, np.ndarray[Any, Any]] = {}
     with graph.as_default():
+        assignments = []
         for name, value in values.items():
             # Fed, not a constant: a graph can't be larger than 2 GB.
             placeholder = tf1.placeholder(value.dtype, value.shape)
-            assign = tf.raw_ops.AssignVariableOp(
-                resource=graph.get_tensor_by_name(f"{name}:0"), value=placeholder
-            )
-            original.session.run(assign, {placeholder: value})
+            feeds[placeholder] = value
+            handle = graph.get_tensor_by_name(f"{name}:0")
+            assignments.append(tf.raw_ops.AssignVariableOp(resource=handle, value=placeholder))
+    original.session.run(assignments, feeds)
 
 
 def _has_unfilled_variables(original: Original) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,31 @@ THRESHOLD_BYTES = 16 << 20
 
 @define
 class WeightFiles:
-    """Writes large tensors to files in ``weights/`` of the model's folder, and lists them."""
+    """Writes large tensors to files in ``weights/`` of the model's folder, and lists them.
+
+    Attributes:
+        folder: The model's folder.
+        threshold_bytes: Tensors of at least this size become files.
+        written: The files.
+        read_by_init: The nodes that the init op reads. They stay in the graph, whatever their
+            size: files are fed at every run, but loading a model feeds nothing.
+    """
 
     folder: Path
     threshold_bytes: int = THRESHOLD_BYTES
     written: list[Weight] = Factory(list)
+    read_by_init: Collection[str] = ()
 
-    def accepts(self, value: npt.NDArray[Any]) -> bool:
-        """Return whether a value is large enough for a file and has a dtype that can be mapped."""
+    def accepts(self, name: str, value: npt.NDArray[Any]) -> bool:
+        """Return whether the value of a node becomes a file: it is large and can be mapped."""
+        if name in self.read_by_init:
+            return False
         dtype_code = tf.as_dtype(value.dtype).as_datatype_enum
         return from_code(dtype_code).numpy is not None and value.nbytes >= self.threshold_bytes
 
     def node(self, name: str, value: npt.NDArray[Any]) -> NodeMessage:
         """Return a node with this value: a constant, or a placeholder that is fed from a file."""
-        if not self.accepts(value):
+        if not self.accepts(name, value):
             return constant(name, value)
         dtype_code = tf.as_dtype(value.dtype).as_datatype_enum
         path = f"weights/{len(self.written)}.bin"

@@ -91,6 +91,19 @@ def _empty_table(match: re.Match[str]) -> tuple[str, str]:
     )
 
 
+def _not_for_xla(match: re.Match[str]) -> tuple[str, str]:
+    ops = dict.fromkeys(re.findall(r"(\w+) \((?:No registered|[^()]*XLA)", match["ops"]))
+    names = ", ".join("its arguments" if op in ("_Arg", "_Retval") else op for op in ops)
+    types = sorted(set(re.findall(r"DT_(STRING|VARIANT|RESOURCE)", match["ops"])))
+    of_type = f" of type {', '.join(types).lower()}" if types else ""
+    return (
+        f"the model can't run: its function {match['function']} is compiled by XLA "
+        f"(jit_compile=True), which can't compile {names or 'it'}{of_type}",
+        "export the model without jit_compile: tf.function(...) without it, and in Keras "
+        "model.compile(..., jit_compile=False) before model.export(path)",
+    )
+
+
 def _missing(match: re.Match[str]) -> tuple[str, None]:
     return f"the model can't run: {match[0]}", None
 
@@ -110,11 +123,18 @@ _MODEL_FAULTS: tuple[
     (
         re.compile(
             r"(?:Resource \S+ does not exist|Container \S+ does not exist"
-            r"|Op type not registered|Function \S+ is not defined"
-            r"|Detected unsupported operations when trying to compile graph).*",
+            r"|Op type not registered|Function \S+ is not defined).*",
             re.DOTALL,
         ),
         _missing,
+    ),
+    (
+        re.compile(
+            r"Detected unsupported operations when trying to compile graph "
+            r"(?:__inference_)?(?P<function>[^\s\[]+?)(?:_\d+)?(?:\[\])? on \S+: (?P<ops>.*)",
+            re.DOTALL,
+        ),
+        _not_for_xla,
     ),
 )
 

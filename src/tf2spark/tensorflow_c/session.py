@@ -303,6 +303,8 @@ def _unrestored(path: str, failure: TensorFlowFailure) -> ModelError | None:
     return ModelError(
         f"{problem}the model's own restore op doesn't fill it, as in a Keras 3 model that was "
         "saved with tf.saved_model.save (only tf.saved_model.load in Python can restore it; TF "
-        "Serving can't serve it either). Export it again with model.export(path) or, for an object "
-        "that holds Keras models, with keras.export.ExportArchive"
+        "Serving can't serve it either). Compile it, which restores it in the same way: "
+        "SavedModel(path).compile(package) or tf2spark compile MODEL PACKAGE. Or export it again "
+        "with model.export(path) or, for an object that holds Keras models, with "
+        "keras.export.ExportArchive"
     )
