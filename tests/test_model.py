@@ -215,8 +215,8 @@ def test_mistakes_are_found_before_anything_runs(
 @pytest.mark.parametrize(
     ("make", "cast"),
     [
-        (pa.table, 'table.set_column(0, "x", table["x"].cast(pa.float32()))'),
-        (pa.record_batch, 'table.set_column(0, "x", table["x"].cast(pa.float32()))'),
+        (pa.table, 'table = table.set_column(0, "x", table["x"].cast(pa.float32()))'),
+        (pa.record_batch, 'table = table.set_column(0, "x", table["x"].cast(pa.float32()))'),
         (pd.DataFrame, 'df["x"] = df["x"].astype("float32")'),
     ],
 )
@@ -259,7 +259,7 @@ def test_mistakes_of_spark_tables_are_found_on_the_driver(
         model.score(df)
     assert str(refused.value) == (
         'input "x" (float32 [None, 2]) can\'t take column "x" (string): its values are string and '
-        'the input takes float32; cast them first: df.withColumn("x", df["x"].cast("float"))'
+        'the input takes float32; cast them first: df = df.withColumn("x", df["x"].cast("float"))'
     )
 
 

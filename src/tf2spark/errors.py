@@ -30,6 +30,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import EllipsisType
 from typing import Literal
 
@@ -154,9 +155,18 @@ class Tf2SparkError(Exception):
         return self.text_for(self.audience)
 
 
+_reader: ContextVar[Audience] = ContextVar("reader", default="python")
+
+
+def reader() -> Audience:
+    """Return the audience of the innermost `addressed_to`: who reads the problem of an error."""
+    return _reader.get()
+
+
 @contextmanager
 def addressed_to(audience: Audience | None) -> Iterator[None]:
     """Write the errors of a block in the terms of one audience; without advice if it is None."""
+    before = _reader.set(audience or reader())
     try:
         yield
     except Tf2SparkError as error:
@@ -166,6 +176,8 @@ def addressed_to(audience: Audience | None) -> Iterator[None]:
         else:
             error.audience = audience
         raise
+    finally:
+        _reader.reset(before)
 
 
 class RowsDependWarning(UserWarning):

@@ -140,10 +140,10 @@ def test_all_mistakes_come_at_once() -> None:
         '- input "lost" (float32 [None, 8]): the table has no column "nowhere"; the columns are '
         '"id", "x", "Score", "v"\n'
         '- input "id" (int64 [None]) can\'t take column "Score" (double): its values are double '
-        'and the input takes int64; cast them first: df.withColumn("Score", '
+        'and the input takes int64; cast them first: df = df.withColumn("Score", '
         'df["Score"].cast("bigint"))\n'
-        '- input "x" (float32 [None]) takes one value per row, but column "x" is array<float>; one '
-        'element is df["x"][0]\n'
+        '- input "x" (float32 [None]) takes one value per row, but column "x" is array<float>; '
+        'select one element first: df = df.withColumn("x", df["x"][0])\n'
         '- keep: the table has no column "idd"; did you mean "id"?\n'
         '- output "y" (float32 unknown_rank): the graph doesn\'t say its rank, and a column needs '
         'a type; write fetch={"y": tf2spark.output("y", rank=1)} for one value per row, rank=2 for '
@@ -251,8 +251,8 @@ def test_default_stands_where_no_column_has_its_name(name: str, fed: bool) -> No
 def test_a_mismatch_of_an_input_stops_the_binding() -> None:
     """The error of `plan_input` is raised unchanged."""
     assert message_of(request_of({dense(FLOAT32, N): "x"})) == (
-        'input "x" (float32 [None]) takes one value per row, but column "x" is array<float>; one '
-        'element is df["x"][0]'
+        'input "x" (float32 [None]) takes one value per row, but column "x" is array<float>; '
+        'select one element first: df = df.withColumn("x", df["x"][0])'
     )
 
 

@@ -87,7 +87,7 @@ def test_plain_values_feed_inputs(value: Any, feed: Any) -> None:
         (output("y"), "Output(name='y', rank=None, binary=False, as_map=False)",
          "binary() and output() name outputs: write a column name"),
         (int, "<class 'int'>",
-         'compute a column first: df.withColumn("NAME", ...), and write "NAME"'),
+         'compute a column first: df = df.withColumn("NAME", ...), and write "NAME"'),
     ],
 )  # fmt: skip
 def test_values_that_cant_feed_an_input(value: Any, shown: str, advice: str) -> None:

@@ -102,7 +102,9 @@ def test_values_of_another_kind_are_cast_first(
     name = column.removesuffix(".values")
     assert message_of(dense(dtype, N, 8), column) == (
         f'input "x" ({dtype} [None, 8]) can\'t take column "{column}" ({kind}): its values are '
-        f'{values} and the input takes {dtype}; cast them first: df.withColumn("{name}", {cast})'
+        f"{values} and the input takes {dtype}; cast them first: "
+        f'df = df.withColumn("{name}", {cast})'
+        + ('; then feed={"x": "v"}' if name != column else "")
     )
 
 
@@ -111,7 +113,7 @@ def test_cast_of_a_nested_field_is_a_column_of_its_own() -> None:
     assert message_of(dense(FLOAT32, N), "user.zip") == (
         'input "x" (float32 [None]) can\'t take column "user.zip" (string): its values are string '
         "and the input takes float32; cast them first: "
-        'df.withColumn("user_zip", df["user.zip"].cast("float")), feed={"x": "user_zip"}'
+        'df = df.withColumn("user_zip", df["user.zip"].cast("float")); then feed={"x": "user_zip"}'
     )
 
 
@@ -128,7 +130,7 @@ def test_cast_of_a_nested_field_is_a_column_of_its_own() -> None:
             dense(FLOAT32, N, 8),
             "users",
             '"users" (array<struct<age: int, zip: string, home: string>>): its values are structs; '
-            'select one of its fields first: df.withColumn("age", df["users.age"])',
+            'select one of its fields first: df = df.withColumn("users", df["users.age"])',
         ),
         (dense(FLOAT32, N), "empty", '"empty" (struct<>): it is a struct without fields'),
         (

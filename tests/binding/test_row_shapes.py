@@ -102,8 +102,10 @@ NO_SIZE = "without a size"
 @pytest.mark.parametrize(
     ("spec", "feed", "message"),
     [
-        (FLAT, "fs", ONE + 'column "fs" is array<float>; one element is df["fs"][0]'),
-        (FLAT, "v", ONE + 'column "v" is a vector; one element is vector_to_array(df["v"])[0]'),
+        (FLAT, "fs", ONE + 'column "fs" is array<float>; select one element first: '
+            'df = df.withColumn("fs", df["fs"][0])'),
+        (FLAT, "v", ONE + 'column "v" is a vector; select one element first: '
+            'df = df.withColumn("v", vector_to_array(df["v"])[0])'),
         (FLAT, "ffs", ONE + 'column "ffs" is array<array<float>>'),
         (FLAT, "img", ONE + 'column "img" is an image'),
         (FLAT, "m", ONE + 'column "m" is a map'),
@@ -118,7 +120,7 @@ NO_SIZE = "without a size"
             "or one column of lists",
         ),
         (EIGHT, "ffs", EIGHT_TAKES + 'but column "ffs" is array<array<float>>; '
-            'F.flatten(df["ffs"]) is one list'),
+            'flatten them first: df = df.withColumn("ffs", F.flatten(df["ffs"]))'),
         (EIGHT, "fix3", EIGHT_TAKES + 'but column "fix3" is array<float> of 3'),
         (EIGHT, ["f", "g", "i"], EIGHT_TAKES + "but [f, g, i] give 3"),
         (EIGHT, ["fix3", "fix3"], EIGHT_TAKES + "but [fix3, fix3] give 6"),

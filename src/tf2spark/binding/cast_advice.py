@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tf2spark.binding.expressions import (
-    arrow_column,
-    pandas_column,
-    pyspark_column,
-    quoted,
-    sql_column,
-    sql_name,
-)
+from tf2spark.binding.expressions import arrow_column, pandas_column, pyspark_column, sql_column
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Column
-from tf2spark.binding.row_shapes import FedColumn
-from tf2spark.binding.type_rules import is_text_bytes, spark_name
+from tf2spark.binding.row_shapes import FedColumn, new_name, set_column
+from tf2spark.binding.type_rules import is_text, is_text_bytes, spark_name
 from tf2spark.dtypes import DType
 from tf2spark.errors import Advice
 
@@ -28,19 +21,13 @@ def cast_advice(fed: FedColumn, input_name: str, dtype: DType) -> Advice | None:
     python = pyspark_cast(fed, dtype)
     if python is None:
         return None
-    name = "_".join(fed.path)
     sql, pandas, arrow = sql_cast(fed, dtype), pandas_cast(fed, dtype), arrow_cast(fed, dtype)
-    convert = f"convert them to {dtype} first"
-    call = "append_column(" if len(fed.path) > 1 else f"set_column({fed.source.column}, "
-    advice = Advice(
-        f"cast them first: df.withColumn({quoted(name)}, {python})",
-        f"cast them first, in Spark SQL: {sql} AS {sql_name(name)}" if sql else convert,
-        f"cast them first: df[{quoted(name)}] = {pandas}" if pandas else convert,
-        f"cast them first: table.{call}{quoted(name)}, {arrow})" if arrow else convert,
-    )
-    if len(fed.path) == 1:
+    otherwise = f"convert them to {dtype} first"
+    advice = set_column(fed, "cast them first", python, sql, pandas, arrow, otherwise=otherwise)
+    # A vector becomes a list, which has no parts.
+    if len(fed.path) == 1 and not (fed.source.part and fed.source.layout == "vector"):
         return advice
-    return advice + ", " + feed_advice({input_name: Column(name)})
+    return advice + "; then " + feed_advice({input_name: Column(new_name(fed))})
 
 
 def pyspark_cast(fed: FedColumn, dtype: DType) -> str | None:
@@ -92,21 +79,53 @@ def sql_cast(fed: FedColumn, dtype: DType) -> str | None:
 
 
 def pandas_cast(fed: FedColumn, dtype: DType) -> str | None:
-    """Return the pandas expression for the usual casts, None for the others."""
+    """Return the pandas expression for the usual casts, None for the others.
+
+    Missing values stay missing: integers and bools get pandas' nullable dtypes.
+    """
     leaf, depth, types = fed.source.leaf, fed.source.depth, pa.types
-    name = _numpy_name(dtype)
-    if fed.source.layout != "list" or depth > 1 or (depth and types.is_temporal(leaf)):
+    if fed.source.layout != "list" or depth > 1:
         return None
-    column = pandas_column(fed.path)
+    column, to_text = pandas_column(fed.path), dtype.name == "string"
     if depth:
-        return f'{column}.map(lambda row: np.asarray(row, "{name}"))'
-    if types.is_date(leaf) and name != "str":
-        return f"(pd.to_datetime({column}) - pd.Timestamp(0)).dt.days"
-    if types.is_timestamp(leaf) and name != "str":
-        return f'{column}.map(pd.Timestamp.timestamp).astype("{_wide(name)}")'
+        if types.is_temporal(leaf) or to_text or (dtype.name == "bool" and is_text(leaf)):
+            return None
+        array = f'np.asarray(row, "{_numpy_name(dtype)}")'
+        return f'{column}.map(lambda row: {array}, na_action="ignore")'
+    if to_text:
+        return f'{column}.astype("string")'
+    if types.is_temporal(leaf):
+        return None if dtype.name == "bool" else _pandas_time(column, leaf, dtype)
     if is_text_bytes(leaf):
         column += '.str.decode("utf-8")'
-    return f'{column}.astype("{name}")'
+    if dtype.name == "bool":
+        if is_text(leaf):
+            return f'{column}.str.lower().map({{"true": True, "false": False}})'
+        return f'{column}.astype("Float64") != 0'
+    if types.is_decimal(leaf):
+        column += '.astype("float64")'
+    if dtype.is_floating:
+        return column if types.is_decimal(leaf) else f'{column}.astype("{_numpy_name(dtype)}")'
+    if types.is_decimal(leaf) or types.is_floating(leaf):
+        column += ".round()"
+    return f'{column}.astype("{_nullable_name(dtype)}")'
+
+
+def _pandas_time(column: str, leaf: pa.DataType, dtype: DType) -> str | None:
+    """Return the pandas expression for days or seconds since 1970, or for a number of seconds."""
+    types = pa.types
+    if types.is_time(leaf) or types.is_interval(leaf):
+        return None
+    if types.is_date(leaf):
+        return f'(pd.to_datetime({column}) - pd.Timestamp(0)).dt.days.astype("Int64")'
+    if types.is_duration(leaf):
+        span = f"pd.to_timedelta({column})"
+    else:
+        span = f'(pd.to_datetime({column}, utc=True) - pd.Timestamp(0, tz="UTC"))'
+    if dtype.is_floating:
+        return f"{span}.dt.total_seconds()"
+    # Seconds since 1970 overflow an int32 in 2038.
+    return f'({span} // pd.Timedelta(seconds=1)).astype("Int64")'
 
 
 def arrow_cast(fed: FedColumn, dtype: DType) -> str | None:
@@ -116,14 +135,30 @@ def arrow_cast(fed: FedColumn, dtype: DType) -> str | None:
     if fed.source.layout != "list" or (depth and types.is_temporal(leaf)):
         return None
     column = arrow_column(fed.path)
-    if types.is_date(leaf) and name != "string":
-        return f"{column}.cast(pa.int32())"
-    if types.is_timestamp(leaf) and name != "string":
-        return f'{column}.cast(pa.timestamp("s"), safe=False).cast(pa.int64())'
+    if types.is_temporal(leaf) and name != "string":
+        return _arrow_time(column, leaf, name)
     if is_text_bytes(leaf):
         column += f".cast({_arrow_list('string', depth)})"
-    unsafe = dtype.is_integer and (types.is_floating(leaf) or types.is_decimal(leaf))
-    return f"{column}.cast({_arrow_list(name, depth)}{', safe=False' if unsafe else ''})"
+    if types.is_decimal(leaf) and name == "bool_":
+        column += f".cast({_arrow_list('float64', depth)})"
+    rounds = dtype.is_integer and (types.is_floating(leaf) or types.is_decimal(leaf))
+    if rounds and not depth:
+        # Without rounding, the cast refuses fractions; with safe=False, it turns NaN into a number.
+        if types.is_float16(leaf):
+            column += ".cast(pa.float32())"
+        return f"pc.round({column}).cast(pa.{name}())"
+    return f"{column}.cast({_arrow_list(name, depth)}{', safe=False' if rounds else ''})"
+
+
+def _arrow_time(column: str, leaf: pa.DataType, name: str) -> str | None:
+    """Return the pyarrow expression for days or seconds since 1970, or for a number of seconds."""
+    types = pa.types
+    if name == "bool_" or types.is_time(leaf) or types.is_interval(leaf):
+        return None
+    if types.is_date(leaf):
+        return f"{column}.cast(pa.date32()).cast(pa.int32())"
+    seconds = "duration" if types.is_duration(leaf) else "timestamp"
+    return f'{column}.cast(pa.{seconds}("s"), safe=False).cast(pa.int64())'
 
 
 def _cast_steps(leaf: pa.DataType, dtype: DType) -> list[str] | None:
@@ -133,6 +168,12 @@ def _cast_steps(leaf: pa.DataType, dtype: DType) -> list[str] | None:
         return None
     if target == "boolean" and (types.is_temporal(leaf) or is_text_bytes(leaf)):
         return None
+    if types.is_time(leaf) and target != "string":
+        return None
+    if types.is_duration(leaf) and target != "string":
+        # Only an interval of a single unit is a number.
+        seconds = ["interval second", "bigint"]
+        return [*seconds, target] if dtype.is_floating else seconds
     if types.is_date(leaf) and target != "string":
         # Spark can't cast a date to a number, and models are trained on days since 1970.
         return ["unix_date"]
@@ -160,5 +201,6 @@ def _numpy_name(dtype: DType) -> str:
     return "float32" if dtype.name in ("bfloat16", "half") else dtype.name
 
 
-def _wide(name: str) -> str:
-    return "int64" if "int" in name else name
+def _nullable_name(dtype: DType) -> str:
+    """Return the name of pandas' integer dtype that has missing values: ``UInt32``."""
+    return dtype.name.replace("uint", "UInt").replace("int", "Int")

@@ -235,7 +235,7 @@ def _feed_value_advice(value: object) -> str | Advice:
     if kind == "Column" and module.startswith("pyspark.sql"):
         return (
             "write the name of a column; a computed one gets a name with "
-            'df.withColumn("NAME", column)'
+            'df = df.withColumn("NAME", column)'
         )
     if isinstance(value, Output):
         return "binary() and output() name outputs: write a column name"
@@ -248,10 +248,10 @@ def _feed_value_advice(value: object) -> str | Advice:
         )
     if callable(value):
         return "compute a column first: " + Advice(
-            'df.withColumn("NAME", ...), and write "NAME"',
+            'df = df.withColumn("NAME", ...), and write "NAME"',
             "SELECT ... AS NAME, and write NAME",
             'df["NAME"] = ..., and write "NAME"',
-            'table.append_column("NAME", ...), and write "NAME"',
+            'table = table.append_column("NAME", ...), and write "NAME"',
         )
     if value is None:
         return "leave the input out, and it takes the column of its own name"

@@ -8,7 +8,7 @@ from attrs import evolve
 from tf2spark.binding.cast_advice import cast_advice
 from tf2spark.binding.columns import resolve, type_of
 from tf2spark.binding.constants import check_pad, example, plan_constant
-from tf2spark.binding.expressions import pyspark_column, quoted, sql_column
+from tf2spark.binding.expressions import pandas_column, pyspark_column, quoted, sql_column
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import input_text, type_text
@@ -17,10 +17,12 @@ from tf2spark.binding.row_shapes import (
     check_concatenated,
     check_padded,
     check_single,
+    new_name,
     own_dims,
+    set_column,
 )
 from tf2spark.binding.type_rules import fits, spark_name
-from tf2spark.dtypes import Dims
+from tf2spark.dtypes import Dims, DType
 from tf2spark.errors import Advice, ContractError, Mistakes, argument
 from tf2spark.plan.score import Form, InputPlan, Source
 from tf2spark.saved_model.contract import TensorSpec
@@ -153,15 +155,26 @@ def _struct_mismatch(fed: FedColumn) -> tuple[str, str | Advice | None]:
     if source.depth:
         path = (*fed.path, names[0])
         select = "select one of its fields first"
-        return "its values are structs", Advice(
-            f"{select}: df.withColumn({quoted(names[0])}, {pyspark_column(path)})",
-            f"{select}: {sql_column(path)}",
+        field = set_column(
+            fed,
             select,
-            select,
+            pyspark_column(path),
+            sql_column(path),
+            _field_of_dicts(fed, names[0]) if source.depth == 1 else None,
+            None,
+            otherwise=select,
         )
+        feed = f', and feed "{new_name(fed)}"' if len(fed.path) > 1 else ""
+        return "its values are structs", field + feed
     shown = " or ".join(f'"{source.label}.{name}"' for name in names[:4])
     more = " or ..." if len(names) > 4 else ""
     return "it is a struct", f"name one of its fields: {shown}{more}"
+
+
+def _field_of_dicts(fed: FedColumn, name: str) -> str:
+    """Return the pandas for the lists of one field's values, where cells are lists of dicts."""
+    values = f"[each[{quoted(name)}] for each in row]"
+    return f'{pandas_column(fed.path)}.map(lambda row: {values}, na_action="ignore")'
 
 
 def _refuse_ids(spec: TensorSpec, feed: Assembled) -> None:
@@ -228,8 +241,7 @@ def _ragged(spec: TensorSpec, feed: Feed, fed: FedColumn) -> InputPlan:
         nesting = expected or levels
         got = f'but "{feed}" is {fed}' if isinstance(feed, Column) else f"not {feed}"
         raise ContractError(
-            f"{text} takes one column of type {'array<' * nesting}{spark_name(spec.dtype)}"
-            f"{'>' * nesting}, {got}"
+            f"{text} takes one column of type {type_text(_lists_of(spec.dtype, nesting))}, {got}"
         )
     return InputPlan(
         spec.name,
@@ -241,6 +253,14 @@ def _ragged(spec: TensorSpec, feed: Feed, fed: FedColumn) -> InputPlan:
         splits_dtype=spec.splits_dtype,
         ragged_levels=levels,
     )
+
+
+def _lists_of(dtype: DType, depth: int) -> pa.DataType:
+    """Return the type of a column that feeds rows of so many dimensions to a dtype."""
+    kind = pa.float32() if dtype.name in ("bfloat16", "half") else pa.type_for_alias(dtype.name)
+    for _ in range(depth):
+        kind = pa.list_(kind)
+    return kind
 
 
 def _row_dims(feed: Feed, fed: tuple[FedColumn, ...]) -> Dims:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from tf2spark.dtypes import Shape, shape_text
+from tf2spark.errors import reader
 from tf2spark.saved_model.contract import TensorSpec
 
 _SHOWN = 12
@@ -60,26 +61,65 @@ def row_text(dims: Shape) -> str:
 
 
 def type_text(kind: pa.DataType) -> str:
-    """Write an Arrow type as Spark SQL does: ``array<float>``, ``vector``, ``bigint``."""
+    """Write a column type as the reader of the message does.
+
+    That is ``array<float>`` or ``bigint``, as Spark SQL does; ``list of float32`` or ``int64`` for
+    pandas; or ``list<item: float>``, as pyarrow does.
+    """
+    match reader():
+        case "arrow":
+            return str(kind)
+        case "pandas":
+            return _pandas_text(kind)
+        case _:
+            return _spark_text(kind)
+
+
+def _spark_text(kind: pa.DataType) -> str:
     types = pa.types
-    if any(is_list_type(kind) for is_list_type in _LIST_TYPES):
-        return f"array<{type_text(kind.value_type)}>"
+    if _is_any_list(kind):
+        return f"array<{_spark_text(kind.value_type)}>"
     if types.is_map(kind):
-        return f"map<{type_text(kind.key_type)}, {type_text(kind.item_type)}>"
+        return f"map<{_spark_text(kind.key_type)}, {_spark_text(kind.item_type)}>"
     if types.is_struct(kind):
         if is_vector(kind):
             return "vector"
-        fields = ", ".join(f"{field.name}: {type_text(field.type)}" for field in kind)
+        fields = ", ".join(f"{field.name}: {_spark_text(field.type)}" for field in kind)
         return f"struct<{fields}>"
     if types.is_decimal(kind):
         return f"decimal({kind.precision},{kind.scale})"
     if types.is_timestamp(kind):
         return "timestamp" if kind.tz else "timestamp_ntz"
     if types.is_dictionary(kind):
-        return type_text(kind.value_type)
+        return _spark_text(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
-        return type_text(kind.storage_type)
+        return _spark_text(kind.storage_type)
     return _SPARK_NAMES.get(str(kind), str(kind))
+
+
+def _pandas_text(kind: pa.DataType) -> str:
+    types = pa.types
+    if _is_any_list(kind):
+        return f"list of {_pandas_text(kind.value_type)}"
+    if types.is_map(kind):
+        return f"map of {_pandas_text(kind.key_type)} to {_pandas_text(kind.item_type)}"
+    if types.is_struct(kind):
+        if is_vector(kind):
+            return "vector"
+        fields = ", ".join(f"{field.name}: {_pandas_text(field.type)}" for field in kind)
+        return f"dict of {fields}" if fields else "dict"
+    if types.is_dictionary(kind):
+        return _pandas_text(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _pandas_text(kind.storage_type)
+    for is_kind, name in _PANDAS_KINDS:
+        if is_kind(kind):
+            return name
+    return _PANDAS_NAMES.get(str(kind), str(kind))
+
+
+def _is_any_list(kind: pa.DataType) -> bool:
+    return any(is_list_type(kind) for is_list_type in _LIST_TYPES)
 
 
 _LIST_TYPES = (
@@ -90,6 +130,16 @@ _SPARK_NAMES = {
     "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
     "large_string": "string", "large_binary": "binary", "string_view": "string",
     "binary_view": "binary", "date32[day]": "date", "date64[ms]": "date", "null": "void",
+}  # fmt: skip
+
+_PANDAS_KINDS = (
+    (pa.types.is_decimal, "Decimal"), (pa.types.is_timestamp, "datetime64"),
+    (pa.types.is_duration, "timedelta64"), (pa.types.is_date, "date"), (pa.types.is_time, "time"),
+)  # fmt: skip
+_PANDAS_NAMES = {
+    "halffloat": "float16", "float": "float32", "double": "float64", "null": "only missing values",
+    "large_string": "string", "string_view": "string", "binary": "bytes", "large_binary": "bytes",
+    "binary_view": "bytes",
 }  # fmt: skip
 
 

@@ -8,7 +8,14 @@ import pyarrow as pa
 from attrs import frozen
 
 from tf2spark.binding.columns import has_size, is_list
-from tf2spark.binding.expressions import arrow_column, pandas_column, pyspark_column, sql_column
+from tf2spark.binding.expressions import (
+    arrow_column,
+    pandas_column,
+    pyspark_column,
+    quoted,
+    sql_column,
+    sql_name,
+)
 from tf2spark.binding.feeds import Assembled, Feed
 from tf2spark.binding.messages import row_text, type_text
 from tf2spark.dtypes import Dims
@@ -98,35 +105,74 @@ def check_single(text: str, fed: FedColumn, dims: Dims) -> None:
         )
 
 
+def new_name(fed: FedColumn) -> str:
+    """Return the name for a changed column; a field inside a column becomes one of its own."""
+    return "_".join(fed.path)
+
+
+def set_column(
+    fed: FedColumn,
+    purpose: str,
+    python: str | None,
+    sql: str | None,
+    pandas: str | None,
+    arrow: str | None,
+    *,
+    otherwise: str,
+) -> Advice:
+    """Advise code that sets a column: ``cast them first: df["a"] = df["a"].astype("Int64")``.
+
+    Args:
+        fed: The column that is replaced, or the field that becomes a column.
+        purpose: What the code does: ``cast them first``.
+        python: The expression of each audience, or None where there is no short one.
+        sql: For the command line.
+        pandas: For pandas.
+        arrow: For pyarrow.
+        otherwise: What to write where there is no expression.
+    """
+    name = new_name(fed)
+    call = "append_column(" if len(fed.path) > 1 else f"set_column({fed.source.column}, "
+    return Advice(
+        f"{purpose}: df = df.withColumn({quoted(name)}, {python})" if python else otherwise,
+        f"{purpose}, in Spark SQL: {sql} AS {sql_name(name)}" if sql else otherwise,
+        f"{purpose}: df[{quoted(name)}] = {pandas}" if pandas else otherwise,
+        f"{purpose}: table = table.{call}{quoted(name)}, {arrow})" if arrow else otherwise,
+    )
+
+
 def reshape_advice(fed: FedColumn, dims: Dims) -> str | Advice | None:
     """Say how to give a column the dimensions of a row, if that is short to write."""
     if fed.depth == 0 and len(dims) == 1:
         several = Advice('["a", "b", ...]', "--feed INPUT=a,b,...")
         return "name a column for each value, " + several + ", or one column of lists"
+    feed = f', and feed "{new_name(fed)}"' if len(fed.path) > 1 else ""
     if len(dims) == 0 and fed.depth == 1 and fed.source.layout in ("list", "vector"):
-        return _element_advice(fed)
+        return _element_advice(fed) + feed
     if fed.source.layout == "list" and fed.depth == 2 and len(dims) == 1:
-        return Advice(
-            f"F.flatten({pyspark_column(fed.path)}) is one list",
-            f"flatten({sql_column(fed.path)}) is one list",
-            f"{pandas_column(fed.path)}.map(np.concatenate) is one list",
-            "flatten each row to one list",
+        flat = set_column(
+            fed,
+            "flatten them first",
+            f"F.flatten({pyspark_column(fed.path)})",
+            f"flatten({sql_column(fed.path)})",
+            f'{pandas_column(fed.path)}.map(np.concatenate, na_action="ignore")',
+            None,
+            otherwise="flatten each row to one list",
         )
+        return flat + feed
     return None
 
 
 def _element_advice(fed: FedColumn) -> Advice:
+    python, sql = f"{pyspark_column(fed.path)}[0]", f"{sql_column(fed.path)}[0]"
+    pandas = f"{pandas_column(fed.path)}.str[0]"
+    arrow = f"pc.list_element({arrow_column(fed.path)}, 0)"
+    purpose = otherwise = "select one element first"
     if fed.source.layout == "vector":
         # Only PySpark has a function for MLlib's vectors.
-        select = "select one element first"
-        python = f"one element is vector_to_array({pyspark_column(fed.path)})[0]"
-        return Advice(python, select, select, select)
-    return "one element is " + Advice(
-        f"{pyspark_column(fed.path)}[0]",
-        f"{sql_column(fed.path)}[0]",
-        f"{pandas_column(fed.path)}.str[0]",
-        f"pc.list_element({arrow_column(fed.path)}, 0)",
-    )
+        python = f"vector_to_array({pyspark_column(fed.path)})[0]"
+        return set_column(fed, purpose, python, None, None, None, otherwise=otherwise)
+    return set_column(fed, purpose, python, sql, pandas, arrow, otherwise=otherwise)
 
 
 def check_concatenated(text: str, feed: Feed, fed: tuple[FedColumn, ...], dims: Dims) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tf2spark.binding.messages import type_text
 from tf2spark.dtypes import DType
 
 
@@ -56,4 +55,4 @@ def spark_name(dtype: DType) -> str | None:
 
 def is_text_bytes(leaf: pa.DataType) -> bool:
     """Return whether values of this type are bytes, which Spark can cast only to strings."""
-    return is_text(leaf) and "binary" in type_text(leaf)
+    return is_text(leaf) and "binary" in str(leaf)
