@@ -57,6 +57,7 @@ from tf2spark.recommend.tables import Tables
 from tf2spark.row_dependence import RowFinding, generated_rows_depend
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
+from tf2spark.saved_model.reachable_nodes import initialization
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
 from tf2spark.worker.model_session import hold_files, session_of
 from tf2spark.worker.op_libraries import load_op_libraries
@@ -214,6 +215,7 @@ class RunnableModel:
             storage="package" if package else "folder",
             op_libraries=self.op_libraries,
             custom_ops=self.custom_ops,
+            initialization=initialization(self.loaded.meta_graph),
         )
 
     def reference_to_open(self) -> ModelRef:

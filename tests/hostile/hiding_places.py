@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import frozen
+from tensorflow.core.framework import variable_pb2
 
 from hostile.attacks import ATTACK, Attack, Targets
 from hostile.graphs import (
@@ -251,6 +252,34 @@ def _init_collection(collection: str) -> Hide:
 
 PLACES["main_op_collection"] = Place(_init_collection("saved_model_main_op"), True)
 PLACES["legacy_init_collection"] = Place(_init_collection("legacy_init_op"), True)
+
+
+PLACES["table_initializer_collection"] = Place(_init_collection("table_initializer"), True)
+
+
+def _name_local_variable(meta: Any, initializer: str) -> None:
+    variable = variable_pb2.VariableDef(variable_name="v:0", initializer_name=initializer)
+    packed = meta.collection_def["local_variables"].bytes_list.value
+    packed.append(variable.SerializeToString())
+
+
+@place()
+def local_variables_collection(attack: Attack, targets: Targets) -> Model:
+    """No init op, but a local variable whose initializer is the attack."""
+    meta = _in_graph(attack, targets)
+    _name_local_variable(meta, ATTACK)
+    return Model((meta,))
+
+
+@place(live=False)
+def initializers_beside_an_init_op(attack: Attack, targets: Targets) -> Model:
+    """The loader runs an init op, and both collections of initializers name the attack."""
+    meta = _in_graph(attack, targets)
+    Body(meta.graph_def).add("nothing", "NoOp")
+    set_init_op(meta, "nothing")
+    meta.collection_def["table_initializer"].node_list.value.append(ATTACK)
+    _name_local_variable(meta, ATTACK)
+    return Model((meta,))
 
 
 @place(live=False)

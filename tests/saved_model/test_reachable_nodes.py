@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from tf2spark.errors import ModelError, UnsafeModelError
+from tf2spark.plan.score import Initialization
 from tf2spark.saved_model import reachable_nodes
-from tf2spark.saved_model.protos import AssetFileDef, SavedModel
+from tf2spark.saved_model.protos import AssetFileDef, SavedModel, VariableDef
 from tf2spark.saved_model.reachable_nodes import (
     Run,
     asset_files,
     init_op,
+    initialization,
     loader_runs,
+    read_assets,
     user_run,
     walk,
 )
@@ -369,3 +372,76 @@ def test_names_of_nodes() -> None:
     """Control edges, output numbers and a function's named outputs all name a node."""
     names = ["^a/b", "a/b", "a/b:1", "a/b:out:1"]
     assert {node_name(name) for name in names} == {"a/b"}
+
+
+def add_local_variable(meta_graph: Any, initializer: str) -> None:
+    variable = VariableDef(initializer_name=initializer)
+    packed = meta_graph.collection_def["local_variables"].bytes_list.value
+    packed.append(variable.SerializeToString())
+
+
+def add_initializers(meta_graph: Any) -> None:
+    """Add a table and a local variable whose initializers are in collections."""
+    add_node(meta_graph, "table", "InitializeTableFromTextFileV2", "chooser", "asset")
+    add_node(meta_graph, "local/Assign", "Assign", "chooser", "other")
+    meta_graph.collection_def["table_initializer"].node_list.value.append("table")
+    add_local_variable(meta_graph, "local/Assign")
+
+
+def test_initializers_of_collections_run_at_loading(meta_graph: Any) -> None:
+    """Without an init op they are what loading runs, with the paths of the assets."""
+    add_initializers(meta_graph)
+    needed = Initialization(("local/Assign", "table"), (("asset:0", "words.txt"),))
+    assert initialization(meta_graph) == needed
+    (run,) = loader_runs(meta_graph)
+    assert [name for name, _ in run.fetches] == list(needed.ops)
+    assert run.fed == {"asset:0": "asset"}
+
+
+def test_an_init_op_replaces_the_initializers_of_collections(meta_graph: Any) -> None:
+    """As in `tf.saved_model.load`: whoever wrote an init op decided what it runs."""
+    add_initializers(meta_graph)
+    add_node(meta_graph, "init", "NoOp")
+    set_init_op(meta_graph, "init")
+    assert initialization(meta_graph) == Initialization()
+    assert [run.fetches for run in loader_runs(meta_graph)] == [(("init", "init op"),)]
+
+
+def test_a_local_variable_that_needs_an_input_is_not_initialized(meta_graph: Any) -> None:
+    """Nothing can feed it at loading, and an output that doesn't read it can still be scored."""
+    add_initializers(meta_graph)
+    add_node(meta_graph, "input", "Placeholder")
+    add_node(meta_graph, "start", "Identity", "input")
+    add_node(meta_graph, "other/Assign", "Assign", "chooser", "start")
+    add_local_variable(meta_graph, "other/Assign")
+    assert initialization(meta_graph).ops == ("local/Assign", "table")
+
+
+def test_a_damaged_collection_of_variables_is_an_error(meta_graph: Any) -> None:
+    """What TensorFlow can't read is no model that works."""
+    meta_graph.collection_def["local_variables"].bytes_list.value.append(b"\xff\xff")
+    with pytest.raises(ModelError, match='the collection "local_variables" is damaged'):
+        initialization(meta_graph)
+
+
+@pytest.mark.parametrize(
+    ("op", "read"),
+    [("Identity", False), ("Assign", False), ("StringJoin", True), ("LookupTableFindV2", True)],
+)
+def test_an_asset_is_read_where_an_op_gets_its_path(meta_graph: Any, op: str, read: bool) -> None:
+    """An op that passes a path on or stores it doesn't open the file; any other op may."""
+    add_node(meta_graph, "copy", "Identity", "asset")
+    add_node(meta_graph, "y", op, "copy")
+    assert list(read_assets(meta_graph, loader_runs(meta_graph), ["words.txt"])) == []
+    run = Run((("y", "output"),), {"asset:0": "asset"})
+    assert list(read_assets(meta_graph, [run], ["words.txt"])) == ["words.txt"] * read
+    assert list(read_assets(meta_graph, [run], [])) == []
+
+
+def test_an_asset_is_read_in_a_function(meta_graph: Any) -> None:
+    """The call passes its path on, and the function's table reads the file."""
+    add_node(meta_graph, "init", "StatefulPartitionedCall", "asset", "other")
+    meta_graph.graph_def.node[-1].attr["f"].func.name = "fill"
+    set_init_op(meta_graph, "init")
+    runs = list(loader_runs(meta_graph))
+    assert list(read_assets(meta_graph, runs, ["words.txt"])) == ["words.txt"]

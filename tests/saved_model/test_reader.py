@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from tf2spark.package.folder import entries_of, write
 from tf2spark.package.manifest import Manifest
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.protos import SavedModel
+from tf2spark.saved_model.reachable_nodes import Run
 
 
 def test_our_messages_equal_those_of_tensorflow(models: Path) -> None:
@@ -155,6 +157,24 @@ def test_a_missing_asset_is_an_error(copy: Callable[[str], Path]) -> None:
     (path / "assets" / "vocabulary.txt").unlink()
     with pytest.raises(ModelError, match=r"is incomplete: assets/vocabulary.txt is missing"):
         reader.read(path)
+
+
+def test_a_missing_asset_that_nothing_reads_is_no_error(tmp_path: Path) -> None:
+    """TensorFlow loads and runs such a model; a run that passed the path to an op would fail."""
+    module = tf.Module()
+    (tmp_path / "notes.txt").write_text("trained in May")
+    module.notes = tf.saved_model.Asset(str(tmp_path / "notes.txt"))
+    module.double = tf.function(lambda x: {"y": 2 * x}, [tf.TensorSpec([None], tf.float32, "x")])
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures=module.double)
+    shutil.rmtree(tmp_path / "m" / "assets")
+    loaded = reader.read(tmp_path / "m")
+    assert loaded.missing_assets == ("notes.txt",)
+    (info,) = loaded.meta_graph.asset_file_def
+    reading = loaded.meta_graph.graph_def.node.add(name="r", op="ReadFile")
+    reading.input.append(info.tensor_info.name)
+    run = Run((("r", "output"),), {info.tensor_info.name: "asset"})
+    with pytest.raises(ModelError, match=r"is incomplete: assets/notes.txt is missing"):
+        loaded.check_assets([run])
 
 
 def test_variables_have_names_and_shapes(models: Path) -> None:

@@ -81,6 +81,7 @@ class CheckedRuns:
 
         Raises:
             UnsafeModelError: It would run others.
+            ModelError: It would read an asset file that is missing.
         """
         key = tuple(fetches), tuple(feeds)
         return self._kept.get(key, lambda: self._check(*key))
@@ -94,7 +95,9 @@ class CheckedRuns:
             allow_ops=self.allow_ops,
             needed_libraries=self.needed_libraries,
         )
-        walked = list(walk(meta_graph, [user_run(meta_graph, fetches, feeds)]))
+        run = user_run(meta_graph, fetches, feeds)
+        self._loaded.check_assets([run])
+        walked = list(walk(meta_graph, [run]))
         return RunFacts(
             op_check.walk_retains_strings(walked),
             keeps_state(walked),

@@ -25,7 +25,7 @@ from tf2spark.compile.weights import WeightFiles, constant, move_large_constants
 from tf2spark.package.manifest import Weight
 from tf2spark.saved_model.contract import Signature, TensorSpec
 from tf2spark.saved_model.protos import GraphMessage, MetaGraph
-from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, asset_files, init_op
+from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, asset_files, init_ops
 from tf2spark.saved_model.upstream import is_control, node_name, tensor_name, upstream
 
 _ASSET_FOLDERS = ("assets", "assets.extra")
@@ -81,42 +81,42 @@ def build(
     assets = asset_files(original.meta_graph)
     hide_paths(graph, assets)
     roots = _roots(signature)
-    init = init_op(original.meta_graph)
+    inits = list(init_ops(original.meta_graph))
     looped = has_loops(prune(graph, roots))
-    graph, init_ops = (_keep_calls if looped else _inline_calls)(graph, roots, init, assets)
-    files = WeightFiles(target, threshold_bytes, read_by_init=_upstream_names(graph, init_ops))
+    graph, filling = (_keep_calls if looped else _inline_calls)(graph, roots, inits, assets)
+    files = WeightFiles(target, threshold_bytes, read_by_init=_upstream_names(graph, filling))
     variables = freeze(graph, original, files, only_large=looped)
     if not looped:
-        graph = optimize(graph, [*roots, *init_ops], FOLD)
-    files.read_by_init = _upstream_names(graph, init_ops)
+        graph = optimize(graph, [*roots, *filling], FOLD)
+    files.read_by_init = _upstream_names(graph, filling)
     move_large_constants(graph, files)
-    init_ops += add_assignments(graph, variables)
+    filling += add_assignments(graph, variables)
     assets = restore_paths(graph, assets)
-    _write(graph, original.meta_graph, signature, init_ops, assets, target)
+    _write(graph, original.meta_graph, signature, filling, assets, target)
     _copy_assets(source, target)
     return Built(signature, tuple(files.written))
 
 
 def _inline_calls(
-    graph: GraphMessage, roots: list[str], init: str, assets: Mapping[str, str]
+    graph: GraphMessage, roots: list[str], inits: list[str], assets: Mapping[str, str]
 ) -> tuple[GraphMessage, list[str]]:
     """Return the graph with all calls inlined, and the ops that fill its tables."""
-    graph = optimize(graph, [*roots, *([init] if init else [])], INLINE)
+    graph = optimize(graph, [*roots, *inits], INLINE)
     bypass_variables(graph, assets)
-    table_ops = table_filling_ops(graph, [init])
+    table_ops = table_filling_ops(graph, inits)
     return optimize(graph, [*roots, *table_ops], ("pruning",)), table_ops
 
 
 def _keep_calls(
-    graph: GraphMessage, roots: list[str], init: str, assets: Mapping[str, str]
+    graph: GraphMessage, roots: list[str], inits: list[str], assets: Mapping[str, str]
 ) -> tuple[GraphMessage, list[str]]:
     """Return the graph with its calls unchanged, and the ops that fill its tables, inlined."""
     kept = prune(graph, roots)
-    if not init:
+    if not inits:
         return kept, []
-    init_graph = optimize(graph, [init], INLINE)
+    init_graph = optimize(graph, inits, INLINE)
     path_variables = bypass_variables(init_graph, assets)
-    table_ops = table_filling_ops(init_graph, [init])
+    table_ops = table_filling_ops(init_graph, inits)
     init_graph = prune(init_graph, table_ops)
     for node in (*kept.node, *init_graph.node):
         if node.name in path_variables:

@@ -14,6 +14,7 @@ from attrs import frozen
 from tf2spark.errors import ModelError, first_line
 from tf2spark.saved_model.op_check import check_object_loader
 from tf2spark.saved_model.protos import MetaGraph, NodeMessage
+from tf2spark.saved_model.reachable_nodes import initialization
 from tf2spark.saved_model.upstream import is_control
 
 tf1 = tf.compat.v1
@@ -58,6 +59,7 @@ def load_original(
     session = tf1.Session(graph=graph, config=tf1.ConfigProto(allow_soft_placement=True))
     try:
         original = Original(_load(session, folder, tags), session)
+        _initialize(original, folder)
         if signature in original.meta_graph.signature_def and _has_unfilled_variables(original):
             check_object_loader(original.meta_graph, allow_ops=custom_ops)
             _assign(original, _captured_values(folder, tags, original.meta_graph, signature))
@@ -71,6 +73,19 @@ def _load(session: Any, folder: Path, tags: tuple[str, ...]) -> MetaGraph:
         with session.graph.as_default(), _no_deprecation_warning():
             return tf1.saved_model.loader.load(session, list(tags), str(folder))
     except Exception as error:  # the loader trusts the model: a damaged one ends in any error
+        raise ModelError(f'TensorFlow can\'t load "{folder}": {first_line(error)}') from error
+
+
+def _initialize(original: Original, folder: Path) -> None:
+    """Run what fills tables and local variables where no init op does."""
+    needed = initialization(original.meta_graph)
+    if not needed.ops:
+        return
+    graph = original.session.graph
+    paths = {tensor: str(folder / "assets" / file) for tensor, file in needed.assets}
+    try:
+        original.session.run([graph.get_operation_by_name(name) for name in needed.ops], paths)
+    except (tf.errors.OpError, KeyError, ValueError) as error:
         raise ModelError(f'TensorFlow can\'t load "{folder}": {first_line(error)}') from error
 
 

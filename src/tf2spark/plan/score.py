@@ -121,6 +121,20 @@ else writes to it, so it is opened where it is; the others are copied into the h
 
 
 @frozen
+class Initialization:
+    """What is run once after a model was loaded, beyond what TensorFlow's C API runs itself.
+
+    Attributes:
+        ops: The names of the ops, which run together.
+        assets: The tensors that are fed the paths of asset files: their names, and the files
+            relative to ``assets/``.
+    """
+
+    ops: tuple[str, ...] = ()
+    assets: tuple[tuple[str, str], ...] = ()
+
+
+@frozen
 class ModelRef:
     """Which model a worker opens, and how.
 
@@ -137,6 +151,7 @@ class ModelRef:
         cache_bytes: How large it may grow; None for the default.
         op_libraries: The libraries of custom ops that are loaded before it.
         custom_ops: The ops of its graph that only these libraries can provide.
+        initialization: What is run once after it was loaded.
     """
 
     path: str = field(repr=lambda path: repr(shown(path)))
@@ -151,6 +166,7 @@ class ModelRef:
     cache_bytes: int | None = None
     op_libraries: tuple[OpLibrary, ...] = ()
     custom_ops: tuple[str, ...] = ()
+    initialization: Initialization = Initialization()
 
 
 MAX_SHOWN = 4

@@ -12,6 +12,7 @@ from tf2spark.package.op_libraries import OpLibrary
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.sides import SidedInput
 from tf2spark.saved_model.contract import TensorSpec
+from tf2spark.saved_model.reachable_nodes import initialization
 
 
 @frozen(eq=False)
@@ -55,6 +56,7 @@ class PairModel:
             storage="own",
             op_libraries=self.op_libraries,
             custom_ops=self.custom_ops,
+            initialization=initialization(self.meta_graph),
         )
 
     def resolve_inputs(self, inputs: tuple[SidedInput, ...]) -> tuple[SidedInput, ...]:

@@ -60,13 +60,19 @@ SaverDef
 
 CollectionDef
 1 node_list NodeList kind
-2 bytes_list Unread kind
+2 bytes_list BytesList kind
 3 int64_list Unread kind
 4 float_list Unread kind
 5 any_list AnyList kind
 
 NodeList
 1 value string*
+
+BytesList
+1 value bytes*
+
+VariableDef
+2 initializer_name string
 
 AnyList
 1 value AnyValue*
@@ -337,3 +343,4 @@ SavedModel = _CLASSES["SavedModel"]
 GraphDef = _CLASSES["GraphDef"]
 NodeDef = _CLASSES["NodeDef"]
 AssetFileDef = _CLASSES["AssetFileDef"]
+VariableDef = _CLASSES["VariableDef"]

@@ -7,18 +7,31 @@ counts, because stateful ones run whether or not a result depends on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
-from attrs import Factory, frozen
+from attrs import Factory, evolve, frozen
 from google.protobuf.message import DecodeError
 
 from tf2spark.errors import ModelError, UnsafeModelError
-from tf2spark.saved_model.function_library import Call, FunctionLibrary, calls, takes_lists
+from tf2spark.plan.score import Initialization
+from tf2spark.saved_model.function_library import (
+    Call,
+    FunctionLibrary,
+    called_functions,
+    calls,
+    takes_lists,
+)
 from tf2spark.saved_model.origins import FindOrigin, Origin, Origins
-from tf2spark.saved_model.protos import AssetFileDef, FunctionMessage, MetaGraph, NodeMessage
-from tf2spark.saved_model.upstream import is_control, node_name, tensor_name
+from tf2spark.saved_model.protos import (
+    AssetFileDef,
+    FunctionMessage,
+    MetaGraph,
+    NodeMessage,
+    VariableDef,
+)
+from tf2spark.saved_model.upstream import is_control, node_name, tensor_name, upstream
 
 INIT_SIGNATURE = "__saved_model_init_op"
 TRAIN_SIGNATURE = "__saved_model_train_op"
@@ -27,7 +40,14 @@ MAX_STEPS = 2_000_000
 
 # In the order in which loader.cc looks for them.
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+# In a model without an init op, TensorFlow's Python loader runs what these name
+# (`default_local_init_op` in ``training/monitored_session.py``).
+_LOCAL_VARIABLES = "local_variables"
+_TABLE_INITIALIZERS = "table_initializer"
 _ASSETS_COLLECTION = "saved_model_assets"
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
+# Ops that take the path of an asset and don't open it.
+_PATH_KEEPERS = frozenset({"Identity", "AssignVariableOp", "Assign"})
 
 
 @frozen(eq=False)
@@ -112,16 +132,92 @@ def init_op(meta_graph: MetaGraph) -> str:
     return ""
 
 
+def initialization(meta_graph: MetaGraph) -> Initialization:
+    """Return what has to be run once ``TF_LoadSessionFromSavedModel`` has loaded a model.
+
+    TensorFlow 1's exporters may write no init op. ``tf.saved_model.load`` then runs the
+    initializers of local variables and of tables, which only collections name
+    (``load_v1_in_v2.py``); the C API runs nothing.
+
+    Raises:
+        ModelError: A collection is damaged.
+    """
+    if init_op(meta_graph):
+        return Initialization()
+    local, tables = _local_initializers(meta_graph), _nodes_of(meta_graph, _TABLE_INITIALIZERS)
+    if not local and not tables:
+        return Initialization()
+    assets = asset_files(meta_graph)
+    # TF Serving loads a model with a local variable whose initial value needs an input, and runs
+    # it unless an output reads that variable.
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    local = [name for name in local if not _needs_input(nodes, name, assets)]
+    ops = dict.fromkeys(map(node_name, [*local, *tables]))
+    return Initialization(tuple(ops), tuple(sorted(assets.items())))
+
+
+def _needs_input(nodes: Mapping[str, NodeMessage], name: str, fed: Collection[str]) -> bool:
+    run = upstream(nodes, [name], fed=fed)
+    return any(node.op in _PLACEHOLDERS for node in run.values())
+
+
+def _nodes_of(meta_graph: MetaGraph, collection: str) -> list[str]:
+    if collection not in meta_graph.collection_def:
+        return []
+    return [name for name in meta_graph.collection_def[collection].node_list.value if name]
+
+
+def _local_initializers(meta_graph: MetaGraph) -> list[str]:
+    if _LOCAL_VARIABLES not in meta_graph.collection_def:
+        return []
+    packed = meta_graph.collection_def[_LOCAL_VARIABLES].bytes_list.value
+    try:
+        variables = [VariableDef.FromString(value) for value in packed]
+    except DecodeError as error:
+        raise ModelError(f'the collection "{_LOCAL_VARIABLES}" is damaged: {error}') from error
+    return [variable.initializer_name for variable in variables if variable.initializer_name]
+
+
+def init_ops(meta_graph: MetaGraph) -> tuple[str, ...]:
+    """Return the names of all ops that initialize the model, after variables were restored."""
+    name = init_op(meta_graph)
+    return (name,) if name else initialization(meta_graph).ops
+
+
 def loader_runs(meta_graph: MetaGraph) -> Iterator[Run]:
-    """Yield what ``TF_LoadSessionFromSavedModel`` runs: the restore op, then the init op."""
+    """Yield what loading a model runs: the restore op, then the init op or `initialization`."""
     assets: dict[str, Origin] = dict.fromkeys(asset_files(meta_graph), "asset")
     saver = meta_graph.saver_def
     if saver.restore_op_name:
         prefix: dict[str, Origin] = {tensor_name(saver.filename_tensor_name): "checkpoint"}
         yield Run(((saver.restore_op_name, "restore op"),), prefix | assets)
-    name = init_op(meta_graph)
-    if name:
-        yield Run(((name, "init op"),), assets)
+    label = "init op" if init_op(meta_graph) else "initializers"
+    if names := init_ops(meta_graph):
+        yield Run(tuple((name, label) for name in names), assets)
+
+
+def read_assets(
+    meta_graph: MetaGraph, runs: Iterable[Run], assets: Collection[str]
+) -> Iterator[str]:
+    """Yield those of some asset files whose path reaches an op that can read it.
+
+    Ops that only pass the path on, or keep it in a variable, don't count.
+    """
+    runs = list(runs)
+    for tensor, file in asset_files(meta_graph).items():
+        if file not in assets:
+            continue
+        fed: dict[str, Origin] = {tensor: "asset"}
+        marked = [evolve(run, fed={**dict.fromkeys(run.fed, ""), **fed}) for run in runs]
+        if any(_reads_path(node, context) for node, context in walk(meta_graph, marked)):
+            yield file
+
+
+def _reads_path(node: NodeMessage, context: NodeContext) -> bool:
+    calls_function = node.op in context.functions or bool(called_functions(node))
+    if node.op in _PATH_KEEPERS or calls_function:
+        return False
+    return any(context.origin(name) == "asset" for name in node.input if not is_control(name))
 
 
 def user_run(meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]) -> Run:

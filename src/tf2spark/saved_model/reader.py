@@ -23,7 +23,7 @@ from tf2spark.saved_model.message_scan import check_message_count
 from tf2spark.saved_model.op_notes import careful_ops
 from tf2spark.saved_model.package_weights import check_weights
 from tf2spark.saved_model.protos import MetaGraph, SavedModel
-from tf2spark.saved_model.reachable_nodes import asset_files
+from tf2spark.saved_model.reachable_nodes import Run, asset_files, loader_runs, read_assets
 from tf2spark.saved_model.signatures import shape, signatures
 from tf2spark.saved_model.well_formed import check_graph
 
@@ -48,12 +48,24 @@ class LoadedModel:
         meta_graph: The message of the MetaGraph that the contract describes.
         weights: The tensors that the runtime, not the user, feeds from the files of a package.
         files: The files of a plain SavedModel; None for a package, whose manifest lists them.
+        missing_assets: Asset files that the graph names and that aren't there.
     """
 
     contract: Contract
     meta_graph: MetaGraph
     weights: tuple[str, ...] = ()
     files: model_files.ModelFiles | None = None
+    missing_assets: tuple[str, ...] = ()
+
+    def check_assets(self, runs: Iterable[Run]) -> None:
+        """Check that no asset file that these runs read is missing.
+
+        Raises:
+            ModelError: One is.
+        """
+        if self.missing_assets:
+            for asset in read_assets(self.meta_graph, runs, self.missing_assets):
+                raise ModelError(f'"{self.contract.path}" is incomplete: assets/{asset} is missing')
 
     @property
     def entries(self) -> tuple[FileEntry, ...]:
@@ -121,11 +133,11 @@ def read(
         _assets(meta_graph),
         model_files.count_warmup_requests(files, folder),
     )
-    for asset in facts.assets:
-        if f"assets/{asset}" not in files.paths:
-            raise ModelError(f'"{folder}" is incomplete: assets/{asset} is missing')
     contract = _contract(str(folder), found_version, message, meta_graph, facts)
-    return LoadedModel(contract, meta_graph, files=files)
+    missing = tuple(asset for asset in facts.assets if f"assets/{asset}" not in files.paths)
+    loaded = LoadedModel(contract, meta_graph, files=files, missing_assets=missing)
+    loaded.check_assets(loader_runs(meta_graph))
+    return loaded
 
 
 def _read_local_package(
@@ -162,7 +174,12 @@ def read_package(
         0,
     )
     contract = _contract(path, version, message, meta_graph, facts, manifest)
-    return LoadedModel(contract, meta_graph, tuple(weight.tensor for weight in manifest.weights))
+    return LoadedModel(
+        contract,
+        meta_graph,
+        tuple(weight.tensor for weight in manifest.weights),
+        missing_assets=tuple(asset for asset in facts.assets if f"assets/{asset}" not in sizes),
+    )
 
 
 def read_contract(

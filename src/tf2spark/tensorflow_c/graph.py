@@ -70,6 +70,18 @@ def find(graph: int, name: str) -> TFOutput | None:
     return TFOutput(operation, position)
 
 
+def operation(graph: int, name: str) -> int:
+    """Return the operation of a node.
+
+    Raises:
+        ModelError: The graph has none of that name.
+    """
+    pointer: int | None = tensorflow().TF_GraphOperationByName(graph, name.encode())
+    if pointer is None:
+        raise ModelError(f"the graph has no node {name!r}")
+    return pointer
+
+
 def output(graph: int, name: str) -> TFOutput:
     """Return the output that "node:0" or "node" names.
 

@@ -15,13 +15,14 @@ from typing import Any, Protocol
 
 from tf2spark.dtypes import STRING, DType, Shape
 from tf2spark.errors import ModelError, ModelNotFoundError, RunError
+from tf2spark.plan.score import Initialization
 from tf2spark.tensorflow_c import graph
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.library import TFOutput, check, status, tensorflow, version
 from tf2spark.tensorflow_c.process import has_forked, mark_started, refuse_fork
 from tf2spark.tensorflow_c.session_config import session_options
 from tf2spark.tensorflow_c.string_reader import read_strings
-from tf2spark.tensorflow_c.strings import check_layout
+from tf2spark.tensorflow_c.strings import check_layout, string_scalar
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.tensorflow_c.tensor_memory import (
     adopted_numbers,
@@ -80,6 +81,30 @@ class CApiSession:
         self._open_pointer()
         output = graph.output(self._graph, name)
         self._always_fed.append((output, new_tensor(tensorflow(), tensor)))
+
+    def initialize(self, initialization: Initialization) -> None:
+        """Run the ops that fill tables and local variables where no init op does.
+
+        Raises:
+            ModelError: TensorFlow can't run them.
+        """
+        session, lib = self._open_pointer(), tensorflow()
+        ops = [graph.operation(self._graph, name) for name in initialization.ops]
+        tensors = [graph.output(self._graph, name) for name, _ in initialization.assets]
+        paths = [os.fsencode(Path(self._path, "assets", file)) for _, file in initialization.assets]
+        values = [new_tensor(lib, string_scalar(path)) for path in paths]
+        try:
+            with status() as state:
+                lib.TF_SessionRun(
+                    *(session, None, (TFOutput * len(tensors))(*tensors)),
+                    *((c_void_p * len(values))(*values), len(values), None, None, 0),
+                    *((c_void_p * len(ops))(*ops), len(ops), None, state),
+                )
+        except TensorFlowFailure as failure:
+            raise ModelError(_why_not_loaded(self._path, failure.message)) from None
+        finally:
+            for value in values:
+                lib.TF_DeleteTensor(value)
 
     def tensor_info(self, name: str) -> tuple[DType, Shape]:
         """Return the dtype and the shape, as far as it is known, of a tensor of the graph.

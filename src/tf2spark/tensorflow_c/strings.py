@@ -72,6 +72,12 @@ def views_of(texts: Sequence[str | bytes]) -> tuple[Views, object]:
     return views(offsets, data.ctypes.data), data
 
 
+def string_scalar(text: bytes) -> Tensor:
+    """Return a string as a tensor that ops may keep: a copy, in the large form."""
+    structs, owner = zero_terminated(views_of([text])[0])
+    return Tensor(STRING, (), structs, owner)
+
+
 def zero_terminated(fed: npt.NDArray[Any]) -> tuple[Views, object]:
     """Copy the strings of views into the large form, with a zero byte after each.
 

@@ -93,6 +93,8 @@ def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) ->
     try:
         for weight in model.weights:
             session.feed_always(weight.tensor, mapped_tensor(weight, weights or folder))
+        if model.initialization.ops:
+            session.initialize(model.initialization)
     except BaseException:
         # Spark retries a task in the same worker: a session left open would stay there each time.
         session.close()

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
+from tensorflow.python.saved_model import loader_impl
 
 from cases.models.case import Array, Case, Feeds
 
@@ -132,6 +133,10 @@ def session_of(path: Path) -> tuple[Any, dict[str, Any]]:
             config=tf1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
         )
         loaded = tf1.saved_model.load(session, ["serve"], str(path))
+        if loader_impl.get_init_op(loaded) is None:
+            # As in load_v1_in_v2.py: the v1 loader leaves this to its caller.
+            initializers = [tf1.local_variables_initializer(), tf1.tables_initializer()]
+            session.run(initializers, loader_impl.get_asset_tensors(str(path), loaded))
     hidden = ("__saved_model_init_op", "__saved_model_train_op")
     definitions = loaded.signature_def.items()
     return session, {name: info for name, info in definitions if name not in hidden}

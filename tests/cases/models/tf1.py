@@ -108,6 +108,29 @@ def make_tf1_table(path: Path) -> None:
     source.unlink()
 
 
+def make_tf1_collections(path: Path) -> None:
+    """Name the initializers of tables and local variables in collections only."""
+    source = path.with_name("levels.txt")
+    source.write_text("low\nmid\nhigh\n", encoding="utf-8")
+    with graph_session() as session:
+        words = tf1.placeholder(tf.string, [None], "words")
+        lines = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+        in_file = tf.lookup.TextFileInitializer(
+            str(source), tf.string, lines[0], tf.int64, lines[1]
+        )
+        number = tf1.lookup.StaticHashTable(in_file, 3).lookup(words)
+        in_graph = tf.lookup.KeyValueTensorInitializer(["low", "none"], [0.5, -2.0])
+        bonus = tf1.lookup.StaticHashTable(in_graph, 0.0).lookup(words)
+        weights = tf1.get_variable("weights", [4], initializer=tf1.random_normal_initializer())
+        local = {"collections": [tf1.GraphKeys.LOCAL_VARIABLES], "trainable": False}
+        offset = tf1.get_variable("offset", initializer=5.0, **local)
+        scale = tf1.get_variable("scale", initializer=3.0, use_resource=False, **local)
+        session.run(tf1.tables_initializer())
+        outputs = {"y": tf.gather(weights, number) * scale + bonus + offset}
+        save_graph(session, path, {"words": words}, outputs)
+    source.unlink()
+
+
 def make_tf1_control_flow(path: Path) -> None:
     """Loop and branch with TF1's own ops (Enter, Switch, Merge, ...)."""
     tf1.disable_control_flow_v2()
@@ -205,6 +228,12 @@ CASES = [
     Case(
         "tf1_table_asset",
         make_tf1_table,
+        lambda rows: table(words=arrow(chosen(WORDS, rows), pa.string())),
+        by_name(words=object),
+    ),
+    Case(
+        "tf1_collections",
+        make_tf1_collections,
         lambda rows: table(words=arrow(chosen(WORDS, rows), pa.string())),
         by_name(words=object),
     ),
