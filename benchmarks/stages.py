@@ -17,7 +17,7 @@ from benchmarks.reports import markdown_table
 from tf2spark.binding.bind import bind
 from tf2spark.binding.options import make_options
 from tf2spark.conversion.from_arrow import feeder
-from tf2spark.conversion.to_arrow import column_builder
+from tf2spark.conversion.to_arrow import columns_builder
 from tf2spark.plan.score import Plan
 from tf2spark.spark.parquet_scan import plan_tasks
 from tf2spark.tensorflow_c.session import CApiSession
@@ -106,11 +106,11 @@ def _time_once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float
         return _timed(clock, RUNNING, prepare(self, feeds, fetches))
 
     def timed_builder(*arguments: Any) -> Any:
-        return _timed(clock, TO_COLUMNS, column_builder(*arguments))
+        return _timed(clock, TO_COLUMNS, columns_builder(*arguments))
 
     with (
         mock.patch.object(score_loop, "feeder", timed_feeder),
-        mock.patch.object(score_loop, "column_builder", timed_builder),
+        mock.patch.object(score_loop, "columns_builder", timed_builder),
         mock.patch.object(CApiSession, "prepare", timed_prepare),
     ):
         session = session_of(plan.model)
