@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cases.contracts import N, dense
-from tf2spark.dtypes import FLOAT32
+from cases.contracts import N, dense, ragged, sparse
+from tf2spark.dtypes import FLOAT32, STRING
 from tf2spark.errors import ContractError
 from tf2spark.recommend.arguments import (
     RankingOutput,
@@ -55,6 +55,11 @@ class TestRankingOutput:
             ([PROBS], "probs[3]", 'no "probs[3]"; the last entry is score="probs[2]"'),
             ([SCORE], "score[1]", 'no "score[1]"; the last entry is score="score[0]"'),
             ([CUBE], "cube[0]", 'no "cube[0]"; write score="cube"'),
+            ([ragged(N, N)], None, 'output "x" is ragged, and items are ranked by one number for'),
+            ([SCORE, ragged(N, N)], "x[0]", "with score=..., or export x.to_tensor() as well"),
+            ([sparse()], None, "or export tf.sparse.to_dense(x) as well"),
+            ([dense(STRING, N)], None, 'output "x" has values of string, and items are ranked by'),
+            ([dense(FLOAT32)], None, 'output "x" is one value per batch, and items are ranked'),
             ([SCORE], "", "score must be the name of an output"),
             ([SCORE], 3, "score must be the name of an output"),
         ],

@@ -1,7 +1,7 @@
 """A driver program: scores a Parquet table on a given master, and prints what it saw.
 
-Run as ``python cluster_job.py MASTER MODEL TABLE``, in a process of its own, because a process has
-only one SparkContext. The last line on stdout is JSON.
+Run as ``python cluster_job.py MASTER MODEL TABLE [KEY=VALUE ...]``, in a process of its own,
+because a process has only one SparkContext. The last line on stdout is JSON.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pyspark.sql import DataFrame, SparkSession
 import tf2spark
 
 
-def start_session(master: str) -> SparkSession:
-    return (
+def start_session(master: str, settings: dict[str, str]) -> SparkSession:
+    builder = (
         SparkSession.builder.master(master)
         .appName("tf2spark cluster test")
         .config("spark.ui.enabled", "false")
@@ -31,8 +31,10 @@ def start_session(master: str) -> SparkSession:
         .config("spark.executorEnv.TF2SPARK_TEST_DRIVER", str(os.getpid()))
         .config("spark.cores.max", "2")
         .config("spark.sql.files.maxPartitionBytes", "400k")
-        .getOrCreate()
     )
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
 
 
 def equals_local_scores(scored: DataFrame, model: tf2spark.SavedModel, table: str) -> bool:
@@ -57,6 +59,23 @@ def tensorflow_modules(spark: SparkSession) -> list[str]:
     # The workers of the scoring job are idle by now, and Spark reuses them.
     rows = spark.range(200).repartition(2).mapInArrow(list_modules, "m string").distinct().collect()
     return sorted({row.m for row in rows})
+
+
+def session_options(spark: SparkSession) -> list[str]:
+    """Return the options, as hexadecimal bytes, that the workers' next session would open with."""
+
+    def write_options(batches):  # type: ignore[no-untyped-def]
+        import pyarrow as pa
+
+        from tf2spark.tensorflow_c.process import visible_gpus
+        from tf2spark.tensorflow_c.session_config import config
+
+        for batch in batches:
+            options = config(1, visible_gpus()).hex()
+            yield pa.RecordBatch.from_pydict({"options": [options] * batch.num_rows})
+
+    rows = spark.range(200).repartition(2).mapInArrow(write_options, "options string").distinct()
+    return sorted(row.options for row in rows.collect())
 
 
 def find_loaded_workers() -> list[int]:
@@ -84,9 +103,9 @@ def kill_one_worker(done: threading.Event, killed: list[int]) -> None:
         time.sleep(0.02)
 
 
-def main(master: str, model_path: str, table: str) -> None:
+def main(master: str, model_path: str, table: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    spark = start_session(master)
+    spark = start_session(master, dict(setting.split("=", 1) for setting in settings))
     model = tf2spark.SavedModel(model_path)
     frame = spark.read.parquet(table)
     killed: list[int] = []
@@ -108,6 +127,7 @@ def main(master: str, model_path: str, table: str) -> None:
         "same": same,
         "same_by_map_in_arrow": equals_local_scores(by_map, model, table),
         "modules": tensorflow_modules(spark),
+        "session_options": session_options(spark),
     }
     spark.stop()
     print(json.dumps(report))

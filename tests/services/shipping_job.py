@@ -1,7 +1,8 @@
 """A driver program: scores where executors have neither the model's folder nor tf2spark.
 
 Run as ``python shipping_job.py MASTER MODEL TABLE PYTHON [KEY=VALUE ...]``: MODEL is copied, and
-the copy is opened and removed before Spark scores anything; PYTHON is the workers' Python. The
+the copy is opened and removed before Spark scores anything; PYTHON is the workers' Python. With the
+setting ``words=FOLDER``, the model and the op library in that folder are used in the same way. The
 master ``connect:local[2]`` is a Spark Connect server with the master ``local[2]``. The last line on
 stdout is JSON.
 """
@@ -108,9 +109,22 @@ def lists_by_id(table: Any) -> list[Any]:
     return list(table.sort_by("id").column("recommendations").to_pylist())
 
 
+def score_words(spark: SparkSession, folder: Path) -> dict[str, DataFrame]:
+    """Count words with an op of a library that is a file, and of one that is a module."""
+    texts = spark.createDataFrame([(text,) for text in ("a b", "", "a b c")], "text string")
+    file = str(folder / "our_ops.so")
+    libraries = {"op_library_file": file, "op_library_module": "tensorflow_text"}
+    return {
+        name: tf2spark.SavedModel(folder / "words", op_libraries=[library]).score(texts)
+        for name, library in libraries.items()
+    }
+
+
 def main(master: str, model_path: str, table: str, python: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = python
-    spark = start_session(master, parse_settings(settings))
+    spark_settings = parse_settings(settings)
+    words_folder = spark_settings.pop("words", None)
+    spark = start_session(master, spark_settings)
     folder = Path(tempfile.mkdtemp(prefix="tf2spark-original-"))
     shutil.copytree(model_path, folder / "model")
     model = tf2spark.SavedModel(folder / "model")
@@ -131,9 +145,15 @@ def main(master: str, model_path: str, table: str, python: str, *settings: str) 
     expected_recommendations = recommend_halves(model, rows.slice(0, 300))
     recommended = recommend_halves(model, frame.where("id < 300"))
     scored_by_udf = frame.select("id", package.udf()("features").alias("output_0"))
+    words: dict[str, DataFrame] = {}
+    if words_folder is not None:
+        shutil.copytree(words_folder, folder / "with_library")
+        words = score_words(spark, folder / "with_library")
     if not master.startswith("local["):  # a local master opens the model where it is
         shutil.rmtree(folder)
     report: dict[str, Any] = {name: has_rows(*job) for name, job in jobs.items()}
+    for name, scored in words.items():
+        report[name] = sorted(scored.toArrow().to_pydict()["words"]) == [0, 2, 3]
     report["recommends"] = has_recommendations(recommended, expected_recommendations)
     report["rows_by_udf"] = scored_by_udf.where("output_0 is not null").count()
     report["module_paths"] = module_paths(spark)

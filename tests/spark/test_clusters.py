@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 from attrs import frozen
 
 from cases.models import case, path_of
+from cases.models.custom_ops import text_library, write_word_model
 from services.lean_python import lean_python
 from services.standalone import standalone
 from services.yarn import spark_conf as yarn_conf
@@ -28,10 +30,11 @@ _ROWS = 40_000
 
 @frozen
 class Cluster:
-    """A cluster that runs: its master, and a folder for the test's files."""
+    """A cluster that runs: its master, a folder for the test's files, and a session's settings."""
 
     master: str
     folder: Path
+    settings: tuple[str, ...] = ()
 
 
 @pytest.fixture(scope="module", params=["local-cluster[2,1,900]", "standalone"])
@@ -45,7 +48,20 @@ def cluster(
         with standalone(folder) as master:
             yield Cluster(master, folder)
     else:
-        yield Cluster(request.param, folder)
+        yield Cluster(request.param, folder, gpu_settings(folder))
+
+
+def gpu_settings(folder: Path) -> tuple[str, ...]:
+    """Have every executor's host report the GPU 3, which two tasks share; there is no such GPU."""
+    script = folder / "gpus"
+    script.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["3"]}'\n""")
+    script.chmod(0o755)
+    return (
+        "spark.worker.resource.gpu.amount=1",
+        f"spark.worker.resource.gpu.discoveryScript={script}",
+        "spark.executor.resource.gpu.amount=1",
+        "spark.task.resource.gpu.amount=0.5",
+    )
 
 
 def write_table(folder: Path) -> None:
@@ -57,7 +73,7 @@ def write_table(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def report(cluster: Cluster) -> Any:
     """Score with a model at a path that the workers can read, and kill one of them."""
-    return run_job(_JOB, cluster)
+    return run_job(_JOB, cluster, *cluster.settings)
 
 
 def run_job(job: Path, cluster: Cluster, *more: str, **environment: str) -> Any:
@@ -121,6 +137,17 @@ class TestCluster:
         assert "libtensorflow mapped" in report["modules"]
         assert not any("tensorflow," in one or "." in one for one in report["modules"])
 
+    def test_sessions_use_the_gpu_that_spark_assigned(
+        self, report: dict[str, Any], cluster: Cluster
+    ) -> None:
+        """The options of a worker's session name the task's GPU, and none if Spark assigns none."""
+        from tensorflow.core.protobuf import config_pb2
+
+        (options,) = report["session_options"]
+        gpus = config_pb2.ConfigProto.FromString(bytes.fromhex(options)).gpu_options
+        assert gpus.visible_device_list == ("3" if cluster.settings else "")
+        assert gpus.allow_growth
+
 
 class ShippingContract:
     """What holds for the jobs of every kind of session.
@@ -133,6 +160,11 @@ class ShippingContract:
     def test_models_are_shipped(self, shipped: dict[str, Any], job: str) -> None:
         """A model whose folder is gone when the job starts scores as in one process."""
         assert shipped[job] is True
+
+    @pytest.mark.parametrize("library", ["op_library_file", "op_library_module"])
+    def test_op_libraries_are_loaded(self, shipped: dict[str, Any], library: str) -> None:
+        """Executors load a file that is gone on the driver, and a module of their own Python."""
+        assert shipped[library] is True
 
     def test_recommend_ships_model_and_catalog(self, shipped: dict[str, Any]) -> None:
         """Users on executors meet the items' values, which came with the job."""
@@ -150,9 +182,19 @@ class ShippingContract:
 
 def shipped_on(master: str, folder: Path, *settings: str, **environment: str) -> Any:
     """Run the job with executors that have neither the model's folder nor tf2spark."""
-    write_table(folder)
-    python = str(lean_python(folder / "lean"))
-    return run_job(_SHIPPING_JOB, Cluster(master, folder), python, *settings, **environment)
+    return run_shipping_job(
+        Cluster(master, folder), str(lean_python(folder / "lean")), *settings, **environment
+    )
+
+
+def run_shipping_job(cluster: Cluster, python: str, *settings: str, **environment: str) -> Any:
+    """Run the job with this Python for the workers, and with a model that has a custom op."""
+    write_table(cluster.folder)
+    words = cluster.folder / "with_library"
+    words.mkdir()
+    write_word_model(words / "words")
+    shutil.copy(text_library(), words / "our_ops.so")
+    return run_job(_SHIPPING_JOB, cluster, python, f"words={words}", *settings, **environment)
 
 
 @pytest.mark.cluster
@@ -162,9 +204,8 @@ class TestLocalShipping(ShippingContract):
     @pytest.fixture(scope="class")
     @classmethod
     def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
-        folder = tmp_path_factory.mktemp("shipping")
-        write_table(folder)
-        return run_job(_SHIPPING_JOB, Cluster("local[2]", folder), sys.executable)
+        cluster = Cluster("local[2]", tmp_path_factory.mktemp("shipping"))
+        return run_shipping_job(cluster, sys.executable)
 
     def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
         """Nothing is shipped: workers have what the driver has."""

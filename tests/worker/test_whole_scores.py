@@ -12,6 +12,7 @@ from attrs import evolve
 
 from cases.folder_session import FakeFolderSession
 from tf2spark.dtypes import FLOAT32, FLOAT64
+from tf2spark.errors import RunError
 from tf2spark.plan.recommend import ITEMS_FILE, CatalogPlan, WholePlan
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_table
@@ -89,6 +90,13 @@ def test_a_score_is_the_only_value_of_its_row(
     session.model = one_value
     output = evolve(OUTPUT, dims=(1,) if is_list else (), arrow=column_type)
     assert scores(session, evolve(STRATEGY, output=output, column=None)) == [ITEMS, ITEMS]
+
+
+@pytest.mark.parametrize("column", [None, 3])
+def test_rows_of_another_width_are_an_error(session: FakeFolderSession, column: int | None) -> None:
+    """Where the graph leaves the width open, only a run shows that an entry has to be picked."""
+    with pytest.raises(RunError, match=r'"y" has 3 values per row; say .*: up to score="y\[2\]"$'):
+        scores(session, evolve(STRATEGY, column=column))
 
 
 def test_scores_have_the_plan_s_dtype(session: FakeFolderSession) -> None:

@@ -16,7 +16,7 @@ from tf2spark.binding.request import choose_signature
 from tf2spark.dtypes import Shape
 from tf2spark.errors import Advice, Audience, ContractError, argument, shortened
 from tf2spark.plan.score import Mode
-from tf2spark.saved_model.contract import Contract
+from tf2spark.saved_model.contract import Contract, TensorSpec
 
 TOLERANCE = 1e-4
 
@@ -109,18 +109,36 @@ def choose_ranking_output(
     """Settle which output ranks: the only one, or the one named by `score`, e.g. ``probs[1]``.
 
     Raises:
-        ContractError: There are several outputs and none was named, or a row of the output has
-            several values and none was picked.
+        ContractError: There are several outputs and none was named, a row of the output has several
+            values and none was picked, or its values don't rank.
     """
-    shapes = _output_shapes(contract, signature)
-    ranking = _only_output(list(shapes)) if score is None else _parse_output(score)
-    _check_column(ranking, shapes.get(ranking.name))
+    chosen = choose_signature(contract, signature)
+    outputs = {} if chosen is None else {output.name: output for output in chosen.outputs}
+    ranking = _only_output(list(outputs)) if score is None else _parse_output(score)
+    if (output := outputs.get(ranking.name)) is not None:
+        _check_ranks(output)
+        _check_column(ranking, output.shape)
     return ranking
 
 
-def _output_shapes(contract: Contract, signature: str | None) -> dict[str, Shape]:
-    chosen = choose_signature(contract, signature)
-    return {} if chosen is None else {output.name: output.shape for output in chosen.outputs}
+def _check_ranks(output: TensorSpec) -> None:
+    """Refuse an output that has no number for each pair of a user and an item."""
+    if output.kind != "dense":
+        problem, dense = f"is {output.kind}", f"tf.{output.kind}.to_dense({output.name})"
+        if output.kind == "ragged":
+            dense = f"{output.name}.to_tensor()"
+        instead = f"export {dense} as well"
+    elif output.dtype.arrow is None or output.dtype.name == "string":
+        problem, instead = f"has values of {output.dtype}", "export a real number as well"
+    elif output.shape == ():
+        problem, instead = "is one value per batch", "export one value per row as well"
+    else:
+        return
+    raise ContractError(
+        f'output "{output.name}" {problem}, and items are ranked by one number for each user and '
+        "item",
+        "name another output with " + argument("score") + f", or {instead}",
+    )
 
 
 def _only_output(names: list[str]) -> RankingOutput:

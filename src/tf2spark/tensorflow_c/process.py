@@ -1,11 +1,13 @@
-"""What a process has only once: TensorFlow's threads, which survive no fork, and its sessions."""
+"""What a process has only once: its sessions and GPUs, and TensorFlow's threads, which survive no
+fork.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tf2spark.errors import SetupError
@@ -35,6 +37,37 @@ def refuse_fork() -> None:
             "Score in the process that started it, or start the new one with "
             "multiprocessing.get_context('spawn')"
         )
+
+
+# The GPUs of this process's sessions, as `visible_gpus` returns them.
+_visible_gpus = ""
+
+
+def assign_gpus(addresses: Sequence[str]) -> None:
+    """Have this process's sessions use these GPUs only; they keep those of the first session.
+
+    TensorFlow numbers the GPUs of a process once, and refuses a session with others.
+
+    Args:
+        addresses: The numbers of GPUs, counted among those of ``CUDA_VISIBLE_DEVICES`` if it is
+            set; or their identifiers (``GPU-...``, ``MIG-...``).
+    """
+    global _visible_gpus
+    if not addresses or _started_in == os.getpid():
+        return
+    if "CUDA_VISIBLE_DEVICES" not in os.environ:
+        # The order in which nvidia-smi numbers them for Spark; CUDA's own is by their speed.
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    if all(address.isdecimal() for address in addresses):
+        _visible_gpus = ",".join(addresses)
+    else:
+        # TensorFlow takes numbers only. CUDA reads this when the first session starts it.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(addresses)
+
+
+def visible_gpus() -> str:
+    """Return ``GPUOptions.visible_device_list``: numbers with commas, or "" for no restriction."""
+    return _visible_gpus
 
 
 S = TypeVar("S")

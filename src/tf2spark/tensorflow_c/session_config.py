@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tf2spark.tensorflow_c.library import status, tensorflow
+from tf2spark.tensorflow_c.process import visible_gpus
 
 
-def config(threads: int) -> bytes:
+def config(threads: int, gpus: str = "") -> bytes:
     """Write the ``ConfigProto`` of a session that may use this many threads.
 
     Field numbers from ``tensorflow/core/protobuf/config.proto``.
+
+    Args:
+        threads: CPUs that the session may use.
+        gpus: The GPUs that it may use, as numbers with commas; "" for all of them.
     """
     # With one thread, the calling thread runs the graph itself (-1), which saves 30 us a run. With
     # more, the session has a pool of its own (use_per_session_threads): otherwise the size of the
@@ -28,12 +33,17 @@ def config(threads: int) -> bytes:
         (
             _varint(2, threads),
             _varint(5, between_ops),
-            _bytes(6, _varint(4, 1)),  # gpu_options.allow_growth: workers share a GPU
+            _bytes(6, _gpu_options(gpus)),
             _varint(7, 1),  # allow_soft_placement: a graph saved on a GPU runs on a CPU
             _varint(9, int(threads > 1)),
             _bytes(16, experimental),
         )
     )
+
+
+def _gpu_options(gpus: str) -> bytes:
+    # allow_growth: workers share a GPU, and the first one would otherwise take all of its memory.
+    return _varint(4, 1) + (_bytes(5, gpus.encode()) if gpus else b"")  # visible_device_list
 
 
 def _varint(field: int, value: int) -> bytes:
@@ -52,11 +62,11 @@ def _base128(value: int) -> bytes:
 
 @contextmanager
 def session_options(threads: int) -> Iterator[int]:
-    """Lend ``TF_SessionOptions`` for this many threads."""
+    """Lend ``TF_SessionOptions`` for this many threads and this process's GPUs."""
     lib = tensorflow()
     options: int = lib.TF_NewSessionOptions()
     try:
-        content = config(threads)
+        content = config(threads, visible_gpus())
         with status() as state:
             lib.TF_SetConfig(options, content, len(content), state)
         yield options

@@ -27,7 +27,7 @@ from tf2spark.tensorflow_c.session import CApiSession, Session
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.parquet_reader import ParquetTask, read_batches
 from tf2spark.worker.score_loop import batch_scorer, error_and_model_columns, score_batches
-from tf2spark.worker.task_start import begin_task
+from tf2spark.worker.task_start import begin_task, use_assigned_gpus
 
 if TYPE_CHECKING:
     from tf2spark.plan.recommend import CatalogPlan
@@ -79,6 +79,7 @@ def open_session(model: ModelRef) -> CApiSession:
             "keeps those of the last 32, until it ends. Call recommend again, or write each result "
             "before the next calls"
         )
+    use_assigned_gpus()
     return session_of(model, _shipped_file)
 
 

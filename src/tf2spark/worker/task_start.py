@@ -1,4 +1,5 @@
-"""What a worker does at the start of each task, to avoid two delays of PySpark, and a hang.
+"""What a worker does at the start of each task: it avoids two delays of PySpark and a hang, and
+uses the GPUs that Spark assigned.
 
 The delays' steps only save time: a task gives the same result if they do nothing. They rely on how
 PySpark 3.5 to 4.3 runs its workers: the function and the data come over one TCP connection, and
@@ -13,6 +14,7 @@ import os
 import socket
 from contextlib import suppress
 
+from tf2spark.tensorflow_c.process import assign_gpus
 from tf2spark.worker.hang_watch import watch_if_configured
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # only Linux has it
@@ -33,6 +35,17 @@ def begin_task() -> None:
     if (task := TaskContext.get()) is not None:
         _freeze_lasting_objects(task.taskAttemptId())
         watch_if_configured(task)
+
+
+def use_assigned_gpus() -> None:
+    """Have this worker's sessions use the GPUs that Spark assigned to the task, if it did.
+
+    A worker keeps those of the first task that opens a model; see `assign_gpus`.
+    """
+    from pyspark import TaskContext
+
+    if (task := TaskContext.get()) is not None and "gpu" in (resources := task.resources()):
+        assign_gpus(resources["gpu"].addresses)
 
 
 def _acknowledge() -> None:

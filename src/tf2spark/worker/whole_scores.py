@@ -12,6 +12,7 @@ from attrs import evolve
 from tf2spark.conversion.arrow_buffers import take_indices, values_of
 from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import from_code
+from tf2spark.errors import RunError, argument
 from tf2spark.plan.recommend import ITEMS_FILE, CatalogPlan, WholePlan
 from tf2spark.worker.mapped_tables import FolderSession, mapped_table
 from tf2spark.worker.score_loop import Scored, batch_scorer
@@ -79,12 +80,23 @@ def _user_scorer(
 
 
 def _scores(column: pa.Array, plan: CatalogPlan, strategy: WholePlan) -> Array:
-    """Return the scores of a column of outputs: [items]."""
-    if strategy.column is not None:
-        entries = values_of(column.flatten())
-        values = entries.reshape(len(column), -1)[:, strategy.column] if len(column) else entries
-    else:
-        while pa.types.is_list(column.type):
-            column = column.flatten()
-        values = values_of(column)
+    """Return the scores of a column of outputs: [items].
+
+    Raises:
+        RunError: A row has no such entry, or several values where none was picked.
+    """
+    rows, name = len(column), strategy.output.name
+    while pa.types.is_list(column.type):
+        column = column.flatten()
+    values = values_of(column)
+    if rows:
+        values = values.reshape(rows, -1)
+        width, entry = values.shape[1], strategy.column
+        if (entry is None and width != 1) or (entry is not None and entry >= width):
+            last = argument("score", f"{name}[{width - 1}]")
+            raise RunError(
+                f'output "{name}" has {width} values per row',
+                "say which one ranks: up to " + last,
+            )
+        values = values[:, entry or 0]
     return np.ascontiguousarray(values.astype(from_code(plan.score_code).numpy))
