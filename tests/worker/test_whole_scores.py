@@ -95,7 +95,7 @@ def test_a_score_is_the_only_value_of_its_row(
 @pytest.mark.parametrize("column", [None, 3])
 def test_rows_of_another_width_are_an_error(session: FakeFolderSession, column: int | None) -> None:
     """Where the graph leaves the width open, only a run shows that an entry has to be picked."""
-    with pytest.raises(RunError, match=r'"y" has 3 values per row; say .*: up to score="y\[2\]"$'):
+    with pytest.raises(RunError, match=r'has 3 values per row; name .* 0 to 2: score="NAME\[0\]"$'):
         scores(session, evolve(STRATEGY, column=column))
 
 

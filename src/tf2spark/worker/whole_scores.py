@@ -85,7 +85,7 @@ def _scores(column: pa.Array, plan: CatalogPlan, strategy: WholePlan) -> Array:
     Raises:
         RunError: A row has no such entry, or several values where none was picked.
     """
-    rows, name = len(column), strategy.output.name
+    rows = len(column)
     while pa.types.is_list(column.type):
         column = column.flatten()
     values = values_of(column)
@@ -93,10 +93,9 @@ def _scores(column: pa.Array, plan: CatalogPlan, strategy: WholePlan) -> Array:
         values = values.reshape(rows, -1)
         width, entry = values.shape[1], strategy.column
         if (entry is None and width != 1) or (entry is not None and entry >= width):
-            last = argument("score", f"{name}[{width - 1}]")
             raise RunError(
-                f'output "{name}" has {width} values per row',
-                "say which one ranks: up to " + last,
+                f"the output that ranks items has {width} values per row",
+                f"name one of its entries 0 to {width - 1}: " + argument("score", "NAME[0]"),
             )
         values = values[:, entry or 0]
     return np.ascontiguousarray(values.astype(from_code(plan.score_code).numpy))
