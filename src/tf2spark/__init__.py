@@ -16,9 +16,9 @@ from tf2spark import errors as errors
 
 if TYPE_CHECKING:
     from tf2spark.binding.feeds import assembled, binary, literal, output, padded
-    from tf2spark.model import SavedModel
+    from tf2spark.model import SavedModel, compile_model
 
-__all__ = ["SavedModel", "assembled", "binary", "literal", "output", "padded"]
+__all__ = ["SavedModel", "assembled", "binary", "compile_model", "literal", "output", "padded"]
 __version__ = "0.1.0"
 
 
@@ -27,7 +27,8 @@ def __getattr__(name: str) -> Any:
     # to read and bind a model.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module("tf2spark.model" if name == "SavedModel" else "tf2spark.binding.feeds")
+    in_model = name in ("SavedModel", "compile_model")
+    module = import_module("tf2spark.model" if in_model else "tf2spark.binding.feeds")
     return globals().setdefault(name, getattr(module, name))
 
 

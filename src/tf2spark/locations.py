@@ -7,10 +7,15 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve
 
+from tf2spark import other_formats
+from tf2spark.binding.argument_types import path_text
+from tf2spark.errors import SetupError
 from tf2spark.package.folder import read_manifest
 from tf2spark.package.manifest import FILES
 from tf2spark.package.staging import staging_folder
@@ -33,6 +38,7 @@ def read_model(
         ModelError: It can't be read, or has another digest.
         SetupError: It is on another file system, and there is no Spark session to read it through.
     """
+    other_formats.check_address(path)
     if not is_uri(path):
         loaded = reader.read(path, version=version, tags=tags, digest=digest)
         return loaded, loaded.contract.path
@@ -118,3 +124,73 @@ def need_pyspark() -> None:
     from tf2spark.spark.session import need_pyspark as need
 
     need()
+
+
+@contextmanager
+def saved_model_of(model: Any) -> Iterator[tuple[str, str | None]]:
+    """Yield the path of a model for `read_model`; a Keras model is exported for the block.
+
+    Args:
+        model: The path of a SavedModel or of a Keras file, or a Keras model in memory.
+
+    Yields:
+        The path, and what the model was exported from, or None.
+
+    Raises:
+        ContractError: It is none of these.
+        ModelError: Keras can't load or export it.
+        SetupError: TensorFlow, Keras or PySpark is missing.
+    """
+    in_memory = _is_keras_model(model)
+    path = "" if in_memory else path_text(model, name="the model")
+    if not in_memory and not _is_keras_file(path):
+        yield path, None
+        return
+    exporter = compiler_module("keras_models")
+    with tempfile.TemporaryDirectory(prefix="keras-", dir=staging_folder()) as name:
+        folder = Path(name) / "model"
+        if in_memory:
+            path = f"Keras model {getattr(model, 'name', '')}".rstrip()
+            exporter.export_object(model, folder, path)
+        else:
+            exporter.export_file(_with_ending(path, Path(name)), folder, path)
+        yield str(folder), path
+
+
+def _is_keras_model(model: Any) -> bool:
+    names = {(base.__module__.partition(".")[0], base.__name__) for base in type(model).__mro__}
+    return bool(names & {("keras", "Model"), ("tf_keras", "Model")})
+
+
+def _is_keras_file(path: str) -> bool:
+    if is_uri(path):
+        return other_formats.kind_by_name(path) == "keras"
+    local = Path(path.removeprefix("file://")).expanduser()
+    return local.is_file() and other_formats.kind_of_file(local) == "keras"
+
+
+def _with_ending(path: str, folder: Path) -> Path:
+    """Return a link to a Keras file with the ending by which Keras knows its format."""
+    source = Path(library_on_this_machine(path)).expanduser().absolute()
+    with source.open("rb") as stream:
+        is_zip = stream.read(2) == b"PK"
+    link = folder / ("model.keras" if is_zip else "model.h5")
+    link.symlink_to(source)
+    return link
+
+
+def compiler_module(name: str = "compiler") -> Any:
+    """Import a module of `tf2spark.compile`, which needs TensorFlow's Python package.
+
+    Raises:
+        SetupError: It isn't installed.
+    """
+    try:
+        return import_module(f"tf2spark.compile.{name}")
+    except ImportError as error:
+        if not (error.name or "").startswith("tensorflow"):
+            raise
+        raise SetupError(
+            f"TensorFlow can't be imported ({error}), and compiling needs its Python package",
+            "pip install tensorflow-cpu (or tensorflow); scoring a package works without it",
+        ) from None

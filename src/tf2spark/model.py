@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tf2spark.binding.argument_types import path_text
 from tf2spark.binding.feeds import FeedValue, Fetch
@@ -12,7 +12,7 @@ from tf2spark.binding.options import Options, Read, Rows, make_options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_recommend_tables, check_table
 from tf2spark.errors import Mistakes, addressed_to
-from tf2spark.locations import need_pyspark
+from tf2spark.locations import need_pyspark, saved_model_of
 from tf2spark.package.digests import digest_text
 from tf2spark.plan.score import Mode, ModelRef
 from tf2spark.recommend.arguments import TOLERANCE, make_arguments
@@ -399,3 +399,51 @@ class SavedModel:
         options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()
         return request, options, self._runnable.reference_for(request)
+
+
+def compile_model(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    allow_ops: Collection[str] = (),
+    op_libraries: Collection[str | os.PathLike[str]] = (),
+    signature: str | None = None,
+    feed: Mapping[str, FeedValue] | None = None,
+    fetch: Fetch | None = None,
+    sample: LocalTable | None = None,
+    tolerance: float | None = None,
+    overwrite: bool = False,
+) -> SavedModel:
+    """Write a Keras model, or a SavedModel, as a package and return it; see `SavedModel.compile`.
+
+    A Keras model is exported first, in a temporary folder. Its file is loaded in Keras's safe mode:
+    Python code in it (a Lambda layer) isn't run.
+
+    Args:
+        model: A Keras model in memory; or the path or URI of its ``.keras`` or ``.h5`` file, or of
+            a SavedModel.
+        path: Where to write the package.
+        allow_ops: As for `SavedModel`.
+        op_libraries: As for `SavedModel`.
+        signature: As in `SavedModel.compile`; so are the arguments below.
+        feed: What becomes part of the graph.
+        fetch: Which outputs the package has.
+        sample: Rows that both models are run on.
+        tolerance: How far numbers may differ.
+        overwrite: Replace an existing package.
+
+    Raises:
+        ContractError: Arguments and model don't fit.
+        ModelError: There is no such model, Keras can't load or export it, or the compiled model
+            gives other results.
+        OutputError: The package can't be written.
+        SetupError: TensorFlow or Keras is missing.
+    """
+    with saved_model_of(model) as (folder, source):
+        opened = SavedModel(folder, allow_ops=allow_ops, op_libraries=op_libraries)
+        if source is not None:
+            opened._runnable.name_source(source)
+        return opened.compile(
+            path, signature=signature, feed=feed, fetch=fetch,
+            sample=sample, tolerance=tolerance, overwrite=overwrite,
+        )  # fmt: skip

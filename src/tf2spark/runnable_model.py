@@ -36,6 +36,7 @@ from tf2spark.errors import (
 )
 from tf2spark.local.sample import sample_to_arrow
 from tf2spark.locations import (
+    compiler_module,
     fetch_to_this_machine,
     is_uri,
     library_on_this_machine,
@@ -132,6 +133,10 @@ class RunnableModel:
             ModelError: A file has changed since the model was read.
         """
         return self.loaded.digest
+
+    def name_source(self, name: str) -> None:
+        """Say in the contract, and in a package's manifest, what the model was exported from."""
+        self.loaded = evolve(self.loaded, contract=evolve(self.contract, path=name))
 
     def request(
         self,
@@ -341,7 +346,7 @@ class RunnableModel:
                 self.loaded,
                 PairRequest(request, signature, column, copy_strings, *libraries),
                 staging_folder(),
-                _compiler,
+                compiler_module,
             ),
             signature,
             column,
@@ -384,7 +389,7 @@ class RunnableModel:
         if tolerance is not None:
             check_tolerance(tolerance)
         request = self.request(signature, feed, fetch, any_rows=True)
-        compiler = _compiler()
+        compiler = compiler_module()
         options = compiler.CompileOptions(
             sample=sample_to_arrow(sample, request),
             overwrite=overwrite,
@@ -425,21 +430,3 @@ def _tables(users: Table, items: Table, request: Request, arguments: RecommendAr
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _compiler() -> Any:
-    """Import the compiler, which needs TensorFlow's Python package.
-
-    Raises:
-        SetupError: It isn't installed.
-    """
-    try:
-        from tf2spark.compile import compiler
-    except ImportError as error:
-        if not (error.name or "").startswith("tensorflow"):
-            raise
-        raise SetupError(
-            f"TensorFlow can't be imported ({error}), and compiling needs its Python package",
-            "pip install tensorflow-cpu (or tensorflow); scoring a package works without it",
-        ) from None
-    return compiler

@@ -27,6 +27,14 @@ def path_text(path: Any, *, name: str = "path", example: str = "/models/ctr") ->
     except TypeError:
         text = None
     if not isinstance(text, str) or not text:
+        if type(path).__module__.partition(".")[0] in ("keras", "tf_keras") or hasattr(
+            path, "get_config"
+        ):
+            raise ContractError(
+                f"{name} must be a path or a URI, not a Keras model in memory",
+                "compile it once, and score the package: "
+                'tf2spark.compile_model(model, "model.tf2spark")',
+            )
         raise ContractError(
             f"{name} must be a path or a URI, not {shortened(path)}", f'write "{example}"'
         )

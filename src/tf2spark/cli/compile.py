@@ -56,16 +56,20 @@ def compile_(**params: Any) -> None:
     of a host share. The result is compared with the original. A model that can't be compiled is
     packaged unchanged, and the output says why. A package is scored like any model.
 
+    MODEL can also be a Keras file (.keras, .h5), which is exported first. Keras loads it in its
+    safe mode: Python code in it (a Lambda layer) isn't run.
+
     \b
     Examples:
       tf2spark compile models/ctr ctr.tf2spark
       tf2spark compile models/ctr ctr.tf2spark --feed keep_prob:=1.0 --sample rows.parquet
+      tf2spark compile ctr.keras ctr.tf2spark
       tf2spark compile models/ctr hdfs:///models/ctr.tf2spark
       tf2spark inspect ctr.tf2spark
     """
     from tf2spark.cli.feed_text import parse_feed, parse_fetch
     from tf2spark.compile.quiet import silence
-    from tf2spark.locations import local_package, read_model
+    from tf2spark.locations import local_package, read_model, saved_model_of
     from tf2spark.package.folder import check_free
     from tf2spark.saved_model.contract_text import as_text
 
@@ -75,8 +79,15 @@ def compile_(**params: Any) -> None:
     local = local_package(params["package"])
     if local is not None:
         check_free(local, overwrite=params["overwrite"])
-    with session_if_needed(params, params["model"], params["package"]), silence():
-        digest = open_model(params).compile(
+    with (
+        session_if_needed(params, params["model"], params["package"]),
+        silence(),
+        saved_model_of(params["model"]) as (folder, exported_from),
+    ):
+        model = open_model({**params, "model": folder})
+        if exported_from is not None:
+            model.name_source(exported_from)
+        digest = model.compile(
             params["package"],
             params["signature"],
             feed,

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Collection
 from pathlib import Path
 
+from tf2spark import other_formats
 from tf2spark.errors import ModelError, ModelNotFoundError, SetupError
 from tf2spark.package.cache_root import cache_root
 from tf2spark.package.digests import digest_of_files
@@ -156,6 +157,7 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
         ModelNotFoundError: There is no model at `path`, or no such version.
         ModelError: The model is in a format that can't be read, or `version` doesn't apply.
     """
+    other_formats.check_address(os.fspath(path))
     folder = _local(os.fspath(path))
     try:
         return _find(folder, os.fspath(path), version)
@@ -167,8 +169,12 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
 
 def _find(folder: Path, path: str, version: int | None) -> tuple[Path, int | None]:
     if not folder.exists():
+        if kind := other_formats.kind_of_missing(folder):
+            raise other_formats.error_of(kind, path)
         raise ModelNotFoundError(f'there is no SavedModel at "{path}": no such folder')
     if not folder.is_dir():
+        if folder.name != GRAPH_FILE and (kind := other_formats.kind_of_file(folder)):
+            raise other_formats.error_of(kind, path)
         hint = f'; pass its folder, "{folder.parent}"' if folder.name == GRAPH_FILE else ""
         raise ModelNotFoundError(f'a SavedModel is a folder, but "{path}" is a file{hint}')
     if _is_model(folder):
@@ -237,6 +243,8 @@ def _find_version(base: Path, version: int | None) -> tuple[Path, int]:
         if is_version(child.name) and child.is_dir()
     }
     if not versions:
+        if error := other_formats.folder_advice(base):
+            raise error
         raise ModelNotFoundError(
             f'"{base}" is not a SavedModel: it contains neither {GRAPH_FILE} nor version folders '
             "with integer names"

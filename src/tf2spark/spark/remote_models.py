@@ -15,6 +15,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 from pyspark.sql import SparkSession
 
+from tf2spark import other_formats
 from tf2spark.errors import (
     OVERWRITE_ADVICE,
     ModelError,
@@ -124,6 +125,8 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
     folders = hadoop.folders(spark, uri)
     versions = {int(name) for name in folders if is_version(name)}
     if not versions:
+        if (kind := other_formats.kind_by_name(uri)) and hadoop.exists(spark, uri):
+            raise other_formats.error_of(kind, redact(uri))
         raise ModelNotFoundError(
             f'"{uri}" is not a model: it contains neither {GRAPH_FILE} nor {MANIFEST} nor version '
             "folders with integer names"

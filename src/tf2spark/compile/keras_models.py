@@ -1,0 +1,140 @@
+"""Exports Keras models, from files or in memory, as SavedModels.
+
+Files are loaded by Keras in its safe mode, which refuses Python code stored in a file.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tf2spark.errors import Advice, ModelError, SetupError, first_line
+
+_LAMBDA = re.compile(r"\bLambda\b.*(lambda|safe)|safe_mode", re.DOTALL)
+_MISSING_CLASS = re.compile(
+    r"Could not locate (?:class|function|registered|object) '?(?P<a>[\w>.]+)|"
+    r"Unknown (?:layer|object|activation function|initializer): '?(?P<b>[\w>.]+)"
+)
+
+
+def export_file(file: Path, folder: Path, path: str) -> None:
+    """Export a ``.keras`` or HDF5 file as a SavedModel.
+
+    Args:
+        file: The file on this machine, with the ending that Keras knows it by.
+        folder: A folder that doesn't exist yet.
+        path: The path that the user gave, for messages.
+
+    Raises:
+        ModelError: Keras can't load or export it.
+        SetupError: Keras isn't installed, or doesn't run on TensorFlow.
+    """
+    keras = _keras()
+    try:
+        model = keras.saving.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # a file ends in any error: it is Keras's own code that parses it
+        raise _not_loaded(path, error) from None
+    _call_on_saved_shape(keras, model)
+    export_object(model, folder, path)
+
+
+def _call_on_saved_shape(keras: Any, model: Any) -> None:
+    """Trace a subclassed model, which only a call gives inputs, on the shape that it was saved with.
+
+    Where that fails, exporting says what is missing.
+    """
+    shape = (model.get_build_config() or {}).get("input_shape")
+    if getattr(model, "inputs", None) or shape is None:
+        return
+    with suppress(Exception):
+        model(
+            keras.tree.map_shape_structure(
+                lambda sizes: keras.KerasTensor((None, *sizes[1:]), model.compute_dtype), shape
+            )
+        )
+
+
+def export_object(model: Any, folder: Path, name: str) -> None:
+    """Export a Keras model as a SavedModel.
+
+    Args:
+        model: A model of Keras 3, or of ``tf_keras``.
+        folder: A folder that doesn't exist yet.
+        name: What messages call it.
+
+    Raises:
+        ModelError: Keras can't export it.
+        SetupError: Keras doesn't run on TensorFlow.
+    """
+    if type(model).__module__.split(".")[0] != "tf_keras" and not _is_tf_keras(model):
+        _keras()
+        options: dict[str, Any] = {"verbose": False}
+    else:
+        options = {}
+    try:
+        model.export(str(folder), **options)
+    except Exception as error:  # the user's own layers run here
+        built = getattr(model, "built", True) and getattr(model, "inputs", True) is not None
+        raise ModelError(
+            f'Keras can\'t export "{name}" as a SavedModel: {first_line(error)}',
+            None
+            if built
+            else "a model that was never called has no inputs: call it once on a batch, then "
+            "save or compile it",
+        ) from error
+
+
+def _is_tf_keras(model: Any) -> bool:
+    return any(base.__module__.startswith("tf_keras.") for base in type(model).__mro__)
+
+
+def _keras() -> Any:
+    try:
+        import keras
+    except ImportError as error:
+        raise SetupError(
+            f"Keras can't be imported ({error}), and exporting a Keras model needs it",
+            "pip install keras",
+        ) from None
+    if keras.config.backend() != "tensorflow":
+        raise SetupError(
+            f"Keras runs on {keras.config.backend()} here, and a SavedModel is exported by "
+            "TensorFlow",
+            "set the environment variable KERAS_BACKEND=tensorflow before Keras is imported",
+        )
+    return keras
+
+
+def _not_loaded(path: str, error: Exception) -> ModelError:
+    text = str(error)
+    if match := _MISSING_CLASS.search(text):
+        name = (match["a"] or match["b"]).rpartition(">")[2]
+        return ModelError(
+            f'"{path}" needs the class or function {name}, which is code of yours',
+            f"load it in Python, where that code can be imported, and compile the object: "
+            f'model = keras.saving.load_model("{path}", custom_objects={{"{name}": {name}}}); '
+            'tf2spark.compile_model(model, "model.tf2spark")',
+        )
+    if _LAMBDA.search(text):
+        return ModelError(
+            f'"{path}" has Python code in it (a Lambda layer), which Keras\'s safe mode refuses '
+            "to run",
+            "if you trust the file, load it in Python and compile the object: "
+            f'model = keras.saving.load_model("{path}", safe_mode=False); '
+            'tf2spark.compile_model(model, "model.tf2spark")',
+        )
+    return ModelError(
+        f'Keras {_keras().__version__} can\'t load "{path}": {first_line(error)}',
+        Advice(
+            "load it with the Keras that saved it, and write a SavedModel: model.export(folder)",
+            "load it in Python with the Keras that saved it, and write a SavedModel: "
+            "model.export(folder)",
+        ),
+    )
+
+
+assert tf  # imported first: without it, the error must name TensorFlow, not Keras
