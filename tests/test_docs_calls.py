@@ -67,6 +67,16 @@ class CheckedModel:
         make_arguments(**named)
 
 
+def checked_compile_model(*arguments: Any, **named: Any) -> CheckedModel:
+    """Check arguments as `compile_model` does, and run nothing."""
+    inspect.signature(tf2spark.compile_model).bind(*arguments, **named)
+    return CheckedModel()
+
+
+keras = SimpleNamespace(saving=SimpleNamespace(load_model=lambda path, **options: None))
+"""Stands for Keras in the docs."""
+
+
 class Frame:
     """Stands for a DataFrame in the docs."""
 
@@ -81,8 +91,9 @@ def test_calls_in_the_docs_are_right(page: str) -> None:
     assert blocks
     shown = SimpleNamespace(**{name: getattr(tf2spark, name) for name in tf2spark.__all__})
     shown.SavedModel = CheckedModel
+    shown.compile_model = checked_compile_model
     names = {"model": CheckedModel(), "df": Frame(), "spark": None, "tf2spark": shown}
-    names |= {"users": Frame(), "items": Frame()}
+    names |= {"users": Frame(), "items": Frame(), "keras": keras, "network": None, "Tower": object}
     for block in blocks:
         exec(compile(block, page, "exec"), names)
 

@@ -43,7 +43,7 @@ def export_file(file: Path, folder: Path, path: str) -> None:
 
 
 def _call_on_saved_shape(keras: Any, model: Any) -> None:
-    """Trace a subclassed model, which only a call gives inputs, on the shape that it was saved with.
+    """Trace a subclassed model, which a call alone gives inputs, on its saved shape.
 
     Where that fails, exporting says what is missing.
     """
