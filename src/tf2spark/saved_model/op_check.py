@@ -132,6 +132,15 @@ def check_import(
     _raise_for(_refusals_at_import(meta_graph), allow_ops, needed_libraries)
 
 
+def refused_ops(meta_graph: MetaGraph, fetches: Iterable[str]) -> dict[str, str]:
+    """Return the ops that `check` refuses unless they are allowed, each with the first reason."""
+    runs, at_import = _refusals_in_runs(meta_graph, fetches, ()), _refusals_at_import(meta_graph)
+    reasons: dict[str, str] = {}
+    for refusal in chain(runs, at_import):
+        reasons.setdefault(refusal.op, refusal.reason)
+    return reasons
+
+
 def check_object_loader(meta_graph: MetaGraph, *, allow_ops: Collection[str] = ()) -> None:
     """Check that TensorFlow's object loader, ``tf.saved_model.load``, runs only allowed ops.
 

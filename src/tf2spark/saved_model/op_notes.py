@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tf2spark.saved_model.op_allow_list import package_of, reason_refused
+from tf2spark.saved_model.op_allow_list import package_of
+from tf2spark.saved_model.op_check import refused_ops
 from tf2spark.saved_model.protos import MetaGraph
 from tf2spark.saved_model.reachable_nodes import WalkedNode, user_run, walk
 from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis
@@ -47,7 +48,14 @@ _MIXES_ROWS = "works along the first axis: rows may depend on each other (score 
 
 
 def careful_ops(meta_graph: MetaGraph, fetches: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return (op, reason) for the noteworthy ops that fetching these tensors runs, sorted."""
+    """Return (op, reason) for the noteworthy ops that fetching these tensors runs, sorted.
+
+    Those that `op_check.check` refuses are among them, also where importing or loading the model
+    runs them.
+
+    Raises:
+        ModelError: What loading runs isn't in the graph.
+    """
     nodes = {node.name for node in meta_graph.graph_def.node}
     fetches = [name for name in fetches if node_name(name) in nodes]
     run = user_run(meta_graph, fetches, ())
@@ -55,6 +63,8 @@ def careful_ops(meta_graph: MetaGraph, fetches: Iterable[str]) -> tuple[tuple[st
     functions = {function.signature.name for function in meta_graph.graph_def.library.function}
     ops = {node.op for node, _ in walked} - functions
     reasons = {op: reason for op in ops if (reason := _reason(op)) is not None}
+    for op, refusal in refused_ops(meta_graph, fetches).items():
+        reasons[op] = _custom(op) or f"refused unless allowed: {refusal}"
     mixing = ops_over_the_first_axis(meta_graph.graph_def, walked)
     return tuple(sorted((dict.fromkeys(mixing, _MIXES_ROWS) | reasons).items()))
 
@@ -65,12 +75,14 @@ def keeps_state(walked: Iterable[WalkedNode]) -> bool:
 
 
 def _reason(op: str) -> str | None:
-    refusal, package = reason_refused(op), package_of(op)
-    if package is not None:
-        return (
-            f"custom op of {package.name}: score needs "
-            f'op_libraries=["{package.module}"] or --op-library {package.module}'
-        )
-    if refusal is not None:
-        return f"refused unless allowed: {refusal}"
     return next((reason for pattern, reason in _REASONS if pattern.fullmatch(op)), None)
+
+
+def _custom(op: str) -> str | None:
+    package = package_of(op)
+    if package is None:
+        return None
+    return (
+        f"custom op of {package.name}: score needs "
+        f'op_libraries=["{package.module}"] or --op-library {package.module}'
+    )
