@@ -182,6 +182,7 @@ class RunnableModel:
         except ModelError as error:
             # The graph can't be imported here to look up a tensor.
             raise missing_library or error from None
+        self._runs.check_described(request)
         self._facts(request)
         return request
 

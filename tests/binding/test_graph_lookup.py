@@ -6,11 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from cases.tiny_models import save_function_model, save_graph_model
-from tf2spark.binding.graph_lookup import graph_of
-from tf2spark.binding.request import Graph, make_request
-from tf2spark.dtypes import FLOAT32, INT64, STRING
+from tf2spark.binding.feeds import Column, Output
+from tf2spark.binding.graph_lookup import check_described, graph_of
+from tf2spark.binding.request import FedInput, FetchedOutput, Graph, Request, make_request
+from tf2spark.dtypes import FLOAT32, INT32, INT64, STRING
 from tf2spark.errors import ContractError
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import TensorSpec
@@ -159,3 +161,71 @@ def test_inputs_of_requests(
     """Signatures, raw names, defaults and unused inputs come together in a request."""
     request = make_request(loaded.contract, graph, **arguments)
     assert {fed.spec.name: fed.optional for fed in request.inputs} == inputs
+
+
+def request_of(*, fed: TensorSpec | None = None, fetched: TensorSpec | None = None) -> Request:
+    inputs = () if fed is None else (FedInput(fed, Column("column")),)
+    outputs = () if fetched is None else (FetchedOutput("p", fetched, Output("y")),)
+    return Request(inputs, outputs)
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (TensorSpec("in", FLOAT32, (None,), ("words:0",)), 'float32, .* "words:0" is string'),
+        (TensorSpec("in", FLOAT32, (None,), ("words",)), 'float32, .* "words" is string'),
+        (TensorSpec("in", FLOAT32, (None, 3), ("x:0",)), r"\[None, 3\], .* has \[None, 2\]"),
+        (TensorSpec("in", FLOAT32, (None,), ("x:0",)), r"\[None\], .* has \[None, 2\]"),
+        (TensorSpec("in", FLOAT32, (None,), ("nowhere:0",)), "which is not in the graph"),
+        (TensorSpec("in", FLOAT32, (None,), ("x:y",)), "which is not in the graph"),
+        (TensorSpec("in", FLOAT32, (None,), ("x:1",)), '"x:1", but Placeholder "x" has 1 outputs'),
+        (
+            TensorSpec("in", INT32, (None, 2), ("x:0", "any:0", "any:0"), "sparse"),
+            'int64, .* "x:0" is float32',
+        ),
+        (
+            TensorSpec("in", FLOAT32, (None, None), ("x:0", "any:0"), "ragged", (), INT64),
+            'int64, .* "any:0" is float32',
+        ),
+    ],
+)
+def test_a_signature_that_is_not_the_graphs_is_refused(
+    loaded: LoadedModel, spec: TensorSpec, problem: str
+) -> None:
+    """The message names the tensor and shows how to use it without the signature."""
+    with pytest.raises(ContractError, match=f'is wrong: input "in" .*{problem}') as caught:
+        check_described(loaded, request_of(fed=spec))
+    assert f'feed={{"{spec.tensors[-1 if spec.kind == "ragged" else 0]}": "column"}}' in str(
+        caught.value
+    )
+    with pytest.raises(ContractError, match=f'is wrong: output "in" .*{problem}'):
+        check_described(loaded, request_of(fetched=spec))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TensorSpec("in", FLOAT32, None, ("x:0",)),
+        TensorSpec("in", FLOAT32, (1, None), ("x:0",)),
+        TensorSpec("in", FLOAT32, (None, 7), ("any:0",)),
+        TensorSpec("in", FLOAT32, (None, 5), ("x:0",), "ragged"),
+    ],
+)
+def test_a_signature_may_say_more_or_less_than_the_graph(
+    loaded: LoadedModel, spec: TensorSpec
+) -> None:
+    """An unknown rank or dimension fits any."""
+    check_described(loaded, request_of(fed=spec))
+
+
+def test_the_outputs_of_a_function_are_compared(function: LoadedModel) -> None:
+    """The node that calls it has the dtype of each output, and their number."""
+    (signature,) = function.contract.signatures
+    spec = signature.outputs[0]
+    node = spec.tensors[0].partition(":")[0]
+    check_described(function, request_of(fetched=spec))
+    wrong = INT32 if spec.dtype is not INT32 else FLOAT32
+    with pytest.raises(ContractError, match=f'output "{spec.name}" is {wrong}, but in the graph'):
+        check_described(function, request_of(fetched=evolve(spec, dtype=wrong)))
+    with pytest.raises(ContractError, match=rf'"{node}" has \d+ outputs; export .*fetch='):
+        check_described(function, request_of(fetched=evolve(spec, tensors=(f"{node}:99",))))

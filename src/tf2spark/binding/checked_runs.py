@@ -7,9 +7,9 @@ from functools import cached_property
 
 from attrs import frozen
 
-from tf2spark.binding.graph_lookup import graph_of
+from tf2spark.binding.graph_lookup import check_described, graph_of
 from tf2spark.binding.kept_results import KeptResults
-from tf2spark.binding.request import Graph
+from tf2spark.binding.request import Graph, Request
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.op_notes import keeps_state
 from tf2spark.saved_model.reachable_nodes import user_run, walk
@@ -75,6 +75,14 @@ class CheckedRuns:
             allow_ops=self.allow_ops,
             needed_libraries=self.needed_libraries,
         )
+
+    def check_described(self, request: Request) -> None:
+        """Check that signatures describe the tensors of a request as they are in the graph.
+
+        Raises:
+            ContractError: They don't.
+        """
+        check_described(self._loaded, request)
 
     def check(self, fetches: Sequence[str], feeds: Sequence[str]) -> RunFacts:
         """Check that fetching some tensors, with others fed, runs only allowed ops.

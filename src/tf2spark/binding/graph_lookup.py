@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from itertools import chain
 from typing import Any
 
+from tf2spark.binding.feed_advice import feed_advice, fetch_advice
+from tf2spark.binding.feeds import Feed, Output
 from tf2spark.binding.messages import did_you_mean
-from tf2spark.binding.request import Graph, Unfed
+from tf2spark.binding.request import Graph, Request, Unfed
 from tf2spark.binding.written_variables import state_batch_sizes
-from tf2spark.dtypes import from_code
-from tf2spark.errors import ContractError
+from tf2spark.dtypes import INT64, DType, Shape, from_code, shape_text
+from tf2spark.errors import Advice, ContractError
 from tf2spark.saved_model.contract import TensorSpec
+from tf2spark.saved_model.protos import NodeMessage
+from tf2spark.saved_model.reader import LoadedModel
 from tf2spark.saved_model.signatures import shape
 from tf2spark.saved_model.upstream import feedable_tensor, node_name, tensor_name, upstream
 from tf2spark.tensorflow_c.graph import graph_tensor_info
 
 _DEFAULT = "PlaceholderWithDefault"
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
+_FED = frozenset({*_PLACEHOLDERS, _DEFAULT})
+_REFERENCE = 100  # is added to the dtype of a reference
+# By op, the attribute with the dtypes of its outputs.
+_DTYPE_ATTRIBUTES = {
+    **dict.fromkeys((*_FED, "Const", "VariableV2", "ReadVariableOp"), "dtype"),
+    **dict.fromkeys(("PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf"), "Tout"),
+    **dict.fromkeys(("Identity", "IdentityN", "Sigmoid", "Softmax", "Relu", "Tanh", "Exp"), "T"),
+    **dict.fromkeys(("Add", "AddV2", "Sub", "Mul", "RealDiv", "BiasAdd", "MatMul"), "T"),
+    **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims", "ConcatV2", "StridedSlice"), "T"),
+    **{"Cast": "DstT", "ArgMax": "output_type", "StringToNumber": "out_type"},
+}
 
 
 def graph_of(loaded: Any) -> Graph:
@@ -38,6 +53,86 @@ def graph_of(loaded: Any) -> Graph:
     return Graph(find, unfed, state_rows)
 
 
+def check_described(loaded: LoadedModel, request: Request) -> None:
+    """Check that a signature describes its tensors as the graph has them, as far as nodes say.
+
+    TensorFlow compares neither: it fails in a run, or computes something else.
+
+    Raises:
+        ContractError: A tensor isn't in the graph, or has another dtype or shape there.
+    """
+    nodes = {node.name: node for node in loaded.meta_graph.graph_def.node}
+    described = [
+        *((fed.spec, "input", fed.feed) for fed in request.inputs),
+        *((fetched.spec, "output", None) for fetched in request.outputs),
+    ]
+    for spec, kind, feed in described:
+        for tensor, dtype in zip(spec.tensors, _component_dtypes(spec), strict=True):
+            if tensor and (problem := _difference(nodes, spec, tensor, dtype)):
+                raise ContractError(
+                    f'the signature of the model is wrong: {kind} "{spec.name}" {problem}',
+                    _raw_advice(tensor, feed),
+                )
+
+
+def _component_dtypes(spec: TensorSpec) -> tuple[DType, ...]:
+    if spec.kind == "sparse":
+        return INT64, spec.dtype, INT64
+    if spec.kind == "ragged":
+        return spec.dtype, *[spec.splits_dtype or INT64] * (len(spec.tensors) - 1)
+    return (spec.dtype,)
+
+
+def _difference(
+    nodes: Mapping[str, NodeMessage], spec: TensorSpec, tensor: str, dtype: DType
+) -> str:
+    node, index = nodes.get(node_name(tensor)), tensor_name(tensor).rpartition(":")[2]
+    if node is None or not index.isdecimal():
+        return f'is the tensor "{tensor}", which is not in the graph'
+    codes = _output_codes(node)
+    if codes is None:
+        return ""
+    if int(index) >= len(codes):
+        return f'is the tensor "{tensor}", but {node.op} "{node.name}" has {len(codes)} outputs'
+    actual = from_code(codes[int(index)] % _REFERENCE)
+    if dtype.code % _REFERENCE not in (0, actual.code):
+        return f'is {dtype}, but in the graph its tensor "{tensor}" is {actual}'
+    # TensorFlow 1 once wrote an unknown shape as that of a scalar.
+    known = shape(node.attr["shape"].shape) if node.op in _FED and "shape" in node.attr else None
+    if known and spec.kind == "dense" and not _compatible(spec.shape, known):
+        return (
+            f"has the shape {shape_text(spec.shape)}, but in the graph its tensor "
+            f'"{tensor}" has {shape_text(known)}'
+        )
+    return ""
+
+
+def _output_codes(node: NodeMessage) -> list[int] | None:
+    """Return the dtypes of a node's outputs where its attributes give them; None otherwise."""
+    name = _DTYPE_ATTRIBUTES.get(node.op)
+    if name is None or name not in node.attr or node.attr[name].HasField("placeholder"):
+        return None
+    value = node.attr[name]
+    return list(value.list.type) if value.HasField("list") else [value.type]
+
+
+def _compatible(first: Shape, second: Shape) -> bool:
+    if first is None or second is None:
+        return True
+    return len(first) == len(second) and all(
+        a is None or b is None or a == b for a, b in zip(first, second, strict=True)
+    )
+
+
+def _raw_advice(tensor: str, feed: Feed | None) -> str | Advice:
+    advice: str | Advice
+    if feed is None:
+        advice = fetch_advice({node_name(tensor): Output(tensor)})
+    else:
+        advice = feed_advice({tensor: feed})
+    return "export the model again, or use the tensor of the graph: " + advice
+
+
 def _find(meta_graph: Any, nodes: dict[str, Any], name: str) -> TensorSpec:
     """Return the spec of a raw tensor, from its placeholder or TensorFlow's shape inference."""
     node = nodes.get(name.partition(":")[0])
@@ -45,7 +140,7 @@ def _find(meta_graph: Any, nodes: dict[str, Any], name: str) -> TensorSpec:
         raise ContractError(
             f'the graph has no tensor "{name}"', _tensor_advice(meta_graph, nodes, name)
         )
-    if node.op in {*_PLACEHOLDERS, _DEFAULT} and name == f"{node.name}:0":
+    if node.op in _FED and name == f"{node.name}:0":
         # The attribute is missing where it has its default, an unknown rank.
         known = shape(node.attr["shape"].shape) if "shape" in node.attr else None
         return TensorSpec(name, from_code(node.attr["dtype"].type), known, (name,))
