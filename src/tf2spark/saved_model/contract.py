@@ -8,6 +8,7 @@ from attrs import frozen
 
 from tf2spark.dtypes import DType, Shape
 from tf2spark.package.manifest import Manifest
+from tf2spark.saved_model.tf_example.features import ParsedExample
 
 Kind = Literal["dense", "sparse", "ragged"]
 
@@ -27,6 +28,7 @@ class TensorSpec:
         parts: The signature keys of a composite tensor that TF2 flattened (``x``, ``x_1``,
             ``x_2``); empty otherwise.
         splits_dtype: The dtype of a ragged tensor's row splits.
+        example: What the graph parses from it, if it takes serialized ``tf.Example`` messages.
     """
 
     name: str
@@ -36,6 +38,7 @@ class TensorSpec:
     kind: Kind = "dense"
     parts: tuple[str, ...] = ()
     splits_dtype: DType | None = None
+    example: ParsedExample | None = None
 
     @property
     def rank(self) -> int | None:

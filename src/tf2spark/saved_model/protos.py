@@ -157,6 +157,7 @@ TensorProto
 7 int_val int32*
 8 string_val bytes*
 10 int64_val int64*
+11 bool_val bool*
 
 FunctionDefLibrary
 1 function FunctionDef*

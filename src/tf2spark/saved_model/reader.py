@@ -25,6 +25,7 @@ from tf2spark.saved_model.package_weights import check_weights
 from tf2spark.saved_model.protos import MetaGraph, SavedModel
 from tf2spark.saved_model.reachable_nodes import Run, asset_files, loader_runs, read_assets
 from tf2spark.saved_model.signatures import shape, signatures
+from tf2spark.saved_model.tf_example.trace import with_examples
 from tf2spark.saved_model.well_formed import check_graph
 
 __all__ = [
@@ -291,7 +292,7 @@ def _contract(
 ) -> Contract:
     graph = meta_graph.graph_def
     functions = graph.library.function
-    described = signatures(meta_graph)
+    described = with_examples(meta_graph, signatures(meta_graph))
     outputs = [spec for signature in described for spec in signature.outputs]
     return Contract(
         path=path,

@@ -1,0 +1,1 @@
+"""Which features a graph parses from the serialized ``tf.Example`` that it is fed."""
