@@ -15,10 +15,19 @@ import tf2spark._vendored  # noqa: F401 - first, since the modules below need wh
 from tf2spark import errors as errors
 
 if TYPE_CHECKING:
-    from tf2spark.binding.feeds import assembled, binary, literal, output, padded
+    from tf2spark.binding.feeds import assembled, binary, example, literal, output, padded
     from tf2spark.model import SavedModel, compile_model
 
-__all__ = ["SavedModel", "assembled", "binary", "compile_model", "literal", "output", "padded"]
+__all__ = [
+    "SavedModel",
+    "assembled",
+    "binary",
+    "compile_model",
+    "example",
+    "literal",
+    "output",
+    "padded",
+]
 __version__ = "0.1.0"
 
 

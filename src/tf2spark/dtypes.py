@@ -57,6 +57,10 @@ class DType:
     def is_floating(self) -> bool:
         return self.name == "bfloat16" or (self.numpy is not None and self.numpy.kind == "f")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # On a worker too, a dtype is one of the values below, which are compared by identity.
+        return from_code, (self.code,)
+
     def __repr__(self) -> str:
         return f"DType({self.name})"
 

@@ -6,17 +6,20 @@ import pyarrow as pa
 
 from tf2spark.binding.expressions import arrow_column, pandas_column, pyspark_column, sql_column
 from tf2spark.binding.feed_advice import feed_advice
-from tf2spark.binding.feeds import Column
+from tf2spark.binding.feeds import Column, Feed
 from tf2spark.binding.row_shapes import FedColumn, new_name, set_column
 from tf2spark.binding.type_rules import is_text, is_text_bytes, spark_name
 from tf2spark.dtypes import DType
 from tf2spark.errors import Advice
 
 
-def cast_advice(fed: FedColumn, input_name: str, dtype: DType) -> Advice | None:
+def cast_advice(
+    fed: FedColumn, input_name: str, dtype: DType, feed: Feed | None = None
+) -> Advice | None:
     """Say how to cast a column so that it can feed an input, or None where Spark has no cast.
 
-    A field inside a column becomes a column of its own, so the advice ends with the feed for it.
+    A field inside a column becomes a column of its own, so the advice ends with the feed for it:
+    `feed`, or that column alone.
     """
     python = pyspark_cast(fed, dtype)
     if python is None:
@@ -27,7 +30,7 @@ def cast_advice(fed: FedColumn, input_name: str, dtype: DType) -> Advice | None:
     # A vector becomes a list, which has no parts.
     if len(fed.path) == 1 and not (fed.source.part and fed.source.layout == "vector"):
         return advice
-    return advice + "; then " + feed_advice({input_name: Column(new_name(fed))})
+    return advice + "; then " + feed_advice({input_name: feed or Column(new_name(fed))})
 
 
 def pyspark_cast(fed: FedColumn, dtype: DType) -> str | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tf2spark.binding.feed_advice import feed_advice
-from tf2spark.binding.feeds import Column, Constant
-from tf2spark.binding.messages import input_text
+from tf2spark.binding.feeds import Column, Constant, Example, Feed
+from tf2spark.binding.messages import input_text, near_names
 from tf2spark.dtypes import DType, Shape, shape_text
 from tf2spark.errors import Advice, ContractError, shortened
 from tf2spark.plan.score import Form, InputPlan
@@ -73,6 +74,15 @@ def check_pad(spec: TensorSpec, pad: Any) -> None:
         raise ContractError(
             f"{text} can't be padded with {pad!r}: it takes {_accepted(spec.dtype)}"
         ) from None
+
+
+def likely_feed(spec: TensorSpec, names: Sequence[str]) -> Feed:
+    """Return the most likely feed of an input, for a table with these columns."""
+    if spec.example is not None and not set(spec.example.keys).isdisjoint(names):
+        return Example(every_key=True)
+    if nearest := near_names(spec.name, names):
+        return Column(nearest[0])
+    return example(spec) if spec.shape == () else Column("COLUMN")
 
 
 def example(spec: TensorSpec) -> Constant:

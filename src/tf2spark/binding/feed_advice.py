@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import keyword
 import shlex
 from collections.abc import Mapping
 
 from tf2spark.binding.expressions import quoted
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Output, Padded
+from tf2spark.binding.tf_example.feed import Example
 from tf2spark.errors import Advice
 
 
@@ -45,6 +47,8 @@ def _python(value: Feed | Output) -> str:
             return f"tf2spark.assembled({names})" + (f".{part}" if part else "")
         case Padded(column, pad):
             return f"tf2spark.padded({_python(column)}, {_value(pad)})"
+        case Example():
+            return f"tf2spark.example({_example_arguments(value)})"
         case Constant(constant) if isinstance(constant, bool | int | float):
             return repr(constant)
         case Constant(constant):
@@ -57,6 +61,23 @@ def _python(value: Feed | Output) -> str:
             return f"tf2spark.output({quoted(name)}, as_map=True)"
         case Output(name, rank):
             return f"tf2spark.output({quoted(name)}, rank={rank})"
+
+
+def _example_arguments(feed: Example) -> str:
+    if feed.every_key:
+        return ""
+    named = {key: path for key, path in feed.columns if key not in (None, path)}
+    arguments = [quoted(path) for key, path in feed.columns if key in (None, path)]
+    others = {key: path for key, path in named.items() if key and not _is_argument(key)}
+    if others:
+        entries = ", ".join(f"{quoted(key)}: {quoted(path)}" for key, path in others.items())
+        arguments.append(f"{{{entries}}}")
+    arguments += [f"{key}={quoted(path)}" for key, path in named.items() if key not in others]
+    return ", ".join(arguments)
+
+
+def _is_argument(key: str) -> bool:
+    return key.isidentifier() and not keyword.iskeyword(key)
 
 
 def _option(name: str, feed: Feed) -> str:

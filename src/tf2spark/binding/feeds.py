@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, Union
 
 from attrs import evolve, frozen
 
+from tf2spark.binding.tf_example.feed import Example as Example
+from tf2spark.binding.tf_example.feed import example as example
 from tf2spark.errors import Advice, ContractError, Mistakes, shortened
 from tf2spark.plan.score import VectorField
 
@@ -84,7 +86,7 @@ class Constant:
         return f"literal({self.value!r})"
 
 
-Feed = Column | Assembled | Joined | Padded | Constant
+Feed = Column | Assembled | Joined | Padded | Constant | Example
 
 
 @frozen
@@ -145,7 +147,7 @@ def padded(column: FeedValue, value: float | str | bytes | np.number[Any]) -> Pa
         ContractError: `column` is a constant or padded already, or `value` is not a single value.
     """
     inner = as_feed(column)
-    if isinstance(inner, Padded | Constant):
+    if isinstance(inner, Padded | Constant | Example):
         raise ContractError(f"padded() takes a column or a list of columns, not {inner}")
     pad = value.item() if _is_numpy_scalar(value) else value
     if not isinstance(pad, bool | int | float | str | bytes):
@@ -298,6 +300,8 @@ def columns_of(feed: Feed) -> tuple[Column, ...]:
             return columns
         case Padded(inside):
             return columns_of(inside)
+        case Example(columns):
+            return tuple(Column(path) for _, path in columns)
         case _:
             return ()
 

@@ -21,6 +21,8 @@ from tf2spark.binding.row_shapes import (
     own_dims,
     set_column,
 )
+from tf2spark.binding.tf_example.feed import Example
+from tf2spark.binding.tf_example.plan import plan_example
 from tf2spark.binding.type_rules import fits, spark_name
 from tf2spark.dtypes import Dims, DType
 from tf2spark.errors import Advice, ContractError, Mistakes, argument
@@ -45,6 +47,8 @@ def plan_input(
     """
     if isinstance(feed, Constant):
         return plan_constant(spec, feed)
+    if isinstance(feed, Example):
+        return plan_example(spec, feed, schema, single=single)
     text = input_text(spec)
     if spec.shape == () and not single:
         raise ContractError(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from attrs import evolve, frozen
 
 from tf2spark.binding.argument_types import optional_name
-from tf2spark.binding.constants import example
+from tf2spark.binding.constants import likely_feed
 from tf2spark.binding.feed_advice import feed_advice, fetch_advice
 from tf2spark.binding.feeds import (
     Column,
@@ -30,6 +30,7 @@ from tf2spark.binding.messages import (
     output_text,
 )
 from tf2spark.binding.outputs import RunRows, check_output, no_column
+from tf2spark.binding.tf_example.plan import with_keys
 from tf2spark.errors import Advice, ContractError, Mistakes, argument
 from tf2spark.package.manifest import constant_text
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
@@ -372,7 +373,7 @@ def _named_inputs(
     for name, feed in feeds.items():
         with mistakes.collected():
             spec = known.get(name) or _raw_tensor(contract, chosen, graph, name, "input")
-            named.append(FedInput(spec, feed))
+            named.append(FedInput(spec, with_keys(spec, feed)))
     mistakes.raise_all()
     seen: dict[str, str] = {}
     for spec in (fed.spec for fed in named):
@@ -431,7 +432,7 @@ def check_columns(request: Request, names: Sequence[str]) -> None:
     ]
     if not missing:
         return
-    feeds = feed_advice({spec.name: _likely_feed(spec, names) for spec in missing})
+    feeds = feed_advice({spec.name: likely_feed(spec, names) for spec in missing})
     if all(near_names(spec.name, names) for spec in missing):
         advice = "did you mean " + feeds + "?"
     else:
@@ -439,10 +440,3 @@ def check_columns(request: Request, names: Sequence[str]) -> None:
     columns = f"its columns are {listed(names)}" if names else "it has no columns"
     inputs = " and ".join(input_text(spec) for spec in missing)
     raise ContractError(f"the table has no column for {inputs}; {columns}", advice)
-
-
-def _likely_feed(spec: TensorSpec, names: Sequence[str]) -> Feed:
-    """Return the most likely feed of an input."""
-    if nearest := near_names(spec.name, names):
-        return Column(nearest[0])
-    return example(spec) if spec.shape == () else Column("COLUMN")

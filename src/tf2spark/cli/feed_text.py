@@ -11,11 +11,13 @@ from attrs import evolve
 
 from tf2spark.binding.feeds import (
     Constant,
+    Example,
     Feed,
     Output,
     Padded,
     as_feed,
     assembled,
+    example,
     padded,
 )
 from tf2spark.errors import ContractError
@@ -26,7 +28,8 @@ T = TypeVar("T")
 
 def parse_feed(options: Sequence[str]) -> dict[str, Feed] | None:
     """Parse ``--feed`` options: INPUT=COLUMN[,COLUMN...], INPUT=padded(COLUMN, JSON),
-    INPUT=assembled(COLUMN, ...)[.indices|.values] or INPUT:=JSON.
+    INPUT=assembled(COLUMN, ...)[.indices|.values], INPUT=example(COLUMN, FEATURE=COLUMN, ...) or
+    INPUT:=JSON.
 
     Returns:
         Input names to feeds; None if there is no option, so that columns match by name.
@@ -108,6 +111,8 @@ def _json(text: str, option: str) -> Any:
 def _parse_expression(text: str, option: str) -> Feed:
     if text.startswith("padded("):
         return _parse_padded(text, option)
+    if text.startswith("example("):
+        return _parse_example(text, option)
     if text.startswith("assembled("):
         match = re.fullmatch(r"assembled\(([^()]*)\)(?:\.(indices|values))?", text)
         paths = _names(match[1]) if match else []
@@ -121,6 +126,20 @@ def _parse_expression(text: str, option: str) -> Feed:
     if not (paths := _names(text)):
         raise _not_a_feed(option)
     return as_feed(paths)
+
+
+def _parse_example(text: str, option: str) -> Example:
+    """Parse ``example(COLUMN, FEATURE=COLUMN, ...)``; without columns, all features are meant."""
+    match = re.fullmatch(r"example\(([^()]*)\)", text)
+    names = _names(match[1]) if match else []
+    pairs = [[part.strip() for part in name.rpartition("=")] for name in names]
+    if match is None or any(not path or (sign and not key) for key, sign, path in pairs):
+        raise ContractError(
+            f"{option} can't be parsed",
+            "write example(COLUMN, FEATURE=COLUMN), or example() for all features of the model",
+        )
+    columns = [{key: path} if sign else path for key, sign, path in pairs]
+    return example(*columns)
 
 
 def _parse_padded(text: str, option: str) -> Padded:
@@ -137,7 +156,7 @@ def _parse_padded(text: str, option: str) -> Padded:
         except ValueError:
             continue
         column = _parse_expression(inner[:comma].strip(), option)
-        if isinstance(column, Padded) or not isinstance(value, bool | int | float | str):
+        if isinstance(column, Padded | Example) or not isinstance(value, bool | int | float | str):
             break
         return padded(column, value)
     raise ContractError(

@@ -20,6 +20,7 @@ from tf2spark.conversion.padded import padded_feeder
 from tf2spark.conversion.ragged import ragged_feeder
 from tf2spark.conversion.rows import Feeder
 from tf2spark.conversion.sparse import sparse_feeder
+from tf2spark.conversion.tf_example.feeder import example_feeder
 from tf2spark.plan.score import InputPlan
 from tf2spark.tensorflow_c.strings import zero_terminated
 from tf2spark.tensorflow_c.tensor import Tensor
@@ -48,6 +49,8 @@ def feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
             return sparse_feeder(plan)
         case "ragged":
             return ragged_feeder(plan)
+        case "example":
+            return example_feeder(plan, limit_bytes)
         case "padded":
             return padded_feeder(plan, limit_bytes)
         case _:

@@ -19,7 +19,7 @@ RowRelation = Literal["independent", "unknown", "batch"]
 """Whether a row's outputs depend on the other rows of its batch ("batch") or not."""
 Layout = Literal["list", "vector", "pairs", "map", "image"]
 VectorField = Literal["indices", "values", "size"]
-Form = Literal["dense", "padded", "sparse", "ragged", "constant", "broadcast"]
+Form = Literal["dense", "padded", "sparse", "ragged", "constant", "broadcast", "example"]
 OutputForm = Literal["dense", "sparse", "ragged"]
 
 
@@ -48,6 +48,28 @@ class Source:
 
 
 @frozen
+class Feature:
+    """How a column becomes a feature of serialized ``tf.Example`` messages.
+
+    Attributes:
+        key: Its key in the Example.
+        dtype: float32, int64 or string: the lists of ``tf.train.Feature``.
+        dims: The dimensions of a row's values (of a step's, in a feature list); None for any number
+            of values. A first dimension of None is free.
+        required: A row without a value is refused; otherwise its Example has no such feature.
+        skip_nulls: Nulls among a row's values are left out; otherwise its row is refused.
+        is_list: It is a feature list of a ``tf.SequenceExample``: the outer lists are its steps.
+    """
+
+    key: str
+    dtype: DType
+    dims: tuple[int | None, ...] | None = None
+    required: bool = False
+    skip_nulls: bool = False
+    is_list: bool = False
+
+
+@frozen
 class InputPlan:
     """How the columns of a batch become the tensors of one input.
 
@@ -55,7 +77,8 @@ class InputPlan:
         name: The input's name, for messages.
         tensors: The graph tensors that are fed (several for sparse and ragged inputs).
         form: "dense" (rectangular), "padded", "sparse", "ragged", "constant" (the same tensor
-            in every run) or "broadcast" (one value for every row of the batch).
+            in every run), "broadcast" (one value for every row of the batch) or "example" (all
+            columns of a row packed into one serialized ``tf.Example``).
         dtype: The dtype of the values.
         dims: The dimensions of one row (without the batch dimension); an unknown one is None.
         sources: The columns, in order.
@@ -68,6 +91,7 @@ class InputPlan:
         exact: Rows of a padded input aren't padded: a shorter one is refused.
         batched: The first dimension of the tensor is the batch. Otherwise the tensor is one row,
             without that dimension, and every run has one row.
+        features: What each source becomes in an Example.
     """
 
     name: str
@@ -84,6 +108,7 @@ class InputPlan:
     ragged_levels: int = 0
     exact: bool = False
     batched: bool = True
+    features: tuple[Feature, ...] = ()
 
 
 @frozen

@@ -12,6 +12,8 @@ from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import did_you_mean, input_text, listed
 from tf2spark.binding.request import FedInput, Request
+from tf2spark.binding.tf_example.feed import Example
+from tf2spark.binding.tf_example.plan import present_columns
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SIDES, SideName
 
@@ -59,6 +61,9 @@ def _assign_sides(fed: FedInput, schemas: Schemas) -> SidedInput:
     feed = fed.feed
     if isinstance(feed, Constant):
         return SidedInput(fed, (SideFeed("user", feed),))
+    if isinstance(feed, Example):
+        paths = [*schemas["user"].names, *schemas["item"].names]
+        feed = Example(present_columns(fed.spec, feed, paths))
     columns = [side_of(column, schemas, fed) for column in columns_of(feed)]
     paths = [path for _, path in columns]
     fed = evolve(fed, feed=_rename_columns(feed, [f"{side}:{path}" for side, path in columns]))
@@ -67,6 +72,9 @@ def _assign_sides(fed: FedInput, schemas: Schemas) -> SidedInput:
         return SidedInput(fed, (SideFeed(side, _rename_columns(feed, paths)),))
     if isinstance(feed.column if isinstance(feed, Padded) else feed, Assembled):
         why = f'input "{fed.spec.name}" takes users and items assembled into one vector'
+        return SidedInput(fed, (), why)
+    if isinstance(feed, Example):
+        why = f'input "{fed.spec.name}" takes users and items packed into one tf.Example'
         return SidedInput(fed, (), why)
     feeds = [
         SideFeed(side, _join([path for _, path in run], feed))
@@ -93,6 +101,8 @@ def _rename_from(feed: Feed, paths: Iterator[str]) -> Feed:
             return Column(next(paths))
         case Joined(columns) | Assembled(columns):
             return evolve(feed, columns=tuple(Column(next(paths)) for _ in columns))
+        case Example(columns):
+            return Example(tuple((key, next(paths)) for key, _ in columns))
         case Padded():
             return Padded(_rename_from(feed.column, paths), feed.value)  # type: ignore[arg-type]
         case _:
@@ -119,7 +129,12 @@ def _has_column(schema: pa.Schema, path: str) -> bool:
 
 
 def _ambiguous_column(column: Column, fed: FedInput) -> ContractError:
-    of_users = Column(f"user:{column.path}")
+    of_users: Feed = Column(f"user:{column.path}")
+    if isinstance(fed.feed, Example):
+        columns = [
+            (key, f"user:{path}" if path == column.path else path) for key, path in fed.feed.columns
+        ]
+        of_users = Example(tuple(columns))
     return ContractError(
         f'{input_text(fed.spec)} takes column "{column.path}", which users and items both have',
         "write " + feed_advice({fed.spec.name: of_users}) + f' or "item:{column.path}"',

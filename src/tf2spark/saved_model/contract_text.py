@@ -13,6 +13,7 @@ from tf2spark.dtypes import shape_text
 from tf2spark.package.digests import digest_text
 from tf2spark.package.manifest import Manifest, as_dict
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
+from tf2spark.saved_model.tf_example.features import ParsedFeature
 from tf2spark.shown_text import redact, shown
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -37,6 +38,8 @@ def as_text(contract: Contract, signature: str | None = None, *, digest: str | N
         method = chosen.method_name or "no method name"
         lines += ["", shown(f"signature {chosen.name}  ({method})")]
         lines += _tensor_lines(chosen)
+        for spec in chosen.inputs:
+            lines += _example_lines(spec)
     if not contract.signatures:
         lines += ["", "no signatures: feed and fetch tensors by name (x:0)"]
     return "\n".join(lines)
@@ -78,6 +81,10 @@ def as_html(contract: Contract) -> str:
         rows = [("input", *_cells(spec)) for spec in signature.inputs]
         rows += [("output", *_cells(spec)) for spec in signature.outputs]
         tables.append(_html_table(header, rows, caption))
+        for spec in signature.inputs:
+            if spec.example is not None and spec.example.features:
+                cells = [(each.key, *_feature_cells(each)) for each in spec.example.features]
+                tables.append(_html_table(None, cells, _takes_text(spec)))
     return "\n".join(tables)
 
 
@@ -166,6 +173,26 @@ def _tensor_lines(signature: Signature) -> list[str]:
     return _aligned(rows)
 
 
+def _example_lines(spec: TensorSpec) -> list[str]:
+    """Say which features an input of serialized Examples has, if the graph names any."""
+    if spec.example is None or not spec.example.features:
+        return []
+    rows = [(f"    {each.key}", *_feature_cells(each)) for each in spec.example.features]
+    return [shown(f"  {_takes_text(spec)}"), *_aligned(rows)]
+
+
+def _takes_text(spec: TensorSpec) -> str:
+    is_sequence = spec.example is not None and spec.example.has_lists
+    message = "tf.SequenceExample" if is_sequence else "tf.Example"
+    return f"{spec.name} takes serialized {message}: feed with example(...)"
+
+
+def _feature_cells(feature: ParsedFeature) -> tuple[str, str, str]:
+    shape = shape_text(feature.dims) if feature.kind == "dense" else feature.kind
+    steps = "list of " if feature.is_list else ""
+    return f"{steps}{feature.dtype.name}", shape, "required" if feature.required else ""
+
+
 def _cells(spec: TensorSpec) -> tuple[str, str, str, str]:
     kind = "" if spec.kind == "dense" else f"{spec.kind} "
     return spec.name, kind + spec.dtype.name, shape_text(spec.shape), ", ".join(spec.tensors)
@@ -187,11 +214,24 @@ def _signature_json(signature: Signature) -> dict[str, Any]:
 
 
 def _tensor_json(spec: TensorSpec) -> dict[str, Any]:
-    return {
+    tensor: dict[str, Any] = {
         "dtype": spec.dtype.name,
         "shape": None if spec.shape is None else list(spec.shape),
         "kind": spec.kind,
         "tensors": list(spec.tensors),
+    }
+    if spec.example is not None:
+        tensor["features"] = {each.key: _feature_json(each) for each in spec.example.features}
+    return tensor
+
+
+def _feature_json(feature: ParsedFeature) -> dict[str, Any]:
+    return {
+        "dtype": feature.dtype.name,
+        "kind": feature.kind,
+        "shape": list(feature.dims) if feature.kind == "dense" else None,
+        "required": feature.required,
+        "is_list": feature.is_list,
     }
 
 

@@ -1,0 +1,1 @@
+"""Columns packed into serialized ``tf.Example`` messages."""
