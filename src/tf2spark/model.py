@@ -118,8 +118,8 @@ class SavedModel:
         Args:
             table: The rows to score.
             feed: Input (or tensor ``x:0``) to a column, a list of columns, a number or bool,
-                `literal`, `padded` or `assembled`. Inputs not named here take the column of the
-                same name.
+                `literal`, `padded`, `assembled` or `example`. Inputs not named here take the column
+                of the same name.
             fetch: New column to output (or tensor ``y:0``), or a list of outputs; by default all
                 outputs of the signature that a column can hold, under their own names.
             signature: Which signature; ``serving_default``, or the only one, by default.

@@ -86,6 +86,7 @@ def score(context: click.Context, /, **params: Any) -> None:
       --feed x=a,b                 columns, concatenated
       --feed 'x=padded(ids, 0)'    rows of different lengths, padded with a value
       --feed 'x=assembled(a, b)'   columns joined as MLlib's VectorAssembler does
+      --feed 'x=example(a, key=b)' columns packed into serialized tf.Example; example() for all
       --feed keep_prob:=1.0        one value for all rows (JSON after :=)
     """
     source, target = source_of(params, "input"), target_of(params)
