@@ -115,7 +115,7 @@ def test_command_line_means_what_python_means() -> None:
     """Each row of the command-line table says the same thing twice."""
     text = (_DOCS / "feeding.md").read_text()
     rows = re.findall(r"^\| `(feed|fetch)=(\{.*?\})` \| `--(feed|fetch) (.*?)`", text, re.MULTILINE)
-    assert len(rows) == 10
+    assert len(rows) == 12
     for keyword, value, option, written in rows:
         assert keyword == option
         python = eval(value, {name: getattr(tf2spark, name) for name in tf2spark.__all__})
