@@ -65,10 +65,7 @@ def _in_map(examples: Any) -> Any:
 )
 def test_tf2_exports_take_columns(tmp_path: Path, serve: Any) -> None:
     """The parsing op is found through functions, branches and loops."""
-    spec = tf.TensorSpec([None], tf.string, "examples")
-    module = tf.Module()
-    module.serve = tf.function(serve, input_signature=[spec])
-    tf.saved_model.save(module, str(tmp_path), signatures=module.serve)
+    _save(tmp_path, serve)
     _check(str(tmp_path))
 
 
@@ -90,6 +87,13 @@ def test_tf1_exports_take_columns(tmp_path: Path, single: bool) -> None:
     _check(str(tmp_path / "m"))
 
 
+def _save(folder: Path, serve: Any) -> None:
+    module = tf.Module()
+    spec = tf.TensorSpec([None], tf.string, "examples")
+    module.serve = tf.function(serve, input_signature=[spec])
+    tf.saved_model.save(module, str(folder), signatures=module.serve)
+
+
 def _check(path: str) -> None:
     model = tf2spark.SavedModel(path)
     (spec,) = model.contract.signatures[0].inputs
@@ -108,7 +112,6 @@ def _check(path: str) -> None:
 def test_sequence_examples_take_lists_of_steps(tmp_path: Path) -> None:
     """A feature list is one column: a list of steps."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def serve(examples: Any) -> Any:
         context, lists, _ = tf.io.parse_sequence_example(
             examples,
@@ -122,9 +125,7 @@ def test_sequence_examples_take_lists_of_steps(tmp_path: Path) -> None:
         total = tf.reduce_sum(lists["ids"], 1) + 1000 * tf.cast(words, tf.int64)
         return {"y": context["age"] + tf.cast(total, tf.float32)}
 
-    module = tf.Module()
-    module.serve = serve
-    tf.saved_model.save(module, str(tmp_path), signatures=serve)
+    _save(tmp_path, serve)
     model = tf2spark.SavedModel(str(tmp_path))
     rows = pd.DataFrame({"age": [0.5, 1.5], "ids": [[1, 2], []], "words": [[["a"], ["b"]], None]})
     assert model.score(rows, feed={"examples": tf2spark.example()}).y.tolist() == [2003.5, 1.5]
@@ -134,14 +135,11 @@ def test_sequence_examples_take_lists_of_steps(tmp_path: Path) -> None:
 def test_what_else_reads_the_strings_may_have_other_features(tmp_path: Path) -> None:
     """A key that no parsing op names is refused only if nothing else reads the strings."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def serve(examples: Any) -> Any:
         sizes = tf.strings.length(examples)
         return {"y": _sum(tf.io.parse_example(examples, _FEATURES)), "size": sizes}
 
-    module = tf.Module()
-    module.serve = serve
-    tf.saved_model.save(module, str(tmp_path), signatures=serve)
+    _save(tmp_path, serve)
     model = tf2spark.SavedModel(str(tmp_path))
     (spec,) = model.contract.signatures[0].inputs
     assert spec.example is not None
