@@ -108,7 +108,7 @@ class _Scope:
         visited: set[str] = set()
         while (node := self.nodes.get(node_name(name))) is not None and node.name not in visited:
             visited.add(node.name)
-            if node.op == "Const":
+            if node.op == "Const" and "value" in node.attr:
                 return str(node.name), node.attr["value"].tensor
             inputs = data_inputs(node)
             if node.op != "Identity" or not inputs:
@@ -250,7 +250,7 @@ class _Trace:
         self._depth += 1
         holding = self.follow(self._bodies[name], held, constants)
         self._depth -= 1
-        returned = [function.ret[output.name] for output in function.signature.output_arg]
+        returned = [function.ret.get(output.name, "") for output in function.signature.output_arg]
         return frozenset(
             index for index, tensor in enumerate(returned) if _is_held(tensor, holding)
         )
