@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import recommender_models
+from benchmarks import heavy_models, recommender_models
 
 if TYPE_CHECKING:
     from tf2spark.runnable_model import RunnableModel
@@ -63,6 +63,17 @@ def make_mlp(path: str, width: int) -> None:
         [layers.Input((width,), name="features"), layers.Dense(64, "relu"), layers.Dense(1)]
     )
     model.export(path, verbose=False)
+
+
+def make_columns(path: str, count: int) -> None:
+    """`count` inputs of one float each, c000, c001, ..., 64 ReLU units, one output."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    inputs = [layers.Input((), name=f"c{number:03d}") for number in range(count)]
+    hidden = layers.Dense(64, "relu")(keras.ops.stack(inputs, axis=1))
+    keras.Model(inputs, layers.Dense(1)(hidden)).export(path, verbose=False)
 
 
 def make_sparse(path: str) -> None:
@@ -169,11 +180,13 @@ def main(name: str, path: str) -> None:
         return
     if name.startswith("mlp-"):
         make_mlp(path, int(name.removeprefix("mlp-")))
+    elif name.startswith("columns-"):
+        make_columns(path, int(name.removeprefix("columns-")))
     elif name.startswith("embedding-"):
         rows = {"1gb": 4_000_000, "256mb": 1_000_000, "64mb": 250_000}
         make_embedding(path, rows[name.removeprefix("embedding-")])
     else:
-        makers = {"sparse": make_sparse, "strings": make_strings}
+        makers = {"sparse": make_sparse, "strings": make_strings, **heavy_models.MAKERS}
         {**makers, "wide-deep": make_wide_deep, "lstm": make_lstm}[name](path)
 
 

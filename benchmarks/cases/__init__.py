@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.cases import (
+    calls,
     carriers,
     compiled,
     dense,
+    heavy,
     memory,
     peer_settings,
     recommend_deepfm,
@@ -28,6 +30,8 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "dense": dense.run,
     "sparse": sparse.run,
     "strings": strings.run,
+    "heavy": heavy.run,
+    "calls": calls.run,
     "start": start.run,
     "memory": memory.run,
     "compiled": compiled.run,
@@ -53,6 +57,8 @@ PEERS: dict[str, tuple[str, ...]] = {
     "dense": dense.PEERS,
     "sparse": sparse.PEERS,
     "strings": strings.PEERS,
+    "heavy": heavy.PEERS,
+    "calls": calls.PEERS,
     "start": ("predict_batch_udf",),
     "memory": ("predict_batch_udf",),
     "recommend-deepfm": recommend_deepfm.PEERS,

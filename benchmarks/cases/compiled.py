@@ -74,7 +74,7 @@ def run_opener(path: str, rows: int, runs: int, ids: int = 1_000_000) -> dict[st
         capture_output=True,
         text=True,
         check=True,
-        env=_environment(),
+        env=opener_environment(),
     )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -83,7 +83,8 @@ def _command(path: str, rows: int, runs: int) -> list[str]:
     return [sys.executable, "-m", "benchmarks.opener", path, str(rows), str(runs)]
 
 
-def _environment() -> dict[str, str]:
+def opener_environment() -> dict[str, str]:
+    """Return the variables of a process without Spark."""
     return {**os.environ, "PYTHONPATH": f"{_ROOT}:{_ROOT / 'src'}", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -135,7 +136,7 @@ def _pss_bytes_of_workers(path: str) -> list[int]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=_environment(),
+            env=opener_environment(),
         )
         for _ in range(WORKERS)
     ]

@@ -23,20 +23,36 @@ WIDTH = 128
 WORDS = ("country", "device", "item")
 
 
-def make(model: str, table: str, kind: str, cores: int = 2, **_: Any) -> SessionJob:
-    """Save the model in MLflow's format, and score a table by its UDF."""
+def make(
+    model: str,
+    table: str,
+    kind: str,
+    column: str = "features",
+    width: int = 0,
+    cores: int = 2,
+    **_: Any,
+) -> SessionJob:
+    """Save the model in MLflow's format, and score a table by its UDF.
+
+    For the kind "heavy", `column` has `width` ids, or strings where that is 0.
+    """
     import mlflow
     from pyspark.sql import functions as F
 
     folder = tempfile.TemporaryDirectory(prefix="tf2spark-mlflow-")
     saved = f"{folder.name}/model"
-    {"dense": _save_dense, "strings": _save_strings}[kind](model, saved)
+    if kind == "heavy":
+        _save_heavy(model, saved, column, width)
+    else:
+        {"dense": _save_dense, "strings": _save_strings}[kind](model, saved)
     spark = start_session(cores)
+    if kind == "heavy":
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "64")
     score = mlflow.pyfunc.spark_udf(spark, saved, result_type="float", env_manager="local")
-    column = F.col("features") if kind == "dense" else F.struct(*WORDS)
+    feed = F.struct(*WORDS) if kind == "strings" else F.col(column)
 
     def scored() -> Any:
-        return spark.read.parquet(table).select("id", score(column).alias("score"))
+        return spark.read.parquet(table).select("id", score(feed).alias("score"))
 
     return SessionJob(scored, scored_rows, resources=folder)
 
@@ -78,6 +94,28 @@ def _save_strings(model: str, path: str) -> None:
             return score(**feeds)["output_0"]
 
     _save(Module(), path, TensorSpec(np.dtype(object), (-1, len(WORDS))))
+
+
+def _save_heavy(model: str, path: str, column: str, width: int) -> None:
+    import numpy as np
+    import tensorflow as tf
+    from mlflow.types.schema import TensorSpec
+
+    loaded = tf.saved_model.load(model)
+    score = loaded.signatures["serving_default"]
+    shape = [None, width] if width else [None]
+    dtype = tf.int64 if width else tf.string
+
+    class Module(tf.Module):
+        def __init__(self) -> None:
+            self.loaded = loaded
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, dtype)])
+        def __call__(self, values: tf.Tensor) -> tf.Tensor:
+            return score(**{column: values})["output_0"]
+
+    sizes = (-1, width) if width else (-1,)
+    _save(Module(), path, TensorSpec(np.dtype(np.int64 if width else object), sizes))
 
 
 def _save(module: Any, path: str, input_spec: Any) -> None:

@@ -35,6 +35,7 @@ def make(
     users: str = "",
     items: str = "",
     k: int = 10,
+    width: int = 0,
     cores: int = 2,
     **_: Any,
 ) -> SessionJob:
@@ -42,11 +43,12 @@ def make(
 
     Args:
         model: The SavedModel.
-        kind: "dense", or "recommend" with the wide-and-deep model.
-        table: The table to score: `id` and `features`.
+        kind: "dense", "heavy", or "recommend" with the wide-and-deep model.
+        table: The table to score: `id` and `features`, or for "heavy" `ids`.
         users: The users: `user_id` and `user_ids`.
         items: The items: `item_id` and `item_ids`.
         k: Recommendations per user.
+        width: Ids in a row of the table, for "heavy".
         cores: Concurrent tasks.
     """
     folder = tempfile.TemporaryDirectory(prefix="tf2spark-onnx-")
@@ -57,13 +59,18 @@ def make(
         udf = _udf(converted, WIDTH, np.float32)
         return spark.read.parquet(table).select("id", udf("features").alias("score"))
 
+    def scored_ids() -> Any:
+        udf = _udf(converted, width, np.int64, batch_rows=64)
+        return spark.read.parquet(table).select("id", udf("ids").alias("score"))
+
     def recommended() -> Any:
         spark.conf.set("spark.sql.shuffle.partitions", "2")
         sides = spark.read.parquet(users), spark.read.parquet(items)
         return best_of_ids(*sides, _udf(converted, IDS, np.int64), k)
 
-    if kind == "dense":
-        return SessionJob(scored, scored_rows, resources=folder)
+    if kind in ("dense", "heavy"):
+        table_of = scored if kind == "dense" else scored_ids
+        return SessionJob(table_of, scored_rows, resources=folder)
     return SessionJob(recommended, best_items, resources=folder)
 
 
@@ -72,11 +79,14 @@ def _convert(model: str, folder: str) -> str:
     command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", model, "--output", path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not Path(path).exists():
-        raise RuntimeError(f"tf2onnx: {done.stderr.strip().splitlines()[-1:]}")
+        lines = done.stderr.strip().splitlines()
+        # It lists the ops that it can't convert before the traceback.
+        why = [line for line in lines if "not supported" in line] or lines[-1:]
+        raise RuntimeError(f"tf2onnx: {why[0]}")
     return path
 
 
-def _udf(path: str, width: int, dtype: Any) -> Any:
+def _udf(path: str, width: int, dtype: Any, *, batch_rows: int = BATCH_ROWS) -> Any:
     def make_predict_fn() -> Callable[[Any], Any]:
         import onnxruntime
 
@@ -95,7 +105,7 @@ def _udf(path: str, width: int, dtype: Any) -> Any:
     return predict_batch_udf(
         make_predict_fn,
         return_type=FloatType(),
-        batch_size=BATCH_ROWS,
+        batch_size=batch_rows,
         input_tensor_shapes=[[width]],
     )
 

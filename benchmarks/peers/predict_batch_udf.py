@@ -121,6 +121,27 @@ def strings_udf(path: str, *, batch_rows: int = BATCH_ROWS, threads: int = 0) ->
     return _udf(make_predict_fn, batch_rows, None)
 
 
+def heavy_udf(path: str, column: str, width: int | None, *, batch_rows: int) -> Any:
+    """Score a column of `width` ids, or of strings where that is None, one thread per worker."""
+
+    def make_predict_fn() -> Callable[..., Any]:
+        import tensorflow as tf
+
+        # There is a worker per core.
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        model = tf.saved_model.load(path)
+        score = model.signatures["serving_default"]
+
+        def predict(values: np.ndarray) -> np.ndarray:
+            return score(**{column: tf.constant(values)})["output_0"].numpy()
+
+        predict.model = model  # type: ignore[attr-defined]
+        return predict
+
+    return _udf(make_predict_fn, batch_rows, [[width]] if width else None)
+
+
 def _udf(
     make_predict_fn: Callable[[], Callable[..., Any]],
     batch_rows: int,

@@ -6,14 +6,18 @@ from functools import cache
 from typing import Any
 
 
-def predict(batch: Any, model: str) -> Any:
-    """Score a batch with this process's model."""
+def predict(batch: Any, model: str, column: str) -> Any:
+    """Score a batch with this process's model, which takes this column."""
     import pyarrow as pa
     import tensorflow as tf
 
     score = _load(model).signatures["serving_default"]
-    features = batch.column("features").combine_chunks().flatten().to_numpy()
-    scores = score(features=tf.constant(features.reshape(batch.num_rows, -1)))["output_0"]
+    values = batch.column(column).combine_chunks()
+    if pa.types.is_list(values.type):
+        values = values.flatten().to_numpy().reshape(batch.num_rows, -1)
+    else:
+        values = values.to_numpy(zero_copy_only=False)
+    scores = score(**{column: tf.constant(values)})["output_0"]
     return pa.table({"id": batch.column("id"), "score": scores.numpy().reshape(-1)})
 
 
