@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cases.models.saving import save_function
 from tf2spark import literal
 from tf2spark.binding import checked_runs, request
 from tf2spark.errors import ContractError
+from tf2spark.local import score as local_score
 from tf2spark.saved_model import reachable_nodes
 
 
@@ -120,6 +122,54 @@ def test_what_is_kept_is_bounded(model: tf2spark.SavedModel) -> None:
     assert len(runnable._requests) <= 32
     assert len(runnable._row_findings) <= 32
     assert len(runnable._plans) <= 32
+
+
+@pytest.mark.parametrize("frame", [False, True])
+def test_later_calls_prepare_no_feeds(
+    model: tf2spark.SavedModel, monkeypatch: pytest.MonkeyPatch, frame: bool
+) -> None:
+    """A table of many columns is prepared for once, whether or not it is of pandas."""
+    table = TABLE.to_pandas() if frame else TABLE
+    feed = {"offset": literal([5.0, 5.0, 5.0])}
+    expected = model.score(table, feed=feed, keep=[])
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a plan is prepared for the second time")
+
+    monkeypatch.setattr(local_score, "renumber", refuse)
+    monkeypatch.setattr(local_score, "feeds_of", refuse)
+    scored = model.score(table, feed=feed, keep=[])
+    assert scored.equals(expected)
+    with pytest.raises(AssertionError, match="second time"):
+        model.score(table, feed=feed, keep=["x"])
+
+
+def test_what_was_prepared_goes_with_the_model(path: Path) -> None:
+    """A model that nothing refers to any more leaves no plan behind."""
+    gc.collect()
+    before = len(local_score._kept)
+    model = tf2spark.SavedModel(path)
+    y_of(model, [1.0, 2.0, 3.0])
+    assert len(local_score._kept) == before + 1
+    del model
+    gc.collect()
+    assert len(local_score._kept) == before
+
+
+@pytest.mark.parametrize("frame", [False, True])
+def test_thousands_of_calls_keep_no_objects(model: tf2spark.SavedModel, frame: bool) -> None:
+    """500 calls of one row leave as many objects behind as the first ones did."""
+    table = TABLE.to_pandas() if frame else TABLE
+    feed = {"offset": literal([0.0, 0.0, 0.0])}
+
+    def objects_after(calls: int) -> int:
+        for _ in range(calls):
+            model.score(table, feed=feed, keep=[])
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = objects_after(20)
+    assert objects_after(500) - before < 100
 
 
 def test_threads_may_call_one_model(model: tf2spark.SavedModel) -> None:

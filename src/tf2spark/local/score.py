@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
-from attrs import evolve
+from attrs import evolve, frozen
 
 from tf2spark.binding.bind import bind
 from tf2spark.binding.feeds import columns_of
@@ -16,7 +17,7 @@ from tf2spark.binding.table_advice import check_table
 from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, renumber
 from tf2spark.worker.model_session import session_of
-from tf2spark.worker.score_loop import score_batches
+from tf2spark.worker.score_loop import Feed, feeds_of, score_batches
 
 Bind = Callable[[Request, pa.Schema, Options, ModelRef], Plan]
 # As many rows as Spark sends to its Python workers by default.
@@ -36,23 +37,56 @@ def score_table(
         RowError: A row can't be scored in "failfast" mode.
     """
     if isinstance(table, pa.Table):
-        return _score(table, bind(request, table.schema, options, model))
+        plan = bind(request, table.schema, options, model)
+        return _score(table, plan, plan.keep)
     if isinstance(table, pa.RecordBatch):
         plan = bind(request, table.schema, options, model)
-        return to_batch(_score(pa.Table.from_batches([table]), plan))
+        return to_batch(_score(pa.Table.from_batches([table]), plan, plan.keep))
     check_table(table)
     return _score_pandas(table, request, lambda schema: bind(request, schema, options, model))
 
 
-def _score(table: pa.Table, plan: Plan) -> pa.Table:
-    fields = [table.schema.field(index) for index in plan.keep] + plan.output_fields()
-    columns = columns_read_first(plan, table.num_columns)
-    batches = table.select(columns).to_batches(max_chunksize=_BATCH_ROWS)
+def _score(table: pa.Table, plan: Plan, keep: tuple[int, ...]) -> pa.Table:
+    """Score a table; `plan` is what was bound to it, and `keep` the columns that are kept."""
+    fields = [table.schema.field(index) for index in keep] + plan.output_fields()
     schema = pa.schema(fields)
     if not table.num_rows:
         return schema.empty_table()
-    scored = score_batches(renumber(plan, columns), session_of(plan.model), batches)
+    prepared = _prepared(plan, table.num_columns, keep)
+    batches = table.select(prepared.columns).to_batches(max_chunksize=_BATCH_ROWS)
+    session = session_of(plan.model)
+    scored = score_batches(prepared.plan, session, batches, feed=prepared.feed)
     return pa.Table.from_batches(scored, schema=schema)
+
+
+@frozen
+class _Prepared:
+    """What all calls with one plan share: it takes longer than to score a row of many columns.
+
+    Attributes:
+        columns: The columns of the table, those that are read first.
+        plan: The plan for tables of these columns.
+        feed: What feeds a run.
+    """
+
+    columns: list[int]
+    plan: Plan
+    feed: Feed
+
+
+# By the id of a plan and the columns that are kept; an entry goes when its plan does.
+_kept: dict[tuple[int, int, tuple[int, ...]], _Prepared] = {}
+
+
+def _prepared(plan: Plan, count: int, keep: tuple[int, ...]) -> _Prepared:
+    key = id(plan), count, keep
+    prepared = _kept.get(key)
+    if prepared is None:
+        columns = columns_read_first(plan, count)
+        renumbered = renumber(evolve(plan, keep=keep), columns)
+        prepared = _kept[key] = _Prepared(columns, renumbered, feeds_of(renumbered))
+        weakref.finalize(plan, _kept.pop, key, None).atexit = False
+    return prepared
 
 
 def to_batch(table: pa.Table) -> pa.RecordBatch:
@@ -73,5 +107,5 @@ def _score_pandas(frame: Any, request: Request, bind_to: Callable[[pa.Schema], P
     paths = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
     arrow = frame_to_arrow(frame, paths)
     plan = bind_to(arrow.schema)
-    scored = _score(with_row_numbers(arrow), evolve(plan, keep=(len(arrow.schema),)))
+    scored = _score(with_row_numbers(arrow), plan, (len(arrow.schema),))
     return frame_of_result(frame, plan.keep, scored)

@@ -56,6 +56,7 @@ class CApiSession:
         self._path = path
         self._graph = graph_pointer
         self._session: int | None = session_pointer
+        self._inputs: dict[str, tuple[TFOutput, int]] = {}
         # Tensors that every run is fed, such as mapped weights: the input, and the TF_Tensor. The
         # session owns these and deletes them when it is closed.
         self._always_fed: list[tuple[TFOutput, int]] = []
@@ -133,7 +134,8 @@ class CApiSession:
             ModelError: The graph has no such tensor, or one whose values can't be fetched.
         """
         self._open_pointer()
-        inputs = [graph.output(self._graph, name) for name in feeds]
+        found = [self._input(name) for name in feeds]
+        inputs = [output for output, _ in found]
         outputs = [graph.output(self._graph, name) for name in fetches]
         dtypes = [
             graph.fetchable(name, output) for name, output in zip(fetches, outputs, strict=True)
@@ -143,7 +145,7 @@ class CApiSession:
         sources = [positions.get((output.oper, output.index)) for output in outputs]
         computed = [out for out, source in zip(outputs, sources, strict=True) if source is None]
         execute = self._executor(inputs, computed)
-        expected = [graph.dtype(fed).code for fed in inputs]
+        expected = [code for _, code in found]
 
         def run(tensors: Sequence[Tensor]) -> list[Tensor | Strings]:
             if [tensor.dtype.code for tensor in tensors] != expected:
@@ -151,6 +153,13 @@ class CApiSession:
             return execute(tensors, sources, dtypes)
 
         return run
+
+    def _input(self, name: str) -> tuple[TFOutput, int]:
+        """Return a tensor that is fed and the code of its dtype, looked up once per session."""
+        if name not in self._inputs:
+            output = graph.output(self._graph, name)
+            self._inputs[name] = output, graph.dtype(output).code
+        return self._inputs[name]
 
     def _executor(
         self, inputs: list[TFOutput], outputs: list[TFOutput]

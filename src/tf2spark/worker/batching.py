@@ -23,6 +23,8 @@ def _rows_within_bytes(batch: pa.RecordBatch, plan: Plan) -> int:
     """Estimate from the bytes of the columns how many rows a run may have; at least one."""
     # Only an estimate: rows of very different lengths, or sparse ones that are densified, can take
     # more. The feeders count the bytes exactly and raise `RowsTooLarge`.
+    if batch.num_rows == 1:
+        return 1  # a single row runs however large it is
     fed_bytes = sum(_fed_bytes(batch, input_plan) for input_plan in plan.inputs)
     if not fed_bytes:
         return plan.batch_rows

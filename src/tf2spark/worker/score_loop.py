@@ -53,6 +53,8 @@ from tf2spark.worker.model_faults import ModelFaults, generated_values
 from tf2spark.worker.row_probe import rows_depend
 
 Piece = tuple[Ints, list[pa.Array]]
+Feed = Callable[[pa.RecordBatch], list[Tensor]]
+"""Makes all feeds of a run, or raises `RowsTooLarge`."""
 Runner = Callable[[pa.RecordBatch], list[pa.Array]]
 """Runs rows together and returns their outputs; raises what `_score_rows` handles."""
 
@@ -77,6 +79,7 @@ def score_batches(
     *,
     location: str = "",
     runner: Runner | None = None,
+    feed: Feed | None = None,
     names: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Score every row of every batch.
@@ -87,6 +90,7 @@ def score_batches(
         batches: Any number of batches, of any size, empty ones included.
         location: Where the rows come from, for messages: " of partition 3".
         runner: How rows become outputs; None for a run of the model.
+        feed: What `feeds_of` returned for the plan, if it is at hand.
         names: The names of the columns that are yielded; None for the kept columns' names in the
             batches and the outputs' own.
 
@@ -101,7 +105,7 @@ def score_batches(
         RunError: TensorFlow failed, and no single row is the cause.
         RowCountError: Rows were lost or gained.
     """
-    score = batch_scorer(plan, session, runner)
+    score = batch_scorer(plan, session, runner, feed)
     rows_before = 0
     # Spark passes errors on as text, so they must be in the reader's words before they leave here.
     with addressed_to(plan.audience):
@@ -112,13 +116,13 @@ def score_batches(
 
 
 def batch_scorer(
-    plan: Plan, session: Session, runner: Runner | None = None
+    plan: Plan, session: Session, runner: Runner | None = None, feed: Feed | None = None
 ) -> Callable[[pa.RecordBatch, int, str], Scored]:
     """Choose everything that can be chosen once, and return the function that scores a batch.
 
     Its arguments are the batch, how many rows came before it, and the location for messages.
     """
-    faults = _faults(plan, session, runner)
+    faults = _faults(plan, session, runner, feed)
     relation = _RowRelation(plan, faults.run)
     # Only these columns are copied if rows have to run separately. The driver has put them first
     # (`traveling_columns`), so they have the same indices here as in the batch.
@@ -216,12 +220,12 @@ def _refuse_all(numbers: Ints, reasons: dict[int, str], fixed_rows: int | None) 
     return {int(number): reasons.get(int(number), other) for number in numbers}
 
 
-def _faults(plan: Plan, session: Session, runner: Runner | None) -> ModelFaults:
+def _faults(plan: Plan, session: Session, runner: Runner | None, feed: Feed | None) -> ModelFaults:
     """Return what runs rows, and knows whether they or the model are at fault if that fails."""
     takes_strings = any(spec.dtype is STRING for spec in plan.inputs if spec.form != "constant")
     if runner is not None:
         return ModelFaults(runner, None, takes_strings=takes_strings)
-    feed = _feeds(plan)
+    feed = feed or feeds_of(plan)
     fed_names = [name for input_plan in plan.inputs for name in input_plan.tensors]
     fetched_names = [name for output in plan.outputs for name in output.tensors]
     call = session.prepare(fed_names, fetched_names)
@@ -233,7 +237,7 @@ def _faults(plan: Plan, session: Session, runner: Runner | None) -> ModelFaults:
     return ModelFaults(_runner(plan, feed, call), run_generated, takes_strings=takes_strings)
 
 
-def _runner(plan: Plan, feed: Callable[[pa.RecordBatch], list[Tensor]], call: Run) -> Runner:
+def _runner(plan: Plan, feed: Feed, call: Run) -> Runner:
     """Return the function that feeds a slice, runs the model and returns the output columns."""
     columns_of = columns_builder(plan.outputs)
 
@@ -247,8 +251,8 @@ def _runner(plan: Plan, feed: Callable[[pa.RecordBatch], list[Tensor]], call: Ru
     return run
 
 
-def _feeds(plan: Plan) -> Callable[[pa.RecordBatch], list[Tensor]]:
-    """Return the function that makes all feeds of a run, or raises `RowsTooLarge`."""
+def feeds_of(plan: Plan) -> Feed:
+    """Return the function that makes all feeds of a run. It may serve any number of jobs."""
     # Runs of a fixed size can't be made smaller.
     limit_bytes = None if plan.fixed_rows else plan.batch_bytes
     # A constant is the same size for any number of rows: fewer rows wouldn't make it smaller.
