@@ -248,7 +248,9 @@ class RunnableModel:
             from tf2spark.spark.score import score_dataframe
 
             dataframe: Any = table
-            scored = score_dataframe(dataframe, request, options, self.reference_for(request))
+            scored = score_dataframe(
+                dataframe, request, options, self.reference_for(request), bind=self._bind
+            )
         else:
             from tf2spark.local.score import score_table
 
@@ -261,7 +263,9 @@ class RunnableModel:
         content = schema.serialize().to_pybytes()
         key = id(request), content, options, model.threads
         _, plan = self._plans.get(
-            key, lambda: (request, bind(request, schema, options, model)), len(content)
+            key,
+            lambda: (request, bind(request, schema, options, model, self._runs.shapes)),
+            len(content),
         )
         return plan
 

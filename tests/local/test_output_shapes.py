@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import tf2spark
-from cases.models.saving import save_function
+from cases.models.saving import graph_session, save_function, save_graph
 from tf2spark.errors import ContractError, OutputsLeftOutWarning, RunError
 
 Spec = tf.TensorSpec
@@ -242,3 +242,42 @@ def test_outputs_that_no_column_holds_are_left_out(tmp_path: Path) -> None:
     assert model.score(rows, keep=[]).to_pydict() == {"y": [1.0, 2.0]}
     with pytest.raises(ContractError, match=r"export tf\.math\.real\(y\) and tf\.math\.imag\(y\)"):
         model.score(rows, fetch=["z"])
+
+
+def halved(x: Any) -> dict[str, Any]:
+    return {"y": x * 0.5 + 2.0}
+
+
+def test_unknown_ranks_follow_from_the_columns(tmp_path: Path) -> None:
+    """An output of unknown rank has the rank that TensorFlow infers for it, through functions."""
+    model = saved(tmp_path, halved, Spec(None, tf.float32, "x"))
+    numbers = model.score(pa.table({"x": [1.0, 2.0]}), fetch=["y"])
+    assert numbers.column("y").to_pylist() == [2.5, 3.0]
+    lists = model.score(pa.table({"x": [[1.0], [2.0]]}), fetch=["y"])
+    assert lists.column("y").to_pylist() == [[2.5], [3.0]]
+    matrices = model.score(pa.table({"x": [[[1.0, 2.0]]]}), fetch=["y"])
+    assert matrices.column("y").to_pylist() == [[[2.5, 3.0]]]
+
+
+def test_unknown_ranks_of_a_graph_follow_from_the_columns(tmp_path: Path) -> None:
+    """As in TensorFlow Serving's test models: a TF1 placeholder without a shape."""
+    with graph_session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, name="x")
+        factor = tf.compat.v1.get_variable("factor", initializer=0.5)
+        save_graph(session, tmp_path / "model", {"x": x}, {"y": x * factor + 2.0})
+    model = tf2spark.SavedModel(tmp_path / "model")
+    assert model.score(pa.table({"x": [1.0, 2.0]}))["y"].to_pylist() == [2.5, 3.0]
+    assert model.score(pa.table({"x": [[4.0]]}))["y"].to_pylist() == [[4.0]]
+
+
+def test_ranks_that_follow_from_nothing_have_to_be_given(tmp_path: Path) -> None:
+    """A rank that depends on values is unknown whatever the column, so the message asks for it."""
+    model = saved(
+        tmp_path,
+        lambda x, n: {"y": tf.reshape(x, n)},
+        Spec([None], tf.float32, "x"),
+        Spec([None], tf.int64, "n"),
+    )
+    table = pa.table({"x": [1.0, 2.0], "n": [2, 1]})
+    with pytest.raises(ContractError, match=r"doesn't say its rank.*rank=1"):
+        model.score(table, fetch=["y"], rows="batch")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Mapping
 
+import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
@@ -14,12 +16,23 @@ from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, REPRODUCIBLE_ROWS, Options
 from tf2spark.binding.outputs import RunRows, check_output, plan_output
 from tf2spark.binding.request import Request, check_columns, first_dims
-from tf2spark.errors import Advice, ContractError, Mistakes, argument
+from tf2spark.dtypes import DType, Shape
+from tf2spark.errors import Advice, ContractError, Mistakes, ModelError, SetupError, argument
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, shown_columns
 from tf2spark.saved_model.contract import TensorSpec
 
+InferShapes = Callable[[Mapping[str, tuple[DType, Shape]], Collection[str]], Mapping[str, Shape]]
+"""Takes the fed tensors with dtypes and shapes, and the names of other tensors. Returns the shapes
+of these, as far as they can be inferred."""
 
-def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
+
+def bind(
+    request: Request,
+    schema: pa.Schema,
+    options: Options,
+    model: ModelRef,
+    shapes: InferShapes | None = None,
+) -> Plan:
     """Check a table against a request and return what the worker will do.
 
     Args:
@@ -27,6 +40,7 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
         schema: The table's columns as Arrow types.
         options: The other arguments of the call.
         model: The model that the worker opens.
+        shapes: Infers the shapes of outputs whose rank the graph leaves open.
 
     Raises:
         ContractError: They don't fit; the message names input, column, expected, got and the fix.
@@ -40,7 +54,41 @@ def bind(request: Request, schema: pa.Schema, options: Options, model: ModelRef)
         with mistakes.collected():
             _plan_outputs(evolve(request, outputs=tuple(free)), RunRows())
     mistakes.raise_all()
+    if shapes is not None:
+        request = _with_ranks(request, plan.inputs, shapes)
     return with_outputs(plan, schema, _plan_outputs(request, rows))
+
+
+def _with_ranks(request: Request, inputs: tuple[InputPlan, ...], shapes: InferShapes) -> Request:
+    """Return a request whose outputs have the ranks that follow from those of the fed columns."""
+    unknown = [
+        fetched.spec.tensors[0]
+        for fetched in request.outputs
+        if fetched.spec.shape is None and fetched.spec.kind == "dense"
+    ]
+    if not unknown:
+        return request
+    fed = {plan.tensors[0]: (plan.dtype, shape) for plan in inputs if (shape := _fed_shape(plan))}
+    try:
+        inferred = shapes(fed, unknown)
+    except (ModelError, SetupError):
+        return request  # TensorFlow isn't on this machine, or can't import the graph
+    outputs = (
+        evolve(fetched, spec=evolve(fetched.spec, shape=inferred[fetched.spec.tensors[0]]))
+        if inferred.get(fetched.spec.tensors[0]) is not None
+        else fetched
+        for fetched in request.outputs
+    )
+    return evolve(request, outputs=tuple(outputs))
+
+
+def _fed_shape(plan: InputPlan) -> Shape:
+    """Return the shape of the tensor that a plan feeds; None where it feeds several."""
+    if plan.form == "constant":
+        return tuple(np.shape(plan.value))
+    if plan.form in ("sparse", "ragged"):
+        return None
+    return (None, *plan.dims) if plan.batched else plan.dims
 
 
 def declared_outputs(request: Request, options: Options) -> tuple[OutputPlan, ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 from attrs import frozen
 
-from tf2spark.binding.graph_lookup import check_described, graph_of
+from tf2spark.binding.graph_lookup import check_described, graph_of, inferred_shapes
 from tf2spark.binding.kept_results import KeptResults
 from tf2spark.binding.request import Graph, Request
+from tf2spark.dtypes import DType, Shape
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.op_notes import keeps_state
 from tf2spark.saved_model.reachable_nodes import user_run, walk
@@ -63,6 +64,17 @@ class CheckedRuns:
         """
         self.check_import()
         return graph_of(self._loaded)
+
+    def shapes(
+        self, fed: Mapping[str, tuple[DType, Shape]], names: Collection[str]
+    ) -> Mapping[str, Shape]:
+        """Return the shapes of tensors; see `inferred_shapes`, which imports the graph.
+
+        Raises:
+            UnsafeModelError: The import would run an op that isn't allowed.
+        """
+        self.check_import()
+        return inferred_shapes(self._loaded.meta_graph.graph_def, fed, names)
 
     def check_import(self) -> None:
         """Check that importing the graph runs only allowed ops.

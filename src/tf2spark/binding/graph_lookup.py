@@ -15,13 +15,15 @@ from tf2spark.binding.written_variables import state_batch_sizes
 from tf2spark.dtypes import INT64, DType, Shape, from_code, shape_text
 from tf2spark.errors import Advice, ContractError
 from tf2spark.saved_model.contract import TensorSpec
-from tf2spark.saved_model.protos import NodeMessage
+from tf2spark.saved_model.protos import GraphDef, GraphMessage, NodeMessage
 from tf2spark.saved_model.reader import LoadedModel
 from tf2spark.saved_model.signatures import shape
 from tf2spark.saved_model.upstream import feedable_tensor, node_name, tensor_name, upstream
 from tf2spark.tensorflow_c.graph import graph_tensor_info
 
 _DEFAULT = "PlaceholderWithDefault"
+# A mark of calls whose bodies TensorFlow is not to infer shapes through.
+_WITHOUT_INFERENCE = "_disable_call_shape_inference"
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 _FED = frozenset({*_PLACEHOLDERS, _DEFAULT})
 _REFERENCE = 100  # is added to the dtype of a reference
@@ -131,6 +133,41 @@ def _raw_advice(tensor: str, feed: Feed | None) -> str | Advice:
     else:
         advice = feed_advice({tensor: feed})
     return "export the model again, or use the tensor of the graph: " + advice
+
+
+def inferred_shapes(
+    graph_def: GraphMessage, fed: Mapping[str, tuple[DType, Shape]], names: Collection[str]
+) -> dict[str, Shape]:
+    """Return the shapes of tensors, as far as TensorFlow infers them from the shapes of a feed.
+
+    It infers shapes as it imports a graph, also through calls of functions.
+    What may run then doesn't depend on the shapes of what is fed, nor on whether calls are marked
+    as in `_WITHOUT_INFERENCE`: `evaluated_nodes` counts all that could.
+    """
+    graph = GraphDef()
+    graph.CopyFrom(graph_def)
+    bodies = (function.node_def for function in graph.library.function)
+    for node in chain(graph.node, *bodies):
+        if _WITHOUT_INFERENCE in node.attr:
+            del node.attr[_WITHOUT_INFERENCE]
+    for node in graph.node:
+        if (tensor := f"{node.name}:0") in fed:
+            _make_placeholder(node, *fed[tensor])
+    found = graph_tensor_info(graph.SerializeToString(), names)
+    return {name: known[1] for name, known in found.items() if known is not None}
+
+
+def _make_placeholder(node: NodeMessage, dtype: DType, known: Shape) -> None:
+    """Make a node a placeholder of this dtype and shape."""
+    name = node.name
+    node.Clear()
+    node.name, node.op = name, "Placeholder"
+    node.attr["dtype"].type = dtype.code
+    # Without the attribute, the rank is unknown.
+    if known is not None:
+        node.attr["shape"].shape.SetInParent()
+        for size in known:
+            node.attr["shape"].shape.dim.add(size=-1 if size is None else size)
 
 
 def _find(meta_graph: Any, nodes: dict[str, Any], name: str) -> TensorSpec:

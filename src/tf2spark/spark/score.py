@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import pyarrow as pa
 from attrs import evolve
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -42,6 +43,7 @@ from tf2spark.worker.spark_tasks import (
     partition_scorer,
 )
 
+Bind = Callable[[Request, pa.Schema, Options, ModelRef], Plan]
 Carrier = Literal["map_in_arrow", "arrow_udf"]
 _SCORED = "_tf2spark_scored"
 # Spark 4.3 can feed Arrow UDFs straight from a columnar scan.
@@ -56,6 +58,7 @@ def score_dataframe(
     model: ModelRef,
     *,
     carrier: Carrier | None = None,
+    bind: Bind = bind,
 ) -> DataFrame:
     """Return `df` with the model's outputs as columns; nothing runs until an action.
 
@@ -65,6 +68,7 @@ def score_dataframe(
         options: Which columns are kept, batch size, mode, who reads.
         model: The model that the workers open; its threads are set from ``spark.task.cpus``.
         carrier: How batches reach the worker where Spark reads; chosen from the schema where None.
+        bind: Binds the table; it may return plans that it has kept.
 
     Raises:
         ContractError: Table and model don't fit, or the workers can't read the files as asked.
