@@ -5,15 +5,17 @@ import subprocess
 import sys
 import textwrap
 import threading
+import venv
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, SetupError
 from tf2spark.spark.session import (
     _CHATTER,
     _stderr_filter,
+    check_local_python,
     configured_master,
     current_session,
     get_or_create,
@@ -173,3 +175,40 @@ def test_a_session_whose_context_was_stopped_is_none(
     """A context that was stopped without its session leaves nothing to use."""
     monkeypatch.setattr("tf2spark.spark.jvm.is_stopped", lambda session: session is spark)
     assert current_session() is None
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python of an environment without packages."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder / "env", with_pip=False)
+    return str(folder / "env" / "bin" / "python")
+
+
+def test_another_python_of_local_workers_is_refused(
+    spark: SparkSession, bare_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that somebody else started says at once which Python lacks what, and the remedy."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr(spark.sparkContext, "pythonExec", bare_python)
+    with pytest.raises(SetupError) as refused:
+        check_local_python(spark)
+    message = str(refused.value)
+    assert message.startswith(f'Spark\'s workers run "{bare_python}"')
+    assert "tf2spark, attrs, numpy, pandas, pyarrow, tensorflow; set " in message
+    assert f"PYSPARK_PYTHON={sys.executable} before the session starts" in message
+    assert f"--conf spark.pyspark.python={sys.executable}" in message
+
+
+def test_a_python_is_found_as_spark_finds_it(
+    spark: SparkSession, bare_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name on the PATH where nothing is set; this Python, or one with the packages, is fine."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr(spark.sparkContext, "pythonExec", "python")
+    monkeypatch.setenv("PATH", os.path.dirname(bare_python))
+    with pytest.raises(SetupError, match=r'run "python" \(.*/env/bin/python\), which lacks'):
+        check_local_python(spark)
+    for usable in (sys.executable, "no-such-python"):
+        monkeypatch.setattr(spark.sparkContext, "pythonExec", usable)
+        check_local_python(spark)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import re
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,6 +22,8 @@ from tf2spark.spark.java import MINIMUM, ensure_java
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# What a local worker imports; tf2spark is shipped only to others.
+_WORKER_PACKAGES = ("tf2spark", "attrs", "numpy", "pandas", "pyarrow", "tensorflow")
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 # Notices that the JVM and TensorFlow's library print at every start, and nobody can act on.
@@ -130,6 +135,52 @@ def is_local(master: str) -> bool:
 def runs_here(master: str) -> bool:
     """Say whether tasks run in this process and its children, which ``local-cluster``'s don't."""
     return is_local(master) and not master.startswith("local-cluster")
+
+
+def check_local_python(spark: SparkSession) -> None:
+    """Check that local workers run a Python that has what scoring needs.
+
+    They run the one that PYSPARK_PYTHON names when the session starts, or else ``python3``. That
+    isn't the Python of an environment that was called by its path without being activated.
+
+    Raises:
+        SetupError: It is another Python, which lacks a package.
+    """
+    command = str(spark.sparkContext.pythonExec)
+    path = shutil.which(command)
+    if path is not None and _same_file(path, sys.executable):
+        return
+    missing = _missing_packages(path or command)
+    if missing:
+        raise SetupError(
+            f'Spark\'s workers run "{command}" ({path or "there is no such program"}), which lacks '
+            f"{', '.join(missing)}",
+            f"set PYSPARK_PYTHON={sys.executable} before the session starts, in Python "
+            'os.environ["PYSPARK_PYTHON"] = sys.executable; with spark-submit, --conf '
+            f"spark.pyspark.python={sys.executable}",
+        )
+
+
+def _same_file(path: str, other: str) -> bool:
+    # The Python of an environment is a link to another: what it imports depends on the link's path.
+    folder, other_folder = (os.path.realpath(os.path.dirname(each)) for each in (path, other))
+    return folder == other_folder and os.path.realpath(path) == os.path.realpath(other)
+
+
+@functools.cache
+def _missing_packages(python: str) -> tuple[str, ...]:
+    """Return the packages that a Python lacks, of those that a local worker imports."""
+    code = (
+        "import importlib.util, sys; "
+        "print(*(name for name in sys.argv[1:] if importlib.util.find_spec(name) is None))"
+    )
+    try:
+        found = subprocess.run(
+            [python, "-c", code, *_WORKER_PACKAGES], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()  # Spark itself will say that it can't be started
+    return tuple(found.stdout.split()) if found.returncode == 0 else ()
 
 
 def java_range(pyspark_version: str) -> tuple[int, int | None]:

@@ -34,7 +34,7 @@ from tf2spark.spark.hadoop import exists, scheme_of
 from tf2spark.spark.memory_limit import memory_mib
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.remote_models import fetch_file
-from tf2spark.spark.session import runs_here
+from tf2spark.spark.session import check_local_python, runs_here
 from tf2spark.worker.model_session import source_on_this_machine
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
@@ -56,11 +56,14 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
 
     Raises:
         ContractError: The setting for the size of the host cache is not a size.
+        SetupError: Local workers run a Python that lacks a package.
         ModelError: The model changed after it was read.
     """
     cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
     model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
     runs_locally = not is_connect(spark) and runs_here(str(spark.sparkContext.master))
+    if runs_locally:
+        check_local_python(spark)
     if runs_locally and scheme_of(model.path) is None:
         return model
     with _lock:
