@@ -34,6 +34,7 @@ class Session:
         self.sparkContext = self
         self.conf = self
         self.master = master
+        self.pythonExec = sys.executable
         self.applicationId = f"app-{id(self)}"
         self.size = "1g"
         self.files: list[str] = []
