@@ -27,9 +27,8 @@ def path_text(path: Any, *, name: str = "path", example: str = "/models/ctr") ->
     except TypeError:
         text = None
     if not isinstance(text, str) or not text:
-        if type(path).__module__.partition(".")[0] in ("keras", "tf_keras") or hasattr(
-            path, "get_config"
-        ):
+        bases = {(base.__module__.partition(".")[0], base.__name__) for base in type(path).__mro__}
+        if bases & {("keras", "Model"), ("tf_keras", "Model")}:
             raise ContractError(
                 f"{name} must be a path or a URI, not a Keras model in memory",
                 "compile it once, and score the package: "
