@@ -11,7 +11,7 @@ import pytest
 import tf2spark
 from cases.models import case
 from tf2spark.binding.options import make_options
-from tf2spark.errors import RowError
+from tf2spark.errors import ContractError, RowError
 from tf2spark.spark import late_binding
 from tf2spark.spark.late_binding import late_column_scorer
 from tf2spark.worker.spark_tasks import Columns
@@ -55,6 +55,14 @@ def test_rows_are_counted_through_the_task(mlp: tf2spark.SavedModel, features: p
     spoiled = pa.concat_arrays([features.slice(4, 2), pa.nulls(1, features.type)])
     with pytest.raises(RowError, match=r"^row 6 can't be scored"):
         list(scorer(mlp)([(features.slice(0, 4),), (spoiled,)]))
+
+
+def test_another_number_of_arguments_is_refused(
+    mlp: tf2spark.SavedModel, features: pa.Array
+) -> None:
+    """SQL passes what a query says, so a task says which columns the function takes."""
+    with pytest.raises(ContractError, match=r"^the model takes 1 columns \(features\), but got 2$"):
+        list(scorer(mlp)([(features, features)]))
 
 
 def test_no_batch_is_no_result(mlp: tf2spark.SavedModel) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tf2spark.errors import ModelError, Tf2SparkError
+from tf2spark.errors import ContractError, ModelError, Tf2SparkError
 from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.score import ModelRef, Plan, read_columns
 from tf2spark.tensorflow_c.session import CApiSession, Session
@@ -173,10 +173,18 @@ def struct_arrays(plan: Plan, session: Session, batches: Batches) -> Iterator[pa
 
 
 def batches_of(arrays: Iterable[tuple[pa.Array, ...]], names: Sequence[str]) -> Batches:
-    """Return the arguments of an `arrow_udf` as batches with these column names."""
+    """Return the arguments of an `arrow_udf` as batches with these column names.
+
+    Raises:
+        ContractError: SQL passed another number of arguments.
+    """
     for columns in arrays:
         # A udf of one column is passed the array itself, not a tuple of one.
         listed = [columns] if isinstance(columns, pa.Array) else list(columns)
+        if len(listed) != len(names):
+            raise ContractError(
+                f"the model takes {len(names)} columns ({', '.join(names)}), but got {len(listed)}"
+            )
         yield pa.RecordBatch.from_arrays(listed, names=list(names))
 
 
