@@ -28,6 +28,7 @@ from cases.models.custom_ops import (
     write_forest,
     write_pair_model,
     write_text_model,
+    write_text_model_with_a_file,
     write_word_model,
 )
 from cases.models.running import path_of
@@ -49,6 +50,7 @@ class Written:
 TEXT, WORD, PAIR, FOREST = map(
     Written, (write_text_model, write_word_model, write_pair_model, write_forest)
 )
+WRITER = Written(write_text_model_with_a_file)
 
 
 def text_model(**options: Any) -> tf2spark.SavedModel:
@@ -172,6 +174,25 @@ class TestRefusals:
             ModelError, match=r'ops? "FastWordpiece.*which ydf_tf doesn\'t register'
         ):
             model.score(ROWS)
+
+    @pytest.mark.parametrize("call", ["score", "compile", "recommend", "open"])
+    def test_a_library_does_not_allow_refused_ops(self, tmp_path: Path, call: str) -> None:
+        """A model of a named library can't write files, whatever is done with it."""
+        target = tmp_path / "written"
+        rows = pd.DataFrame({"id": [1], "text": [str(target)]})
+        model = tf2spark.SavedModel(path_of(WRITER), op_libraries=["tensorflow_text"])
+        calls: dict[str, Any] = {
+            "score": lambda: model.score(rows, fetch=["lengths"]),
+            "compile": lambda: model.compile(tmp_path / "package"),
+            "recommend": lambda: model.recommend(
+                rows[["id"]], rows, 1, user_id="id", item_id="id", score="lengths"
+            ),
+            "open": lambda: model.udf(),
+        }
+        with pytest.raises(UnsafeModelError, match='WriteFile "') as raised:
+            calls[call]()
+        assert "TFText" not in str(raised.value)
+        assert not target.exists()
 
     def test_a_missing_module_says_what_to_install(self) -> None:
         """In this process a library is needed here."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql.types import ArrayType, MapType, StructType, UserDefinedType
 
 from tf2spark.errors import OutputError
 from tf2spark.package import publish as local_output
@@ -43,8 +44,11 @@ def write(
 
     Raises:
         OutputError: The output exists and `overwrite` is false, also if it appeared only while the
-            table was being written; or it can't be moved into place.
+            table was being written; it can't be moved into place; or the format has no nested
+            columns, and the table does.
     """
+    if format.lower() == "csv":
+        _refuse_nested(df.schema)
     writer = df.write.format(format).options(**dict(options or {}))
     if not is_files(format):
         writer.mode("overwrite" if overwrite else "errorifexists").save(path)
@@ -56,6 +60,22 @@ def write(
         _write_remote(spark, writer, path, overwrite=overwrite)
     else:
         _write_local(writer, local, path, overwrite=overwrite)
+
+
+def _refuse_nested(schema: StructType) -> None:
+    """Raise `OutputError` for columns that no CSV file can hold, before anything is scored."""
+    types = {field.name: field.dataType for field in schema}
+    columns = [
+        f'"{name}" ({kind.simpleString()})'
+        for name, kind in types.items()
+        if isinstance(kind, ArrayType | MapType | StructType | UserDefinedType)
+    ]
+    if columns:
+        raise OutputError(
+            f"CSV has no lists, structs or maps, and the table has {', '.join(columns)}",
+            "write --output-format parquet or json, or leave such columns out: --keep and --fetch "
+            "name the others",
+        )
 
 
 def _write_local(writer: DataFrameWriter, target: Path, path: str, *, overwrite: bool) -> None:

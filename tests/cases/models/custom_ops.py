@@ -77,6 +77,20 @@ def write_pair_model(path: Path) -> None:
     _save(path, module, score, "query", "title")
 
 
+def write_text_model_with_a_file(path: Path) -> None:
+    """Write a model that counts words, and writes each text to a file that the text names."""
+    module = _Words()
+
+    def serve(text: Any) -> dict[str, Any]:
+        def write(line: Any) -> Any:
+            with tf.control_dependencies([tf.io.write_file(line, line)]):
+                return tf.strings.length(line)
+
+        return {"words": module.count(text), "lengths": tf.map_fn(write, text, tf.int32)}
+
+    _save(path, module, serve, "text")
+
+
 FOREST_ROWS = {"x": [-1.0, 0.2, 1.5], "color": ["red", "green", "blue"]}
 
 
