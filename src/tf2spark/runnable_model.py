@@ -54,6 +54,7 @@ from tf2spark.recommend.job_folder import new_job_folder, remove_job_folder
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.prepare import Prepared, prepare
 from tf2spark.recommend.sides import assign_sides
+from tf2spark.recommend.table_checks import check_not_swapped
 from tf2spark.recommend.tables import Tables
 from tf2spark.row_dependence import RowFinding, generated_rows_depend
 from tf2spark.saved_model import op_check
@@ -335,6 +336,7 @@ class RunnableModel:
         ranking = choose_ranking_output(self.contract, signature, score)
         request = self.request(signature, feed, {"score": ranking.name})
         tables = _tables(users, items, request, arguments)
+        check_not_swapped(request, arguments, tables.schemas)
         inputs = assign_sides(request, tables.schemas)
         model = self._pair_model(request, signature, ranking.column)
         with new_job_folder(staging_folder()) as folder:

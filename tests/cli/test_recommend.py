@@ -226,6 +226,18 @@ class TestRefused:
             f"Error: --{name} {path}: there is no such file or folder\n"
         )
 
+    def test_tables_that_are_swapped(
+        self, model: str, tables: list[str], tmp_path: Path, capsys: Capture
+    ) -> None:
+        """The message says which options to exchange."""
+        files = [f"--users={tmp_path}/items.parquet", f"--items={tmp_path}/users.parquet"]
+        assert run(["recommend", model, *files, tables[-1]]) == 2
+        assert re.search(
+            r"^Error: the tables look swapped: .*; exchange the tables of --users and --items$",
+            capsys.readouterr().err,
+            re.M,
+        )
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [

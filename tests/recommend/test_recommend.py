@@ -83,6 +83,45 @@ class TestTables:
             want = sorted(((-s, u) for (u, i), s in scores.items() if i == item))[:3]
             assert [best["user_id"] for best in row] == [user for _, user in want]
 
+    @pytest.mark.parametrize("kind", ["pandas", "pyarrow"])
+    def test_swapped_are_named(self, kind: str) -> None:
+        """Tables that lack each other's columns have been swapped, which is one sentence."""
+        case = recommenders.case("dot")
+        users, items = case.users(3), case.items(5)
+        if kind == "pandas":
+            users, items = users.to_pandas(), items.to_pandas()
+        model = tf2spark.SavedModel(path_of(case))
+        with pytest.raises(ContractError) as refused:
+            model.recommend(items, users)
+        assert str(refused.value) == (
+            'the tables look swapped: the users have no "user_id", but the items do, and the items '
+            'have no "item_id", but the users do; write recommend(items=..., users=...) with each '
+            "table under its own name"
+        )
+        with pytest.raises(ContractError, match=r"^the tables look swapped: "):
+            model.plan(items, users)
+
+    @pytest.mark.parametrize("argument", ["exclude", "candidates", "keep", "feed"])
+    def test_swapped_are_named_by_any_column_of_users(self, argument: str) -> None:
+        """Where both tables have both ids, another column of users shows the swap."""
+        users, items = table(id=[1], a=[[1.0]], seen=[[1]]), table(id=[1], b=[[1.0]])
+        given: dict[str, Any] = {
+            "exclude": "seen",
+            "candidates": "seen",
+            "keep": ["seen"],
+            "feed": {"user": "user:a"},
+        }
+        model = tf2spark.SavedModel(path_of(recommenders.case("dot")))
+        column = "a" if argument == "feed" else "seen"
+        with pytest.raises(ContractError, match=rf'swapped: the users have no "{column}", but the'):
+            model.recommend(items, users, user_id="id", item_id="id", **{argument: given[argument]})
+
+    def test_that_only_lack_a_column_are_not_swapped(self) -> None:
+        """A column that neither table has is missing, as before."""
+        case = recommenders.case("dot")
+        with pytest.raises(ContractError, match=r'^the users have no column "uid"'):
+            recommended(case, case.users(3), case.items(5), user_id="uid")
+
 
 class TestIds:
     @pytest.mark.parametrize("kind", [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.string()])

@@ -126,6 +126,14 @@ class TestOnSpark:
         with pytest.raises(ContractError, match="the users are pyarrow"):
             recommended(case, case.users(3), frame(spark, case.items(3)))
 
+    def test_swapped_tables_are_named(self, spark: SparkSession) -> None:
+        """Tables that lack each other's columns are named before any job."""
+        case = recommenders.case("dot")
+        with pytest.raises(
+            ContractError, match=r"^the tables look swapped: .*items=\.\.\., users="
+        ):
+            recommended(case, frame(spark, case.items(3)), frame(spark, case.users(3)))
+
     def test_users_may_be_a_stream(self, spark: SparkSession, tmp_path: Path) -> None:
         """Each micro-batch of users gets its recommendations."""
         case = recommenders.case("dot_ties")

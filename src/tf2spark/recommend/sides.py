@@ -118,13 +118,14 @@ def side_of(column: Column, schemas: Schemas, fed: FedInput) -> tuple[SideName, 
     for side in SIDES:
         if column.path.startswith(f"{side}:"):
             return side, column.path.removeprefix(f"{side}:")
-    sides = [side for side in SIDES if _has_column(schemas[side], column.path)]
+    sides = [side for side in SIDES if has_column(schemas[side], column.path)]
     if len(sides) == 1:
         return sides[0], column.path
     raise _ambiguous_column(column, fed) if sides else _unknown_column(column, schemas, fed)
 
 
-def _has_column(schema: pa.Schema, path: str) -> bool:
+def has_column(schema: pa.Schema, path: str) -> bool:
+    """Return whether a table has the column that a path names or begins with."""
     return any(path == name or path.startswith(f"{name}.") for name in schema.names)
 
 

@@ -4,11 +4,53 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tf2spark.binding.messages import did_you_mean, type_text
-from tf2spark.errors import ContractError
+from tf2spark.binding.feeds import columns_of
+from tf2spark.binding.messages import did_you_mean, listed, type_text
+from tf2spark.binding.request import Request
+from tf2spark.errors import Advice, ContractError
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.items import id_column_type, item_id_type
+from tf2spark.recommend.sides import Schemas, has_column
 from tf2spark.recommend.tables import Tables
+
+
+def check_not_swapped(request: Request, arguments: RecommendArguments, schemas: Schemas) -> None:
+    """Check that users and items haven't taken each other's place.
+
+    Raises:
+        ContractError: A table lacks columns that a call names, and if the tables were exchanged,
+            both would have all of them.
+    """
+    paths = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
+    prefixed = {
+        side: [path.removeprefix(side) for path in paths if path.startswith(side)]
+        for side in ("user:", "item:")
+    }
+    lists = [name for name in (arguments.exclude, arguments.candidates) if name is not None]
+    user_columns = [arguments.user_id, *(arguments.options.keep or ()), *lists, *prefixed["user:"]]
+    item_columns = [arguments.item_id, *prefixed["item:"]]
+    users, items = schemas["user"], schemas["item"]
+    missing = _missing(user_columns, users), _missing(item_columns, items)
+    if not any(missing) or _missing(user_columns, items) or _missing(item_columns, users):
+        return
+    lacking = [
+        f"the {name} have no {listed(columns)}, but the {other} do"
+        for name, other, columns in zip(
+            ("users", "items"), ("items", "users"), missing, strict=True
+        )
+        if columns
+    ]
+    raise ContractError(
+        f"the tables look swapped: {', and '.join(lacking)}",
+        Advice(
+            "write recommend(items=..., users=...) with each table under its own name",
+            "exchange the tables of --users and --items",
+        ),
+    )
+
+
+def _missing(columns: list[str], schema: pa.Schema) -> list[str]:
+    return [column for column in dict.fromkeys(columns) if not has_column(schema, column)]
 
 
 def check_tables(arguments: RecommendArguments, tables: Tables) -> None:
