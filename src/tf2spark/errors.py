@@ -28,7 +28,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import EllipsisType
@@ -196,6 +196,25 @@ class OutputsLeftOutWarning(UserWarning):
 
 class ModelError(Tf2SparkError, ValueError):
     """The SavedModel can't be read, or can't run as is."""
+
+
+def unrestored(path: str, names: Sequence[str]) -> ModelError:
+    """Return the error of a model whose restore op leaves variables that a run reads unfilled."""
+    shown_names = ", ".join(map(repr, names[:3]))
+    it, subject, has = "it", "variable", "has"
+    if len(names) > 1:
+        it, subject, has = "them", "variables", "have"
+    if len(names) > 3:
+        shown_names += f" and {len(names) - 3} more"
+    return ModelError(
+        f"{subject} {shown_names} of {path} {has} no value: the model's own restore op doesn't "
+        f"fill {it}, as in a Keras 3 model that was saved with tf.saved_model.save (only "
+        f"tf.saved_model.load in Python can restore {it}; TF Serving can't serve it either). "
+        f"Compile the model, which restores {it} in the same way: "
+        "SavedModel(path).compile(package) or tf2spark compile MODEL PACKAGE. Or export it again "
+        "with model.export(path) or, for an object that holds Keras models, with "
+        "keras.export.ExportArchive"
+    )
 
 
 class ModelNotFoundError(ModelError, FileNotFoundError):

@@ -237,7 +237,12 @@ class RunnableModel:
         return self.reference()
 
     def reference_for(self, request: Request, *, threads: int = 1) -> ModelRef:
-        """Return the reference of the model for workers that run one request."""
+        """Return the reference of the model for workers that run one request.
+
+        Raises:
+            ModelError: It reads a variable that loading the model leaves without a value.
+        """
+        self._runs.check_restored(request)
         copy_strings = self._facts(request).retains_strings
         return evolve(self.reference(), threads=threads, copy_strings=copy_strings)
 

@@ -252,7 +252,7 @@ def test_variables_that_the_restore_op_leaves_are_filled(tmp_path: Path) -> None
     tf.saved_model.save(network, str(tmp_path / "model"))
     model = tf2spark.SavedModel(tmp_path / "model")
     rows = pa.table({"inputs": pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))})
-    with pytest.raises(ModelError, match="has no value"):
+    with pytest.raises(ModelError, match="have no value"):
         model.score(rows)
     package = model.compile(tmp_path / "p")
     assert package_of(package).verified is not None

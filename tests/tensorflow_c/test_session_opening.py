@@ -51,9 +51,9 @@ def test_variable_that_is_not_restored_is_named(models: Path) -> None:
     assert str(error.value).endswith(
         f" of {path} has no value: the model's own restore op doesn't fill it, as in a Keras 3 "
         "model that was saved with tf.saved_model.save (only tf.saved_model.load in Python can "
-        "restore it; TF Serving can't serve it either). Compile it, which restores it in the same "
-        "way: SavedModel(path).compile(package) or tf2spark compile MODEL PACKAGE. Or export it "
-        "again with model.export(path) or, for an object that holds Keras models, with "
+        "restore it; TF Serving can't serve it either). Compile the model, which restores it in "
+        "the same way: SavedModel(path).compile(package) or tf2spark compile MODEL PACKAGE. Or "
+        "export it again with model.export(path) or, for an object that holds Keras models, with "
         "keras.export.ExportArchive"
     )
 

@@ -10,7 +10,9 @@ from attrs import frozen
 from tf2spark.binding.graph_lookup import check_described, graph_of, inferred_shapes
 from tf2spark.binding.kept_results import KeptResults
 from tf2spark.binding.request import Graph, Request
+from tf2spark.binding.variables import unrestored_variables
 from tf2spark.dtypes import DType, Shape
+from tf2spark.errors import unrestored
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.op_notes import keeps_state
 from tf2spark.saved_model.reachable_nodes import user_run, walk
@@ -54,6 +56,7 @@ class CheckedRuns:
         self.needed_libraries = tuple(needed_libraries)
         self._loaded = loaded
         self._kept: KeptResults[RunFacts] = KeptResults(_KEPT_RUNS)
+        self._unrestored: KeptResults[tuple[str, ...]] = KeptResults(_KEPT_RUNS)
 
     @cached_property
     def graph(self) -> Graph:
@@ -95,6 +98,21 @@ class CheckedRuns:
             ContractError: They don't.
         """
         check_described(self._loaded, request)
+
+    def check_restored(self, request: Request) -> None:
+        """Check that loading the model gives a value to the variables that a request reads.
+
+        Raises:
+            ModelError: It leaves some without one.
+        """
+        fetches = tuple(name for output in request.outputs for name in output.spec.tensors)
+        # What is upstream of an optional input doesn't run where that is fed.
+        feeds = tuple(name for fed in request.inputs for name in fed.spec.tensors)
+        names = self._unrestored.get(
+            (fetches, feeds), lambda: unrestored_variables(self._loaded.meta_graph, fetches, feeds)
+        )
+        if names:
+            raise unrestored(self._loaded.contract.path, names)
 
     def check(self, fetches: Sequence[str], feeds: Sequence[str]) -> RunFacts:
         """Check that fetching some tensors, with others fed, runs only allowed ops.

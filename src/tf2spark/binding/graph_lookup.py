@@ -11,7 +11,7 @@ from tf2spark.binding.feed_advice import feed_advice, fetch_advice
 from tf2spark.binding.feeds import Feed, Output
 from tf2spark.binding.messages import did_you_mean
 from tf2spark.binding.request import Graph, Request, Unfed
-from tf2spark.binding.written_variables import state_batch_sizes
+from tf2spark.binding.variables import state_batch_sizes
 from tf2spark.dtypes import INT64, DType, Shape, from_code, shape_text
 from tf2spark.errors import Advice, ContractError
 from tf2spark.saved_model.contract import TensorSpec

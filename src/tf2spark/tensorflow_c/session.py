@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tf2spark.dtypes import STRING, DType, Shape
-from tf2spark.errors import ModelError, ModelNotFoundError, RunError
+from tf2spark.errors import ModelError, ModelNotFoundError, RunError, unrestored
 from tf2spark.plan.score import Initialization
 from tf2spark.tensorflow_c import graph
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
@@ -331,14 +331,9 @@ def _unrestored(path: str, failure: TensorFlowFailure) -> ModelError | None:
     if match is None:
         return None
     name = next(filter(None, match.groups()))
-    problem = f"variable {name!r} of {path} has no value: "
     if not (Path(path) / "variables" / "variables.index").is_file():
-        return ModelError(f"{problem}the model comes without {path}/variables/variables.index")
-    return ModelError(
-        f"{problem}the model's own restore op doesn't fill it, as in a Keras 3 model that was "
-        "saved with tf.saved_model.save (only tf.saved_model.load in Python can restore it; TF "
-        "Serving can't serve it either). Compile it, which restores it in the same way: "
-        "SavedModel(path).compile(package) or tf2spark compile MODEL PACKAGE. Or export it again "
-        "with model.export(path) or, for an object that holds Keras models, with "
-        "keras.export.ExportArchive"
-    )
+        return ModelError(
+            f"variable {name!r} of {path} has no value: the model comes without "
+            f"{path}/variables/variables.index"
+        )
+    return unrestored(path, [name])

@@ -1,0 +1,321 @@
+"""The variables of a run: those that it writes, which are the state that a model keeps from one
+batch to the next, and those that it reads although nothing gives them a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from attrs import Factory, frozen
+
+from tf2spark.errors import ModelError
+from tf2spark.saved_model.function_library import (
+    FunctionLibrary,
+    called_functions,
+    calls,
+    takes_lists,
+)
+from tf2spark.saved_model.protos import FunctionMessage, MetaGraph, NodeMessage
+from tf2spark.saved_model.reachable_nodes import StepLimit, loader_runs, walk
+from tf2spark.saved_model.signatures import shape
+from tf2spark.saved_model.upstream import data_inputs, node_name, tensor_name, upstream
+
+_VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
+_WRITES = re.compile("Assign(Add|Sub)?(VariableOp)?")
+# Ops that fail on a variable without a value.
+_READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd"})
+_NOT_WRITING = _READS | {"Identity", "VariableShape", "VarIsInitializedOp", "DisableCopyOnRead"}
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+# TensorFlow 1's control flow: what depends on these may not run.
+_CONTROL_FLOW = frozenset(
+    ("Switch", "RefSwitch", "_SwitchN", "Merge", "RefMerge", "Enter", "RefEnter", "Exit",
+     "RefExit", "NextIteration", "RefNextIteration", "LoopCond")
+)  # fmt: skip
+Nodes = Mapping[str, NodeMessage]
+Scope = tuple[Nodes, list[NodeMessage], Mapping[str, str | None]]
+"""The nodes of a graph or function by name, those that run, and the variables of its arguments."""
+
+
+def state_batch_sizes(
+    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
+) -> frozenset[int]:
+    """Return the first dimensions of the variables that a run writes.
+
+    A recurrent network that keeps its state has a fixed batch size, the first dimension of that
+    state. Keras 3 exports its input with a free batch dimension all the same.
+    """
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    sizes = set()
+    for name in _written(meta_graph, nodes, fetches, feeds):
+        dims = shape(nodes[name].attr["shape"].shape)
+        if dims and len(dims) > 1 and dims[0] is not None:
+            sizes.add(dims[0])
+    return frozenset(sizes)
+
+
+def _written(
+    meta_graph: MetaGraph, nodes: Nodes, fetches: Iterable[str], feeds: Iterable[str]
+) -> set[str]:
+    """Return the nodes of the variables that a run writes, in the graph or in its functions."""
+    functions = FunctionLibrary(meta_graph.graph_def).functions
+    limit = StepLimit("the variables that the model writes can't be found")
+    run = upstream(nodes, fetches, fed=set(map(tensor_name, feeds)))
+    written: set[str] = set()
+    pending: list[Scope] = [(nodes, list(run.values()), {})]
+    visited: set[tuple[str, tuple[str | None, ...]]] = set()
+    while pending:
+        scope, body, arguments = pending.pop()
+        for node in body:
+            limit.count()
+            if _WRITES.fullmatch(node.op):
+                written.add(_variable(scope, arguments, node.input[0]) or "")
+            for call in calls(node):
+                function = functions.get(call.name)
+                if function is None:
+                    continue
+                passed = tuple(_variable(scope, arguments, name) for name in call.arguments or ())
+                if (call.name, passed) not in visited:
+                    visited.add((call.name, passed))
+                    pending.append(_body(function, passed))
+    return written - {""}
+
+
+def _body(function: FunctionMessage, passed: Sequence[str | None]) -> Scope:
+    names = [argument.name for argument in function.signature.input_arg]
+    body = list(function.node_def)
+    return {node.name: node for node in body}, body, dict(zip(names, passed, strict=False))
+
+
+def _variable(nodes: Nodes, arguments: Mapping[str, str | None], name: str) -> str | None:
+    """Return the variable of the graph that a tensor is a handle of, or None."""
+    visited: set[str] = set()
+    while (node := nodes.get(node_name(name))) is not None and node.name not in visited:
+        visited.add(node.name)
+        if node.op in _VARIABLES:
+            return str(node.name)
+        inputs = data_inputs(node)
+        if node.op != "Identity" or not inputs:
+            return None
+        name = inputs[0]
+    return arguments.get(node_name(name))
+
+
+VariableKey = tuple[bytes, bytes]
+"""The container and the name of a resource variable; nodes with equal keys share a variable."""
+
+
+@frozen(eq=False)
+class _Body:
+    """The graph, or the body of a function as one call runs it.
+
+    Attributes:
+        nodes: The nodes by name.
+        handles: The variables of its nodes, and of the function's arguments, by name.
+        fed: The tensors that are fed.
+    """
+
+    nodes: Nodes
+    handles: Mapping[str, VariableKey | None]
+    fed: Collection[str] = ()
+
+    def variable(self, name: str) -> VariableKey | None:
+        """Return the variable that a tensor is a handle of; None if that can't be decided."""
+        visited: set[str] = set()
+        while tensor_name(name) not in self.fed:
+            node = self.nodes.get(node_name(name))
+            if node is None or node.op != "Identity" or node.name in visited:
+                return self.handles.get(node_name(name))
+            visited.add(node.name)
+            inputs = data_inputs(node)
+            if not inputs:
+                return None
+            name = inputs[0]
+        return None
+
+
+@frozen(eq=False)
+class _Call:
+    """A call of one function, which gets the inputs of the node.
+
+    Attributes:
+        function: The function.
+        passed: The variables whose handles are its arguments; None for other arguments.
+    """
+
+    function: FunctionMessage
+    passed: tuple[VariableKey | None, ...]
+
+    @property
+    def key(self) -> tuple[str, tuple[VariableKey | None, ...]]:
+        return self.function.signature.name, self.passed
+
+
+@frozen(eq=False)
+class _Functions:
+    """The functions of a graph, whose bodies are indexed once."""
+
+    library: FunctionLibrary
+    limit: StepLimit = Factory(lambda: StepLimit("the variables of the run can't be found"))
+    _nodes: dict[str, Nodes] = Factory(dict)
+
+    def call_of(self, node: NodeMessage, body: _Body) -> _Call | None:
+        """Return the call that a node makes if exactly one function can run in its place."""
+        names = called_functions(node) if node.op in _CALLS else [node.op]
+        if len(names) != 1 or self.library.alternatives(names[0]) != names:
+            return None
+        function = self.library.functions[names[0]]
+        passed = tuple(map(body.variable, data_inputs(node)))
+        if takes_lists(function) or len(passed) != len(function.signature.input_arg):
+            return None
+        return _Call(function, passed)
+
+    def body(self, call: _Call) -> _Body:
+        function = call.function
+        name = function.signature.name
+        if name not in self._nodes:
+            self._nodes[name] = {node.name: node for node in function.node_def}
+        arguments = [argument.name for argument in function.signature.input_arg]
+        return _Body(self._nodes[name], dict(zip(arguments, call.passed, strict=True)))
+
+
+def unrestored_variables(
+    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the names of variables that a run reads and that nothing gives a value, sorted.
+
+    `tf.saved_model.save` on a Keras 3 model writes a restore op that leaves the variables that the
+    outputs read without a value. A variable that may get one, or that may not be read, isn't
+    returned: loops, branches and data sets aren't followed.
+    """
+    graph = meta_graph.graph_def
+    handles = {node.name: _key(node) for node in graph.node if node.op == "VarHandleOp"}
+    loaded = {
+        _key(node)
+        for node, _ in walk(meta_graph, loader_runs(meta_graph))
+        if node.op == "VarHandleOp"
+    }
+    if loaded.issuperset(handles.values()):
+        return ()
+    # A variable that has a node in a function too could be written there.
+    loaded |= {
+        _key(node)
+        for function in graph.library.function
+        for node in function.node_def
+        if node.op == "VarHandleOp"
+    }
+    handles = {name: key for name, key in handles.items() if key not in loaded}
+    nodes = {node.name: node for node in graph.node}
+    functions = _Functions(FunctionLibrary(graph))
+    fetches = list(fetches)
+    try:
+        read = _surely_read(
+            _Body(nodes, handles, frozenset(map(tensor_name, feeds))), fetches, functions
+        )
+        if read:
+            read -= _possibly_written(_Body(nodes, handles), fetches, functions)
+    except ModelError:  # too large to follow: the run itself reports it
+        return ()
+    return tuple(sorted(name.decode(errors="replace") for _, name in read))
+
+
+def _key(node: NodeMessage) -> VariableKey:
+    container, shared_name = (
+        bytes(node.attr[key].s) if key in node.attr else b"" for key in ("container", "shared_name")
+    )
+    return container, shared_name or node.name.encode()
+
+
+def _surely_read(graph: _Body, fetches: list[str], functions: _Functions) -> set[VariableKey]:
+    """Return the variables that a run can't do without.
+
+    In a function, only what the used results depend on surely runs.
+    """
+    read: set[VariableKey | None] = set()
+    pending = [(graph, fetches)]
+    visited = set()
+    while pending:
+        body, roots = pending.pop()
+        reached = upstream(body.nodes, roots, fed=body.fed)
+        functions.limit.count(len(reached))
+        used = _used_outputs(reached, roots)
+        possibly_skipped = _downstream_of_control_flow(reached)
+        for node in reached.values():
+            if node.name in possibly_skipped:
+                continue
+            inputs = data_inputs(node)
+            if node.op in _READS and inputs:
+                read.add(body.variable(inputs[0]))
+            call = functions.call_of(node, body)
+            if call is None or not any(call.passed):
+                continue
+            results = _results(call.function, node, used.get(node.name, set()))
+            if (key := (call.key, tuple(results))) not in visited:
+                visited.add(key)
+                pending.append((functions.body(call), results))
+    return {variable for variable in read if variable is not None}
+
+
+def _used_outputs(reached: Nodes, roots: Iterable[str]) -> dict[str, set[str]]:
+    """Return the tensors that are fetched or that nodes read, by the name of their node."""
+    used: dict[str, set[str]] = {}
+    for name in (*roots, *(name for node in reached.values() for name in data_inputs(node))):
+        used.setdefault(node_name(name), set()).add(tensor_name(name))
+    return used
+
+
+def _results(function: FunctionMessage, node: NodeMessage, used: Iterable[str]) -> list[str]:
+    """Return the tensors of a function's body that become these outputs of a call."""
+    outputs = [output.name for output in function.signature.output_arg]
+    results = []
+    for tensor in used:
+        # `call:1` in a graph; `call:output:1`, or `call:result:0`, in a function.
+        _, *names, index = tensor.split(":")
+        if names and node.op not in _CALLS:
+            results.append(function.ret.get(names[0], ""))
+        elif index.isdecimal() and int(index) < len(outputs):
+            results.append(function.ret.get(outputs[int(index)], ""))
+    return sorted(results)
+
+
+def _downstream_of_control_flow(reached: Nodes) -> set[str]:
+    pending = [node.name for node in reached.values() if node.op in _CONTROL_FLOW]
+    if not pending:
+        return set()
+    consumers: dict[str, list[str]] = {}
+    for node in reached.values():
+        for name in node.input:
+            consumers.setdefault(node_name(name), []).append(node.name)
+    downstream: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name not in downstream:
+            downstream.add(name)
+            pending += consumers.get(name, ())
+    return downstream
+
+
+def _possibly_written(graph: _Body, fetches: list[str], functions: _Functions) -> set[VariableKey]:
+    """Return the variables whose handles reach an op that isn't known to leave them as they are."""
+    written: set[VariableKey | None] = set()
+    pending: list[tuple[_Body, Iterable[NodeMessage]]] = [
+        (graph, upstream(graph.nodes, fetches).values())
+    ]
+    visited = set()
+    while pending:
+        body, nodes = pending.pop()
+        for node in nodes:
+            functions.limit.count()
+            passed = [body.variable(name) for name in data_inputs(node)]
+            if node.op in _NOT_WRITING or not any(passed):
+                continue
+            call = functions.call_of(node, body)
+            if call is None:
+                written.update(passed)
+            elif call.key not in visited:
+                visited.add(call.key)
+                inner = functions.body(call)
+                # The caller could write to a handle that the function returns.
+                written.update(map(inner.variable, call.function.ret.values()))
+                pending.append((inner, inner.nodes.values()))
+    return {variable for variable in written if variable is not None}
