@@ -32,15 +32,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import EllipsisType
-from typing import Literal
+from typing import Literal, get_args
 
 from attrs import frozen
 
 from tf2spark.shown_text import Lines, shown
 
-Audience = Literal["python", "command_line", "pandas", "arrow"]
-"""Who reads a message: a user of Spark DataFrames in Python, of the command line, of pandas, or
-of pyarrow tables."""
+Audience = Literal["python", "command_line", "pandas", "arrow", "sql"]
+"""Who reads a message: a user of Spark DataFrames in Python, of the command line, of pandas, of
+pyarrow tables, or of a function that is registered for Spark SQL."""
 
 
 @frozen
@@ -52,12 +52,14 @@ class Advice:
         command_line: As options of the command ``tf2spark``, or Spark SQL.
         pandas: For pandas; the same as `python` if None.
         arrow: For pyarrow; the same as `python` if None.
+        sql: For a query that calls a registered function; the same as `python` if None.
     """
 
     python: str
     command_line: str
     pandas: str | None = None
     arrow: str | None = None
+    sql: str | None = None
 
     def text_for(self, audience: Audience) -> str:
         """Return the advice in the terms of one audience."""
@@ -75,7 +77,7 @@ def _join(first: str | Advice, second: str | Advice) -> Advice:
     return Advice(
         *(
             _text_for(first, audience) + _text_for(second, audience)
-            for audience in ("python", "command_line", "pandas", "arrow")
+            for audience in get_args(Audience)
         )
     )
 

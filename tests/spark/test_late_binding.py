@@ -61,7 +61,7 @@ def test_another_number_of_arguments_is_refused(
     mlp: tf2spark.SavedModel, features: pa.Array
 ) -> None:
     """SQL passes what a query says, so a task says which columns the function takes."""
-    with pytest.raises(ContractError, match=r"^the model takes 1 columns \(features\), but got 2$"):
+    with pytest.raises(ContractError, match=r"^the model takes 1 column \(features\), but got 2$"):
         list(scorer(mlp)([(features, features)]))
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -11,7 +12,10 @@ import tf2spark
 from cases.comparing import same_but_for_rounding
 from cases.frames import frame
 from cases.models import case, path_of
+from cases.models.saving import save_function
 from tf2spark import errors
+from tf2spark.binding.options import make_options
+from tf2spark.spark.udf import call_text
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +135,7 @@ def test_wrong_column_type_is_named_in_the_job(
 @pytest.mark.parametrize(
     ("arguments", "by_name", "message"),
     [
-        (("a", "b"), {}, r"takes 1 columns? \(features\), but got 2"),
+        (("a", "b"), {}, r"takes 1 column \(features\), but got 2"),
         ((), {}, r"features was not given"),
         ((), {"feature": "a"}, r"feature"),
     ],
@@ -146,6 +150,72 @@ def test_wrong_arguments_are_refused_at_the_call(
     """Too many, too few or unknown columns are refused with what the model takes."""
     with pytest.raises(errors.ContractError, match=message):
         mlp.udf()(*arguments, **by_name)
+
+
+@pytest.fixture(scope="module")
+def pair_model(tmp_path_factory: pytest.TempPathFactory) -> tf2spark.SavedModel:
+    """A model of the scalars `user` and `item`, and of the list `tags`."""
+
+    def call(user: Any, item: Any, tags: Any) -> dict[str, Any]:
+        return {"score": tf.cast(user + item, tf.float32) + tf.reduce_sum(tags, 1)}
+
+    specs = [
+        tf.TensorSpec([None], tf.int64, "user"),
+        tf.TensorSpec([None, 1], tf.int64, "item"),
+        tf.TensorSpec([None, 3], tf.float32, "tags"),
+    ]
+    folder = tmp_path_factory.mktemp("pair_model")
+    save_function(folder, call, *specs)
+    return tf2spark.SavedModel(folder)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            "ctr(1, 2)",
+            "ctr(item BIGINT, tags ARRAY<FLOAT>, user BIGINT) takes 3 columns, but got 2",
+        ),
+        (
+            "ctr(1, array(1f), 2, 4)",
+            "ctr(item BIGINT, tags ARRAY<FLOAT>, user BIGINT) takes 3 columns, but got 4",
+        ),
+        ("mlp_call(1, 2)", "mlp_call(features ARRAY<FLOAT>) takes 1 column, but got 2"),
+        ("ctr(1, array(1f), '2')", "cast them first: CAST(user AS BIGINT)"),
+        ("ctr(1, array('1'), 2)", "cast them first: CAST(tags AS ARRAY<FLOAT>)"),
+        (
+            "ctr(1, 1f, 2)",
+            'takes 3 values per row, but column "tags" is float; pass array(a, b, ...)',
+        ),
+        ("ctr_of_field(named_struct('age', '1'), 2, array(1f))", "CAST(person.age AS BIGINT)"),
+    ],
+)
+def test_wrong_call_in_sql_says_what_to_write(
+    spark: SparkSession,
+    mlp: tf2spark.SavedModel,
+    pair_model: tf2spark.SavedModel,
+    query: str,
+    message: str,
+) -> None:
+    """A query with arguments of another number or type says how the function is called in SQL."""
+    pair_model.register(spark, "ctr")
+    pair_model.register(spark, "ctr_of_field", feed={"user": "person.age"})
+    mlp.register(spark, "mlp_call")
+    with pytest.raises(Exception, match="ContractError") as caught:
+        spark.sql(f"SELECT {query}").collect()
+    error = errors.from_text(str(caught.value))
+    assert isinstance(error, errors.ContractError)
+    assert message in str(error)
+    assert "withColumn" not in str(error)
+    assert "feed=" not in str(error)
+
+
+def test_call_in_sql_has_types_where_only_one_fits(pair_model: tf2spark.SavedModel) -> None:
+    """An argument that is joined to others, or read by field, has no type of its own."""
+    feed = {"user": "person.age", "tags": ["a", "b c", "c"]}
+    request = pair_model._runnable.request(None, feed, None)
+    text = call_text("my ctr", request, make_options())
+    assert text == "`my ctr`(person, a, `b c`, c, item BIGINT)"
 
 
 def test_dropmalformed_udf_is_refused(mlp: tf2spark.SavedModel) -> None:

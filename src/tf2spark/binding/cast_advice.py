@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+from attrs import evolve
 
 from tf2spark.binding.expressions import arrow_column, pandas_column, pyspark_column, sql_column
 from tf2spark.binding.feed_advice import feed_advice
@@ -30,7 +31,9 @@ def cast_advice(
     # A vector becomes a list, which has no parts.
     if len(fed.path) == 1 and not (fed.source.part and fed.source.layout == "vector"):
         return advice
-    return advice + "; then " + feed_advice({input_name: feed or Column(new_name(fed))})
+    then_feed = "; then " + feed_advice({input_name: feed or Column(new_name(fed))})
+    # In a query, the field's own value can be the argument.
+    return advice + evolve(then_feed, sql="")
 
 
 def pyspark_cast(fed: FedColumn, dtype: DType) -> str | None:

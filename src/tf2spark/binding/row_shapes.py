@@ -126,7 +126,7 @@ def set_column(
         fed: The column that is replaced, or the field that becomes a column.
         purpose: What the code does: ``cast them first``.
         python: The expression of each audience, or None where there is no short one.
-        sql: For the command line.
+        sql: For the command line, and for a query that calls a registered function.
         pandas: For pandas.
         arrow: For pyarrow.
         otherwise: What to write where there is no expression.
@@ -138,14 +138,18 @@ def set_column(
         f"{purpose}, in Spark SQL: {sql} AS {sql_name(name)}" if sql else otherwise,
         f"{purpose}: df[{quoted(name)}] = {pandas}" if pandas else otherwise,
         f"{purpose}: table = table.{call}{quoted(name)}, {arrow})" if arrow else otherwise,
+        f"{purpose}: {sql}" if sql else otherwise,
     )
 
 
 def reshape_advice(fed: FedColumn, dims: Dims) -> str | Advice | None:
     """Say how to give a column the dimensions of a row, if that is short to write."""
     if fed.depth == 0 and len(dims) == 1:
-        several = Advice('["a", "b", ...]', "--feed INPUT=a,b,...")
-        return "name a column for each value, " + several + ", or one column of lists"
+        python, options = (
+            f"name a column for each value, {several}, or one column of lists"
+            for several in ('["a", "b", ...]', "--feed INPUT=a,b,...")
+        )
+        return Advice(python, options, sql="pass array(a, b, ...)")
     feed = f', and feed "{new_name(fed)}"' if len(fed.path) > 1 else ""
     if len(dims) == 0 and fed.depth == 1 and fed.source.layout in ("list", "vector"):
         return _element_advice(fed) + feed

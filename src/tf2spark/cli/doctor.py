@@ -50,7 +50,8 @@ def doctor(
 
     It checks this machine, then runs a tiny Spark job that checks every executor: its Python,
     TensorFlow's library, CPU, memory limit and cache. With MODEL it also opens the model on each,
-    and with --op-library it loads the libraries of the model's custom ops first.
+    and with --op-library it loads the libraries of the model's custom ops first. Without MODEL,
+    libraries are loaded on this machine only.
 
     \b
     Exit status: 0 if nothing is missing (there may be warnings), 1 otherwise.

@@ -17,13 +17,19 @@ from tf2spark.binding.bind import bind, check_declared
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
+from tf2spark.errors import addressed_to
 from tf2spark.plan.score import ModelRef
 from tf2spark.worker.spark_tasks import Columns, batches_of, open_session, struct_arrays
 from tf2spark.worker.task_start import begin_task
 
 
 def late_column_scorer(
-    request: Request, options: Options, model: ModelRef, names: tuple[str, ...], single: bool
+    request: Request,
+    options: Options,
+    model: ModelRef,
+    names: tuple[str, ...],
+    single: bool,
+    function: str = "",
 ) -> Columns:
     """Return the function for a `udf`.
 
@@ -33,16 +39,18 @@ def late_column_scorer(
         model: The model that the workers open.
         names: The names of its arguments, in order.
         single: The one output is the result itself, not a struct of it.
+        function: How SQL calls the function, for messages.
     """
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         begin_task()
-        batches = batches_of(arrays, names)
+        batches = batches_of(arrays, names, function)
         first = next(batches, None)
         if first is None:
             return
-        plan = bind(request, _named_by_feeds(first.schema, request), options, model)
-        check_declared(plan, request, options)
+        with addressed_to(options.audience):
+            plan = bind(request, _named_by_feeds(first.schema, request), options, model)
+            check_declared(plan, request, options)
         for struct in struct_arrays(plan, open_session(model), chain([first], batches)):
             yield struct.field(0) if single else struct
 

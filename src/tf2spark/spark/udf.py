@@ -12,11 +12,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
 from tf2spark.binding.bind import declared_outputs
+from tf2spark.binding.expressions import sql_name
+from tf2spark.binding.feeds import Column as ColumnFeed
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
+from tf2spark.binding.type_rules import spark_name
 from tf2spark.errors import ContractError
 from tf2spark.plan.score import ModelRef
+from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
 from tf2spark.spark.late_binding import late_column_scorer
 from tf2spark.spark.memory_limit import check_worker_memory
@@ -24,6 +28,7 @@ from tf2spark.spark.score import task_cpus
 from tf2spark.spark.session import current_session
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type
+from tf2spark.worker.spark_tasks import taken_columns
 
 
 def argument_names(request: Request) -> tuple[str, ...]:
@@ -67,7 +72,42 @@ def register(
     spark: SparkSession, name: str, request: Request, options: Options, model: ModelRef
 ) -> None:
     """Make the model a SQL function of this session: ``SELECT name(features) FROM t``."""
-    spark.udf.register(name, _function(request, options, model, argument_names(request), spark))
+    options = evolve(options, audience="sql")
+    call = call_text(name, request, options)
+    names = argument_names(request)
+    spark.udf.register(name, _function(request, options, model, names, spark, call))
+
+
+def call_text(name: str, request: Request, options: Options) -> str:
+    """Write a call of a SQL function with the types that the model gives its arguments.
+
+    That is ``ctr(user BIGINT, tags)`` where `tags` may have one of several types.
+    """
+    types: dict[str, set[str]] = {argument: set() for argument in argument_names(request)}
+    for fed in request.inputs:
+        if fed.optional:
+            continue
+        for column in columns_of(fed.feed):
+            is_whole = fed.by_name or "." not in column.path
+            argument = column.path if fed.by_name else column.path.partition(".")[0]
+            is_alone = is_whole and isinstance(fed.feed, ColumnFeed)
+            types[argument].add(_sql_type(fed.spec, options) if is_alone else "")
+    arguments = (
+        " ".join(filter(None, [sql_name(argument), *(kinds if len(kinds) == 1 else ())]))
+        for argument, kinds in types.items()
+    )
+    return f"{sql_name(name)}({', '.join(arguments)})"
+
+
+def _sql_type(spec: TensorSpec, options: Options) -> str:
+    """Return the SQL type of a column that feeds an input, empty where it may have several."""
+    leaf = spark_name(spec.dtype)
+    # Row by row, a model's first dimension may be the batch or the row's own.
+    if leaf is None or spec.kind == "sparse" or not spec.shape or options.batch_rows == 1:
+        return ""
+    dims = spec.shape[1:]
+    depth = 0 if dims == (1,) else len(dims)
+    return "ARRAY<" * depth + leaf.upper() + ">" * depth
 
 
 def _function(
@@ -76,12 +116,13 @@ def _function(
     model: ModelRef,
     names: tuple[str, ...],
     spark: SparkSession | None,
+    call: str = "",
 ) -> Any:
     return_type, single = _return_type(request, options)
     if spark is not None:
         check_worker_memory(spark)
         model = ship(spark, evolve(model, threads=task_cpus(spark)))
-    scorer = late_column_scorer(request, options, model, names, single)
+    scorer = late_column_scorer(request, options, model, names, single, call)
     if hasattr(F, "arrow_udf"):
         return arrow_udf_of(scorer, return_type)
     return pandas_udf_of(scorer, return_type)
@@ -108,9 +149,7 @@ def _arguments(
     """Put the columns of a call into the order of `names`."""
     listed = ", ".join(names)
     if len(columns) > len(names):
-        raise ContractError(
-            f"the model takes {len(names)} columns ({listed}), but got {len(columns)}"
-        )
+        raise ContractError(f"{taken_columns(names)}, but got {len(columns)}")
     given = dict(zip(names, columns, strict=False))
     for name, value in by_name.items():
         if name not in names or name in given:

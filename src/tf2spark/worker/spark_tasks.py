@@ -172,8 +172,15 @@ def struct_arrays(plan: Plan, session: Session, batches: Batches) -> Iterator[pa
         yield pa.StructArray.from_arrays(columns, fields=plan.output_fields())
 
 
-def batches_of(arrays: Iterable[tuple[pa.Array, ...]], names: Sequence[str]) -> Batches:
+def batches_of(
+    arrays: Iterable[tuple[pa.Array, ...]], names: Sequence[str], function: str = ""
+) -> Batches:
     """Return the arguments of an `arrow_udf` as batches with these column names.
+
+    Args:
+        arrays: The arguments, batch by batch.
+        names: The names of the columns.
+        function: How a SQL function is called, for messages: ``ctr(user BIGINT, item BIGINT)``.
 
     Raises:
         ContractError: SQL passed another number of arguments.
@@ -182,10 +189,16 @@ def batches_of(arrays: Iterable[tuple[pa.Array, ...]], names: Sequence[str]) -> 
         # A udf of one column is passed the array itself, not a tuple of one.
         listed = [columns] if isinstance(columns, pa.Array) else list(columns)
         if len(listed) != len(names):
-            raise ContractError(
-                f"the model takes {len(names)} columns ({', '.join(names)}), but got {len(listed)}"
-            )
+            raise ContractError(f"{taken_columns(names, function)}, but got {len(listed)}")
         yield pa.RecordBatch.from_arrays(listed, names=list(names))
+
+
+def taken_columns(names: Sequence[str], function: str = "") -> str:
+    """Say how many columns a function takes: ``the model takes 2 columns (user, item)``."""
+    count = f"{len(names)} column{'s' if len(names) != 1 else ''}"
+    return (
+        f"{function} takes {count}" if function else f"the model takes {count} ({', '.join(names)})"
+    )
 
 
 def _location() -> str:
