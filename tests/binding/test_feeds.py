@@ -24,6 +24,7 @@ from tf2spark.binding.feeds import (
     assembled,
     binary,
     columns_of,
+    example,
     literal,
     normalize_feeds,
     normalize_fetches,
@@ -86,6 +87,8 @@ def test_plain_values_feed_inputs(value: Any, feed: Any) -> None:
         (pa.array([1]), "pyarrow.lib.Int64Array", LITERAL),
         (output("y"), "Output(name='y', rank=None, binary=False, as_map=False)",
          "binary() and output() name outputs: write a column name"),
+        (["a", example("b")], "['a', example(b)]",
+         'write example("a", "b") with the columns of all its features, outside of a list'),
         (int, "<class 'int'>",
          'compute a column first: df = df.withColumn("NAME", ...), and write "NAME"'),
     ],
@@ -95,6 +98,12 @@ def test_values_that_cant_feed_an_input(value: Any, shown: str, advice: str) -> 
     with pytest.raises(ContractError) as refused:
         as_feed(value)
     assert str(refused.value) == f"{shown} can't feed an input; {advice}"
+
+
+def test_example_without_parentheses_cant_feed_an_input() -> None:
+    """The function is not its result."""
+    with pytest.raises(ContractError, match=r'call it: example\(\), or example\("COLUMN"\)'):
+        as_feed(example)
 
 
 def test_spark_columns_are_named(spark: SparkSession) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tf2spark.binding.feeds import Assembled, Column, Constant, Joined, Output, Padded
+from tf2spark.binding.feeds import Assembled, Column, Constant, Joined, Output, Padded, example
 from tf2spark.cli.feed_text import parse_feed, parse_fetch
 from tf2spark.errors import ContractError
 
@@ -34,6 +34,9 @@ A, B = Column("a"), Column("b")
         ("x=assembled(a, b)", "x", Assembled((A, B))),
         ("x=assembled(a,b).indices", "x", Assembled((A, B), "indices")),
         ("x=assembled(a,b).values", "x", Assembled((A, B), "values")),
+        ("x=example()", "x", example()),
+        ("x=example(a, key=b, c.d)", "x", example("a", {"key": "b"}, "c.d")),
+        (" x = example( user-age = b ) ", "x", example({"user-age": "b"})),
         ("x=padded(assembled(a,b).values, 0)", "x", Padded(Assembled((A, B), "values"), 0)),
     ],
 )
@@ -81,6 +84,24 @@ FORMS = "can't be parsed; write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON
                 ".indices or .values to feed only those",
             )
             for option in ("x=assembled()", "x=assembled(a, b", "x=assembled(a).size")
+        ),
+        *(
+            (
+                [option],
+                f"--feed {option} can't be parsed; write example(COLUMN, FEATURE=COLUMN), or "
+                "example() for all features of the model",
+            )
+            for option in (
+                "x=example(a",
+                "x=example(a),b",
+                "x=example(key=)",
+                "x=example(=a)",
+                "x=example(a, padded(b, 0))",
+            )
+        ),
+        (
+            ["x=example(a, a=b)"],
+            '--feed x=example(a, a=b): example() gives the feature "a" twice; leave one out',
         ),
     ],
 )

@@ -339,6 +339,23 @@ def test_examples_have_the_features_that_the_model_parses(tmp_path: Path) -> Non
     assert verified.inputs == "generated from the contract"
 
 
+def test_a_package_takes_columns_as_serialized_examples(tmp_path: Path) -> None:
+    """It parses the same features, and scores like the model with the same feed."""
+    model = tf2spark.SavedModel(path_of(case("tf_examples")))
+    feed = {"examples": tf2spark.example("x", "tags", name="label")}
+    rows = pa.table({"x": [[0.5, 1.0, 2.0], [1.0, -1.0, 0.0]], "tags": [[3, 4], None],
+                     "label": ["a", "b"]})  # fmt: skip
+    package = model.compile(tmp_path / "p", feed=feed, sample=rows)
+    (original,), (compiled_spec,) = (
+        each.contract.signatures[0].inputs for each in (model, package)
+    )
+    assert original.example is not None
+    assert compiled_spec.example == original.example
+    scores = [each.score(rows, feed=feed, keep=[]).to_pydict() for each in (model, package)]
+    assert scores[0]["name"] == scores[1]["name"] == ["a", "b"]
+    assert same_but_for_rounding(scores[1]["score"], scores[0]["score"])
+
+
 def test_a_difference_beyond_the_tolerance_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

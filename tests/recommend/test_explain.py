@@ -76,6 +76,37 @@ def test_a_whole_plan_says_why(tmp_path: Path) -> None:
     assert "Softmax" in second
 
 
+@pytest.mark.parametrize("feed", [("age",), ("age", "price")], ids=["users", "both"])
+def test_a_model_that_parses_examples_runs_whole(tmp_path: Path, feed: tuple[str, ...]) -> None:
+    """With columns of one side or of both in an Example, pairs have their scores in order."""
+    features = {
+        "age": tf.io.FixedLenFeature([], tf.float32),
+        "price": tf.io.FixedLenFeature([], tf.float32, 3.0),
+    }
+
+    def call(examples: Any, weight: Any) -> Any:
+        parsed = tf.io.parse_example(examples, features)
+        return {"y": parsed["age"] * parsed["price"] + weight}
+
+    specs = [tf.TensorSpec([None], tf.string, "examples"), tf.TensorSpec([None], name="weight")]
+    save_function(tmp_path / "m", call, *specs)
+    model = tf2spark.SavedModel(tmp_path / "m")
+    users = pa.table({"user_id": [1, 2], "age": [1.0, 10.0]})
+    items = pa.table({"item_id": [5, 6], "price": [4.0, 1.0], "weight": [1.0, 20.0]})
+    arguments: Any = {"feed": {"examples": tf2spark.example(*feed)}}
+    lists = model.recommend(users, items, **arguments)["recommendations"].to_pylist()
+    prices = (4.0, 1.0) if "price" in feed else (3.0, 3.0)
+    for age, ranked in zip((1.0, 10.0), lists, strict=True):
+        scores = {5: age * prices[0] + 1.0, 6: age * prices[1] + 20.0}
+        assert [(each["item_id"], each["score"]) for each in ranked] == sorted(
+            scores.items(), key=lambda entry: -entry[1]
+        )
+    plan = model.plan(users, items, **arguments)
+    assert str(plan).splitlines()[0].startswith("The whole graph runs")
+    why = "packed into one tf.Example" if len(feed) > 1 else "ParseExampleV2"
+    assert why in str(plan.why_whole)
+
+
 @pytest.mark.parametrize(
     ("size_bytes", "text"),
     [(0, "0 bytes"), (1023, "1,023 bytes"), (1024, "1 KiB"), (5 << 20, "5 MiB"),

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from cases.contracts import N, dense
-from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded
+from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, example
 from tf2spark.binding.request import FedInput, Request
 from tf2spark.dtypes import FLOAT32
 from tf2spark.errors import ContractError
@@ -79,6 +79,18 @@ class TestSides:
         both = assign(Assembled(columns("age", "price")))
         assert both.feeds == ()
         assert "assembled into one vector" in str(both.why_whole)
+
+    def test_of_an_example(self) -> None:
+        """Of one side it is a feed like any other; both sides can't be packed separately."""
+        of_users = assign(example(age="age", key="user:x"))
+        assert [(feed.side, feed.feed) for feed in of_users.feeds] == [
+            ("user", example(age="age", key="x"))
+        ]
+        assert of_users.fed.feed == example(age="user:age", key="user:x")
+        both = assign(example(age="age", cost="price"))
+        assert both.feeds == ()
+        assert both.fed.feed == example(age="user:age", cost="item:price")
+        assert both.why_whole == 'input "in" takes users and items packed into one tf.Example'
 
     def test_of_an_optional_input(self) -> None:
         """Without a column of its name in either table, the model's default applies."""

@@ -243,11 +243,15 @@ def _feed_value_advice(value: object) -> str | Advice:
         return "binary() and output() name outputs: write a column name"
     if kind == "Series" and isinstance(name := getattr(value, "name", None), str):
         return f"write its name, {json.dumps(name, ensure_ascii=False)}"
+    if isinstance(value, list | tuple) and any(isinstance(part, Example) for part in value):
+        return 'write example("a", "b") with the columns of all its features, outside of a list'
     if hasattr(value, "__array__") or (isinstance(value, list | tuple | bytes | Decimal) and value):
         return (
             "write the name of a column of the table, or literal(...) with plain numbers or text "
             "for one value for all rows"
         )
+    if value is example:
+        return 'call it: example(), or example("COLUMN")'
     if callable(value):
         return "compute a column first: " + Advice(
             'df = df.withColumn("NAME", ...), and write "NAME"',

@@ -139,7 +139,10 @@ def _parse_example(text: str, option: str) -> Example:
             "write example(COLUMN, FEATURE=COLUMN), or example() for all features of the model",
         )
     columns = [{key: path} if sign else path for key, sign, path in pairs]
-    return example(*columns)
+    try:
+        return example(*columns)
+    except ContractError as error:
+        raise ContractError(f"{option}: {error.problem}", error.advice) from None
 
 
 def _parse_padded(text: str, option: str) -> Padded:

@@ -182,6 +182,50 @@ def test_columns_that_do_not_fit_are_refused(columns: Any, feed: Feed, words: li
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("spec", "feed", "message"),
+    [
+        (TensorSpec("x", FLOAT32, (None,), ("x:0",)), example("a"),
+         'input "x" (float32 [None]) doesn\'t take tf.Example messages, which are strings; write '
+         'feed={"x": "COLUMN"}'),
+        (_spec(), example(),
+         'input "x" (string [None]): the graph doesn\'t say which features it parses, so example() '
+         'needs the names of columns; write feed={"x": tf2spark.example("COLUMN")}'),
+        (_spec(_AGE, _IDS), example("nope"),
+         'input "x" (string [None]): the graph parses no feature "nope"; the features are "age", '
+         '"ids"'),
+        (_spec(_AGE), example(age="s"),
+         'feature "age" of input "x" (string [None]) can\'t take column "s" (struct<f: float>): a '
+         'feature takes single values and lists; name a field: "s.FIELD"'),
+        (_spec(_AGE), example(age="s.g"),
+         'input "x" (string [None]): "s.g" has no field "g"; the fields are "f"'),
+    ],
+)  # fmt: skip
+def test_inputs_and_columns_that_take_no_examples(
+    spec: TensorSpec, feed: Feed, message: str
+) -> None:
+    """Each mistake is one message, with what to write instead."""
+    column = pa.array([{"f": 1.0}], pa.struct([("f", pa.float32())]))
+    with pytest.raises(ContractError) as caught:
+        _packed(pa.table({"a": [1.0], "s": column}), spec, feed)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1,), "takes the names of columns, not 1"),
+        ((["a", "b"],), r"takes the names of columns, not \['a', 'b'\]"),
+        (({},), r"example\(\{\}\) names no column"),
+        (("a", {"a": "b"}), 'gives the feature "a" twice'),
+    ],
+)
+def test_arguments_that_name_no_columns(arguments: Any, message: str) -> None:
+    """`example` refuses them before any model is read."""
+    with pytest.raises(ContractError, match=message):
+        example(*arguments)
+
+
 def test_decimals_and_dates_are_refused_with_a_cast() -> None:
     """No list of a feature holds them."""
     for kind in (pa.decimal128(5, 2), pa.date32()):

@@ -9,7 +9,7 @@ from attrs import frozen
 from tf2spark.errors import ContractError, shortened
 
 
-@frozen
+@frozen(repr=False)
 class Example:
     """Columns packed into one serialized ``tf.Example`` per row.
 
@@ -22,7 +22,7 @@ class Example:
     columns: tuple[tuple[str | None, str], ...] = ()
     every_key: bool = False
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         if self.every_key:
             return "example()"
         return f"example({', '.join(map(_text, self.columns))})"
@@ -51,8 +51,13 @@ def example(*columns: str | Mapping[str, str], **renamed: str) -> Example:
     The format is that of ``tensorflow/core/example/example.proto``.
 
     Raises:
-        ContractError: A column isn't a name, or two columns have the same key.
+        ContractError: A column isn't a name, a mapping is empty, or two columns have the same key.
     """
+    if any(isinstance(column, Mapping) and not column for column in columns):
+        raise ContractError(
+            "example({}) names no column",
+            'write example() for the columns of all features, or example({"KEY": "COLUMN"})',
+        )
     entries = [entry for column in columns for entry in _entries(column)]
     entries += [(key, _column_name(path)) for key, path in renamed.items()]
     keys = [key if key is not None else path for key, path in entries]

@@ -52,10 +52,9 @@ def with_keys(spec: TensorSpec, feed: Feed) -> Feed:
     for key, _ in columns:
         with mistakes.collected():
             _check_key(text, key, parsed)
-    keys = [key for key, _ in columns]
-    with mistakes.collected():
-        _check_required(spec, Example(tuple(columns)), keys, parsed)
+    # A misspelled key would be reported twice, as a missing feature too.
     mistakes.raise_all()
+    _check_required(spec, Example(tuple(columns)), [key for key, _ in columns], parsed)
     return Example(tuple(columns))
 
 
