@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 from tf2spark.binding.feed_advice import fetch_advice
@@ -9,9 +10,6 @@ from tf2spark.binding.feeds import Output
 from tf2spark.binding.options import BATCH_ROWS, Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import Audience, OutputsLeftOutWarning, RowsDependWarning, argument
-
-# From `CallWarnings._warn` to the line that calls `SavedModel`.
-_STACK_LEVEL = 6
 
 
 def _audience(options: Options) -> Audience:
@@ -49,4 +47,13 @@ class CallWarnings:
     def _warn(self, message: str, category: type[Warning]) -> None:
         if category not in self._given:
             self._given.add(category)
-            warnings.warn(message, category, stacklevel=_STACK_LEVEL)
+            warnings.warn(message, category, stacklevel=_stack_level())
+
+
+def _stack_level() -> int:
+    """Return the level, for the caller's `warnings.warn`, of the line that calls tf2spark."""
+    frame, level = sys._getframe(1), 1
+    package = __name__.partition(".")[0]
+    while frame.f_globals.get("__name__", "").partition(".")[0] == package and frame.f_back:
+        frame, level = frame.f_back, level + 1
+    return level

@@ -268,9 +268,10 @@ class RunnableModel:
         """Return what `bind` returns; the plans of the last few schemas are kept."""
         content = schema.serialize().to_pybytes()
         key = id(request), content, options, model.threads
+        warn = functools.partial(self._warnings.warn_of_left_out, options=options)
         _, plan = self._plans.get(
             key,
-            lambda: (request, bind(request, schema, options, model, self._runs.shapes)),
+            lambda: (request, bind(request, schema, options, model, self._runs.shapes, warn)),
             len(content),
         )
         return plan

@@ -259,6 +259,26 @@ def test_unknown_ranks_follow_from_the_columns(tmp_path: Path) -> None:
     assert matrices.column("y").to_pylist() == [[[2.5, 3.0]]]
 
 
+def test_outputs_whose_inferred_rank_is_0_are_left_out(tmp_path: Path) -> None:
+    """A mean over a batch of unknown rank is one value per batch, which no column holds."""
+
+    def call(x: Any) -> dict[str, Any]:
+        mean = tf.reduce_mean(x, axis=0)
+        return {"y": x * 2.0, "mean": tf.identity(mean)}
+
+    model = saved(tmp_path, call, Spec(None, tf.float32, "x"))
+    rows = pa.table({"x": [1.0, 3.0]})
+    with pytest.warns(
+        OutputsLeftOutWarning, match=r'"mean" \(float32 \[\]\) is one value'
+    ) as caught:
+        scored = model.score(rows, keep=[], rows="independent")
+    assert scored.to_pydict() == {"y": [2.0, 6.0]}
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    with pytest.raises(ContractError, match="is one value per batch"):
+        model.score(rows, fetch=["mean"], rows="batch")
+
+
 def test_unknown_ranks_of_a_graph_follow_from_the_columns(tmp_path: Path) -> None:
     """As in TensorFlow Serving's test models: a TF1 placeholder without a shape."""
     with graph_session() as session:

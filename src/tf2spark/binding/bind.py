@@ -15,7 +15,7 @@ from tf2spark.binding.inputs import plan_input
 from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, REPRODUCIBLE_ROWS, Options
 from tf2spark.binding.outputs import RunRows, check_output, plan_output
-from tf2spark.binding.request import Request, check_columns, first_dims
+from tf2spark.binding.request import Request, check_columns, first_dims, leave_out
 from tf2spark.dtypes import DType, Shape
 from tf2spark.errors import Advice, ContractError, Mistakes, ModelError, SetupError, argument
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, shown_columns
@@ -32,6 +32,7 @@ def bind(
     options: Options,
     model: ModelRef,
     shapes: InferShapes | None = None,
+    warn: Callable[[Request], None] = lambda _: None,
 ) -> Plan:
     """Check a table against a request and return what the worker will do.
 
@@ -41,6 +42,7 @@ def bind(
         options: The other arguments of the call.
         model: The model that the worker opens.
         shapes: Infers the shapes of outputs whose rank the graph leaves open.
+        warn: Takes the request if outputs of such a shape are left out of it.
 
     Raises:
         ContractError: They don't fit; the message names input, column, expected, got and the fix.
@@ -55,7 +57,10 @@ def bind(
             _plan_outputs(evolve(request, outputs=tuple(free)), RunRows())
     mistakes.raise_all()
     if shapes is not None:
-        request = _with_ranks(request, plan.inputs, shapes)
+        ranked = _with_ranks(request, plan.inputs, shapes)
+        if request.by_default and ranked is not request:
+            ranked = _without_unheld(ranked, rows, warn)
+        request = ranked
     return with_outputs(plan, schema, _plan_outputs(request, rows))
 
 
@@ -80,6 +85,17 @@ def _with_ranks(request: Request, inputs: tuple[InputPlan, ...], shapes: InferSh
         for fetched in request.outputs
     )
     return evolve(request, outputs=tuple(outputs))
+
+
+def _without_unheld(request: Request, rows: RunRows, warn: Callable[[Request], None]) -> Request:
+    """Leave out outputs that no column can hold, now that their shapes are inferred."""
+    outputs, left_out = leave_out(request.outputs, rows)
+    if not left_out:
+        return request
+    both = (*request.left_out, *left_out)
+    request = evolve(request, outputs=tuple(outputs), left_out=both)
+    warn(request)
+    return request
 
 
 def _fed_shape(plan: InputPlan) -> Shape:

@@ -76,12 +76,14 @@ class Request:
         state_rows: The batch size of the state that the model keeps, if that is the first dimension
             of an output too.
         left_out: Outputs that aren't fetched because no column holds them, each with the reason.
+        by_default: The call names no outputs, so those that no column holds can be left out.
     """
 
     inputs: tuple[FedInput, ...]
     outputs: tuple[FetchedOutput, ...]
     state_rows: int | None = None
     left_out: tuple[tuple[str, str], ...] = ()
+    by_default: bool = False
 
 
 @frozen
@@ -180,9 +182,9 @@ def make_request(
         rows = RunRows(single=any_rows or batch_rows == 1, fixed=state_rows)
         if not rows.single and state_rows is None:
             rows = evolve(rows, fixed=_fixed_rows(chosen, feeds, outputs, batch_rows))
-        outputs, left_out = _leave_out(outputs, rows)
+        outputs, left_out = leave_out(outputs, rows)
     unnamed = _unnamed_inputs(chosen, graph, named, outputs)
-    return Request((*named, *unnamed), tuple(outputs), state_rows, tuple(left_out))
+    return Request((*named, *unnamed), tuple(outputs), state_rows, tuple(left_out), fetches is None)
 
 
 def _state_rows(
@@ -219,8 +221,8 @@ def first_dims(specs: Iterable[TensorSpec]) -> set[int]:
     return {spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None}
 
 
-def _leave_out(
-    outputs: list[FetchedOutput], rows: RunRows
+def leave_out(
+    outputs: Sequence[FetchedOutput], rows: RunRows
 ) -> tuple[list[FetchedOutput], list[tuple[str, str]]]:
     """Return the outputs that columns can hold, and the others with the reasons.
 
