@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import evolve
 
@@ -126,8 +126,20 @@ def need_pyspark() -> None:
     need()
 
 
+class KerasModel(Protocol):
+    """A model of Keras 3 or tf_keras in memory. A protocol, as neither has to be installed."""
+
+    def get_config(self) -> object:
+        """Return what the model can be made from anew."""
+
+    def get_weights(self) -> object:
+        """Return the values of its variables."""
+
+
 @contextmanager
-def saved_model_of(model: Any) -> Iterator[tuple[str, str | None]]:
+def saved_model_of(
+    model: str | os.PathLike[str] | KerasModel,
+) -> Iterator[tuple[str, str | None]]:
     """Yield the path of a model for `read_model`; a Keras model is exported for the block.
 
     Args:

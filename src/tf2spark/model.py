@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tf2spark.binding.argument_types import path_text
 from tf2spark.binding.feeds import FeedValue, Fetch
@@ -12,7 +12,7 @@ from tf2spark.binding.options import Options, Read, Rows, make_options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_recommend_tables, check_table
 from tf2spark.errors import Mistakes, addressed_to
-from tf2spark.locations import need_pyspark, saved_model_of
+from tf2spark.locations import KerasModel, need_pyspark, saved_model_of
 from tf2spark.package.digests import digest_text
 from tf2spark.plan.score import Mode, ModelRef
 from tf2spark.recommend.arguments import TOLERANCE, make_arguments
@@ -402,7 +402,7 @@ class SavedModel:
 
 
 def compile_model(
-    model: Any,
+    model: str | os.PathLike[str] | KerasModel,
     path: str | os.PathLike[str],
     *,
     allow_ops: Collection[str] = (),

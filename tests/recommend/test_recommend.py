@@ -342,7 +342,7 @@ class TestRestrictions:
         """The message names both types."""
         users = one_user().append_column("seen", pa.array([["a"]]))
         items = table(item_id=[1], b=[[1.0]])
-        with pytest.raises(ContractError, match=r'exclude: column "seen".*array<string>'):
+        with pytest.raises(ContractError, match=r'exclude: column "seen".*list<item: string>'):
             tf2spark.SavedModel(vectors).recommend(users, items, exclude="seen")
 
 

@@ -91,6 +91,8 @@ def wrong_feeds(model: SavedModel, df: DataFrame) -> None:
 def models() -> None:
     SavedModel("hdfs:///models/ctr", version=3, tags=["serve"], allow_ops={"PyFunc"})
     print(SavedModel("ctr").contract.signatures[0].inputs[0].name)
+    assert_type(tf2spark.compile_model("ctr.keras", "ctr.tf2spark", overwrite=True), SavedModel)
+    tf2spark.compile_model(5, "ctr.tf2spark")  # wrong
     SavedModel()  # wrong
     SavedModel("ctr", version=3.5)  # wrong
     SavedModel("ctr").contract = 1  # wrong
