@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,20 +21,12 @@ from tf2spark.binding.argument_types import (
 )
 from tf2spark.binding.bind import bind
 from tf2spark.binding.checked_runs import CheckedRuns, RunFacts
-from tf2spark.binding.feeds import (
-    Constant,
-    FeedValue,
-    Fetch,
-    normalize,
-)
+from tf2spark.binding.feeds import Constant, FeedValue, Fetch, normalize
 from tf2spark.binding.kept_results import KeptByContent, KeptResults
 from tf2spark.binding.options import Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
 from tf2spark.call_warnings import CallWarnings
-from tf2spark.errors import (
-    ModelError,
-    SetupError,
-)
+from tf2spark.errors import ModelError, SetupError
 from tf2spark.local.sample import sample_to_arrow
 from tf2spark.locations import (
     compiler_module,
@@ -47,7 +40,7 @@ from tf2spark.package.digests import parse_digest
 from tf2spark.package.manifest import Manifest
 from tf2spark.package.op_libraries import find_libraries
 from tf2spark.package.staging import staging_folder
-from tf2spark.plan.score import ModelRef, Plan
+from tf2spark.plan.score import Initialization, ModelRef, Plan
 from tf2spark.recommend.arguments import RecommendArguments, choose_ranking_output
 from tf2spark.recommend.compile_model import PairRequest, compile_pair_model
 from tf2spark.recommend.job_folder import new_job_folder, remove_job_folder
@@ -120,7 +113,10 @@ class RunnableModel:
         self._plans: KeptResults[tuple[Request, Plan]] = KeptResults(_KEPT_REQUESTS)
         self._row_findings: KeptResults[tuple[Request, RowFinding]] = KeptResults(_KEPT_REQUESTS)
         self._warnings = CallWarnings(self.contract.path)
-        self._pair_models: KeptByContent[PairModel] = KeptByContent(_KEPT_PAIR_MODELS)
+        # However large their constants are: compiling again would take longer than anything else.
+        self._pair_models: KeptByContent[PairModel] = KeptByContent(
+            _KEPT_PAIR_MODELS, max_bytes=sys.maxsize
+        )
 
     @property
     def contract(self) -> Contract:
@@ -222,8 +218,12 @@ class RunnableModel:
             storage="package" if package else "folder",
             op_libraries=self.op_libraries,
             custom_ops=self.custom_ops,
-            initialization=initialization(self.loaded.meta_graph),
+            initialization=self._initialization,
         )
+
+    @functools.cached_property
+    def _initialization(self) -> Initialization:
+        return initialization(self.loaded.meta_graph)
 
     def reference_to_open(self) -> ModelRef:
         """Return the reference of the model for workers that open it and run nothing else.
