@@ -19,7 +19,14 @@ from tf2spark.saved_model.function_library import (
 from tf2spark.saved_model.protos import FunctionMessage, MetaGraph, NodeMessage
 from tf2spark.saved_model.reachable_nodes import StepLimit, loader_runs, walk
 from tf2spark.saved_model.signatures import shape
-from tf2spark.saved_model.upstream import data_inputs, node_name, tensor_name, upstream
+from tf2spark.saved_model.upstream import (
+    behind_identities,
+    data_inputs,
+    input_at,
+    node_name,
+    tensor_name,
+    upstream,
+)
 
 _VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 _WRITES = re.compile("Assign(Add|Sub)?(VariableOp)?")
@@ -33,76 +40,8 @@ _CONTROL_FLOW = frozenset(
      "RefExit", "NextIteration", "RefNextIteration", "LoopCond")
 )  # fmt: skip
 Nodes = Mapping[str, NodeMessage]
-Scope = tuple[Nodes, list[NodeMessage], Mapping[str, str | None]]
-"""The nodes of a graph or function by name, those that run, and the variables of its arguments."""
-
-
-def state_batch_sizes(
-    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
-) -> frozenset[int]:
-    """Return the first dimensions of the variables that a run writes.
-
-    A recurrent network that keeps its state has a fixed batch size, the first dimension of that
-    state. Keras 3 exports its input with a free batch dimension all the same.
-    """
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
-    sizes = set()
-    for name in _written(meta_graph, nodes, fetches, feeds):
-        dims = shape(nodes[name].attr["shape"].shape)
-        if dims and len(dims) > 1 and dims[0] is not None:
-            sizes.add(dims[0])
-    return frozenset(sizes)
-
-
-def _written(
-    meta_graph: MetaGraph, nodes: Nodes, fetches: Iterable[str], feeds: Iterable[str]
-) -> set[str]:
-    """Return the nodes of the variables that a run writes, in the graph or in its functions."""
-    functions = FunctionLibrary(meta_graph.graph_def).functions
-    limit = StepLimit("the variables that the model writes can't be found")
-    run = upstream(nodes, fetches, fed=set(map(tensor_name, feeds)))
-    written: set[str] = set()
-    pending: list[Scope] = [(nodes, list(run.values()), {})]
-    visited: set[tuple[str, tuple[str | None, ...]]] = set()
-    while pending:
-        scope, body, arguments = pending.pop()
-        for node in body:
-            limit.count()
-            if _WRITES.fullmatch(node.op):
-                written.add(_variable(scope, arguments, node.input[0]) or "")
-            for call in calls(node):
-                function = functions.get(call.name)
-                if function is None:
-                    continue
-                passed = tuple(_variable(scope, arguments, name) for name in call.arguments or ())
-                if (call.name, passed) not in visited:
-                    visited.add((call.name, passed))
-                    pending.append(_body(function, passed))
-    return written - {""}
-
-
-def _body(function: FunctionMessage, passed: Sequence[str | None]) -> Scope:
-    names = [argument.name for argument in function.signature.input_arg]
-    body = list(function.node_def)
-    return {node.name: node for node in body}, body, dict(zip(names, passed, strict=False))
-
-
-def _variable(nodes: Nodes, arguments: Mapping[str, str | None], name: str) -> str | None:
-    """Return the variable of the graph that a tensor is a handle of, or None."""
-    visited: set[str] = set()
-    while (node := nodes.get(node_name(name))) is not None and node.name not in visited:
-        visited.add(node.name)
-        if node.op in _VARIABLES:
-            return str(node.name)
-        inputs = data_inputs(node)
-        if node.op != "Identity" or not inputs:
-            return None
-        name = inputs[0]
-    return arguments.get(node_name(name))
-
-
 VariableKey = tuple[bytes, bytes]
-"""The container and the name of a resource variable; nodes with equal keys share a variable."""
+"""The container and the name of a variable; nodes with equal keys share a variable."""
 
 
 @frozen(eq=False)
@@ -121,17 +60,63 @@ class _Body:
 
     def variable(self, name: str) -> VariableKey | None:
         """Return the variable that a tensor is a handle of; None if that can't be decided."""
-        visited: set[str] = set()
-        while tensor_name(name) not in self.fed:
-            node = self.nodes.get(node_name(name))
-            if node is None or node.op != "Identity" or node.name in visited:
-                return self.handles.get(node_name(name))
-            visited.add(node.name)
-            inputs = data_inputs(node)
-            if not inputs:
-                return None
-            name = inputs[0]
-        return None
+        source = behind_identities(self.nodes, name, fed=self.fed)
+        return None if source is None else self.handles.get(node_name(source))
+
+
+def state_batch_sizes(
+    meta_graph: MetaGraph, fetches: Iterable[str], feeds: Iterable[str]
+) -> frozenset[int]:
+    """Return the first dimensions of the variables that a run writes.
+
+    A recurrent network that keeps its state has a fixed batch size, the first dimension of that
+    state. Keras 3 exports its input with a free batch dimension all the same.
+    """
+    variables = [node for node in meta_graph.graph_def.node if node.op in _VARIABLES]
+    handles = {node.name: _key(node) for node in variables}
+    written = _written(meta_graph, handles, fetches, feeds)
+    sizes = set()
+    for node in variables:
+        dims = shape(node.attr["shape"].shape)
+        if _key(node) in written and dims and len(dims) > 1 and dims[0] is not None:
+            sizes.add(dims[0])
+    return frozenset(sizes)
+
+
+def _written(
+    meta_graph: MetaGraph,
+    handles: Mapping[str, VariableKey],
+    fetches: Iterable[str],
+    feeds: Iterable[str],
+) -> set[VariableKey]:
+    """Return the variables that a run writes, in the graph or in its functions."""
+    functions = FunctionLibrary(meta_graph.graph_def).functions
+    limit = StepLimit("the variables that the model writes can't be found")
+    graph = _Body({node.name: node for node in meta_graph.graph_def.node}, handles)
+    run = upstream(graph.nodes, fetches, fed=set(map(tensor_name, feeds)))
+    written: set[VariableKey | None] = set()
+    pending: list[tuple[_Body, Iterable[NodeMessage]]] = [(graph, run.values())]
+    visited: set[tuple[str, tuple[VariableKey | None, ...]]] = set()
+    while pending:
+        body, nodes = pending.pop()
+        for node in nodes:
+            limit.count()
+            if _WRITES.fullmatch(node.op):
+                written.add(body.variable(input_at(node, 0)))
+            for call in calls(node):
+                function = functions.get(call.name)
+                passed = tuple(body.variable(name) for name in call.arguments or ())
+                if function is not None and (call.name, passed) not in visited:
+                    visited.add((call.name, passed))
+                    inner = _body(function, passed)
+                    pending.append((inner, inner.nodes.values()))
+    return {variable for variable in written if variable is not None}
+
+
+def _body(function: FunctionMessage, passed: Sequence[VariableKey | None]) -> _Body:
+    arguments = [argument.name for argument in function.signature.input_arg]
+    nodes = {node.name: node for node in function.node_def}
+    return _Body(nodes, dict(zip(arguments, passed, strict=False)))
 
 
 @frozen(eq=False)

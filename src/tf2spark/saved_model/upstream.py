@@ -65,6 +65,33 @@ def feedable_tensor(nodes: Mapping[str, NodeMessage], name: str) -> str | None:
     return f"{node.name}:0" if node is not None and node.op in _PLACEHOLDERS else None
 
 
+def behind_identities(
+    nodes: Mapping[str, NodeMessage], name: str, *, fed: Collection[str] = ()
+) -> str | None:
+    """Return the tensor whose value a tensor has: ``Identity`` nodes only pass one on.
+
+    Args:
+        nodes: The nodes of the graph, or of a function's body, by name.
+        name: A tensor.
+        fed: Tensors that are fed, as ``node:0``.
+
+    Returns:
+        The name of a tensor of another node or of an argument; None if a fed tensor or a damaged
+        node comes between.
+    """
+    visited: set[str] = set()
+    while tensor_name(name) not in fed:
+        node = nodes.get(node_name(name))
+        if node is None or node.op != "Identity" or node.name in visited:
+            return name
+        visited.add(node.name)
+        inputs = data_inputs(node)
+        if not inputs:
+            return None
+        name = inputs[0]
+    return None
+
+
 def upstream(
     nodes: Mapping[str, NodeMessage],
     roots: Iterable[str],

@@ -21,7 +21,12 @@ from tf2spark.saved_model.protos import FunctionMessage, MetaGraph, NodeMessage
 from tf2spark.saved_model.reachable_nodes import StepLimit
 from tf2spark.saved_model.tf_example.features import ParsedExample, ParsedFeature
 from tf2spark.saved_model.tf_example.parsing_ops import PARSING_OPS, UnknownKeys, features_of
-from tf2spark.saved_model.upstream import data_inputs, is_control, node_name
+from tf2spark.saved_model.upstream import (
+    behind_identities,
+    data_inputs,
+    is_control,
+    node_name,
+)
 
 _MAX_DEPTH = 50
 # Each output has strings of the input as they are: whole, some of them, or in another shape.
@@ -105,16 +110,14 @@ class _Scope:
 
     def constant(self, name: str, arguments: Constants) -> tuple[str, Any] | None:
         """Return the constant that a tensor is, also if a caller passes it; None if it is none."""
-        visited: set[str] = set()
-        while (node := self.nodes.get(node_name(name))) is not None and node.name not in visited:
-            visited.add(node.name)
-            if node.op == "Const" and "value" in node.attr:
-                return str(node.name), node.attr["value"].tensor
-            inputs = data_inputs(node)
-            if node.op != "Identity" or not inputs:
-                return None
-            name = inputs[0]
-        return arguments.get(node_name(name))
+        source = behind_identities(self.nodes, name)
+        if source is None:
+            return None
+        node = self.nodes.get(node_name(source))
+        if node is None:
+            return arguments.get(node_name(source))
+        is_constant = node.op == "Const" and "value" in node.attr
+        return (str(node.name), node.attr["value"].tensor) if is_constant else None
 
 
 class _Trace:
