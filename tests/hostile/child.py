@@ -46,9 +46,9 @@ def _answer(request: dict[str, Any]) -> dict[str, str]:
         model = tf2spark.SavedModel(request["path"], **request["options"])
         shown = {"text": f"{model!r} {model.contract}", "html": model.contract._repr_html_()}
         with tempfile.TemporaryDirectory() as folder:
-            if request["compile"]:
+            if request["way"] == "compile":
                 model = model.compile(f"{folder}/package")
-            if request["only_open"]:
+            if request["way"] == "open":
                 _open(model)
                 ending, result = "right", ""
             else:

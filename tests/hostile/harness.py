@@ -23,6 +23,7 @@ from hostile import child
 from hostile.attacks import Targets
 
 Ending = Literal["refused", "right", "wrong", "raw", "hung", "crashed"]
+Way = Literal["score", "compile", "open"]
 SECRET = "TOP-SECRET-LINE-1\nTOP-SECRET-LINE-2\n"
 # What an answer may contain only if the secret was read: its text, or the values of its bytes.
 _LEAKS = ("TOP-SECRET", ", ".join(str(byte) for byte in SECRET[:10].encode()))
@@ -123,15 +124,13 @@ class Request:
     Attributes:
         path: The model's folder.
         options: Arguments of `SavedModel`.
-        compile: Whether to compile the model first, and score with the package.
-        only_open: Whether to open the model and score nothing.
+        way: "score" it; "compile" it first, and score with the package; or only "open" it.
         seconds: The time limit.
     """
 
     path: Path
     options: Mapping[str, Any] = Factory(dict)
-    compile: bool = False
-    only_open: bool = False
+    way: Way = "score"
     seconds: float = 30
 
 
@@ -166,9 +165,7 @@ class Opener:
         self,
         write: Write,
         options: Mapping[str, Any],
-        *,
-        compile_first: bool = False,
-        only_open: bool = False,
+        way: Way = "score",
     ) -> Outcome:
         """Write a model in reach of new targets, open it, and see what it does to them."""
         self._attempts += 1
@@ -177,7 +174,7 @@ class Opener:
             path = write(folder / "model", trap.targets)
             # Writing the model may have read the secrets' folder.
             trap.harm()
-            outcome = self.open(Request(path, options, compile=compile_first, only_open=only_open))
+            outcome = self.open(Request(path, options, way))
             outcome = evolve(outcome, harm=(*outcome.harm, *trap.harm()))
         shutil.rmtree(folder, ignore_errors=True)
         return outcome
@@ -203,8 +200,7 @@ class Opener:
         message = {
             "path": str(request.path),
             "options": dict(request.options),
-            "compile": request.compile,
-            "only_open": request.only_open,
+            "way": request.way,
         }
         try:
             process.stdin.write(json.dumps(message).encode() + b"\n")
