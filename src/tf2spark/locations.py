@@ -21,6 +21,7 @@ from tf2spark.package.manifest import FILES
 from tf2spark.package.staging import staging_folder
 from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model import reader
+from tf2spark.table_types import is_keras_model
 
 
 def read_model(
@@ -153,7 +154,7 @@ def saved_model_of(
         ModelError: Keras can't load or export it.
         SetupError: TensorFlow, Keras or PySpark is missing.
     """
-    in_memory = _is_keras_model(model)
+    in_memory = is_keras_model(model)
     path = "" if in_memory else path_text(model, name="the model")
     if not in_memory and not _is_keras_file(path):
         yield path, None
@@ -167,11 +168,6 @@ def saved_model_of(
         else:
             exporter.export_file(_with_ending(path, Path(name)), folder, path)
         yield str(folder), path
-
-
-def _is_keras_model(model: Any) -> bool:
-    names = {(base.__module__.partition(".")[0], base.__name__) for base in type(model).__mro__}
-    return bool(names & {("keras", "Model"), ("tf_keras", "Model")})
 
 
 def _is_keras_file(path: str) -> bool:

@@ -57,31 +57,36 @@ Table = SparkTable | LocalTable
 TableT = TypeVar("TableT", bound=Table)
 
 
+def is_a(value: object, package: str, name: str) -> bool:
+    """Return whether a value is of a class of a package, by the name of that class.
+
+    So nobody pays for importing a package that they don't use. Any module of the package counts, as
+    classes move between releases.
+    """
+    return any(
+        base.__name__ == name and f"{base.__module__}.".startswith(f"{package}.")
+        for base in type(value).__mro__
+    )
+
+
+def is_keras_model(value: object) -> bool:
+    """Return whether a value is a model of Keras 3 or tf_keras."""
+    return is_a(value, "keras", "Model") or is_a(value, "tf_keras", "Model")
+
+
 def is_spark(table: object) -> bool:
     """Return whether a table is a DataFrame of Spark."""
-    # By module name, so that a user of pandas never pays for importing Spark. The name of the class
-    # counts too: sessions, columns and readers are from the same modules.
-    return any(
-        base.__module__.startswith("pyspark.sql.") and base.__name__ == "DataFrame"
-        for base in type(table).__mro__
-    )
+    return is_a(table, "pyspark.sql", "DataFrame")
 
 
 def is_pandas(table: object) -> bool:
     """Return whether a table is a DataFrame of pandas."""
-    # By module name, so that a user of Arrow never pays for importing pandas.
-    return any(
-        base.__module__.startswith("pandas.") and base.__name__ == "DataFrame"
-        for base in type(table).__mro__
-    )
+    return is_a(table, "pandas", "DataFrame")
 
 
 def is_arrow(table: object) -> bool:
     """Return whether a table is a Table or a RecordBatch of pyarrow."""
-    return any(
-        base.__module__.startswith("pyarrow.") and base.__name__ in ("Table", "RecordBatch")
-        for base in type(table).__mro__
-    )
+    return is_a(table, "pyarrow", "Table") or is_a(table, "pyarrow", "RecordBatch")
 
 
 def audience_of(table: object) -> Audience:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cases.arrow_columns import LAYOUTS, batch_of, fed, lay_out, plan, source, with_fields
 from tf2spark.conversion.from_arrow import feeder
-from tf2spark.conversion.ragged import list_rows, splits_of
-from tf2spark.conversion.rows import RowsRefused, RowsUneven
+from tf2spark.conversion.ragged import list_rows
+from tf2spark.conversion.rows import RowsRefused, RowsUneven, splits_of
 from tf2spark.dtypes import FLOAT32, INT8, INT32, INT64, STRING
 
 FLAT = pa.list_(pa.int64())

@@ -14,6 +14,7 @@ from typing import Any
 
 from tf2spark.binding.messages import did_you_mean
 from tf2spark.errors import ContractError, argument, shortened
+from tf2spark.table_types import is_keras_model
 
 
 def path_text(path: Any, *, name: str = "path", example: str = "/models/ctr") -> str:
@@ -27,8 +28,7 @@ def path_text(path: Any, *, name: str = "path", example: str = "/models/ctr") ->
     except TypeError:
         text = None
     if not isinstance(text, str) or not text:
-        bases = {(base.__module__.partition(".")[0], base.__name__) for base in type(path).__mro__}
-        if bases & {("keras", "Model"), ("tf_keras", "Model")}:
+        if is_keras_model(path):
             raise ContractError(
                 f"{name} must be a path or a URI, not a Keras model in memory",
                 "compile it once, and score the package: "

@@ -24,6 +24,8 @@ from tf2spark.saved_model.contract import TensorSpec
 InferShapes = Callable[[Mapping[str, tuple[DType, Shape]], Collection[str]], Mapping[str, Shape]]
 """Takes the fed tensors with dtypes and shapes, and the names of other tensors. Returns the shapes
 of these, as far as they can be inferred."""
+Bind = Callable[[Request, pa.Schema, Options, ModelRef], Plan]
+"""Does what `bind` does; it may return plans that it has kept."""
 
 
 def bind(

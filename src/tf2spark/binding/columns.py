@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 from attrs import evolve
 
@@ -14,6 +16,11 @@ _IMAGE = ["origin", "height", "width", "nChannels", "mode", "data"]
 _VECTOR_FIELDS: dict[str, VectorField] = {
     "indices": "indices", "keys": "indices", "ids": "indices", "values": "values", "size": "size",
 }  # fmt: skip
+
+
+def has_column(names: Iterable[str], path: str) -> bool:
+    """Return whether one of a table's columns is what a path names or begins with."""
+    return any(path == name or path.startswith(f"{name}.") for name in names)
 
 
 def resolve(column: Column, schema: pa.Schema, used_by: str) -> Source:

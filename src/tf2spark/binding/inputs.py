@@ -6,7 +6,7 @@ import pyarrow as pa
 from attrs import evolve
 
 from tf2spark.binding.cast_advice import cast_advice
-from tf2spark.binding.columns import resolve, type_of
+from tf2spark.binding.columns import resolve
 from tf2spark.binding.constants import check_pad, example, plan_constant
 from tf2spark.binding.expressions import pandas_column, pyspark_column, quoted, sql_column
 from tf2spark.binding.feed_advice import feed_advice
@@ -17,6 +17,7 @@ from tf2spark.binding.row_shapes import (
     check_concatenated,
     check_padded,
     check_single,
+    fed_column,
     new_name,
     own_dims,
     set_column,
@@ -26,7 +27,7 @@ from tf2spark.binding.tf_example.plan import plan_example
 from tf2spark.binding.type_rules import fits, spark_name
 from tf2spark.dtypes import Dims, DType
 from tf2spark.errors import Advice, ContractError, Mistakes, argument
-from tf2spark.plan.score import Form, InputPlan, Source
+from tf2spark.plan.score import Form, InputPlan
 from tf2spark.saved_model.contract import TensorSpec
 
 
@@ -91,7 +92,7 @@ def _fed_columns(
     is_indices = isinstance(feed, Assembled) and feed.part == "indices"
     for column in columns_of(feed):
         with mistakes.collected():
-            columns.append(fed := _fed(resolve(column, schema, input_text(spec)), schema))
+            columns.append(fed := fed_column(resolve(column, schema, input_text(spec)), schema))
             if not is_indices:
                 _refuse_type(spec, fed)
     if isinstance(feed, Assembled) and is_indices:
@@ -99,11 +100,6 @@ def _fed_columns(
             _refuse_ids(spec, feed)
     mistakes.raise_all()
     return tuple(columns)
-
-
-def _fed(source: Source, schema: pa.Schema) -> FedColumn:
-    path = (schema.field(source.column).name, *source.fields)
-    return FedColumn(source, type_of(source, schema), path)
 
 
 def _refuse_type(spec: TensorSpec, fed: FedColumn) -> None:

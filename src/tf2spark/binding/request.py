@@ -20,6 +20,7 @@ from tf2spark.binding.feeds import (
     FeedValue,
     Fetch,
     Output,
+    columns_of,
     normalize,
 )
 from tf2spark.binding.messages import (
@@ -84,6 +85,11 @@ class Request:
     state_rows: int | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     by_default: bool = False
+
+    @property
+    def paths(self) -> list[str]:
+        """The columns that feed the inputs."""
+        return [column.path for fed in self.inputs for column in columns_of(fed.feed)]
 
 
 @frozen

@@ -7,7 +7,7 @@ import math
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.binding.columns import has_size, is_list
+from tf2spark.binding.columns import has_size, is_list, type_of
 from tf2spark.binding.expressions import (
     arrow_column,
     pandas_column,
@@ -69,6 +69,12 @@ class FedColumn:
             source.layout, "a struct of indices and values"
         )
         return f"the {source.part} of {kind}" if source.part else kind
+
+
+def fed_column(source: Source, schema: pa.Schema) -> FedColumn:
+    """Return a column of a table that feeds an input."""
+    path = (schema.field(source.column).name, *source.fields)
+    return FedColumn(source, type_of(source, schema), path)
 
 
 def own_dims(fed: tuple[FedColumn, ...], *, single: bool) -> Dims:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tf2spark.errors import ContractError
-from tf2spark.table_types import is_arrow, is_pandas, is_spark, type_name
+from tf2spark.table_types import is_a, is_arrow, is_pandas, is_spark, type_name
 
 _LOCAL_TABLES = "a pandas DataFrame, a pyarrow Table or a RecordBatch"
 _READERS = {
@@ -106,9 +106,9 @@ def table_advice(value: Any) -> str | None:
     if isinstance(value, Mapping):
         return _of_mapping(value)
     for package, name, advice in _BY_CLASS:
-        if _is_a(value, package, name):
+        if is_a(value, package, name):
             return advice
-    if _is_a(value, "numpy", "ndarray"):
+    if is_a(value, "numpy", "ndarray"):
         return _of_array(value)
     if isinstance(value, list | tuple):
         return _of_rows(value)
@@ -119,13 +119,6 @@ def table_advice(value: Any) -> str | None:
     if callable(getattr(value, "to_pandas", None)):
         return "write df.to_pandas()"
     return None
-
-
-def _is_a(value: Any, package: str, name: str) -> bool:
-    return any(
-        base.__name__ == name and f"{base.__module__}.".startswith(f"{package}.")
-        for base in type(value).__mro__
-    )
 
 
 def _reading(path: Any) -> str:
@@ -160,9 +153,9 @@ def _of_array(array: Any) -> str:
 
 def _of_rows(rows: list[Any] | tuple[Any, ...]) -> str | None:
     first = next(iter(rows), None)
-    if _is_a(first, "pyarrow", "RecordBatch"):
+    if is_a(first, "pyarrow", "RecordBatch"):
         return "write pyarrow.Table.from_batches(batches)"
-    if _is_a(first, "pyspark.sql", "Row"):
+    if is_a(first, "pyspark.sql", "Row"):
         return "write spark.createDataFrame(rows)"
     if is_spark(first) or is_pandas(first) or is_arrow(first):
         return "score one table at a time, or concatenate them"

@@ -11,7 +11,7 @@ import click
 
 from tf2spark.cli.checks import Finding, finding_of, on_this_machine
 from tf2spark.cli.failures import describe_failure
-from tf2spark.cli.options import key_values, op_library_option, spark_options
+from tf2spark.cli.options import allow_op_option, key_values, op_library_option, spark_options
 from tf2spark.errors import SetupError, Tf2SparkError
 from tf2spark.shown_text import shown
 
@@ -25,14 +25,9 @@ _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
 @click.command()
 @click.argument("model", metavar="[MODEL]", required=False)
+@allow_op_option
 @op_library_option
 @spark_options
-@click.option(
-    "--allow-op",
-    multiple=True,
-    metavar="OP",
-    help="An op that you vouch for; can be repeated. With MODEL.",
-)
 @click.option("--no-spark", is_flag=True, help="Check this machine only, without starting Spark.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
@@ -50,8 +45,8 @@ def doctor(
 
     It checks this machine, then runs a tiny Spark job that checks every executor: its Python,
     TensorFlow's library, CPU, memory limit and cache. With MODEL it also opens the model on each,
-    and with --op-library it loads the libraries of the model's custom ops first. Without MODEL,
-    libraries are loaded on this machine only.
+    if its ops are allowed, and with --op-library it loads the libraries of the model's custom ops
+    first. Without MODEL, libraries are loaded on this machine only.
 
     \b
     Exit status: 0 if nothing is missing (there may be warnings), 1 otherwise.
@@ -144,7 +139,7 @@ def judge_library(name: str) -> Finding:
         (library,) = find_libraries([name], library_on_this_machine)
         loaded = loaded_library(library)
     except Tf2SparkError as error:
-        return Finding(label, "missing", error.problem, error.advice_for("command_line"))
+        return finding_of(error, label)
     return Finding(label, "ok", f"{len(loaded.ops)} op{'s' if len(loaded.ops) != 1 else ''}")
 
 

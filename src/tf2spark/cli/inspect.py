@@ -11,6 +11,7 @@ import click
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
 from tf2spark.cli.jobs import open_job
 from tf2spark.cli.options import (
+    allow_op_option,
     model_options,
     op_library_option,
     open_model,
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
 @click.option("--signature", metavar="NAME", help="Only this signature.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @pair_options(required=False)
-@click.option(
-    "--allow-op", multiple=True, metavar="OP", help="An op that you vouch for; can be repeated."
-)
+@allow_op_option
 @op_library_option
 @model_options
 @spark_options

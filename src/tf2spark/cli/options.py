@@ -40,6 +40,9 @@ def model_options(command: Command) -> Command:
     return command
 
 
+allow_op_option = click.option(
+    "--allow-op", multiple=True, metavar="OP", help="An op that you vouch for; can be repeated."
+)
 op_library_option = click.option(
     "--op-library",
     multiple=True,
@@ -52,12 +55,7 @@ op_library_option = click.option(
 def call_options(command: Command) -> Command:
     """Add the options that choose which part of a model runs, and which ops it may run."""
     for decorate in (
-        click.option(
-            "--allow-op",
-            multiple=True,
-            metavar="OP",
-            help="An op that you vouch for; can be repeated.",
-        ),
+        allow_op_option,
         op_library_option,
         click.option(
             "--signature",

@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf2spark.errors import Advice, ModelError, SetupError, first_line
+from tf2spark.table_types import is_a
 
 _LAMBDA = re.compile(r"\bLambda\b.*(lambda|safe)|safe_mode", re.DOTALL)
 _MISSING_CLASS = re.compile(
@@ -70,11 +71,10 @@ def export_object(model: Any, folder: Path, name: str) -> None:
         ModelError: Keras can't export it.
         SetupError: Keras doesn't run on TensorFlow.
     """
-    if type(model).__module__.split(".")[0] != "tf_keras" and not _is_tf_keras(model):
+    options: dict[str, Any] = {}
+    if not is_a(model, "tf_keras", "Model"):
         _keras()
-        options: dict[str, Any] = {"verbose": False}
-    else:
-        options = {}
+        options = {"verbose": False}
     try:
         model.export(str(folder), **options)
     except Exception as error:  # the user's own layers run here
@@ -86,10 +86,6 @@ def export_object(model: Any, folder: Path, name: str) -> None:
             else "a model that was never called has no inputs: call it once on a batch, then "
             "save or compile it",
         ) from error
-
-
-def _is_tf_keras(model: Any) -> bool:
-    return any(base.__module__.startswith("tf_keras.") for base in type(model).__mro__)
 
 
 def _keras() -> Any:

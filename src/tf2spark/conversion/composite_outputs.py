@@ -20,7 +20,7 @@ from tf2spark.conversion.output_values import (
     list_types,
     nested,
 )
-from tf2spark.conversion.rows import Array, Ints, row_ids_of
+from tf2spark.conversion.rows import Array, Ints, row_ids_of, splits_of
 from tf2spark.dtypes import Dims, shape_text
 from tf2spark.errors import RunError
 from tf2spark.plan.score import OutputPlan
@@ -134,7 +134,7 @@ def _assembler(kind: pa.DataType) -> Callable[[Ints, pa.Array, Ints], pa.Array]:
         return values.take(take_indices(np.where(counts > 0, np.cumsum(counts) - 1, -1)))
 
     def pairs(indices: Ints, values: pa.Array, counts: Ints) -> pa.Array:
-        offsets = np.concatenate([[0], np.cumsum(counts)])
+        offsets = splits_of(counts)
         lists = list_types(kind.field("indices").type)
         ids = number_array(np.ascontiguousarray(indices).reshape(-1), pa.int64())
         ids = list_array(offsets, nested(ids, indices.shape, lists[1:]), lists[0])
@@ -142,7 +142,7 @@ def _assembler(kind: pa.DataType) -> Callable[[Ints, pa.Array, Ints], pa.Array]:
         return pa.StructArray.from_arrays(arrays, fields=list(kind))
 
     def mapping(indices: Ints, values: pa.Array, counts: Ints) -> pa.Array:
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        offsets = splits_of(counts).astype(np.int32)
         keys = number_array(indices[:, 0], pa.int64())
         return pa.MapArray.from_arrays(number_array(offsets, pa.int32()), keys, values, type=kind)
 

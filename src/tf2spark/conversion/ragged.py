@@ -22,6 +22,7 @@ from tf2spark.conversion.rows import (
     numbers_or_views,
     refuse,
     refuse_nulls,
+    splits_of,
     tensor,
 )
 from tf2spark.dtypes import INT64, DType
@@ -81,13 +82,6 @@ def _open_nullable(array: pa.Array) -> tuple[Ints, pa.Array]:
     lengths = np.zeros(len(array), np.int64)
     lengths[present], children = child_of(array.filter(bool_array(present)))
     return lengths, children
-
-
-def splits_of(lengths: Ints) -> Ints:
-    """Return where each list begins, and where the last ends: lengths [2, 3] give [0, 2, 5]."""
-    splits = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=splits[1:])
-    return splits
 
 
 def _inner_size(lengths: Ints, ends: Ints, expected: int | None, label: str) -> int:

@@ -122,6 +122,13 @@ def positions_of(lengths: Ints) -> Ints:
     return np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(starts_of(lengths), lengths)
 
 
+def splits_of(lengths: Ints) -> Ints:
+    """Return where each list begins, and where the last ends: lengths [2, 3] give [0, 2, 5]."""
+    splits = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=splits[1:])
+    return splits
+
+
 def row_ids_of(lengths: Ints) -> Ints:
     """Return each flat value's row: lengths [2, 3] give [0, 0, 1, 1, 1]."""
     return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)

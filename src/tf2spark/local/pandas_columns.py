@@ -17,6 +17,15 @@ import pyarrow as pa
 from tf2spark.errors import ContractError
 
 
+def table_to_arrow(table: Any, paths: Collection[str]) -> pa.Table:
+    """Return a pyarrow Table, a RecordBatch or a DataFrame as a Table; see `frame_to_arrow`."""
+    if isinstance(table, pa.Table):
+        return table
+    if isinstance(table, pa.RecordBatch):
+        return pa.Table.from_batches([table])
+    return frame_to_arrow(table, paths)
+
+
 def frame_to_arrow(frame: Any, paths: Collection[str]) -> pa.Table:
     """Convert the columns of a DataFrame that these paths read; the others become nulls.
 

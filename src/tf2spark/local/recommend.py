@@ -11,12 +11,16 @@ import pyarrow as pa
 from attrs import evolve, frozen
 
 from tf2spark.binding.bind import bind
-from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_table
 from tf2spark.graph_split.forms import SideName
-from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
+from tf2spark.local.pandas_columns import (
+    frame_of_result,
+    frame_to_arrow,
+    table_to_arrow,
+    with_row_numbers,
+)
 from tf2spark.local.score import to_batch
 from tf2spark.plan.recommend import CatalogPlan, renumber_users
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, read_columns
@@ -43,12 +47,8 @@ def to_arrow(table: Any, name: str, paths: Collection[str]) -> pa.Table:
     Raises:
         ContractError: It is something else.
     """
-    if isinstance(table, pa.Table):
-        return table
-    if isinstance(table, pa.RecordBatch):
-        return pa.Table.from_batches([table])
     check_table(table, f"recommend() takes the {name} as")
-    return frame_to_arrow(table, paths)
+    return table_to_arrow(table, paths)
 
 
 @frozen(eq=False)
@@ -96,9 +96,10 @@ def local_tables(
 
 def _paths_of(side: SideName, request: Request, arguments: RecommendArguments) -> list[str]:
     """Return the columns of one side that a job reads; columns that are only kept aren't read."""
-    fed = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
     other = "item" if side == "user" else "user"
-    paths = [path.removeprefix(f"{side}:") for path in fed if not path.startswith(f"{other}:")]
+    paths = [
+        path.removeprefix(f"{side}:") for path in request.paths if not path.startswith(f"{other}:")
+    ]
     if side == "item":
         return [*paths, arguments.item_id]
     lists = (arguments.exclude, arguments.candidates)

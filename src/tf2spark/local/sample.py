@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_table
-from tf2spark.local.pandas_columns import frame_to_arrow
+from tf2spark.local.pandas_columns import table_to_arrow
 from tf2spark.table_types import LocalTable
 
 
@@ -20,9 +19,4 @@ def sample_to_arrow(sample: LocalTable | None, request: Request) -> pa.Table | N
     if sample is None:
         return None
     check_table(sample, "sample must be", local=True)
-    if isinstance(sample, pa.RecordBatch):
-        return pa.Table.from_batches([sample])
-    if isinstance(sample, pa.Table):
-        return sample
-    columns = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
-    return frame_to_arrow(sample, columns)
+    return table_to_arrow(sample, request.paths)

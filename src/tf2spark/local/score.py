@@ -9,8 +9,7 @@ from typing import Any
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from tf2spark.binding.bind import bind
-from tf2spark.binding.feeds import columns_of
+from tf2spark.binding.bind import Bind, bind
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_table
@@ -19,7 +18,6 @@ from tf2spark.plan.score import ModelRef, Plan, columns_read_first, renumber
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.score_loop import Feed, feeds_of, score_batches
 
-Bind = Callable[[Request, pa.Schema, Options, ModelRef], Plan]
 # As many rows as Spark sends to its Python workers by default.
 _BATCH_ROWS = 10_000
 
@@ -104,8 +102,7 @@ def _score_pandas(frame: Any, request: Request, bind_to: Callable[[pa.Schema], P
     Only the columns that are fed are converted to Arrow. A column of row numbers is added, because
     it shows which rows "dropmalformed" left out.
     """
-    paths = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
-    arrow = frame_to_arrow(frame, paths)
+    arrow = frame_to_arrow(frame, request.paths)
     plan = bind_to(arrow.schema)
     scored = _score(with_row_numbers(arrow), plan, (len(arrow.schema),))
     return frame_of_result(frame, plan.keep, scored)

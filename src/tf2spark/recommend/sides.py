@@ -8,6 +8,7 @@ from itertools import groupby
 import pyarrow as pa
 from attrs import evolve, frozen
 
+from tf2spark.binding.columns import has_column
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import did_you_mean, input_text, listed
@@ -118,15 +119,10 @@ def side_of(column: Column, schemas: Schemas, fed: FedInput) -> tuple[SideName, 
     for side in SIDES:
         if column.path.startswith(f"{side}:"):
             return side, column.path.removeprefix(f"{side}:")
-    sides = [side for side in SIDES if has_column(schemas[side], column.path)]
+    sides = [side for side in SIDES if has_column(schemas[side].names, column.path)]
     if len(sides) == 1:
         return sides[0], column.path
     raise _ambiguous_column(column, fed) if sides else _unknown_column(column, schemas, fed)
-
-
-def has_column(schema: pa.Schema, path: str) -> bool:
-    """Return whether a table has the column that a path names or begins with."""
-    return any(path == name or path.startswith(f"{name}.") for name in schema.names)
 
 
 def _ambiguous_column(column: Column, fed: FedInput) -> ContractError:

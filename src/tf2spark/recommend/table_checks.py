@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tf2spark.binding.feeds import columns_of
+from tf2spark.binding.columns import has_column
 from tf2spark.binding.messages import did_you_mean, listed, type_text
 from tf2spark.binding.request import Request
 from tf2spark.errors import Advice, ContractError
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.items import id_column_type, item_id_type
-from tf2spark.recommend.sides import Schemas, has_column
+from tf2spark.recommend.sides import Schemas
 from tf2spark.recommend.tables import Tables
 
 
@@ -21,7 +21,7 @@ def check_not_swapped(request: Request, arguments: RecommendArguments, schemas: 
         ContractError: A table lacks columns that a call names, and if the tables were exchanged,
             both would have all of them.
     """
-    paths = [column.path for fed in request.inputs for column in columns_of(fed.feed)]
+    paths = request.paths
     prefixed = {
         side: [path.removeprefix(side) for path in paths if path.startswith(side)]
         for side in ("user:", "item:")
@@ -50,7 +50,7 @@ def check_not_swapped(request: Request, arguments: RecommendArguments, schemas: 
 
 
 def _missing(columns: list[str], schema: pa.Schema) -> list[str]:
-    return [column for column in dict.fromkeys(columns) if not has_column(schema, column)]
+    return [column for column in dict.fromkeys(columns) if not has_column(schema.names, column)]
 
 
 def check_tables(arguments: RecommendArguments, tables: Tables) -> None:

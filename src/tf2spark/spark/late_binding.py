@@ -14,7 +14,6 @@ from itertools import chain
 import pyarrow as pa
 
 from tf2spark.binding.bind import bind, check_declared
-from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import addressed_to
@@ -62,7 +61,7 @@ def _named_by_feeds(schema: pa.Schema, request: Request) -> pa.Schema:
 
     With ``feed={"x": "user.age"}``, the argument ``user`` may be the struct or the age itself.
     """
-    paths = {column.path for fed in request.inputs for column in columns_of(fed.feed)}
+    paths = set(request.paths)
 
     def name(field: pa.Field) -> str:
         inside = [path for path in paths if path.startswith(f"{field.name}.")]

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import pyarrow as pa
 from attrs import evolve
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,7 +23,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from tf2spark.binding.bind import bind
+from tf2spark.binding.bind import Bind, bind
 from tf2spark.binding.options import Options, Read
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError, argument
@@ -43,7 +42,6 @@ from tf2spark.worker.spark_tasks import (
     partition_scorer,
 )
 
-Bind = Callable[[Request, pa.Schema, Options, ModelRef], Plan]
 Carrier = Literal["map_in_arrow", "arrow_udf"]
 _SCORED = "_tf2spark_scored"
 # Spark 4.3 can feed Arrow UDFs straight from a columnar scan.

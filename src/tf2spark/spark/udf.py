@@ -16,7 +16,7 @@ from tf2spark.binding.expressions import sql_name
 from tf2spark.binding.feeds import Column as ColumnFeed
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
-from tf2spark.binding.request import Request
+from tf2spark.binding.request import FedInput, Request
 from tf2spark.binding.type_rules import spark_name
 from tf2spark.errors import ContractError
 from tf2spark.plan.score import ModelRef
@@ -33,12 +33,18 @@ from tf2spark.worker.spark_tasks import taken_columns
 
 def argument_names(request: Request) -> tuple[str, ...]:
     """Return the columns that the inputs read, in the order of the inputs: a udf's arguments."""
-    names = []
-    for fed in request.inputs:
-        # The name of an input may have dots; in a feed, they lead to fields of an argument.
-        paths = [] if fed.optional else [column.path for column in columns_of(fed.feed)]
-        names += paths if fed.by_name else [path.partition(".")[0] for path in paths]
+    names = (
+        _argument(fed, column.path)
+        for fed in request.inputs
+        if not fed.optional
+        for column in columns_of(fed.feed)
+    )
     return tuple(dict.fromkeys(names))
+
+
+def _argument(fed: FedInput, path: str) -> str:
+    # The name of an input may have dots; in a feed, they lead to fields of an argument.
+    return path if fed.by_name else path.partition(".")[0]
 
 
 def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..., Column]:
@@ -88,9 +94,8 @@ def call_text(name: str, request: Request, options: Options) -> str:
         if fed.optional:
             continue
         for column in columns_of(fed.feed):
-            is_whole = fed.by_name or "." not in column.path
-            argument = column.path if fed.by_name else column.path.partition(".")[0]
-            is_alone = is_whole and isinstance(fed.feed, ColumnFeed)
+            argument = _argument(fed, column.path)
+            is_alone = argument == column.path and isinstance(fed.feed, ColumnFeed)
             types[argument].add(_sql_type(fed.spec, options) if is_alone else "")
     arguments = (
         " ".join(filter(None, [sql_name(argument), *(kinds if len(kinds) == 1 else ())]))

@@ -107,7 +107,7 @@ def _files_of_module(name: str) -> list[Path]:
         files = [path for path in _libraries_of(module) if _registers_ops(path)]
         if files:
             return files
-    package = _INSTALLED_AS.get(name, name.partition(".")[0].replace("_", "-"))
+    package = _package_of(name)
     where = "every Python that runs the model (on Spark: each executor's) needs it"
     if not installed:
         raise SetupError(
@@ -116,6 +116,11 @@ def _files_of_module(name: str) -> list[Path]:
         )
     advice = f"{where}: pip install {package}" if name in _COMPANIONS else None
     raise SetupError(f"the package {name} has no library of TensorFlow ops", advice)
+
+
+def _package_of(name: str) -> str:
+    """Return what to install for a module."""
+    return _INSTALLED_AS.get(name, name.partition(".")[0].replace("_", "-"))
 
 
 def _for_tensorflow() -> str:
@@ -333,7 +338,7 @@ def _cant_be_loaded(name: str, why: str) -> SetupError:
         return SetupError(f"the op library {name} is truncated: install or copy it again")
     installed = _installed_version(name)
     library = f"the op library {name}{f' {installed}' if installed else ''}"
-    package = _INSTALLED_AS.get(name, name.partition(".")[0].replace("_", "-"))
+    package = _package_of(name)
     minor = ".".join(release.split(".")[:2])
     if name.endswith(_ENDINGS):
         advice = f"build it again with TensorFlow {release}"

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from tf2spark.binding.cast_advice import cast_advice
-from tf2spark.binding.columns import resolve, type_of
+from tf2spark.binding.columns import has_column, resolve
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Column, Feed
 from tf2spark.binding.messages import did_you_mean, input_text, listed, row_text, type_text
-from tf2spark.binding.row_shapes import FedColumn
+from tf2spark.binding.row_shapes import FedColumn, fed_column, new_name
 from tf2spark.binding.tf_example.feed import Example
 from tf2spark.binding.type_rules import fits, is_text
 from tf2spark.dtypes import FLOAT32, INT64, STRING, DType
@@ -107,9 +107,9 @@ def present_columns(
         return tuple(columns)
     known = list(names)
     parsed = spec.example or _NO_FEATURES
-    present = [(key, path) for key, path in columns if _is_there(path, known)]
+    present = [(key, path) for key, path in columns if has_column(known, path)]
     missing = [
-        each.key for each in parsed.features if each.required and not _is_there(each.key, known)
+        each.key for each in parsed.features if each.required and not has_column(known, each.key)
     ]
     if missing or not present:
         needs = missing or [key for key, _ in columns]
@@ -122,10 +122,6 @@ def present_columns(
             "name the columns: " + feed_advice({spec.name: Example((*present, *renamed))}),
         )
     return tuple(present)
-
-
-def _is_there(path: str, names: Sequence[str]) -> bool:
-    return any(path == name or path.startswith(f"{name}.") for name in names)
 
 
 def plan_example(
@@ -144,16 +140,12 @@ def plan_example(
     mistakes, sources, features = Mistakes(), [], []
     for key, path in present_columns(spec, feed, schema.names):
         with mistakes.collected():
-            source = resolve(Column(path), schema, text)
-            column = FedColumn(
-                source, type_of(source, schema), (schema.field(source.column).name, *source.fields)
-            )
-            parsed = spec.example.feature(key) if spec.example else None
-            parsed = parsed or ParsedFeature(key, _inferred(column), "sparse")
-            known = spec.example is not None and spec.example.feature(key) is not None
+            column = fed_column(resolve(Column(path), schema, text), schema)
+            known = spec.example.feature(key) if spec.example else None
+            parsed = known or ParsedFeature(key, _inferred(column), "sparse")
             _check_feature(spec, parsed, column, feed)
-            features.append(_feature(parsed, known=known))
-            sources.append(source)
+            features.append(_feature(parsed, known=known is not None))
+            sources.append(column.source)
     mistakes.raise_all()
     return InputPlan(
         spec.name,
@@ -222,14 +214,9 @@ def _cast_advice(
     if spec.example is None or spec.example.feature(parsed.key) is None:
         # The type was inferred, and this column has none that a feature holds.
         dtype = FLOAT32 if pa.types.is_decimal(leaf) else INT64 if not is_text(leaf) else STRING
-    name = "_".join(column.path)
+    name = new_name(column)
     renamed = [(key, name if key == parsed.key else path) for key, path in feed.columns]
-    advice = cast_advice(column, spec.name, dtype, Example(tuple(renamed)))
-    if advice is None or advice.pandas is None or not pa.types.is_floating(leaf):
-        return advice
-    # A pandas column of integers with a missing value is one of floats.
-    nullable = advice.pandas.replace('.astype("int64")', '.astype("Int64")')
-    return Advice(advice.python, advice.command_line, nullable, advice.arrow)
+    return cast_advice(column, spec.name, dtype, Example(tuple(renamed)))
 
 
 def _check_depth(text: str, parsed: ParsedFeature, column: FedColumn) -> None:

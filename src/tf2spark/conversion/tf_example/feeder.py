@@ -17,7 +17,6 @@ from tf2spark.conversion.arrow_buffers import bool_array
 from tf2spark.conversion.casts import converter
 from tf2spark.conversion.flat_rows import rows_reader
 from tf2spark.conversion.nullable import alone, present_rows
-from tf2spark.conversion.ragged import splits_of
 from tf2spark.conversion.rows import (
     Array,
     Feeder,
@@ -32,6 +31,7 @@ from tf2spark.conversion.rows import (
     refuse_null_values,
     refused_as,
     row_ids_of,
+    splits_of,
     tensor,
 )
 from tf2spark.conversion.tf_example.wire_format import (

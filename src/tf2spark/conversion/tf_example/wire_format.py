@@ -19,7 +19,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from tf2spark.conversion.arrow_buffers import take_indices
-from tf2spark.conversion.rows import Array, Ints, offsets_of
+from tf2spark.conversion.rows import Array, Ints, offsets_of, splits_of
 from tf2spark.dtypes import FLOAT32, STRING, DType
 
 # Tags of length-delimited fields: the number of the field, then wire type 2.
@@ -88,14 +88,14 @@ def list_contents(dtype: DType, counts: Ints, values: Array | pa.Array) -> Piece
         counts: How many values each list has.
         values: The values of all lists: NumPy's, or for strings Arrow's binary.
     """
-    ends = np.concatenate([[0], np.cumsum(counts)])
+    ends = splits_of(counts)
     if dtype is STRING:
         strings = _string_fields(values)
         return slices(strings, offsets_of(strings).astype(np.int64)[ends])
     if dtype is FLOAT32:
         return slices(np.ascontiguousarray(values).view(np.uint8), ends * 4)
     data, lengths = varints(np.ascontiguousarray(values))
-    return slices(data, np.concatenate([[0], np.cumsum(lengths)])[ends])
+    return slices(data, splits_of(lengths)[ends])
 
 
 def slices(data: npt.NDArray[np.uint8] | pa.Array, offsets: Ints) -> Pieces:
@@ -159,7 +159,7 @@ def prefixes(lengths: Ints, prefix: Prefix) -> Pieces:
     texts = [b"" if length == ABSENT else prefix(length) for length in known.tolist()]
     sizes = np.array([len(text) for text in texts], np.int64)
     data = np.frombuffer(b"".join(texts), np.uint8)
-    values = slices(data, np.concatenate([[0], np.cumsum(sizes)])).values
+    values = slices(data, splits_of(sizes)).values
     if which is None:
         return Pieces(values[0], np.broadcast_to(sizes, len(lengths)))
     which = which.reshape(-1).astype(np.int64)
