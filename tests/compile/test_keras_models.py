@@ -197,3 +197,11 @@ def test_opening_a_keras_model_says_how_to_compile_it(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r'tf2spark\.compile_model\(model, "model\.tf2spark"\)'):
         tf2spark.SavedModel(network)
     assert "keras" in sys.modules
+
+
+def test_a_truncated_keras_file_is_damaged(tmp_path: Path) -> None:
+    """The message names the user's file, and doesn't say that it isn't there."""
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"PK\x03\x04 rubbish")
+    with pytest.raises(ModelError, match=r'model.keras" is damaged.*copy or save it again'):
+        tf2spark.compile_model(path, tmp_path / "package")

@@ -6,6 +6,7 @@ Files are loaded by Keras in its safe mode, which refuses Python code stored in 
 from __future__ import annotations
 
 import re
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ def export_file(file: Path, folder: Path, path: str) -> None:
         SetupError: Keras isn't installed, or doesn't run on TensorFlow.
     """
     keras = _keras()
+    if file.suffix == ".keras" and not zipfile.is_zipfile(file):
+        # Keras would say that there is no such file.
+        raise ModelError(
+            f'"{path}" is damaged: it begins like a Keras file, but is not a whole zip archive',
+            "copy or save it again",
+        )
     try:
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # a file ends in any error: it is Keras's own code that parses it
