@@ -19,7 +19,7 @@ from tf2spark.binding.options import make_options
 from tf2spark.conversion.from_arrow import feeder
 from tf2spark.conversion.to_arrow import columns_builder
 from tf2spark.plan.score import Plan
-from tf2spark.spark.parquet_scan import plan_tasks
+from tf2spark.spark.scan.parquet_scan import plan_tasks
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker import score_loop
 from tf2spark.worker.model_session import session_of

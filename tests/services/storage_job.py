@@ -27,7 +27,8 @@ from tf2spark.errors import Tf2SparkError
 from tf2spark.package.manifest import FILES, MANIFEST
 from tf2spark.package.run_id import new_run_id
 from tf2spark.package.staging import staging_folder
-from tf2spark.spark import hadoop, table_writer
+from tf2spark.spark import hadoop
+from tf2spark.spark.output import table_writer
 
 _ROWS = 2_000
 

@@ -57,7 +57,7 @@ def open_job(
 
     need_pyspark()
     from tf2spark.package.staging import remove_abandoned
-    from tf2spark.spark.table_writer import check_local_path, prepare_output
+    from tf2spark.spark.output.table_writer import check_local_path, prepare_output
 
     for note in remove_abandoned():
         click.echo(shown(note), err=True)
@@ -105,9 +105,9 @@ def write_counted(
         params: The command's options.
         labels: The activity and the plural of a row, for the progress bar on a terminal.
     """
+    from tf2spark.spark.output.table_writer import write
     from tf2spark.spark.progress import show_progress
     from tf2spark.spark.row_counter import RowCounter
-    from tf2spark.spark.table_writer import write
 
     reads = RowCounter.of(rows) if params["mode"] == "dropmalformed" else None
     result = run(rows if reads is None else reads.table)

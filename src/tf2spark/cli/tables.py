@@ -82,7 +82,7 @@ def check_exists(source: TableLocation) -> None:
     Raises:
         ContractError: There is nothing at its path.
     """
-    from tf2spark.spark.table_writer import local_path
+    from tf2spark.spark.output.table_writer import local_path
 
     path = source.path
     local = local_path(path)

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tf2spark.errors import OutputError, SetupError
 from tf2spark.package import publish
 from tf2spark.spark.hadoop import exists
-from tf2spark.spark.table_writer import check_local_path, local_path, write
+from tf2spark.spark.output.table_writer import check_local_path, local_path, write
 
 
 def failing(spark: SparkSession) -> DataFrame:

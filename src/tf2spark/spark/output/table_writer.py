@@ -21,8 +21,8 @@ from pyspark.sql.types import ArrayType, MapType, StructType, UserDefinedType
 from tf2spark.errors import OutputError
 from tf2spark.package import publish as local_output
 from tf2spark.shown_text import shown
-from tf2spark.spark import remote_output
 from tf2spark.spark.hadoop import delete, exists, explain_java_errors, resolve
+from tf2spark.spark.output import remote_output
 
 # The formats whose tables are folders of plain files. Others (delta, iceberg, jdbc, noop) have
 # their own way to commit.

@@ -18,7 +18,7 @@ from pyspark.sql import types as t
 from tf2spark.errors import StorageError, first_line
 from tf2spark.spark.jvm import hadoop_configuration
 from tf2spark.spark.recognize import is_connect
-from tf2spark.spark.scan_plan import NotReadable, scanned_files
+from tf2spark.spark.scan.scan_plan import NotReadable, scanned_files
 from tf2spark.spark.types import arrow_schema
 from tf2spark.worker.parquet_reader import FileRange, ParquetTask, file_schema, schema_mismatch
 

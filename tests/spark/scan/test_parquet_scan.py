@@ -25,8 +25,8 @@ from cases.parquet_tables import (
     write_file,
 )
 from tf2spark.errors import ContractError, from_text
-from tf2spark.spark.parquet_scan import plan_tasks
-from tf2spark.spark.scan_plan import NotReadable
+from tf2spark.spark.scan.parquet_scan import plan_tasks
+from tf2spark.spark.scan.scan_plan import NotReadable
 
 
 def with_timestamp(df: DataFrame) -> DataFrame:
@@ -202,11 +202,11 @@ def test_many_files_are_left_to_spark(
     for _ in range(3):
         path = write_file(tmp_path / "t")
     df = spark.read.parquet(path)
-    monkeypatch.setattr("tf2spark.spark.parquet_scan._MAX_FILES", 2)
+    monkeypatch.setattr("tf2spark.spark.scan.parquet_scan._MAX_FILES", 2)
     with pytest.raises(NotReadable, match="3 files"):
         plan_tasks(df, 64, verify=True)
     assert sum(len(task.ranges) for task in plan_tasks(df, 64, verify=False)) == 3
-    monkeypatch.setattr("tf2spark.spark.scan_plan._MAX_RANGES", 2)
+    monkeypatch.setattr("tf2spark.spark.scan.scan_plan._MAX_RANGES", 2)
     with pytest.raises(NotReadable, match="more than 2 parts"):
         plan_tasks(df, 64, verify=False)
 

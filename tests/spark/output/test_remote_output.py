@@ -10,8 +10,9 @@ from pyspark.sql import SparkSession
 from cases.outputs import OTHER_MACHINE, content, ended_run, names, table
 from tf2spark.errors import OutputError, StorageError
 from tf2spark.package.run_id import new_run_id
-from tf2spark.spark import hadoop, remote_output
-from tf2spark.spark.remote_output import publish, recover, staged_uri
+from tf2spark.spark import hadoop
+from tf2spark.spark.output import remote_output
+from tf2spark.spark.output.remote_output import publish, recover, staged_uri
 
 
 def staged(spark: SparkSession, target: Path) -> str:
