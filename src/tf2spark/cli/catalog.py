@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import frozen
 
+from tf2spark.cli.job_log import log_of
 from tf2spark.cli.jobs import Job
 from tf2spark.cli.options import Command, Decorator, column_list, feed_option
 from tf2spark.cli.tables import table_options
@@ -101,14 +101,12 @@ def pair_call(params: Mapping[str, Any]) -> PairCall:
 
 
 def prepare(job: Job, params: Mapping[str, Any], call: PairCall) -> Prepared:
-    """Compile the model and compute the catalog, with a progress bar on a terminal."""
+    """Compile the model and compute the catalog, while the log shows how far that is."""
     from tf2spark.compile.quiet import silence
-    from tf2spark.spark.progress import show_progress
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     users, items = job.tables
-    show = sys.stderr.isatty()
-    with show_progress(job.spark, "preparing", "items", show=show), silence():
+    with log_of(params).progress(job.spark, "preparing", "items"), silence():
         return job.model.prepare(
             users, items, call.arguments, call.feed, params["score"], params["signature"]
         )

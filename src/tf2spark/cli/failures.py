@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import click
 
 from tf2spark import errors
+from tf2spark.cli.job_log import JobLog
 from tf2spark.shown_text import Lines, shown
 from tf2spark.spark.recognize import is_java_error, is_query_error
 
@@ -43,24 +44,44 @@ def warnings_on_stderr() -> Iterator[None]:
         yield
 
 
-def report_failure(error: Exception, *, debug: bool = False) -> int:
+def report_failure(error: Exception, log: JobLog, *, debug: bool = False) -> int:
     """Print one message to stderr, after the traceback if `debug`, and return the exit status."""
-    if debug:
-        text = "".join(traceback.format_exception(error)).rstrip("\n")
-        click.echo(Lines.of(text.expandtabs(4).split("\n")), err=True)
     status, message = describe_failure(error)
-    click.echo(f"Error: {message}", err=True)
+    trace = Lines.of(_traceback_lines(error)) if debug else None
+    if log.format == "json":
+        log.error(message, status, **({"traceback": trace} if trace else {}))
+        return status
+    if trace:
+        click.echo(trace, err=True)
+    log.error(message, status)
     return status
 
 
-def report_usage(error: click.ClickException) -> int:
+def _traceback_lines(error: Exception) -> list[str]:
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    return text.expandtabs(4).split("\n")
+
+
+def report_usage(error: click.ClickException, log: JobLog) -> int:
     """Print what click says of wrong options to stderr, and return the exit status."""
     for name in ("message", "option_name", "param_hint"):
         value = getattr(error, name, None)
         if isinstance(value, str):
             setattr(error, name, shown(value))
-    error.show()
+    if log.format == "json":
+        log.error(error.format_message(), error.exit_code)
+    else:
+        error.show()
     return error.exit_code
+
+
+def report_interruption(log: JobLog) -> int:
+    """Say on stderr that the user ended the command, and return the exit status."""
+    if log.format == "json":
+        log.error("interrupted", 1)
+    else:
+        click.echo("interrupted", err=True)
+    return 1
 
 
 def describe_failure(error: Exception) -> tuple[int, str]:

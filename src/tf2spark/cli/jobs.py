@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
+import tf2spark
+from tf2spark.cli.job_log import log_of
 from tf2spark.cli.options import key_values, open_model
 from tf2spark.cli.tables import TableLocation, check_exists, read
+from tf2spark.package.digests import digest_text
 from tf2spark.shown_text import shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from tf2spark.cli.job_log import JobLog
     from tf2spark.runnable_model import RunnableModel
 
 
@@ -65,11 +68,54 @@ def open_job(
         check_local_path(target.path, format=target.format, overwrite=params["overwrite"])
     for source in sources:
         check_exists(source)
+    log = log_of(params)
+    _log_start(log, params, sources, target)
     with running(params["master"], settings, quiet=not debug) as spark:
         model = model or open_model(params)
+        digest = digest_text(model.digest)
+        log.event("model", f"{model.contract.path}, digest {digest}", digest=digest)
         if target is not None:
             prepare_output(spark, target.path, format=target.format, overwrite=params["overwrite"])
-        yield Job(spark, model, tuple(read(spark, source) for source in sources))
+        tables = tuple(read(spark, source) for source in sources)
+        if log.format != "none":
+            _log_sizes(log, sources, tables)
+        yield Job(spark, model, tables)
+
+
+def _log_start(
+    log: JobLog,
+    params: Mapping[str, Any],
+    sources: Sequence[TableLocation],
+    target: TableLocation | None,
+) -> None:
+    command = click.get_current_context().info_name
+    read = {source.name: source.path for source in sources}
+    written = None if target is None else target.path
+    tables = [*(f"{name} {path}" for name, path in read.items()), f"output {written}"]
+    log.event(
+        "start",
+        f"tf2spark {tf2spark.__version__} {command}, model {params['model']}, {', '.join(tables)}",
+        version=tf2spark.__version__,
+        command=command,
+        model=params["model"],
+        **read,
+        output=written,
+    )
+
+
+def _log_sizes(log: JobLog, sources: Sequence[TableLocation], tables: Sequence[DataFrame]) -> None:
+    from tf2spark.spark.input_size import input_size
+
+    for source, table in zip(sources, tables, strict=True):
+        size = input_size(table)
+        log.event(
+            "reading",
+            f"{source.name} {source.path}: {size}",
+            table=source.name,
+            path=source.path,
+            files=size.files,
+            bytes=size.size_bytes,
+        )
 
 
 @frozen
@@ -79,6 +125,28 @@ class Counts:
     written: int
     failed: int | None = None
     read: int | None = None
+
+    @property
+    def rows_in(self) -> int:
+        return self.written if self.read is None else self.read
+
+    @property
+    def refused(self) -> int:
+        return self.failed or self.rows_in - self.written
+
+    def log_done(self, log: JobLog, rows: str, seconds: float, target: TableLocation) -> None:
+        """Write the event that ends the log of a job that succeeded."""
+        log.event(
+            "done",
+            f"{self.rows_in:,} {rows} in, {self.written:,} out, {self.refused:,} refused, "
+            f"{seconds:.1f} s, {per_second(self.written, seconds)} {rows}/s: {target.path}",
+            rows_in=self.rows_in,
+            rows_out=self.written,
+            rows_refused=self.refused,
+            seconds=round(seconds, 3),
+            output=target.path,
+            exit_status=0,
+        )
 
     def note(self) -> str:
         """Return how many rows have no result, as text; empty if all have one."""
@@ -106,14 +174,13 @@ def write_counted(
         labels: The activity and the plural of a row, for the progress bar on a terminal.
     """
     from tf2spark.spark.output.table_writer import write
-    from tf2spark.spark.progress import show_progress
     from tf2spark.spark.row_counter import RowCounter
 
     reads = RowCounter.of(rows) if params["mode"] == "dropmalformed" else None
     result = run(rows if reads is None else reads.table)
     permissive = params["mode"] == "permissive"
     writes = RowCounter.of(result, (params["error_column"] or "_error") if permissive else None)
-    with show_progress(rows.sparkSession, *labels, show=sys.stderr.isatty()):
+    with log_of(params).progress(rows.sparkSession, *labels):
         write(
             writes.table,
             target.path,

@@ -11,8 +11,9 @@ import tf2spark
 from tf2spark.cli.compile import compile_
 from tf2spark.cli.demo import demo
 from tf2spark.cli.doctor import doctor
-from tf2spark.cli.failures import report_failure, report_usage
+from tf2spark.cli.failures import report_failure, report_interruption, report_usage
 from tf2spark.cli.inspect import inspect
+from tf2spark.cli.job_log import log_for_failure
 from tf2spark.cli.recommend import recommend
 from tf2spark.cli.score import score
 
@@ -30,7 +31,7 @@ def commands(context: click.Context, debug: bool) -> None:
       2  the arguments, the model or the data are wrong: the message says how to fix it
       1  any other failure
     """
-    context.obj = {"debug": debug}
+    context.ensure_object(dict)["debug"] = debug
 
 
 for _command in (inspect, compile_, score, recommend, doctor, demo):
@@ -47,18 +48,20 @@ def run(arguments: list[str]) -> int:
     # --debug belongs to the group, but people write it at the end as well.
     debug = "--debug" in arguments
     arguments = ["--debug"] * debug + [argument for argument in arguments if argument != "--debug"]
+    settings: dict[str, Any] = {}
     try:
-        status: Any = commands.main(arguments, prog_name="tf2spark", standalone_mode=False)
+        status: Any = commands.main(
+            arguments, prog_name="tf2spark", standalone_mode=False, obj=settings
+        )
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.ClickException as error:
-        return report_usage(error)
+        return report_usage(error, log_for_failure(settings, arguments))
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        return 1
+        return report_interruption(log_for_failure(settings, arguments))
     except Exception as error:
-        return report_failure(error, debug=debug)
+        return report_failure(error, log_for_failure(settings, arguments), debug=debug)
 
 
 if __name__ == "__main__":

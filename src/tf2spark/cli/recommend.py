@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
+from tf2spark.cli.job_log import log_of, log_option
 from tf2spark.cli.jobs import Job, open_job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
@@ -21,7 +22,6 @@ from tf2spark.cli.options import (
 )
 from tf2spark.cli.tables import source_of, table_options, target_of
 from tf2spark.package.digests import digest_text
-from tf2spark.shown_text import Lines, shown
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,6 +56,7 @@ _BATCH_PAIRS = 1 << 23
 )
 @click.option("--keep", metavar="COL,COL", help="Columns of users to keep, besides the id.")
 @row_options
+@log_option
 @call_options
 @model_options
 @spark_options
@@ -84,7 +85,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
       --feed x=user:a,item:b       columns of both sides, concatenated
     """
     users, items, target = source_of(params, "users"), source_of(params, "items"), target_of(params)
-    call = pair_call(params)
+    call, log = pair_call(params), log_of(params)
     debug = bool((context.obj or {}).get("debug"))
     with open_job(params, [users, items], target, debug=debug) as job:
         from tf2spark.recommend.explain import explain
@@ -93,8 +94,11 @@ def recommend(context: click.Context, /, **params: Any) -> None:
         prepared = prepare(job, params, call)
         counts = _write(job, prepared, target, params)
         seconds = time.monotonic() - started
-        click.echo(_closing_line(counts, prepared.plan.items, seconds, shown(target.path)))
-        click.echo(Lines.of(_model_lines(job.model, explain(prepared))))
+        counts.log_done(log, "users", seconds, target)
+        log.summary(
+            _closing_line(counts, prepared.plan.items, seconds, target.path),
+            *_model_lines(job.model, explain(prepared)),
+        )
 
 
 def _write(job: Job, prepared: Prepared, target: Any, params: Mapping[str, Any]) -> Counts:

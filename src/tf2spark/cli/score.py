@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf2spark.cli.failures import warnings_on_stderr
+from tf2spark.cli.job_log import log_of, log_option
 from tf2spark.cli.jobs import open_job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
@@ -21,7 +22,6 @@ from tf2spark.cli.options import (
 )
 from tf2spark.cli.tables import source_of, table_options, target_of
 from tf2spark.package.digests import digest_text
-from tf2spark.shown_text import shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether a row's outputs depend on its batch, which is then scored whole or not at all.",
 )
+@log_option
 @call_options
 @model_options
 @spark_options
@@ -90,7 +91,7 @@ def score(context: click.Context, /, **params: Any) -> None:
       --feed keep_prob:=1.0        one value for all rows (JSON after :=)
     """
     source, target = source_of(params, "input"), target_of(params)
-    run = _scorer(params)
+    run, log = _scorer(params), log_of(params)
     with open_job(params, [source], target, debug=bool((context.obj or {}).get("debug"))) as job:
         started = time.monotonic()
         counts = write_counted(
@@ -102,12 +103,12 @@ def score(context: click.Context, /, **params: Any) -> None:
         )
         seconds = time.monotonic() - started
         rate = per_second(counts.written, seconds)
-        click.echo(
+        counts.log_done(log, "rows", seconds, target)
+        log.summary(
             f"{counts.written:,} rows{counts.note()}, {seconds:.1f} s, {rate} rows/s: "
-            f"{shown(target.path)}"
+            f"{target.path}",
+            f"model {job.model.contract.path}, digest {digest_text(job.model.digest)}",
         )
-        digest = digest_text(job.model.digest)
-        click.echo(f"model {shown(job.model.contract.path)}, digest {digest}")
 
 
 def _scorer(params: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], DataFrame]:

@@ -78,6 +78,17 @@ def query_execution(df: DataFrame) -> Any:
     return _private_attribute(df, "_jdf").queryExecution()
 
 
+def input_file_count(df: DataFrame) -> int:
+    """Return how many files a DataFrame's query reads, without bringing their names to Python.
+
+    Assumes `DataFrame._jdf`.
+
+    Raises:
+        SetupError: The DataFrame has no JVM that can be reached this way.
+    """
+    return len(_private_attribute(df, "_jdf").inputFiles())
+
+
 def status_store(spark: SparkSession) -> Any | None:
     """Return where Spark keeps the metrics of its queries for the web page.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from attrs import frozen
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -16,41 +17,69 @@ from tf2spark.spark.jvm import scala_items, status_store
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 _POLL_SECONDS = 0.2
 
 
+@frozen
+class JobProgress:
+    """What is done of a job.
+
+    Attributes:
+        finished_tasks: How many tasks have ended.
+        tasks: How many there are in the stages that have started; 0 before the first has.
+        rows: How many rows have come back from Python, as far as Spark knows.
+    """
+
+    finished_tasks: int
+    tasks: int
+    rows: int
+
+
 @contextmanager
-def show_progress(spark: SparkSession, text: str, rows: str, *, show: bool) -> Iterator[None]:
-    """Show a progress bar on stderr while the body runs: finished tasks, and rows so far.
+def watch(
+    spark: SparkSession, report: Callable[[JobProgress], None], every_seconds: float
+) -> Iterator[None]:
+    """Call `report` from another thread, again and again, while the body runs.
 
     Executors report the rows of running tasks with their heartbeats.
+    """
+    ended = threading.Event()
+    poller = threading.Thread(
+        target=_poll, args=(spark, report, every_seconds, ended), name="progress", daemon=True
+    )
+    poller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        poller.join(timeout=5)
+
+
+@contextmanager
+def show_bar(spark: SparkSession, text: str, rows: str) -> Iterator[None]:
+    """Show a progress bar on stderr while the body runs: finished tasks, and rows so far.
 
     Args:
         spark: The session whose jobs are shown.
         text: The text in front of the bar.
         rows: What the rows are: "users".
-        show: False for no bar at all, for example where stderr is not a terminal.
     """
-    if not show:
-        yield
-        return
     # A duplicate descriptor, so that the bar shows even where the body redirects stderr.
     with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stderr:
         from rich.console import Console
 
-        ended = threading.Event()
         with _progress_bar(text, Console(file=stderr)) as bar:
-            poller = threading.Thread(
-                target=_poll, args=(spark, bar, rows, ended), name="progress", daemon=True
-            )
-            poller.start()
-            try:
+            task = bar.add_task("", total=None)
+            with watch(spark, lambda done: _update(bar, task, done, rows), _POLL_SECONDS):
                 yield
-            finally:
-                ended.set()
-                poller.join(timeout=5)
+
+
+def _update(bar: Progress, task: TaskID, done: JobProgress, rows: str) -> None:
+    if done.tasks:
+        text = f"{done.rows:,} {rows}" if done.rows else ""
+        bar.update(task, completed=done.finished_tasks, total=done.tasks, description=text)
 
 
 def _progress_bar(text: str, console: Console) -> Progress:
@@ -68,20 +97,22 @@ def _progress_bar(text: str, console: Console) -> Progress:
     )
 
 
-def _poll(spark: SparkSession, bar: Progress, rows: str, ended: threading.Event) -> None:
-    task = bar.add_task("", total=None)
+def _poll(
+    spark: SparkSession,
+    report: Callable[[JobProgress], None],
+    every_seconds: float,
+    ended: threading.Event,
+) -> None:
     stages: dict[int, tuple[int, int]] = {}
     before = _last_query(spark)
-    while not ended.wait(_POLL_SECONDS):
+    while not ended.wait(every_seconds):
         try:
             stages.update(_active_stages(spark.sparkContext))
             row_count = rows_done(spark, before)
         except Exception:  # the context is being stopped, so there is nothing left to show
             return
-        if stages:
-            finished, total = (sum(column) for column in zip(*stages.values(), strict=True))
-            text = f"{row_count:,} {rows}" if row_count else ""
-            bar.update(task, completed=finished, total=total, description=text)
+        finished, total = (sum(column) for column in zip((0, 0), *stages.values(), strict=True))
+        report(JobProgress(finished, total, row_count))
 
 
 def _active_stages(context: SparkContext) -> dict[int, tuple[int, int]]:
