@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -200,15 +201,11 @@ class TestJobs:
         monkeypatch.setattr("tf2spark.cli.job_log._FIRST_SECONDS", 0.1)
         log = JobLog("json")
         with log.progress(spark, "preparing", "items"), silence():
-            spark.sparkContext.parallelize([1], 1).map(_slowly).collect()
+            # As a lambda, because workers can't import this module.
+            spark.sparkContext.parallelize([1.5], 1).map(
+                lambda seconds: time.sleep(seconds)
+            ).collect()
         events = [event for event in events_of(capfd.readouterr().err) if event["tasks"]]
         assert events[0]["event"] == "progress"
         assert events[0]["activity"] == "preparing"
         assert events[0]["tasks"] == 1
-
-
-def _slowly(number: int) -> int:
-    import time
-
-    time.sleep(1.5)
-    return number
