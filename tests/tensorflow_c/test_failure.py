@@ -120,6 +120,11 @@ def test_a_constant_that_can_t_be_made_is_no_row_s_fault() -> None:
             "tensors when OOM happens, add report_tensor_allocations_upon_oom to RunOptions.\n",
             "OOM when allocating (node m)",
         ),
+        (
+            "{{function_node __inference_f_<lambda>_26}} {{function_node while_body_1}} No OpKernel "
+            "was registered\n\n\t [[while/body/_1/while/CudnnRNNV2]]\n\t [[PartitionedCall]]",
+            "No OpKernel was registered",
+        ),
         ("assertion failed: [a] [x = ] [[1 2][3 4]]", "assertion failed: [a] [x = ] [[1 2][3 4]]"),
     ],
 )

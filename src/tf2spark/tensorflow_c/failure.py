@@ -140,8 +140,10 @@ _MODEL_FAULTS: tuple[
 
 
 # "[[{{function_node f}}{{node a/b}}]]", then perhaps "[[a/c/_5]]"; only the first node helps.
-_NODES = re.compile(r"\s*\[\[\{\{.*?\}\}\]\](?:\s*\[\[.*?\]\])*")
+_NODES = re.compile(r"\s*\[\[\{\{.*?\}\}\]\](?:\s*\[\[.*?\]\])*|\n\t \[\[[\w./-]+\]\]")
 _NODE = re.compile(r"\{\{node ([^}]+)\}\}\]\]")
+# Before the reason, once for each function that was being instantiated: the body of a loop, say.
+_FUNCTION_NODES = re.compile(r"(?:\{\{function_node [^{}]*\}\}\s*)+")
 # Advice and bookkeeping meant for TensorFlow's own developers.
 _NOISE = re.compile(
     r"\s*\[Op:\w+\].*"
@@ -160,7 +162,7 @@ _FIRST_ROOT = re.compile(
 def readable(message: str) -> str:
     """Return an error message without TensorFlow's stack of nodes, but with the failing one."""
     roots = _FIRST_ROOT.match(message)
-    text = roots[1] if roots else message
+    text = _FUNCTION_NODES.sub("", roots[1] if roots else message, count=1)
     node = _NODE.search(text)
     lines = (line.strip() for line in _NOISE.sub("", _NODES.sub("", text)).splitlines())
     kept = "; ".join(line for line in lines if line) or "no message"
