@@ -200,17 +200,31 @@ class ModelError(Tf2SparkError, ValueError):
     """The SavedModel can't be read, or can't run as is."""
 
 
-def unrestored(path: str, names: Sequence[str]) -> ModelError:
-    """Return the error of a model whose restore op leaves variables that a run reads unfilled."""
+def unrestored(path: str, names: Sequence[str], *, has_objects: bool = True) -> ModelError:
+    """Return the error of a model whose restore op leaves variables that a run reads unfilled.
+
+    Args:
+        path: The model.
+        names: The variables.
+        has_objects: Whether it has the objects by which TensorFlow 2 restores variables.
+    """
     shown_names = ", ".join(map(repr, names[:3]))
     it, subject, has = "it", "variable", "has"
     if len(names) > 1:
         it, subject, has = "them", "variables", "have"
     if len(names) > 3:
         shown_names += f" and {len(names) - 3} more"
-    return ModelError(
+    problem = (
         f"{subject} {shown_names} of {path} {has} no value: the model's own restore op doesn't "
-        f"fill {it}, as in a Keras 3 model that was saved with tf.saved_model.save (only "
+    )
+    if not has_objects:
+        return ModelError(
+            f"{problem}fill {it}",
+            f"export it from a session that has restored or initialized {it}, with {it} among "
+            "tf.compat.v1.global_variables(), which are what the exporter saves",
+        )
+    return ModelError(
+        f"{problem}fill {it}, as in a Keras 3 model that was saved with tf.saved_model.save (only "
         f"tf.saved_model.load in Python can restore {it}; TF Serving can't serve it either). "
         f"Compile the model, which restores {it} in the same way: "
         "SavedModel(path).compile(package) or tf2spark compile MODEL PACKAGE. Or export it again "

@@ -26,6 +26,8 @@ from tf2spark.compile.compiler import CompileOptions
 from tf2spark.errors import ContractError, ModelError, OutputError, RowError
 from tf2spark.package.manifest import Manifest
 
+tf1 = tf.compat.v1
+
 _ROWS = 23
 
 
@@ -325,6 +327,77 @@ def test_a_model_that_cannot_be_verified_says_so(tmp_path: Path) -> None:
     assert manifest.not_verified is not None
     assert manifest.not_verified.startswith("TensorFlow refuses inputs generated from the contract")
     assert "pass rows with sample=" in manifest.not_verified
+
+
+def _without_a_kernel(x: Any) -> Any:
+    """Pass a batch on to an op that only a GPU has."""
+    state = tf.zeros([1, tf.shape(x)[0], 1])
+    rows = tf.reshape(x, [1, -1, 1])
+    run = {"rnn_mode": "lstm", "is_training": False, "params": tf.zeros([16])}
+    return tf.raw_ops.CudnnRNNV2(input=rows, input_h=state, input_c=state, **run).output[0, :, 0]
+
+
+@pytest.mark.parametrize("in_a_loop", [False, True])
+def test_a_model_that_cannot_run_here_says_so(tmp_path: Path, in_a_loop: bool) -> None:
+    """A kernel that is missing is the model's fault in every mode, and no sample would help."""
+
+    def call(x: Any) -> Any:
+        if not in_a_loop:
+            return {"y": _without_a_kernel(x)}
+        step = lambda i, y: (i + 1, tf.ensure_shape(_without_a_kernel(y), [None]))  # noqa: E731
+        return {"y": tf.while_loop(lambda i, y: i < 2, step, [0, x])[1]}
+
+    save_function(tmp_path / "model", call, tf.TensorSpec([None], tf.float32, "x"))
+    model = tf2spark.SavedModel(tmp_path / "model")
+    fault = "the model can't run here: this TensorFlow has no kernel on CPU for its op CudnnRNNV2"
+    rows = pd.DataFrame({"x": np.zeros(20_000, np.float32)})
+    for mode in ("failfast", "permissive", "dropmalformed"):
+        with pytest.raises(ModelError, match=fault):
+            model.score(rows, mode=mode)
+    not_verified = package_of(model.compile(tmp_path / "p")).not_verified
+    assert not_verified is not None
+    assert not_verified.startswith(fault)
+    assert "sample=" not in not_verified
+    with pytest.raises(ModelError, match=fault):
+        model.compile(tmp_path / "q", sample=rows[:2])
+
+
+def _parameter_server(path: Path) -> None:
+    """Write a model whose op is assigned to a device of a cluster."""
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        x = tf1.placeholder(tf.float32, [None], "x")
+        with tf1.device("/job:ps/task:0/cpu:0"):
+            y = x * 2
+        signature = tf1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        builder = tf1.saved_model.Builder(str(path))  # unlike simple_save, it keeps devices
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+
+
+def test_a_package_has_no_devices(tmp_path: Path) -> None:
+    """A model of a cluster's devices is told to be compiled, which is enough."""
+    _parameter_server(tmp_path / "model")
+    model, rows = tf2spark.SavedModel(tmp_path / "model"), pd.DataFrame({"x": [1.0, 2.0]})
+    with pytest.raises(ModelError, match=r'node "mul" is assigned to /job:ps.*; compile the model'):
+        model.score(rows)
+    assert model.compile(tmp_path / "p").score(rows)["y"].tolist() == [2.0, 4.0]
+
+
+def test_damaged_variables_are_named_by_the_user_s_path(tmp_path: Path) -> None:
+    """Not by the cache's, where copies of the files lie; and with TensorFlow's reason."""
+    weight, path = tf.Variable(tf.ones([1000])), tmp_path / "model"
+    spec = tf.TensorSpec([None], tf.float32, "x")
+    save_function(path, lambda x: {"y": x * weight[0]}, spec, keep={"weight": weight})
+    (data,) = (path / "variables").glob("*.data*")
+    data.write_bytes(data.read_bytes()[:100])
+    model = tf2spark.SavedModel(path)
+    for call in (
+        lambda: model.score(pd.DataFrame({"x": [1.0]})),
+        lambda: model.compile(path / "p"),
+    ):
+        with pytest.raises(ModelError, match=r"can't load .*: Read less bytes") as error:
+            call()
+        assert str(path) in str(error.value).partition("Read less")[0]
 
 
 def _first_pixel(png: Any) -> Any:

@@ -49,6 +49,14 @@ _NO_KERNEL = (
             "op",
         ),
         (
+            "Cannot assign a device for operation mul: {{node mul}} was explicitly assigned to "
+            "/job:ps/task:0/device:CPU:0 but available devices are [ /job:localhost/device:CPU:0 ]",
+            'the model can\'t run: its node "mul" is assigned to /job:ps/task:0/device:CPU:0, a '
+            "device of the cluster that it was trained on; compile the model, as a package has no "
+            "devices (SavedModel(path).compile(package) or tf2spark compile MODEL PACKAGE), or "
+            "export it with clear_devices=True",
+        ),
+        (
             "Table not initialized.\n\t [[{{node find}}]]",
             "the model can't run: nothing fills one of its lookup tables (Table not initialized. "
             "(node find)); export it with the initializer of its tables: in TensorFlow 2 the saved "
@@ -121,8 +129,8 @@ def test_a_constant_that_can_t_be_made_is_no_row_s_fault() -> None:
             "OOM when allocating (node m)",
         ),
         (
-            "{{function_node __inference_f_<lambda>_26}} {{function_node while_body_1}} No OpKernel "
-            "was registered\n\n\t [[while/body/_1/while/CudnnRNNV2]]\n\t [[PartitionedCall]]",
+            "{{function_node __inference_f_<lambda>_26}} {{function_node while_body_1}} No "
+            "OpKernel was registered\n\n\t [[while/body/_1/while/Rnn]]\n\t [[PartitionedCall]]",
             "No OpKernel was registered",
         ),
         ("assertion failed: [a] [x = ] [[1 2][3 4]]", "assertion failed: [a] [x = ] [[1 2][3 4]]"),

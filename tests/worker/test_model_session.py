@@ -55,7 +55,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
     """Sessions in the order in which they were opened."""
     sessions: list[Session] = []
 
-    def open_session(path: str, tags: tuple[str, ...], *, threads: int) -> Session:
+    def open_session(path: str, tags: tuple[str, ...], *, threads: int, name: str) -> Session:
         sessions.append(Session(path, tags, threads))
         return sessions[-1]
 

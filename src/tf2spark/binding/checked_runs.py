@@ -112,7 +112,8 @@ class CheckedRuns:
             (fetches, feeds), lambda: unrestored_variables(self._loaded.meta_graph, fetches, feeds)
         )
         if names:
-            raise unrestored(self._loaded.contract.path, names)
+            has_objects = self._loaded.meta_graph.HasField("object_graph_def")
+            raise unrestored(self._loaded.contract.path, names, has_objects=has_objects)
 
     def check(self, fetches: Sequence[str], feeds: Sequence[str]) -> RunFacts:
         """Check that fetching some tensors, with others fed, runs only allowed ops.

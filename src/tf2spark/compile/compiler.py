@@ -95,7 +95,11 @@ def compile_to(
         try:
             _refuse_other_state(loaded, compilation, options.custom_ops)
             with load_original(
-                source, loaded.contract.tags, name, custom_ops=options.custom_ops
+                source,
+                loaded.contract.tags,
+                name,
+                name=loaded.contract.path,
+                custom_ops=options.custom_ops,
             ) as original:
                 built = build(original, compilation, source, tree, options.threshold_bytes)
                 verified, why_not = _verify(
@@ -214,7 +218,7 @@ def _verify(
         else:
             feeds, kind = find_inputs(original, signature, source, signature.name, constants)
     except NoInputs as error:
-        return None, f"{error}; pass rows with sample="
+        return None, str(error)
     ops = loaded.contract.careful_ops
     random_op = next((op for op, reason in ops if reason.startswith("random")), None)
     verified = verify(

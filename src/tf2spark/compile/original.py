@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,16 @@ from tf2spark.saved_model.op_check import check_object_loader
 from tf2spark.saved_model.protos import MetaGraph, NodeMessage
 from tf2spark.saved_model.reachable_nodes import initialization
 from tf2spark.saved_model.upstream import is_control
+from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault, readable
 
 tf1 = tf.compat.v1
 _HANDLE = "VarHandleOp"
+# Before the reason: where Python code made the node, which nobody knows of a model that was loaded.
+_PREAMBLE = re.compile(
+    r"Graph execution error:\s*"
+    r"(?:Detected at node .*?\n(?:<stack traces unavailable>|Node: .*?)\n)?",
+    re.DOTALL,
+)
 
 
 class NotCompilable(Exception):
@@ -42,14 +50,40 @@ class Original:
         return [_as_array(value) for value in self.session.run(list(fetches), dict(feeds))]
 
 
+def reason(error: Exception) -> str:
+    """Return what TensorFlow says of an error, without the stack of nodes."""
+    if isinstance(error, tf.errors.OpError):
+        return readable(_PREAMBLE.sub("", error.message, count=1))
+    return first_line(error)
+
+
+def fault_of(error: Exception) -> ModelError | None:
+    """Return the error of a model that can't run with any values; None for any other error."""
+    if not isinstance(error, tf.errors.OpError):
+        return None
+    return model_fault(TensorFlowFailure(error.error_code, reason(error)))
+
+
 @contextmanager
 def load_original(
-    folder: Path, tags: tuple[str, ...], signature: str, *, custom_ops: Collection[str] = ()
+    folder: Path,
+    tags: tuple[str, ...],
+    signature: str,
+    *,
+    name: str,
+    custom_ops: Collection[str] = (),
 ) -> Iterator[Original]:
     """Load a SavedModel as TF Serving does; the object loader fills variables left uninitialized.
 
     `tf.saved_model.save` on a Keras 3 model writes a restore op that leaves variables unfilled;
     only TensorFlow's object loader restores these.
+
+    Args:
+        folder: The model's folder in the host's cache.
+        tags: The tags of its MetaGraph.
+        signature: The signature whose variables are needed.
+        name: How messages name the model: the path that its user gave.
+        custom_ops: Ops of the libraries that the user named.
 
     Raises:
         ModelError: TensorFlow can't load it.
@@ -58,8 +92,8 @@ def load_original(
     # Not as a context: the object loader below needs eager execution.
     session = tf1.Session(graph=graph, config=tf1.ConfigProto(allow_soft_placement=True))
     try:
-        original = Original(_load(session, folder, tags), session)
-        _initialize(original, folder)
+        original = Original(_load(session, folder, tags, name), session)
+        _initialize(original, folder, name)
         if signature in original.meta_graph.signature_def and _has_unfilled_variables(original):
             check_object_loader(original.meta_graph, allow_ops=custom_ops)
             _assign(original, _captured_values(folder, tags, original.meta_graph, signature))
@@ -68,15 +102,15 @@ def load_original(
         session.close()
 
 
-def _load(session: Any, folder: Path, tags: tuple[str, ...]) -> MetaGraph:
+def _load(session: Any, folder: Path, tags: tuple[str, ...], name: str) -> MetaGraph:
     try:
         with session.graph.as_default(), _no_deprecation_warning():
             return tf1.saved_model.loader.load(session, list(tags), str(folder))
     except Exception as error:  # the loader trusts the model: a damaged one ends in any error
-        raise ModelError(f'TensorFlow can\'t load "{folder}": {first_line(error)}') from error
+        raise ModelError(f'TensorFlow can\'t load "{name}": {reason(error)}') from error
 
 
-def _initialize(original: Original, folder: Path) -> None:
+def _initialize(original: Original, folder: Path, name: str) -> None:
     """Run what fills tables and local variables where no init op does."""
     needed = initialization(original.meta_graph)
     if not needed.ops:
@@ -86,7 +120,7 @@ def _initialize(original: Original, folder: Path) -> None:
     try:
         original.session.run([graph.get_operation_by_name(name) for name in needed.ops], paths)
     except (tf.errors.OpError, KeyError, ValueError) as error:
-        raise ModelError(f'TensorFlow can\'t load "{folder}": {first_line(error)}') from error
+        raise ModelError(f'TensorFlow can\'t load "{name}": {reason(error)}') from error
 
 
 @contextmanager
@@ -115,7 +149,8 @@ def variable_values(
     except (tf.errors.FailedPreconditionError, tf.errors.NotFoundError) as error:
         raise ModelError(
             "neither the model's restore op nor TensorFlow's object loader gives a value to one of "
-            f"its variables: {first_line(error)}. Export the model again with model.export(path)"
+            f"its variables ({reason(error)})",
+            "export the model again, with its variables initialized: in Keras model.export(path)",
         ) from error
     return {name: _as_array(value) for name, value in values.items()}
 

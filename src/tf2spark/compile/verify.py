@@ -14,12 +14,12 @@ import tensorflow as tf
 from tf2spark.compile.build import Built
 from tf2spark.compile.examples import make_example
 from tf2spark.compile.inputs import Feeds, generate_feeds, row_count, warmup_feeds
-from tf2spark.compile.original import NotCompilable, Original
+from tf2spark.compile.original import NotCompilable, Original, fault_of, reason
 from tf2spark.dtypes import STRING, from_code
 from tf2spark.errors import ModelError
 from tf2spark.package.manifest import Verified
 from tf2spark.saved_model.contract import Signature
-from tf2spark.tensorflow_c.failure import TensorFlowFailure, readable
+from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
 from tf2spark.tensorflow_c.session import open_session
 from tf2spark.tensorflow_c.strings import views_of
@@ -62,7 +62,8 @@ def verify(
 
     Raises:
         NotCompilable: The original's outputs change from run to run.
-        ModelError: The outputs differ by more than the tolerance; the message says where.
+        ModelError: The outputs differ by more than the tolerance; the message says where. Or the
+            original refuses the inputs.
     """
     fetches = [name for spec in signature.outputs for name in spec.tensors]
     names = [spec.name for spec in signature.outputs for _ in spec.tensors]
@@ -70,13 +71,24 @@ def verify(
     largest = dict.fromkeys(names, 0.0)
     with _open_compiled(compiled, built, tags) as run:
         for run_feeds in feeds:
-            expected = original.run(fetches, {**constants, **run_feeds})
+            expected = _run_original(original, fetches, {**constants, **run_feeds}, kind)
             _refuse_random(names, expected, original.run(fetches, {**constants, **run_feeds}))
             actual = run({compiled_names[name]: value for name, value in run_feeds.items()})
             for name, old, new in zip(names, expected, actual, strict=True):
                 difference = _compare(name, old, new, tolerance, random_op)
                 largest[name] = max(largest[name], difference)
     return Verified(kind, row_count(feeds), tuple(sorted(largest.items())), tolerance)
+
+
+def _run_original(
+    original: Original, fetches: list[str], feeds: Mapping[str, Any], kind: str
+) -> list[Array]:
+    try:
+        return original.run(fetches, feeds)
+    except tf.errors.OpError as error:
+        raise fault_of(error) or ModelError(
+            f"TensorFlow refuses the {kind}: {reason(error)}"
+        ) from None
 
 
 def find_inputs(
@@ -100,18 +112,17 @@ def find_inputs(
             for run_feeds in feeds:
                 original.run(fetches, {**constants, **run_feeds})
         except (tf.errors.OpError, ValueError) as error:
-            first_refusal = first_refusal or _message(error)
+            if fault := fault_of(error):
+                raise NoInputs(str(fault)) from error
+            first_refusal = first_refusal or reason(error)
             continue
         return feeds, "generated from the contract"
-    raise NoInputs(f"TensorFlow refuses inputs generated from the contract ({first_refusal})")
+    refused = f"TensorFlow refuses inputs generated from the contract ({first_refusal})"
+    raise NoInputs(f"{refused}; pass rows with sample=")
 
 
 class NoInputs(Exception):
     """There are no inputs to run the models on; the message says why."""
-
-
-def _message(error: Exception) -> str:
-    return readable(error.message if isinstance(error, tf.errors.OpError) else str(error))
 
 
 def _compiled_names(signature: Signature, compiled: Signature) -> dict[str, str]:

@@ -104,6 +104,15 @@ def _not_for_xla(match: re.Match[str]) -> tuple[str, str]:
     )
 
 
+def _no_device(match: re.Match[str]) -> tuple[str, str]:
+    return (
+        f'the model can\'t run: its node "{match["node"]}" is assigned to {match["device"]}, a '
+        "device of the cluster that it was trained on",
+        "compile the model, as a package has no devices (SavedModel(path).compile(package) or "
+        "tf2spark compile MODEL PACKAGE), or export it with clear_devices=True",
+    )
+
+
 def _missing(match: re.Match[str]) -> tuple[str, None]:
     return f"the model can't run: {match[0]}", None
 
@@ -120,6 +129,14 @@ _MODEL_FAULTS: tuple[
         _no_kernel,
     ),
     (re.compile(r"Table not initialized\b.*", re.DOTALL), _empty_table),
+    (
+        re.compile(
+            r"Cannot assign a device for operation (?P<node>[^:\s]+): .*?"
+            r"(?:explicitly )?assigned to (?P<device>/\S+)",
+            re.DOTALL,
+        ),
+        _no_device,
+    ),
     (
         re.compile(
             r"(?:Resource \S+ does not exist|Container \S+ does not exist"

@@ -52,8 +52,9 @@ class CApiSession:
     itself when nothing refers to it any more; a function from `prepare` does.
     """
 
-    def __init__(self, path: str, graph_pointer: int, session_pointer: int) -> None:
+    def __init__(self, path: str, graph_pointer: int, session_pointer: int, name: str) -> None:
         self._path = path
+        self._name = name
         self._graph = graph_pointer
         self._session: int | None = session_pointer
         self._inputs: dict[str, tuple[TFOutput, int]] = {}
@@ -102,7 +103,7 @@ class CApiSession:
                     *((c_void_p * len(ops))(*ops), len(ops), None, state),
                 )
         except TensorFlowFailure as failure:
-            raise ModelError(_why_not_loaded(self._path, failure.message)) from None
+            raise _not_loaded(self._name, failure) from None
         finally:
             for value in values:
                 lib.TF_DeleteTensor(value)
@@ -230,14 +231,15 @@ class CApiSession:
     def _open_pointer(self) -> int:
         refuse_fork()
         if self._session is None:
-            raise RunError(f"the session of {self._path} is closed")
+            raise RunError(f"the session of {self._name} is closed")
         return self._session
 
     def _raise_failure(self, state: int) -> None:
         try:
             check(tensorflow(), state)
         except TensorFlowFailure as failure:
-            raise (_unrestored(self._path, failure) or model_fault(failure) or failure) from None
+            unrestored_variable = _unrestored(self._path, self._name, failure)
+            raise (unrestored_variable or model_fault(failure) or failure) from None
 
 
 def _release(session: int, graph_pointer: int, always_fed: list[tuple[TFOutput, int]]) -> None:
@@ -264,7 +266,9 @@ def _wrong_feeds(
     return RunError(f"a run must be fed {expected or 'nothing'}; got {got or 'nothing'}")
 
 
-def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession:
+def open_session(
+    path: str, tags: Sequence[str], *, threads: int, name: str | None = None
+) -> CApiSession:
     """Load a SavedModel from a local folder into a session of its own.
 
     Its threads, within ops and between them, are its own (see `library._load`), unless
@@ -275,6 +279,7 @@ def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession
         path: The folder that holds ``saved_model.pb``.
         tags: The tags of the MetaGraph to load, such as ["serve"].
         threads: CPUs that the session may use.
+        name: How messages name the model, if not by the folder: by the path that its user gave.
 
     Raises:
         ModelNotFoundError: There is no SavedModel in that folder.
@@ -293,8 +298,8 @@ def open_session(path: str, tags: Sequence[str], *, threads: int) -> CApiSession
         session = _load(path, tags, threads, graph_pointer)
     except TensorFlowFailure as failure:
         lib.TF_DeleteGraph(graph_pointer)
-        raise ModelError(_why_not_loaded(path, failure.message)) from None
-    return CApiSession(path, graph_pointer, session)
+        raise _not_loaded(name or path, failure) from None
+    return CApiSession(path, graph_pointer, session, name or path)
 
 
 def _load(path: str, tags: Sequence[str], threads: int, graph_pointer: int) -> int:
@@ -306,13 +311,17 @@ def _load(path: str, tags: Sequence[str], threads: int, graph_pointer: int) -> i
     return session
 
 
-def _why_not_loaded(path: str, message: str) -> str:
-    why = f"TensorFlow {version()} can't load {path}: {message}"
-    if "RestoreV2" in message:
-        return f"{why}. The files under {path}/variables are damaged or incomplete"
-    if message.startswith("Op type not registered"):
-        return f"{why}. It is a custom op, or one of a newer TensorFlow"
-    return why
+def _not_loaded(name: str, failure: TensorFlowFailure) -> ModelError:
+    why = f"TensorFlow {version()} can't load {name}: {failure.message}"
+    if failure.message.startswith("Op type not registered"):
+        return ModelError(f"{why}. It is a custom op, or one of a newer TensorFlow")
+    if fault := model_fault(failure):
+        return fault
+    if "RestoreV2" in failure.message:
+        return ModelError(f"{why}. The files under {name}/variables are damaged or incomplete")
+    if "InitializeTableFromTextFile" in failure.message:
+        return ModelError(f"{why}. It fills a lookup table from a file under {name}/assets")
+    return ModelError(why)
 
 
 _UNRESTORED = re.compile(
@@ -324,7 +333,7 @@ _UNRESTORED = re.compile(
 )
 
 
-def _unrestored(path: str, failure: TensorFlowFailure) -> ModelError | None:
+def _unrestored(path: str, model_name: str, failure: TensorFlowFailure) -> ModelError | None:
     """Return the error of a model whose restore op leaves a variable without a value."""
     # At the start: further on, a message can quote a value.
     match = _UNRESTORED.match(failure.message)
@@ -333,7 +342,7 @@ def _unrestored(path: str, failure: TensorFlowFailure) -> ModelError | None:
     name = next(filter(None, match.groups()))
     if not (Path(path) / "variables" / "variables.index").is_file():
         return ModelError(
-            f"variable {name!r} of {path} has no value: the model comes without "
-            f"{path}/variables/variables.index"
+            f"variable {name!r} of {model_name} has no value: the model comes without "
+            f"{model_name}/variables/variables.index"
         )
-    return unrestored(path, [name])
+    return unrestored(model_name, [name])

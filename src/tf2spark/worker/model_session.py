@@ -89,7 +89,7 @@ def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) ->
         weights: The folder of its weights, if another.
     """
     load_op_libraries(model)  # of what `session_of` opens, they are loaded already
-    session = open_session(str(folder), model.tags, threads=model.threads)
+    session = open_session(str(folder), model.tags, threads=model.threads, name=model.path)
     try:
         for weight in model.weights:
             session.feed_always(weight.tensor, mapped_tensor(weight, weights or folder))
