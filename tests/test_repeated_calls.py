@@ -137,7 +137,7 @@ def test_later_calls_prepare_no_feeds(
         raise AssertionError("a plan is prepared for the second time")
 
     monkeypatch.setattr(local_score, "renumber", refuse)
-    monkeypatch.setattr(local_score, "feeds_of", refuse)
+    monkeypatch.setattr(local_score, "conversion_of", refuse)
     scored = model.score(table, feed=feed, keep=[])
     assert scored.equals(expected)
     with pytest.raises(AssertionError, match="second time"):

@@ -2,14 +2,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from attrs import evolve
 
 from cases.arrow_columns import PAIRS, VECTOR, batch_of, dense, fed, plan, source, sparse
+from tf2spark.conversion import dense as dense_module
 from tf2spark.conversion.from_arrow import feeder
 from tf2spark.conversion.rows import RowsRefused, RowsTooLarge, RowsUneven
-from tf2spark.dtypes import FLOAT32, INT64, STRING
+from tf2spark.dtypes import (
+    BFLOAT16,
+    BOOL,
+    FLOAT32,
+    FLOAT64,
+    HALF,
+    INT16,
+    INT32,
+    INT64,
+    STRING,
+    UINT8,
+    UINT16,
+    DType,
+)
 from tf2spark.plan.score import InputPlan
 
 FLOATS = pa.list_(pa.float32())
@@ -138,3 +153,35 @@ def test_a_tensor_beyond_the_limit_is_never_made() -> None:
     (tensor,) = feed(column(rows[:1], VECTOR))
     assert tensor.shape == (1, wide)
     assert tensor.dtype is FLOAT32
+
+
+NUMBER_TYPES = [FLOAT32, FLOAT64, INT32, INT64, UINT8, INT16, UINT16, BFLOAT16, HALF, BOOL]
+
+
+@pytest.mark.parametrize("dtype", NUMBER_TYPES, ids=str)
+def test_columns_of_numbers_are_fed_as_others(dtype: DType) -> None:
+    """The short way gives the same tensors as the general one, or isn't taken."""
+    kinds = [pa.float32(), pa.float64(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16()]
+    for kind in (*kinds, pa.bool_(), pa.float16()):
+        values = np.arange(6).astype(kind.to_pandas_dtype())
+        array = pa.array(values, kind)
+        batches = [
+            batch_of(array),
+            batch_of(array).slice(2, 3),
+            batch_of(array.slice(5)),
+            batch_of(array.slice(6)),
+            batch_of(array.dictionary_encode()),
+        ]
+        for dims in ((), (1,), (1, 1)):
+            spec = plan(source(kind), dims=dims, dtype=dtype)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(dense_module, "_is_number_column", lambda _: False)
+                general = feeder(spec, None)
+            short = feeder(spec, None)
+            for batch in batches:
+                (expected,), (got,) = general(batch), short(batch)
+                assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
+                assert got.data.dtype == expected.data.dtype
+                assert got.data.tobytes() == expected.data.tobytes()
+            with pytest.raises(RowsRefused):
+                short(batch_of(pa.array([None], kind)))

@@ -15,6 +15,7 @@ from pyspark.ml.linalg import Vectors
 
 from cases.arrow_columns import VECTOR
 from tf2spark.errors import ContractError
+from tf2spark.local import pandas_columns
 from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow
 
 NAN = float("nan")
@@ -133,6 +134,63 @@ def test_mixed_columns_are_named_where_they_are_read(cells: list[Any]) -> None:
     with pytest.raises(ContractError, match=r'^the values of column "x" \(object\) are not of one'):
         frame_to_arrow(frame, ["x.field"])
     assert frame_to_arrow(frame, ["y"])["x"].type == pa.null()
+
+
+DTYPES = ["float32", "float64", "int64", "bool", "uint8", "Int64", "string", "object", "float16"]
+COLUMNS = st.lists(st.sampled_from(DTYPES), max_size=6)
+
+
+@given(COLUMNS, st.integers(0, 3), st.booleans())
+def test_small_frames_are_converted_as_large_ones(
+    dtypes: list[str], rows: int, same_block: bool
+) -> None:
+    """Columns of one dtype are converted together where they are few: the arrays are the same."""
+    parts = [pd.Series([i % 2] * rows, dtype=dtype) for i, dtype in enumerate(dtypes)]
+    frame = pd.DataFrame(dict(enumerate(parts)), index=range(rows))
+    if same_block:
+        frame = frame.copy()
+    read = [str(i) for i in range(0, len(dtypes), 2)] + ["1"]
+    small = frame_to_arrow(frame, read)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pandas_columns, "_FEW_CELLS", -1)
+        large = frame_to_arrow(frame, read)
+    assert small.schema == large.schema
+    assert small.equals(large)
+
+
+def test_columns_of_one_name_are_each_their_own() -> None:
+    """A small frame may have a name twice, and columns of one dtype apart from each other."""
+    frame = pd.DataFrame([[1, 2.5, 3, "a"], [4, 5.5, 6, "b"]], columns=["a", "b", "a", "c"])
+    table = frame_to_arrow(frame, ["a", "b", "c"])
+    assert [column.to_pylist() for column in table.columns] == [
+        [1, 4],
+        [2.5, 5.5],
+        [3, 6],
+        ["a", "b"],
+    ]
+
+
+def test_results_keep_their_order_beside_columns_with_nulls() -> None:
+    """Only integers and bools with nulls are of a nullable dtype, wherever they stand."""
+    frame = pd.DataFrame({"a": [1, 2], "b": [3.0, 4.0]})
+    result = pa.table(
+        {
+            "row": [0, 1],
+            "i": pa.array([None, 1], pa.int32()),
+            "f": pa.array([0.5, None], pa.float32()),
+            "j": pa.array([1, 2], pa.int64()),
+            "k": pa.array([True, None]),
+            "l": [[1.0], [2.0]],
+        }
+    )
+    out = frame_of_result(frame, [1, 0], result)
+    assert list(out.columns) == ["b", "a", "i", "f", "j", "k", "l"]
+    kinds = ["float64", "int64", "Int32", "float32", "int64", "boolean", "object"]
+    assert [str(dtype) for dtype in out.dtypes] == kinds
+    assert out["b"].tolist() == [3.0, 4.0]
+    assert out["i"].tolist() == [pd.NA, 1]
+    alone = frame_of_result(frame, [], result)
+    assert list(alone.columns) == ["i", "f", "j", "k", "l"]
 
 
 def test_a_result_has_the_columns_and_the_index_of_its_frame() -> None:

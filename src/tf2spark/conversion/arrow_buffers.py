@@ -15,13 +15,24 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+NUMBERS = {
+    kind.id: np.dtype(kind.to_pandas_dtype())
+    for kind in (
+        *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float16(), pa.float32()),
+        *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.float64()),
+    )
+}
+"""NumPy's dtypes by the ids of Arrow's: to ask Arrow takes longer than to read a few values."""
+
 
 def values_of(array: pa.Array) -> npt.NDArray[Any]:
     """Return the values of an array of numbers or bools; a null's value is undefined."""
-    buffer, count = array.buffers()[1], len(array)
-    if pa.types.is_boolean(array.type):
-        return _unpacked(buffer, array.offset, count)
-    dtype = np.dtype(array.type.to_pandas_dtype())
+    buffer, count, kind = array.buffers()[1], len(array), array.type
+    dtype = NUMBERS.get(kind.id)
+    if dtype is None:
+        if pa.types.is_boolean(kind):
+            return _unpacked(buffer, array.offset, count)
+        dtype = np.dtype(kind.to_pandas_dtype())
     # An empty array may come without a buffer.
     if not count or buffer is None:
         return np.zeros(count, dtype)

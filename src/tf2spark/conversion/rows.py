@@ -180,6 +180,8 @@ def column_of(source: Source) -> Callable[[pa.RecordBatch], pa.Array]:
 def nullable_column_of(source: Source) -> Callable[[pa.RecordBatch], pa.Array]:
     """Choose how the array of `source` is read from a batch; it may have nulls."""
     index, fields = source.column, source.fields
+    if not fields:
+        return lambda batch: plain(batch.column(index))
 
     def take(batch: pa.RecordBatch) -> pa.Array:
         array = plain(batch.column(index))
@@ -213,8 +215,21 @@ def _field_of(array: pa.StructArray, name: str) -> pa.Array:
     return pc.struct_field(array, [array.type.get_field_index(name)])
 
 
+# The types of nearly all columns. Checking for each wrapper would take longer than to read a value.
+_PLAIN = {
+    kind.id
+    for kind in (
+        *(pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64()),
+        *(pa.string(), pa.large_string(), pa.binary(), pa.large_binary()),
+        *(pa.list_(pa.null()), pa.large_list(pa.null()), pa.struct([])),
+    )
+}
+
+
 def plain(array: pa.Array) -> pa.Array:
     """Return the array without a dictionary, extension type or string view around its values."""
+    if array.type.id in _PLAIN:
+        return array
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     types, kind = pa.types, array.type
@@ -270,11 +285,11 @@ def numbers_or_views(leaf: pa.Array) -> tuple[Array, object]:
     addresses, so the leaf is returned as their owner.
     """
     types, kind = pa.types, leaf.type
+    if types.is_primitive(kind):
+        return values_of(leaf), None
     if types.is_fixed_size_binary(kind):
         offsets = np.arange(leaf.offset, leaf.offset + len(leaf) + 1) * kind.byte_width
         return views(offsets, _address(leaf.buffers()[1])), leaf
-    if types.is_primitive(kind):
-        return values_of(leaf), None
     return views(offsets_of(leaf), _address(leaf.buffers()[2])), leaf
 
 

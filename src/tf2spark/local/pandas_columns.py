@@ -7,6 +7,7 @@ in pyarrow and Spark; among other objects (strings, lists) it is a null, as pand
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -33,13 +34,47 @@ def frame_to_arrow(frame: Any, paths: Collection[str]) -> pa.Table:
         ContractError: The values of such a column are not of one type.
     """
     names = [str(name) for name in frame.columns]
-    # A column may have dots in its own name, so each beginning of a path can be one.
-    read = {head for path in paths for head in accumulate(path.split("."), "{}.{}".format)}
-    arrays = [
-        _array_of(frame.iloc[:, index], name) if name in read else pa.nulls(len(frame))
-        for index, name in enumerate(names)
-    ]
-    return pa.Table.from_arrays(arrays, names=names)
+    read = _beginnings(tuple(paths))
+    indices = [index for index, name in enumerate(names) if name in read]
+    if frame.size <= _FEW_CELLS:
+        arrays = _arrays_of_few_rows(frame, indices, names)
+    else:
+        arrays = {index: _array_of(frame.iloc[:, index], names[index]) for index in indices}
+    unread = pa.nulls(len(frame))
+    return pa.Table.from_arrays([arrays.get(i, unread) for i in range(len(names))], names=names)
+
+
+# Up to here, a copy is faster than to have pandas return one column after the other.
+_FEW_CELLS = 1 << 16
+
+
+def _arrays_of_few_rows(
+    frame: Any, indices: Sequence[int], names: Sequence[str]
+) -> dict[int, pa.Array]:
+    """Convert columns of a small frame: those of numbers and bools together, by their dtype."""
+    dtypes, rows = list(frame.dtypes), len(frame)
+    others: list[int] = []
+    numbers: dict[Any, list[int]] = {}
+    for index in indices:
+        is_number = isinstance(dtypes[index], np.dtype) and dtypes[index].kind in "biuf"
+        (numbers.setdefault(dtypes[index], []) if is_number else others).append(index)
+    series = frame.iloc[:, others].items() if others else ()
+    arrays = {
+        index: _array_of(column, names[index])
+        for index, (_, column) in zip(others, series, strict=True)
+    }
+    for group in numbers.values():
+        part = frame if len(group) == len(dtypes) else frame.iloc[:, group]
+        # One column after the other, in one array of which each is a part.
+        values = pa.array(part.to_numpy().reshape(-1, order="F"), from_pandas=False)
+        arrays |= {index: values.slice(i * rows, rows) for i, index in enumerate(group)}
+    return arrays
+
+
+@lru_cache(maxsize=32)
+def _beginnings(paths: tuple[str, ...]) -> frozenset[str]:
+    """Return what can be the name of a column in these paths: it may have dots itself."""
+    return frozenset(head for path in paths for head in accumulate(path.split("."), "{}.{}".format))
 
 
 def with_row_numbers(table: pa.Table) -> pa.Table:
@@ -57,10 +92,15 @@ def frame_of_result(frame: Any, kept: Sequence[int], result: pa.Table) -> Any:
     """
     import pandas as pd
 
-    rows = frame.iloc[result.column(0).to_numpy(), list(kept)]
-    outputs = [_to_series(result.column(i), rows.index) for i in range(1, result.num_columns)]
-    out = pd.concat([rows, *outputs], axis=1)
-    out.columns = [*rows.columns, *result.column_names[1:]]
+    rows = result.column(0).to_numpy()
+    outputs = _to_frame(result.select(range(1, result.num_columns)))
+    outputs.index = frame.index.take(rows)
+    if not kept:
+        return outputs
+    keeps_all = tuple(kept) == tuple(range(frame.shape[1]))
+    kept_rows = (frame if keeps_all else frame.iloc[:, list(kept)]).take(rows)
+    out = pd.concat([kept_rows, outputs], axis=1)
+    out.columns = [*kept_rows.columns, *outputs.columns]
     return out
 
 
@@ -76,10 +116,11 @@ def _array_of(series: Any, name: str) -> pa.Array:
 def _converted(series: Any) -> pa.Array:
     import pandas as pd
 
-    if isinstance(series.dtype, pd.SparseDtype):
-        series = series.sparse.to_dense()
-    if isinstance(series.dtype, np.dtype) and series.dtype.kind == "f":
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
+        # Not the series, which takes longer, and whose NaN would be a null.
         return pa.array(series.to_numpy(), from_pandas=False)
+    if isinstance(series.dtype, pd.SparseDtype):
+        return _converted(series.sparse.to_dense())
     if series.dtype != object:
         return pa.array(series, from_pandas=True)
     cells = series.tolist()
@@ -197,7 +238,8 @@ def _vectors(cells: Sequence[Any]) -> pa.Array:
     return pa.array(rows, _VECTOR)
 
 
-def _to_series(column: pa.ChunkedArray, index: Any) -> Any:
+def _to_frame(table: pa.Table) -> Any:
+    """Return a table as a DataFrame; integers and bools with nulls are of a nullable dtype."""
     import pandas as pd
 
     nullable = {
@@ -207,7 +249,15 @@ def _to_series(column: pa.ChunkedArray, index: Any) -> Any:
         pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
-    # In a dtype without nulls, integers would become floats and lose digits.
-    series = column.to_pandas(types_mapper=nullable.get if column.null_count else None)
-    series.index = index
-    return series
+    # In a dtype without nulls, integers would become floats and lose digits. By groups, because a
+    # call of `to_pandas` for each column takes milliseconds if they are many.
+    has_nulls = np.array([column.null_count > 0 for column in table.columns], bool)
+    if not has_nulls.any():
+        return table.to_pandas(ignore_metadata=True)
+    groups = np.flatnonzero(~has_nulls), np.flatnonzero(has_nulls)
+    without, with_nulls = (table.select(group.tolist()) for group in groups)
+    frames = [
+        without.to_pandas(ignore_metadata=True),
+        with_nulls.to_pandas(ignore_metadata=True, types_mapper=nullable.get),
+    ]
+    return pd.concat(frames, axis=1).iloc[:, np.argsort(np.concatenate(groups))]

@@ -16,7 +16,7 @@ from tf2spark.binding.table_advice import check_table
 from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, renumber
 from tf2spark.worker.model_session import session_of
-from tf2spark.worker.score_loop import Feed, feeds_of, score_batches
+from tf2spark.worker.score_loop import Conversion, conversion_of, score_batches
 
 # As many rows as Spark sends to its Python workers by default.
 _BATCH_ROWS = 10_000
@@ -53,7 +53,7 @@ def _score(table: pa.Table, plan: Plan, keep: tuple[int, ...]) -> pa.Table:
     prepared = _prepared(plan, table.num_columns, keep)
     batches = table.select(prepared.columns).to_batches(max_chunksize=_BATCH_ROWS)
     session = session_of(plan.model)
-    scored = score_batches(prepared.plan, session, batches, feed=prepared.feed)
+    scored = score_batches(prepared.plan, session, batches, conversion=prepared.conversion)
     return pa.Table.from_batches(scored, schema=schema)
 
 
@@ -64,12 +64,12 @@ class _Prepared:
     Attributes:
         columns: The columns of the table, those that are read first.
         plan: The plan for tables of these columns.
-        feed: What feeds a run.
+        conversion: What feeds a run, and makes columns of what it fetched.
     """
 
     columns: list[int]
     plan: Plan
-    feed: Feed
+    conversion: Conversion
 
 
 # By the id of a plan and the columns that are kept; an entry goes when its plan does.
@@ -82,7 +82,7 @@ def _prepared(plan: Plan, count: int, keep: tuple[int, ...]) -> _Prepared:
     if prepared is None:
         columns = columns_read_first(plan, count)
         renumbered = renumber(evolve(plan, keep=keep), columns)
-        prepared = _kept[key] = _Prepared(columns, renumbered, feeds_of(renumbered))
+        prepared = _kept[key] = _Prepared(columns, renumbered, conversion_of(renumbered))
         weakref.finalize(plan, _kept.pop, key, None).atexit = False
     return prepared
 

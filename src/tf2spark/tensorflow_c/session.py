@@ -57,7 +57,9 @@ class CApiSession:
         self._name = name
         self._graph = graph_pointer
         self._session: int | None = session_pointer
+        # Tensors of the graph by name, looked up once, with what else `prepare` asks for.
         self._inputs: dict[str, tuple[TFOutput, int]] = {}
+        self._fetches: dict[str, tuple[TFOutput, DType]] = {}
         # Tensors that every run is fed, such as mapped weights: the input, and the TF_Tensor. The
         # session owns these and deletes them when it is closed.
         self._always_fed: list[tuple[TFOutput, int]] = []
@@ -137,10 +139,9 @@ class CApiSession:
         self._open_pointer()
         found = [self._input(name) for name in feeds]
         inputs = [output for output, _ in found]
-        outputs = [graph.output(self._graph, name) for name in fetches]
-        dtypes = [
-            graph.fetchable(name, output) for name, output in zip(fetches, outputs, strict=True)
-        ]
+        fetched = [self._fetch(name) for name in fetches]
+        outputs = [output for output, _ in fetched]
+        dtypes = [dtype for _, dtype in fetched]
         # TensorFlow refuses to fetch a tensor that is fed, so such a fetch is read from its feed.
         positions = {(fed.oper, fed.index): position for position, fed in enumerate(inputs)}
         sources = [positions.get((output.oper, output.index)) for output in outputs]
@@ -161,6 +162,13 @@ class CApiSession:
             output = graph.output(self._graph, name)
             self._inputs[name] = output, graph.dtype(output).code
         return self._inputs[name]
+
+    def _fetch(self, name: str) -> tuple[TFOutput, DType]:
+        """Return a tensor that is fetched and its dtype, looked up once per session."""
+        if name not in self._fetches:
+            output = graph.output(self._graph, name)
+            self._fetches[name] = output, graph.fetchable(name, output)
+        return self._fetches[name]
 
     def _executor(
         self, inputs: list[TFOutput], outputs: list[TFOutput]

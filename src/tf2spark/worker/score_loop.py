@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from tf2spark.conversion.arrow_buffers import repeated_text, take_indices
 from tf2spark.conversion.from_arrow import feeder, with_copied_strings
@@ -47,7 +47,7 @@ from tf2spark.plan.score import MAX_SHOWN, InputPlan, Plan, read_columns
 from tf2spark.shown_text import escape
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.session import Run, Session
-from tf2spark.tensorflow_c.tensor import Tensor
+from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
 from tf2spark.worker.model_faults import ModelFaults, generated_values
 from tf2spark.worker.row_probe import rows_depend
@@ -55,8 +55,18 @@ from tf2spark.worker.row_probe import rows_depend
 Piece = tuple[Ints, list[pa.Array]]
 Feed = Callable[[pa.RecordBatch], list[Tensor]]
 """Makes all feeds of a run, or raises `RowsTooLarge`."""
+Columns = Callable[[Sequence[Tensor | Strings], int], list[pa.Array]]
+"""Makes the columns of all that a run fetched, for a number of rows."""
 Runner = Callable[[pa.RecordBatch], list[pa.Array]]
 """Runs rows together and returns their outputs; raises what `_score_rows` handles."""
+
+
+@frozen
+class Conversion:
+    """What becomes of the rows of a run: tensors before it, columns after it."""
+
+    feed: Feed
+    columns: Columns
 
 
 @define
@@ -79,7 +89,7 @@ def score_batches(
     *,
     location: str = "",
     runner: Runner | None = None,
-    feed: Feed | None = None,
+    conversion: Conversion | None = None,
     names: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Score every row of every batch.
@@ -90,7 +100,7 @@ def score_batches(
         batches: Any number of batches, of any size, empty ones included.
         location: Where the rows come from, for messages: " of partition 3".
         runner: How rows become outputs; None for a run of the model.
-        feed: What `feeds_of` returned for the plan, if it is at hand.
+        conversion: What `conversion_of` returned for the plan, if it is at hand.
         names: The names of the columns that are yielded; None for the kept columns' names in the
             batches and the outputs' own.
 
@@ -105,7 +115,7 @@ def score_batches(
         RunError: TensorFlow failed, and no single row is the cause.
         RowCountError: Rows were lost or gained.
     """
-    score = batch_scorer(plan, session, runner, feed)
+    score = batch_scorer(plan, session, runner, conversion)
     rows_before = 0
     # Spark passes errors on as text, so they must be in the reader's words before they leave here.
     with addressed_to(plan.audience):
@@ -116,13 +126,16 @@ def score_batches(
 
 
 def batch_scorer(
-    plan: Plan, session: Session, runner: Runner | None = None, feed: Feed | None = None
+    plan: Plan,
+    session: Session,
+    runner: Runner | None = None,
+    conversion: Conversion | None = None,
 ) -> Callable[[pa.RecordBatch, int, str], Scored]:
     """Choose everything that can be chosen once, and return the function that scores a batch.
 
     Its arguments are the batch, how many rows came before it, and the location for messages.
     """
-    faults = _faults(plan, session, runner, feed)
+    faults = _faults(plan, session, runner, conversion)
     relation = _RowRelation(plan, faults.run)
     # Only these columns are copied if rows have to run separately. The driver has put them first
     # (`traveling_columns`), so they have the same indices here as in the batch.
@@ -220,26 +233,28 @@ def _refuse_all(numbers: Ints, reasons: dict[int, str], fixed_rows: int | None) 
     return {int(number): reasons.get(int(number), other) for number in numbers}
 
 
-def _faults(plan: Plan, session: Session, runner: Runner | None, feed: Feed | None) -> ModelFaults:
+def _faults(
+    plan: Plan, session: Session, runner: Runner | None, conversion: Conversion | None
+) -> ModelFaults:
     """Return what runs rows, and knows whether they or the model are at fault if that fails."""
     takes_strings = any(spec.dtype is STRING for spec in plan.inputs if spec.form != "constant")
     if runner is not None:
         return ModelFaults(runner, None, takes_strings=takes_strings)
-    feed = feed or feeds_of(plan)
+    conversion = conversion or conversion_of(plan)
     fed_names = [name for input_plan in plan.inputs for name in input_plan.tensors]
     fetched_names = [name for output in plan.outputs for name in output.tensors]
     call = session.prepare(fed_names, fetched_names)
 
     def run_generated(batch: pa.RecordBatch, value: int) -> object:
         padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
-        return call(generated_values(plan.inputs, feed(padded), value))
+        return call(generated_values(plan.inputs, conversion.feed(padded), value))
 
-    return ModelFaults(_runner(plan, feed, call), run_generated, takes_strings=takes_strings)
+    return ModelFaults(_runner(plan, conversion, call), run_generated, takes_strings=takes_strings)
 
 
-def _runner(plan: Plan, feed: Feed, call: Run) -> Runner:
+def _runner(plan: Plan, conversion: Conversion, call: Run) -> Runner:
     """Return the function that feeds a slice, runs the model and returns the output columns."""
-    columns_of = columns_builder(plan.outputs)
+    feed, columns_of = conversion.feed, conversion.columns
 
     def run(batch: pa.RecordBatch) -> list[pa.Array]:
         padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
@@ -251,8 +266,13 @@ def _runner(plan: Plan, feed: Feed, call: Run) -> Runner:
     return run
 
 
-def feeds_of(plan: Plan) -> Feed:
-    """Return the function that makes all feeds of a run. It may serve any number of jobs."""
+def conversion_of(plan: Plan) -> Conversion:
+    """Choose how rows become tensors and results columns. It may serve any number of jobs."""
+    return Conversion(_feeds_of(plan), columns_builder(plan.outputs))
+
+
+def _feeds_of(plan: Plan) -> Feed:
+    """Return the function that makes all feeds of a run."""
     # Runs of a fixed size can't be made smaller.
     limit_bytes = None if plan.fixed_rows else plan.batch_bytes
     # A constant is the same size for any number of rows: fewer rows wouldn't make it smaller.
@@ -267,7 +287,9 @@ def feeds_of(plan: Plan) -> Feed:
         for feed_input, grows in feeders:
             fed = feed_input(batch)
             tensors += fed
-            fed_bytes += sum(tensor.data.nbytes for tensor in fed) if grows else 0
+            if grows:
+                for tensor in fed:
+                    fed_bytes += tensor.data.nbytes
         check_bytes(fed_bytes, 1, batch.num_rows, limit_bytes)
         return tensors
 
@@ -379,7 +401,8 @@ def _output_batch(
     columns = [batch.column(index) for index in plan.keep] + scored.columns
     columns += error_and_model_columns(plan, scored, batch.num_rows)
     if names is None:
-        fields = [batch.schema.field(index) for index in plan.keep] + plan.output_fields()
+        schema = batch.schema
+        fields = [schema.field(index) for index in plan.keep] + plan.output_fields()
         out = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
     else:
         out = pa.RecordBatch.from_arrays(columns, names=names)
