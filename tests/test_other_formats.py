@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 import tensorflow as tf
 
 import tf2spark
 from cases.models.saving import save_function
-from tf2spark.errors import ModelError, ModelNotFoundError
+from tf2spark.errors import ContractError, ModelError, ModelNotFoundError
 from tf2spark.other_formats import kind_by_name
 
 tf1 = tf.compat.v1
@@ -98,6 +99,7 @@ _SAFETENSORS = len(_TENSORS).to_bytes(8, "little") + _TENSORS + bytes(4)
         ("m.zip", lambda path: zipped(path, "m/saved_model.pb"), "is an archive; unpack it"),
         ("m.gz", written(gzip.compress(b"x")), "is an archive"),
         ("m.pkl", written(b"\x80\x04K\x01."), "Python pickle, which is never loaded"),
+        ("m.h5", written(b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS.*git lfs pull"),
         ("checkpoint", written(b'model_checkpoint_path: "m"\n'), "checkpoint.*model.export"),
     ],
 )
@@ -130,6 +132,20 @@ def test_a_checkpoint_is_named(tmp_path: Path, ending: str) -> None:
         (lambda path: zipped(path / "m.keras", "config.json", "metadata.json").parent, "compile"),
         (lambda path: saved_model(path) / "variables", r"only a part .*pass its folder, \".*m\""),
         (lambda path: saved_model(path) / "saved_model.pb", r"pass its folder, \".*m\""),
+        (lambda path: saved_model(path) / "variables" / "variables.index", r"only a part .*m\"$"),
+        (lambda path: saved_model(path) / "fingerprint.pb", r"only a part of .*m\"$"),
+        (lambda path: saved_model(path / "a" / "b").parents[1], r"but \".*m/a/b\" does; pass"),
+        (lambda path: saved_model(path / "a" / "7").parents[1], r"but \".*m/a\" does; pass"),
+        (
+            lambda path: (saved_model(path / "a"), saved_model(path / "b"))[0].parent,
+            r"these folders below it do: \".*/a\", \".*/b\"; pass one of them",
+        ),
+        (
+            lambda path: (
+                saved_model(checkpoint(path / "model.ckpt").parent / "export" / "9") / "../.."
+            ),
+            r"but \".*m/export\" does",
+        ),
     ],
 )
 def test_a_folder_that_is_no_model_says_what_it_has(
@@ -154,6 +170,11 @@ def test_the_graph_file_under_another_name(tmp_path: Path) -> None:
         ("https://tfhub.dev/google/nnlm-en-dim50/2", "kagglehub.model_download"),
         ("https://www.kaggle.com/models/google/nnlm", "kagglehub.model_download"),
         ("kaggle://google/nnlm/tensorFlow2/en-dim50/1", "kagglehub.model_download"),
+        ("tfhub.dev/google/nnlm-en-dim50/2", "kagglehub.model_download"),
+        ("google/nnlm/tensorFlow2/en-dim50/1", "kagglehub.model_download"),
+        ("models:/ctr/Production", r"in MLflow.*download_artifacts"),
+        ("runs:/0a1b/model", r"in MLflow.*download_artifacts"),
+        ("hf://google/bert", "on Hugging Face.*snapshot_download"),
         ("https://example.com/model.tar.gz", "is a web address"),
     ],
 )
@@ -161,6 +182,35 @@ def test_what_would_be_downloaded_is_refused(address: str, says: str) -> None:
     """Handles and web addresses are named before Spark is asked for a file system."""
     with pytest.raises(ModelError, match=says):
         tf2spark.SavedModel(address)
+
+
+def test_a_graph_file_that_git_has_not_fetched(tmp_path: Path) -> None:
+    """A clone without its large files has pointers in their place."""
+    (tmp_path / "saved_model.pb").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid x")
+    with pytest.raises(ModelError, match=r"Git LFS pointer.*git lfs pull"):
+        tf2spark.SavedModel(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (tf.Module(), r"tf\.saved_model\.save\(module"),
+        (tf.function(lambda x: x), r"signatures=module\.function"),
+        (keras.layers.Dense(1), r"keras\.Sequential\(\[layer\]\)"),
+    ],
+)
+def test_models_in_memory_say_how_they_are_saved(model: Any, says: str) -> None:
+    """What TensorFlow has in memory becomes a folder first, for every entry point."""
+    for opened in (tf2spark.SavedModel, lambda it: tf2spark.compile_model(it, "package")):
+        with pytest.raises(ContractError, match=says):
+            opened(model)
+
+
+def test_swapped_arguments_of_compile_model(tmp_path: Path) -> None:
+    """The package comes second, and nothing is exported before that is checked."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    with pytest.raises(ContractError, match=r'compile_model\(model, "model\.tf2spark"\)'):
+        tf2spark.compile_model(str(tmp_path / "p"), model)
 
 
 def test_names_on_storage_are_enough() -> None:

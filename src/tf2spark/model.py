@@ -439,6 +439,7 @@ def compile_model(
         OutputError: The package can't be written.
         SetupError: TensorFlow or Keras is missing.
     """
+    path_text(path, example="model.tf2spark")  # before a model is exported
     with saved_model_of(model) as (folder, source):
         opened = SavedModel(folder, allow_ops=allow_ops, op_libraries=op_libraries)
         if source is not None:

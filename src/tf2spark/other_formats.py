@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import re
 import zipfile
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from tf2spark.errors import Advice, ModelError, ModelNotFoundError
 
 _GRAPH_FILE = "saved_model.pb"
 _HANDLE = re.compile(
-    r"(kaggle:/?/?|https?://(www\.)?(tfhub\.dev|kaggle\.com/models|hub\.tensorflow)|hub:/?/?)",
+    r"(kaggle:/?/?|(https?://)?(www\.)?(tfhub\.dev|kaggle\.com/models|hub\.tensorflow)/|hub:/?/?)",
     re.IGNORECASE,
 )
+# As kagglehub writes it: OWNER/MODEL/FRAMEWORK/VARIATION/VERSION.
+_KAGGLE = re.compile(r"[\w-]+/[\w.-]+/(tensorflow[12]|keras)/[\w.-]+(/\d+)?$", re.IGNORECASE)
+_MLFLOW = re.compile(r"(models|runs|mlflow-artifacts):/", re.IGNORECASE)
+_HUGGING_FACE = re.compile(r"(hf://|https?://(www\.)?huggingface\.co/)", re.IGNORECASE)
 _WEB = re.compile(r"https?:/", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst))$")
 _CHECKPOINT = re.compile(r"(\.index|\.data-\d{5}-of-\d{5}|\.ckpt(-\d+)?|\.meta)$|(^|/)checkpoint$")
+_PART_FOLDERS = ("variables", "assets", "assets.extra")
+_PART_FILES = ("fingerprint.pb", "keras_metadata.pb")
+# The formats of files that are the model of their folder.
+_WHOLE_MODELS = (
+    *("keras", "checkpoint", "tflite", "onnx", "frozen graph", "archive", "tfjs", "git lfs"),
+)
+# How far models are looked for below a folder that has none.
+_DEPTH, _FOLDERS = 3, 300
+_LFS = b"version https://git-lfs.github.com/"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 _TABLE_END = bytes.fromhex("57fb808b247547db")
@@ -105,6 +119,20 @@ _FORMATS: dict[str, tuple[str, str]] = {
         "is the handle of a model on TensorFlow Hub or Kaggle, and tf2spark downloads none",
         "download it once and pass the folder: path = kagglehub.model_download(handle)",
     ),
+    "mlflow": (
+        "is the URI of a model in MLflow, and tf2spark downloads none",
+        "download it and pass the folder of its saved_model.pb: path = mlflow.artifacts."
+        "download_artifacts(uri)",
+    ),
+    "hugging face": (
+        "is a model on Hugging Face, and tf2spark downloads none",
+        "download it (huggingface_hub.snapshot_download), and pass the folder of its "
+        "saved_model.pb if it has one",
+    ),
+    "git lfs": (
+        "is a Git LFS pointer, and not the file that it stands for",
+        "download the file in its repository: git lfs pull",
+    ),
     "web": (
         "is a web address, and tf2spark downloads no models",
         "download the model, and pass its folder or its URI on HDFS or object storage",
@@ -122,15 +150,15 @@ _KERAS = (
 
 
 def check_address(path: str) -> None:
-    """Refuse the handle of a model hub, and web addresses.
+    """Refuse what a model hub or registry calls a model, and web addresses.
 
     Raises:
         ModelError: It is one.
     """
-    if _HANDLE.match(path):
-        raise error_of("handle", path)
-    if _WEB.match(path):
-        raise error_of("web", path)
+    addresses = {"handle": _HANDLE, "mlflow": _MLFLOW, "hugging face": _HUGGING_FACE, "web": _WEB}
+    for kind, pattern in addresses.items():
+        if pattern.match(path):
+            raise error_of(kind, path)
 
 
 def error_of(kind: str, path: str) -> ModelError:
@@ -157,9 +185,34 @@ def kind_by_name(path: str) -> str | None:
     return next((kind for ending, kind in _ENDINGS.items() if name.endswith(ending)), None)
 
 
-def kind_of_missing(path: Path) -> str | None:
-    """Return the format of a path that is the prefix of a checkpoint's files, or None."""
-    return "checkpoint" if path.with_name(f"{path.name}.index").is_file() else None
+def missing(folder: Path, path: str) -> ModelError:
+    """Return the error of a path where nothing is, which may be a handle or a checkpoint's prefix.
+
+    Args:
+        folder: The path on this machine.
+        path: As the user wrote it.
+    """
+    if folder.name and folder.with_name(f"{folder.name}.index").is_file():
+        return error_of("checkpoint", path)
+    if _KAGGLE.match(path):
+        return error_of("handle", path)
+    kind = "file" if kind_by_name(path) else "folder"
+    return ModelNotFoundError(f'there is no SavedModel at "{path}": no such {kind}')
+
+
+def part_of_model(path: Path) -> ModelError | None:
+    """Return the error of a file or folder that is a part of a SavedModel, or None."""
+    inner = path if path.is_dir() else path.parent
+    if inner.name in _PART_FOLDERS:
+        model = inner.parent
+    elif path.name in _PART_FILES:
+        model = path.parent
+    else:
+        return None
+    if not (model / _GRAPH_FILE).is_file():
+        return None
+    problem = f'"{path}" is only a part of the SavedModel "{model}"'
+    return ModelNotFoundError(problem, f'pass its folder, "{model}"')
 
 
 def kind_of_file(path: Path) -> str | None:
@@ -172,6 +225,8 @@ def kind_of_file(path: Path) -> str | None:
         head = stream.read(4096)
         stream.seek(max(0, path.stat().st_size - 8))
         end = stream.read(8)
+    if head.startswith(_LFS):
+        return "git lfs"
     if head.startswith(_ZIP):
         return _kind_of_zip(path)
     if end == _TABLE_END:
@@ -233,17 +288,21 @@ def _kind_of_zip(path: Path) -> str | None:
     return "archive"
 
 
+def is_lfs_pointer(content: bytes) -> bool:
+    """Return whether this is what Git has in the place of a large file."""
+    return content.startswith(_LFS)
+
+
 def folder_advice(folder: Path) -> ModelError | None:
-    """Return the error of a folder that is part of a SavedModel, or that has another format.
+    """Return the error of a folder above or inside a SavedModel, or that has another format.
 
     Args:
         folder: A folder that is neither a SavedModel nor a package, and has no version folders.
     """
-    if folder.name in ("variables", "assets", "assets.extra"):
-        parent = folder.parent
-        if (parent / _GRAPH_FILE).is_file():
-            problem = f'"{folder}" is only a part of the SavedModel "{parent}"'
-            return ModelNotFoundError(problem, f'pass its folder, "{parent}"')
+    if part := part_of_model(folder):
+        return part
+    if models := _models_below(folder):
+        return not_a_model_but(str(folder), [str(model) for model in models])
     names = sorted(child.name for child in folder.iterdir() if child.is_file())
     if {"config.json", "metadata.json", "model.weights.h5"} <= set(names):
         return ModelNotFoundError(
@@ -253,13 +312,51 @@ def folder_advice(folder: Path) -> ModelError | None:
         )
     for name in names:
         kind = kind_by_name(name) or _kind_or_none(folder / name)
-        if kind in ("keras", "checkpoint", "tflite", "onnx", "frozen graph", "archive", "tfjs"):
+        if kind in _WHOLE_MODELS:
             found = error_of(kind, str(folder / name))
             problem = (
                 f'"{folder}" is not a SavedModel: it has no {_GRAPH_FILE}, and {found.problem}'
             )
             return ModelNotFoundError(problem, found.advice)
     return None
+
+
+def not_a_model_but(folder: str, models: list[str]) -> ModelError:
+    """Return the error of a folder that isn't a SavedModel, but has some below it."""
+    quoted = [f'"{model}"' for model in models[:3]]
+    problem = (
+        f'"{folder}" is not a SavedModel: it contains neither {_GRAPH_FILE} nor version folders'
+    )
+    if len(models) == 1:
+        return ModelNotFoundError(f"{problem}, but {quoted[0]} does", f"pass {quoted[0]}")
+    more = f" and {len(models) - 3} more" if len(models) > 3 else ""
+    return ModelNotFoundError(
+        f"{problem}, but these folders below it do: {', '.join(quoted)}{more}", "pass one of them"
+    )
+
+
+def _models_below(folder: Path) -> list[Path]:
+    """Return the SavedModels below a folder; of version folders, the folder that has them."""
+    found: dict[Path, None] = {}
+    level, seen = [folder], 0
+    for _ in range(_DEPTH):
+        children = (child for parent in level for child in _folders_in(parent))
+        level = list(islice(children, _FOLDERS - seen))
+        seen += len(level)
+        for child in level:
+            if (child / _GRAPH_FILE).is_file():
+                is_version = child.name.isascii() and child.name.isdigit()
+                found[child.parent if is_version else child] = None
+    return list(found)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(
+            child for child in folder.iterdir() if child.is_dir() and not child.is_symlink()
+        )
+    except OSError:
+        return []
 
 
 def _kind_or_none(path: Path) -> str | None:

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from attrs import evolve
 from pyspark.sql import SparkSession
 
+from cases.models.saving import save_function
 from hostile.corpus import CORPUS
 from hostile.harness import set_trap
 from tf2spark.cli import checks
@@ -139,6 +141,20 @@ def test_too_little_memory_is_reported() -> None:
     assert done.returncode == 1
     assert re.search(rf"^missing  memory +{limit} limits a worker's address", done.stdout, re.M)
     assert "→ set spark.executor.pyspark.memory=2g or more" in done.stdout
+
+
+@pytest.mark.parametrize("is_model", [True, False])
+def test_no_spark_opens_the_model_on_this_machine(
+    tmp_path: Path, capsys: Capture, is_model: bool
+) -> None:
+    """A model that was named isn't ignored: it opens here, or is missing."""
+    model = tmp_path / "model"
+    if is_model:
+        spec = tf.TensorSpec([None], tf.float32, "x")
+        save_function(model, lambda x: {"y": x * 2}, spec)
+    assert run(["doctor", str(model), "--no-spark"]) == (0 if is_model else 1)
+    shown = capsys.readouterr().out
+    assert re.search(r"ok +model +\S+ opened in" if is_model else "missing +model +there is", shown)
 
 
 def test_no_spark_checks_this_machine_only(capsys: Capture) -> None:

@@ -95,11 +95,15 @@ def test_a_keras_file_becomes_a_package(tmp_path: Path, make: Any, name: str) ->
 
 
 @pytest.mark.parametrize("make", [sequential, subclassed, keras_2])
-def test_a_keras_model_in_memory_becomes_a_package(tmp_path: Path, make: Any) -> None:
-    """An object of Keras 3 or tf_keras is exported as it is."""
+def test_a_keras_model_in_memory_becomes_a_package(
+    tmp_path: Path, make: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An object of Keras 3 or tf_keras is exported as it is, and nothing is printed."""
     network = make()
+    capsys.readouterr()
     package = tf2spark.compile_model(network, tmp_path / "m.tf2spark")
     assert check_scores(package, network).source == f"Keras model {network.name}"
+    assert capsys.readouterr().out == ""
 
 
 def test_texts_are_split_as_in_keras(tmp_path: Path) -> None:
@@ -166,12 +170,34 @@ def test_a_model_without_inputs_says_what_to_do(tmp_path: Path) -> None:
         tf2spark.compile_model(Tower(), tmp_path / "p")
 
 
+class Nested(keras.Model):
+    """Returns what no signature can: a list inside a dict."""
+
+    def call(self, x: Any) -> Any:
+        return {"y": [x, x]}
+
+
+def test_what_cannot_be_exported_says_why(tmp_path: Path) -> None:
+    """Of an error in code that TensorFlow traces, the reason is shown."""
+    network = Nested()
+    network(_X)
+    with pytest.raises(ModelError, match=r"can't export .*ValueError: Got a non-Tensor value"):
+        tf2spark.compile_model(network, tmp_path / "p")
+
+
+def test_an_empty_file_is_named(tmp_path: Path) -> None:
+    """Keras would say something about a signature."""
+    (tmp_path / "m.keras").touch()
+    with pytest.raises(ModelError, match=r'm\.keras" is empty; copy or save it again'):
+        tf2spark.compile_model(tmp_path / "m.keras", tmp_path / "p")
+
+
 def test_a_damaged_file_is_an_error_of_the_model(tmp_path: Path) -> None:
     """What Keras can't parse is said in one sentence."""
     sequential().save(tmp_path / "m.h5")
     content = (tmp_path / "m.h5").read_bytes()
     (tmp_path / "m.h5").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ModelError, match=r"Keras \S+ can't load .*m\.h5"):
+    with pytest.raises(ModelError, match=r"m\.h5\" is damaged \(.*truncated file.*copy or save it"):
         tf2spark.compile_model(tmp_path / "m.h5", tmp_path / "p")
 
 

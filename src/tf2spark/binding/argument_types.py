@@ -14,7 +14,7 @@ from typing import Any
 
 from tf2spark.binding.messages import did_you_mean
 from tf2spark.errors import ContractError, argument, shortened
-from tf2spark.table_types import is_keras_model
+from tf2spark.table_types import is_a, is_keras_model
 
 
 def path_text(path: Any, *, name: str = "path", example: str = "/models/ctr") -> str:
@@ -28,16 +28,33 @@ def path_text(path: Any, *, name: str = "path", example: str = "/models/ctr") ->
     except TypeError:
         text = None
     if not isinstance(text, str) or not text:
-        if is_keras_model(path):
-            raise ContractError(
-                f"{name} must be a path or a URI, not a Keras model in memory",
-                "compile it once, and score the package: "
-                'tf2spark.compile_model(model, "model.tf2spark")',
-            )
+        kind = "a Keras model in memory" if is_keras_model(path) else shortened(path)
         raise ContractError(
-            f"{name} must be a path or a URI, not {shortened(path)}", f'write "{example}"'
+            f"{name} must be a path or a URI, not {kind}",
+            _object_advice(path) or f'write "{example}"',
         )
     return text
+
+
+def _object_advice(value: Any) -> str | None:
+    """Return how to make a model on disk of an object that is a model; None for anything else."""
+    if is_keras_model(value):
+        return (
+            "compile it once, and score the package: "
+            'tf2spark.compile_model(model, "model.tf2spark")'
+        )
+    if is_a(value, "keras", "Layer") or is_a(value, "tf_keras", "Layer"):
+        return 'make a model of the layer: keras.Sequential([layer]), and model.export("FOLDER")'
+    if is_a(value, "tf2spark", "SavedModel"):
+        return "it is open already: use it as it is (score, compile), or pass its path"
+    if is_a(value, "tensorflow", "Module") or is_a(value, "tensorflow", "AutoTrackable"):
+        return 'write it first: tf.saved_model.save(module, "FOLDER", signatures=...)'
+    if is_a(value, "tensorflow", "Function") or is_a(value, "tensorflow", "ConcreteFunction"):
+        return (
+            "save a module that has the function as an attribute: "
+            'tf.saved_model.save(module, "FOLDER", signatures=module.function)'
+        )
+    return None
 
 
 def version_number(version: Any) -> int | None:

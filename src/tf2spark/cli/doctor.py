@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def doctor(
     It checks this machine, then runs a tiny Spark job that checks every executor: its Python,
     TensorFlow's library, CPU, memory limit and cache. With MODEL it also opens the model on each,
     if its ops are allowed, and with --op-library it loads the libraries of the model's custom ops
-    first. Without MODEL, libraries are loaded on this machine only.
+    first. Without MODEL, libraries are loaded on this machine only. With --no-spark, the model is
+    opened on this machine.
 
     \b
     Exit status: 0 if nothing is missing (there may be warnings), 1 otherwise.
@@ -60,8 +62,10 @@ def doctor(
     """
     settings = key_values("--conf", conf)
     findings = [*on_this_machine(), *map(judge_library, op_library)]
+    options = {"allow_ops": allow_op, "op_libraries": op_library}
+    if no_spark and model is not None:
+        findings.append(_open_here(model, options))
     if not no_spark:
-        options = {"allow_ops": allow_op, "op_libraries": op_library}
         debug = bool((context.obj or {}).get("debug"))
         findings += _on_spark(findings, model, options, master, settings, debug)
     click.echo(_as_json(findings) if as_json else _as_text(findings))
@@ -107,6 +111,22 @@ def _job(
             yield from judge_worker(worker)
         if model is not None:
             yield from _open(model, options, spark)
+
+
+def _open_here(model: str, options: Mapping[str, Sequence[str]]) -> Finding:
+    """Open a model in this process, if the ops that this runs are allowed."""
+    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.worker.model_session import session_of
+
+    start = time.monotonic()
+    try:
+        runnable = RunnableModel(
+            model, allow_ops=options["allow_ops"], op_libraries=options["op_libraries"]
+        )
+        session_of(runnable.reference_to_open())
+    except Tf2SparkError as error:
+        return finding_of(error, "model")
+    return Finding("model", "ok", f"{shown(model)} opened in {time.monotonic() - start:.1f} s")
 
 
 def _open(

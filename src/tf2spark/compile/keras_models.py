@@ -5,15 +5,17 @@ Files are loaded by Keras in its safe mode, which refuses Python code stored in 
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
-from contextlib import suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tf2spark.errors import Advice, ModelError, SetupError, first_line
+from tf2spark.other_formats import error_of
 from tf2spark.table_types import is_a
 
 _LAMBDA = re.compile(r"\bLambda\b.*(lambda|safe)|safe_mode", re.DOTALL)
@@ -36,6 +38,8 @@ def export_file(file: Path, folder: Path, path: str) -> None:
         SetupError: Keras isn't installed, or doesn't run on TensorFlow.
     """
     keras = _keras()
+    if not file.stat().st_size:
+        raise ModelError(f'"{path}" is empty', "copy or save it again")
     if file.suffix == ".keras" and not zipfile.is_zipfile(file):
         # Keras would say that there is no such file.
         raise ModelError(
@@ -82,17 +86,31 @@ def export_object(model: Any, folder: Path, name: str) -> None:
     if not is_a(model, "tf_keras", "Model"):
         _keras()
         options = {"verbose": False}
+    # Keras 2 prints the endpoints, and has no option against that.
+    printed = nullcontext() if options else redirect_stdout(io.StringIO())
     try:
-        model.export(str(folder), **options)
+        with printed:
+            model.export(str(folder), **options)
     except Exception as error:  # the user's own layers run here
         built = getattr(model, "built", True) and getattr(model, "inputs", True) is not None
         raise ModelError(
-            f'Keras can\'t export "{name}" as a SavedModel: {first_line(error)}',
+            f'Keras can\'t export "{name}" as a SavedModel: {_reason(error)}',
             None
             if built
             else "a model that was never called has no inputs: call it once on a batch, then "
             "save or compile it",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says; of one raised in user code that TensorFlow traces, its end."""
+    first = first_line(error)
+    if not first.endswith("in user code:"):
+        return first
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next(
+        (line for line in reversed(lines) if re.match(r"\w+(Error|Exception)\b", line)), first
+    )
 
 
 def _keras() -> Any:
@@ -130,6 +148,10 @@ def _not_loaded(path: str, error: Exception) -> ModelError:
             f'model = keras.saving.load_model("{path}", safe_mode=False); '
             'tf2spark.compile_model(model, "model.tf2spark")',
         )
+    if re.search("truncated file|file signature not found|bad .*checksum", text):
+        return ModelError(f'"{path}" is damaged ({first_line(error)})', "copy or save it again")
+    if "No model config found" in text:
+        return error_of("keras weights", path)
     return ModelError(
         f'Keras {_keras().__version__} can\'t load "{path}": {first_line(error)}',
         Advice(

@@ -169,10 +169,10 @@ def find(path: str | os.PathLike[str], version: int | None = None) -> tuple[Path
 
 def _find(folder: Path, path: str, version: int | None) -> tuple[Path, int | None]:
     if not folder.exists():
-        if kind := other_formats.kind_of_missing(folder):
-            raise other_formats.error_of(kind, path)
-        raise ModelNotFoundError(f'there is no SavedModel at "{path}": no such folder')
+        raise other_formats.missing(folder, path)
     if not folder.is_dir():
+        if part := other_formats.part_of_model(folder):
+            raise part
         if folder.name != GRAPH_FILE and (kind := other_formats.kind_of_file(folder)):
             raise other_formats.error_of(kind, path)
         hint = f'; pass its folder, "{folder.parent}"' if folder.name == GRAPH_FILE else ""

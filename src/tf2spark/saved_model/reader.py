@@ -11,6 +11,7 @@ from typing import Any
 from attrs import frozen
 from google.protobuf.message import DecodeError
 
+from tf2spark import other_formats
 from tf2spark.dtypes import Shape
 from tf2spark.errors import ModelError
 from tf2spark.package.digests import check_digest
@@ -207,6 +208,8 @@ def _parse(content: bytes, path: str) -> Any:
     """Return the SavedModel message."""
     if not content:
         raise ModelError(f'"{path}" is empty')
+    if other_formats.is_lfs_pointer(content):
+        raise other_formats.error_of("git lfs", path)
     check_message_count(content, SavedModel, path)
     damaged = f'"{path}" ({len(content):,} bytes) is damaged or truncated; copy the model again'
     try:

@@ -40,6 +40,8 @@ from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.session import current_session
 
 GRAPH_FILE = "saved_model.pb"
+# In how many folders below one that isn't a model a model is looked for.
+_LOOKED_INTO = 10
 
 
 @frozen(eq=False)
@@ -125,12 +127,7 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
     folders = hadoop.folders(spark, uri)
     versions = {int(name) for name in folders if is_version(name)}
     if not versions:
-        if (kind := other_formats.kind_by_name(uri)) and hadoop.exists(spark, uri):
-            raise other_formats.error_of(kind, redact(uri))
-        raise ModelNotFoundError(
-            f'"{uri}" is not a model: it contains neither {GRAPH_FILE} nor {MANIFEST} nor version '
-            "folders with integer names"
-        )
+        raise _not_a_model(spark, uri, folders)
     chosen = choose_version(uri, versions, version)
     folder = f"{uri}/{chosen}"
     if not (_has(spark, folder, GRAPH_FILE) or _has(spark, folder, MANIFEST)):
@@ -139,6 +136,25 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
             "being copied?)"
         )
     return folder, chosen
+
+
+def _not_a_model(spark: SparkSession, uri: str, folders: Sequence[str]) -> ModelError:
+    parent, _, name = uri.rstrip("/").rpartition("/")
+    if name == GRAPH_FILE and hadoop.exists(spark, uri):
+        problem = f'a SavedModel is a folder, but "{uri}" is a file'
+        return ModelNotFoundError(problem, f'pass its folder, "{parent}"')
+    if name in ("variables", "assets") and _has(spark, parent, GRAPH_FILE):
+        problem = f'"{uri}" is only a part of the SavedModel "{parent}"'
+        return ModelNotFoundError(problem, f'pass its folder, "{parent}"')
+    if (kind := other_formats.kind_by_name(uri)) and hadoop.exists(spark, uri):
+        return other_formats.error_of(kind, redact(uri))
+    below = [f"{uri}/{folder}" for folder in sorted(folders)[:_LOOKED_INTO]]
+    if models := [folder for folder in below if _has(spark, folder, GRAPH_FILE)]:
+        return other_formats.not_a_model_but(uri, models)
+    return ModelNotFoundError(
+        f'"{uri}" is not a model: it contains neither {GRAPH_FILE} nor {MANIFEST} nor version '
+        "folders with integer names"
+    )
 
 
 def _incomplete(uri: str) -> ModelError:
