@@ -77,7 +77,7 @@ def successes(spark: SparkSession, base: str, table: pa.Table, expected: Any) ->
     frame = spark.read.parquet(f"{base}/table.parquet").repartition(4)
     scored = model.score(frame, keep=["id"], reproducible=True)
     table_writer.write(spark.range(3), f"{base}/scored")
-    table_writer.write(scored, f"{base}/scored", overwrite=True)
+    table_writer.write(scored, f"{base}/scored", mode="overwrite")
     package = model.compile(f"{base}/ctr.tf2spark")
     reopened = tf2spark.SavedModel(f"{base}/ctr.tf2spark")
     by_package = reopened.score(frame, keep=["id"], reproducible=True)
@@ -107,7 +107,7 @@ def killed(spark: SparkSession, base: str) -> dict[str, Any]:
     folder, out = f"{base}/outputs", f"{base}/outputs/out"
     table_writer.write(spark.range(3), f"{folder}/.out.old-{ended_run}")
     table_writer.write(spark.range(5), f"{folder}/.out.tf2spark-{ended_run}")
-    table_writer.prepare_output(spark, out, overwrite=True)
+    table_writer.prepare_output(spark, out, mode="overwrite")
     try:
         hadoop.rename_new(spark, f"{base}/scored", f"{base}/ctr")
         renamed = "onto or into another"

@@ -11,8 +11,8 @@ from attrs import frozen
 
 from tf2spark.cli.job_log import log_of
 from tf2spark.cli.jobs import Job
-from tf2spark.cli.options import Command, Decorator, column_list, feed_option
-from tf2spark.cli.tables import table_options
+from tf2spark.cli.options import Command, column_list, feed_option
+from tf2spark.cli.tables import source_options
 
 if TYPE_CHECKING:
     from tf2spark.recommend.arguments import RecommendArguments
@@ -32,46 +32,41 @@ class PairCall:
     feed: Mapping[str, Any] | None
 
 
-def pair_options(*, required: bool) -> Decorator:
-    """Return a decorator that adds the options about users, items and the score."""
-
-    def decorate(command: Command) -> Command:
-        for add in (
-            click.option(
-                "--tolerance",
-                type=click.FloatRange(min=0),
-                metavar="X",
-                help="How far scores may differ from those of the whole graph; if they differ "
-                "more, it runs unsplit.  [default: 1e-4]",
-            ),
-            click.option(
-                "--score",
-                metavar="OUTPUT",
-                help="The output to rank by, if there are several; probs[1] for one entry of each "
-                "row.",
-            ),
-            feed_option,
-            click.option(
-                "--item-id",
-                default="item_id",
-                show_default=True,
-                metavar="COL",
-                help="The items' id column: integers or strings, without nulls or duplicates.",
-            ),
-            click.option(
-                "--user-id",
-                default="user_id",
-                show_default=True,
-                metavar="COL",
-                help="The users' id column.",
-            ),
-            table_options("items", "One row per item: its id and features.", required=required),
-            table_options("users", "One row per user: its id and features.", required=required),
-        ):
-            command = add(command)
-        return command
-
-    return decorate
+def pair_options(command: Command) -> Command:
+    """Add the options about users, items and the score."""
+    for add in (
+        click.option(
+            "--tolerance",
+            type=click.FloatRange(min=0),
+            metavar="X",
+            help="How far scores may differ from those of the whole graph; if they differ "
+            "more, it runs unsplit.  [default: 1e-4]",
+        ),
+        click.option(
+            "--score",
+            metavar="OUTPUT",
+            help="The output to rank by, if there are several; probs[1] for one entry of each row.",
+        ),
+        feed_option,
+        click.option(
+            "--item-id",
+            default="item_id",
+            show_default=True,
+            metavar="COL",
+            help="The items' id column: integers or strings, without nulls or duplicates.",
+        ),
+        click.option(
+            "--user-id",
+            default="user_id",
+            show_default=True,
+            metavar="COL",
+            help="The users' id column.",
+        ),
+        source_options("items", "One row per item: its id and features."),
+        source_options("users", "One row per user: its id and features."),
+    ):
+        command = add(command)
+    return command
 
 
 def pair_call(params: Mapping[str, Any]) -> PairCall:

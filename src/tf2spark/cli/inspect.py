@@ -18,7 +18,7 @@ from tf2spark.cli.options import (
     session_if_needed,
     spark_options,
 )
-from tf2spark.cli.tables import source_of
+from tf2spark.cli.tables import is_named, source_of
 from tf2spark.errors import ContractError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.argument("model", metavar="MODEL")
 @click.option("--signature", metavar="NAME", help="Only this signature.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-@pair_options(required=False)
+@pair_options
 @allow_op_option
 @op_library_option
 @model_options
@@ -68,10 +68,10 @@ def inspect(context: click.Context, /, **params: Any) -> None:
 
 
 def _wants_plan(params: Mapping[str, Any]) -> bool:
-    paths = {f"--{name}": params[f"{name}_path"] for name in ("users", "items")}
-    missing = [option for option, path in paths.items() if path is None]
+    tables = {f"--{name}": is_named(params, name) for name in ("users", "items")}
+    missing = [option for option, named in tables.items() if not named]
     others = [f"--{name}" for name in ("feed", "score", "tolerance") if params[name]]
-    named = [option for option in paths if option not in missing] + others
+    named = [option for option in tables if option not in missing] + others
     if missing and named:
         text = " and ".join(f"{option} PATH" for option in missing)
         raise ContractError(f"{named[0]} is for the plan of recommend", f"write {text} as well")

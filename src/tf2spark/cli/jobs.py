@@ -12,7 +12,7 @@ from attrs import frozen
 import tf2spark
 from tf2spark.cli.job_log import log_of
 from tf2spark.cli.options import key_values, open_model
-from tf2spark.cli.tables import TableLocation, check_exists, read
+from tf2spark.cli.tables import Source, check_exists, read
 from tf2spark.package.digests import digest_text
 from tf2spark.shown_text import shown
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tf2spark.cli.job_log import JobLog
     from tf2spark.runnable_model import RunnableModel
+    from tf2spark.spark.output.target import Target
 
 
 @frozen(eq=False)
@@ -35,8 +36,8 @@ class Job:
 @contextmanager
 def open_job(
     params: Mapping[str, Any],
-    sources: Sequence[TableLocation],
-    target: TableLocation | None,
+    sources: Sequence[Source],
+    target: Target | None,
     *,
     debug: bool,
     defaults: Mapping[str, str] | None = None,
@@ -46,9 +47,9 @@ def open_job(
     Everything on this machine is checked before Spark starts, so that mistakes show at once.
 
     Args:
-        params: The command's options: of the model, of Spark, and ``overwrite``.
+        params: The command's options: of the model, and of Spark.
         sources: The tables to read.
-        target: The table to write, which must not exist yet; None if none is written.
+        target: The table to write, which its mode must allow; None if none is written.
         debug: Let Spark's own log through.
         defaults: The command's own Spark settings; ``--conf`` overrides them.
     """
@@ -60,23 +61,35 @@ def open_job(
 
     need_pyspark()
     from tf2spark.package.staging import remove_abandoned
-    from tf2spark.spark.output.table_writer import check_local_path, prepare_output
+    from tf2spark.spark.output.checks import check_before_spark, check_separate, prepare
+    from tf2spark.spark.tables.catalog import metastore_settings
+    from tf2spark.spark.tables.option_names import check_options
 
     for note in remove_abandoned():
         click.echo(shown(note), err=True)
     if target is not None:
-        check_local_path(target.path, format=target.format, overwrite=params["overwrite"])
+        check_before_spark(target)
     for source in sources:
         check_exists(source)
     log = log_of(params)
     _log_start(log, params, sources, target)
-    with running(params["master"], settings, quiet=not debug) as spark:
+    names_tables = any(source.path is None for source in sources) or (
+        target is not None and target.table is not None
+    )
+    fallback = metastore_settings() if names_tables else {}
+    with running(params["master"], settings, quiet=not debug, fallback=fallback) as spark:
         model = model or open_model(params)
         digest = digest_text(model.digest)
         log.event("model", f"{model.contract.path}, digest {digest}", digest=digest)
+        for source in sources:
+            if source.path is not None:
+                check_options(spark, f"--{source.name}-option", source.format, source.options)
         if target is not None:
-            prepare_output(spark, target.path, format=target.format, overwrite=params["overwrite"])
+            prepare(spark, target)
         tables = tuple(read(spark, source) for source in sources)
+        if target is not None:
+            for source, table in zip(sources, tables, strict=True):
+                check_separate(spark, target, table, source.text)
         if log.format != "none":
             _log_sizes(log, sources, tables)
         yield Job(spark, model, tables)
@@ -85,12 +98,12 @@ def open_job(
 def _log_start(
     log: JobLog,
     params: Mapping[str, Any],
-    sources: Sequence[TableLocation],
-    target: TableLocation | None,
+    sources: Sequence[Source],
+    target: Target | None,
 ) -> None:
     command = click.get_current_context().info_name
-    read = {source.name: source.path for source in sources}
-    written = None if target is None else target.path
+    read = {source.name: source.value for source in sources}
+    written = None if target is None else target.name
     tables = [*(f"{name} {path}" for name, path in read.items()), f"output {written}"]
     log.event(
         "start",
@@ -103,16 +116,16 @@ def _log_start(
     )
 
 
-def _log_sizes(log: JobLog, sources: Sequence[TableLocation], tables: Sequence[DataFrame]) -> None:
+def _log_sizes(log: JobLog, sources: Sequence[Source], tables: Sequence[DataFrame]) -> None:
     from tf2spark.spark.input_size import input_size
 
     for source, table in zip(sources, tables, strict=True):
         size = input_size(table)
         log.event(
             "reading",
-            f"{source.name} {source.path}: {size}",
+            f"{source.name} {source.value}: {size}",
             table=source.name,
-            path=source.path,
+            path=source.value,
             files=size.files,
             bytes=size.size_bytes,
         )
@@ -134,17 +147,17 @@ class Counts:
     def refused(self) -> int:
         return self.failed or self.rows_in - self.written
 
-    def log_done(self, log: JobLog, rows: str, seconds: float, target: TableLocation) -> None:
+    def log_done(self, log: JobLog, rows: str, seconds: float, target: Target) -> None:
         """Write the event that ends the log of a job that succeeded."""
         log.event(
             "done",
             f"{self.rows_in:,} {rows} in, {self.written:,} out, {self.refused:,} refused, "
-            f"{seconds:.1f} s, {per_second(self.written, seconds)} {rows}/s: {target.path}",
+            f"{seconds:.1f} s, {per_second(self.written, seconds)} {rows}/s: {target.name}",
             rows_in=self.rows_in,
             rows_out=self.written,
             rows_refused=self.refused,
             seconds=round(seconds, 3),
-            output=target.path,
+            output=target.name,
             exit_status=0,
         )
 
@@ -160,7 +173,7 @@ class Counts:
 def write_counted(
     rows: DataFrame,
     run: Callable[[DataFrame], DataFrame],
-    target: TableLocation,
+    target: Target,
     params: Mapping[str, Any],
     labels: tuple[str, str],
 ) -> Counts:
@@ -173,7 +186,7 @@ def write_counted(
         params: The command's options.
         labels: The activity and the plural of a row, for the progress bar on a terminal.
     """
-    from tf2spark.spark.output.table_writer import write
+    from tf2spark.spark.output.write import write
     from tf2spark.spark.row_counter import RowCounter
 
     reads = RowCounter.of(rows) if params["mode"] == "dropmalformed" else None
@@ -181,13 +194,7 @@ def write_counted(
     permissive = params["mode"] == "permissive"
     writes = RowCounter.of(result, (params["error_column"] or "_error") if permissive else None)
     with log_of(params).progress(rows.sparkSession, *labels):
-        write(
-            writes.table,
-            target.path,
-            format=target.format,
-            options=target.options,
-            overwrite=params["overwrite"],
-        )
+        write(writes.table, target)
     failed = writes.not_null() if permissive else None
     return Counts(writes.rows(), failed, reads.rows() if reads else None)
 

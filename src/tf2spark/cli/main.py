@@ -15,6 +15,7 @@ from tf2spark.cli.failures import report_failure, report_interruption, report_us
 from tf2spark.cli.inspect import inspect
 from tf2spark.cli.job_log import log_for_failure
 from tf2spark.cli.recommend import recommend
+from tf2spark.cli.run import run as run_command
 from tf2spark.cli.score import score
 
 
@@ -34,7 +35,7 @@ def commands(context: click.Context, debug: bool) -> None:
     context.ensure_object(dict)["debug"] = debug
 
 
-for _command in (inspect, compile_, score, recommend, doctor, demo):
+for _command in (inspect, compile_, score, recommend, run_command, doctor, demo):
     commands.add_command(_command)
 
 

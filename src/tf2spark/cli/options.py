@@ -100,11 +100,6 @@ def row_options(command: Command) -> Command:
     return command
 
 
-overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace an existing output once the new one is complete."
-)
-
-
 def spark_options(command: Command) -> Command:
     """Add the options that choose where Spark runs and how."""
     for decorate in (

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
+from tf2spark.cli.dry_run import dry_run_option, print_recommend
 from tf2spark.cli.job_log import log_of, log_option
 from tf2spark.cli.jobs import Job, open_job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
     key_values,
     model_options,
-    overwrite_option,
     row_options,
     spark_options,
 )
-from tf2spark.cli.tables import source_of, table_options, target_of
+from tf2spark.cli.tables import source_of, target_of, target_options
 from tf2spark.package.digests import digest_text
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ _BATCH_PAIRS = 1 << 23
 
 @click.command(short_help="Find each user's best items: every user against every item.")
 @click.argument("model", metavar="MODEL")
-@pair_options(required=True)
-@table_options("output", "Where to write the recommendations.", writes=True)
-@overwrite_option
+@pair_options
+@target_options("Where to write the recommendations.")
 @click.option(
     "--k",
     type=click.IntRange(min=1),
@@ -60,6 +59,7 @@ _BATCH_PAIRS = 1 << 23
 @call_options
 @model_options
 @spark_options
+@dry_run_option
 @click.pass_context
 def recommend(context: click.Context, /, **params: Any) -> None:
     """Score every user against every item with MODEL, and write each user's best K.
@@ -90,13 +90,16 @@ def recommend(context: click.Context, /, **params: Any) -> None:
     with open_job(params, [users, items], target, debug=debug) as job:
         from tf2spark.recommend.explain import explain
 
+        if params["dry_run"]:
+            print_recommend(job, params, call, [users, items], target)
+            return
         started = time.monotonic()
         prepared = prepare(job, params, call)
         counts = _write(job, prepared, target, params)
         seconds = time.monotonic() - started
         counts.log_done(log, "users", seconds, target)
         log.summary(
-            _closing_line(counts, prepared.plan.items, seconds, target.path),
+            _closing_line(counts, prepared.plan.items, seconds, target.name),
             *_model_lines(job.model, explain(prepared)),
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf2spark.cli.dry_run import dry_run_option, print_score
 from tf2spark.cli.failures import warnings_on_stderr
 from tf2spark.cli.job_log import log_of, log_option
 from tf2spark.cli.jobs import open_job, per_second, write_counted
@@ -16,24 +17,23 @@ from tf2spark.cli.options import (
     column_list,
     feed_option,
     model_options,
-    overwrite_option,
     row_options,
     spark_options,
 )
-from tf2spark.cli.tables import source_of, table_options, target_of
+from tf2spark.cli.tables import source_of, source_options, target_of, target_options
 from tf2spark.package.digests import digest_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from tf2spark.binding.request import Request
     from tf2spark.runnable_model import RunnableModel
 
 
 @click.command(short_help="Score a table: add the model's outputs as columns.")
 @click.argument("model", metavar="MODEL")
-@table_options("input", "The table to score.")
-@table_options("output", "Where to write the scored table.", writes=True)
-@overwrite_option
+@source_options("input", "The table to score.")
+@target_options("Where to write the scored table.")
 @feed_option
 @click.option(
     "--fetch",
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 @call_options
 @model_options
 @spark_options
+@dry_run_option
 @click.pass_context
 def score(context: click.Context, /, **params: Any) -> None:
     """Score a table with MODEL and write it with the model's outputs as new columns.
@@ -74,7 +75,11 @@ def score(context: click.Context, /, **params: Any) -> None:
     \b
     Examples:
       tf2spark score models/ctr --input impressions --output scored
-      tf2spark score models/ctr --input in.csv --input-format csv --output out --keep id,ts
+      tf2spark score models/ctr --input in.csv --output out --keep id,ts
+      tf2spark score models/ctr --input-table impressions --where "dt = '2026-11-28'" \\
+        --output-table scored --append
+      tf2spark score models/ctr --input hdfs:///in --output hdfs:///out --partition-by dt \\
+        --overwrite-partitions
       tf2spark score models/ctr --input in --output out --overwrite --mode permissive \\
         --feed 'ids=padded(features.indices, 0)' --feed 'vals=padded(features.values, 0.0)' \\
         --feed keep_prob:=1.0 --fetch score=output_0
@@ -91,12 +96,16 @@ def score(context: click.Context, /, **params: Any) -> None:
       --feed keep_prob:=1.0        one value for all rows (JSON after :=)
     """
     source, target = source_of(params, "input"), target_of(params)
-    run, log = _scorer(params), log_of(params)
+    bind, log = _scorer(params), log_of(params)
     with open_job(params, [source], target, debug=bool((context.obj or {}).get("debug"))) as job:
+        request, run = bind(job.model)
+        if params["dry_run"]:
+            print_score(job, request, run(job.tables[0]), [source], target)
+            return
         started = time.monotonic()
         counts = write_counted(
             job.tables[0],
-            lambda rows: run(job.model, rows),
+            run,
             target,
             params,
             ("scoring", "rows"),
@@ -106,13 +115,15 @@ def score(context: click.Context, /, **params: Any) -> None:
         counts.log_done(log, "rows", seconds, target)
         log.summary(
             f"{counts.written:,} rows{counts.note()}, {seconds:.1f} s, {rate} rows/s: "
-            f"{target.path}",
+            f"{target.name}",
             f"model {job.model.contract.path}, digest {digest_text(job.model.digest)}",
         )
 
 
-def _scorer(params: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], DataFrame]:
-    """Check the options that need neither model nor table, and return a function that scores one.
+def _scorer(
+    params: Mapping[str, Any],
+) -> Callable[[RunnableModel], tuple[Request, Callable[[DataFrame], DataFrame]]]:
+    """Check the options that need neither model nor table, and return a function that binds them.
 
     Raises:
         ContractError: One is wrong.
@@ -132,9 +143,14 @@ def _scorer(params: Mapping[str, Any]) -> Callable[[RunnableModel, DataFrame], D
         audience="command_line",
     )
 
-    def score_rows(model: RunnableModel, rows: DataFrame) -> DataFrame:
+    def bind(model: RunnableModel) -> tuple[Request, Callable[[DataFrame], DataFrame]]:
         with warnings_on_stderr():
             request = model.request(params["signature"], feed, fetch, params["batch_rows"])
-            return model.score(rows, request, options)
 
-    return score_rows
+        def score_rows(rows: DataFrame) -> DataFrame:
+            with warnings_on_stderr():
+                return model.score(rows, request, options)
+
+        return request, score_rows
+
+    return bind

@@ -29,7 +29,7 @@ _NO_REPLACE, _EXCHANGE, _CURRENT_FOLDER = 1, 2, -100
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM})
 _TRIES = 100
 # Earlier versions wrote 12 digits. Anything else was named by somebody else, and is theirs.
-_SIBLING = re.compile(rf"(tf2spark|old)-({PATTERN}|[0-9a-f]{{12}})")
+_SIBLING = re.compile(rf"(tf2spark|old|append|partitions)-({PATTERN}|[0-9a-f]{{12}})")
 
 
 @frozen
@@ -38,7 +38,8 @@ class Sibling:
 
     Attributes:
         name: Its name.
-        kind: "tf2spark" or "old".
+        kind: "tf2spark" or "old"; "append" or "partitions" for finished rows that are being moved
+            into the output file by file.
         run_id: The run; see `tf2spark.package.run_id`.
     """
 
@@ -182,6 +183,8 @@ def recover(target: Path) -> list[str]:
         notes += _restore(target, [sibling for sibling in siblings if sibling.kind == "old"])
     for sibling in siblings:
         path = target.with_name(sibling.name)
+        if sibling.kind in ("append", "partitions"):  # rows that aren't at the output yet
+            continue
         if not os.path.lexists(path):  # it was put in its place, or another run removed it
             continue
         if is_abandoned(sibling.state, seconds_unchanged(path)):

@@ -49,7 +49,26 @@ def hadoop_configuration(spark: SparkSession) -> Any:
     Raises:
         SetupError: The session has no JVM that can be reached this way.
     """
-    return _private_attribute(spark, "_jsparkSession").sessionState().newHadoopConf()
+    return session_state(spark).newHadoopConf()
+
+
+def session_state(spark: SparkSession) -> Any:
+    """Return Spark's `SessionState`, which has the session's catalog and its parser.
+
+    Assumes `SparkSession._jsparkSession`, and Spark's `SparkSession.sessionState`.
+
+    Raises:
+        SetupError: The session has no JVM that can be reached this way.
+    """
+    return _private_attribute(spark, "_jsparkSession").sessionState()
+
+
+def is_instance(spark: SparkSession, value: Any, class_name: str) -> bool:
+    """Say whether a Java object is of a class or a trait.
+
+    Assumes that py4j's own jar has `py4j.reflection.TypeUtil`.
+    """
+    return bool(jvm(spark).py4j.reflection.TypeUtil.isInstanceOf(class_name, value))
 
 
 def java_array(spark: SparkSession, java_class: Any, values: Sequence[Any]) -> Any:

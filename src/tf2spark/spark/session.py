@@ -42,6 +42,7 @@ def get_or_create(
     *,
     app_name: str = "tf2spark",
     quiet: bool = True,
+    fallback: Mapping[str, str] | None = None,
 ) -> SparkSession:
     """Return the running Spark session, or start one.
 
@@ -51,6 +52,7 @@ def get_or_create(
         conf: Spark settings; they take precedence over the defaults set here.
         app_name: The name of the application on the cluster.
         quiet: Keep Spark's log off stderr; errors that end a job are raised in any case.
+        fallback: Settings for a session whose own configuration (spark-defaults.conf) has none.
 
     Raises:
         ContractError: Spark knows no such master.
@@ -66,7 +68,7 @@ def get_or_create(
     _check_master(master)
     settings = _defaults(master) | settings
     _prepare_environment(master)
-    return _start(spark_session, master, app_name, settings, quiet)
+    return _start(spark_session, master, app_name, settings, quiet, fallback or {})
 
 
 def current_session() -> SparkSession | None:
@@ -94,11 +96,15 @@ def current_session() -> SparkSession | None:
 
 @contextmanager
 def running(
-    master: str | None = None, conf: Mapping[str, str] | None = None, *, quiet: bool = True
+    master: str | None = None,
+    conf: Mapping[str, str] | None = None,
+    *,
+    quiet: bool = True,
+    fallback: Mapping[str, str] | None = None,
 ) -> Iterator[SparkSession]:
     """Yield a session as `get_or_create` returns it, and stop it if it was started here."""
     was_active = current_session() is not None
-    session = get_or_create(master, conf, quiet=quiet)
+    session = get_or_create(master, conf, quiet=quiet, fallback=fallback)
     try:
         yield session
     finally:
@@ -243,13 +249,14 @@ def _start(
     app_name: str,
     settings: Mapping[str, str],
     quiet: bool,
+    fallback: Mapping[str, str],
 ) -> SparkSession:
     builder = spark_session.builder.appName(app_name)
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         builder = builder.master(master)
     try:
         if "PYSPARK_GATEWAY_PORT" not in os.environ:
-            _start_context(master, app_name, settings, quiet)
+            _start_context(master, app_name, settings, quiet, fallback)
         for key, value in settings.items():
             builder = builder.config(key, value)
         return builder.getOrCreate()
@@ -267,7 +274,13 @@ def _why_not_started(master: str, error: Exception) -> str:
     return f"Spark doesn't start with master {master}: {reason.strip()}"
 
 
-def _start_context(master: str, app_name: str, settings: Mapping[str, str], quiet: bool) -> None:
+def _start_context(
+    master: str,
+    app_name: str,
+    settings: Mapping[str, str],
+    quiet: bool,
+    fallback: Mapping[str, str],
+) -> None:
     """Start a context whose JVM's log passes through us, if the JVM can be launched that way."""
     from pyspark import SparkConf, SparkContext
 
@@ -280,7 +293,10 @@ def _start_context(master: str, app_name: str, settings: Mapping[str, str], quie
         launched = launch_driver(configure(SparkConf(loadDefaults=False)), descriptor)
     if launched:
         # With a JVM running, SparkConf() reads spark-defaults.conf and the like in it.
-        SparkContext(conf=configure(SparkConf()))
+        conf = configure(SparkConf())
+        for key, value in fallback.items():
+            conf.setIfMissing(key, value)
+        SparkContext(conf=conf)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tf2spark.errors import OutputError, SetupError
 from tf2spark.package import publish
 from tf2spark.spark.hadoop import exists
 from tf2spark.spark.output.table_writer import check_local_path, local_path, write
+from tf2spark.spark.output.target import SaveMode
 
 
 def failing(spark: SparkSession) -> DataFrame:
@@ -45,7 +46,7 @@ def test_failed_overwrite_keeps_the_old_table(spark: SparkSession, tmp_path: Pat
     """The old table stays in its place until the new one is complete."""
     write(spark.range(10), str(tmp_path / "out"))
     with pytest.raises(Exception, match="refused"):
-        write(failing(spark), str(tmp_path / "out"), overwrite=True)
+        write(failing(spark), str(tmp_path / "out"), mode="overwrite")
     assert spark.read.parquet(str(tmp_path / "out")).count() == 10
     assert names(tmp_path) == ["out"]
 
@@ -53,7 +54,7 @@ def test_failed_overwrite_keeps_the_old_table(spark: SparkSession, tmp_path: Pat
 def test_overwrite_replaces(spark: SparkSession, tmp_path: Path) -> None:
     """Only the new rows remain, and the old folder is gone."""
     write(spark.range(10), str(tmp_path / "out"))
-    write(spark.range(3), str(tmp_path / "out"), overwrite=True)
+    write(spark.range(3), str(tmp_path / "out"), mode="overwrite")
     assert spark.read.parquet(str(tmp_path / "out")).count() == 3
     assert names(tmp_path) == ["out"]
 
@@ -63,7 +64,7 @@ def test_table_can_replace_the_one_it_was_read_from(spark: SparkSession, tmp_pat
     path = str(tmp_path / "table")
     write(spark.range(10), path)
     spark.catalog.clearCache()
-    write(spark.read.parquet(path).withColumn("x", F.col("id") * 2), path, overwrite=True)
+    write(spark.read.parquet(path).withColumn("x", F.col("id") * 2), path, mode="overwrite")
     spark.catalog.refreshByPath(path)
     assert spark.read.parquet(path).columns == ["id", "x"]
     assert spark.read.parquet(path).count() == 10
@@ -90,7 +91,7 @@ def test_overwrite_replaces_an_output_that_appears_meanwhile(
 ) -> None:
     """With overwrite, it is one whole table at the end, not one inside the other."""
     other_writer_comes_before_the_rename(tmp_path / "out", monkeypatch)
-    write(spark.range(3), str(tmp_path / "out"), overwrite=True)
+    write(spark.range(3), str(tmp_path / "out"), mode="overwrite")
     assert spark.read.parquet(str(tmp_path / "out")).count() == 3
     assert not (tmp_path / "out" / "other").exists()
     assert names(tmp_path) == ["out"]
@@ -107,15 +108,15 @@ def other_writer_comes_before_the_rename(target: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(publish, "publish", appear_first)
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("mode", ["error", "overwrite"])
 def test_a_link_stays_and_leads_to_the_new_table(
-    spark: SparkSession, tmp_path: Path, overwrite: bool
+    spark: SparkSession, tmp_path: Path, mode: SaveMode
 ) -> None:
     """What a link leads to is the output, whether it is there already or not."""
     (tmp_path / "out").symlink_to(tmp_path / "real")
-    if overwrite:
+    if mode == "overwrite":
         write(spark.range(10), str(tmp_path / "real"))
-    write(spark.range(3), str(tmp_path / "out"), overwrite=overwrite)
+    write(spark.range(3), str(tmp_path / "out"), mode=mode)
     assert (tmp_path / "out").is_symlink()
     assert spark.read.parquet(str(tmp_path / "real")).count() == 3
     assert names(tmp_path) == ["out", "real"]
@@ -124,7 +125,7 @@ def test_a_link_stays_and_leads_to_the_new_table(
 def test_a_file_is_replaced_by_a_table(spark: SparkSession, tmp_path: Path) -> None:
     """With overwrite, whatever is at the path is the old output."""
     (tmp_path / "out").write_text("not a table")
-    write(spark.range(3), str(tmp_path / "out"), overwrite=True)
+    write(spark.range(3), str(tmp_path / "out"), mode="overwrite")
     assert spark.read.parquet(str(tmp_path / "out")).count() == 3
     assert names(tmp_path) == ["out"]
 
@@ -135,7 +136,7 @@ def test_names_with_spaces_and_signs_are_taken_literally(
     """Also those that mean something in a URI or a pattern."""
     path = tmp_path / "a b%20[c]{d}"
     for rows in (10, 3):
-        write(spark.range(rows), f"file:{path}", overwrite=True)
+        write(spark.range(rows), f"file:{path}", mode="overwrite")
         assert pq.read_table(path).num_rows == rows
     assert names(tmp_path) == [path.name]
 
@@ -146,19 +147,20 @@ def test_a_parent_that_cannot_be_written_is_refused_before_the_job(
     """Not after hours: neither a folder without permission nor a file can hold a table."""
     monkeypatch.setattr(os, "access", lambda *arguments: False)
     with pytest.raises(OutputError, match=rf"{tmp_path} is not writable by this user"):
-        check_local_path(str(tmp_path / "a" / "b"), overwrite=False)
+        check_local_path(str(tmp_path / "a" / "b"), mode="error")
     monkeypatch.undo()
     (tmp_path / "file").touch()
-    check_local_path(str(tmp_path / "file" / "b"), format="noop", overwrite=False)
+    check_local_path(str(tmp_path / "file" / "b"), format="noop", mode="error")
     with pytest.raises(OutputError, match="file is not a folder"):
-        check_local_path(str(tmp_path / "file" / "b"), overwrite=False)
+        check_local_path(str(tmp_path / "file" / "b"), mode="error")
 
 
 def test_a_mount_point_is_refused_before_the_job() -> None:
     """It couldn't be renamed after hours of work."""
-    for overwrite in (False, True):
+    modes: tuple[SaveMode, ...] = ("error", "overwrite")
+    for mode in modes:
         with pytest.raises(OutputError, match=r"/ already exists|a mount point can.t be replaced"):
-            check_local_path("/", overwrite=overwrite)
+            check_local_path("/", mode=mode)
 
 
 def test_a_file_system_that_is_missing_is_named(spark: SparkSession) -> None:
@@ -194,7 +196,7 @@ def test_existing_output_is_refused(spark: SparkSession, tmp_path: Path) -> None
 
 def test_other_formats_commit_by_themselves(spark: SparkSession, tmp_path: Path) -> None:
     """A format that isn't files in a folder is saved in its own way."""
-    write(spark.range(3), str(tmp_path / "out"), format="noop", overwrite=True)
+    write(spark.range(3), str(tmp_path / "out"), format="noop", mode="overwrite")
     assert names(tmp_path) == []
 
 
@@ -232,6 +234,6 @@ class TestLocalPath:
     def test_existing_local_output_is_refused_without_spark(self, tmp_path: Path) -> None:
         """An output that exists on this machine is refused, unless it is to be overwritten."""
         with pytest.raises(OutputError, match="already exists"):
-            check_local_path(str(tmp_path), overwrite=False)
-        check_local_path(str(tmp_path), overwrite=True)
-        check_local_path(str(tmp_path / "new"), overwrite=False)
+            check_local_path(str(tmp_path), mode="error")
+        check_local_path(str(tmp_path), mode="overwrite")
+        check_local_path(str(tmp_path / "new"), mode="error")

@@ -183,6 +183,8 @@ def _own_siblings(spark: SparkSession, path: str) -> Iterator[_Found]:
         sibling = parse_sibling(name, str(status.getPath().getName()))
         # Object stores have no owners.
         is_own = status.getOwner() == user or scheme_of(path) in OBJECT_STORES
+        # Finished rows that are being moved are `remote_merge`'s.
+        is_own = is_own and sibling is not None and sibling.kind in ("tf2spark", "old")
         if sibling is not None and is_own:
             uri = str(status.getPath().toString())
             yield _Found(sibling, uri, int(status.getModificationTime()))

@@ -1,4 +1,7 @@
-"""Writes a table so that it appears whole or not at all: to a hidden sibling first, then renamed.
+"""Writes files so that they appear whole or not at all: to a hidden sibling first, then renamed.
+
+Rows that are added, and partitions that are replaced, come to a folder that has all the others as
+well: `local_merge` and `remote_merge`.
 
 On a local disk the new table and the old one exchange their names in one step. On HDFS there are
 two renames, and a run that is killed between them is finished by the next (`remote_output`). Object
@@ -10,19 +13,22 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from attrs import frozen
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.types import ArrayType, MapType, StructType, UserDefinedType
 
-from tf2spark.errors import OutputError
+from tf2spark.errors import OutputError, Tf2SparkError
 from tf2spark.package import publish as local_output
 from tf2spark.shown_text import shown
 from tf2spark.spark.hadoop import delete, exists, explain_java_errors, resolve
-from tf2spark.spark.output import remote_output
+from tf2spark.spark.output import local_merge, remote_merge, remote_output
+from tf2spark.spark.output.same_columns import check_same_files
+from tf2spark.spark.output.target import SaveMode, Target
 
 # The formats whose tables are folders of plain files. Others (delta, iceberg, jdbc, noop) have
 # their own way to commit.
@@ -38,28 +44,93 @@ def write(
     *,
     format: str = "parquet",
     options: Mapping[str, str] | None = None,
-    overwrite: bool = False,
+    mode: SaveMode = "error",
+    partition_by: Sequence[str] = (),
+    before_publish: Callable[[list[str]], None] | None = None,
 ) -> None:
     """Write `df` to `path`; if the job fails, what was there stays.
 
+    Args:
+        df: The rows.
+        path: Where they go.
+        format: The format.
+        options: Options of Spark's writer.
+        mode: What happens to the rows that are there.
+        partition_by: The columns whose values become folders.
+        before_publish: Called once all rows are written, before they appear, with the folders of
+            their partitions, relative to `path`.
+
     Raises:
-        OutputError: The output exists and `overwrite` is false, also if it appeared only while the
+        OutputError: The output exists and the mode is "error", also if it appeared only while the
             table was being written; it can't be moved into place; or the format has no nested
             columns, and the table does.
     """
     if format.lower() == "csv":
         _refuse_nested(df.schema)
     writer = df.write.format(format).options(**dict(options or {}))
+    if partition_by:
+        writer = writer.partitionBy(*partition_by)
     if not is_files(format):
-        writer.mode("overwrite" if overwrite else "errorifexists").save(path)
+        _save_elsewhere(writer, path, mode)
         return
     spark = df.sparkSession
-    prepare_output(spark, path, overwrite=overwrite)
+    prepare_output(spark, path, mode=mode)
+    staging = _Staging(path, mode, len(partition_by), before_publish)
     local = _local_target(spark, path)
     if local is None:
-        _write_remote(spark, writer, path, overwrite=overwrite)
+        _write_remote(spark, writer, staging)
     else:
-        _write_local(writer, local, path, overwrite=overwrite)
+        _write_local(spark, writer, local, staging)
+
+
+@frozen
+class _Staging:
+    """What becomes of rows that are written to a hidden sibling."""
+
+    path: str
+    mode: SaveMode
+    depth: int
+    before_publish: Callable[[list[str]], None] | None
+
+    def announce(self, partitions: list[str]) -> None:
+        if self.before_publish is not None:
+            self.before_publish(partitions)
+
+    @property
+    def overwrite(self) -> bool:
+        return self.mode == "overwrite"
+
+    @property
+    def merges(self) -> bool:
+        return self.mode in ("append", "overwrite_partitions")
+
+
+def _save_elsewhere(writer: DataFrameWriter, path: str, mode: SaveMode) -> None:
+    """Save in a format that commits in its own way."""
+    if mode == "overwrite_partitions":
+        writer = writer.option("partitionOverwriteMode", "dynamic")
+    elif mode == "overwrite":
+        # Whatever the session says, all partitions are replaced.
+        writer = writer.option("partitionOverwriteMode", "static")
+    modes = {"error": "errorifexists", "append": "append"}
+    writer.mode(modes.get(mode, "overwrite")).save(path)
+
+
+def check_rows(df: DataFrame, target: Target) -> None:
+    """Check that rows can be written to files at a path, before one of them is read.
+
+    Raises:
+        OutputError: The format has no nested columns, and the rows do; or rows are added to others
+            that have other columns.
+    """
+    if target.path_format.lower() == "csv":
+        _refuse_nested(df.schema)
+    adds = target.mode in ("append", "overwrite_partitions")
+    if not adds or not target.path or target.path_format.lower() not in ("parquet", "orc", "avro"):
+        return
+    spark = df.sparkSession
+    if exists(spark, target.path):
+        check_same_files(df, target)
 
 
 def _refuse_nested(schema: StructType) -> None:
@@ -78,15 +149,27 @@ def _refuse_nested(schema: StructType) -> None:
         )
 
 
-def _write_local(writer: DataFrameWriter, target: Path, path: str, *, overwrite: bool) -> None:
+def _write_local(
+    spark: SparkSession, writer: DataFrameWriter, target: Path, staging: _Staging
+) -> None:
+    path = staging.path
     staged = local_output.staged_path(target)
     try:
         # Not as_uri(): Hadoop takes %20 literally, not as a space.
         writer.mode("errorifexists").save(f"file:{staged}")
-        local_output.publish(staged, target, overwrite=overwrite)
+        partitions = local_merge.partitions_of(staged, staging.depth)
+        staging.announce(partitions)
+        if not staging.merges:
+            local_output.publish(staged, target, overwrite=staging.overwrite)
+            return
+        replaced = partitions if staging.mode == "overwrite_partitions" else []
+        if not local_merge.merge(staged, target, replaced):
+            remote_merge.merge(spark, f"file:{staged}", f"file:{target}", replaced)
     except FileExistsError:
         raise _appeared(path) from None
     except OSError as error:
+        if isinstance(error, Tf2SparkError):
+            raise
         raise OutputError(f"{path} can't be written: {error.strerror}") from error
     finally:
         local_output.remove(staged)
@@ -94,13 +177,18 @@ def _write_local(writer: DataFrameWriter, target: Path, path: str, *, overwrite:
             _report([f"{staged} couldn't be removed: it is no longer needed"])
 
 
-def _write_remote(
-    spark: SparkSession, writer: DataFrameWriter, path: str, *, overwrite: bool
-) -> None:
+def _write_remote(spark: SparkSession, writer: DataFrameWriter, staging: _Staging) -> None:
+    path = staging.path
     staged = remote_output.staged_uri(spark, path)
     try:
         writer.mode("errorifexists").save(staged)
-        remote_output.publish(spark, staged, path, overwrite=overwrite)
+        partitions = remote_merge.partitions_of(spark, staged, staging.depth)
+        staging.announce(partitions)
+        if staging.merges:
+            replaced = partitions if staging.mode == "overwrite_partitions" else []
+            remote_merge.merge(spark, staged, path, replaced)
+        else:
+            remote_output.publish(spark, staged, path, overwrite=staging.overwrite)
     except FileExistsError:
         raise _appeared(path) from None
     finally:
@@ -121,17 +209,17 @@ def is_files(format: str) -> bool:
     return format.lower() in FILE_FORMATS
 
 
-def check_local_path(path: str, *, format: str = "parquet", overwrite: bool) -> None:
+def check_local_path(path: str, *, format: str = "parquet", mode: SaveMode = "error") -> None:
     """Do what `prepare_output` does for an output on this machine; needs no Spark.
 
     A path without a scheme is local, unless a Hadoop configuration may say otherwise.
 
     Raises:
-        OutputError: It exists and `overwrite` is false, or it can't be written.
+        OutputError: It exists and the mode is "error", or it can't be written.
     """
     local = local_path(path)
     if local is not None:
-        _prepare_local(Path(os.path.realpath(local)), path, format=format, overwrite=overwrite)
+        _prepare_local(Path(os.path.realpath(local)), path, format=format, mode=mode)
 
 
 def local_path(path: str) -> Path | None:
@@ -145,23 +233,28 @@ def local_path(path: str) -> Path | None:
 
 
 def prepare_output(
-    spark: SparkSession, path: str, *, format: str = "parquet", overwrite: bool
+    spark: SparkSession, path: str, *, format: str = "parquet", mode: SaveMode = "error"
 ) -> None:
     """Refuse an output that exists on its file system.
 
     What killed runs left there is finished or removed first, with a line on stderr.
 
     Raises:
-        OutputError: It exists and `overwrite` is false, or it can't be written.
+        OutputError: It exists and the mode is "error", or it can't be written.
     """
     local = _local_target(spark, path)
     if local is not None:
-        _prepare_local(local, path, format=format, overwrite=overwrite)
+        if is_files(format):
+            _report(remote_merge.recover(spark, f"file:{local}"))
+        _prepare_local(local, path, format=format, mode=mode)
         return
     if is_files(format):
+        _report(remote_merge.recover(spark, path))
         _report(remote_output.recover(spark, path))
-    if not overwrite and exists(spark, path):
+    if mode == "error" and exists(spark, path):
         raise _exists(path)
+    if is_files(format):
+        remote_merge.check_folder(spark, path, mode)
 
 
 def _local_target(spark: SparkSession, path: str) -> Path | None:
@@ -173,11 +266,13 @@ def _local_target(spark: SparkSession, path: str) -> Path | None:
     return Path(os.path.realpath(uri.getPath())) if uri.getScheme() == "file" else None
 
 
-def _prepare_local(target: Path, path: str, *, format: str, overwrite: bool) -> None:
+def _prepare_local(target: Path, path: str, *, format: str, mode: SaveMode) -> None:
     if is_files(format):
         _report(local_output.recover(target))
-    if os.path.lexists(target) and not overwrite:
+    if os.path.lexists(target) and mode == "error":
         raise _exists(path)
+    if is_files(format) and mode not in ("error", "overwrite") and target.is_file():
+        raise _not_a_folder(path)
     if is_files(format):
         _check_parent(target, path)
 
@@ -195,6 +290,13 @@ def _check_parent(target: Path, path: str) -> None:
 
 def _exists(path: str) -> OutputError:
     return OutputError(f"{path} already exists: {_ADVICE}")
+
+
+def _not_a_folder(path: str) -> OutputError:
+    return OutputError(
+        f"{path} is a file, and rows can be added to a folder only",
+        "pass --overwrite to replace it, or choose another --output",
+    )
 
 
 def _report(notes: list[str]) -> None:

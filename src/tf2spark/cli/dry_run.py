@@ -1,0 +1,115 @@
+"""What ``--dry-run`` prints: everything that a job is bound to, before a row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf2spark.cli.options import Command
+from tf2spark.package.digests import digest_text
+from tf2spark.shown_text import Lines
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from tf2spark.binding.request import Request
+    from tf2spark.cli.catalog import PairCall
+    from tf2spark.cli.jobs import Job
+    from tf2spark.cli.tables import Source
+    from tf2spark.spark.output.target import Target
+
+_MODES = {
+    "error": "must not exist yet",
+    "overwrite": "all rows there are replaced",
+    "append": "rows there are kept",
+    "overwrite_partitions": "the partitions that are written are replaced",
+}
+Line = tuple[str, str]
+
+
+def dry_run_option(command: Command) -> Command:
+    """Add the option that prints what a job would do."""
+    return click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Check everything and print what the job would do, without reading or writing a row.",
+    )(command)
+
+
+def print_score(
+    job: Job, request: Request, result: DataFrame, sources: Sequence[Source], target: Target
+) -> None:
+    """Print what `tf2spark score` would do.
+
+    Raises:
+        ContractError: The rows lack a partition column.
+        OutputError: The rows don't fit the output.
+    """
+    from tf2spark.spark.output.write import check
+
+    check(result, target)
+    columns = ("columns", _columns(result))
+    _print(job, [*_tables(job, sources), *_feeds(request), columns], target)
+
+
+def print_recommend(
+    job: Job, params: Mapping[str, Any], call: PairCall, sources: Sequence[Source], target: Target
+) -> None:
+    """Print what `tf2spark recommend` would do; neither users nor items are read.
+
+    Raises:
+        ContractError: The tables, the model and the options don't fit.
+    """
+    from tf2spark.recommend.arguments import choose_ranking_output
+    from tf2spark.recommend.sides import assign_sides
+    from tf2spark.recommend.table_checks import check_not_swapped, check_tables
+    from tf2spark.spark.recommend import SparkTables
+
+    ranking = choose_ranking_output(job.model.contract, params["signature"], params["score"])
+    request = job.model.request(params["signature"], call.feed, {"score": ranking.name})
+    tables = SparkTables(*job.tables)
+    check_not_swapped(request, call.arguments, tables.schemas)
+    assign_sides(request, tables.schemas)
+    check_tables(call.arguments, tables)
+    best = f"{ranking.name}, each user's best {params['k']:,}"
+    _print(job, [*_tables(job, sources), *_feeds(request), ("rank by", best)], target)
+
+
+def _tables(job: Job, sources: Sequence[Source]) -> Iterator[Line]:
+    for source, table in zip(sources, job.tables, strict=True):
+        where = f" where {source.where}" if source.where else ""
+        yield source.name, f"{source.value}{where}: {_columns(table)}"
+
+
+def _columns(table: DataFrame) -> str:
+    return ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in table.schema)
+
+
+def _feeds(request: Request) -> Iterator[Line]:
+    for fed in request.inputs:
+        yield "feed", f"{fed.spec.name} = {fed.feed}"
+
+
+def _print(job: Job, lines: Iterable[Line], target: Target) -> None:
+    model, spark = job.model, job.spark
+    shown = [
+        ("model", f"{model.contract.path}, digest {digest_text(model.digest)}"),
+        *lines,
+        ("output", _output(target)),
+        ("spark", f"{spark.version}, {spark.sparkContext.master}"),
+    ]
+    click.echo(Lines.of([f"{name:<8} {text}" for name, text in shown]))
+    click.echo("dry run: no row was read, and nothing was written")
+
+
+def _output(target: Target) -> str:
+    parts = [target.name]
+    if target.path is not None or target.format is not None:
+        parts.append(target.path_format)
+    if target.partition_by:
+        parts.append(f"partitioned by {', '.join(target.partition_by)}")
+    if target.files is not None:
+        parts.append(f"{target.files:,} files")
+    return ", ".join([*parts, _MODES[target.mode]])

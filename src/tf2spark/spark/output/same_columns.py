@@ -1,0 +1,109 @@
+"""Rows for a table that has its columns already."""
+
+from __future__ import annotations
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StructType
+
+from tf2spark.errors import OutputError, SetupError
+from tf2spark.spark.jvm import JavaError, query_execution, scala_items
+from tf2spark.spark.output.target import Target
+
+# Each type holds every value of those before it.
+_WIDER = (("tinyint", "smallint", "int", "bigint"), ("float", "double"))
+
+
+def fitted(df: DataFrame, schema: StructType, text: str, *, widen: bool = True) -> DataFrame:
+    """Return rows with the columns of a table: its order and its names, wider numbers as it has.
+
+    Args:
+        df: The rows.
+        schema: The columns of the table.
+        text: The option that names the table, for messages.
+        widen: Whether numbers become those of the table where it has wider ones.
+
+    Raises:
+        OutputError: They have other columns, or one is of another type.
+    """
+    own = {field.name.lower(): field for field in df.schema}
+    differences = [
+        f'it has no column "{field.name}" ({field.dataType.simpleString()})'
+        for name, field in own.items()
+        if name not in {each.name.lower() for each in schema}
+    ]
+    columns = []
+    for field in schema:
+        source = own.get(field.name.lower())
+        wanted = field.dataType
+        if source is None:
+            differences.append(f'its column "{field.name}" is not among the rows')
+            continue
+        column = F.col("`" + source.name.replace("`", "``") + "`")
+        if not _same(source.dataType, wanted):
+            if not (widen and _widens(source.dataType, wanted)):
+                differences.append(
+                    f'its column "{field.name}" is {wanted.simpleString()}, and that of the rows '
+                    f"is {source.dataType.simpleString()}"
+                )
+            column = column.cast(wanted)
+        columns.append(column.alias(field.name))
+    if differences:
+        raise OutputError(
+            f"{text} has other columns than the rows to write: {'; '.join(differences)}",
+            "choose columns with --keep and --fetch, alter the table, or write to a new one",
+        )
+    return df.select(*columns)
+
+
+def check_same_files(df: DataFrame, target: Target) -> None:
+    """Refuse to add rows to files that have other columns, or other folders of partitions.
+
+    Raises:
+        OutputError: They have.
+    """
+    reader = df.sparkSession.read.format(target.path_format)
+    # Partition columns are read from the folders' names, where a date looks like a string.
+    reader = reader.option("basePath", target.name)
+    try:
+        old = reader.load(target.name)
+    except PySparkException:  # an empty folder has no schema
+        return
+    folders = _partition_columns(old)
+    if folders is not None and folders != list(target.partition_by):
+        has = f"by {','.join(folders)}" if folders else "not at all"
+        raise OutputError(
+            f"--output {target.name} is partitioned {has}, and the new rows "
+            + (f"by {','.join(target.partition_by)}" if target.partition_by else "not at all"),
+            f"write --partition-by {','.join(folders)}" if folders else "leave --partition-by out",
+        )
+    names = set(target.partition_by)
+    fitted(
+        df.drop(*names),
+        StructType([field for field in old.schema if field.name not in names]),
+        f"--output {target.name}",
+        widen=False,
+    )
+
+
+def _partition_columns(df: DataFrame) -> list[str] | None:
+    """Return the partition columns of files; None where Spark doesn't say."""
+    try:
+        for leaf in scala_items(query_execution(df).analyzed().collectLeaves()):
+            fields = leaf.relation().partitionSchema().fields()
+            return [str(each.name()) for each in fields]
+    except (JavaError, SetupError, TypeError):
+        pass
+    return None
+
+
+def _same(first: DataType, second: DataType) -> bool:
+    return first == second or first.simpleString().lower() == second.simpleString().lower()
+
+
+def _widens(narrow: DataType, wide: DataType) -> bool:
+    for names in _WIDER:
+        if narrow.simpleString() in names and wide.simpleString() in names:
+            return names.index(narrow.simpleString()) <= names.index(wide.simpleString())
+    return False

@@ -1,0 +1,1 @@
+"""Tables of Spark's catalogs and files, as the command line names them."""
