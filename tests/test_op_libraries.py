@@ -207,12 +207,39 @@ class TestRefusals:
             (["tensorflow-text"], r'not the name of a .*: op_libraries=\["tensorflow_text"\]$'),
             ([""], "is not the name of a Python module"),
             ([os], r'not by module; op_libraries=\["os"\]$'),
+            (["tensorflow"], "tensorflow is TensorFlow itself.*leave it out of op_libraries$"),
+            (["tensorflow.python"], "is TensorFlow itself"),
+            (["/lib/libtensorflow_framework.so.2"], "is TensorFlow itself"),
         ],
     )
     def test_what_is_no_library_is_an_error(self, libraries: Any, message: str) -> None:
         """The usual mistakes each say what to write."""
         with pytest.raises(ContractError, match=message):
             tf2spark.SavedModel(path_of(WORD), op_libraries=libraries)
+
+    def test_no_libraries_are_none(self) -> None:
+        """None is what an optional argument of a caller's own may be."""
+        with pytest.raises(UnsafeModelError):
+            tf2spark.SavedModel(path_of(WORD), op_libraries=None).score(ROWS)  # type: ignore[arg-type]
+
+    def test_compile_needs_its_libraries_here(self, tmp_path: Path) -> None:
+        """A library that can't be loaded is named, not the op that is then missing."""
+        library = tmp_path / "empty.so"
+        library.write_bytes(b"")
+        model = tf2spark.SavedModel(path_of(WORD), op_libraries=[library])
+        with pytest.raises(SetupError, match=r"empty\.so is not a library of TensorFlow ops"):
+            model.compile(tmp_path / "p")
+
+    def test_a_folder_is_no_library(self, tmp_path: Path) -> None:
+        """The file in it is."""
+        with pytest.raises(ModelError, match=r"is a folder; name the file in it"):
+            tf2spark.SavedModel(path_of(WORD), op_libraries=[tmp_path])
+
+    def test_a_module_without_a_folder_has_no_library(self) -> None:
+        """It is there, so installing it wouldn't help."""
+        model = tf2spark.SavedModel(path_of(WORD), op_libraries=["json", "sys"])
+        with pytest.raises(SetupError, match=r"the package json has no library of TensorFlow ops"):
+            model.compile("unused")
 
     @pytest.mark.parametrize("name", ["no/such.so", "such.so", Path("such")])
     def test_a_missing_file_is_an_error(self, name: str | Path) -> None:

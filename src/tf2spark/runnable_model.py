@@ -401,6 +401,8 @@ class RunnableModel:
         check_switch("overwrite", overwrite)
         if tolerance is not None:
             check_tolerance(tolerance)
+        if missing_library := self._load_op_libraries():
+            raise missing_library
         request = self.request(signature, feed, fetch, any_rows=True)
         compiler = compiler_module()
         options = compiler.CompileOptions(

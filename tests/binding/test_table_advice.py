@@ -111,6 +111,33 @@ def test_names_and_uris_are_for_spark() -> None:
     """A name without slashes is a table of Spark's catalog; pandas can't read Hadoop's URIs."""
     assert table_advice("sales.orders") == 'write spark.table("sales.orders")'
     assert table_advice("s3a://b/orders") == 'write spark.read.parquet("s3a://b/orders")'
+    assert table_advice("select * from orders") == 'write spark.sql("select * from orders")'
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (range(2), 'write pandas.DataFrame({"COLUMN": values})'),
+        ({1.0, 2.0}, 'write pandas.DataFrame({"COLUMN": values})'),
+        (pandas.Series({"x": 1.0}), "series.to_frame().T for one row"),
+        (pandas.DataFrame(COLUMNS).rolling(2), "aggregate first"),
+    ],
+)
+def test_collections_and_rows(value: Any, advice: str) -> None:
+    """Whatever has values is one step away from a table."""
+    assert advice in str(table_advice(value))
+
+
+def test_an_open_file_is_read_by_its_name(tmp_path: Path) -> None:
+    """The name that it was opened by says how."""
+    with (tmp_path / "rows.csv").open("w") as file:
+        assert f'pandas.read_csv("{tmp_path}/rows.csv")' in str(table_advice(file))
+
+
+def test_a_model_in_the_place_of_the_table(model: tf2spark.SavedModel) -> None:
+    """As in ``SavedModel.score(df, model)``."""
+    with pytest.raises(ContractError, match=r"write model\.score\(table\)"):
+        tf2spark.SavedModel.score(TABLE, model)  # type: ignore[type-var]
 
 
 def test_objects_of_spark_that_are_no_tables(

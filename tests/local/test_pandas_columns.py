@@ -126,12 +126,14 @@ def test_vectors_that_spark_collected() -> None:
 
 
 @pytest.mark.parametrize(
-    "cells", [["a", 1], [np.ones((1, 1)), "a"], [[1.0], np.ones((1, 1))], [object()], [1, [1]]]
+    "cells", [["a", 1], [np.ones((1, 1)), "a"], [[1.0], np.ones((1, 1))], [1, [1]]]
 )
 def test_mixed_columns_are_named_where_they_are_read(cells: list[Any]) -> None:
     """A column that nothing reads is not looked at."""
     frame = pd.DataFrame({"x": objects(cells), "y": range(len(cells))})
-    with pytest.raises(ContractError, match=r'^the values of column "x" \(object\) are not of one'):
+    with pytest.raises(
+        ContractError, match=r'^the values of column "x" are not of one type: .* in row 0'
+    ):
         frame_to_arrow(frame, ["x.field"])
     assert frame_to_arrow(frame, ["y"])["x"].type == pa.null()
 

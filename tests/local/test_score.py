@@ -317,7 +317,7 @@ def test_columns_of_mixed_objects_cant_be_fed(function: tf2spark.SavedModel) -> 
     with pytest.raises(ContractError) as refused:
         function.score(table)
     assert str(refused.value).startswith(
-        'the values of column "words" (object) are not of one type'
+        "the values of column \"words\" are not of one type: str in row 0 ('a'), int in row 1"
     )
 
 

@@ -101,3 +101,11 @@ class TestArguments:
         """The message begins with the argument."""
         with pytest.raises(ContractError, match=f"^{name} must be"):
             make_arguments(**GIVEN | {name: value})
+
+    def test_that_are_wrong_come_at_once(self) -> None:
+        """Nobody corrects them one by one."""
+        wrong = {"k": 0, "user_id": None, "exclude": 3, "tolerance": -1, "mode": "x", "keep": 5}
+        with pytest.raises(ContractError, match="^6 mistakes:") as error:
+            make_arguments(**GIVEN | wrong)
+        for argument in wrong:
+            assert f"- {argument} " in str(error.value)

@@ -108,11 +108,13 @@ def pandas_cast(fed: FedColumn, dtype: DType) -> str | None:
         if is_text(leaf):
             return f'{column}.str.lower().map({{"true": True, "false": False}})'
         return f'{column}.astype("Float64") != 0'
-    if types.is_decimal(leaf):
-        column += '.astype("float64")'
     if dtype.is_floating:
-        return column if types.is_decimal(leaf) else f'{column}.astype("{_numpy_name(dtype)}")'
-    if types.is_decimal(leaf) or types.is_floating(leaf):
+        name = "float64" if types.is_decimal(leaf) else _numpy_name(dtype)
+        return f'{column}.astype("{name}")'
+    if types.is_decimal(leaf):
+        # Not through floats, which would change the digits of a long id.
+        column += '.map(round, na_action="ignore")'
+    elif types.is_floating(leaf):
         column += ".round()"
     return f'{column}.astype("{_nullable_name(dtype)}")'
 

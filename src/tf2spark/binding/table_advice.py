@@ -7,9 +7,13 @@ hasn't imported already.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from io import IOBase
 from typing import Any
 
+from tf2spark.binding.expressions import quoted
 from tf2spark.errors import ContractError
 from tf2spark.table_types import is_a, is_arrow, is_pandas, is_spark, type_name
 
@@ -40,7 +44,8 @@ _BY_CLASS: tuple[tuple[str, str, str], ...] = (
     ("pyspark.sql", "Column", "write df.select(column); model.udf() is a function of columns"),
     ("pyspark.sql", "DataFrame", "write df.limit(1000).toPandas()"),
     ("pyspark.sql", "Row", "write spark.createDataFrame([row])"),
-    ("pandas", "Series", "write series.to_frame()"),
+    ("pandas", "Series", "write series.to_frame(), or series.to_frame().T for one row of a table"),
+    ("pandas", "BaseWindow", "aggregate first, or score the DataFrame itself"),
     ("pandas", "GroupBy", "aggregate first, or score the DataFrame itself"),
     ("pandas", "Index", "write index.to_frame()"),
     ("pyarrow", "StructArray", "write pyarrow.Table.from_struct_array(array)"),
@@ -61,6 +66,13 @@ _BY_CLASS: tuple[tuple[str, str, str], ...] = (
         'write ds.to_pandas(), or ds.map_batches(model.score, batch_format="pandas")',
     ),
     ("datasets", "Dataset", "write dataset.to_pandas()"),
+    ("tensorflow", "RaggedTensor", 'write pandas.DataFrame({"COLUMN": tensor.to_list()})'),
+    (
+        "tensorflow",
+        "SparseTensor",
+        'write pandas.DataFrame({"COLUMN": list(tf.sparse.to_dense(tensor).numpy())})',
+    ),
+    ("tf2spark", "SavedModel", "write model.score(table): the model comes before the dot"),
     ("tensorflow", "DatasetV2", "write pandas.DataFrame(dataset.unbatch().as_numpy_iterator())"),
     ("tensorflow", "Tensor", 'write pandas.DataFrame({"COLUMN": list(tensor.numpy())})'),
     ("torch", "Tensor", 'write pandas.DataFrame({"COLUMN": list(tensor.numpy())})'),
@@ -110,8 +122,10 @@ def table_advice(value: Any) -> str | None:
             return advice
     if is_a(value, "numpy", "ndarray"):
         return _of_array(value)
-    if isinstance(value, list | tuple):
-        return _of_rows(value)
+    if isinstance(value, list | tuple | range | Set | deque):
+        return _of_rows(list(value))
+    if isinstance(value, IOBase):
+        return f"write {_reading(getattr(value, 'name', 'PATH'))}"
     if isinstance(value, Iterator):
         return "write pandas.DataFrame(rows), or pyarrow.Table.from_batches(batches)"
     if hasattr(value, "__arrow_c_stream__"):
@@ -124,6 +138,8 @@ def table_advice(value: Any) -> str | None:
 def _reading(path: Any) -> str:
     """Return the code that reads a path, or the table of a name without slashes and endings."""
     text = path.decode(errors="replace") if isinstance(path, bytes) else str(path)
+    if re.match(r"\s*(SELECT|WITH|FROM|VALUES|TABLE)\s", text, re.IGNORECASE):
+        return f"spark.sql({quoted(text)})"
     base, ending = os.path.splitext(text.lower().removesuffix(".gz"))
     if ending not in _READERS and "/" not in base and "\\" not in base:
         return f'spark.table("{text}")' if text else 'spark.table("NAME")'
@@ -151,7 +167,7 @@ def _of_array(array: Any) -> str:
     )
 
 
-def _of_rows(rows: list[Any] | tuple[Any, ...]) -> str | None:
+def _of_rows(rows: list[Any]) -> str | None:
     first = next(iter(rows), None)
     if is_a(first, "pyarrow", "RecordBatch"):
         return "write pyarrow.Table.from_batches(batches)"

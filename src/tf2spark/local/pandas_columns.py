@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tf2spark.errors import ContractError
+from tf2spark.local.pandas_refusals import check_dtype, unconvertible
 
 
 def table_to_arrow(table: Any, paths: Collection[str]) -> pa.Table:
@@ -31,7 +32,7 @@ def frame_to_arrow(frame: Any, paths: Collection[str]) -> pa.Table:
     """Convert the columns of a DataFrame that these paths read; the others become nulls.
 
     Raises:
-        ContractError: The values of such a column are not of one type.
+        ContractError: The values of such a column are not of one type, or of one without a tensor.
     """
     names = [str(name) for name in frame.columns]
     read = _beginnings(tuple(paths))
@@ -106,11 +107,12 @@ def frame_of_result(frame: Any, kept: Sequence[int], result: pa.Table) -> Any:
 
 def _array_of(series: Any, name: str) -> pa.Array:
     try:
+        check_dtype(series, name)
         return _converted(series)
-    except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
-        raise ContractError(
-            f'the values of column "{name}" ({series.dtype}) are not of one type: {error}'
-        ) from None
+    except ContractError:
+        raise
+    except (pa.ArrowException, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise unconvertible(series, name, error) from None
 
 
 def _converted(series: Any) -> pa.Array:

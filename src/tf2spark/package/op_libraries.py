@@ -22,6 +22,8 @@ from tf2spark.shown_text import redact
 
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _FILE_ENDINGS = (".so", ".dylib")
+# To load these into TensorFlow would end the process: they are TensorFlow a second time.
+_TENSORFLOW_ITSELF = re.compile(r"(tensorflow|tf)(\.\w+)*|libtensorflow[\w]*\.(so|dylib)[.\d]*")
 
 
 @frozen
@@ -45,12 +47,13 @@ class OpLibrary:
 
 
 def find_libraries(
-    names: Iterable[str | os.PathLike[str]], fetch: Callable[[str], str]
+    names: Iterable[str | os.PathLike[str]] | None, fetch: Callable[[str], str]
 ) -> tuple[OpLibrary, ...]:
     """Return the libraries that a user names; files are read, and modules are not looked for.
 
     Args:
-        names: Modules ("tensorflow_text"), and paths or URIs of files ("ops/my_ops.so").
+        names: Modules ("tensorflow_text"), and paths or URIs of files ("ops/my_ops.so"). None is
+            none.
         fetch: Returns the path on this machine of a path or URI.
 
     Raises:
@@ -62,7 +65,7 @@ def find_libraries(
             f"op_libraries takes a list, and got {os.fspath(names)!r}",
             argument_for([os.fspath(names)]),
         )
-    found = [_library(name, fetch) for name in names]
+    found = [_library(name, fetch) for name in names or ()]
     return tuple({library.key: library for library in found}.values())
 
 
@@ -78,14 +81,16 @@ def _library(name: object, fetch: Callable[[str], str]) -> OpLibrary:
         return _file_library(os.fspath(name), fetch)
     if not isinstance(name, str):
         module = getattr(name, "__name__", "tensorflow_text")
+        _refuse_tensorflow(str(module))
         raise ContractError(
             f"an op library is named by its module or its path, not by {type(name).__name__}",
             argument_for([str(module)]),
         )
+    _refuse_tensorflow(name)
     if "/" in name or os.sep in name or name.endswith(_FILE_ENDINGS) or ".so." in name:
         return _file_library(name, fetch)
     if not _MODULE.fullmatch(name):
-        module = re.sub(r"\W", "_", name)
+        module = re.sub(r"\W", "_", name.strip())
         raise ContractError(
             f"{name!r} is not the name of a Python module, nor the path of a library",
             Advice("as a module: ", "as a module: ") + argument_for([module]),
@@ -93,8 +98,22 @@ def _library(name: object, fetch: Callable[[str], str]) -> OpLibrary:
     return OpLibrary(name)
 
 
+def _refuse_tensorflow(name: str) -> None:
+    if _TENSORFLOW_ITSELF.fullmatch(os.path.basename(name)):
+        raise ContractError(
+            f"the op library {name} is TensorFlow itself, whose own ops need no library",
+            Advice("leave it out of op_libraries", f"leave out --op-library {name}"),
+        )
+
+
 def _file_library(path: str, fetch: Callable[[str], str]) -> OpLibrary:
+    _refuse_tensorflow(path)
     local = Path(os.path.realpath(os.path.expanduser(fetch(path))))
+    if local.is_dir():
+        raise ModelError(
+            f'the op library "{redact(path)}" is a folder',
+            "name the file in it (.so), or the Python module that it is",
+        )
     if not local.is_file():
         raise ModelError(f'there is no op library at "{redact(path)}"')
     name = os.path.basename(path)

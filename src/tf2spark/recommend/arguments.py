@@ -14,7 +14,7 @@ from tf2spark.binding.messages import listed
 from tf2spark.binding.options import Options, make_options
 from tf2spark.binding.request import choose_signature
 from tf2spark.dtypes import Shape
-from tf2spark.errors import Advice, Audience, ContractError, argument, shortened
+from tf2spark.errors import Advice, Audience, ContractError, Mistakes, argument, shortened
 from tf2spark.plan.score import Mode
 from tf2spark.saved_model.contract import Contract, TensorSpec
 
@@ -65,29 +65,38 @@ def make_arguments(
     Raises:
         ContractError: An argument is wrong.
     """
-    k = whole_number("k", k)
-    _check_column_names({"user_id": user_id, "item_id": item_id})
+    mistakes = Mistakes()
+    with mistakes.collected():
+        k = whole_number("k", k)
+    columns = {"user_id": user_id, "item_id": item_id}
     optional_columns = {"exclude": exclude, "candidates": candidates}
-    _check_column_names({arg: name for arg, name in optional_columns.items() if name is not None})
-    check_tolerance(tolerance)
-    kept = [] if keep is None else names("keep", keep, '["name"]', kind="column names")
-    options = make_options(
-        keep=[user_id, *(name for name in kept if name != user_id)],
-        mode=mode,
-        error_column=error_column,
-        model_column=model_column,
-        # Users never share a run of a graph that isn't known to treat rows independently.
-        rows="independent",
-        audience=audience,
-    )
+    columns |= {arg: name for arg, name in optional_columns.items() if name is not None}
+    for keyword, name in columns.items():
+        with mistakes.collected():
+            _check_column_name(keyword, name)
+    with mistakes.collected():
+        check_tolerance(tolerance)
+    kept: tuple[str, ...] = ()
+    with mistakes.collected():
+        kept = () if keep is None else names("keep", keep, '["name"]', kind="column names")
+    with mistakes.collected():
+        options = make_options(
+            keep=[str(user_id), *(name for name in kept if name != user_id)],
+            mode=mode,
+            error_column=error_column,
+            model_column=model_column,
+            # Users never share a run of a graph that isn't known to treat rows independently.
+            rows="independent",
+            audience=audience,
+        )
+    mistakes.raise_all()
     return RecommendArguments(k, user_id, item_id, exclude, candidates, options, tolerance)
 
 
-def _check_column_names(columns: dict[str, Any]) -> None:
-    """Refuse arguments, by name, whose value isn't the name of a column."""
-    for keyword, name in columns.items():
-        if not isinstance(name, str) or not name:
-            raise ContractError(f"{keyword} must be the name of a column, not {shortened(name)}")
+def _check_column_name(keyword: str, name: Any) -> None:
+    """Refuse an argument whose value isn't the name of a column."""
+    if not isinstance(name, str) or not name:
+        raise ContractError(f"{keyword} must be the name of a column, not {shortened(name)}")
 
 
 @frozen

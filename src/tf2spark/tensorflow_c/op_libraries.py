@@ -34,6 +34,8 @@ _REGISTRATIONS = (
     b"TF_RegisterOpDefinition",
     b"TF_RegisterKernelBuilder",
 )
+# A name that only TensorFlow itself has, and what uses it through its C API.
+_TENSORFLOW_ITSELF = b"TF_LoadSessionFromSavedModel"
 _ENDINGS = (".so", ".dylib")
 # ydf itself has no ops: they are in its companions, of which one is installed.
 _COMPANIONS = {"ydf": ("ydf_tf", "tensorflow_decision_forests")}
@@ -109,7 +111,7 @@ def _files_of_module(name: str) -> list[Path]:
             return files
     package = _package_of(name)
     where = "every Python that runs the model (on Spark: each executor's) needs it"
-    if not installed:
+    if not installed and not _is_module(name):
         raise SetupError(
             f"the op library {name} is not installed for this Python",
             f"{where}: pip install {package}{_for_tensorflow()}",
@@ -125,6 +127,14 @@ def _package_of(name: str) -> str:
 
 def _for_tensorflow() -> str:
     return f" (a release for TensorFlow {version()})"
+
+
+def _is_module(name: str) -> bool:
+    """Return whether a module is one of Python's own, or a single file of Python code."""
+    try:
+        return importlib.util.find_spec(name.partition(".")[0]) is not None and "." not in name
+    except ValueError:
+        return True
 
 
 def _folders(module: str) -> list[Path]:
@@ -173,7 +183,8 @@ def _registers_ops(path: Path) -> bool:
             if os.fstat(stream.fileno()).st_size == 0:
                 return False
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return any(content.find(name) >= 0 for name in _REGISTRATIONS)
+                registers = any(content.find(name) >= 0 for name in _REGISTRATIONS)
+                return registers and content.find(_TENSORFLOW_ITSELF) < 0
     except OSError:
         return False
 
