@@ -105,7 +105,7 @@ class TestArguments:
     def test_that_are_wrong_come_at_once(self) -> None:
         """Nobody corrects them one by one."""
         wrong = {"k": 0, "user_id": None, "exclude": 3, "tolerance": -1, "mode": "x", "keep": 5}
-        with pytest.raises(ContractError, match="^6 mistakes:") as error:
+        with pytest.raises(ContractError, match=r"^6 mistakes:") as error:
             make_arguments(**GIVEN | wrong)
         for argument in wrong:
             assert f"- {argument} " in str(error.value)
