@@ -109,6 +109,7 @@ class SavedModel:
         model_column: str | None = None,
         read: Read = "auto",
         rows: Rows = "auto",
+        id_columns: Sequence[str] | None = None,
     ) -> TableT:
         """Return the table with the model's outputs as columns.
 
@@ -118,8 +119,7 @@ class SavedModel:
         Args:
             table: The rows to score.
             feed: Input (or tensor ``x:0``) to a column, a list of columns, a number or bool,
-                `literal`, `padded`, `assembled` or `example`. Inputs not named here take the column
-                of the same name.
+                `literal`, `padded`, `assembled` or `example`; by default to the column of its name.
             fetch: New column to output (or tensor ``y:0``), or a list of outputs; by default all
                 outputs of the signature that a column can hold, under their own names.
             signature: Which signature; ``serving_default``, or the only one, by default.
@@ -133,12 +133,11 @@ class SavedModel:
                 that a row's bits don't depend on the rows around it, partitions or threads.
             model_column: A new column for the digest of the model that scored the row.
             read: Who reads the files of a Spark DataFrame: "spark"; "worker", which is faster but
-                works only for plain scans of local Parquet files; or "auto", the worker where
-                the rows are known to be the same. It changes nothing else.
+                only for plain scans of local Parquet; or "auto", the worker where rows are equal.
             rows: Whether a row's outputs depend on the other rows of its batch, as with a softmax
-                over the batch: "independent"; "batch", for a model that is meant to score rows
-                together; or "auto", which finds out, and warns if they do. The rows of such a
-                batch are scored together or not at all.
+                over the batch: "independent"; "batch", for a model meant to score rows together,
+                all or none of a batch; or "auto", which finds out, and warns if they do.
+            id_columns: What names a row in messages; by default ``id``, ``user_id`` and the like.
 
         Returns:
             A table of the same type.
@@ -167,6 +166,7 @@ class SavedModel:
                     model_column=model_column,
                     read=read,
                     rows=rows,
+                    id_columns=id_columns,
                     audience=audience,
                 )
             with mistakes.collected():

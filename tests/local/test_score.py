@@ -281,7 +281,7 @@ def test_failfast_names_the_row(model: tf2spark.SavedModel) -> None:
     """A row number counts from the first row of the table, across batches."""
     table = pa.table({"ids": pa.array([0, 1, 2] * 5000 + [7, 0])})
     with pytest.raises(
-        RowError, match=r"^row 15,000 \(ids=7\) can't be scored: TensorFlow refused"
+        RowError, match=r"^row 15,000 of the table \(counted from 0; ids=7\) can't be scored"
     ):
         model.score(table, signature="picked")
 

@@ -7,14 +7,13 @@ from attrs import evolve
 
 from cases.arrow_columns import plan as input_plan
 from cases.arrow_columns import source
+from tf2spark.plan.row_names import ShownColumn, shown_columns
 from tf2spark.plan.score import (
     ModelRef,
     Plan,
-    ShownColumn,
     columns_read_first,
     read_columns,
     renumber,
-    shown_columns,
     traveling_columns,
 )
 
@@ -36,7 +35,8 @@ def plan(*fed: int, keep: tuple[int, ...] = (), extra: tuple[int, ...] = ()) -> 
         for index in fed
     )
     model = ModelRef("/model", ("serve",), "digest")
-    return Plan(model, inputs, (), keep, extra_columns=extra, shown=shown_columns(SCHEMA))
+    shown = shown_columns(SCHEMA, keep, fed)
+    return Plan(model, inputs, (), keep, extra_columns=extra, shown=shown)
 
 
 def fed_columns(plan: Plan) -> list[int]:
@@ -61,16 +61,22 @@ def test_all_columns_can_be_ordered_by_whether_they_are_read() -> None:
 
 
 def test_a_plan_is_renumbered_for_the_columns_that_travel() -> None:
-    """All indices are those of the new batch; what a message shows keeps the table's order."""
+    """All indices are those of the new batch, those of the columns that name rows among them."""
     job = plan(3, 1, keep=(2, 1, 0), extra=(4,))
     renumbered = renumber(job, traveling_columns(job))
     assert fed_columns(renumbered) == [1, 0]
     assert (renumbered.keep, renumbered.extra_columns) == ((4, 0, 3), (2,))
-    assert renumbered.shown == (ShownColumn("id", 3), ShownColumn("name", 4))
+    assert renumbered.shown == (ShownColumn("id", 3, is_id=True),)
     assert read_columns(renumbered) == [0, 1, 2]
 
 
 def test_columns_that_do_not_travel_are_not_shown() -> None:
     """A message can only show values that are there."""
+    assert renumber(evolve(plan(2, keep=(0,)), keep=()), [2]).shown == ()
     assert renumber(plan(2), [2]).shown == (ShownColumn("name", 0),)
-    assert renumber(plan(1), [1]).shown == ()
+
+
+def test_columns_that_only_name_rows_travel_last() -> None:
+    """The user may choose columns that are neither kept nor fed."""
+    job = evolve(plan(3, keep=(2,)), shown=(ShownColumn("id", 0, is_id=True),))
+    assert traveling_columns(job) == [3, 0, 2]

@@ -208,7 +208,7 @@ class TestUnusualInputs:
             tf.TensorSpec([None, 1], tf.float32, name="b"),
         )
         items = table(item_id=[1, 9], b=pa.array([[1.0], None], pa.list_(pa.float32())))
-        with pytest.raises(RowError, match=r"item 9 can't be scored"):
+        with pytest.raises(RowError, match=r"item_id=9 can't be scored"):
             tf2spark.SavedModel(tmp_path / "m").recommend(one_user(), items)
 
     def test_nan_is_no_score(self, vectors: Path) -> None:
@@ -216,7 +216,7 @@ class TestUnusualInputs:
         users = table(user_id=[1, 2], a=[[math.nan], [1.0]])
         items = table(item_id=[7, 8], b=[[1.0], [2.0]])
         model = tf2spark.SavedModel(vectors)
-        with pytest.raises(RowError, match=r"user_id=1.*with item 7: the score is NaN"):
+        with pytest.raises(RowError, match=r"user_id=1.*with item_id=7: the score is NaN"):
             model.recommend(users, items)
         got = model.recommend(users, items, mode="permissive")
         assert pairs_of(got) == [None, [(8, 2.0), (7, 1.0)]]

@@ -53,7 +53,7 @@ def test_several_columns_stay_a_struct(mlp: tf2spark.SavedModel, features: pa.Ar
 def test_rows_are_counted_through_the_task(mlp: tf2spark.SavedModel, features: pa.Array) -> None:
     """The number of a bad row is its number in the task, not in its batch."""
     spoiled = pa.concat_arrays([features.slice(4, 2), pa.nulls(1, features.type)])
-    with pytest.raises(RowError, match=r"^row 6 can't be scored"):
+    with pytest.raises(RowError, match=r"^row 6 \(counted from 0\) can't be scored"):
         list(scorer(mlp)([(features.slice(0, 4),), (spoiled,)]))
 
 

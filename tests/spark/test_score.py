@@ -199,7 +199,7 @@ def test_permissive_gives_the_reason(
     df = frame(spark, spoiled(table, 7), 4)
     scored = mlp.score(df, mode="permissive", error_column="why", keep=["id"])
     by_id = {row["id"]: (row["output_0"], row["why"]) for row in scored.collect()}
-    assert by_id.pop(7) == (None, 'column "features" is null')
+    assert by_id.pop(7) == (None, 'id=7: column "features" is null')
     assert len(by_id) == _ROWS - 1
     assert all(score is not None and reason is None for score, reason in by_id.values())
 

@@ -119,10 +119,10 @@ def test_rows_are_blamed_if_values_matter_even_if_all_are_bad(
 ) -> None:
     """Each gets its reason in permissive mode, and the first ends the job in failfast mode."""
     reasons, _ = score(check, [value] * rows, "permissive")
-    assert all(str(reason).startswith("TensorFlow refused it: ") for reason in reasons)
+    assert all(str(reason).startswith('TensorFlow refused input "x": ') for reason in reasons)
     assert len(reasons) == rows
     assert score(check, [value] * rows, "dropmalformed")[0] == []
-    with pytest.raises(RowError, match=re.escape("row 0 can't be scored: TensorFlow refused it: ")):
+    with pytest.raises(RowError, match=re.escape("can't be scored: TensorFlow refused input")):
         score(check, [value] * rows, "failfast")
 
 

@@ -204,7 +204,7 @@ class TestUsersThatCannotBeScored:
         assert [row is None for row in got] == [number == 3 for number in range(USERS)]
         plan = plan_of(strategy)
         users = evolve(plan.users, mode="failfast", error_column=None)
-        with pytest.raises(RowError, match="with item 1000: the score is NaN"):
+        with pytest.raises(RowError, match="with item_id=1000: the score is NaN"):
             recommended(evolve(plan, users=users), folder, batch)
 
     def test_of_other_widths_run_by_the_fallback(

@@ -16,14 +16,8 @@ from cases.arrow_columns import source as source_of
 from tf2spark.conversion.rows import RowsTooLarge
 from tf2spark.dtypes import FLOAT32, INT64, STRING
 from tf2spark.errors import RowCountError, RowError, RunError
-from tf2spark.plan.score import (
-    InputPlan,
-    ModelRef,
-    OutputPlan,
-    Plan,
-    ShownColumn,
-    shown_columns,
-)
+from tf2spark.plan.row_names import ShownColumn, shown_columns
+from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.testing import FakeSession, fed_strings, fetched_strings
@@ -41,7 +35,7 @@ def fed(column: int = 1, kind: pa.DataType = LISTS, **rest: Any) -> InputPlan:
 
 def job(*inputs: InputPlan, **rest: Any) -> Plan:
     rest.setdefault("outputs", (SUM,))
-    rest.setdefault("shown", (ShownColumn("id", 0),))
+    rest.setdefault("shown", (ShownColumn("id", 0, is_id=True),))
     return Plan(MODEL, inputs or (fed(),), rest.pop("outputs"), rest.pop("keep", (0,)), **rest)
 
 
@@ -111,18 +105,19 @@ def test_a_bad_row_stops_the_job_with_a_full_message() -> None:
     )
 
 
-def test_a_row_is_shown_by_its_plain_values() -> None:
-    """At most four integers and strings, long ones cut; lists and floats don't help to find it."""
+def test_a_row_without_an_id_is_shown_by_its_plain_values() -> None:
+    """At most three integers and strings, long ones cut; lists and floats don't help to find it."""
     names = ["a", "x", "f", "b", "c", "d", "e"]
     arrays = [pa.array([7]), pa.array([None], LISTS), pa.array([1.5]), pa.array(["w" * 50]),
               pa.array([None], pa.string()), pa.array([1]), pa.array([2])]  # fmt: skip
     batch = pa.RecordBatch.from_arrays(arrays, names=names)
     with pytest.raises(RowError) as caught:
-        scored(job(shown=shown_columns(batch.schema)), batch)
+        scored(job(shown=shown_columns(batch.schema, range(7), [1])), batch)
     assert str(caught.value).startswith(
-        f"row 0 (a=7, b='{'w' * 36}..., c=None, d=1) can't be scored: column \"x\" is null; "
+        f"row 0 (counted from 0; a=7, b='{'w' * 36}..., c=null) can't be scored: "
+        'column "x" is null; '
     )
-    with pytest.raises(RowError, match=r"^row 0 can't be scored: "):
+    with pytest.raises(RowError, match=r"^row 0 \(counted from 0\) can't be scored: "):
         scored(job(fed(0), keep=(), shown=()), batch_of(pa.array([None], LISTS)))
 
 
@@ -134,10 +129,10 @@ def test_permissive_scores_all_others_and_gives_reasons() -> None:
     assert [row["sum"] for row in got] == [3, None, None, 7, None, 13]
     assert [row["_error"] for row in got] == [
         None,
-        'column "x" is null',
-        "TensorFlow refused it: indices[0] = 13 is not in [0, 13)",
+        'id=1: column "x" is null',
+        'id=2: TensorFlow refused input "x": indices[0] = 13 is not in [0, 13)',
         None,
-        'column "x" contains a null',
+        'id=4: column "x" contains a null',
         None,
     ]
 
@@ -163,7 +158,7 @@ def test_a_row_that_tensorflow_refuses_is_found_by_bisection() -> None:
 def test_failfast_stops_at_the_first_bad_row() -> None:
     """If all rows are refused, the first is found without trying the rest."""
     session = FakeSession(summed)
-    with pytest.raises(RowError, match=r"^row 0 \(id=0\) can't be scored: TensorFlow refused it"):
+    with pytest.raises(RowError, match=r"^row 0 \(id=0\) can't be scored: TensorFlow refused "):
         list(score_batches(job(), session, [table([[13, 13]] * 1024)]))
     assert len(session.runs) == 12  # the last with generated values, which pass
 
@@ -309,7 +304,7 @@ def test_a_string_that_is_not_text_refuses_its_row_alone() -> None:
     got, _ = scored(plan, table([[1], [2], [3]]), model=model)
     assert [row["y"] for row in got] == ["ok", None, "ok"]
     assert got[1]["_error"] == (
-        'output "out" is not UTF-8 text; fetch binary(out) to get its bytes'
+        'id=1: output "out" is not UTF-8 text; fetch binary(out) to get its bytes'
     )
 
 
@@ -420,8 +415,8 @@ def test_vectors_of_all_kinds_are_scored_together() -> None:
     got, _ = scored(plan, table(rows, VECTOR))
     assert [row["sum"] for row in got] == [6, 4, None, None, None, None]
     assert [row["_error"] for row in got][2:] == [
-        'column "x" is null',
-        'column "x" has 2 values, but input "x" takes 3',
-        'column "x" has the index 5, but its size is 3',
-        'column "x" has 1 value, but input "x" takes 3',
+        'id=2: column "x" is null',
+        'id=3: column "x" has 2 values, but input "x" takes 3',
+        'id=4: column "x" has the index 5, but its size is 3',
+        'id=5: column "x" has 1 value, but input "x" takes 3',
     ]

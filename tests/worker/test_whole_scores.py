@@ -129,7 +129,7 @@ def test_pairs_that_cannot_be_scored_name_the_item(session: FakeFolderSession) -
     with pytest.raises(PairsRefused) as caught:
         list(blocks(USERS))
     assert caught.value.rows.tolist() == [0]
-    assert caught.value.reasons_with_ids(pa.array(list("vwxyz"))) == [
-        "with item 'w': column \"i\" is null"
+    assert caught.value.reasons_with_ids("item_id", pa.array(list("vwxyz"))) == [
+        "with item_id='w': column \"i\" is null"
     ]
     assert list(refused_items(plan_of(STRATEGY), STRATEGY, session, USERS.slice(1))) == [1, 3]

@@ -18,7 +18,8 @@ from tf2spark.binding.outputs import RunRows, check_output, plan_output
 from tf2spark.binding.request import Request, check_columns, first_dims, leave_out
 from tf2spark.dtypes import DType, Shape
 from tf2spark.errors import Advice, ContractError, Mistakes, ModelError, SetupError, argument
-from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, shown_columns
+from tf2spark.plan.row_names import id_columns, shown_columns
+from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan
 from tf2spark.saved_model.contract import TensorSpec
 
 InferShapes = Callable[[Mapping[str, tuple[DType, Shape]], Collection[str]], Mapping[str, Shape]]
@@ -176,6 +177,8 @@ def _bind_inputs(
             )
     with mistakes.collected():
         keep = _keep_positions(schema, options.keep)
+    with mistakes.collected():
+        ids = _positions(schema, "id_columns", options.id_columns or ())
     mistakes.raise_all()
     inputs = tuple(planned)
     batch_rows = _batch_rows(inputs, options.batch_rows)
@@ -196,7 +199,9 @@ def _bind_inputs(
         BATCH_BYTES,
         fixed,
         options.model_column,
-        shown=shown_columns(schema),
+        shown=id_columns(schema, ids)
+        if options.id_columns is not None
+        else shown_columns(schema, keep, {s.column for spec in inputs for s in spec.sources}),
         audience=options.audience,
         rows=options.rows,
         reproducible=options.reproducible,
@@ -215,22 +220,27 @@ def with_outputs(plan: Plan, schema: pa.Schema, outputs: tuple[OutputPlan, ...])
 
 
 def _keep_positions(schema: pa.Schema, keep: tuple[str, ...] | None) -> tuple[int, ...]:
-    if keep is None:
-        return tuple(range(len(schema)))
+    return tuple(range(len(schema))) if keep is None else _positions(schema, "keep", keep)
+
+
+def _positions(schema: pa.Schema, argument: str, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Return where the columns are that an argument names."""
     mistakes = Mistakes()
-    for name in keep:
+    for name in names:
         with mistakes.collected():
-            _check_kept(name, schema.names)
+            _check_named(argument, name, schema.names)
     mistakes.raise_all()
-    return tuple(schema.names.index(name) for name in keep)
+    return tuple(schema.names.index(name) for name in names)
 
 
-def _check_kept(name: str, names: list[str]) -> None:
+def _check_named(argument: str, name: str, names: list[str]) -> None:
     if name not in names:
         suggestion = did_you_mean(name, names, label="column")
-        raise ContractError(f'keep: the table has no column "{name}"', suggestion)
+        raise ContractError(f'{argument}: the table has no column "{name}"', suggestion)
     if (count := names.count(name)) > 1:
-        raise ContractError(f'keep: the table has {count} columns "{name}"', "rename all but one")
+        raise ContractError(
+            f'{argument}: the table has {count} columns "{name}"', "rename all but one"
+        )
 
 
 def _refuse_same_names(kept: list[str], outputs: tuple[OutputPlan, ...], plan: Plan) -> None:

@@ -40,6 +40,7 @@ class Options:
         read: Whether Spark or the workers read the files of a Spark DataFrame.
         audience: Who reads the messages of workers; None where advice would be of no use.
         rows: Whether rows depend on each other.
+        id_columns: The columns that name a row in messages; None to choose them by their names.
     """
 
     keep: tuple[str, ...] | None = None
@@ -51,6 +52,7 @@ class Options:
     read: Read = "auto"
     audience: Audience | None = "python"
     rows: RowRelation = "independent"
+    id_columns: tuple[str, ...] | None = None
 
 
 def make_options(
@@ -63,6 +65,7 @@ def make_options(
     model_column: str | None = None,
     read: Read = "auto",
     rows: Rows = "auto",
+    id_columns: Sequence[str] | None = None,
     columnwise: bool = False,
     audience: Audience = "python",
 ) -> Options:
@@ -78,7 +81,9 @@ def make_options(
     with mistakes.collected():
         check_switch("reproducible", reproducible)
     with mistakes.collected():
-        keep = _check_keep(keep)
+        keep = _check_columns("keep", keep)
+    with mistakes.collected():
+        id_columns = _check_columns("id_columns", id_columns)
     with mistakes.collected():
         batch_rows = _check_batch_rows(batch_rows)
     for name, value in (("error_column", error_column), ("model_column", model_column)):
@@ -111,6 +116,7 @@ def make_options(
         read,
         audience,
         "unknown" if rows == "auto" else rows,
+        None if id_columns is None else tuple(id_columns),
     )
 
 
@@ -136,11 +142,11 @@ def _check_batch_rows(batch_rows: object) -> int | None:
     return None if batch_rows is None else whole_number("batch_rows", batch_rows)
 
 
-def _check_keep(keep: Sequence[str] | None) -> tuple[str, ...] | None:
-    if keep is None:
+def _check_columns(argument_name: str, columns: Sequence[str] | None) -> tuple[str, ...] | None:
+    if columns is None:
         return None
-    kept = names("keep", keep, '["id"]', kind="column names")
-    for name in kept:
-        if kept.count(name) > 1:
-            raise ContractError(f'keep names "{name}" twice')
-    return kept
+    checked = names(argument_name, columns, '["id"]', kind="column names")
+    for name in checked:
+        if checked.count(name) > 1:
+            raise ContractError(f'{argument_name} names "{name}" twice')
+    return checked

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     help="Which outputs become which columns; can be repeated.  [default: all]",
 )
 @click.option("--keep", metavar="COL,COL", help="The columns to keep.  [default: all]")
+@click.option(
+    "--id-columns",
+    metavar="COL,COL",
+    help="The columns that name a row in messages.  [default: id, user_id and the like]",
+)
 @row_options
 @click.option(
     "--batch-rows",
@@ -140,6 +145,7 @@ def _scorer(
         model_column=params["model_column"],
         read=params["read"],
         rows=params["rows"],
+        id_columns=column_list(params["id_columns"]),
         audience="command_line",
     )
 

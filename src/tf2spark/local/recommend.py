@@ -70,7 +70,8 @@ class LocalTables:
 
     def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
         table = self.item_table
-        plan = bind(request, table.schema, Options(keep=(item_id,), audience=None), model)
+        options = Options(keep=(item_id,), id_columns=(item_id,), audience=None)
+        plan = bind(request, table.schema, options, model)
         schema = _result_schema(plan, table)
         if not table.num_rows:
             return schema.empty_table()
@@ -132,7 +133,9 @@ def _recommend(table: pa.Table, plan: CatalogPlan) -> pa.Table:
     if not table.num_rows:
         return schema.empty_table()
     with closing(_open(plan.users.model)) as session:
-        recommended = recommend_batches(renumber_users(plan, columns), session, batches)
+        recommended = recommend_batches(
+            renumber_users(plan, columns), session, batches, location=" of the users"
+        )
         return pa.Table.from_batches(recommended, schema=schema)
 
 

@@ -14,8 +14,11 @@ from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_table
 from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
-from tf2spark.plan.score import ModelRef, Plan, columns_read_first, renumber
+from tf2spark.local.row_names import frame_row_namer
+from tf2spark.plan.row_names import shown_columns
+from tf2spark.plan.score import ModelRef, Plan, columns_read_first, read_columns, renumber
 from tf2spark.worker.model_session import session_of
+from tf2spark.worker.row_names import NameRow
 from tf2spark.worker.score_loop import Conversion, conversion_of, score_batches
 
 # As many rows as Spark sends to its Python workers by default.
@@ -38,22 +41,38 @@ def score_table(
         plan = bind(request, table.schema, options, model)
         return _score(table, plan, plan.keep)
     if isinstance(table, pa.RecordBatch):
-        plan = bind(request, table.schema, options, model)
-        return to_batch(_score(pa.Table.from_batches([table]), plan, plan.keep))
+        return to_batch(score_table(pa.Table.from_batches([table]), request, options, model, bind))
     check_table(table)
-    return _score_pandas(table, request, lambda schema: bind(request, schema, options, model))
+    return _score_pandas(
+        table, request, options, lambda schema: bind(request, schema, options, model)
+    )
 
 
-def _score(table: pa.Table, plan: Plan, keep: tuple[int, ...]) -> pa.Table:
-    """Score a table; `plan` is what was bound to it, and `keep` the columns that are kept."""
+def _score(
+    table: pa.Table,
+    plan: Plan,
+    keep: tuple[int, ...],
+    namer: Callable[[Plan], NameRow] | None = None,
+) -> pa.Table:
+    """Score a table; `plan` is what was bound to it, and `keep` the columns that are kept.
+
+    `namer` is called with the plan for the batches that are scored, and returns what names rows.
+    """
     fields = [table.schema.field(index) for index in keep] + plan.output_fields()
     schema = pa.schema(fields)
     if not table.num_rows:
         return schema.empty_table()
-    prepared = _prepared(plan, table.num_columns, keep)
+    prepared = _prepared(plan, table.schema, keep)
     batches = table.select(prepared.columns).to_batches(max_chunksize=_BATCH_ROWS)
     session = session_of(plan.model)
-    scored = score_batches(prepared.plan, session, batches, conversion=prepared.conversion)
+    scored = score_batches(
+        prepared.plan,
+        session,
+        batches,
+        location=" of the table",
+        conversion=prepared.conversion,
+        name_row=namer(prepared.plan) if namer else None,
+    )
     return pa.Table.from_batches(scored, schema=schema)
 
 
@@ -76,12 +95,16 @@ class _Prepared:
 _kept: dict[tuple[int, int, tuple[int, ...]], _Prepared] = {}
 
 
-def _prepared(plan: Plan, count: int, keep: tuple[int, ...]) -> _Prepared:
+def _prepared(plan: Plan, schema: pa.Schema, keep: tuple[int, ...]) -> _Prepared:
+    count = len(schema)
     key = id(plan), count, keep
     prepared = _kept.get(key)
     if prepared is None:
         columns = columns_read_first(plan, count)
-        renumbered = renumber(evolve(plan, keep=keep), columns)
+        # Here columns that aren't kept are at hand as well.
+        has_ids = any(each.is_id for each in plan.shown)
+        shown = plan.shown if has_ids else shown_columns(schema, range(count), read_columns(plan))
+        renumbered = renumber(evolve(plan, keep=keep, shown=shown), columns)
         prepared = _kept[key] = _Prepared(columns, renumbered, conversion_of(renumbered))
         weakref.finalize(plan, _kept.pop, key, None).atexit = False
     return prepared
@@ -96,7 +119,9 @@ def to_batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(empty, schema=table.schema)
 
 
-def _score_pandas(frame: Any, request: Request, bind_to: Callable[[pa.Schema], Plan]) -> Any:
+def _score_pandas(
+    frame: Any, request: Request, options: Options, bind_to: Callable[[pa.Schema], Plan]
+) -> Any:
     """Score a DataFrame; its kept columns and its index stay as they are.
 
     Only the columns that are fed are converted to Arrow. A column of row numbers is added, because
@@ -104,5 +129,11 @@ def _score_pandas(frame: Any, request: Request, bind_to: Callable[[pa.Schema], P
     """
     arrow = frame_to_arrow(frame, request.paths)
     plan = bind_to(arrow.schema)
-    scored = _score(with_row_numbers(arrow), plan, (len(arrow.schema),))
+    explicit = None if options.id_columns is None else [each.column for each in plan.shown]
+    scored = _score(
+        with_row_numbers(arrow),
+        plan,
+        (len(arrow.schema),),
+        lambda renumbered: frame_row_namer(frame, renumbered.keep[0], read_columns(plan), explicit),
+    )
     return frame_of_result(frame, plan.keep, scored)

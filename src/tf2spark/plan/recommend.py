@@ -128,6 +128,11 @@ class CatalogPlan:
     candidates: Restriction | None = None
     fallback: WholePlan | None = None
 
+    @property
+    def item_id(self) -> str:
+        """The name of the items' id column."""
+        return str(self.users.outputs[0].arrow.value_type.field(0).name)
+
 
 def renumber_users(plan: CatalogPlan, columns: Sequence[int]) -> CatalogPlan:
     """Return the plan for batches that have just these columns of the users, in this order."""

@@ -12,6 +12,7 @@ from tf2spark.dtypes import DType
 from tf2spark.errors import Audience
 from tf2spark.package.manifest import FileEntry, Weight
 from tf2spark.package.op_libraries import OpLibrary
+from tf2spark.plan.row_names import ShownColumn
 from tf2spark.shown_text import shown
 
 Mode = Literal["failfast", "permissive", "dropmalformed"]
@@ -194,23 +195,6 @@ class ModelRef:
     initialization: Initialization = Initialization()
 
 
-MAX_SHOWN = 4
-"""How many values identify a row in a message."""
-
-
-@frozen
-class ShownColumn:
-    """A column whose values identify a row in messages.
-
-    Attributes:
-        label: The column's own name.
-        column: Its index in the batch.
-    """
-
-    label: str
-    column: int
-
-
 @frozen
 class Plan:
     """One scoring job.
@@ -227,7 +211,7 @@ class Plan:
         batch_bytes: The most bytes that the feeds of one run may take (a single row may take more).
         fixed_rows: Every run has exactly this many rows, the last padded; None if runs vary.
         extra_columns: Indices of columns that are read but feed no input (`recommend`).
-        shown: The columns that identify a row in messages, in the table's order.
+        shown: The columns that name a row in messages and in the error column.
         audience: Who reads the worker's messages; None if advice would be of no use to them.
         rows: If rows depend on each other, a batch is scored whole or not at all. If that is
             unknown, the worker finds out before it splits a batch or pads it.
@@ -260,15 +244,6 @@ class Plan:
         return fields
 
 
-def shown_columns(schema: pa.Schema) -> tuple[ShownColumn, ...]:
-    """Return the columns that people find a row by: integers and strings."""
-    return tuple(
-        ShownColumn(field.name, index)
-        for index, field in enumerate(schema)
-        if pa.types.is_integer(field.type) or pa.types.is_string(field.type)
-    )
-
-
 def read_columns(plan: Plan) -> list[int]:
     """Return the indices of the columns that a run of the model reads, in the table's order."""
     fed = {source.column for spec in plan.inputs for source in spec.sources}
@@ -279,11 +254,12 @@ def traveling_columns(plan: Plan) -> list[int]:
     """Return the indices of the columns that a worker needs.
 
     Those that a run reads come first, so that the worker finds them together at the front of a
-    batch; those that are only kept follow.
+    batch; those that are only kept, or only name rows, follow.
     """
     read = read_columns(plan)
+    others = {*plan.keep, *(shown.column for shown in plan.shown)}
     # A batch without columns would have no rows, so there is always one.
-    return [*read, *sorted(set(plan.keep).difference(read))] or [0]
+    return [*read, *sorted(others.difference(read))] or [0]
 
 
 def columns_read_first(plan: Plan, count: int) -> list[int]:
@@ -309,7 +285,7 @@ def renumber(plan: Plan, columns: Sequence[int]) -> Plan:
         inputs=inputs,
         keep=tuple(position[column] for column in plan.keep),
         extra_columns=tuple(position[column] for column in plan.extra_columns),
-        shown=_renumber_shown(plan.shown, position)[:MAX_SHOWN],
+        shown=_renumber_shown(plan.shown, position),
     )
 
 

@@ -87,6 +87,7 @@ def make_arguments(
             model_column=model_column,
             # Users never share a run of a graph that isn't known to treat rows independently.
             rows="independent",
+            id_columns=[str(user_id)],
             audience=audience,
         )
     mistakes.raise_all()

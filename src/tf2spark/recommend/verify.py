@@ -26,6 +26,7 @@ from tf2spark.worker.item_lists import position_finder
 from tf2spark.worker.mapped_tables import mapped_table
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.recommend_loop import user_scorer
+from tf2spark.worker.row_names import id_text
 from tf2spark.worker.whole_scores import refused_items
 
 _MAX_ROWS = 8
@@ -192,7 +193,7 @@ def check_items(plan: CatalogPlan, samples: Samples, tree: Path) -> None:
             if len(reasons) < plan.items:
                 position = min(reasons)
                 raise RowError(
-                    f"item {ids[position].as_py()!r} can't be scored: {reasons[position]} "
+                    f"{id_text(plan.item_id, ids[position])} can't be scored: {reasons[position]} "
                     f"({len(reasons):,} of {plan.items:,} items can't be)",
                     "leave them out of the items",
                 )

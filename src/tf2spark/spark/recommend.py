@@ -80,7 +80,7 @@ class SparkTables:
         return collect(self.item_table.select(*map(column, columns)))
 
     def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
-        options = Options(keep=(item_id,), audience=None)
+        options = Options(keep=(item_id,), id_columns=(item_id,), audience=None)
         scored = [
             collect(score_dataframe(items, request, options, model))
             for items in self._split_items(request, item_id)

@@ -179,10 +179,12 @@ def _result_fields(df: DataFrame, plan: Plan) -> list[StructField]:
 
 def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
     read = read_columns(plan)
+    # Kept columns stay in the JVM, except for the ids, by which messages name rows.
+    sent = [*read, *(each.column for each in plan.shown if each.is_id and each.column not in read)]
     fields = output_fields(plan)
-    score = column_scorer(renumber(evolve(plan, keep=()), read))
+    score = column_scorer(renumber(evolve(plan, keep=()), sent), len(sent))
     udf = arrow_udf_of(score, StructType(fields))
-    arguments = [column(df.columns[index]) for index in read]
+    arguments = [column(df.columns[index]) for index in sent]
     scored = _as_rows(df).withColumn(_SCORED, udf(*arguments))
     kept = [column(df.columns[index]) for index in plan.keep]
     outputs = [F.col(_SCORED)[field.name].alias(field.name) for field in fields]

@@ -28,6 +28,10 @@ _UNCLEAR = frozenset({NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLE
 _GRAPH_CAUSED = re.compile("Cannot parse tensor from (tensor_)?proto")
 
 
+# What `readable` appends.
+_NODE_AT_END = re.compile(r" \(node ([^()]*)\)\Z")
+
+
 class TensorFlowFailure(RunError):
     """TensorFlow returned an error.
 
@@ -42,6 +46,17 @@ class TensorFlowFailure(RunError):
         super().__init__(message)
         self.code = code
         self.message = self.problem
+
+    @property
+    def node(self) -> str:
+        """The node that failed; empty if TensorFlow names none."""
+        match = _NODE_AT_END.search(self.message)
+        return match[1] if match else ""
+
+    @property
+    def without_node(self) -> str:
+        """The message for people who know the model's inputs, but not its nodes."""
+        return _NODE_AT_END.sub("", self.message)
 
     @property
     def cause(self) -> Cause:

@@ -27,6 +27,7 @@ from tf2spark.errors import ModelError
 from tf2spark.plan.score import InputPlan
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.tensor import Tensor
+from tf2spark.worker.refused_inputs import RefusedInputs
 
 _FAILED_ROWS = 8
 """How many rows fail on their own, and none passes, before generated values are run."""
@@ -50,32 +51,42 @@ class ModelFaults:
     Args:
         run: Runs rows.
         run_generated: Runs generated values; None if that can't be done.
+        refused_inputs: Says for which input a row is refused.
         takes_strings: Whether strings are fed.
     """
 
     def __init__(
-        self, run: RunRows, run_generated: RunGenerated | None, *, takes_strings: bool
+        self,
+        run: RunRows,
+        run_generated: RunGenerated | None,
+        refused_inputs: RefusedInputs,
+        *,
+        takes_strings: bool,
     ) -> None:
         self._run = run
         self._run_generated = run_generated
         self._takes_strings = takes_strings
+        self._refused_inputs = refused_inputs
         self._values_matter = False
         self._failed_rows = 0
         self._last: tuple[pa.RecordBatch, TensorFlowFailure] | None = None
+        self._failed: dict[int, tuple[pa.RecordBatch, TensorFlowFailure]] = {}
+        self._passed: pa.RecordBatch | None = None
 
     def run(self, batch: pa.RecordBatch) -> list[pa.Array]:
         """Run rows, and remember that some passed."""
         columns = self._run(batch)
         self._values_matter = True
+        self._passed = batch
         return columns
 
-    def row_failed(self, row: pa.RecordBatch, failure: TensorFlowFailure) -> None:
-        """Note that a batch of one row failed.
+    def row_failed(self, number: int, row: pa.RecordBatch, failure: TensorFlowFailure) -> None:
+        """Note that a batch of one row failed, which has this number among the rows of its run.
 
         Raises:
             ModelError: The model is at fault.
         """
-        self._last = row, failure
+        self._last = self._failed[number] = row, failure
         self._failed_rows += 1
         if self._failed_rows >= _FAILED_ROWS:
             self.decide()
@@ -94,6 +105,14 @@ class ModelFaults:
                 f"the model can't run, whatever its inputs are: {failure.message}"
             )
         self._values_matter = True
+
+    def reasons(self) -> dict[int, str]:
+        """Return why the rows that have failed since the last call were refused, by number."""
+        failed, self._failed = self._failed, {}
+        return {
+            number: self._refused_inputs.reason(row, failure, self._passed)
+            for number, (row, failure) in failed.items()
+        }
 
     def _fails_with_any_values(self, row: pa.RecordBatch, failure: TensorFlowFailure) -> bool:
         about_values = _NOT_DECODED if self._takes_strings else _ASSERTION

@@ -96,7 +96,7 @@ def _strategy_runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -
         try:
             best = _find_best(plan, batch.num_rows, blocks(batch), excluded, candidates)
         except PairsRefused as refused:
-            raise RowsRefused(refused.rows, refused.reasons_with_ids(ids)) from None
+            raise RowsRefused(refused.rows, refused.reasons_with_ids(plan.item_id, ids)) from None
         return [to_column(*best)]
 
     return run

@@ -41,15 +41,15 @@ from tf2spark.errors import (
     RunError,
     addressed_to,
     argument,
-    shortened,
 )
-from tf2spark.plan.score import MAX_SHOWN, InputPlan, Plan, read_columns
-from tf2spark.shown_text import escape
+from tf2spark.plan.score import InputPlan, Plan, read_columns
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.session import Run, Session
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
 from tf2spark.worker.model_faults import ModelFaults, generated_values
+from tf2spark.worker.refused_inputs import RefusedInputs
+from tf2spark.worker.row_names import NameRow, RowName, error_column, row_namer
 from tf2spark.worker.row_probe import rows_depend
 
 Piece = tuple[Ints, list[pa.Array]]
@@ -91,6 +91,7 @@ def score_batches(
     runner: Runner | None = None,
     conversion: Conversion | None = None,
     names: Sequence[str] | None = None,
+    name_row: NameRow | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Score every row of every batch.
 
@@ -103,6 +104,7 @@ def score_batches(
         conversion: What `conversion_of` returned for the plan, if it is at hand.
         names: The names of the columns that are yielded; None for the kept columns' names in the
             batches and the outputs' own.
+        name_row: What names rows; None for the columns of the plan that are meant for it.
 
     Yields:
         For each batch, one with the kept columns, the outputs and, in "permissive" mode, the error
@@ -115,14 +117,15 @@ def score_batches(
         RunError: TensorFlow failed, and no single row is the cause.
         RowCountError: Rows were lost or gained.
     """
-    score = batch_scorer(plan, session, runner, conversion)
+    name_row = name_row or row_namer(plan.shown)
+    score = batch_scorer(plan, session, runner, conversion, name_row)
     rows_before = 0
     # Spark passes errors on as text, so they must be in the reader's words before they leave here.
     with addressed_to(plan.audience):
         for batch in batches:
             scored = score(batch, rows_before, location)
             rows_before += batch.num_rows
-            yield _output_batch(plan, batch, scored, names)
+            yield _output_batch(plan, batch, scored, names, name_row)
 
 
 def batch_scorer(
@@ -130,12 +133,14 @@ def batch_scorer(
     session: Session,
     runner: Runner | None = None,
     conversion: Conversion | None = None,
+    name_row: NameRow | None = None,
 ) -> Callable[[pa.RecordBatch, int, str], Scored]:
     """Choose everything that can be chosen once, and return the function that scores a batch.
 
     Its arguments are the batch, how many rows came before it, and the location for messages.
     """
     faults = _faults(plan, session, runner, conversion)
+    name_row = name_row or row_namer(plan.shown)
     relation = _RowRelation(plan, faults.run)
     # Only these columns are copied if rows have to run separately. The driver has put them first
     # (`traveling_columns`), so they have the same indices here as in the batch.
@@ -152,12 +157,14 @@ def batch_scorer(
         for start, rows in row_slices(fed, plan):
             numbers = np.arange(start, start + rows)
             part = fed.slice(start, rows)
-            rows_run, refused = _score_slice(relation, faults, part, numbers, failfast)
+            rows_run, refused = _score_slice(
+                relation, faults, part, numbers, failfast, lambda row: name_row(batch, row)
+            )
             pieces += rows_run
             reasons |= refused
             if failfast and reasons:
                 row = min(reasons)
-                name = f"row {rows_before + row:,}{location}{_shown(plan, batch, row)}"
+                name = name_row(batch, row).in_message(rows_before + row, location)
                 raise RowError(f"{name} can't be scored: {reasons[row]}", advice)
         _check_count(pieces, reasons, batch.num_rows, location)
         return Scored(_in_row_order(pieces, types, batch.num_rows), reasons)
@@ -196,12 +203,14 @@ def _score_slice(
     batch: pa.RecordBatch,
     numbers: Ints,
     failfast: bool,
+    name_row: Callable[[int], RowName],
 ) -> tuple[list[Piece], dict[int, str]]:
     """Score the rows of one run: its pieces, and why other rows have no outputs."""
     pieces: list[Piece] = []
     reasons: dict[int, str] = {}
     _score_rows(faults, batch, numbers, pieces, reasons, failfast)
     faults.decide()
+    reasons |= faults.reasons()
     plan, pads = relation.plan, relation.pads(batch.num_rows)
     runs_as_one = len(pieces) == 1 and not reasons and not pads
     if (runs_as_one and not plan.reproducible) or (failfast and reasons):
@@ -217,14 +226,20 @@ def _score_slice(
         )
     if runs_as_one:
         return pieces, reasons
-    return [], _refuse_all(numbers, reasons, plan.fixed_rows if pads else None)
+    return [], _refuse_all(numbers, reasons, plan.fixed_rows if pads else None, name_row)
 
 
-def _refuse_all(numbers: Ints, reasons: dict[int, str], fixed_rows: int | None) -> dict[int, str]:
+def _refuse_all(
+    numbers: Ints,
+    reasons: dict[int, str],
+    fixed_rows: int | None,
+    name_row: Callable[[int], RowName],
+) -> dict[int, str]:
     """Return why no row of a batch is scored: each row's own reason, or that of another."""
     if reasons:
         bad = min(reasons)
-        why = f"row {bad - int(numbers[0]):,} of its batch can't be scored: {reasons[bad]}"
+        row = name_row(bad).in_message(bad - int(numbers[0]), " of its batch")
+        why = f"{row} can't be scored: {reasons[bad]}"
     elif fixed_rows is not None:
         why = f"a run takes exactly {fixed_rows:,} rows, and its batch has {len(numbers):,}"
     else:
@@ -239,7 +254,8 @@ def _faults(
     """Return what runs rows, and knows whether they or the model are at fault if that fails."""
     takes_strings = any(spec.dtype is STRING for spec in plan.inputs if spec.form != "constant")
     if runner is not None:
-        return ModelFaults(runner, None, takes_strings=takes_strings)
+        refused = RefusedInputs(plan.inputs, runner)
+        return ModelFaults(runner, None, refused, takes_strings=takes_strings)
     conversion = conversion or conversion_of(plan)
     fed_names = [name for input_plan in plan.inputs for name in input_plan.tensors]
     fetched_names = [name for output in plan.outputs for name in output.tensors]
@@ -249,7 +265,9 @@ def _faults(
         padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
         return call(generated_values(plan.inputs, conversion.feed(padded), value))
 
-    return ModelFaults(_runner(plan, conversion, call), run_generated, takes_strings=takes_strings)
+    run = _runner(plan, conversion, call)
+    refused = RefusedInputs(plan.inputs, run)
+    return ModelFaults(run, run_generated, refused, takes_strings=takes_strings)
 
 
 def _runner(plan: Plan, conversion: Conversion, call: Run) -> Runner:
@@ -339,8 +357,8 @@ def _score_rows(
         if failure.cause == "process":
             raise
         if rows == 1:
-            faults.row_failed(batch, failure)
-            reasons[int(numbers[0])] = f"TensorFlow refused it: {failure.message}"
+            faults.row_failed(int(numbers[0]), batch, failure)
+            reasons[int(numbers[0])] = failure.message  # until it is known which input is refused
             return
         parts = halves(rows)
     for part in parts:
@@ -396,10 +414,14 @@ def _concat(arrays: list[pa.Array]) -> pa.Array:
 
 
 def _output_batch(
-    plan: Plan, batch: pa.RecordBatch, scored: Scored, names: Sequence[str] | None
+    plan: Plan,
+    batch: pa.RecordBatch,
+    scored: Scored,
+    names: Sequence[str] | None,
+    name_row: NameRow,
 ) -> pa.RecordBatch:
     columns = [batch.column(index) for index in plan.keep] + scored.columns
-    columns += error_and_model_columns(plan, scored, batch.num_rows)
+    columns += error_and_model_columns(plan, scored, batch, name_row)
     if names is None:
         schema = batch.schema
         fields = [schema.field(index) for index in plan.keep] + plan.output_fields()
@@ -411,29 +433,13 @@ def _output_batch(
     return out
 
 
-def error_and_model_columns(plan: Plan, scored: Scored, rows: int) -> list[pa.Array]:
+def error_and_model_columns(
+    plan: Plan, scored: Scored, batch: pa.RecordBatch, name_row: NameRow
+) -> list[pa.Array]:
     """Return the error column and the model column, if the plan has them."""
-    columns = [] if plan.error_column is None else [_error_column(scored, rows)]
+    columns = [] if plan.error_column is None else [error_column(scored.reasons, batch, name_row)]
     if plan.model_column is not None:
         # The digest of the model that ran: sessions are cached by it, and files are checked
         # against it.
-        columns.append(repeated_text(plan.model.digest, rows))
+        columns.append(repeated_text(plan.model.digest, batch.num_rows))
     return columns
-
-
-def _error_column(scored: Scored, rows: int) -> pa.Array:
-    """Return the reasons as a column, null for the rows that were scored."""
-    if not scored.reasons:
-        return pa.nulls(rows, pa.string())
-    # They quote names and values, which a terminal that shows the table must not act on.
-    safe = {row: escape(reason) for row, reason in scored.reasons.items()}
-    return pa.array([safe.get(row) for row in range(rows)], pa.string())
-
-
-def _shown(plan: Plan, batch: pa.RecordBatch, row: int) -> str:
-    """Write a few plain values of a row, by which a person can find it."""
-    values = [
-        f"{shown.label}={shortened(batch.column(shown.column)[row].as_py(), 40)}"
-        for shown in plan.shown[:MAX_SHOWN]
-    ]
-    return f" ({', '.join(values)})" if values else ""

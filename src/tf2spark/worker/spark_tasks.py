@@ -22,10 +22,11 @@ import pyarrow as pa
 
 from tf2spark.errors import ContractError, ModelError, Tf2SparkError
 from tf2spark.package.manifest import FileEntry
-from tf2spark.plan.score import ModelRef, Plan, read_columns
+from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.tensorflow_c.session import CApiSession, Session
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.parquet_reader import ParquetTask, read_batches
+from tf2spark.worker.row_names import row_namer
 from tf2spark.worker.score_loop import batch_scorer, error_and_model_columns, score_batches
 from tf2spark.worker.task_start import begin_task, use_assigned_gpus
 
@@ -149,9 +150,12 @@ def partition_recommender(plan: CatalogPlan) -> Callable[[Batches], Batches]:
     return recommend_partition
 
 
-def column_scorer(plan: Plan) -> Columns:
-    """Return the function for an `arrow_udf`: from arrays to one struct array of the outputs."""
-    names = column_names(len(read_columns(plan)))
+def column_scorer(plan: Plan, columns: int) -> Columns:
+    """Return the function for an `arrow_udf`: from arrays to one struct array of the outputs.
+
+    It takes this many columns: those that are read, and any that only name rows.
+    """
+    names = column_names(columns)
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         begin_task()
@@ -162,13 +166,14 @@ def column_scorer(plan: Plan) -> Columns:
 
 def struct_arrays(plan: Plan, session: Session, batches: Batches) -> Iterator[pa.Array]:
     """Yield, for each batch, its outputs (and error column) as one struct array."""
-    score = batch_scorer(plan, session)
+    name_row = row_namer(plan.shown)
+    score = batch_scorer(plan, session, name_row=name_row)
     rows_before, location = 0, _location()
     for batch in batches:
         scored = score(batch, rows_before, location)
         rows_before += batch.num_rows
         columns = list(scored.columns)
-        columns += error_and_model_columns(plan, scored, batch.num_rows)
+        columns += error_and_model_columns(plan, scored, batch, name_row)
         yield pa.StructArray.from_arrays(columns, fields=plan.output_fields())
 
 

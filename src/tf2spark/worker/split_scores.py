@@ -15,6 +15,7 @@ from tf2spark.plan.recommend import CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.mapped_tables import FolderSession
+from tf2spark.worker.row_names import id_text
 from tf2spark.worker.score_loop import input_feeder
 
 # Scores that top-k sees at once: a few MiB, so that they are still in the processor's cache.
@@ -56,10 +57,10 @@ class PairsRefused(Exception):
         self._positions = positions
         self._reasons = reasons
 
-    def reasons_with_ids(self, ids: pa.Array) -> list[str]:
-        """Return the reason for each row, with the item's id."""
+    def reasons_with_ids(self, name: str, ids: pa.Array) -> list[str]:
+        """Return the reason for each row, with the item's id (``item_id=17``)."""
         pairs = zip(self._positions.tolist(), self._reasons, strict=True)
-        return [f"with item {ids[position].as_py()!r}: {reason}" for position, reason in pairs]
+        return [f"with {id_text(name, ids[position])}: {reason}" for position, reason in pairs]
 
 
 def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession) -> Blocks:
