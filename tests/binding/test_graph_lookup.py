@@ -163,6 +163,16 @@ def test_inputs_of_requests(
     assert {fed.spec.name: fed.optional for fed in request.inputs} == inputs
 
 
+def test_an_input_that_is_not_in_the_graph_is_the_signature_s_fault(graph: Graph) -> None:
+    """What the graph needs instead is named, as the feed that does without the signature."""
+    with pytest.raises(
+        ContractError, match=r"signature of the model is wrong.*\"gone:0\""
+    ) as raised:
+        graph.unfed(["score:0"], [], ["gone:0"])
+    assert str(raised.value).endswith('feed={"x:0": "COLUMN"}')
+    assert graph.unfed(["score:0"], ["x:0"], ["gone:0"]).required == frozenset()
+
+
 def request_of(*, fed: TensorSpec | None = None, fetched: TensorSpec | None = None) -> Request:
     inputs = () if fed is None else (FedInput(fed, Column("column")),)
     outputs = () if fetched is None else (FetchedOutput("p", fetched, Output("y")),)

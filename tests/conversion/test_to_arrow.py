@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as hn
 
 from tf2spark import dtypes
 from tf2spark.conversion.rows import RowsRefused
-from tf2spark.conversion.to_arrow import column_builder
+from tf2spark.conversion.to_arrow import column_builder, columns_builder
 from tf2spark.dtypes import BFLOAT16, BOOL, FLOAT32, HALF, INT64, STRING, UINT64, DType
-from tf2spark.errors import RunError
+from tf2spark.errors import ModelError, RunError
 from tf2spark.plan.score import OutputPlan
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.testing import fetched_strings
@@ -145,3 +145,24 @@ def test_more_strings_than_a_column_can_hold_are_an_error() -> None:
     plan = output(BOOL, (None,))
     with pytest.raises(RunError, match=r"over 2\*\*31 values; score fewer rows"):
         column_builder(plan)([Tensor(BOOL, (1, 2**31), many)], 1)
+
+
+@pytest.mark.parametrize(
+    ("declared", "fetched"),
+    [
+        (INT64, Tensor(FLOAT32, (1,), np.array([1.5], np.float32))),
+        (FLOAT32, Tensor(INT64, (1,), np.array([1]))),
+        (FLOAT32, fetched_strings(["a"])),
+        (STRING, Tensor(INT64, (1,), np.array([1]))),
+    ],
+)
+def test_a_dtype_that_is_not_the_graph_s_is_the_signature_s_fault(
+    declared: DType, fetched: Tensor | Strings
+) -> None:
+    """Values aren't cast to what a signature claims: 1.5 would become 1."""
+    with pytest.raises(
+        ModelError, match=r'signature of the model is wrong: output "out" is'
+    ) as why:
+        columns_builder([output(declared)])([fetched], 1)
+    assert str(why.value).endswith('fetch={"y": "out:0"}')
+    assert why.value.text_for("command_line").endswith("--fetch y=out:0")

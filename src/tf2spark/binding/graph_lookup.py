@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from tf2spark.binding.feed_advice import feed_advice, fetch_advice
-from tf2spark.binding.feeds import Feed, Output
+from tf2spark.binding.feeds import Column, Feed, Output
 from tf2spark.binding.messages import did_you_mean
 from tf2spark.binding.request import Graph, Request, Unfed
 from tf2spark.binding.variables import state_batch_sizes
@@ -203,6 +203,24 @@ def _tensor_advice(meta_graph: Any, nodes: dict[str, Any], name: str) -> str:
     return did_you_mean(name, [f"{known}:0" for known in nodes], label="tensor")
 
 
+def _check_inputs_exist(
+    nodes: Mapping[str, NodeMessage], inputs: Collection[str], needed: Collection[str]
+) -> None:
+    """Check the tensors of a signature's inputs, where the graph needs others that are no inputs.
+
+    Raises:
+        ContractError: One isn't in the graph, so that the signature is at fault, not the feed.
+    """
+    missing = sorted(name for name in inputs if node_name(name) not in nodes)
+    if missing and needed:
+        feeds = feed_advice({min(needed): Column("COLUMN")})
+        raise ContractError(
+            f'the signature of the model is wrong: its input tensor "{missing[0]}" is not in the '
+            "graph",
+            "export the model again, or use the tensor of the graph: " + feeds,
+        )
+
+
 def _unfed(
     nodes: dict[str, Any], fetches: Collection[str], feeds: Collection[str], inputs: Collection[str]
 ) -> Unfed:
@@ -226,4 +244,5 @@ def _unfed(
             sources = upstream(nodes, node.input, fed=fed).values()
             needs_feed = any(source.op in _PLACEHOLDERS for source in sources)
             (required if needs_feed and node.op != _DEFAULT else optional).add(tensor)
+    _check_inputs_exist(nodes, known, required - known)
     return Unfed(frozenset(required), frozenset(optional))

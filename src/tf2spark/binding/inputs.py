@@ -131,6 +131,9 @@ def _type_mismatch(spec: TensorSpec, fed: FedColumn) -> tuple[str, str | Advice 
     if source.part in ("indices", "size"):
         part = "indices are integers" if source.part == "indices" else "size is an integer"
         return f"its {part} and the input takes {spec.dtype}", None
+    if spec.example is not None:
+        problem = f"its values are {type_text(leaf)} and the input takes tf.Example messages"
+        return problem, "pack columns into them: " + feed_advice({spec.name: Example((), True)})
     problem = f"its values are {type_text(leaf)} and the input takes {spec.dtype}"
     return problem, cast_advice(fed, spec.name, spec.dtype)
 

@@ -8,6 +8,7 @@ refers to the tensor's memory, so the tensor lives as long as its column.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -16,9 +17,10 @@ from attrs import evolve
 
 from tf2spark.conversion.composite_outputs import ragged_builder, sparse_builder
 from tf2spark.conversion.output_values import Fetched, flat_values, list_types, nested
-from tf2spark.dtypes import shape_text
-from tf2spark.errors import Advice, RunError, argument
+from tf2spark.dtypes import STRING, shape_text
+from tf2spark.errors import Advice, ModelError, RunError, argument
 from tf2spark.plan.score import OutputPlan
+from tf2spark.tensorflow_c.tensor import Tensor
 
 ColumnBuilder = Callable[[Sequence[Fetched], int], pa.Array]
 """Takes the tensors of an output and the number of rows."""
@@ -30,17 +32,46 @@ def columns_builder(
     """Choose how all that a run fetches becomes columns, one per output.
 
     The function takes the tensors of all outputs, in order, and the number of rows; its errors are
-    those of `column_builder`.
+    those of `column_builder`, and `ModelError` if a signature gives an output another dtype than
+    the graph.
     """
-    builders = [(column_builder(plan), len(plan.tensors)) for plan in plans]
+    builders = [(column_builder(plan), plan) for plan in plans]
 
     def columns(fetched: Sequence[Fetched], rows: int) -> Iterator[pa.Array]:
         start = 0
-        for build, count in builders:
-            yield build(fetched[start : start + count], rows)
-            start += count
+        for build, plan in builders:
+            tensors = fetched[start : start + len(plan.tensors)]
+            check_dtype(plan, tensors)
+            yield build(tensors, rows)
+            start += len(tensors)
 
     return lambda fetched, rows: list(columns(fetched, rows))
+
+
+def check_dtype(plan: OutputPlan, tensors: Sequence[Fetched]) -> None:
+    """Check that an output has the dtype that its signature gives.
+
+    Where the graph's nodes say it, binding has compared the two; an op whose output has the type of
+    an input says nothing. To cast the values would lose digits.
+
+    Raises:
+        ModelError: It has another.
+    """
+    # Of a sparse output, the indices come first.
+    position = 1 if plan.form == "sparse" else 0
+    values = tensors[position]
+    actual = values.dtype if isinstance(values, Tensor) else STRING
+    if actual is plan.dtype or actual.name == plan.dtype.name:
+        return
+    column, tensor = plan.column, plan.tensors[position]
+    raw = Advice(
+        f'fetch={{"{column}": "{tensor}"}}', f"--fetch {shlex.quote(f'{column}={tensor}')}"
+    )
+    raise ModelError(
+        f'the signature of the model is wrong: output "{plan.name}" is {plan.dtype}, but in the '
+        f'graph its tensor "{tensor}" is {actual}',
+        "export the model again, or use the tensor of the graph: " + raw,
+    )
 
 
 def column_builder(plan: OutputPlan) -> ColumnBuilder:
