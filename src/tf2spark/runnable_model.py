@@ -255,16 +255,16 @@ class RunnableModel:
 
             dataframe: Any = table
             scored = score_dataframe(
-                dataframe, request, options, self.reference_for(request), bind=self._bind
+                dataframe, request, options, self.reference_for(request), bind=self.bind
             )
         else:
             from tf2spark.local.score import score_table
 
             model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
-            scored = score_table(table, request, options, model, self._bind)
+            scored = score_table(table, request, options, model, self.bind)
         return cast(TableT, scored)
 
-    def _bind(self, request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
+    def bind(self, request: Request, schema: pa.Schema, options: Options, model: ModelRef) -> Plan:
         """Return what `bind` returns; the plans of the last few schemas are kept."""
         content = schema.serialize().to_pybytes()
         key = id(request), content, options, model.threads

@@ -87,6 +87,14 @@ def score_dataframe(
     return _score_by_map_in_arrow(df, plan)
 
 
+def scored_schema(
+    schema: StructType, request: Request, options: Options, model: ModelRef, bind: Bind
+) -> StructType:
+    """Return the columns of a scored table; arguments and errors are those of `score_dataframe`."""
+    plan = bind(request, arrow_schema(schema), options, model)
+    return StructType([schema.fields[index] for index in plan.keep] + output_fields(plan))
+
+
 def task_cpus(spark: SparkSession) -> int:
     """Return how many CPUs Spark gives a task, which bounds TensorFlow's threads."""
     return int(spark.conf.get("spark.task.cpus", "1") or 1)
