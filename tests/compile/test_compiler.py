@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +320,7 @@ def test_a_model_that_cannot_be_verified_says_so(tmp_path: Path) -> None:
     """A model that refuses all generated inputs is compiled, and the manifest says so."""
 
     def call(x: Any) -> Any:
-        return {"y": tf.cast(tf.map_fn(_first_pixel, x, fn_output_signature=tf.uint8), tf.int32)}
+        return {"y": tf.map_fn(_first_sample, x, fn_output_signature=tf.float32)}
 
     save_function(tmp_path / "model", call, tf.TensorSpec([None], tf.string, "x"))
     manifest = package_of(tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "p"))
@@ -400,8 +401,102 @@ def test_damaged_variables_are_named_by_the_user_s_path(tmp_path: Path) -> None:
         assert str(path) in str(error.value).partition("Read less")[0]
 
 
-def _first_pixel(png: Any) -> Any:
-    return tf.reshape(tf.io.decode_png(png), [-1])[0]
+def _first_sample(wav: Any) -> Any:
+    return tf.audio.decode_wav(wav)[0][0, 0]
+
+
+_IMAGES: dict[str, Callable[[Any], Any]] = {
+    "jpeg": tf.io.decode_jpeg,
+    "cropped jpeg": lambda file: tf.io.decode_and_crop_jpeg(file, [4, 4, 224, 224]),
+    "any format": lambda file: tf.io.decode_image(file, channels=3, expand_animations=False),
+    "png of 16 bits": lambda file: tf.io.decode_png(file, dtype=tf.uint16),
+    "base64": lambda text: tf.io.decode_jpeg(tf.io.decode_base64(text)),
+    "feature": lambda message: tf.io.decode_jpeg(
+        tf.io.parse_single_example(message, {"image": tf.io.FixedLenFeature([], tf.string)})[
+            "image"
+        ]
+    ),
+    "step": lambda message: tf.io.decode_jpeg(
+        tf.io.parse_single_sequence_example(
+            message, sequence_features={"images": tf.io.FixedLenSequenceFeature([], tf.string)}
+        )[1]["images"][1]
+    ),
+}
+
+
+@pytest.mark.parametrize("decode", _IMAGES.values(), ids=_IMAGES)
+def test_models_that_decode_images_are_verified_on_some(
+    decode: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    """Images are generated in the form in which the graph reads them."""
+
+    def mean(file: Any) -> Any:
+        return tf.reduce_mean(tf.cast(decode(file), tf.float32))
+
+    def call(x: Any) -> Any:
+        return {"y": tf.map_fn(mean, x, fn_output_signature=tf.float32)}
+
+    save_function(tmp_path / "model", call, tf.TensorSpec([None], tf.string, "x"))
+    verified = package_of(tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "p")).verified
+    assert verified is not None
+    assert verified.inputs == "generated from the contract"
+
+
+def _save_image_model(path: Path) -> None:
+    """Save a model that decodes JPEG files in a loop, then normalizes a convolution's output."""
+
+    class Model(tf.Module):
+        def __init__(self) -> None:
+            random = np.random.default_rng(1)
+            self.kernel = tf.Variable(random.normal(size=(3, 3, 3, 4)).astype(np.float32))
+            self.scale = tf.Variable(random.uniform(0.5, 1.5, 4).astype(np.float32))
+            self.mean = tf.Variable(random.normal(size=4).astype(np.float32))
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image")])
+        def __call__(self, image: Any) -> Any:
+            pixels = tf.map_fn(_decoded, image, fn_output_signature=tf.float32)
+            convolved = tf.nn.conv2d(
+                tf.ensure_shape(pixels, (None, 16, 16, 3)), self.kernel, 1, "SAME"
+            )
+            normalized = (convolved - self.mean) * self.scale
+            return {"y": tf.reduce_mean(tf.nn.relu(normalized), [1, 2, 3])}
+
+    model = Model()
+    tf.saved_model.save(model, str(path), signatures=model.__call__)
+
+
+def _decoded(file: Any) -> Any:
+    return tf.image.resize(tf.io.decode_jpeg(file, channels=3), (16, 16)) / 255.0
+
+
+def _jpegs(rows: int) -> list[bytes]:
+    pixels = np.random.default_rng(2).integers(0, 256, (rows, 16, 16, 3), np.uint8)
+    return [tf.io.encode_jpeg(image).numpy() for image in pixels]
+
+
+def test_a_loop_without_variables_lets_the_rest_be_folded(tmp_path: Path) -> None:
+    """Decoding images row by row doesn't keep a network's normalization out of its filters."""
+    _save_image_model(tmp_path / "model")
+    model = tf2spark.SavedModel(tmp_path / "model")
+    package = model.compile(tmp_path / "p")
+    assert package_of(package).verified is not None
+    graph = graph_of_package(tmp_path / "p")
+    ops = [node.op for node in graph.node]
+    assert "StatelessWhile" in ops
+    assert ops.count("BiasAdd") == 1
+    assert not {"VarHandleOp", "ReadVariableOp", "Mul", "Sub"} & set(ops)
+    rows = pa.table({"image": _jpegs(5)})
+    assert same_but_for_rounding(package.score(rows).to_pylist(), model.score(rows).to_pylist())
+
+
+def test_scales_are_not_folded_beyond_the_tolerance(tmp_path: Path) -> None:
+    """Where rounding in another order differs too much, the model is built without."""
+    _save_image_model(tmp_path / "model")
+    model = tf2spark.SavedModel(tmp_path / "model")
+    verified = package_of(model.compile(tmp_path / "p", tolerance=0.0)).verified
+    assert verified is not None
+    assert dict(verified.differences) == {"y": 0.0}
+    assert "Mul" in [node.op for node in graph_of_package(tmp_path / "p").node]
 
 
 def test_examples_have_the_features_that_the_model_parses(tmp_path: Path) -> None:
@@ -434,8 +529,8 @@ def test_a_difference_beyond_the_tolerance_fails(
 ) -> None:
     """A compiled model that computes something else is not written."""
 
-    def build_wrongly(*arguments: Any) -> Any:
-        built = build(*arguments)
+    def build_wrongly(*arguments: Any, **options: Any) -> Any:
+        built = build(*arguments, **options)
         path = arguments[3] / "saved_model.pb"
         content = path.read_bytes()
         assert np.float32(2.0).tobytes() in content

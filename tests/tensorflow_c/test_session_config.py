@@ -13,7 +13,7 @@ from tf2spark.tensorflow_c import process, session_config
 @pytest.mark.parametrize("threads", [1, 2, 200])
 def test_config_is_what_the_proto_says(threads: int, gpus: str) -> None:
     """The bytes written by hand read back through TensorFlow's own ConfigProto."""
-    from tensorflow.core.protobuf import config_pb2
+    from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
     config = config_pb2.ConfigProto.FromString(session_config.config(threads, gpus))
     assert config == config_pb2.ConfigProto(
@@ -22,6 +22,11 @@ def test_config_is_what_the_proto_says(threads: int, gpus: str) -> None:
         use_per_session_threads=threads > 1,
         allow_soft_placement=True,
         gpu_options=config_pb2.GPUOptions(allow_growth=True, visible_device_list=gpus),
+        graph_options=config_pb2.GraphOptions(
+            rewrite_options=rewriter_config_pb2.RewriterConfig(
+                arithmetic_optimization=rewriter_config_pb2.RewriterConfig.AGGRESSIVE
+            )
+        ),
         experimental=config_pb2.ConfigProto.Experimental(
             optimize_for_static_graph=True, disable_output_partition_graphs=True
         ),
@@ -31,7 +36,7 @@ def test_config_is_what_the_proto_says(threads: int, gpus: str) -> None:
 def test_without_gpus_the_config_is_the_same_bytes() -> None:
     """Without an assigned GPU, nothing of a session's options changes."""
     assert session_config.config(1).hex() == (
-        "100128ffffffffffffffffff01320220013801480082010460017001"
+        "100128ffffffffffffffffff01320220013801480052045202380382010460017001"
     )
 
 

@@ -1,6 +1,6 @@
 """The steps of `compile`: inline, freeze, fold, move large constants out, write a SavedModel.
 
-A graph with loops is neither inlined nor folded; see `loops`.
+A graph with loops over variables is neither inlined nor folded; see `loops`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from attrs import Factory, evolve, frozen
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tf2spark.compile.assets import bypass_variables, hide_paths, restore_paths
-from tf2spark.compile.freeze import freeze
+from tf2spark.compile.channel_scales import fold_scales
+from tf2spark.compile.freeze import VARIABLE_OPS, freeze
 from tf2spark.compile.inline import FOLD, INLINE, optimize
-from tf2spark.compile.loops import add_assignments, add_missing, has_loops, prune
+from tf2spark.compile.loops import add_assignments, add_missing, loops_over_variables, prune
 from tf2spark.compile.model_state import table_filling_ops
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.compile.signature import signature_def
@@ -47,10 +48,17 @@ class Compilation:
 
 @frozen
 class Built:
-    """A compiled model: its signature, whose tensors may have new names, and its weights."""
+    """A compiled model.
+
+    Attributes:
+        signature: Its signature, whose tensors may have new names.
+        weights: Its weights.
+        scaled: Whether scales were folded into its convolutions; see `channel_scales`.
+    """
 
     signature: Signature
     weights: tuple[Weight, ...]
+    scaled: bool = False
 
 
 def build(
@@ -59,6 +67,8 @@ def build(
     source: Path,
     target: Path,
     threshold_bytes: int,
+    *,
+    scales: bool = True,
 ) -> Built:
     """Write the compiled model to the folder `target`, as a SavedModel without a checkpoint.
 
@@ -68,6 +78,7 @@ def build(
         source: The folder of the original, for its assets.
         target: An empty folder.
         threshold_bytes: Tensors of at least this size become files.
+        scales: Fold batch normalization into convolutions; scores are then rounded otherwise.
 
     Raises:
         NotCompilable: The model can't be compiled.
@@ -82,19 +93,24 @@ def build(
     hide_paths(graph, assets)
     roots = _roots(signature)
     inits = list(init_ops(original.meta_graph))
-    looped = has_loops(prune(graph, roots))
+    pruned = prune(graph, roots)
+    variable_names = [node.name for node in pruned.node if node.op in VARIABLE_OPS]
+    looped = loops_over_variables(pruned, variable_names)
     graph, filling = (_keep_calls if looped else _inline_calls)(graph, roots, inits, assets)
     files = WeightFiles(target, threshold_bytes, read_by_init=_upstream_names(graph, filling))
     variables = freeze(graph, original, files, only_large=looped)
     if not looped:
         graph = optimize(graph, [*roots, *filling], FOLD)
+    scaled = scales and not looped and bool(fold_scales(graph, roots).folded)
+    if scaled:
+        graph = optimize(graph, [*roots, *filling], ("pruning",))
     files.read_by_init = _upstream_names(graph, filling)
     move_large_constants(graph, files)
     filling += add_assignments(graph, variables)
     assets = restore_paths(graph, assets)
     _write(graph, original.meta_graph, signature, filling, assets, target)
     _copy_assets(source, target)
-    return Built(signature, tuple(files.written))
+    return Built(signature, tuple(files.written), scaled)
 
 
 def _inline_calls(

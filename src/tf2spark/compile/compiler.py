@@ -6,8 +6,10 @@ A model that can't be compiled is packaged unchanged, and the manifest says why.
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import tempfile
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ from attrs import evolve, frozen
 from tf2spark.binding.feeds import Column, Constant
 from tf2spark.binding.request import FedInput, FetchedOutput, Request, choose_signature
 from tf2spark.compile.build import Built, Compilation, build
+from tf2spark.compile.inputs import Feeds
 from tf2spark.compile.model_state import refuse_other_state
 from tf2spark.compile.original import NotCompilable, Original, load_original
 from tf2spark.compile.sample import sample_feeds
 from tf2spark.compile.verify import TOLERANCE, NoInputs, find_inputs, verify
 from tf2spark.compile.weights import THRESHOLD_BYTES
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, ModelError
 from tf2spark.package.file_source import FileSource, ModelFolder
 from tf2spark.package.folder import check_free, entries_of, write
 from tf2spark.package.host_cache import HeldModel
@@ -101,9 +104,8 @@ def compile_to(
                 name=loaded.contract.path,
                 custom_ops=options.custom_ops,
             ) as original:
-                built = build(original, compilation, source, tree, options.threshold_bytes)
-                verified, why_not = _verify(
-                    original, source, loaded, compilation, built, tree, request, options
+                built, verified, why_not = _build_verified(
+                    original, compilation, source, tree, loaded, request, options
                 )
         except NotCompilable as reason:
             manifest = evolve(manifest, files=loaded.entries, why_as_it_was=str(reason))
@@ -200,37 +202,62 @@ def _source_manifest(loaded: LoadedModel) -> Manifest:
     )
 
 
-def _verify(
+def _build_verified(
     original: Original,
-    source: Path,
-    loaded: LoadedModel,
     compilation: Compilation,
-    built: Built,
+    source: Path,
     tree: Path,
+    loaded: LoadedModel,
     request: Request,
     options: CompileOptions,
-) -> tuple[Verified | None, str | None]:
-    """Compare the compiled model with the original; return the result, or why there is none."""
-    signature, constants = compilation.signature, dict(compilation.constants)
-    try:
-        if options.sample is not None:
-            feeds, kind = sample_feeds(options.sample, request), "sample"
-        else:
-            feeds, kind = find_inputs(original, signature, source, signature.name, constants)
-    except NoInputs as error:
-        return None, str(error)
+) -> tuple[Built, Verified | None, str | None]:
+    """Build the model and compare it with the original; return the result, or why there is none.
+
+    Scales are folded only into a model that is verified. Where rounding in another order is beyond
+    the tolerance, it is built again without.
+    """
+    threshold_bytes = options.threshold_bytes
+    feeds, kind_or_reason = _feeds(original, source, compilation, request, options)
+    if feeds is None:
+        built = build(original, compilation, source, tree, threshold_bytes, scales=False)
+        return built, None, kind_or_reason
     ops = loaded.contract.careful_ops
     random_op = next((op for op, reason in ops if reason.startswith("random")), None)
-    verified = verify(
+    check = partial(
+        verify,
         original,
-        signature,
-        built,
-        tree,
-        loaded.contract.tags,
-        feeds,
-        kind,
-        options.tolerance,
-        constants=constants,
+        compilation.signature,
+        tags=loaded.contract.tags,
+        feeds=feeds,
+        kind=kind_or_reason,
+        tolerance=options.tolerance,
+        constants=compilation.constants,
         random_op=random_op,
     )
-    return verified, None
+    built = build(original, compilation, source, tree, threshold_bytes)
+    try:
+        return built, check(built, tree), None
+    except ModelError:
+        if not built.scaled:
+            raise
+    shutil.rmtree(tree)
+    tree.mkdir()
+    built = build(original, compilation, source, tree, threshold_bytes, scales=False)
+    return built, check(built, tree), None
+
+
+def _feeds(
+    original: Original,
+    source: Path,
+    compilation: Compilation,
+    request: Request,
+    options: CompileOptions,
+) -> tuple[list[Feeds] | None, str]:
+    """Return what to run both models on and where it is from, or None and why there is nothing."""
+    if options.sample is not None:
+        return sample_feeds(options.sample, request), "sample"
+    signature, constants = compilation.signature, compilation.constants
+    try:
+        return find_inputs(original, signature, source, signature.name, constants)
+    except NoInputs as error:
+        return None, str(error)

@@ -1,70 +1,83 @@
-"""A serialized ``tf.Example`` with all the features that a model parses."""
+"""What a model's string inputs may accept: ``tf.Example`` messages, and image files."""
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import is_control
+from tf2spark.dtypes import INT64, STRING, DType
+from tf2spark.saved_model.contract import Signature
+from tf2spark.saved_model.protos import GraphMessage
+from tf2spark.saved_model.tf_example.features import ParsedExample, ParsedFeature
 
-_PARSING_OPS = frozenset({"ParseExampleV2", "ParseExample"})
+_IMAGE_OPS = frozenset({"DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeImage"})
+_IMAGE_SIDE = 256  # models crop what they decode, often to 224 pixels
 _MAX_VALUES = 1000
+_STEPS = 2
 
 
-def make_example(graph_def: GraphMessage) -> bytes | None:
-    """Return an Example with every feature that the graph parses; None if it parses none."""
-    features: dict[str, Any] = {}
+def generated_texts(graph_def: GraphMessage, signature: Signature) -> tuple[bytes, ...]:
+    """Return what to feed string inputs, that which the model most likely accepts first.
+
+    These are the ``tf.Example`` or ``tf.SequenceExample`` messages with all the features that the
+    graph parses, images if it decodes any, then a short word, then an empty text.
+    """
+    images = list(_images(graph_def))
+    parsed = [spec.example for spec in signature.inputs if spec.example is not None]
+    values = [*images[:1], b"a"]  # what string features contain
+    examples = [_message(example, value) for value in values for example in parsed]
+    return tuple(dict.fromkeys([*examples, *images, b"a", b""]))
+
+
+def _images(graph_def: GraphMessage) -> Iterator[bytes]:
+    """Yield image files if the graph decodes images, in base64 first if it decodes that too."""
     bodies = (function.node_def for function in graph_def.library.function)
-    for nodes in (graph_def.node, *bodies):
-        by_name = {node.name: node for node in nodes}
-        for node in nodes:
-            if node.op in _PARSING_OPS:
-                features |= dict(_features(node, by_name))
-    if not features:
-        return None
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return bytes(example.SerializeToString())
+    ops = {node.op for nodes in (graph_def.node, *bodies) for node in nodes}
+    if not ops & _IMAGE_OPS:
+        return
+    side = _IMAGE_SIDE
+    coarse = np.random.default_rng(1).integers(0, 256, (side // 32, side // 32, 3))
+    pixels = tf.constant(np.kron(coarse, np.ones((32, 32, 1))), tf.uint8)
+    # PNG too: its pixels may be read as 16 bits.
+    files = [tf.io.encode_jpeg(pixels).numpy(), tf.io.encode_png(pixels).numpy()]
+    if "DecodeBase64" in ops:
+        yield from map(base64.urlsafe_b64encode, files)
+    yield from files
 
 
-def _features(node: NodeMessage, nodes: dict[str, NodeMessage]) -> Iterator[tuple[str, Any]]:
-    """Yield the features that an op parses, by key. Its inputs are those of ``parsing_ops.cc``."""
-    inputs = [name for name in node.input if not is_control(name)]
-    if node.op == "ParseExampleV2":
-        dense, sparse = _keys(inputs[3], nodes), _keys(inputs[2], nodes)
-        ragged = _keys(inputs[4], nodes)
-    else:
-        sparse_count = node.attr["Nsparse"].i
-        sparse_end = 2 + sparse_count
-        dense_end = sparse_end + node.attr["Ndense"].i
-        sparse = [key for name in inputs[2:sparse_end] for key in _keys(name, nodes)]
-        dense = [key for name in inputs[sparse_end:dense_end] for key in _keys(name, nodes)]
-        ragged = []
-    shapes = [shape.dim for shape in node.attr["dense_shapes"].list.shape]
-    for key, dtype, dims in zip(dense, node.attr["Tdense"].list.type, shapes, strict=False):
-        yield key, _feature(dtype, math.prod(max(dim.size, 1) for dim in dims))
-    for key, dtype in zip(sparse, node.attr["sparse_types"].list.type, strict=False):
-        yield key, _feature(dtype, 1)
-    for key, dtype in zip(ragged, node.attr["ragged_value_types"].list.type, strict=False):
-        yield key, _feature(dtype, 1)
+def _message(example: ParsedExample, text: bytes) -> bytes:
+    """Return a serialized message with every feature that is parsed; strings are `text`."""
+    context = {
+        feature.key: _feature(feature, text) for feature in example.features if not feature.is_list
+    }
+    if not example.has_lists:
+        message = tf.train.Example(features=tf.train.Features(feature=context))
+        return bytes(message.SerializeToString())
+    lists = {
+        feature.key: tf.train.FeatureList(feature=[_feature(feature, text)] * _STEPS)
+        for feature in example.features
+        if feature.is_list
+    }
+    sequence = tf.train.SequenceExample(
+        context=tf.train.Features(feature=context),
+        feature_lists=tf.train.FeatureLists(feature_list=lists),
+    )
+    return bytes(sequence.SerializeToString())
 
 
-def _keys(name: str, nodes: dict[str, NodeMessage]) -> list[str]:
-    """Return the keys in a constant; none where they are computed."""
-    node = nodes.get(name.partition(":")[0])
-    if node is None or node.op != "Const":
-        return []
-    values = tf.make_ndarray(node.attr["value"].tensor).reshape(-1)
-    return [value.decode() for value in values.tolist()]
+def _feature(feature: ParsedFeature, text: bytes) -> Any:
+    count = min(math.prod(size or 1 for size in feature.dims), _MAX_VALUES)
+    return tf.train.Feature(**_values(feature.dtype, count, text))
 
 
-def _feature(dtype: int, count: int) -> Any:
-    count = min(count, _MAX_VALUES)
-    if dtype == tf.string.as_datatype_enum:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"a"] * count))
-    if dtype == tf.int64.as_datatype_enum:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[1] * count))
-    return tf.train.Feature(float_list=tf.train.FloatList(value=[0.5] * count))
+def _values(dtype: DType, count: int, text: bytes) -> dict[str, Any]:
+    if dtype is STRING:
+        return {"bytes_list": tf.train.BytesList(value=[text] * count)}
+    if dtype is INT64:
+        return {"int64_list": tf.train.Int64List(value=[1] * count)}
+    return {"float_list": tf.train.FloatList(value=[0.5] * count)}

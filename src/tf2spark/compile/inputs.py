@@ -74,13 +74,12 @@ def _array(content: bytes) -> np.ndarray[Any, Any]:
     return values
 
 
-def generate_feeds(signature: Signature, example: bytes | None) -> Iterator[list[Feeds]]:
+def generate_feeds(signature: Signature, texts: Sequence[bytes]) -> Iterator[list[Feeds]]:
     """Yield feeds made from a signature, those most likely to be accepted first.
 
     Numbers are random, from a fixed seed, then zeros, since a model may know few ids. Strings are
-    the ``tf.Example`` that the model parses, if it parses any, then a short word, then empty.
+    `texts`, one after the other.
     """
-    texts = (b"a", b"") if example is None else (example, b"a", b"")
     for random, text, size in attempts(signature.inputs, texts):
         yield [_feeds(signature, rows, size, random, text) for rows in _BATCH_ROWS]
 

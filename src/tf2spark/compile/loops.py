@@ -1,4 +1,4 @@
-"""Models with loops: TensorFlow gets the graph it would have had, with the weights inside it.
+"""Models with loops over weights: TensorFlow gets the graph it would have had, and the weights.
 
 In a loop each op waits for the one before it, so their order matters, and TensorFlow's executor
 runs them in the order in which they happen to become ready. A graph that is inlined and frozen
@@ -8,11 +8,15 @@ the time it was summed. In addition, values are passed from step to step, but va
 (``lower_while_op.cc``). Together, these made the model 2 to 6 % slower. So nothing is inlined or
 folded here: nodes that the outputs don't need are removed, and variables stay variables, which the
 init op fills from constants.
+
+A loop that no variable reaches, such as one that decodes images before a network, is no reason to
+keep the graph: see `loops_over_variables`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +24,9 @@ import numpy.typing as npt
 from tensorflow.core.framework import graph_pb2
 
 from tf2spark.compile.weights import constant
-from tf2spark.saved_model.function_library import function_names
+from tf2spark.saved_model.function_library import Call, calls, function_names
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import upstream
+from tf2spark.saved_model.upstream import node_name, upstream
 
 _LOOP_OPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})
 # By the op that makes a variable: the op that assigns to it, and the latter's dtype attribute.
@@ -33,10 +37,61 @@ _ASSIGN_OPS = {
 }
 
 
-def has_loops(graph_def: GraphMessage) -> bool:
-    """Return whether a graph or one of its functions contains a loop."""
-    bodies = [graph_def.node, *(function.node_def for function in graph_def.library.function)]
-    return any(node.op in _LOOP_OPS for nodes in bodies for node in nodes)
+def loops_over_variables(graph_def: GraphMessage, variables: Collection[str]) -> bool:
+    """Return whether a variable is upstream of a loop, in the graph or in a function it calls.
+
+    Args:
+        graph_def: The graph.
+        variables: The names of the nodes that make variables.
+    """
+    functions = {function.signature.name: function for function in graph_def.library.function}
+    visited = set[tuple[str, frozenset[str]]]()
+
+    def reach_loops(body: Iterable[NodeMessage], sources: Collection[str]) -> bool:
+        """`sources` are nodes, or arguments of the function."""
+        nodes = {node.name: node for node in body}
+        reached = _downstream(nodes, sources)
+        if any(nodes[name].op in _LOOP_OPS for name in reached & nodes.keys()):
+            return True
+        # No loop is reached, so the functions of loops aren't either.
+        return any(
+            reach_function(call, node.name in reached, reached)
+            for node in nodes.values()
+            if node.op not in _LOOP_OPS
+            for call in calls(node)
+            if call.name in functions
+        )
+
+    def reach_function(call: Call, caller_is_reached: bool, reached: Collection[str]) -> bool:
+        function = functions[call.name]
+        names = [argument.name for argument in function.signature.input_arg]
+        if call.arguments is None:
+            passed = names if caller_is_reached else []
+        else:
+            pairs = zip(names, call.arguments, strict=False)
+            passed = [name for name, source in pairs if node_name(source) in reached]
+        key = call.name, frozenset(passed)
+        if not passed or key in visited:
+            return False
+        visited.add(key)
+        return reach_loops(function.node_def, passed)
+
+    return reach_loops(graph_def.node, variables)
+
+
+def _downstream(nodes: Mapping[str, NodeMessage], sources: Collection[str]) -> set[str]:
+    """Return the sources and all nodes that depend on one, also by a control edge."""
+    readers = defaultdict[str, list[str]](list)
+    for node in nodes.values():
+        for name in node.input:
+            readers[node_name(name)].append(node.name)
+    reached, todo = set[str](), list(sources)
+    while todo:
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            todo += readers[name]
+    return reached
 
 
 def prune(graph_def: GraphMessage, roots: Sequence[str]) -> GraphMessage:

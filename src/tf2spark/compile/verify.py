@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf2spark.compile.build import Built
-from tf2spark.compile.examples import make_example
+from tf2spark.compile.examples import generated_texts
 from tf2spark.compile.inputs import Feeds, generate_feeds, row_count, warmup_feeds
 from tf2spark.compile.original import NotCompilable, Original, fault_of, reason
 from tf2spark.dtypes import STRING, from_code
@@ -107,7 +107,8 @@ def find_inputs(
     if requests := warmup_feeds(folder, signature, name):
         return requests, "warmup requests"
     first_refusal = ""
-    for feeds in generate_feeds(signature, make_example(original.meta_graph.graph_def)):
+    texts = generated_texts(original.meta_graph.graph_def, signature)
+    for feeds in generate_feeds(signature, texts):
         try:
             for run_feeds in feeds:
                 original.run(fetches, {**constants, **run_feeds})

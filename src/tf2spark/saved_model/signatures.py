@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, TypeAlias
 
+from attrs import evolve
+
 from tf2spark import dtypes
 from tf2spark.dtypes import Shape
 from tf2spark.errors import ModelError
@@ -20,16 +22,18 @@ from tf2spark.saved_model.contract import Signature, TensorSpec
 from tf2spark.saved_model.protos import (
     FunctionMessage,
     MetaGraph,
+    NodeMessage,
     SignatureMessage,
     TensorInfoMessage,
 )
 from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, TRAIN_SIGNATURE
-from tf2spark.saved_model.upstream import is_control
+from tf2spark.saved_model.upstream import is_control, node_name
 
 # TypeSpecProto.TypeSpecClass in tensorflow/core/protobuf/struct.proto.
 _SPARSE, _RAGGED = 1, 3
 _MAX_RANK = 254
 _MAX_ELEMENTS = 2**40
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _NOT_SIGNATURES = frozenset({INIT_SIGNATURE, TRAIN_SIGNATURE})
 # The ops by which a wrapper's body calls the user's function.
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -43,10 +47,15 @@ def signatures(meta_graph: MetaGraph) -> tuple[Signature, ...]:
     functions = {
         function.signature.name: function for function in meta_graph.graph_def.library.function
     }
+    nodes = meta_graph.graph_def.node
+    placeholders = {node.name: node for node in nodes if node.op in _PLACEHOLDERS}
     return tuple(
         Signature(
             name,
-            _inputs(meta_graph, functions, message, wrappers.get(name)),
+            tuple(
+                _narrowed(spec, placeholders)
+                for spec in _inputs(meta_graph, functions, message, wrappers.get(name))
+            ),
             tuple(spec for key in sorted(message.outputs) for spec in _specs(key, message.outputs)),
             message.method_name,
         )
@@ -76,6 +85,20 @@ def shape(message: Any) -> Shape:
             "supported"
         )
     return tuple(None if size < 0 else size for size in sizes)
+
+
+def _narrowed(spec: TensorSpec, placeholders: Mapping[str, NodeMessage]) -> TensorSpec:
+    """Return an input with the sizes that only its placeholder has, as TensorFlow relies on them.
+
+    What contradicts the signature is left to `binding.graph_lookup.check_described`.
+    """
+    node = placeholders.get(node_name(spec.tensors[0])) if spec.kind == "dense" else None
+    known = shape(node.attr["shape"].shape) if node is not None and "shape" in node.attr else None
+    # TensorFlow 1 once wrote an unknown shape as that of a scalar.
+    if not known or (spec.shape is not None and len(spec.shape) != len(known)):
+        return spec
+    sizes = zip(spec.shape or [None] * len(known), known, strict=True)
+    return evolve(spec, shape=tuple(second if first is None else first for first, second in sizes))
 
 
 def _specs(key: str, infos: Mapping[str, TensorInfoMessage]) -> Iterator[TensorSpec]:

@@ -29,6 +29,11 @@ def config(threads: int, gpus: str = "") -> bytes:
     # optimize_for_static_graph, disable_output_partition_graphs: TensorFlow would otherwise keep
     # two more copies of the graph, for callers that extend it or inspect it.
     experimental = _varint(12, 1) + _varint(14, 1)
+    # arithmetic_optimization, aggressive: TensorFlow's optimizer then relies on the shapes of
+    # placeholders, as it relies on those of arguments in TensorFlow 2's functions. Without them it
+    # finds fewer sums and products to merge. Constant folding must not be aggressive: it would take
+    # the value of a constant that is fed for known.
+    rewrites = _varint(7, 3)
     return b"".join(
         (
             _varint(2, threads),
@@ -36,6 +41,7 @@ def config(threads: int, gpus: str = "") -> bytes:
             _bytes(6, _gpu_options(gpus)),
             _varint(7, 1),  # allow_soft_placement: a graph saved on a GPU runs on a CPU
             _varint(9, int(threads > 1)),
+            _bytes(10, _bytes(10, rewrites)),  # graph_options.rewrite_options
             _bytes(16, experimental),
         )
     )
