@@ -26,6 +26,8 @@ from benchmarks.timing import Timing
 
 Scale = Literal["small", "full"]
 _numbers = itertools.count()
+# Spark ends workers that were idle for 60 s.
+_KEPT_SECONDS = 30.0
 
 
 @frozen
@@ -98,17 +100,25 @@ def alternate(bench: Bench, contenders: Sequence[Contender], report: Report) -> 
 
     Those in our session write their whole table to Spark's ``noop`` sink. Each has an untimed run
     first, which starts the workers, loads the models and warms up the JVM, and another one at the
-    end, in which only memory is watched. A peer that can't run is listed in the report with the
-    reason.
+    end, in which only memory is watched. Spark ends workers that were idle for a minute, so a
+    contender that waited for long has an untimed run before a timed one. A peer that can't run is
+    listed in the report with the reason.
     """
-    warmed_up = (_warm_up(bench, contender, report) for contender in contenders)
-    ready = [contender for contender in warmed_up if contender is not None]
+    ready, last_runs = [], dict[str, float]()
+    for contender in contenders:
+        if (warmed_up := _warm_up(bench, contender, report)) is not None:
+            ready.append(warmed_up)
+            last_runs[contender.name] = time.perf_counter()
     timings = {entry.contender.name: Timing(entry.contender.name) for entry in ready}
     for turn in range(bench.runs):
         first = turn % len(ready)
         for entry in [*ready[first:], *ready[:first]]:
-            timing = timings[entry.contender.name]
+            name = entry.contender.name
+            if time.perf_counter() - last_runs[name] > _KEPT_SECONDS:
+                _run(bench, entry)
+            timing = timings[name]
             seconds, core_seconds = _time(bench, entry)
+            last_runs[name] = time.perf_counter()
             timing.seconds.append(seconds)
             timing.core_seconds.append(core_seconds)
     for entry in ready:

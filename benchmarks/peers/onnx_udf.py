@@ -35,6 +35,7 @@ def make(
     users: str = "",
     items: str = "",
     k: int = 10,
+    column: str = "ids",
     width: int = 0,
     cores: int = 2,
     **_: Any,
@@ -44,11 +45,12 @@ def make(
     Args:
         model: The SavedModel.
         kind: "dense", "heavy", or "recommend" with the wide-and-deep model.
-        table: The table to score: `id` and `features`, or for "heavy" `ids`.
+        table: The table to score: `id` and `features`, or for "heavy" `column`.
         users: The users: `user_id` and `user_ids`.
         items: The items: `item_id` and `item_ids`.
         k: Recommendations per user.
-        width: Ids in a row of the table, for "heavy".
+        column: The column to score, for "heavy".
+        width: Its ids in a row, for "heavy"; 0 for strings.
         cores: Concurrent tasks.
     """
     folder = tempfile.TemporaryDirectory(prefix="tf2spark-onnx-")
@@ -60,8 +62,8 @@ def make(
         return spark.read.parquet(table).select("id", udf("features").alias("score"))
 
     def scored_ids() -> Any:
-        udf = _udf(converted, width, np.int64, batch_rows=64)
-        return spark.read.parquet(table).select("id", udf("ids").alias("score"))
+        udf = _udf(converted, width, np.int64 if width else object, batch_rows=64)
+        return spark.read.parquet(table).select("id", udf(column).alias("score"))
 
     def recommended() -> Any:
         spark.conf.set("spark.sql.shuffle.partitions", "2")
@@ -106,7 +108,7 @@ def _udf(path: str, width: int, dtype: Any, *, batch_rows: int = BATCH_ROWS) -> 
         make_predict_fn,
         return_type=FloatType(),
         batch_size=batch_rows,
-        input_tensor_shapes=[[width]],
+        input_tensor_shapes=[[width]] if width else None,
     )
 
 

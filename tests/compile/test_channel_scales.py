@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf2spark.compile.channel_scales import Folding, fold_scales
+from tf2spark.compile.channel_scales import fold_scales
+from tf2spark.compile.rewriting import Rewriting
 
 tf1 = tf.compat.v1
 _RANDOM = np.random.default_rng(1)
@@ -35,7 +36,7 @@ def batch_norm(x: Any, *, training: bool = False) -> Any:
     )[0]
 
 
-def folded(build: Callable[[Any], Any]) -> tuple[Any, Any, Folding, list[str]]:
+def folded(build: Callable[[Any], Any]) -> tuple[Any, Any, Rewriting, list[str]]:
     """Return a graph's values before and after, what was done, and the ops that still run."""
     with tf.Graph().as_default() as graph:
         x = tf1.placeholder(tf.float32, (None, 6, 6, 3), "x")
@@ -74,7 +75,7 @@ _FOLDED: dict[str, Callable[[Any], Any]] = {
 def test_scales_and_offsets_become_filter_and_bias(build: Callable[[Any], Any]) -> None:
     """TensorFlow computes the same but for rounding, by a convolution and a bias."""
     before, after, folding, ops = folded(build)
-    assert len(folding.folded) == 1
+    assert len(folding.rewritten) == 1
     assert not folding.refused
     assert ops[1:] == ["BiasAdd"]
     assert np.abs(after - before).max() <= _TOLERANCE * np.maximum(1, np.abs(before)).max()
@@ -89,7 +90,7 @@ def test_each_convolution_gets_its_own_filter() -> None:
         return first + tf.nn.conv2d(x, kernel, 1, "SAME") + second
 
     before, after, folding, _ = folded(build)
-    assert (len(folding.folded), len(folding.refused)) == (2, 1)
+    assert (len(folding.rewritten), len(folding.refused)) == (2, 1)
     np.testing.assert_allclose(after, before, rtol=_TOLERANCE, atol=10 * _TOLERANCE)
 
 
@@ -132,7 +133,7 @@ _REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
 def test_others_are_left_with_a_reason(build: Callable[[Any], Any], reason: str) -> None:
     """A convolution that can't take over what follows stays, bit by bit, and says why."""
     before, after, folding, _ = folded(build)
-    assert not folding.folded
+    assert not folding.rewritten
     (refusal,) = folding.refused
     assert reason in refusal.reason
     assert after.tobytes() == before.tobytes()

@@ -1,4 +1,4 @@
-"""The steps of `compile`: inline, freeze, fold, move large constants out, write a SavedModel.
+"""The steps of `compile`: inline, freeze, fold, rewrite, move large constants out, write the model.
 
 A graph with loops over variables is neither inlined nor folded; see `loops`.
 """
@@ -16,6 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tf2spark.compile.assets import bypass_variables, hide_paths, restore_paths
 from tf2spark.compile.channel_scales import fold_scales
+from tf2spark.compile.dense_layers import flatten_dense_layers
 from tf2spark.compile.freeze import VARIABLE_OPS, freeze
 from tf2spark.compile.inline import FOLD, INLINE, optimize
 from tf2spark.compile.loops import add_assignments, add_missing, loops_over_variables, prune
@@ -53,12 +54,13 @@ class Built:
     Attributes:
         signature: Its signature, whose tensors may have new names.
         weights: Its weights.
-        scaled: Whether scales were folded into its convolutions; see `channel_scales`.
+        reordered: Whether convolutions or dense layers were rewritten, so that scores are rounded
+            otherwise.
     """
 
     signature: Signature
     weights: tuple[Weight, ...]
-    scaled: bool = False
+    reordered: bool = False
 
 
 def build(
@@ -68,7 +70,7 @@ def build(
     target: Path,
     threshold_bytes: int,
     *,
-    scales: bool = True,
+    reorder: bool = True,
 ) -> Built:
     """Write the compiled model to the folder `target`, as a SavedModel without a checkpoint.
 
@@ -78,7 +80,7 @@ def build(
         source: The folder of the original, for its assets.
         target: An empty folder.
         threshold_bytes: Tensors of at least this size become files.
-        scales: Fold batch normalization into convolutions; scores are then rounded otherwise.
+        reorder: Rewrite convolutions and dense layers; scores are then rounded otherwise.
 
     Raises:
         NotCompilable: The model can't be compiled.
@@ -101,8 +103,8 @@ def build(
     variables = freeze(graph, original, files, only_large=looped)
     if not looped:
         graph = optimize(graph, [*roots, *filling], FOLD)
-    scaled = scales and not looped and bool(fold_scales(graph, roots).folded)
-    if scaled:
+    reordered = reorder and not looped and _reorder(graph, roots)
+    if reordered:
         graph = optimize(graph, [*roots, *filling], ("pruning",))
     files.read_by_init = _upstream_names(graph, filling)
     move_large_constants(graph, files)
@@ -110,7 +112,12 @@ def build(
     assets = restore_paths(graph, assets)
     _write(graph, original.meta_graph, signature, filling, assets, target)
     _copy_assets(source, target)
-    return Built(signature, tuple(files.written), scaled)
+    return Built(signature, tuple(files.written), reordered)
+
+
+def _reorder(graph: GraphMessage, roots: list[str]) -> bool:
+    rewritings = fold_scales(graph, roots), flatten_dense_layers(graph)
+    return any(rewriting.rewritten for rewriting in rewritings)
 
 
 def _inline_calls(

@@ -27,39 +27,15 @@ import tensorflow as tf
 from attrs import frozen
 from tensorflow.core.framework import node_def_pb2, types_pb2
 
+from tf2spark.compile.rewriting import Refusal, Rewriting, attribute, channels_last
 from tf2spark.compile.weights import constant
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
 from tf2spark.saved_model.upstream import is_control, node_name, tensor_name
 
 _CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 _BATCH_NORMS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
+_EPSILON = 1e-4  # of a batch normalization that doesn't say
 Array = npt.NDArray[np.float64]
-
-
-@frozen
-class Refusal:
-    """Why a convolution is left as it is.
-
-    Attributes:
-        convolution: The name of its node.
-        reason: Why, for a person.
-    """
-
-    convolution: str
-    reason: str
-
-
-@frozen
-class Folding:
-    """What `fold_scales` did.
-
-    Attributes:
-        folded: The names of the convolutions that have another filter now.
-        refused: The others.
-    """
-
-    folded: tuple[str, ...]
-    refused: tuple[Refusal, ...]
 
 
 @frozen
@@ -71,7 +47,7 @@ class _Affine:
     last: str
 
 
-def fold_scales(graph: GraphMessage, fetched: Collection[str]) -> Folding:
+def fold_scales(graph: GraphMessage, fetched: Collection[str]) -> Rewriting:
     """Fold constant scales and offsets after convolutions into their filters and biases.
 
     Args:
@@ -91,7 +67,7 @@ def fold_scales(graph: GraphMessage, fetched: Collection[str]) -> Folding:
         else:
             _replace(graph, nodes, convolution, found)
             folded.append(convolution.name)
-    return Folding(tuple(folded), tuple(refused))
+    return Rewriting(tuple(folded), tuple(refused))
 
 
 def _affine(
@@ -103,7 +79,7 @@ def _affine(
     """Return what is done to a convolution's output, or why its filter can't take that over."""
     if convolution.attr["T"].type != types_pb2.DT_FLOAT:
         return "it doesn't compute in float32"
-    if convolution.attr["data_format"].s not in (b"", b"NHWC"):
+    if not channels_last(convolution):
         return "its channels don't come last"
     kernel = nodes.get(convolution.input[1])
     if kernel is None or kernel.op != "Const":
@@ -142,7 +118,7 @@ def _step(
     value = _per_channel(nodes.get(second), channels)
     if tensor_name(first) != f"{read}:0" or value is None:
         return None
-    if node.op == "BiasAdd" and node.attr["data_format"].s not in (b"", b"NHWC"):
+    if node.op == "BiasAdd" and not channels_last(node):
         return None
     if node.op == "Mul":
         return value, np.zeros(channels)
@@ -154,7 +130,8 @@ def _batch_norm(
 ) -> tuple[Array, Array] | None:
     x, *names = node.input
     values = [_per_channel(nodes.get(name), channels) for name in names]
-    if node.attr["is_training"].b or node.attr["data_format"].s not in (b"", b"NHWC"):
+    training, epsilon = attribute(node, "is_training"), attribute(node, "epsilon")
+    if training is None or training.b or not channels_last(node):
         return None
     if tensor_name(x) != f"{read}:0" or len(values) != 4:
         return None
@@ -162,7 +139,7 @@ def _batch_norm(
     if gamma is None or beta is None or mean is None or variance is None:
         return None
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = gamma / np.sqrt(variance + node.attr["epsilon"].f)
+        factor = gamma / np.sqrt(variance + (_EPSILON if epsilon is None else epsilon.f))
         return factor, beta - mean * factor
 
 

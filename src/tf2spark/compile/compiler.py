@@ -213,13 +213,13 @@ def _build_verified(
 ) -> tuple[Built, Verified | None, str | None]:
     """Build the model and compare it with the original; return the result, or why there is none.
 
-    Scales are folded only into a model that is verified. Where rounding in another order is beyond
-    the tolerance, it is built again without.
+    What is rounded in another order is verified. Where that is beyond the tolerance, the model is
+    built again without.
     """
     threshold_bytes = options.threshold_bytes
     feeds, kind_or_reason = _feeds(original, source, compilation, request, options)
     if feeds is None:
-        built = build(original, compilation, source, tree, threshold_bytes, scales=False)
+        built = build(original, compilation, source, tree, threshold_bytes, reorder=False)
         return built, None, kind_or_reason
     ops = loaded.contract.careful_ops
     random_op = next((op for op, reason in ops if reason.startswith("random")), None)
@@ -238,11 +238,11 @@ def _build_verified(
     try:
         return built, check(built, tree), None
     except ModelError:
-        if not built.scaled:
+        if not built.reordered:
             raise
     shutil.rmtree(tree)
     tree.mkdir()
-    built = build(original, compilation, source, tree, threshold_bytes, scales=False)
+    built = build(original, compilation, source, tree, threshold_bytes, reorder=False)
     return built, check(built, tree), None
 
 
