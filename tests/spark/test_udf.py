@@ -152,6 +152,44 @@ def test_wrong_arguments_are_refused_at_the_call(
         mlp.udf()(*arguments, **by_name)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((1.5,), r"is float, not a column; write F\.lit\(1\.5\), or model\.udf\(feed="),
+        ((True,), r"write F\.lit\(True\)"),
+        ((["features"],), r"is list, not a column; write its columns one by one"),
+        ((pa.table({"x": [1]}),), r"write model\.score\(table\)"),
+        ((object(),), r'write the name of a column or a Column, as in udf\(F\.col\("features"\)\)'),
+    ],
+)
+def test_what_is_no_column_is_refused_at_the_call(
+    spark: SparkSession, mlp: tf2spark.SavedModel, arguments: tuple[Any, ...], says: str
+) -> None:
+    """A number, a list, a table: each says what to write."""
+    with pytest.raises(errors.ContractError, match=says):
+        mlp.udf()(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("swapped", "name", "says"),
+    [
+        (True, "price", r"session comes first: model\.register\(spark, \'price\'\)"),
+        (False, "", "must be the name of a SQL function, not ''"),
+        (False, None, "must be the name of a SQL function, not None"),
+        (False, "db.price", r'belongs to no database; write model\.register\(spark, "price"\)'),
+    ],
+)
+def test_wrong_arguments_of_register(
+    spark: SparkSession, mlp: tf2spark.SavedModel, swapped: bool, name: Any, says: str
+) -> None:
+    """The session comes first, and the name is one that a session's function can have."""
+    arguments: tuple[Any, Any] = (name, spark) if swapped else (spark, name)
+    with pytest.raises(errors.ContractError, match=says):
+        mlp.register(*arguments)
+    with pytest.raises(errors.ContractError, match=r"write model\.register\(df\.sparkSession, "):
+        mlp.register(spark.range(1), "price")  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def pair_model(tmp_path_factory: pytest.TempPathFactory) -> tf2spark.SavedModel:
     """A model of the scalars `user` and `item`, and of the list `tags`."""

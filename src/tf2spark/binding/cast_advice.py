@@ -176,7 +176,8 @@ def _cast_steps(leaf: pa.DataType, dtype: DType) -> list[str] | None:
         return None
     if target == "boolean" and (types.is_temporal(leaf) or is_text_bytes(leaf)):
         return None
-    if types.is_time(leaf) and target != "string":
+    # Of intervals, Spark sends only those of days and seconds to Python.
+    if (types.is_time(leaf) or types.is_interval(leaf)) and target != "string":
         return None
     if types.is_duration(leaf) and target != "string":
         # Only an interval of a single unit is a number.

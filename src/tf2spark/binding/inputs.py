@@ -11,7 +11,7 @@ from tf2spark.binding.constants import check_pad, example, plan_constant
 from tf2spark.binding.expressions import pandas_column, pyspark_column, quoted, sql_column
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
-from tf2spark.binding.messages import input_text, type_text
+from tf2spark.binding.messages import input_text, is_variant, type_text
 from tf2spark.binding.row_shapes import (
     FedColumn,
     check_concatenated,
@@ -120,6 +120,8 @@ def _type_mismatch(spec: TensorSpec, fed: FedColumn) -> tuple[str, str | Advice 
     if source.layout == "map" and not pa.types.is_integer(fed.kind.key_type):
         # The worker reads the keys as ids even if only the values are fed.
         return f"its keys are {type_text(fed.kind.key_type)}, and ids are integers", _map_lists(fed)
+    if is_variant(leaf):
+        return _variant_mismatch(fed, spec.dtype)
     if pa.types.is_struct(leaf):
         return _struct_mismatch(fed)
     if pa.types.is_nested(leaf):
@@ -148,6 +150,16 @@ def _map_lists(fed: FedColumn) -> Advice:
         lists,
         lists,
     )
+
+
+def _variant_mismatch(fed: FedColumn, dtype: DType) -> tuple[str, str | Advice | None]:
+    if fed.source.depth:
+        return "its values are variants, which have no type of their own", None
+    kind = spark_name(dtype)
+    python = f'F.variant_get({pyspark_column(fed.path)}, "$", "{kind}")'
+    sql = f"variant_get({sql_column(fed.path)}, '$', '{kind}')"
+    select = 'get its value first ("$", or "$.FIELD")'
+    return "it is a variant", set_column(fed, select, python, sql, None, None, otherwise=select)
 
 
 def _struct_mismatch(fed: FedColumn) -> tuple[str, str | Advice | None]:

@@ -84,6 +84,8 @@ def _spark_text(kind: pa.DataType) -> str:
     if types.is_struct(kind):
         if is_vector(kind):
             return "vector"
+        if is_variant(kind):
+            return "variant"
         fields = ", ".join(f"{field.name}: {_spark_text(field.type)}" for field in kind)
         return f"struct<{fields}>"
     if types.is_decimal(kind):
@@ -130,6 +132,7 @@ _SPARK_NAMES = {
     "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
     "large_string": "string", "large_binary": "binary", "string_view": "string",
     "binary_view": "binary", "date32[day]": "date", "date64[ms]": "date", "null": "void",
+    "duration[us]": "interval day to second", "month_day_nano_interval": "interval",
 }  # fmt: skip
 
 _PANDAS_KINDS = (
@@ -149,3 +152,10 @@ def is_vector(kind: pa.DataType) -> bool:
         return False
     names = [field.name for field in kind]
     return names == ["type", "size", "indices", "values"] and pa.types.is_int8(kind.field(0).type)
+
+
+def is_variant(kind: pa.DataType) -> bool:
+    """Return whether a type is Spark's variant as Arrow represents it (`to_arrow_type`)."""
+    if not pa.types.is_struct(kind) or [field.name for field in kind] != ["value", "metadata"]:
+        return False
+    return (kind.field(1).metadata or {}).get(b"variant") == b"true"

@@ -6,10 +6,17 @@ but `pyspark.sql.pandas.types` has had these two functions since 2.4.
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 import pyarrow as pa
 from pyspark.sql.pandas.types import from_arrow_type, to_arrow_type
 from pyspark.sql.types import DataType, StructType
 
+# Some releases convert a timestamp only for a time zone. Any will do: no input takes timestamps.
+_ZONE: dict[str, Any] = (
+    {"timezone": "UTC"} if "timezone" in inspect.signature(to_arrow_type).parameters else {}
+)
 # Stands for any type that Spark can't send to Python; calendar intervals are such a type.
 _UNREACHABLE = pa.month_day_nano_interval()
 
@@ -25,7 +32,7 @@ def arrow_schema(schema: StructType) -> pa.Schema:
 
 def _arrow_type(data_type: DataType) -> pa.DataType:
     try:
-        return to_arrow_type(data_type)
+        return to_arrow_type(data_type, **_ZONE)
     except Exception:  # each release of Spark raises another exception
         return _UNREACHABLE
 

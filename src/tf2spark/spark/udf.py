@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import FedInput, Request
 from tf2spark.binding.type_rules import spark_name
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, shortened
 from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
@@ -28,6 +28,7 @@ from tf2spark.spark.score import task_cpus
 from tf2spark.spark.session import current_session
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type
+from tf2spark.table_types import is_a, is_arrow, is_pandas, is_spark
 from tf2spark.worker.spark_tasks import taken_columns
 
 
@@ -68,20 +69,69 @@ def make_udf(request: Request, options: Options, model: ModelRef) -> Callable[..
             F.col(argument) if isinstance(argument, str) else argument
             for argument in _arguments(names, columns, by_name)
         ]
+        _check_columns(names, arguments)
         scores: Column = function(*arguments)
         return scores
 
     return score
 
 
+def _check_columns(names: tuple[str, ...], arguments: Iterable[Any]) -> None:
+    """Check that the arguments of a call are columns.
+
+    Raises:
+        ContractError: One is a number or a table, say, which PySpark would call a wrong type.
+    """
+    for name, argument in zip(names, arguments, strict=True):
+        if isinstance(argument, str) or is_a(argument, "pyspark.sql", "Column"):
+            continue
+        advice: str = f'write the name of a column or a Column, as in udf(F.col("{name}"))'
+        if isinstance(argument, bool | int | float):
+            advice = f'write F.lit({argument!r}), or model.udf(feed={{"{name}": {argument!r}}})'
+        elif is_spark(argument) or is_pandas(argument) or is_arrow(argument):
+            advice = "write model.score(table): a udf is for columns, in df.select or df.withColumn"
+        elif isinstance(argument, list | tuple):
+            advice = f"write its columns one by one: udf({', '.join(names)})"
+        kind = type(argument).__name__
+        raise ContractError(f'the column "{name}" of the call is {kind}, not a column', advice)
+
+
 def register(
     spark: SparkSession, name: str, request: Request, options: Options, model: ModelRef
 ) -> None:
-    """Make the model a SQL function of this session: ``SELECT name(features) FROM t``."""
+    """Make the model a SQL function of this session: ``SELECT name(features) FROM t``.
+
+    Raises:
+        ContractError: `spark` isn't a session, or `name` is no name of a temporary function.
+    """
+    _check_registration(spark, name)
     options = evolve(options, audience="sql")
     call = call_text(name, request, options)
     names = argument_names(request)
     spark.udf.register(name, _function(request, options, model, names, spark, call))
+
+
+def _check_registration(spark: Any, name: Any) -> None:
+    if not is_a(spark, "pyspark.sql", "SparkSession"):
+        advice = 'write model.register(spark, "NAME")'
+        if is_spark(spark):
+            advice = "write model.register(df.sparkSession, ...)"
+        elif is_a(name, "pyspark.sql", "SparkSession"):
+            advice = f"the session comes first: model.register(spark, {shortened(spark)})"
+        raise ContractError(
+            f"register() takes the Spark session first, not {type(spark).__name__}", advice
+        )
+    if not isinstance(name, str) or not name.strip():
+        raise ContractError(
+            f"name must be the name of a SQL function, not {shortened(name)}",
+            'write model.register(spark, "NAME")',
+        )
+    if "." in name:
+        short = name.rpartition(".")[2] or "NAME"
+        raise ContractError(
+            f'"{name}" has a dot, and a function of a session belongs to no database',
+            f'write model.register(spark, "{short}")',
+        )
 
 
 def call_text(name: str, request: Request, options: Options) -> str:
@@ -162,6 +212,7 @@ def _arguments(
             raise ContractError(f"the model takes the columns ({listed}); {name} {problem}")
         given[name] = value
     if missing := [name for name in names if name not in given]:
+        _check_columns(tuple(given), given.values())
         raise ContractError(
             f"the model takes the columns ({listed}), but {', '.join(missing)} was not given"
         )
