@@ -57,6 +57,26 @@ def test_file_that_cannot_be_read_is_the_datas_fault() -> None:
     assert describe_failure(error) == (2, "Error reading file a.parquet.")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ModuleNotFoundError: No module named 'pyarrow'",
+        "PySparkImportError: [PACKAGE_NOT_INSTALLED] PyArrow >= 18.0.0 must be installed; however",
+    ],
+)
+def test_a_worker_that_lacks_a_package_is_one_sentence(line: str) -> None:
+    """PySpark fails in such a worker before any code of ours runs, with a stack trace."""
+    error = RuntimeError(
+        f"Job aborted due to stage failure\nTraceback (most recent):\n{line}\n\tat x"
+    )
+    status, message = describe_failure(error)
+    assert status == 1
+    assert message.startswith("a worker's Python has no pyarrow: install pyarrow, numpy, pandas 2")
+    assert "--conf spark.pyspark.python=PATH" in message
+    here = ModuleNotFoundError("No module named 'pyarrow'")
+    assert "worker" not in describe_failure(here)[1]
+
+
 def test_unknown_error_names_its_class_and_the_way_to_see_more() -> None:
     """An unforeseen error is one line that points to --debug."""
     assert describe_failure(KeyError("k")) == (1, "KeyError: 'k' (--debug shows more)")

@@ -30,6 +30,11 @@ _FILE_ERROR = re.compile(
 _HUNG = re.compile(r"Python worker process terminated due to idle timeout \(timeout: (\d+)")
 # Where rows were on their way to a worker that ended, however it ended, also after that timeout.
 _CRASHED = "Python worker exited unexpectedly"
+# How a Python worker says that its Python lacks a package. It is PySpark that imports pyarrow there,
+# before any code of ours runs.
+_LACKS_PACKAGE = re.compile(
+    r"ModuleNotFoundError: No module named '(\w+)|PACKAGE_NOT_INSTALLED\] (\w+) >= "
+)
 
 
 @contextmanager
@@ -91,12 +96,23 @@ def describe_failure(error: Exception) -> tuple[int, str]:
         return (2 if isinstance(own_error, _USER_ERRORS) else 1), own_error.text_for("command_line")
     if (ended := _describe_ended_worker(str(error))) is not None:
         return 1, ended
+    if not isinstance(error, ImportError) and (match := _LACKS_PACKAGE.search(str(error))):
+        return 1, _describe_lean_worker((match[1] or match[2]).lower())
     if is_query_error(error):
         return 2, shown(_first_line(error))
     match = _FILE_ERROR.search(str(error))
     if match:
         return 2, shown(_without_codes(match[2]))
     return 1, shown(f"{type(error).__name__}: {_first_line(error)} (--debug shows more)")
+
+
+def _describe_lean_worker(package: str) -> str:
+    """Return what to say of a Python worker that lacks a package."""
+    return (
+        f"a worker's Python has no {package}: install pyarrow, numpy, pandas 2 and tensorflow-cpu "
+        "there, or name a Python that has them with --conf spark.pyspark.python=PATH; tf2spark "
+        "doctor reports what each executor has"
+    )
 
 
 def _describe_ended_worker(text: str) -> str | None:
