@@ -66,9 +66,7 @@ def test_file_that_cannot_be_read_is_the_datas_fault() -> None:
 )
 def test_a_worker_that_lacks_a_package_is_one_sentence(line: str) -> None:
     """PySpark fails in such a worker before any code of ours runs, with a stack trace."""
-    error = RuntimeError(
-        f"Job aborted due to stage failure\nTraceback (most recent):\n{line}\n\tat x"
-    )
+    error = RuntimeError(f"Job aborted due to stage failure\nTraceback:\n{line}\n\tat x")
     status, message = describe_failure(error)
     assert status == 1
     assert message.startswith("a worker's Python has no pyarrow: install pyarrow, numpy, pandas 2")

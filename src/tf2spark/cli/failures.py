@@ -30,8 +30,8 @@ _FILE_ERROR = re.compile(
 _HUNG = re.compile(r"Python worker process terminated due to idle timeout \(timeout: (\d+)")
 # Where rows were on their way to a worker that ended, however it ended, also after that timeout.
 _CRASHED = "Python worker exited unexpectedly"
-# How a Python worker says that its Python lacks a package. It is PySpark that imports pyarrow there,
-# before any code of ours runs.
+# How a Python worker says that its Python lacks a package. PySpark imports pyarrow there before any
+# code of ours runs.
 _LACKS_PACKAGE = re.compile(
     r"ModuleNotFoundError: No module named '(\w+)|PACKAGE_NOT_INSTALLED\] (\w+) >= "
 )
