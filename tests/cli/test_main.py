@@ -75,6 +75,14 @@ def test_a_worker_that_lacks_a_package_is_one_sentence(line: str) -> None:
     assert "worker" not in describe_failure(here)[1]
 
 
+def test_a_command_without_arguments_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first thing that a new user types: the help has lines, not escaped ones."""
+    assert run([]) == 2
+    output = "".join(capsys.readouterr())
+    assert "Commands:\n" in output
+    assert "\\n" not in output
+
+
 def test_unknown_error_names_its_class_and_the_way_to_see_more() -> None:
     """An unforeseen error is one line that points to --debug."""
     assert describe_failure(KeyError("k")) == (1, "KeyError: 'k' (--debug shows more)")

@@ -69,9 +69,11 @@ def _traceback_lines(error: Exception) -> list[str]:
 
 def report_usage(error: click.ClickException, log: JobLog) -> int:
     """Print what click says of wrong options to stderr, and return the exit status."""
+    # Of a command without arguments, the message is its help, which is ours and has lines.
+    is_help = type(error).__name__ == "NoArgsIsHelpError"
     for name in ("message", "option_name", "param_hint"):
         value = getattr(error, name, None)
-        if isinstance(value, str):
+        if isinstance(value, str) and not is_help:
             setattr(error, name, shown(value))
     if log.format == "json":
         log.error(error.format_message(), error.exit_code)
