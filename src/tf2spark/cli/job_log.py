@@ -227,7 +227,6 @@ def log_option(command: Command) -> Command:
     """Add the option that chooses the log's format; `log_of` returns the log."""
     return click.option(
         "--log-format",
-        "log",
         type=click.Choice(["auto", "text", "json", "none"]),
         default="auto",
         show_default=True,
@@ -253,8 +252,8 @@ def _format_here(format: str) -> LogFormat:
 
 
 def log_of(params: Mapping[str, Any]) -> JobLog:
-    """Return the log of a command; for one without `log_option`, a bar on a terminal."""
-    log: JobLog | None = params.get("log")
+    """Return the log of a command; one without `log_option` has a bar on a terminal."""
+    log: JobLog | None = params.get("log_format")
     return log or JobLog("bar" if sys.stderr.isatty() else "none")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,20 @@ from tf2spark.cli.options import (
     row_options,
     spark_options,
 )
+from tf2spark.cli.report_option import JobReport, feed_pairs, report_option, table_pairs
 from tf2spark.cli.tables import source_of, target_of, target_options
 from tf2spark.package.digests import digest_text
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
+    from tf2spark.binding.request import Request
+    from tf2spark.cli.catalog import PairCall
     from tf2spark.cli.jobs import Counts
     from tf2spark.recommend.explain import RecommendPlan
     from tf2spark.recommend.prepare import Prepared
     from tf2spark.runnable_model import RunnableModel
+    from tf2spark.spark.output.target import Target
 
 _BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _BATCH_PAIRS = 1 << 23
@@ -56,6 +60,7 @@ _BATCH_PAIRS = 1 << 23
 @click.option("--keep", metavar="COL,COL", help="Columns of users to keep, besides the id.")
 @row_options
 @log_option
+@report_option
 @call_options
 @model_options
 @spark_options
@@ -85,18 +90,33 @@ def recommend(context: click.Context, /, **params: Any) -> None:
       --feed x=user:a,item:b       columns of both sides, concatenated
     """
     users, items, target = source_of(params, "users"), source_of(params, "items"), target_of(params)
-    call, log = pair_call(params), log_of(params)
+    call, log, report = pair_call(params), log_of(params), JobReport(params, target)
     debug = bool((context.obj or {}).get("debug"))
     with open_job(params, [users, items], target, debug=debug) as job:
         from tf2spark.recommend.explain import explain
+        from tf2spark.spark.recommend import recommend_dataframe
 
         if params["dry_run"]:
             print_recommend(job, params, call, [users, items], target)
             return
         started = time.monotonic()
         prepared = prepare(job, params, call)
-        counts = _write(job, prepared, target, params)
+        prepared_seconds = time.monotonic() - started
+        recommend_users = report.watch(job, lambda rows: recommend_dataframe(rows, prepared))
+        counts = _write(job, prepared, recommend_users, target, params)
         seconds = time.monotonic() - started
+        report.write(
+            job,
+            counts,
+            log,
+            unit="users",
+            seconds={"preparing": prepared_seconds, "recommending": seconds - prepared_seconds},
+            outputs=["recommendations"],
+            tables=table_pairs([users, items], target),
+            feed=feed_pairs(_request(job, params, call)),
+            plan=str(explain(prepared)).splitlines(),
+            pairs=(counts.written - (counts.failed or 0)) * prepared.plan.items,
+        )
         counts.log_done(log, "users", seconds, target)
         log.summary(
             _closing_line(counts, prepared.plan.items, seconds, target.name),
@@ -104,13 +124,24 @@ def recommend(context: click.Context, /, **params: Any) -> None:
         )
 
 
-def _write(job: Job, prepared: Prepared, target: Any, params: Mapping[str, Any]) -> Counts:
-    from tf2spark.spark.recommend import recommend_dataframe
+def _request(job: Job, params: Mapping[str, Any], call: PairCall) -> Request:
+    from tf2spark.recommend.arguments import choose_ranking_output
 
+    ranking = choose_ranking_output(job.model.contract, params["signature"], params["score"])
+    return job.model.request(params["signature"], call.feed, {"score": ranking.name})
+
+
+def _write(
+    job: Job,
+    prepared: Prepared,
+    run: Callable[[DataFrame], DataFrame],
+    target: Target,
+    params: Mapping[str, Any],
+) -> Counts:
     with _small_batches(job.spark, prepared.plan.items, params):
         return write_counted(
             job.tables[0],
-            lambda rows: recommend_dataframe(rows, prepared),
+            run,
             target,
             params,
             ("recommending", "users"),

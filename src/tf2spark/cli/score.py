@@ -20,6 +20,7 @@ from tf2spark.cli.options import (
     row_options,
     spark_options,
 )
+from tf2spark.cli.report_option import JobReport, feed_pairs, report_option, table_pairs
 from tf2spark.cli.tables import source_of, source_options, target_of, target_options
 from tf2spark.package.digests import digest_text
 
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     help="Whether a row's outputs depend on its batch, which is then scored whole or not at all.",
 )
 @log_option
+@report_option
 @call_options
 @model_options
 @spark_options
@@ -101,7 +103,7 @@ def score(context: click.Context, /, **params: Any) -> None:
       --feed keep_prob:=1.0        one value for all rows (JSON after :=)
     """
     source, target = source_of(params, "input"), target_of(params)
-    bind, log = _scorer(params), log_of(params)
+    bind, log, report = _scorer(params), log_of(params), JobReport(params, target)
     with open_job(params, [source], target, debug=bool((context.obj or {}).get("debug"))) as job:
         request, run = bind(job.model)
         if params["dry_run"]:
@@ -110,13 +112,23 @@ def score(context: click.Context, /, **params: Any) -> None:
         started = time.monotonic()
         counts = write_counted(
             job.tables[0],
-            run,
+            report.watch(job, run),
             target,
             params,
             ("scoring", "rows"),
         )
         seconds = time.monotonic() - started
         rate = per_second(counts.written, seconds)
+        report.write(
+            job,
+            counts,
+            log,
+            unit="rows",
+            seconds={"scoring": seconds},
+            outputs=[output.column for output in request.outputs],
+            tables=table_pairs([source], target),
+            feed=feed_pairs(request),
+        )
         counts.log_done(log, "rows", seconds, target)
         log.summary(
             f"{counts.written:,} rows{counts.note()}, {seconds:.1f} s, {rate} rows/s: "
