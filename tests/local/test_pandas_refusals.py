@@ -10,6 +10,7 @@ import pytest
 
 from tf2spark.errors import ContractError
 from tf2spark.local.pandas_columns import frame_to_arrow
+from tf2spark.local.pandas_refusals import check_index
 
 
 def refused(values: Any) -> str:
@@ -83,6 +84,15 @@ def test_complex_numbers_are_split() -> None:
     df = pd.DataFrame({"x": np.array([1 + 2j])})
     exec(message.partition("parts: ")[2], {"df": df, "np": np})
     assert df[["real", "imag"]].to_numpy().tolist() == [[1.0, 2.0]]
+
+
+def test_a_column_in_the_index_is_found() -> None:
+    """After ``groupby(...).agg(...)``, the keys are no columns; other names don't matter."""
+    frame = pd.DataFrame({"y": [1.0]}, index=pd.Index([1], name="x"))
+    check_index(frame, ["y"])
+    check_index(frame.assign(x=2.0), ["x"])
+    with pytest.raises(ContractError, match=r'no column "x": it is in the index; write df\.reset_'):
+        check_index(frame, ["y", "x"])
 
 
 def test_columns_that_nothing_reads_are_not_looked_at() -> None:

@@ -321,6 +321,34 @@ def test_columns_of_mixed_objects_cant_be_fed(function: tf2spark.SavedModel) -> 
     )
 
 
+def test_an_input_in_the_index(model: tf2spark.SavedModel) -> None:
+    """A frame whose index has the name of an input is one step from a table; others stay."""
+    table = pd.DataFrame({"x": floats()})
+    with pytest.raises(ContractError, match=r"it is in the index; write df\.reset_index\(\)"):
+        model.score(pd.DataFrame({"id": range(3)}, index=pd.Index(range(3), name="x")))
+    named = table.rename_axis("key")
+    assert model.score(named, fetch=["score"]).index.name == "key"
+
+
+@pytest.mark.parametrize(
+    ("column", "advice"),
+    [
+        (
+            pa.array([[1.0, 2.0]], pa.list_view(pa.float32())),
+            r"cast it to list<.*\.cast\(pa\.list_",
+        ),
+        (
+            pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), pa.array([1.0])),
+            r'decode it first: pc\.run_end_decode\(table\["x"\]\)',
+        ),
+    ],
+)
+def test_encodings_of_pyarrow(model: tf2spark.SavedModel, column: pa.Array, advice: str) -> None:
+    """What pyarrow alone has becomes a plain column by one call."""
+    with pytest.raises(ContractError, match=advice):
+        model.score(pa.table({"x": column}))
+
+
 def test_frames_with_two_columns_of_one_name(model: tf2spark.SavedModel) -> None:
     """They may be kept; feeding from one is refused."""
     table = pd.DataFrame([[1, 2, [0.0, 1.0]]], columns=["a", "a", "x"])

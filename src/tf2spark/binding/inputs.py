@@ -8,7 +8,13 @@ from attrs import evolve
 from tf2spark.binding.cast_advice import cast_advice
 from tf2spark.binding.columns import resolve
 from tf2spark.binding.constants import check_pad, example, plan_constant
-from tf2spark.binding.expressions import pandas_column, pyspark_column, quoted, sql_column
+from tf2spark.binding.expressions import (
+    arrow_column,
+    pandas_column,
+    pyspark_column,
+    quoted,
+    sql_column,
+)
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import input_text, is_variant, type_text
@@ -125,7 +131,7 @@ def _type_mismatch(spec: TensorSpec, fed: FedColumn) -> tuple[str, str | Advice 
     if pa.types.is_struct(leaf):
         return _struct_mismatch(fed)
     if pa.types.is_nested(leaf):
-        return f"its values are {type_text(leaf)}, and no tensor holds those", None
+        return f"its values are {type_text(leaf)}, and no tensor holds those", _plain_arrow(fed)
     if fits(leaf, spec.dtype):
         return None
     if source.layout == "image":
@@ -150,6 +156,17 @@ def _map_lists(fed: FedColumn) -> Advice:
         lists,
         lists,
     )
+
+
+def _plain_arrow(fed: FedColumn) -> Advice | None:
+    """Say how an encoding of pyarrow's own becomes a plain column; None for other types."""
+    leaf, column = fed.source.leaf, arrow_column(fed.path)
+    if "list_view" in str(leaf) and not fed.source.depth:
+        plain = str(leaf).replace("large_list_view<", "large_list<").replace("list_view<", "list<")
+        return Advice("", "", arrow=f"cast it to {plain} first: {column}.cast(pa.list_(...))")
+    if "run_end_encoded" in str(leaf):
+        return Advice("", "", arrow=f"decode it first: pc.run_end_decode({column})")
+    return None
 
 
 def _variant_mismatch(fed: FedColumn, dtype: DType) -> tuple[str, str | Advice | None]:

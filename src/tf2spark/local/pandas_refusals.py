@@ -35,6 +35,24 @@ def check_dtype(series: Any, name: str) -> None:
         )
 
 
+def check_index(frame: Any, wanted: Iterable[str]) -> None:
+    """Check that no column that a call needs is in the index, as after ``groupby(...).agg(...)``.
+
+    Args:
+        frame: The DataFrame.
+        wanted: The names of the columns that feed inputs.
+
+    Raises:
+        ContractError: One is.
+    """
+    index = set(map(str, filter(None, frame.index.names)))
+    hidden = [name for name in wanted if name in index and name not in frame.columns]
+    if hidden:
+        raise ContractError(
+            f'the table has no column "{hidden[0]}": it is in the index', "write df.reset_index()"
+        )
+
+
 def unconvertible(series: Any, name: str, error: Exception) -> ContractError:
     """Return the error of a column of objects that have no common type.
 

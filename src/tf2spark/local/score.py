@@ -10,10 +10,12 @@ import pyarrow as pa
 from attrs import evolve, frozen
 
 from tf2spark.binding.bind import Bind, bind
+from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_table
 from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
+from tf2spark.local.pandas_refusals import check_index
 from tf2spark.local.row_names import frame_row_namer
 from tf2spark.plan.row_names import shown_columns
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, read_columns, renumber
@@ -127,6 +129,9 @@ def _score_pandas(
     Only the columns that are fed are converted to Arrow. A column of row numbers is added, because
     it shows which rows "dropmalformed" left out.
     """
+    if any(name is not None for name in frame.index.names):
+        needed = (fed.feed for fed in request.inputs if not fed.optional)
+        check_index(frame, [column.path for feed in needed for column in columns_of(feed)])
     arrow = frame_to_arrow(frame, request.paths)
     plan = bind_to(arrow.schema)
     explicit = None if options.id_columns is None else [each.column for each in plan.shown]

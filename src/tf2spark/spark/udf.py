@@ -91,7 +91,7 @@ def _check_columns(names: tuple[str, ...], arguments: Iterable[Any]) -> None:
         elif is_spark(argument) or is_pandas(argument) or is_arrow(argument):
             advice = "write model.score(table): a udf is for columns, in df.select or df.withColumn"
         elif isinstance(argument, list | tuple):
-            advice = f"write its columns one by one: udf({', '.join(names)})"
+            advice = "write its columns one by one: udf(*columns)"
         kind = type(argument).__name__
         raise ContractError(f'the column "{name}" of the call is {kind}, not a column', advice)
 
