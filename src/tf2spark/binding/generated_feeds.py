@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,9 +14,12 @@ Values = Callable[[tuple[int, ...]], "np.ndarray[Any, Any]"]
 """Returns an array of values of this shape, whose first dimension is the rows."""
 
 
+Text = TypeVar("Text")
+
+
 def attempts(
-    specs: Iterable[TensorSpec], texts: Sequence[bytes]
-) -> Iterator[tuple[bool, bytes, int]]:
+    specs: Iterable[TensorSpec], texts: Sequence[Text]
+) -> Iterator[tuple[bool, Text, int]]:
     """Yield what to generate, that which models most likely accept first.
 
     A model may know few ids, so numbers are random, then zeros. Its texts may have to be those of

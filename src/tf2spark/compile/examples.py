@@ -17,21 +17,25 @@ from tf2spark.saved_model.tf_example.features import ParsedExample, ParsedFeatur
 
 _IMAGE_OPS = frozenset({"DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeImage"})
 _IMAGE_SIDE = 256  # models crop what they decode, often to 224 pixels
-_MAX_VALUES = 1000
+_MAX_VALUES = 1 << 20
+_MAX_TEXTS = 1000
 _STEPS = 2
 
 
-def generated_texts(graph_def: GraphMessage, signature: Signature) -> tuple[bytes, ...]:
-    """Return what to feed string inputs, that which the model most likely accepts first.
+def generated_texts(graph_def: GraphMessage, signature: Signature) -> list[dict[str, bytes]]:
+    """Return what to feed inputs of strings, that which the model most likely accepts first.
 
     These are the ``tf.Example`` or ``tf.SequenceExample`` messages with all the features that the
-    graph parses, images if it decodes any, then a short word, then an empty text.
+    graph parses from an input, images if it decodes any, then a short word, then an empty text.
     """
-    images = list(_images(graph_def))
-    parsed = [spec.example for spec in signature.inputs if spec.example is not None]
+    images, specs = list(_images(graph_def)), signature.inputs
     values = [*images[:1], b"a"]  # what string features contain
-    examples = [_message(example, value) for value in values for example in parsed]
-    return tuple(dict.fromkeys([*examples, *images, b"a", b""]))
+    parsed = [
+        {spec.name: _message(spec.example, value) if spec.example else value for spec in specs}
+        for value in values
+        if any(spec.example for spec in specs)
+    ]
+    return parsed + [{spec.name: text for spec in specs} for text in (*images, b"a", b"")]
 
 
 def _images(graph_def: GraphMessage) -> Iterator[bytes]:
@@ -71,7 +75,8 @@ def _message(example: ParsedExample, text: bytes) -> bytes:
 
 
 def _feature(feature: ParsedFeature, text: bytes) -> Any:
-    count = min(math.prod(size or 1 for size in feature.dims), _MAX_VALUES)
+    limit = _MAX_TEXTS if feature.dtype is STRING else _MAX_VALUES
+    count = min(math.prod(size or 1 for size in feature.dims), limit)
     return tf.train.Feature(**_values(feature.dtype, count, text))
 
 

@@ -74,22 +74,26 @@ def _array(content: bytes) -> np.ndarray[Any, Any]:
     return values
 
 
-def generate_feeds(signature: Signature, texts: Sequence[bytes]) -> Iterator[list[Feeds]]:
+def generate_feeds(
+    signature: Signature, texts: Sequence[Mapping[str, bytes]]
+) -> Iterator[list[Feeds]]:
     """Yield feeds made from a signature, those most likely to be accepted first.
 
     Numbers are random, from a fixed seed, then zeros, since a model may know few ids. Strings are
-    `texts`, one after the other.
+    those in `texts`, one for each input, one after the other.
     """
     for random, text, size in attempts(signature.inputs, texts):
         yield [_feeds(signature, rows, size, random, text) for rows in _BATCH_ROWS]
 
 
-def _feeds(signature: Signature, rows: int, size: int, random: bool, text: bytes) -> Feeds:
+def _feeds(
+    signature: Signature, rows: int, size: int, random: bool, texts: Mapping[str, bytes]
+) -> Feeds:
     """Return feeds of `rows` rows; `size` stands in for every other unknown dimension."""
     generator = np.random.default_rng(rows)
     feeds: Feeds = {}
     for spec in signature.inputs:
-        values = functools.partial(_values, spec, generator if random else None, text)
+        values = functools.partial(_values, spec, generator if random else None, texts[spec.name])
         feeds |= spec_feeds(spec, rows, size, values)
     return feeds
 
