@@ -34,6 +34,9 @@ _WRITES = re.compile("Assign(Add|Sub)?(VariableOp)?")
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd"})
 _NOT_WRITING = _READS | {"Identity", "VariableShape", "VarIsInitializedOp", "DisableCopyOnRead"}
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+_LOOPS = frozenset({"While", "StatelessWhile"})
+_BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+_MAX_DEPTH = 64  # of branches in branches
 # TensorFlow 1's control flow: what depends on these may not run.
 _CONTROL_FLOW = frozenset(
     ("Switch", "RefSwitch", "_SwitchN", "Merge", "RefMerge", "Enter", "RefEnter", "Exit",
@@ -52,11 +55,13 @@ class _Body:
         nodes: The nodes by name.
         handles: The variables of its nodes, and of the function's arguments, by name.
         fed: The tensors that are fed.
+        returned: The tensors that are fetched, or that the function returns.
     """
 
     nodes: Nodes
     handles: Mapping[str, VariableKey | None]
     fed: Collection[str] = ()
+    returned: Collection[str] = ()
 
     def variable(self, name: str) -> VariableKey | None:
         """Return the variable that a tensor is a handle of; None if that can't be decided."""
@@ -144,13 +149,22 @@ class _Functions:
     limit: StepLimit = Factory(lambda: StepLimit("the variables of the run can't be found"))
     _nodes: dict[str, Nodes] = Factory(dict)
 
-    def call_of(self, node: NodeMessage, body: _Body) -> _Call | None:
-        """Return the call that a node makes if exactly one function can run in its place."""
-        names = called_functions(node) if node.op in _CALLS else [node.op]
-        if len(names) != 1 or self.library.alternatives(names[0]) != names:
+    def calls_of(self, node: NodeMessage, body: _Body) -> list[_Call]:
+        """Return the calls that a node makes: one, the branches, or condition and body of a loop.
+
+        None are returned if it isn't known which functions run in their place.
+        """
+        follows = node.op in _CALLS or node.op in _LOOPS or node.op in _BRANCHES
+        names = called_functions(node) if follows else [node.op]
+        inputs = data_inputs(node)
+        passed = tuple(map(body.variable, inputs[1:] if node.op in _BRANCHES else inputs))
+        calls = [self._call(name, passed) for name in names]
+        return [call for call in calls if call is not None] if None not in calls else []
+
+    def _call(self, name: str, passed: tuple[VariableKey | None, ...]) -> _Call | None:
+        if self.library.alternatives(name) != [name]:
             return None
-        function = self.library.functions[names[0]]
-        passed = tuple(map(body.variable, data_inputs(node)))
+        function = self.library.functions[name]
         if takes_lists(function) or len(passed) != len(function.signature.input_arg):
             return None
         return _Call(function, passed)
@@ -161,7 +175,8 @@ class _Functions:
         if name not in self._nodes:
             self._nodes[name] = {node.name: node for node in function.node_def}
         arguments = [argument.name for argument in function.signature.input_arg]
-        return _Body(self._nodes[name], dict(zip(arguments, call.passed, strict=True)))
+        handles = dict(zip(arguments, call.passed, strict=True))
+        return _Body(self._nodes[name], handles, returned=list(function.ret.values()))
 
 
 def unrestored_variables(
@@ -171,7 +186,7 @@ def unrestored_variables(
 
     `tf.saved_model.save` on a Keras 3 model writes a restore op that leaves the variables that the
     outputs read without a value. A variable that may get one, or that may not be read, isn't
-    returned: loops, branches and data sets aren't followed.
+    returned: data sets aren't followed, nor is what only one of several branches reads.
     """
     graph = meta_graph.graph_def
     handles = {node.name: _key(node) for node in graph.node if node.op == "VarHandleOp"}
@@ -198,7 +213,7 @@ def unrestored_variables(
             _Body(nodes, handles, frozenset(map(tensor_name, feeds))), fetches, functions
         )
         if read:
-            read -= _possibly_written(_Body(nodes, handles), fetches, functions)
+            read -= _possibly_written(_Body(nodes, handles, returned=fetches), functions)
     except ModelError:  # too large to follow: the run itself reports it
         return ()
     return tuple(sorted(name.decode(errors="replace") for _, name in read))
@@ -211,13 +226,16 @@ def _key(node: NodeMessage) -> VariableKey:
     return container, shared_name or node.name.encode()
 
 
-def _surely_read(graph: _Body, fetches: list[str], functions: _Functions) -> set[VariableKey]:
+def _surely_read(
+    graph: _Body, fetches: Iterable[str], functions: _Functions, depth: int = 0
+) -> set[VariableKey]:
     """Return the variables that a run can't do without.
 
-    In a function, only what the used results depend on surely runs.
+    In a function, only what the used results depend on surely runs. A loop is taken to run once at
+    least; of branches, one alone may run, so that all of them have to read a variable.
     """
     read: set[VariableKey | None] = set()
-    pending = [(graph, fetches)]
+    pending: list[tuple[_Body, Iterable[str]]] = [(graph, fetches)]
     visited = set()
     while pending:
         body, roots = pending.pop()
@@ -231,13 +249,20 @@ def _surely_read(graph: _Body, fetches: list[str], functions: _Functions) -> set
             inputs = data_inputs(node)
             if node.op in _READS and inputs:
                 read.add(body.variable(inputs[0]))
-            call = functions.call_of(node, body)
-            if call is None or not any(call.passed):
-                continue
-            results = _results(call.function, node, used.get(node.name, set()))
-            if (key := (call.key, tuple(results))) not in visited:
-                visited.add(key)
-                pending.append((functions.body(call), results))
+            calls = [call for call in functions.calls_of(node, body) if any(call.passed)]
+            results = {
+                call: _results(call.function, node, used.get(node.name, set())) for call in calls
+            }
+            new = [call for call in calls if (call.key, tuple(results[call])) not in visited]
+            visited |= {(call.key, tuple(results[call])) for call in new}
+            if node.op not in _BRANCHES:
+                pending += [(functions.body(call), results[call]) for call in new]
+            elif new and depth < _MAX_DEPTH and len(calls) == len(called_functions(node)):
+                branches = [
+                    _surely_read(functions.body(call), results[call], functions, depth + 1)
+                    for call in calls
+                ]
+                read.update(branches[0].intersection(*branches[1:]))
     return {variable for variable in read if variable is not None}
 
 
@@ -252,11 +277,15 @@ def _used_outputs(reached: Nodes, roots: Iterable[str]) -> dict[str, set[str]]:
 def _results(function: FunctionMessage, node: NodeMessage, used: Iterable[str]) -> list[str]:
     """Return the tensors of a function's body that become these outputs of a call."""
     outputs = [output.name for output in function.signature.output_arg]
+    if node.op in _LOOPS:
+        # Its results are the next iteration's arguments, and the condition has another one.
+        return sorted(function.ret.values())
     results = []
+    is_call = node.op in _CALLS or node.op in _BRANCHES
     for tensor in used:
         # `call:1` in a graph; `call:output:1`, or `call:result:0`, in a function.
         _, *names, index = tensor.split(":")
-        if names and node.op not in _CALLS:
+        if names and not is_call:
             results.append(function.ret.get(names[0], ""))
         elif index.isdecimal() and int(index) < len(outputs):
             results.append(function.ret.get(outputs[int(index)], ""))
@@ -280,11 +309,11 @@ def _downstream_of_control_flow(reached: Nodes) -> set[str]:
     return downstream
 
 
-def _possibly_written(graph: _Body, fetches: list[str], functions: _Functions) -> set[VariableKey]:
+def _possibly_written(graph: _Body, functions: _Functions) -> set[VariableKey]:
     """Return the variables whose handles reach an op that isn't known to leave them as they are."""
     written: set[VariableKey | None] = set()
     pending: list[tuple[_Body, Iterable[NodeMessage]]] = [
-        (graph, upstream(graph.nodes, fetches).values())
+        (graph, upstream(graph.nodes, graph.returned).values())
     ]
     visited = set()
     while pending:
@@ -294,13 +323,31 @@ def _possibly_written(graph: _Body, fetches: list[str], functions: _Functions) -
             passed = [body.variable(name) for name in data_inputs(node)]
             if node.op in _NOT_WRITING or not any(passed):
                 continue
-            call = functions.call_of(node, body)
-            if call is None:
+            calls = functions.calls_of(node, body)
+            if not calls:
                 written.update(passed)
-            elif call.key not in visited:
+            for call in calls:
+                if call.key in visited:
+                    continue
                 visited.add(call.key)
                 inner = functions.body(call)
-                # The caller could write to a handle that the function returns.
-                written.update(map(inner.variable, call.function.ret.values()))
+                if node.op not in _LOOPS or _uses_handles(body, node, inner, call):
+                    # The caller could write to a handle that the function returns.
+                    written.update(map(inner.variable, inner.returned))
                 pending.append((inner, inner.nodes.values()))
     return {variable for variable in written if variable is not None}
+
+
+def _uses_handles(body: _Body, loop: NodeMessage, inner: _Body, call: _Call) -> bool:
+    """Return whether handles that a loop's function returns are used, or change their places.
+
+    A loop that leaves its captured variables alone returns each where it takes it.
+    """
+    ret, outputs = call.function.ret, call.function.signature.output_arg
+    returned = [inner.variable(ret.get(output.name, "")) for output in outputs]
+    pairs = zip(returned, call.passed, strict=False)
+    if any(variable is not None and variable != passed for variable, passed in pairs):
+        return True
+    used = _used_outputs(body.nodes, body.returned).get(loop.name, set())
+    positions = {tensor.rpartition(":")[2] for tensor in used}
+    return any(str(index) in positions for index, variable in enumerate(returned) if variable)
