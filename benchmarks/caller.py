@@ -1,15 +1,17 @@
 """Thousands of calls of one row in this process; prints the time of each and the memory after it.
 
 Run as ``python -m benchmarks.caller SCORER MODEL INPUTS CALLS``. SCORER is "tf2spark" (calls of
-`score` on a pyarrow table), "run" (of its session alone, on tensors) or "tensorflow" (of the
-signature of ``tf.saved_model.load``). The row has an array of 128 floats (INPUTS is "features"), 64
-ids ("ids"), or 200 columns of one float each ("columns"). The last line on stdout is JSON.
+`score` on a pyarrow table), "pandas" (on a DataFrame), "run" (of its session alone, on tensors) or
+"tensorflow" (of the signature of ``tf.saved_model.load``). The row has an array of 128 floats
+(INPUTS is "features"), 64 ids ("ids"), or 200 columns of one float each ("columns"). The last line
+on stdout is JSON.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import statistics
 import sys
 import time
@@ -40,7 +42,8 @@ def make_row(inputs: str) -> dict[str, Any]:
 
 def caller(scorer: str, path: str, inputs: str) -> Callable[[], Any]:
     """Return a function that scores the row and returns its score."""
-    return {"tf2spark": _ours, "run": _run, "tensorflow": _theirs}[scorer](path, make_row(inputs))
+    callers = {"tf2spark": _ours, "pandas": _ours_on_pandas, "run": _run, "tensorflow": _theirs}
+    return callers[scorer](path, make_row(inputs))
 
 
 def _ours(path: str, row: dict[str, Any]) -> Callable[[], Any]:
@@ -53,7 +56,19 @@ def _ours(path: str, row: dict[str, Any]) -> Callable[[], Any]:
     return lambda: model.score(table, fetch=["output_0"], keep=[])["output_0"][0].as_py()
 
 
+def _ours_on_pandas(path: str, row: dict[str, Any]) -> Callable[[], Any]:
+    import pandas as pd
+
+    import tf2spark
+
+    model = tf2spark.SavedModel(path)
+    frame = pd.DataFrame({name: list(array) for name, array in row.items()})
+    return lambda: model.score(frame, fetch=["output_0"], keep=[])["output_0"][0]
+
+
 def _run(path: str, row: dict[str, Any]) -> Callable[[], Any]:
+    from attrs import evolve
+
     from benchmarks.models import serving_signature
     from tf2spark.runnable_model import RunnableModel
     from tf2spark.tensorflow_c.tensor import Tensor
@@ -61,7 +76,8 @@ def _run(path: str, row: dict[str, Any]) -> Callable[[], Any]:
 
     model = RunnableModel(path)
     signature = serving_signature(model)
-    run = session_of(model.reference()).prepare(
+    # With as many threads as `score` uses in process.
+    run = session_of(evolve(model.reference(), threads=len(os.sched_getaffinity(0)))).prepare(
         [spec.tensors[0] for spec in signature.inputs],
         [spec.tensors[0] for spec in signature.outputs],
     )
@@ -91,11 +107,12 @@ def main(scorer: str, path: str, inputs: str, calls_text: str) -> None:
     started = time.perf_counter()
     score = np.ravel(call())[0]
     first = time.perf_counter() - started
-    seconds, memory, objects = [], [], []
+    seconds, core_seconds, memory, objects = [], [], [], []
     for _ in range(PARTS):
         for _ in range(calls // PARTS):
-            started = time.perf_counter()
+            started, cpu_started = time.perf_counter(), time.process_time()
             call()
+            core_seconds.append(time.process_time() - cpu_started)
             seconds.append(time.perf_counter() - started)
         memory.append(rss_bytes())
         gc.collect()
@@ -103,6 +120,7 @@ def main(scorer: str, path: str, inputs: str, calls_text: str) -> None:
     result = {
         "first": first,
         "call": statistics.median(seconds),
+        "call_cpu": statistics.median(core_seconds),
         "memory": memory,
         "objects": objects,
         "score": float(score),

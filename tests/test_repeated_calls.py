@@ -16,9 +16,10 @@ import tensorflow as tf
 import tf2spark
 from cases.models.saving import save_function
 from tf2spark import literal
-from tf2spark.binding import checked_runs, request
+from tf2spark.binding import checked_runs, kept_results, request
 from tf2spark.errors import ContractError
 from tf2spark.local import score as local_score
+from tf2spark.recommend.compile_model import compile_pair_model
 from tf2spark.saved_model import reachable_nodes
 
 
@@ -177,3 +178,38 @@ def test_threads_may_call_one_model(model: tf2spark.SavedModel) -> None:
     with ThreadPoolExecutor(4) as pool:
         scored = list(pool.map(lambda i: y_of(model, [float(i % 40), 0.0, 0.0]), range(200)))
     assert scored == [[[1.0 + i % 40, 2.0, 3.0]] for i in range(200)]
+
+
+def test_pair_models_are_kept_however_large_their_constants_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`recommend` compiles once for equal constants: that takes longer than anything else."""
+    save_function(
+        tmp_path / "model",
+        lambda u, i, table: {"y": u - i + tf.reduce_max(table)},
+        tf.TensorSpec([None], tf.float32, "u"),
+        tf.TensorSpec([None], tf.float32, "i"),
+        tf.TensorSpec([None], tf.float32, "table"),
+    )
+    model = tf2spark.SavedModel(tmp_path / "model")
+    users = pa.table({"user_id": [1], "u": [1.0]})
+    items = pa.table({"item_id": [1, 2], "i": [0.5, 2.0]})
+    table = np.zeros(kept_results.MAX_CONTENT_BYTES // 4 + 1, np.float32)
+    compiled = []
+
+    def counted(*arguments: Any) -> Any:
+        compiled.append(arguments)
+        return compile_pair_model(*arguments)
+
+    monkeypatch.setattr(tf2spark.runnable_model, "compile_pair_model", counted)
+
+    def best(constant: Any) -> float:
+        scored = model.recommend(users, items, k=1, feed={"table": literal(constant)})
+        score: float = scored["recommendations"].to_pylist()[0][0]["score"]
+        return score
+
+    assert [best(table), best(table.copy())] == [0.5, 0.5]
+    assert len(compiled) == 1
+    table[-1] = 3.0
+    assert best(table) == 3.5
+    assert len(compiled) == 2

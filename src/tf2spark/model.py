@@ -395,7 +395,7 @@ class SavedModel:
             rows=rows,
             columnwise=True,
         )
-        request = self._runnable.request(signature, feed, fetch, batch_rows)
+        request = self._runnable.column_request(signature, feed, fetch, options)
         options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()
         return request, options, self._runnable.reference_for(request)

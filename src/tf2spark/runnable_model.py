@@ -19,8 +19,8 @@ from tf2spark.binding.argument_types import (
     tag_names,
     version_number,
 )
-from tf2spark.binding.bind import bind
-from tf2spark.binding.checked_runs import CheckedRuns, RunFacts
+from tf2spark.binding.bind import bind, with_declared_ranks
+from tf2spark.binding.checked_runs import CheckedRuns
 from tf2spark.binding.feeds import Constant, FeedValue, Fetch, normalize
 from tf2spark.binding.kept_results import KeptByContent, KeptResults
 from tf2spark.binding.options import Options, not_reproducible
@@ -180,11 +180,19 @@ class RunnableModel:
             # The graph can't be imported here to look up a tensor.
             raise missing_library or error from None
         self._runs.check_described(request)
-        self._facts(request)
+        self._runs.check_request(request)
         return request
 
-    def _facts(self, request: Request) -> RunFacts:
-        return self._runs.check(*_tensors(request))
+    def column_request(
+        self,
+        signature: str | None,
+        feed: Mapping[str, FeedValue] | None,
+        fetch: Fetch | None,
+        options: Options,
+    ) -> Request:
+        """Return the request of a column function; arguments and errors are those of `request`."""
+        request = self.request(signature, feed, fetch, options.batch_rows)
+        return with_declared_ranks(request, options, self._runs.shapes)
 
     def _load_op_libraries(self) -> SetupError | None:
         """Load the op libraries into this process; return the error where they aren't on it.
@@ -243,7 +251,7 @@ class RunnableModel:
             ModelError: It reads a variable that loading the model leaves without a value.
         """
         self._runs.check_restored(request)
-        copy_strings = self._facts(request).retains_strings
+        copy_strings = self._runs.check_request(request).retains_strings
         return evolve(self.reference(), threads=threads, copy_strings=copy_strings)
 
     def score(self, table: TableT, request: Request, options: Options) -> TableT:
@@ -308,7 +316,7 @@ class RunnableModel:
     def _look_for_dependence(
         self, request: Request, batch_rows: int | None, *, on_spark: bool
     ) -> RowFinding:
-        facts = self._facts(request)
+        facts = self._runs.check_request(request)
         if facts.keeps_state:
             # Runs that no row asked for would change its scores.
             return RowFinding("independent")
@@ -350,7 +358,7 @@ class RunnableModel:
 
     def _pair_model(self, request: Request, signature: str | None, column: int | None) -> PairModel:
         """Compile for `recommend`, once for equal requests; the last few are kept."""
-        copy_strings = self._facts(request).retains_strings
+        copy_strings = self._runs.check_request(request).retains_strings
         libraries = self.op_libraries, self.custom_ops
         constants = [fed for fed in request.inputs if isinstance(fed.feed, Constant)]
         return self._pair_models.get(
@@ -422,14 +430,6 @@ class RunnableModel:
             finally:
                 held.release()
         return manifest.digest
-
-
-def _tensors(request: Request) -> tuple[list[str], list[str]]:
-    """Return the names of the tensors that a request fetches, and of those that it always feeds."""
-    fetches = [tensor for output in request.outputs for tensor in output.spec.tensors]
-    # Nodes upstream of an optional input may run, so they are checked too.
-    specs = [fed.spec for fed in request.inputs if not fed.optional]
-    return fetches, [tensor for spec in specs for tensor in spec.tensors]
 
 
 def _tables(users: Table, items: Table, request: Request, arguments: RecommendArguments) -> Tables:

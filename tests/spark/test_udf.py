@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import tf2spark
 from cases.comparing import same_but_for_rounding
 from cases.frames import frame
 from cases.models import case, path_of
-from cases.models.saving import save_function
+from cases.models.saving import forget_output_shapes, save_function
 from tf2spark import errors
 from tf2spark.binding.options import make_options
 from tf2spark.spark.udf import call_text
@@ -260,3 +261,39 @@ def test_dropmalformed_udf_is_refused(mlp: tf2spark.SavedModel) -> None:
     """A udf can't drop rows, and says what can."""
     with pytest.raises(errors.ContractError, match="a udf returns a value for every row"):
         mlp.udf(mode="dropmalformed")
+
+
+def test_ranks_that_only_the_signature_leaves_open(spark: SparkSession, tmp_path: Path) -> None:
+    """A column function has the type that follows from the shapes of its inputs, as in SQL."""
+    specs = [tf.TensorSpec([None], tf.float32, "x"), tf.TensorSpec(None, tf.float32, "scale")]
+
+    def call(x: Any, scale: Any) -> dict[str, Any]:
+        return {"y": x * scale, "pair": tf.stack([x, x + scale], 1), "mean": tf.reduce_mean(x)}
+
+    save_function(tmp_path / "model", call, *specs)
+    forget_output_shapes(tmp_path / "model")
+    model = tf2spark.SavedModel(tmp_path / "model")
+    df = spark.createDataFrame([(1.0,), (2.0,)], "x float").coalesce(1)
+    feed = {"scale": tf2spark.literal(2.0)}
+    with pytest.warns(errors.OutputsLeftOutWarning, match='"mean" .* is one value per batch'):
+        scores = df.select(model.udf(feed=feed)("x").alias("s"))
+    assert scores.schema["s"].dataType.simpleString() == "struct<pair:array<float>,y:float>"
+    assert sorted(scores.collect()) == [(([1.0, 3.0], 2.0),), (([2.0, 4.0], 4.0),)]
+    model.register(spark, "scaled", feed=feed, fetch=["y"])
+    assert spark.sql("SELECT scaled(CAST(3 AS FLOAT)) AS y").first() == (6.0,)
+
+
+def test_rank_that_a_column_function_cannot_know(spark: SparkSession, tmp_path: Path) -> None:
+    """Before there are columns, the rank of an input of any rank has to be given."""
+    save_function(tmp_path / "m", lambda x: {"y": x * 2.0}, tf.TensorSpec(None, tf.float32, "x"))
+    model = tf2spark.SavedModel(tmp_path / "m")
+    with pytest.raises(errors.ContractError) as refused:
+        model.udf()
+    assert str(refused.value) == (
+        'output "y" (float32 unknown_rank): the graph doesn\'t say its rank, and a column needs a '
+        'type; write fetch={"y": tf2spark.output("y", rank=1)} for one value per row, rank=2 for a '
+        "list"
+    )
+    udf = model.udf(fetch={"y": tf2spark.output("y", rank=2)})
+    df = spark.createDataFrame([([1.0, 2.0],)], "x array<float>")
+    assert df.select(udf("x")).first() == ([2.0, 4.0],)

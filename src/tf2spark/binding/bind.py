@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
+from tf2spark.binding.constants import plan_constant
 from tf2spark.binding.feed_advice import fetch_advice
 from tf2spark.binding.feeds import Constant, Output
 from tf2spark.binding.inputs import plan_input
@@ -60,23 +61,20 @@ def bind(
             _plan_outputs(evolve(request, outputs=tuple(free)), RunRows())
     mistakes.raise_all()
     if shapes is not None:
-        ranked = _with_ranks(request, plan.inputs, shapes)
+        ranked = _with_ranks(request, fed_shapes(plan.inputs), shapes)
         if request.by_default and ranked is not request:
             ranked = _without_unheld(ranked, rows, warn)
         request = ranked
     return with_outputs(plan, schema, _plan_outputs(request, rows))
 
 
-def _with_ranks(request: Request, inputs: tuple[InputPlan, ...], shapes: InferShapes) -> Request:
-    """Return a request whose outputs have the ranks that follow from those of the fed columns."""
-    unknown = [
-        fetched.spec.tensors[0]
-        for fetched in request.outputs
-        if fetched.spec.shape is None and fetched.spec.kind == "dense"
-    ]
+def _with_ranks(
+    request: Request, fed: Mapping[str, tuple[DType, Shape]], shapes: InferShapes
+) -> Request:
+    """Return a request whose outputs have the ranks that follow from those of fed tensors."""
+    unknown = _unranked(request)
     if not unknown:
         return request
-    fed = {plan.tensors[0]: (plan.dtype, shape) for plan in inputs if (shape := _fed_shape(plan))}
     try:
         inferred = shapes(fed, unknown)
     except (ModelError, SetupError):
@@ -90,6 +88,15 @@ def _with_ranks(request: Request, inputs: tuple[InputPlan, ...], shapes: InferSh
     return evolve(request, outputs=tuple(outputs))
 
 
+def _unranked(request: Request) -> list[str]:
+    """Return the tensors of the outputs whose rank isn't known."""
+    return [
+        fetched.spec.tensors[0]
+        for fetched in request.outputs
+        if fetched.spec.shape is None and fetched.spec.kind == "dense"
+    ]
+
+
 def _without_unheld(request: Request, rows: RunRows, warn: Callable[[Request], None]) -> Request:
     """Leave out outputs that no column can hold, now that their shapes are inferred."""
     outputs, left_out = leave_out(request.outputs, rows)
@@ -101,6 +108,12 @@ def _without_unheld(request: Request, rows: RunRows, warn: Callable[[Request], N
     return request
 
 
+def fed_shapes(inputs: Collection[InputPlan]) -> dict[str, tuple[DType, Shape]]:
+    """Return dtype and shape of the tensors that plans feed, by name, where they feed one alone."""
+    shapes = {plan.tensors[0]: (plan.dtype, _fed_shape(plan)) for plan in inputs}
+    return {tensor: fed for tensor, fed in shapes.items() if fed[1] is not None}
+
+
 def _fed_shape(plan: InputPlan) -> Shape:
     """Return the shape of the tensor that a plan feeds; None where it feeds several."""
     if plan.form == "constant":
@@ -110,21 +123,42 @@ def _fed_shape(plan: InputPlan) -> Shape:
     return (None, *plan.dims) if plan.batched else plan.dims
 
 
+def with_declared_ranks(request: Request, options: Options, shapes: InferShapes) -> Request:
+    """Return the request of a column function, for which there are no columns to infer ranks from.
+
+    They follow from the shapes that inputs declare and from constants, as far as TensorFlow infers
+    them. What no column can hold is left out, as `bind` does.
+    """
+    if not _unranked(request):
+        return request
+    dense = [fed for fed in request.inputs if fed.spec.kind == "dense" and not fed.optional]
+    constants = [
+        plan_constant(fed.spec, fed.feed) for fed in dense if isinstance(fed.feed, Constant)
+    ]
+    declared = {fed.spec.tensors[0]: (fed.spec.dtype, fed.spec.shape) for fed in dense}
+    ranked = _with_ranks(request, declared | fed_shapes(constants), shapes)
+    if not request.by_default or ranked is request:
+        return ranked
+    return _without_unheld(ranked, _declared_rows(ranked, options), lambda _: None)
+
+
 def declared_outputs(request: Request, options: Options) -> tuple[OutputPlan, ...]:
     """Return the outputs of a column function, whose type Spark asks for before it has columns.
 
     Raises:
         ContractError: An output can't become a column.
     """
+    return _plan_outputs(request, _declared_rows(request, options))
+
+
+def _declared_rows(request: Request, options: Options) -> RunRows:
     specs = [fed.spec for fed in request.inputs if not isinstance(fed.feed, Constant)]
     fixed = first_dims(specs)
     if options.batch_rows == 1:
         # An input of a fixed size can be a batch or one row; the user says that it is a row.
         per_row = [spec.shape is None or spec.shape[:1] in ((None,), (1,)) for spec in specs]
-        rows = RunRows(single=True, batched=any(per_row) or not per_row)
-    else:
-        rows = RunRows(fixed.pop() if len(fixed) == 1 else _rows_of_outputs(request, options))
-    return _plan_outputs(request, rows)
+        return RunRows(single=True, batched=any(per_row) or not per_row)
+    return RunRows(fixed.pop() if len(fixed) == 1 else _rows_of_outputs(request, options))
 
 
 def check_declared(plan: Plan, request: Request, options: Options) -> None:

@@ -115,6 +115,13 @@ class CheckedRuns:
             has_objects = self._loaded.meta_graph.HasField("object_graph_def")
             raise unrestored(self._loaded.contract.path, names, has_objects=has_objects)
 
+    def check_request(self, request: Request) -> RunFacts:
+        """Check the ops that a request would run; see `check`."""
+        fetches = [tensor for output in request.outputs for tensor in output.spec.tensors]
+        # Nodes upstream of an optional input may run, so they are checked too.
+        specs = [fed.spec for fed in request.inputs if not fed.optional]
+        return self.check(fetches, [tensor for spec in specs for tensor in spec.tensors])
+
     def check(self, fetches: Sequence[str], feeds: Sequence[str]) -> RunFacts:
         """Check that fetching some tensors, with others fed, runs only allowed ops.
 

@@ -21,7 +21,8 @@ from tf2spark.plan.row_names import shown_columns
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, read_columns, renumber
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.row_names import NameRow
-from tf2spark.worker.score_loop import Conversion, conversion_of, score_batches
+from tf2spark.worker.run_conversion import Conversion, conversion_of
+from tf2spark.worker.score_loop import score_batches
 
 # As many rows as Spark sends to its Python workers by default.
 _BATCH_ROWS = 10_000

@@ -126,9 +126,18 @@ def choose_ranking_output(
     outputs = {} if chosen is None else {output.name: output for output in chosen.outputs}
     ranking = _only_output(list(outputs)) if score is None else _parse_output(score)
     if (output := outputs.get(ranking.name)) is not None:
-        _check_ranks(output)
-        _check_column(ranking, output.shape)
+        check_ranking(ranking, output)
     return ranking
+
+
+def check_ranking(ranking: RankingOutput, output: TensorSpec) -> None:
+    """Check that an output has a number for each pair, as far as its shape is known.
+
+    Raises:
+        ContractError: It hasn't; see `choose_ranking_output`.
+    """
+    _check_ranks(output)
+    _check_column(ranking, output.shape)
 
 
 def _check_ranks(output: TensorSpec) -> None:

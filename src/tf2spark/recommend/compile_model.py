@@ -154,7 +154,9 @@ def _score_spec(outputs: tuple[TensorSpec, ...], request: Request) -> TensorSpec
     """Return the output that ranks; of a package it may be a tensor that isn't an output."""
     fetched = request.outputs[0]
     names = (fetched.column, fetched.spec.name)
-    return next((spec for spec in outputs if spec.name in names), fetched.spec)
+    spec = next((spec for spec in outputs if spec.name in names), fetched.spec)
+    # Messages name it as the user did.
+    return evolve(spec, name=fetched.spec.name)
 
 
 def _uncompiled_model(

@@ -34,6 +34,7 @@ from tf2spark.recommend.items import (
 )
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.ranks import with_ranks
 from tf2spark.recommend.side_widths import size_feeds
 from tf2spark.recommend.sides import SidedInput
 from tf2spark.recommend.split_model import (
@@ -94,7 +95,9 @@ def prepare(
     """
     check_tables(arguments, tables)
     samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in SIDES}
-    job = RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)
+    job = with_ranks(
+        RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)
+    )
     try:
         return _prepare_split(job)
     except NotSplit as error:

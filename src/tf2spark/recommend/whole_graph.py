@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from tf2spark.binding.bind import bind
+from tf2spark.binding.bind import bind, bind_inputs
 from tf2spark.binding.feeds import Output
 from tf2spark.binding.options import Options
 from tf2spark.binding.outputs import plan_output
-from tf2spark.binding.request import FetchedOutput, Request
+from tf2spark.binding.request import FedInput, FetchedOutput, Request
 from tf2spark.plan.recommend import WholePlan
-from tf2spark.plan.score import Plan
+from tf2spark.plan.score import InputPlan, Plan
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.pair_model import PairModel
 
@@ -82,15 +82,33 @@ def bind_whole_graph(job: RecommendJob) -> WholeGraph:
 
 def _bind_pairs(job: RecommendJob, user_names: list[str], item_names: list[str]) -> Plan:
     """Bind a table of pairs that has these columns of users and items."""
-    model, users, items = job.model, job.schemas["user"], job.schemas["item"]
-    fields = [users.field(name).with_name(f"user:{name}") for name in user_names]
-    fields += [items.field(name).with_name(f"item:{name}") for name in item_names]
+    model = job.model
     # Checked first, so that a score that can't be a column is refused with its own message.
     plan_output(_SCORE, model.score)
     score = FetchedOutput(_SCORE, model.score, Output(model.score.name))
-    inputs = tuple(evolve(sided_input.fed, by_name=False) for sided_input in job.inputs)
-    options = Options(keep=())
-    return bind(Request(inputs, (score,)), pa.schema(fields), options, model.reference())
+    request, schema = Request(_inputs(job), (score,)), _pairs(job, user_names, item_names)
+    return bind(request, schema, Options(keep=()), model.reference())
+
+
+def bind_pair_inputs(job: RecommendJob) -> tuple[InputPlan, ...]:
+    """Bind pairs of all columns of users and items to the inputs alone.
+
+    Raises:
+        ContractError: They don't fit.
+    """
+    schema = _pairs(job, job.schemas["user"].names, job.schemas["item"].names)
+    request = Request(_inputs(job), ())
+    return bind_inputs(request, schema, Options(keep=()), job.model.reference()).inputs
+
+
+def _inputs(job: RecommendJob) -> tuple[FedInput, ...]:
+    return tuple(evolve(sided_input.fed, by_name=False) for sided_input in job.inputs)
+
+
+def _pairs(job: RecommendJob, user_names: list[str], item_names: list[str]) -> pa.Schema:
+    users, items = job.schemas["user"], job.schemas["item"]
+    fields = [users.field(name).with_name(f"user:{name}") for name in user_names]
+    return pa.schema(fields + [items.field(name).with_name(f"item:{name}") for name in item_names])
 
 
 def copy_model(model: PairModel, tree: Path) -> None:

@@ -13,6 +13,8 @@ from ctypes import c_char_p, c_void_p
 from pathlib import Path
 from typing import Any, Protocol
 
+from attrs import frozen
+
 from tf2spark.dtypes import STRING, DType, Shape
 from tf2spark.errors import ModelError, ModelNotFoundError, RunError, unrestored
 from tf2spark.plan.score import Initialization
@@ -45,6 +47,28 @@ class Session(Protocol):
         """Release the model."""
 
 
+_MAX_LOOKED_UP = 32
+
+
+@frozen(eq=False)
+class _LookedUp:
+    """What `prepare` looks up in the graph.
+
+    Attributes:
+        inputs: The fed tensors.
+        codes: The codes of their dtypes.
+        computed: The fetched tensors that aren't fed.
+        sources: Of each fetched tensor, the position of the feed that it is; None for the others.
+        dtypes: The dtypes of all fetched tensors.
+    """
+
+    inputs: list[TFOutput]
+    codes: list[int]
+    computed: list[TFOutput]
+    sources: list[int | None]
+    dtypes: list[DType]
+
+
 class CApiSession:
     """A SavedModel loaded by TensorFlow's C API; made by `open_session`.
 
@@ -57,9 +81,11 @@ class CApiSession:
         self._name = name
         self._graph = graph_pointer
         self._session: int | None = session_pointer
-        # Tensors of the graph by name, looked up once, with what else `prepare` asks for.
+        # Tensors of the graph by name, looked up once, with what else `prepare` asks for; and the
+        # last few pairs of feeds and fetches that it was called with.
         self._inputs: dict[str, tuple[TFOutput, int]] = {}
         self._fetches: dict[str, tuple[TFOutput, DType]] = {}
+        self._looked_up: dict[tuple[tuple[str, ...], tuple[str, ...]], _LookedUp] = {}
         # Tensors that every run is fed, such as mapped weights: the input, and the TF_Tensor. The
         # session owns these and deletes them when it is closed.
         self._always_fed: list[tuple[TFOutput, int]] = []
@@ -137,24 +163,37 @@ class CApiSession:
             ModelError: The graph has no such tensor, or one whose values can't be fetched.
         """
         self._open_pointer()
-        found = [self._input(name) for name in feeds]
-        inputs = [output for output, _ in found]
-        fetched = [self._fetch(name) for name in fetches]
-        outputs = [output for output, _ in fetched]
-        dtypes = [dtype for _, dtype in fetched]
-        # TensorFlow refuses to fetch a tensor that is fed, so such a fetch is read from its feed.
-        positions = {(fed.oper, fed.index): position for position, fed in enumerate(inputs)}
-        sources = [positions.get((output.oper, output.index)) for output in outputs]
-        computed = [out for out, source in zip(outputs, sources, strict=True) if source is None]
-        execute = self._executor(inputs, computed)
-        expected = [code for _, code in found]
+        key = tuple(feeds), tuple(fetches)
+        known = self._looked_up.get(key)
+        if known is None:
+            if len(self._looked_up) >= _MAX_LOOKED_UP:
+                self._looked_up.clear()
+            known = self._looked_up[key] = self._look_up(*key)
+        execute = self._executor(known.inputs, known.computed)
+        expected, sources, dtypes = known.codes, known.sources, known.dtypes
 
         def run(tensors: Sequence[Tensor]) -> list[Tensor | Strings]:
             if [tensor.dtype.code for tensor in tensors] != expected:
-                raise _wrong_feeds(feeds, inputs, tensors)
+                raise _wrong_feeds(feeds, known.inputs, tensors)
             return execute(tensors, sources, dtypes)
 
         return run
+
+    def _look_up(self, feeds: Sequence[str], fetches: Sequence[str]) -> _LookedUp:
+        fed, fetched = (
+            [self._input(name) for name in feeds],
+            [self._fetch(name) for name in fetches],
+        )
+        # TensorFlow refuses to fetch a tensor that is fed, so such a fetch is read from its feed.
+        positions = {(out.oper, out.index): position for position, (out, _) in enumerate(fed)}
+        sources = [positions.get((out.oper, out.index)) for out, _ in fetched]
+        return _LookedUp(
+            [out for out, _ in fed],
+            [code for _, code in fed],
+            [out for (out, _), source in zip(fetched, sources, strict=True) if source is None],
+            sources,
+            [dtype for _, dtype in fetched],
+        )
 
     def _input(self, name: str) -> tuple[TFOutput, int]:
         """Return a tensor that is fed and the code of its dtype, looked up once per session."""

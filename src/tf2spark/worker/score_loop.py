@@ -18,20 +18,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from tf2spark.conversion.arrow_buffers import repeated_text, take_indices
-from tf2spark.conversion.from_arrow import feeder, with_copied_strings
 from tf2spark.conversion.rows import (
-    Feeder,
     Ints,
     RowsRefused,
     RowsTooLarge,
     RowsUneven,
-    check_bytes,
 )
-from tf2spark.conversion.to_arrow import columns_builder
-from tf2spark.dtypes import STRING
 from tf2spark.errors import (
     OTHER_BATCHES,
     OTHER_MODES,
@@ -42,31 +37,19 @@ from tf2spark.errors import (
     addressed_to,
     argument,
 )
-from tf2spark.plan.score import InputPlan, Plan, read_columns
+from tf2spark.plan.score import Plan, read_columns
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.session import Run, Session
-from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
 from tf2spark.worker.model_faults import ModelFaults, generated_values
 from tf2spark.worker.refused_inputs import RefusedInputs
 from tf2spark.worker.row_names import NameRow, RowName, error_column, row_namer
 from tf2spark.worker.row_probe import rows_depend
+from tf2spark.worker.run_conversion import Conversion, conversion_of, takes_strings
 
 Piece = tuple[Ints, list[pa.Array]]
-Feed = Callable[[pa.RecordBatch], list[Tensor]]
-"""Makes all feeds of a run, or raises `RowsTooLarge`."""
-Columns = Callable[[Sequence[Tensor | Strings], int], list[pa.Array]]
-"""Makes the columns of all that a run fetched, for a number of rows."""
 Runner = Callable[[pa.RecordBatch], list[pa.Array]]
 """Runs rows together and returns their outputs; raises what `_score_rows` handles."""
-
-
-@frozen
-class Conversion:
-    """What becomes of the rows of a run: tensors before it, columns after it."""
-
-    feed: Feed
-    columns: Columns
 
 
 @define
@@ -252,14 +235,11 @@ def _faults(
     plan: Plan, session: Session, runner: Runner | None, conversion: Conversion | None
 ) -> ModelFaults:
     """Return what runs rows, and knows whether they or the model are at fault if that fails."""
-    takes_strings = any(spec.dtype is STRING for spec in plan.inputs if spec.form != "constant")
     if runner is not None:
         refused = RefusedInputs(plan.inputs, runner)
-        return ModelFaults(runner, None, refused, takes_strings=takes_strings)
+        return ModelFaults(runner, None, refused, takes_strings=takes_strings(plan))
     conversion = conversion or conversion_of(plan)
-    fed_names = [name for input_plan in plan.inputs for name in input_plan.tensors]
-    fetched_names = [name for output in plan.outputs for name in output.tensors]
-    call = session.prepare(fed_names, fetched_names)
+    call = session.prepare(conversion.fed, conversion.fetched)
 
     def run_generated(batch: pa.RecordBatch, value: int) -> object:
         padded = pad_to_rows(batch, plan.fixed_rows or batch.num_rows)
@@ -267,7 +247,7 @@ def _faults(
 
     run = _runner(plan, conversion, call)
     refused = RefusedInputs(plan.inputs, run)
-    return ModelFaults(run, run_generated, refused, takes_strings=takes_strings)
+    return ModelFaults(run, run_generated, refused, takes_strings=conversion.takes_strings)
 
 
 def _runner(plan: Plan, conversion: Conversion, call: Run) -> Runner:
@@ -282,46 +262,6 @@ def _runner(plan: Plan, conversion: Conversion, call: Run) -> Runner:
         return [column.slice(0, batch.num_rows) for column in columns]
 
     return run
-
-
-def conversion_of(plan: Plan) -> Conversion:
-    """Choose how rows become tensors and results columns. It may serve any number of jobs."""
-    return Conversion(_feeds_of(plan), columns_builder(plan.outputs))
-
-
-def _feeds_of(plan: Plan) -> Feed:
-    """Return the function that makes all feeds of a run."""
-    # Runs of a fixed size can't be made smaller.
-    limit_bytes = None if plan.fixed_rows else plan.batch_bytes
-    # A constant is the same size for any number of rows: fewer rows wouldn't make it smaller.
-    feeders = [
-        (input_feeder(plan, input_plan, limit_bytes), input_plan.form != "constant")
-        for input_plan in plan.inputs
-    ]
-
-    def feed(batch: pa.RecordBatch) -> list[Tensor]:
-        tensors: list[Tensor] = []
-        fed_bytes = 0
-        for feed_input, grows in feeders:
-            fed = feed_input(batch)
-            tensors += fed
-            if grows:
-                for tensor in fed:
-                    fed_bytes += tensor.data.nbytes
-        check_bytes(fed_bytes, 1, batch.num_rows, limit_bytes)
-        return tensors
-
-    return feed
-
-
-def input_feeder(plan: Plan, input_plan: InputPlan, limit_bytes: int | None) -> Feeder:
-    """Choose how an input is fed; strings are fed as copies if the model needs that."""
-    feed, dtype = feeder(input_plan, limit_bytes), input_plan.dtype
-    if dtype.numpy is not None or not plan.model.copy_strings:
-        return feed
-    return lambda batch: tuple(
-        with_copied_strings(tensor) if tensor.dtype is dtype else tensor for tensor in feed(batch)
-    )
 
 
 def _score_rows(

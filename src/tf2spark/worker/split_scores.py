@@ -16,7 +16,7 @@ from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.row_names import id_text
-from tf2spark.worker.score_loop import input_feeder
+from tf2spark.worker.run_conversion import input_feeder
 
 # Scores that top-k sees at once: a few MiB, so that they are still in the processor's cache.
 _MAX_SCORES = 1 << 20

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 tf1 = tf.compat.v1
 
@@ -77,3 +78,14 @@ def save_module(
 def weights(*shape: int, seed: int) -> Any:
     """Return a TF2 variable of random values."""
     return tf.Variable(tf.random.stateless_normal(shape, [seed, 7]))
+
+
+def forget_output_shapes(path: Path) -> None:
+    """Write into a model's signatures that the ranks of their outputs are unknown."""
+    file = path / "saved_model.pb"
+    message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for signature in message.meta_graphs[0].signature_def.values():
+        for info in signature.outputs.values():
+            info.tensor_shape.Clear()
+            info.tensor_shape.unknown_rank = True
+    file.write_bytes(message.SerializeToString())
