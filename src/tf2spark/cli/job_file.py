@@ -41,7 +41,8 @@ class JobFile:
         text = f"{section}.{name}" if section and name else section or name
         if (section, name) in self.set_texts:
             return f"--set {text}"
-        line = self.lines.get((section, name)) or self.lines.get((section, ""))
+        places = (section, name), (section, ""), ("", section)
+        line = next((self.lines[place] for place in places if place in self.lines), None)
         return f"{self.path}, line {line}: {text}" if line else f"{self.path}: {text}"
 
 
@@ -107,7 +108,9 @@ def _values(
                 yield "", section, value
         elif not isinstance(value, dict):
             with mistakes.collected():
-                raise ContractError(f"{job.where(section, '')} must be a table", f"[{section}]")
+                raise ContractError(
+                    f"{job.where(section, '')} must be a table", f"write [{section}] above its keys"
+                )
         else:
             pairs = flat(value) if (section, ANY_NAME) in keys else iter(value.items())
             yield from ((section, name, inner) for name, inner in pairs)

@@ -205,7 +205,7 @@ def _setting(name: str, value: Any) -> Iterator[str]:
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the keys of a table, those of inner tables joined with dots, and their values."""
     for name, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and list(value) != ["literal"]:
             yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
