@@ -57,7 +57,7 @@ def open_job(
     from tf2spark.locations import is_uri
 
     model = None if is_uri(params["model"]) else open_model(params)
-    from tf2spark.spark.session import need_pyspark, running
+    from tf2spark.spark.session import current_session, need_pyspark, running
 
     need_pyspark()
     from tf2spark.package.staging import remove_abandoned
@@ -77,6 +77,7 @@ def open_job(
         target is not None and target.table is not None
     )
     fallback = metastore_settings() if names_tables else {}
+    ends = current_session() is None
     with running(params["master"], settings, quiet=not debug, fallback=fallback) as spark:
         model = model or open_model(params)
         digest = digest_text(model.digest)
@@ -85,7 +86,7 @@ def open_job(
             if source.path is not None:
                 check_options(spark, f"--{source.name}-option", source.format, source.options)
         if target is not None:
-            prepare(spark, target)
+            prepare(spark, target, ends=ends)
         tables = tuple(read(spark, source) for source in sources)
         if target is not None:
             for source, table in zip(sources, tables, strict=True):

@@ -30,6 +30,13 @@ _COMPRESSED = (".gz", ".bz2", ".zst", ".xz")
 _FORMAT_HELP = "parquet, json, csv, orc, text, or any other format of the Spark session."
 _BY_ENDING = "  [default: by the path's ending, or parquet]"
 
+_MEANINGS = {
+    "input": "the table to score",
+    "users": "the table of users",
+    "items": "the table of items",
+    "output": "the table to write",
+}
+
 MODE_FLAGS: dict[str, SaveMode] = {
     "overwrite": "overwrite",
     "append": "append",
@@ -242,8 +249,9 @@ def _check_named_once(
         raise ContractError(f"{' and '.join(named)} exclude each other", "write one of them")
     if not named:
         ways = [f"{option} {value}" for option, value in zip(options, values, strict=True)]
-        what = "the table to write" if name == "output" else f"the table {name}"
-        raise ContractError(f"{what} is missing", f"write {', '.join(ways[:-1])} or {ways[-1]}")
+        raise ContractError(
+            f"{_MEANINGS[name]} is missing", f"write {', '.join(ways[:-1])} or {ways[-1]}"
+        )
 
 
 def _format_of(path: str) -> str:

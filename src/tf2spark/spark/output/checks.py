@@ -16,6 +16,7 @@ from tf2spark.spark.jvm import JavaError, query_execution, scala_items
 from tf2spark.spark.output.table_writer import check_local_path, is_files, prepare_output
 from tf2spark.spark.output.target import Target
 from tf2spark.spark.tables import catalog
+from tf2spark.spark.tables.missing_jars import check_format
 from tf2spark.spark.tables.option_names import check_options, check_writer_options
 
 
@@ -41,8 +42,13 @@ def check_before_spark(target: Target) -> None:
         check_local_path(target.path, format=target.path_format, mode=target.mode)
 
 
-def prepare(spark: SparkSession, target: Target) -> None:
+def prepare(spark: SparkSession, target: Target, *, ends: bool = False) -> None:
     """Check an output in a session, and finish or remove what killed runs left there.
+
+    Args:
+        spark: The session.
+        target: The output.
+        ends: Whether the session ends with the job, so that a catalog in memory is of no use.
 
     Raises:
         ContractError: An option has no effect, or a name is none.
@@ -50,12 +56,13 @@ def prepare(spark: SparkSession, target: Target) -> None:
         SetupError: The session lacks a jar.
     """
     check_options(spark, "--output-option", target.path_format, target.options)
+    check_format(spark, target.path_format)
     if target.path is not None:
         prepare_output(spark, target.path, format=target.path_format, mode=target.mode)
         return
     from tf2spark.spark.output.table_target import prepare_table
 
-    prepare_table(spark, target)
+    prepare_table(spark, target, ends=ends)
 
 
 def check_columns(target: Target, schema: StructType) -> None:

@@ -63,7 +63,7 @@ def check_same_files(df: DataFrame, target: Target) -> None:
     Raises:
         OutputError: They have.
     """
-    reader = df.sparkSession.read.format(target.path_format)
+    reader = df.sparkSession.read.format(target.path_format).options(**target.options)
     # Partition columns are read from the folders' names, where a date looks like a string.
     reader = reader.option("basePath", target.name)
     try:
@@ -79,12 +79,29 @@ def check_same_files(df: DataFrame, target: Target) -> None:
             f"write --partition-by {','.join(folders)}" if folders else "leave --partition-by out",
         )
     names = set(target.partition_by)
+    if target.path_format.lower() == "csv":
+        _check_header(df, old, target)
+        return
     fitted(
         df.drop(*names),
         StructType([field for field in old.schema if field.name not in names]),
         f"--output {target.name}",
         widen=False,
     )
+
+
+def _check_header(df: DataFrame, old: DataFrame, target: Target) -> None:
+    """Refuse to add lines to CSV files whose columns are others, or in another order."""
+    has, gets = (
+        [name for name in each.columns if name not in target.partition_by] for each in (old, df)
+    )
+    header = str(target.options.get("header", "false")).lower() == "true"
+    if len(has) != len(gets) or (header and has != gets):
+        raise OutputError(
+            f"--output {target.name} has the columns {', '.join(has)}, and the rows to write have "
+            f"{', '.join(gets)}",
+            "choose columns and their order with --keep and --fetch, or write to a new output",
+        )
 
 
 def _partition_columns(df: DataFrame) -> list[str] | None:

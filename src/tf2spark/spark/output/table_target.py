@@ -29,7 +29,7 @@ _ADVICE = "pass --overwrite to replace its rows, --append to add to them, or cho
 _DYNAMIC = "hive.exec.dynamic.partition.mode"
 
 
-def prepare_table(spark: SparkSession, target: Target) -> None:
+def prepare_table(spark: SparkSession, target: Target, *, ends: bool = False) -> None:
     """Check that the table may be written in this mode, and finish what killed runs left.
 
     Raises:
@@ -41,6 +41,11 @@ def prepare_table(spark: SparkSession, target: Target) -> None:
     text = f"--output-table {target.name}"
     with explain(spark, text):
         name = catalog.table_name(spark, target.name)
+        if ends and name.catalog == catalog.SESSION_CATALOG and catalog.is_in_memory(spark):
+            raise OutputError(
+                f"{text}: the session's catalog is in memory, and is gone when the job ends",
+                "use a metastore (--conf spark.sql.catalogImplementation=hive), or --output PATH",
+            )
         if catalog.is_view(spark, target.name, name):
             raise OutputError(f"{text} is a view, and rows are written to tables only")
         if not catalog.database_exists(spark, name):

@@ -126,7 +126,8 @@ def check_rows(df: DataFrame, target: Target) -> None:
     if target.path_format.lower() == "csv":
         _refuse_nested(df.schema)
     adds = target.mode in ("append", "overwrite_partitions")
-    if not adds or not target.path or target.path_format.lower() not in ("parquet", "orc", "avro"):
+    has_columns = target.path_format.lower() in ("parquet", "orc", "avro", "csv")
+    if not adds or not target.path or not has_columns:
         return
     spark = df.sparkSession
     if exists(spark, target.path):

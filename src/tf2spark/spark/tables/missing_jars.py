@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import SetupError
-from tf2spark.spark.jvm import JavaError, jvm
+from tf2spark.spark.jvm import JavaError, jvm, session_state
 
 # The newest release of each for a minor version of Spark; see docs/jobs.md.
 _DELTA = {
@@ -70,6 +71,23 @@ def missing_jar(spark: SparkSession, text: str) -> SetupError | None:
             "start it with --conf spark.jars.packages=GROUP:ARTIFACT:VERSION",
         )
     return None
+
+
+def check_format(spark: SparkSession, format: str) -> None:
+    """Check that the session has the jar of a table format, if it is one whose jar is known.
+
+    Assumes Spark's `DataSource.lookupDataSource`; where a release lacks it, nothing is checked.
+
+    Raises:
+        SetupError: It lacks the jar.
+    """
+    try:
+        source = jvm(spark).org.apache.spark.sql.execution.datasources.DataSource
+        source.lookupDataSource(format, session_state(spark).conf())
+    except (JavaError, PySparkException, TypeError) as error:
+        missing = missing_jar(spark, str(error))
+        if missing is not None:
+            raise missing from error
 
 
 def _error(

@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from tf2spark.errors import ContractError, first_line
+from tf2spark.errors import ContractError, SetupError, first_line
 from tf2spark.spark.jvm import JavaError, is_instance, scala_items, session_state
 from tf2spark.spark.tables.missing_jars import missing_jar
 
@@ -67,6 +67,13 @@ def explain(spark: SparkSession, text: str) -> Iterator[None]:
         missing = missing_jar(spark, str(error))
         if missing is not None:
             raise missing from error
+        if re.search(r"SessionHiveMetaStoreClient|Another instance of Derby", str(error)):
+            raise SetupError(
+                "the Hive metastore can't be opened: it doesn't answer, or another process uses "
+                "Derby's folder metastore_db in this working directory",
+                "name a metastore (--conf spark.hadoop.hive.metastore.uris=thrift://HOST:9083), or "
+                "wait for the other process",
+            ) from error
         if "TABLE_OR_VIEW_NOT_FOUND" in str(error):
             raise _not_found(spark, text, str(error)) from error
         if "PARSE_SYNTAX_ERROR" in str(error) or type(error).__name__ == "ParseException":
