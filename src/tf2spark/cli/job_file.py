@@ -197,8 +197,10 @@ def _override(job: JobFile, override: str) -> None:
     except tomllib.TOMLDecodeError:
         path = []
     if not path:
+        # Only the first word: others may be the value, and that a password.
+        word = re.split(r"[\s=:]", name, maxsplit=1)[0]
         raise ContractError(
-            f"--set {name} can't be parsed", "write --set KEY=VALUE: --set options.mode=failfast"
+            f"--set {word} can't be parsed", "write --set KEY=VALUE: --set options.mode=failfast"
         )
     *folders, last = path
     table = job.tables

@@ -216,7 +216,8 @@ def _scalar(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str | int | float):
         return str(value)
-    raise _wrong("a string, a number or a boolean", value)
+    # Without the value, which may be a password.
+    raise ContractError("must be a string, a number or a boolean")
 
 
 def _feed(value: Any) -> str:

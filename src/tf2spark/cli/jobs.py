@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -73,10 +74,7 @@ def open_job(
         check_exists(source)
     log = log_of(params)
     _log_start(log, params, sources, target)
-    names_tables = any(source.path is None for source in sources) or (
-        target is not None and target.table is not None
-    )
-    fallback = metastore_settings() if names_tables else {}
+    fallback = metastore_settings() if _need_metastore(sources, target, settings) else {}
     ends = current_session() is None
     with running(params["master"], settings, quiet=not debug, fallback=fallback) as spark:
         model = model or open_model(params)
@@ -94,6 +92,17 @@ def open_job(
         if log.format != "none":
             _log_sizes(log, sources, tables)
         yield Job(spark, model, tables)
+
+
+def _need_metastore(
+    sources: Sequence[Source], target: Target | None, settings: Mapping[str, str]
+) -> bool:
+    """Say whether a table may be in the session's own catalog, and not in one of the settings."""
+    names = [source.table or source.sql for source in sources if source.path is None]
+    names += [target.table] if target is not None and target.table else []
+    catalogs = {key.split(".")[3] for key in settings if re.match(r"spark\.sql\.catalog\.", key)}
+    others = catalogs - {"spark_catalog"}
+    return any((name or "").partition(".")[0].strip("`") not in others for name in names)
 
 
 def _log_start(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType, UserDefinedType
 
@@ -160,7 +161,7 @@ def _leaves(table: DataFrame) -> Iterator[Any]:
         plan = query_execution(table).analyzed()
         for part in (plan, *scala_items(plan.subqueriesAll())):
             yield from scala_items(part.collectLeaves())
-    except (JavaError, SetupError, TypeError):  # plans are no interface
+    except (JavaError, PySparkException, SetupError, TypeError):  # plans are no interface
         return
 
 
@@ -177,7 +178,7 @@ def _roots(table: DataFrame) -> Iterator[str]:
                         yield str(path.toString())
             elif name == "HiveTableRelation":
                 yield str(leaf.tableMeta().location().getPath())
-        except (JavaError, TypeError):
+        except (JavaError, PySparkException, TypeError):
             continue
 
 
@@ -198,7 +199,7 @@ def _table_names(table: DataFrame) -> set[str]:
                 owner = leaf.catalog()
                 first = str(owner.get().name()) if owner.isDefined() else catalog.SESSION_CATALOG
                 names.add(_quoted([first, *map(str, known.namespace()), str(known.name())]))
-        except (JavaError, TypeError):
+        except (JavaError, PySparkException, TypeError):
             continue
     return names
 

@@ -110,7 +110,7 @@ def _partition_columns(df: DataFrame) -> list[str] | None:
         for leaf in scala_items(query_execution(df).analyzed().collectLeaves()):
             fields = leaf.relation().partitionSchema().fields()
             return [str(each.name()) for each in fields]
-    except (JavaError, SetupError, TypeError):
+    except (JavaError, PySparkException, SetupError, TypeError):
         pass
     return None
 

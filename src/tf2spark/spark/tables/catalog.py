@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
@@ -100,12 +103,10 @@ def identifier(spark: SparkSession, name: TableName) -> Any:
 def is_view(spark: SparkSession, text: str, name: TableName) -> bool:
     """Say whether a view, also a temporary one, has this name."""
     state = session_state(spark)
-    try:
-        given = state.sqlParser().parseTableIdentifier(text)
-        if state.catalog().isTempView(given):
+    # A name of three parts is none of a temporary view.
+    with contextlib.suppress(JavaError, PySparkException):
+        if state.catalog().isTempView(state.sqlParser().parseTableIdentifier(text)):
             return True
-    except JavaError:
-        return False
     metadata = _metadata(spark, name)
     return metadata is not None and str(metadata.tableType().name()) == "VIEW"
 
@@ -117,7 +118,7 @@ def _metadata(spark: SparkSession, name: TableName) -> Any | None:
     try:
         catalog, known = session_state(spark).catalog(), identifier(spark, name)
         return catalog.getTableMetadata(known) if catalog.tableExists(known) else None
-    except JavaError:
+    except (JavaError, PySparkException):
         return None
 
 
@@ -210,4 +211,6 @@ def metastore_settings() -> dict[str, str]:
 
     jars = Path(_find_spark_home()) / "jars"
     has_hive = any(jars.glob("spark-hive_*.jar"))
-    return {"spark.sql.catalogImplementation": "hive"} if has_hive else {}
+    # Derby makes its folder there.
+    is_possible = has_hive and os.access(".", os.W_OK)
+    return {"spark.sql.catalogImplementation": "hive"} if is_possible else {}

@@ -114,6 +114,6 @@ def _scala(spark: SparkSession) -> str:
     """Return the version of Scala that Spark was built with, as names of artifacts have it."""
     try:
         version = str(jvm(spark).scala.util.Properties.versionNumberString())
-    except (JavaError, SetupError, TypeError):
+    except (JavaError, PySparkException, SetupError, TypeError):
         version = "2.13"
     return ".".join(version.split(".")[:2])

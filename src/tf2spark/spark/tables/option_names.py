@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import ContractError, SetupError
@@ -124,5 +125,5 @@ def _known(spark: SparkSession, format: str) -> list[str] | None:
         for part in f"org.apache.spark.sql.{path}".split("."):
             java_class = getattr(java_class, part)
         return [str(name) for name in scala_items(java_class.getAllOptions().toSeq())]
-    except (JavaError, SetupError, TypeError):
+    except (JavaError, PySparkException, SetupError, TypeError):
         return None
