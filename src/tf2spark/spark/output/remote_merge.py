@@ -15,7 +15,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import ModelNotFoundError, OutputError, StorageError
-from tf2spark.package.publish import parse_sibling, sibling_name
+from tf2spark.package.publish import Sibling, parse_sibling, sibling_name
 from tf2spark.package.run_id import new_run_id
 from tf2spark.spark.hadoop import (
     OBJECT_STORES,
@@ -120,8 +120,13 @@ def recover(spark: SparkSession, path: str) -> list[str]:
     notes: list[str] = []
     try:
         with explain_java_errors(spark, path):
-            for kind, run_is_ended, uri in _unmoved(spark, path):
-                if not run_is_ended:
+            for sibling, uri in _unmoved(spark, path):
+                if sibling.state == "unknown":
+                    notes.append(
+                        f"{uri} has rows that aren't at {path} yet, of a run on another machine: "
+                        "if that has ended, move its files there"
+                    )
+                if sibling.state != "ended":
                     continue
                 if scheme_of(path) in OBJECT_STORES:
                     notes.append(
@@ -129,7 +134,7 @@ def recover(spark: SparkSession, path: str) -> list[str]:
                         f"{path} yet: move its files there, or remove it"
                     )
                     continue
-                _move(spark, uri, path, kind)
+                _move(spark, uri, path, sibling.kind)
                 notes.append(
                     f"a run was killed while it moved its rows to {path}: all of them are there now"
                 )
@@ -138,7 +143,7 @@ def recover(spark: SparkSession, path: str) -> list[str]:
     return notes
 
 
-def _unmoved(spark: SparkSession, path: str) -> Iterator[tuple[str, bool, str]]:
+def _unmoved(spark: SparkSession, path: str) -> Iterator[tuple[Sibling, str]]:
     file_system, target = resolve(spark, path)
     parent, name = target.getParent(), str(target.getName())
     if parent is None:
@@ -148,7 +153,7 @@ def _unmoved(spark: SparkSession, path: str) -> Iterator[tuple[str, bool, str]]:
     for status in file_system.listStatus(parent, only_siblings):
         sibling = parse_sibling(name, str(status.getPath().getName()))
         if sibling is not None and sibling.kind in _KINDS:
-            yield sibling.kind, sibling.state == "ended", str(status.getPath().toString())
+            yield sibling, str(status.getPath().toString())
 
 
 def check_folder(spark: SparkSession, path: str, mode: SaveMode) -> None:
