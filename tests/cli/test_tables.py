@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -97,7 +96,7 @@ class TestScore:
             ("--input-table=people --input-format=csv --output=out", "--input-format is for files"),
             ("--input-table=peple --output=out", 'no table or view "peple"; did you mean'),
             ("--input-table=people --where=idd=1 --output=out", "--where idd=1: "),
-            ("--input-table=people --output-table=people --append", "is the input"),
+            ("--input-table=people --output-table=people --append", "is the same as the input"),
             ("--input-table=people --output=LAKE/people/out", "is inside the input"),
             ("--input-table=people --output-table=nodb.t", 'no database "nodb"'),
             ("--input-table=people --output=out --partition-by=day", 'no column "day"'),
@@ -107,12 +106,10 @@ class TestScore:
             ("--input-table=people --output-format=delta --output=out", "io.delta:delta-spark_"),
         ],
     )  # fmt: skip
-    @pytest.mark.parametrize("dry", [True, False])
     def test_mistakes_are_found_before_a_row_is_read(
         self,
         options: str,
         message: str,
-        dry: bool,
         scalars: str,
         lake: Path,
         capsys: Capture,
@@ -121,7 +118,7 @@ class TestScore:
         """Each is one message, and nothing is written."""
         monkeypatch.chdir(lake.parent)
         given = options.replace("LAKE", str(lake)).split(" ")
-        status = run(["score", scalars, *given, *(["--dry-run"] if dry else [])])
+        status = run(["score", scalars, *given])
         printed = capsys.readouterr().err
         assert message in printed
         assert status == (1 if "delta" in options else 2)
@@ -167,42 +164,43 @@ class TestJobFile:
         assert "output.table best already exists" in capsys.readouterr().err
 
 
+HIVE = """
+import sys
+from pyspark.sql import SparkSession
+from tf2spark.cli.main import run
+
+def session():
+    return SparkSession.builder.master("local[1]").enableHiveSupport().getOrCreate()
+
+spark = session()
+for name, kind in (("people", "PARQUET"), ("scored", "ORC"), ("lines", "TEXTFILE")):
+    columns = "rating FLOAT, age INT, income FLOAT" if name == "people" else "y FLOAT"
+    spark.sql(f"CREATE TABLE {name} (id INT, {columns}) PARTITIONED BY (dt STRING) "
+              f"STORED AS {kind}")
+spark.sql("INSERT INTO people VALUES (1, 4.5, 30, 9.5, 'a'), (2, 4.5, 30, 9.5, 'b')")
+spark.stop()
+command = ["score", sys.argv[1], "--input-table=people", "--keep=id,dt", "--fetch=y=output_0"]
+command += ["--master=local[1]", "--log-format=none", "--append"]
+for day in "ab":
+    assert run([*command, f"--where=dt = '{day}'", "--output-table=scored"]) == 0
+assert run([*command, "--output-table=lines"]) == 0
+spark = session()
+for name in ("scored", "lines"):
+    rows = spark.sql(f"SELECT id, dt, y IS NOT NULL FROM {name} ORDER BY id").collect()
+    print([tuple(row) for row in rows])
+"""
+
+
 @pytest.mark.spark
-def test_hives_tables_from_a_shell(scalars: str, tmp_path: Path) -> None:
-    """Where nothing is configured, tables of a Hive metastore are read and written."""
-    make = (
-        "from pyspark.sql import SparkSession\n"
-        "spark = SparkSession.builder.master('local[1]').enableHiveSupport().getOrCreate()\n"
-        "spark.sql('CREATE TABLE people (id INT, rating FLOAT, age INT, income FLOAT) '\n"
-        "          'PARTITIONED BY (dt STRING) STORED AS PARQUET')\n"
-        "spark.sql(\"INSERT INTO people VALUES (1, 4.5, 30, 9.5, 'a'), (2, 4.5, 30, 9.5, 'b')\")\n"
-        "spark.sql('CREATE TABLE scored (id INT, y FLOAT) PARTITIONED BY (dt STRING) '\n"
-        "          'STORED AS ORC')\n"
-        "spark.sql('CREATE TABLE lines (id INT, y FLOAT) PARTITIONED BY (dt STRING) '\n"
-        "          'STORED AS TEXTFILE')\n"
-    )
-    python([sys.executable, "-c", make], tmp_path)
-    for table in ("scored", "lines"):
-        command = ["score", scalars, "--input-table=people", f"--output-table={table}"]
-        command += ["--keep=id,dt", "--fetch=y=output_0", "--append", "--master=local[1]"]
-        for more in (["--where=dt = 'a'"], ["--where=dt = 'b'"]):
-            python([sys.executable, "-m", "tf2spark", *command, *more], tmp_path)
-    check = (
-        "from pyspark.sql import SparkSession\n"
-        "spark = SparkSession.builder.master('local[1]').enableHiveSupport().getOrCreate()\n"
-        "for name in ('scored', 'lines'):\n"
-        "    rows = spark.sql(f'SELECT id, dt, y IS NOT NULL FROM {name} ORDER BY id')\n"
-        "    print([tuple(row) for row in rows.collect()])\n"
-    )
-    printed = python([sys.executable, "-c", check], tmp_path)
-    assert printed.splitlines() == ["[(1, 'a', True), (2, 'b', True)]"] * 2
-
-
-def python(command: list[str], folder: Path) -> str:
+def test_hives_tables_where_no_catalog_is_configured(scalars: str, tmp_path: Path) -> None:
+    """A command that starts its own session reads and writes those of a metastore, as Spark's
+    shells do.
+    """
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}
-    done: Any = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment,
-        check=False,
+    done = subprocess.run(
+        [sys.executable, "-c", HIVE, scalars],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    return str(done.stdout)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    assert lines == ["[(1, 'a', True), (2, 'b', True)]"] * 2

@@ -255,8 +255,11 @@ def _start(
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         builder = builder.master(master)
     try:
-        if "PYSPARK_GATEWAY_PORT" not in os.environ:
-            _start_context(master, app_name, settings, quiet, fallback)
+        is_started = "PYSPARK_GATEWAY_PORT" not in os.environ and _start_context(
+            master, app_name, settings, quiet, fallback
+        )
+        if fallback and not is_started:
+            settings = _missing_in_configuration(fallback) | dict(settings)
         for key, value in settings.items():
             builder = builder.config(key, value)
         return builder.getOrCreate()
@@ -280,7 +283,7 @@ def _start_context(
     settings: Mapping[str, str],
     quiet: bool,
     fallback: Mapping[str, str],
-) -> None:
+) -> bool:
     """Start a context whose JVM's log passes through us, if the JVM can be launched that way."""
     from pyspark import SparkConf, SparkContext
 
@@ -297,6 +300,17 @@ def _start_context(
         for key, value in fallback.items():
             conf.setIfMissing(key, value)
         SparkContext(conf=conf)
+    return launched
+
+
+def _missing_in_configuration(fallback: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that Spark's own configuration lacks, in a JVM that runs already."""
+    from pyspark import SparkConf, SparkContext
+
+    if getattr(SparkContext, "_gateway", None) is None:
+        return dict(fallback)
+    known = SparkConf()
+    return {key: value for key, value in fallback.items() if not known.contains(key)}
 
 
 @contextmanager
