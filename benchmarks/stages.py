@@ -23,7 +23,7 @@ from tf2spark.spark.scan.parquet_scan import plan_tasks
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker import score_loop
 from tf2spark.worker.model_session import session_of
-from tf2spark.worker.parquet_reader import ParquetTask, read_batches
+from tf2spark.worker.reading.parquet_reader import ParquetTask, read_batches
 
 READING, TO_TENSORS, RUNNING = "reading Parquet", "columns to tensors", "running TensorFlow"
 TO_COLUMNS, LOOP = "tensors to columns", "loop overhead"

@@ -21,8 +21,8 @@ from pyspark.sql import SparkSession
 import tf2spark
 from tf2spark.errors import SetupError
 from tf2spark.spark import jvm, progress, worker_checks
+from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_tasks
-from tf2spark.spark.scan.scan_plan import NotReadable
 
 _SOURCES = Path(tf2spark.__file__).parent
 _PRIVATE = re.compile(

@@ -30,8 +30,8 @@ from tf2spark.errors import ContractError, argument
 from tf2spark.plan.score import ModelRef, Plan, read_columns, renumber, traveling_columns
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.memory_limit import check_worker_memory
+from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_tasks
-from tf2spark.spark.scan.scan_plan import NotReadable
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
 from tf2spark.worker.spark_tasks import (

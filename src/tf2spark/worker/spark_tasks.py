@@ -25,7 +25,7 @@ from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.tensorflow_c.session import CApiSession, Session
 from tf2spark.worker.model_session import session_of
-from tf2spark.worker.parquet_reader import ParquetTask, read_batches
+from tf2spark.worker.reading.parquet_reader import ParquetTask, read_batches
 from tf2spark.worker.row_names import row_namer
 from tf2spark.worker.score_loop import batch_scorer, error_and_model_columns, score_batches
 from tf2spark.worker.task_start import begin_task, use_assigned_gpus

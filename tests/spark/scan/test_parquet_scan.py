@@ -25,8 +25,8 @@ from cases.parquet_tables import (
     write_file,
 )
 from tf2spark.errors import ContractError, from_text
+from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_tasks
-from tf2spark.spark.scan.scan_plan import NotReadable
 
 
 def with_timestamp(df: DataFrame) -> DataFrame:

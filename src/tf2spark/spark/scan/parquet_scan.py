@@ -10,6 +10,7 @@ Partitions and the order of rows are what they would be with Spark reading.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -18,9 +19,10 @@ from pyspark.sql import types as t
 from tf2spark.errors import StorageError, first_line
 from tf2spark.spark.jvm import hadoop_configuration
 from tf2spark.spark.recognize import is_connect
-from tf2spark.spark.scan.scan_plan import NotReadable, scanned_files
-from tf2spark.spark.types import arrow_schema
-from tf2spark.worker.parquet_reader import FileRange, ParquetTask, file_schema, schema_mismatch
+from tf2spark.spark.scan.not_readable import NotReadable
+from tf2spark.spark.scan.scan_plan import arrow_columns, scan_of
+from tf2spark.worker.reading.parquet_reader import FileRange, ParquetTask, problem_of
+from tf2spark.worker.reading.parquet_types import Calendars
 
 # Settings under which Spark's reader skips files, finds columns by another key than their names,
 # or sends Python other Arrow types.
@@ -31,16 +33,20 @@ _NEEDED_SETTINGS = {
     "spark.sql.execution.arrow.useLargeVarTypes": "false",
 }
 _ENCRYPTION = "parquet.crypto.factory.class"
-# The types that the tests show Spark's reader and pyarrow's to decode alike. Dates and timestamps
-# are not among them, because Spark may move them between calendars and time zones.
+# The types that the tests show Spark's reader and pyarrow's to decode alike.
 _SAME_TYPES = (
     t.BooleanType, t.ByteType, t.ShortType, t.IntegerType, t.LongType, t.FloatType, t.DoubleType,
-    t.StringType, t.BinaryType,
+    t.StringType, t.BinaryType, t.DateType, t.TimestampType, t.TimestampNTZType, t.DecimalType,
 )  # fmt: skip
+_DATES_SETTING = "spark.sql.parquet.datetimeRebaseModeInRead"
+_INT96_SETTING = "spark.sql.parquet.int96RebaseModeInRead"
+_INT96_CONVERSION = "spark.sql.parquet.int96TimestampConversion"
 # A worker holds a page of each leaf, about 1 MB: 420 MB for 200 in the benchmark `growth-columns`.
 _MAX_LEAVES = 200
-# The driver opens this many footers at most, a millisecond each.
+# The driver opens this many footers at most: a millisecond each on a disk, more far away, where so
+# many are opened at once.
 _MAX_FILES = 256
+_OPENED_AT_ONCE = 16
 # Batches of twice as many rows take 20 MB more in a worker, and no less time.
 _BATCH_ROWS = 4096
 _SPARK_BATCH_ROWS = 10_000
@@ -55,8 +61,7 @@ def plan_tasks(
     Args:
         df: The table, with just the columns that are needed.
         model_rows: The most rows of one run of the model; a batch has a multiple of it.
-        verify: Trust nothing: open every file's footer and compare its columns with the table's,
-            and refuse a catalog's table, which may have other files when the job runs.
+        verify: Trust nothing: open every file's footer and compare its columns with the table's.
         names: The columns' names in messages; those of `df` where None.
 
     Raises:
@@ -67,19 +72,35 @@ def plan_tasks(
         _check_width(df.schema)
     if is_connect(df):
         raise NotReadable("a Spark Connect session doesn't show its plans")
+    spark = df.sparkSession
     try:
-        _check_settings(df.sparkSession)
-        file_names, partitions = scanned_files(df, refuse_catalog=verify)
+        _check_settings(spark)
+        calendars = _calendars(spark, df.schema)
+        zone = str(spark.conf.get("spark.sql.session.timeZone"))
+        scan = scan_of(df, zone)
     except NotReadable:
         raise
     except Exception as error:  # plans are no interface: each release may differ
         raise NotReadable(f"its plan can't be examined ({first_line(error)})") from None
-    types = [field.type for field in arrow_schema(df.schema)]
-    columns = pa.schema(list(zip(file_names, types, strict=True)))
+    _check_types(scan.columns, scan.columns.names)
+    columns = arrow_columns(scan.columns.fields, zone)
     if verify:
-        _check_files(partitions, columns)
-    rows = _batch_rows(df.sparkSession, model_rows)
-    return [ParquetTask(ranges, columns, rows) for ranges in partitions]
+        _check_files(scan.partitions, columns, calendars)
+    rows = _batch_rows(spark, model_rows)
+    as_read = scan.where is None and scan.output == tuple(range(len(columns)))
+    output = None if as_read else scan.output
+    return [
+        ParquetTask(ranges, columns, rows, scan.where, output, calendars)
+        for ranges in scan.partitions
+    ]
+
+
+def _calendars(spark: SparkSession, schema: t.StructType) -> Calendars:
+    int96 = spark.conf.get(_INT96_SETTING, None) == "CORRECTED"
+    # Spark moves timestamps of other writers to the session's zone.
+    if spark.conf.get(_INT96_CONVERSION, "false") != "false":
+        raise NotReadable(f"{_INT96_CONVERSION} is true")
+    return Calendars(spark.conf.get(_DATES_SETTING, None) == "CORRECTED", int96)
 
 
 def _check_types(schema: t.StructType, names: Sequence[str]) -> None:
@@ -89,8 +110,8 @@ def _check_types(schema: t.StructType, names: Sequence[str]) -> None:
         if not _decodes_alike(field.dataType):
             raise NotReadable(
                 f'its column "{name}" is {field.dataType.simpleString()}; only numbers, bools, '
-                "strings, binary, MLlib's vectors, and arrays and structs of these are known to "
-                "be decoded as Spark does"
+                "strings, binary, dates, timestamps, MLlib's vectors, and arrays, maps and structs "
+                "of these are known to be decoded as Spark does"
             )
         # Spark fills a column's default into rows of files that are older than the column.
         if any("DEFAULT" in key for key in field.metadata):
@@ -100,6 +121,8 @@ def _check_types(schema: t.StructType, names: Sequence[str]) -> None:
 def _decodes_alike(data_type: t.DataType) -> bool:
     if isinstance(data_type, t.ArrayType):
         return _decodes_alike(data_type.elementType)
+    if isinstance(data_type, t.MapType):
+        return _decodes_alike(data_type.keyType) and _decodes_alike(data_type.valueType)
     if isinstance(data_type, t.StructType):
         fields = data_type.fields
         return bool(fields) and all(_decodes_alike(field.dataType) for field in fields)
@@ -120,6 +143,8 @@ def _check_width(schema: t.StructType) -> None:
 def _count_leaves(data_type: t.DataType) -> int:
     if isinstance(data_type, t.ArrayType):
         return _count_leaves(data_type.elementType)
+    if isinstance(data_type, t.MapType):
+        return _count_leaves(data_type.keyType) + _count_leaves(data_type.valueType)
     if isinstance(data_type, t.StructType):
         return sum(_count_leaves(field.dataType) for field in data_type.fields)
     if isinstance(data_type, t.UserDefinedType):
@@ -135,20 +160,27 @@ def _check_settings(spark: SparkSession) -> None:
         raise NotReadable(f"{_ENCRYPTION} is set, so files may be encrypted")
 
 
-def _check_files(partitions: list[tuple[FileRange, ...]], columns: pa.Schema) -> None:
+def _check_files(
+    partitions: list[tuple[FileRange, ...]], columns: pa.Schema, calendars: Calendars
+) -> None:
     """Refuse files whose own columns aren't the table's: Spark converts some types, we don't."""
-    paths = list(dict.fromkeys(file.path for ranges in partitions for file in ranges))
-    if len(paths) > _MAX_FILES:
+    files = {(file.files, file.path): file for ranges in partitions for file in ranges}
+    if len(files) > _MAX_FILES:
         raise NotReadable(
-            f"it has {len(paths):,} files, and the footers of at most {_MAX_FILES} are checked"
+            f"it has {len(files):,} files, and the footers of at most {_MAX_FILES} are checked"
         )
-    for path in paths:
+
+    def check(file: FileRange) -> str | None:
         try:
-            problem = schema_mismatch(file_schema(path), columns)
+            problem = problem_of(file, columns, calendars)
         except StorageError as error:
-            raise NotReadable(f"the driver can't read its files ({error})") from None
-        if problem:
-            raise NotReadable(f'its file "{path}" doesn\'t fit: {problem}')
+            return f"the driver can't read its files ({error})"
+        return f'its file "{file.path}" doesn\'t fit: {problem}' if problem else None
+
+    with ThreadPoolExecutor(min(len(files), _OPENED_AT_ONCE)) as threads:
+        problems = list(threads.map(check, files.values()))
+    for problem in filter(None, problems):
+        raise NotReadable(problem)
 
 
 def _batch_rows(spark: SparkSession, model_rows: int) -> int:

@@ -1,24 +1,34 @@
-"""What Spark's plans say about a table: whether it is a bare scan of local Parquet files, and how
-Spark would divide these among tasks.
+"""What Spark's plans say about a table: whether it is a scan of Parquet files with at most a
+selection of columns and filters above it, and how Spark would divide these files among tasks.
 
 Plans are Scala objects, reached through py4j. They are no interface: a class that isn't listed here
-may mean anything, so only what is listed counts as a bare scan.
+may mean anything, so only what is listed is read by workers.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
+from attrs import frozen
 from pyspark.sql import DataFrame
+from pyspark.sql import types as t
 
 from tf2spark.spark.jvm import query_execution, scala_items
-from tf2spark.worker.parquet_reader import FileRange
+from tf2spark.spark.scan.catalyst_values import array_of, is_supported
+from tf2spark.spark.scan.file_systems import FileSystems
+from tf2spark.spark.scan.filter_expressions import FilterColumn, convert
+from tf2spark.spark.scan.not_readable import NotReadable
+from tf2spark.spark.types import arrow_schema
+from tf2spark.worker.reading.filters import AllOf, Filter
+from tf2spark.worker.reading.parquet_reader import FileRange
+from tf2spark.worker.reading.parquet_types import with_zone
 
 _EXECUTION = "org.apache.spark.sql.execution."
-# The nodes of a query that only reads files, renames and selects columns, and filters. Filters are
-# listed for those on partition columns, which only leave out folders; any other filter is still
-# there in the physical plan, and refused there.
+# The nodes of a query that only reads files, renames and selects columns, and filters.
 _LOGICAL_NODES = {"Project", "Filter", "SubqueryAlias", "View", "LogicalRelation"}
 # Options of a reader that say where files are, and change nothing about how they are decoded.
 _HARMLESS_OPTIONS = {
@@ -29,22 +39,34 @@ _HARMLESS_OPTIONS = {
 _MAX_RANGES = 4096
 
 
-class NotReadable(Exception):
-    """The workers can't read this table themselves; the text says why, as a clause."""
+@frozen
+class Scan:
+    """What a query reads, if it is a scan.
+
+    Attributes:
+        columns: The columns that are in the files, by their names and types there.
+        partition_columns: Those whose values are in the names of folders.
+        output: The query's columns, as indices into `columns` and then `partition_columns`.
+        where: The condition that rows must meet; None for all rows.
+        partitions: What each of Spark's tasks would read.
+    """
+
+    columns: t.StructType
+    partition_columns: t.StructType
+    output: tuple[int, ...]
+    where: Filter | None
+    partitions: list[tuple[FileRange, ...]]
 
 
-def scanned_files(
-    df: DataFrame, *, refuse_catalog: bool
-) -> tuple[list[str], list[tuple[FileRange, ...]]]:
-    """Return the columns' names in the files, and what each of Spark's tasks would read.
+def scan_of(df: DataFrame, zone: str) -> Scan:
+    """Return what a table reads, with just the columns that are needed.
 
     Args:
-        df: The table, with just the columns that are needed.
-        refuse_catalog: Refuse a table of the catalog. Spark may look its files up again when the
-            job runs, while the ranges returned here are the current ones.
+        df: The table.
+        zone: The time zone that Spark gives timestamps in Arrow.
 
     Raises:
-        NotReadable: The table is more than a scan of local Parquet files.
+        NotReadable: The table is more than a scan of Parquet files that workers can open.
     """
     query = query_execution(df)
     # The analyzed plan exists already, while making the physical plan of a large query takes long:
@@ -53,13 +75,33 @@ def scanned_files(
     # `sparkPlan` is the physical plan before Spark prepares it for execution. Adaptive execution
     # and code generation haven't wrapped its nodes yet, and nothing has been run.
     plan = query.sparkPlan()
-    scan = _find_scan(plan)
-    _check_scan(scan, refuse_catalog=refuse_catalog)
-    partition_columns = set(scan.relation().partitionSchema().fieldNames())
-    names = _names_in_files(plan, scan, partition_columns)
+    node = _find_scan(plan)
+    _check_scan(node)
+    columns, partition_columns = _columns(node)
+    layout = [*columns.fields, *partition_columns.fields]
+    index_of = {field.name: index for index, field in enumerate(layout)}
+    ids = {
+        attribute.exprId().id(): index_of[attribute.name()]
+        for attribute in scala_items(node.output())
+    }
+    arrow_types = arrow_columns(layout, zone).types
+    filter_columns = [
+        FilterColumn(index, field.dataType, arrow_type)
+        for index, (field, arrow_type) in enumerate(zip(layout, arrow_types, strict=True))
+    ]
+    filters: list[Filter] = []
+    sources = _sources(plan, ids, filter_columns, filters)
+    output = tuple(sources[attribute.exprId().id()] for attribute in scala_items(plan.output()))
     # The scan's RDD has Spark's own division of files into tasks, by the session's settings. To
     # build it lists files, but runs no job.
-    return names, _file_ranges(scan.inputRDD())
+    partitions = _file_ranges(
+        node,
+        FileSystems(df.sparkSession),
+        arrow_columns(partition_columns.fields, zone),
+        partition_columns,
+    )
+    where = filters[0] if len(filters) == 1 else AllOf(tuple(filters))
+    return Scan(columns, partition_columns, output, where if filters else None, partitions)
 
 
 def _check_logical_nodes(plan: Any) -> None:
@@ -71,21 +113,20 @@ def _check_logical_nodes(plan: Any) -> None:
 
 
 def _find_scan(plan: Any) -> Any:
-    """Return the scan at the bottom of a physical plan of nothing but projections."""
-    while _is_projection(plan):
+    """Return the scan at the bottom of a physical plan of nothing but projections and filters."""
+    while _is_node(plan, "ProjectExec") or _is_node(plan, "FilterExec"):
         plan = plan.child()
-    name = plan.getClass().getName()
-    if name != f"{_EXECUTION}FileSourceScanExec":
-        short_name = name.rpartition(".")[2].removesuffix("Exec")
+    if not _is_node(plan, "FileSourceScanExec"):
+        short_name = plan.getClass().getName().rpartition(".")[2].removesuffix("Exec")
         raise NotReadable(f"it is more than Parquet files and a choice of columns ({short_name})")
     return plan
 
 
-def _is_projection(plan: Any) -> bool:
-    return bool(plan.getClass().getName() == f"{_EXECUTION}ProjectExec")
+def _is_node(plan: Any, name: str) -> bool:
+    return bool(plan.getClass().getName() == f"{_EXECUTION}{name}")
 
 
-def _check_scan(scan: Any, *, refuse_catalog: bool) -> None:
+def _check_scan(scan: Any) -> None:
     relation = scan.relation()
     file_format = relation.fileFormat().getClass().getName()
     # This class itself and none derived from it: Delta's reads Parquet files too, but knows which
@@ -95,10 +136,6 @@ def _check_scan(scan: Any, *, refuse_catalog: bool) -> None:
     for option in scala_items(relation.options().keys().toSeq()):
         if str(option).lower() not in _HARMLESS_OPTIONS:
             raise NotReadable(f'it is read with the option "{option}"')
-    if refuse_catalog and scan.tableIdentifier().isDefined():
-        raise NotReadable(
-            "it is a table of the catalog, and may have other files when the job runs"
-        )
     # A bucketed scan has one task a bucket, and promises that to the operators downstream.
     if scan.bucketedScan():
         raise NotReadable("it is read by buckets")
@@ -107,33 +144,44 @@ def _check_scan(scan: Any, *, refuse_catalog: bool) -> None:
         raise NotReadable("it has columns of files' metadata")
 
 
-def _names_in_files(plan: Any, scan: Any, partition_columns: set[str]) -> list[str]:
-    """Return the names that the columns of a plan have in the files.
+def _columns(scan: Any) -> tuple[t.StructType, t.StructType]:
+    """Return the columns of a scan's output: those in the files, and the partition columns."""
+    fields = t.StructType.fromJson(json.loads(scan.schema().json())).fields
+    partition_names = set(scan.relation().partitionSchema().fieldNames())
+    in_files = [field for field in fields if field.name not in partition_names]
+    # A row's number in its file is made by Spark's reader; it isn't in the file.
+    if any(key.startswith("__") for field in in_files for key in field.metadata):
+        raise NotReadable("it has columns of files' metadata")
+    partition_columns = [field for field in fields if field.name in partition_names]
+    for field in partition_columns:
+        if not is_supported(field.dataType):
+            raise NotReadable(
+                f'its partition column "{field.name}" is {field.dataType.simpleString()}'
+            )
+    if not in_files:
+        raise NotReadable("only partition columns of it are needed")
+    return t.StructType(in_files), t.StructType(partition_columns)
+
+
+def _sources(
+    plan: Any, scan_ids: Mapping[int, int], columns: list[FilterColumn], filters: list[Filter]
+) -> dict[int, int]:
+    """Return which of the scan's columns each column of a plan is, by expression id.
 
     The optimizer may have stacked and merged projections, and users may have renamed columns, but
     a column keeps its expression id on its way up from the scan, whose names are the files'.
+    Filters on the way are converted and added to `filters`.
     """
-    scan_names = {
-        attribute.exprId().id(): attribute.name() for attribute in scala_items(scan.output())
-    }
-    names = [scan_names.get(expression_id) for expression_id in _source_ids(plan)]
-    for name in names:
-        if name is None or name in partition_columns:
-            raise NotReadable(f'"{name}" is a partition column, whose values are not in the files')
-    return [str(name) for name in names]
-
-
-def _source_ids(plan: Any) -> list[int]:
-    """Return, for each column of a plan, the expression id of the scan's column that it is."""
-    if not _is_projection(plan):
-        return [attribute.exprId().id() for attribute in scala_items(plan.output())]
-    child = plan.child()
-    child_ids = [attribute.exprId().id() for attribute in scala_items(child.output())]
-    sources = dict(zip(child_ids, _source_ids(child), strict=True))
-    return [
-        sources[_attribute(expression).exprId().id()]
+    if _is_node(plan, "FileSourceScanExec"):
+        return dict(scan_ids)
+    sources = _sources(plan.child(), scan_ids, columns, filters)
+    if _is_node(plan, "FilterExec"):
+        filters.append(convert(plan.condition(), lambda node: columns[sources[node.exprId().id()]]))
+        return sources
+    return {
+        expression.exprId().id(): sources[_attribute(expression).exprId().id()]
         for expression in scala_items(plan.projectList())
-    ]
+    }
 
 
 def _attribute(expression: Any) -> Any:
@@ -146,24 +194,43 @@ def _attribute(expression: Any) -> Any:
     return attribute
 
 
-def _file_ranges(rdd: Any) -> list[tuple[FileRange, ...]]:
+def arrow_columns(columns: Sequence[t.StructField], zone: str) -> pa.Schema:
+    """Return columns as Spark sends them to Python, which gives timestamps the session's zone."""
+    schema = arrow_schema(t.StructType(list(columns)))
+    return pa.schema([pa.field(field.name, with_zone(field.type, zone)) for field in schema])
+
+
+def _file_ranges(
+    scan: Any, file_systems: FileSystems, partition_columns: pa.Schema, types: t.StructType
+) -> list[tuple[FileRange, ...]]:
     partitions, count = [], 0
-    for partition in scala_items(rdd.filePartitions()):
-        files = list(partition.files())
-        count += len(files)
-        if count > _MAX_RANGES:
-            raise NotReadable(f"it has more than {_MAX_RANGES:,} parts of files")
-        partitions.append(
-            tuple(FileRange(_local_path(file), file.start(), file.length()) for file in files)
-        )
+    schema = scan.relation().partitionSchema()
+    positions = [schema.fieldIndex(field.name) for field in types.fields]
+    java_types = [schema.apply(field.name).dataType() for field in types.fields]
+    known: dict[bytes, pa.RecordBatch] = {}
+
+    def values_of(row: Any) -> pa.RecordBatch:
+        arrays = []
+        for position, java_type, field, arrow_type in zip(
+            positions, java_types, types.fields, partition_columns.types, strict=True
+        ):
+            value = None if row.isNullAt(position) else row.get(position, java_type)
+            arrays.append(array_of([value], field.dataType, arrow_type))
+        values = pa.RecordBatch.from_arrays(arrays, schema=partition_columns)
+        # Equal rows travel once.
+        return known.setdefault(values.serialize().to_pybytes(), values)
+
+    for partition in scala_items(scan.inputRDD().filePartitions()):
+        ranges = []
+        for file in partition.files():
+            count += 1
+            if count > _MAX_RANGES:
+                raise NotReadable(f"it has more than {_MAX_RANGES:,} parts of files")
+            url = urlsplit(file.urlEncodedPath())
+            files = file_systems.of(url)
+            values = values_of(file.partitionValues()) if positions else None
+            ranges.append(FileRange(unquote(url.path), file.start(), file.length(), files, values))
+        partitions.append(tuple(ranges))
     if not count:
         raise NotReadable("it has no files")
     return partitions
-
-
-def _local_path(file: Any) -> str:
-    # Workers on other hosts find the path only where all hosts mount it, as Spark's own tasks do.
-    url = urlsplit(file.urlEncodedPath())
-    if url.scheme != "file" or url.netloc:
-        raise NotReadable(f'its files are on "{url.scheme}:", and the workers read "file:" only')
-    return unquote(url.path)

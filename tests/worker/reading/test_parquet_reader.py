@@ -13,13 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf2spark.errors import ContractError, StorageError
-from tf2spark.worker import parquet_reader
-from tf2spark.worker.parquet_reader import (
+from tf2spark.worker.reading import parquet_reader
+from tf2spark.worker.reading.parquet_reader import (
     FileRange,
     ParquetTask,
-    file_schema,
     read_batches,
-    schema_mismatch,
 )
 
 _IDS = pa.schema([("id", pa.int64())])
@@ -278,37 +276,6 @@ def test_text_that_is_not_utf8_stays_as_it_is(tmp_path: Path) -> None:
     assert rows.view(pa.binary()).to_pylist() == [b"\xff\xfe", b"ok"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "wanted", "fits"),
-    [
-        (pa.int32(), pa.int32(), True),
-        (pa.int32(), pa.int64(), False),
-        (pa.uint8(), pa.int16(), False),
-        (pa.float32(), pa.float64(), False),
-        (pa.binary(), pa.string(), False),
-        (pa.timestamp("us"), pa.int64(), False),
-        (pa.list_(pa.field("x", pa.int8(), False)), pa.list_(pa.int8()), True),
-        (pa.list_(pa.list_(pa.int8())), pa.list_(pa.int8()), False),
-        (pa.struct([("a", pa.int8())]), pa.struct([("a", pa.int8()), ("b", pa.int8())]), False),
-        (pa.struct([("a", pa.int8())]), pa.struct([("A", pa.int8())]), False),
-        (pa.dictionary(pa.int8(), pa.large_string()), pa.string(), True),
-    ],
-)
-def test_only_the_same_type_fits(kind: pa.DataType, wanted: pa.DataType, fits: bool) -> None:
-    """A type fits if only its layout differs, and is refused if its values would change."""
-    problem = schema_mismatch(pa.schema([("x", kind)]), pa.schema([("x", wanted)]))
-    assert (problem is None) == fits
-    assert fits or (str(kind) in str(problem) and str(wanted) in str(problem))
-
-
-def test_names_that_differ_in_case_do_not_fit() -> None:
-    """What they mean depends on the Spark session; two of them are ambiguous."""
-    ids = pa.field("ID", pa.int64())
-    assert schema_mismatch(pa.schema([ids]), _IDS) == 'for the column "id" it has "ID"'
-    assert schema_mismatch(pa.schema([ids, *_IDS]), _IDS) == 'for the column "id" it has "ID", "id"'
-    assert schema_mismatch(pa.schema([("other", pa.string())]), _IDS) is None
-
-
 def test_a_mismatch_names_file_column_types_and_the_argument(tmp_path: Path) -> None:
     """The message alone says what is wrong and what to do."""
     path = written(tmp_path / "f", {"id": ["a"]})
@@ -333,8 +300,3 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, damage: str) -> Non
         path.write_bytes(content)
     with pytest.raises(StorageError, match=r'f" can\'t be read as Parquet: .*read="spark"'):
         read(_IDS, FileRange(str(path), 0, size))
-
-
-def test_the_schema_of_a_file_is_read_from_its_footer(tmp_path: Path) -> None:
-    """Names and types, in order."""
-    assert file_schema(str(numbered(tmp_path / "f", 3))).names == ["id", "more"]

@@ -11,16 +11,29 @@ are in memory, however large files and row groups are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.errors import ContractError, StorageError, argument
+from tf2spark.worker.reading.file_systems import LOCAL, Files
+from tf2spark.worker.reading.filters import Filter, evaluate, may_pass
+from tf2spark.worker.reading.parquet_types import (
+    UNKNOWN_CALENDARS,
+    Calendars,
+    count_leaves,
+    file_problem,
+    with_zone,
+)
+from tf2spark.worker.reading.statistics import Statistics, leaf_statistics
 
 # How much of a column chunk is read at once; by default pyarrow reads it all, perhaps 100 MB.
-_READ_BYTES = 256 << 10
+_LOCAL_READ_BYTES = 256 << 10
+# Where each read is a request, more at once; all columns together have a bound.
+_REMOTE_READ_BYTES = 4 << 20
+_REMOTE_READ_BYTES_IN_ALL = 32 << 20
 # The size of a batch, estimated from the footer; TensorFlow's own tensors come on top.
 _BATCH_BYTES = 64 << 20
 # Arrow's pool keeps freed memory. Returning it to the system and taking it again costs 4 ms.
@@ -33,29 +46,42 @@ class FileRange:
     """A part of a file that one task reads: the row groups whose middle lies in it.
 
     Attributes:
-        path: The file, on this machine.
+        path: The file, in its file system.
         start: The first byte of the range.
         length: Its length in bytes.
+        files: The file system.
+        values: The values of the table's partition columns, as one row; None for no such columns.
     """
 
     path: str
     start: int
     length: int
+    files: Files = LOCAL
+    values: pa.RecordBatch | None = None
 
 
 @frozen
 class ParquetTask:
     """What one task reads.
 
+    The filter and the output name columns by their indices: first those of `columns`, then the
+    partition columns of the ranges.
+
     Attributes:
         ranges: The parts of files, in the order of their rows.
         columns: The columns by their names in the files, with the types that they are read as.
         batch_rows: About how many rows a batch has.
+        where: The condition that rows must meet; None for all rows.
+        output: The columns that are passed on; None for those of the files.
+        calendars: Which files are taken to have dates of the Gregorian calendar.
     """
 
     ranges: tuple[FileRange, ...]
     columns: pa.Schema
     batch_rows: int
+    where: Filter | None = None
+    output: tuple[int, ...] | None = None
+    calendars: Calendars = UNKNOWN_CALENDARS
 
 
 def read_batches(task: ParquetTask) -> Iterator[pa.RecordBatch]:
@@ -89,44 +115,27 @@ def _read(task: ParquetTask) -> Iterator[pa.RecordBatch]:
     yield from _join(pending)
 
 
-def file_schema(path: str) -> pa.Schema:
-    """Return the columns of a file as pyarrow reads them, from its footer.
+def problem_of(file_range: FileRange, columns: pa.Schema, calendars: Calendars) -> str | None:
+    """Say, from a file's footer, why it can't be read as these columns; None if it can.
 
     Raises:
         StorageError: The file can't be read.
     """
-    with _opened(path) as file:
-        return file.schema_arrow
-
-
-def schema_mismatch(in_file: pa.Schema, columns: pa.Schema) -> str | None:
-    """Say which column of a file has another type or name than expected; None if all fit.
-
-    Lists and strings with long offsets, fixed lengths or dictionaries are still lists and strings.
-    A missing column is no mismatch; one whose name differs in case only is.
-    """
-    names: dict[str, list[str]] = {}
-    for name in in_file.names:
-        names.setdefault(name.lower(), []).append(name)
-    for field in columns:
-        same_name = names.get(field.name.lower(), [])
-        if not same_name:
-            continue
-        # Which of them Spark means depends on spark.sql.caseSensitive.
-        if same_name != [field.name]:
-            listed = ", ".join(f'"{name}"' for name in same_name)
-            return f'for the column "{field.name}" it has {listed}'
-        type_ = in_file.field(field.name).type
-        if _plain(type_) != _plain(field.type):
-            return f'its column "{field.name}" is {type_}, and the table\'s is {field.type}'
-    return None
+    with _opened(file_range, columns) as file:
+        return file_problem(file, columns, calendars)
 
 
 def _read_range(file_range: FileRange, task: ParquetTask) -> Iterator[pa.RecordBatch]:
-    with _opened(file_range.path) as file:
-        if problem := schema_mismatch(file.schema_arrow, task.columns):
+    with _opened(file_range, task.columns) as file:
+        if problem := file_problem(file, task.columns, task.calendars):
             raise ContractError(f'"{file_range.path}": {problem}', _ADVICE)
         groups = _groups_within(file.metadata, file_range)
+        if task.where is not None:
+            groups = [
+                index
+                for index in groups
+                if may_pass(task.where, _statistics(file, index, task.columns))
+            ]
         if not groups:
             return
         names = [name for name in task.columns.names if name in file.schema_arrow.names]
@@ -134,22 +143,79 @@ def _read_range(file_range: FileRange, task: ParquetTask) -> Iterator[pa.RecordB
         # Spark gives a task its CPUs: other threads would take those of its neighbors.
         batches = file.iter_batches(rows, row_groups=groups, columns=names, use_threads=False)
         while (batch := _next(batches, file_range.path)) is not None:
-            yield _with_columns(batch, task.columns)
+            yield from _output(batch, file_range, task)
+
+
+def _output(
+    batch: pa.RecordBatch, file_range: FileRange, task: ParquetTask
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a batch that pass the filter, with the task's columns; none if none do."""
+    read = _with_columns(batch, task.columns)
+    if task.where is None and task.output is None:
+        yield read
+        return
+    arrays, fields = list(read.columns), list(task.columns)
+    if file_range.values is not None:
+        arrays += [_repeated(value, batch.num_rows) for value in file_range.values.columns]
+        fields += list(file_range.values.schema)
+    indices = range(len(task.columns)) if task.output is None else task.output
+    output = pa.RecordBatch.from_arrays(
+        [arrays[index] for index in indices], schema=pa.schema([fields[index] for index in indices])
+    )
+    if task.where is not None:
+        passed = evaluate(task.where, arrays, batch.num_rows)
+        if passed.true_count < batch.num_rows:
+            output = output.filter(passed)
+    if output.num_rows:
+        yield output
+
+
+def _repeated(value: pa.Array, count: int) -> pa.Array:
+    if value.null_count:
+        return pa.nulls(count, value.type)
+    return value.take(pa.array(bytes(count), pa.uint8()))
+
+
+def _statistics(
+    file: Any, group_index: int, columns: pa.Schema
+) -> Callable[[int], Statistics | None]:
+    """Return the function for a row group's statistics of a column, in the unit of its type."""
+    group, in_file = file.metadata.row_group(group_index), file.schema_arrow
+
+    def statistics_of(index: int) -> Statistics | None:
+        if index >= len(columns) or columns.names[index] not in in_file.names:
+            return None
+        name = columns.names[index]
+        known = leaf_statistics(group, name)
+        kind = in_file.field(name).type
+        if known is not None and pa.types.is_timestamp(kind) and kind.unit != "us":
+            return evolve(known, minimum=None, maximum=None)
+        return known
+
+    return statistics_of
 
 
 class _opened:
     """Open a Parquet file for reading; errors name its path."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, file_range: FileRange, columns: pa.Schema) -> None:
+        self._path, self._files = file_range.path, file_range.files
+        self._read_bytes = _LOCAL_READ_BYTES
+        if self._files.remote:
+            share = _REMOTE_READ_BYTES_IN_ALL // max(1, count_leaves(columns))
+            self._read_bytes = max(_LOCAL_READ_BYTES, min(_REMOTE_READ_BYTES, share))
 
     def __enter__(self) -> Any:
         import pyarrow.parquet as pq
 
         try:
-            self._source = pa.OSFile(self._path)
-            # pre_buffer would read whole column chunks ahead.
-            return pq.ParquetFile(self._source, buffer_size=_READ_BYTES, pre_buffer=False)
+            self._source = self._files.open(self._path)
+            return pq.ParquetFile(
+                self._source,
+                buffer_size=self._read_bytes,
+                pre_buffer=False,  # it would read whole column chunks ahead
+                coerce_int96_timestamp_unit="us",
+            )
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(self._path, error) from None
 
@@ -221,7 +287,10 @@ def _with_columns(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
 
 
 def _cast(array: pa.Array, type_: pa.DataType) -> pa.Array:
-    return array if array.type == type_ else array.cast(type_)
+    if array.type == type_:
+        return array
+    # pyarrow would take timestamps of 96 bits, to which it gives no zone, for local times.
+    return array.cast(with_zone(type_, "UTC")).cast(type_)
 
 
 def _join(batches: list[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
@@ -229,19 +298,3 @@ def _join(batches: list[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         return batches
     joined: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
     return joined
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return a type without what doesn't change values: the width of offsets, nullability."""
-    types = pa.types
-    if types.is_dictionary(kind):
-        return _plain(kind.value_type)
-    if types.is_large_string(kind):
-        return pa.string()
-    if types.is_large_binary(kind):
-        return pa.binary()
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return pa.list_(_plain(kind.value_type))
-    if types.is_struct(kind):
-        return pa.struct([(field.name, _plain(field.type)) for field in kind])
-    return kind

@@ -1,0 +1,1 @@
+"""Tables that workers read themselves: file systems, Parquet, filters."""

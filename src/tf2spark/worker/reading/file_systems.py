@@ -1,0 +1,105 @@
+"""The file systems that workers read from: what a plan says of one, and how a worker opens it.
+
+A description travels in the plan, as Spark sends Hadoop's configuration to its executors. It may
+hold keys, which no repr and no message shows. Clients are opened once a process.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any, Literal
+
+import pyarrow as pa
+from attrs import field, frozen
+
+_CONNECT_SECONDS = 10.0
+_REQUEST_SECONDS = 60.0
+_ENVIRONMENT_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+@frozen
+class LocalFiles:
+    """Files of this machine, or that every machine mounts at the same path."""
+
+    remote = False
+
+    def open(self, path: str) -> pa.NativeFile:
+        return pa.OSFile(path)
+
+
+@frozen
+class S3Keys:
+    """Keys of S3, with the token of temporary ones; none of them is ever shown."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+Credentials = S3Keys | Literal["anonymous", "environment", "machine"]
+"""Keys; none; those in the worker's environment; or the role of its machine, pod or container."""
+
+
+@frozen
+class S3Files:
+    """A bucket of S3, or of a store with the protocol of S3.
+
+    Attributes:
+        bucket: Its name.
+        credentials: The kinds of credentials to try; the first that the worker has is used.
+        endpoint: The store's "host" or "host:port"; None for AWS itself.
+        scheme: "https" or "http".
+        region: The region that requests are signed for; None for the bucket's own, on AWS.
+        path_style: The bucket is part of the path, not of the host's name. Only with `endpoint`.
+    """
+
+    bucket: str
+    credentials: tuple[Credentials, ...]
+    endpoint: str | None = None
+    scheme: str = "https"
+    region: str | None = None
+    path_style: bool = False
+
+    remote = True
+
+    def open(self, path: str) -> pa.NativeFile:
+        return _s3_client(self).open_input_file(f"{self.bucket}/{path.lstrip('/')}")
+
+
+Files = LocalFiles | S3Files
+LOCAL = LocalFiles()
+
+
+@lru_cache(maxsize=32)
+def _s3_client(files: S3Files) -> Any:
+    from pyarrow.fs import S3FileSystem, resolve_s3_region
+
+    chosen = _choose(files.credentials)
+    options: dict[str, Any] = {"anonymous": chosen == "anonymous"}
+    if isinstance(chosen, S3Keys):
+        options |= {"access_key": chosen.access_key, "secret_key": chosen.secret_key}
+        options["session_token"] = chosen.session_token
+    if files.endpoint is not None:
+        options["endpoint_override"] = files.endpoint
+        options["force_virtual_addressing"] = not files.path_style
+    region = files.region
+    if region is None and files.endpoint is None:
+        region = resolve_s3_region(files.bucket)
+    return S3FileSystem(
+        **options,
+        region=region,
+        scheme=files.scheme,
+        connect_timeout=_CONNECT_SECONDS,
+        request_timeout=_REQUEST_SECONDS,
+    )
+
+
+def _choose(credentials: tuple[Credentials, ...]) -> Credentials:
+    for kind in credentials:
+        if kind != "environment":
+            return kind
+        access_key, secret_key, token = map(os.environ.get, _ENVIRONMENT_KEYS)
+        if access_key and secret_key:
+            return S3Keys(access_key, secret_key, token or None)
+    raise OSError("there are no keys of S3 in the environment of this process")
