@@ -71,6 +71,16 @@ def is_instance(spark: SparkSession, value: Any, class_name: str) -> bool:
     return bool(jvm(spark).py4j.reflection.TypeUtil.isInstanceOf(class_name, value))
 
 
+def hadoop_user(spark: SparkSession) -> str:
+    """Return the user by whose permissions Hadoop's file systems are read.
+
+    Raises:
+        SetupError: The session has no JVM that can be reached this way.
+    """
+    information = jvm(spark).org.apache.hadoop.security.UserGroupInformation
+    return str(information.getCurrentUser().getShortUserName())
+
+
 def java_array(spark: SparkSession, java_class: Any, values: Sequence[Any]) -> Any:
     """Return a Java array, for methods that take any number of arguments.
 

@@ -1,8 +1,8 @@
 """`score` on a Spark DataFrame: chooses how batches reach the worker; results don't depend on it.
 
 `mapInArrow` sends every kept column to Python and back; an `arrow_udf` (Spark 4.1 and later) sends
-only what the model reads and leaves the rest in the JVM. Where the table is a plain scan of local
-Parquet files, the worker reads them itself, and only what is kept goes back to the JVM.
+only what the model reads and leaves the rest in the JVM. Where the table is a scan of Parquet files
+that workers can open, they read them themselves, and only what is kept goes back to the JVM.
 
 A column is renamed once on its way: the plan is bound to the table's own names, then renumbered for
 the columns that travel, and from there on columns are found by their position.
@@ -10,6 +10,7 @@ the columns that travel, and from there on columns are found by their position.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -28,6 +29,7 @@ from tf2spark.binding.options import Options, Read
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError, argument
 from tf2spark.plan.score import ModelRef, Plan, read_columns, renumber, traveling_columns
+from tf2spark.shown_text import shown
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.scan.not_readable import NotReadable
@@ -44,6 +46,7 @@ from tf2spark.worker.spark_tasks import (
 
 Carrier = Literal["map_in_arrow", "arrow_udf"]
 _SCORED = "_tf2spark_scored"
+_log = logging.getLogger("tf2spark.read")
 # Spark 4.3 can feed Arrow UDFs straight from a columnar scan.
 _COLUMNAR_INPUT = "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled"
 _FEW_NUMERIC_COLUMNS = 3
@@ -138,7 +141,9 @@ def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
                 f"the workers can't read the table themselves: {reason}",
                 argument("read", "auto") + " has Spark read such a table",
             ) from None
+        _log.info("Spark reads the table: %s", shown(str(reason)))
         return None
+    _log.info("the workers read the table, in %d tasks", len(tasks))
     task_numbers = df.sparkSession.range(0, len(tasks), 1, len(tasks))
     return map_in_arrow(
         task_numbers, file_scorer(renumber(plan, columns), tasks), _result_fields(df, plan)

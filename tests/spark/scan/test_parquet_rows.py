@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,6 @@ from cases.parquet_tables import (
     ROWS,
     assert_same_rows,
     features,
-    reader_of,
     settings,
     write_file,
 )
@@ -54,6 +55,11 @@ _VALUES: dict[str, tuple[t.DataType, list[Any]]] = {
         [Vectors.dense([1.0, 2.0]), None, Vectors.sparse(5, [1, 3], [1.0, -2.0])],
     ),
     "a.b`c": (t.StringType(), ["x", None]),
+    "date": (t.DateType(), [datetime.date(1, 1, 1), None, datetime.date(2026, 1, 2)]),
+    "time": (t.TimestampType(), [datetime.datetime(2026, 3, 29, 2, 30), None]),
+    "ntz": (t.TimestampNTZType(), [datetime.datetime(1, 1, 1), None]),
+    "decimal": (t.DecimalType(38, 10), [Decimal("-1.5"), None, Decimal("1e20")]),
+    "map": (t.MapType(t.StringType(), t.DateType()), [{"a": datetime.date(1, 1, 1)}, None, {}]),
 }
 
 
@@ -207,18 +213,38 @@ def test_names_are_the_tables_own(
     assert_same_rows(mlp, spark.sql("SELECT x AS y, * FROM parquet_scan_view"))
 
 
-def test_partitioned_tables_are_read_without_their_partition_columns(
+def test_partition_columns_are_the_same(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """Columns from files only; a filter on a partition column leaves folders out."""
-    for day in (1, 2):
-        (tmp_path / "t").mkdir(exist_ok=True)
-        write_file(tmp_path / "t" / f"day={day}", {"id": np.arange(ROWS) + day * 1000})
-    df = spark.read.parquet(str(tmp_path / "t"))
-    assert reader_of(mlp.score(df)) == "spark"
-    assert_same_rows(mlp, df, keep=["id"])
-    second = assert_same_rows(mlp, df.where("day = 2"), keep=["id"])
-    assert second.agg(F.min("id"), F.count("id")).first() == (2000, ROWS)
+    """Typed as Spark infers them or as asked, null, with escaped characters, in filters."""
+    df = spark.read.parquet(write_file(tmp_path / "t")).selectExpr(
+        "*",
+        "DATE'2026-01-01' + CAST(id % 2 AS INT) AS day",
+        "IF(id % 3 = 0, NULL, concat('a b/%=', id % 3)) AS name",
+        "IF(id % 5 = 0, NULL, CAST(id % 5 AS DECIMAL(4, 2))) AS price",
+    )
+    df.write.partitionBy("day", "name", "price").parquet(str(tmp_path / "by_day"))
+    by_day = spark.read.parquet(str(tmp_path / "by_day"))
+    assert by_day.schema["day"].dataType == t.DateType()
+    assert_same_rows(mlp, by_day)
+    assert_same_rows(mlp, by_day, keep=["name", "id"])
+    second = assert_same_rows(mlp, by_day.where("day = '2026-01-02'"), keep=["id"])
+    assert second.count() == ROWS // 2
+    assert_same_rows(mlp, by_day.where("name IS NULL OR price > 2 AND id < 200"))
+    schema = "features array<float>, id bigint, day timestamp, name string, price double"
+    assert_same_rows(mlp, spark.read.schema(schema).parquet(str(tmp_path / "by_day")))
+
+
+def test_filtered_rows_are_the_same(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """Filters under and over projections, of columns that aren't kept; rows that none passes."""
+    columns = {"x": pa.array([n / 10 if n % 7 else None for n in range(ROWS)])}
+    df = spark.read.parquet(write_file(tmp_path / "t", columns, row_group_size=50))
+    assert_same_rows(mlp, df.where("x > 3").select("features", F.col("id").alias("n")))
+    renamed = df.select("features", F.col("x").alias("y"), "id").where("y <= 20 AND id != 7")
+    assert_same_rows(mlp, renamed.where("NOT id IN (1, 2, 3)"), keep=["id"])
+    assert assert_same_rows(mlp, df.where("x > 1000")).count() == 0
 
 
 def test_nothing_is_read_before_an_action(

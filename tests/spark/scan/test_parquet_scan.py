@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +27,6 @@ from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_tasks
 
 
-def with_timestamp(df: DataFrame) -> DataFrame:
-    return df.select("features", "time")
-
-
 def cached(df: DataFrame) -> DataFrame:
     # A plan of its own: Spark caches plans, not objects.
     table = df.select("features", F.col("id").alias("cached"))
@@ -41,7 +35,10 @@ def cached(df: DataFrame) -> DataFrame:
 
 
 _OTHERS: dict[str, tuple[Callable[[DataFrame], DataFrame], str]] = {
-    "filter": (lambda df: df.select("features", "id").where("id > 5"), "Filter"),
+    "filter": (lambda df: df.select("features", "id").where("id % 5 = 1"), "filter .*id.* % 5"),
+    "filter of two columns": (lambda df: df.where("id > struct.x"), "filter"),
+    "set of floats": (lambda df: df.where("x in (0.0D, 1.0D)"), "filter .*IN"),
+    "random filter": (lambda df: df.select("features").where(F.rand(1) > 0.5), "filter .*rand"),
     "limit": (lambda df: df.select("features", "id").limit(10), "Limit"),
     "computed": (lambda df: df.select("features", (F.col("id") + 1).alias("x")), "computed"),
     "field": (lambda df: df.select("features", "struct.x"), "computed column"),
@@ -53,24 +50,18 @@ _OTHERS: dict[str, tuple[Callable[[DataFrame], DataFrame], str]] = {
     "cached": (cached, "InMemoryTableScan"),
     "file names": (lambda df: df.select("features", F.input_file_name().alias("f")), "computed"),
     "metadata": (lambda df: df.select("features", "_metadata.file_name"), "computed|metadata"),
-    "timestamp": (with_timestamp, 'column "time" is timestamp'),
-    "date": (lambda df: df.select("features", "date"), 'column "date" is date'),
-    "decimal": (lambda df: df.select("features", "decimal"), "decimal"),
-    "map": (lambda df: df.select("features", "map"), "map"),
+    "interval": (lambda df: df.select("features", "took"), 'column "took" is interval'),
 }
 
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A table with columns that the worker leaves to Spark."""
-    some = {
-        "time": datetime.datetime(2026, 1, 2, 3, 4, 5),
-        "date": datetime.date(2026, 1, 2),
-        "struct": {"x": 1},
+    columns = {
+        "struct": pa.array([{"x": 1}] * ROWS),
+        "x": pa.array([0.5] * ROWS),
+        "took": pa.array([5] * ROWS),
     }
-    columns = {name: pa.array([value] * ROWS) for name, value in some.items()}
-    columns["decimal"] = pa.array([Decimal(1)] * ROWS, pa.decimal128(20, 2))
-    columns["map"] = pa.array([[("a", 1)]] * ROWS, pa.map_(pa.string(), pa.int64()))
     return write_file(tmp_path_factory.mktemp("odd") / "t", columns)
 
 
@@ -80,7 +71,9 @@ def test_other_tables_are_left_to_spark(
 ) -> None:
     """Spark reads anything but a plain scan; read="worker" says why it can't."""
     change, why = _OTHERS[name]
-    df = change(spark.read.parquet(odd))
+    schema = "features array<float>, id bigint, struct struct<x: int>, x double, "
+    schema += "took interval day to second"
+    df = change(spark.read.schema(schema).parquet(odd))
     scored = mlp.score(df)
     assert reader_of(scored) == "spark"
     assert rows_of(mlp.score(df)) == rows_of(mlp.score(df, read="spark"))
@@ -104,19 +97,20 @@ def test_other_formats_are_left_to_spark(
     assert mlp.score(stream).isStreaming
 
 
-def test_a_catalogs_table_has_the_files_of_the_action(
+def test_a_catalogs_table_has_the_files_of_the_call(
     spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
 ) -> None:
-    """It is left to Spark, which looks again; "worker" takes the files of the call."""
-    df = spark.read.parquet(write_file(tmp_path / "t"))
-    df.write.option("path", str(tmp_path / "stored")).saveAsTable("parquet_scan_table")
+    """Rows that are inserted after the call are in the next call's result, partitions included."""
+    df = spark.read.parquet(write_file(tmp_path / "t")).withColumn("day", F.expr("id % 3"))
+    stored = df.write.partitionBy("day").option("path", str(tmp_path / "stored"))
+    stored.saveAsTable("parquet_scan_table")
     try:
         table = spark.table("parquet_scan_table")
-        scored, by_worker = mlp.score(table), mlp.score(table, read="worker")
-        df.write.insertInto("parquet_scan_table")
-        assert (reader_of(scored), reader_of(by_worker)) == ("spark", "worker")
-        assert by_worker.count() == ROWS
-        assert scored.count() == mlp.score(table, read="spark").count()
+        scored = assert_same_rows(mlp, table)
+        df.select(*table.columns).write.insertInto("parquet_scan_table")
+        assert scored.count() == ROWS
+        assert assert_same_rows(mlp, spark.table("parquet_scan_table")).count() == 2 * ROWS
+        assert_same_rows(mlp, spark.sql("SELECT * FROM parquet_scan_table WHERE day = 1"))
     finally:
         spark.sql("DROP TABLE parquet_scan_table")
 

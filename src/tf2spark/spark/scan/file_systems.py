@@ -12,16 +12,26 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult
 
+from attrs import evolve
 from pyspark.sql import SparkSession
 
-from tf2spark.spark.jvm import hadoop_configuration, hadoop_path
+from tf2spark.spark.jvm import hadoop_configuration, hadoop_path, hadoop_user
+from tf2spark.spark.scan.hdfs_native import check_hdfs_native
 from tf2spark.spark.scan.not_readable import NotReadable
-from tf2spark.worker.reading.file_systems import LOCAL, Credentials, Files, S3Files, S3Keys
+from tf2spark.worker.reading.file_systems import (
+    LOCAL,
+    Credentials,
+    Files,
+    HdfsFiles,
+    S3Files,
+    S3Keys,
+)
 
 Conf = Callable[[str], str | None]
 """Returns a setting; None where it is missing or empty."""
 
 _S3A = "org.apache.hadoop.fs.s3a.S3AFileSystem"
+_HDFS = "org.apache.hadoop.hdfs.DistributedFileSystem"
 _OSS = "org.apache.hadoop.fs.aliyun.oss.AliyunOSSFileSystem"
 # Who asks for credentials, by the class's short name: it has been in several packages.
 _KEYS_IN_CONFIGURATION = {
@@ -92,23 +102,28 @@ class FileSystems:
             return LOCAL
         if "@" in url.netloc:
             raise NotReadable(f'its files are on "{url.scheme}:", with keys in their path')
-        if url.scheme not in ("s3a", "s3", "s3n", "oss"):
+        if url.scheme not in ("hdfs", "s3a", "s3", "s3n", "oss"):
             raise NotReadable(
-                f'its files are on "{url.scheme}:", and the workers read "file:", "s3a:", "s3:", '
-                '"s3n:" and "oss:" only'
+                f'its files are on "{url.scheme}:", and the workers read "file:", "hdfs:", "s3a:", '
+                '"s3:", "s3n:" and "oss:" only'
             )
         # The configuration of the file system itself has the bucket's own settings in place.
         root = hadoop_path(self._spark, f"{url.scheme}://{url.netloc}/")
         file_system = root.getFileSystem(hadoop_configuration(self._spark))
-        return describe(file_system.getClass().getName(), url.netloc, file_system.getConf())
+        class_name = file_system.getClass().getName()
+        files = describe(class_name, url.netloc, file_system.getConf())
+        if isinstance(files, HdfsFiles):
+            check_hdfs_native(self._spark)
+            return evolve(files, user=hadoop_user(self._spark))
+        return files
 
 
-def describe(class_name: str, bucket: str, configuration: Any) -> Files:
-    """Return the description of the file system of a bucket.
+def describe(class_name: str, name: str, configuration: Any) -> Files:
+    """Return the description of a file system.
 
     Args:
         class_name: The Java class that Spark reads it by.
-        bucket: Its name.
+        name: The bucket, or the host and port of the NameNode.
         configuration: Hadoop's `Configuration`, with the bucket's own settings in place.
 
     Raises:
@@ -118,15 +133,17 @@ def describe(class_name: str, bucket: str, configuration: Any) -> Files:
     def setting(name: str) -> str | None:
         return (configuration.get(name) or "").strip() or None
 
-    if setting("hadoop.security.credential.provider.path"):
+    if class_name != _HDFS and setting("hadoop.security.credential.provider.path"):
         raise NotReadable(
             "hadoop.security.credential.provider.path is set, so keys are kept where workers "
             "don't look"
         )
     if class_name == _S3A:
-        return _s3a(bucket, setting)
+        return _s3a(name, setting)
     if class_name == _OSS:
-        return _oss(bucket, setting)
+        return _oss(name, setting)
+    if class_name == _HDFS:
+        return _hdfs(name, setting)
     raise NotReadable(f"its files are read by {class_name.rpartition('.')[2]}")
 
 
@@ -223,3 +240,17 @@ def _oss(bucket: str, setting: Conf) -> S3Files:
     return S3Files(
         bucket, (keys,), endpoint, scheme, found[1] if found else "us-east-1", path_style=is_number
     )
+
+
+def _hdfs(name: str, setting: Conf) -> HdfsFiles:
+    """Describe a NameNode, or several under one name, without Kerberos."""
+    if setting("hadoop.security.authentication") not in (None, "simple"):
+        raise NotReadable("its HDFS asks for Kerberos tickets, which workers don't have")
+    if setting("hadoop.rpc.protection") not in (None, "authentication"):
+        raise NotReadable("hadoop.rpc.protection is set, which workers don't know")
+    nodes = setting(f"dfs.ha.namenodes.{name}")
+    names = [f"dfs.ha.namenodes.{name}"]
+    if nodes is not None:
+        names += [f"dfs.namenode.rpc-address.{name}.{node.strip()}" for node in nodes.split(",")]
+    settings = tuple((key, value) for key in names if (value := setting(key)) is not None)
+    return HdfsFiles(f"hdfs://{name}", settings)

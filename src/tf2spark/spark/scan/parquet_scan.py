@@ -75,7 +75,7 @@ def plan_tasks(
     spark = df.sparkSession
     try:
         _check_settings(spark)
-        calendars = _calendars(spark, df.schema)
+        calendars = _calendars(spark)
         zone = str(spark.conf.get("spark.sql.session.timeZone"))
         scan = scan_of(df, zone)
     except NotReadable:
@@ -95,12 +95,13 @@ def plan_tasks(
     ]
 
 
-def _calendars(spark: SparkSession, schema: t.StructType) -> Calendars:
-    int96 = spark.conf.get(_INT96_SETTING, None) == "CORRECTED"
-    # Spark moves timestamps of other writers to the session's zone.
-    if spark.conf.get(_INT96_CONVERSION, "false") != "false":
+def _calendars(spark: SparkSession) -> Calendars:
+    # Spark would move timestamps of other writers to the session's zone.
+    if spark.conf.get(_INT96_CONVERSION) != "false":
         raise NotReadable(f"{_INT96_CONVERSION} is true")
-    return Calendars(spark.conf.get(_DATES_SETTING, None) == "CORRECTED", int96)
+    # Asked for without a default, because Spark returns a given default instead of its own.
+    dates, int96 = spark.conf.get(_DATES_SETTING), spark.conf.get(_INT96_SETTING)
+    return Calendars(dates == "CORRECTED", int96 == "CORRECTED")
 
 
 def _check_types(schema: t.StructType, names: Sequence[str]) -> None:

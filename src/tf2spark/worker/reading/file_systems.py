@@ -67,7 +67,31 @@ class S3Files:
         return _s3_client(self).open_input_file(f"{self.bucket}/{path.lstrip('/')}")
 
 
-Files = LocalFiles | S3Files
+@frozen
+class HdfsFiles:
+    """A NameNode of HDFS, or a name that stands for several.
+
+    Attributes:
+        url: "hdfs://host:port", or "hdfs://name".
+        settings: What Hadoop's configuration says about the NameNodes of that name.
+        user: Whose permissions are used, unless the worker's environment says (HADOOP_USER_NAME).
+    """
+
+    url: str
+    settings: tuple[tuple[str, str], ...] = ()
+    user: str | None = None
+
+    remote = True
+
+    def open(self, path: str) -> pa.NativeFile:
+        try:
+            return pa.PythonFile(_hdfs_client(self).read(path), mode="r")
+        except Exception as error:  # hdfs-native has no class of its own for most errors
+            # The NameNode's errors come with its stack.
+            raise OSError(str(error).partition("\n")[0]) from None
+
+
+Files = LocalFiles | S3Files | HdfsFiles
 LOCAL = LocalFiles()
 
 
@@ -93,6 +117,20 @@ def _s3_client(files: S3Files) -> Any:
         connect_timeout=_CONNECT_SECONDS,
         request_timeout=_REQUEST_SECONDS,
     )
+
+
+@lru_cache(maxsize=32)
+def _hdfs_client(files: HdfsFiles) -> Any:
+    """Return hdfs-native's client of HDFS, which needs neither Java nor libhdfs."""
+    try:
+        from hdfs_native import Client
+    except ImportError:
+        raise OSError(
+            "this Python lacks hdfs-native: install tf2spark[hdfs] on every host"
+        ) from None
+    if files.user is not None:
+        os.environ.setdefault("HADOOP_USER_NAME", files.user)
+    return Client(files.url, dict(files.settings))
 
 
 def _choose(credentials: tuple[Credentials, ...]) -> Credentials:

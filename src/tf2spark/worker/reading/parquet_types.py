@@ -85,13 +85,17 @@ def schema_mismatch(in_file: pa.Schema, columns: pa.Schema) -> str | None:
 
 def with_zone(kind: pa.DataType, zone: str) -> pa.DataType:
     """Return a type with another time zone wherever it has one."""
+
+    def changed(field: pa.Field) -> pa.Field:
+        return field.with_type(with_zone(field.type, zone))
+
     types = pa.types
     if types.is_map(kind):
-        return pa.map_(with_zone(kind.key_type, zone), with_zone(kind.item_type, zone))
+        return pa.map_(changed(kind.key_field), changed(kind.item_field))
     if types.is_list(kind):
-        return pa.list_(with_zone(kind.value_type, zone))
+        return pa.list_(changed(kind.value_field))
     if types.is_struct(kind):
-        return pa.struct([(field.name, with_zone(field.type, zone)) for field in kind])
+        return pa.struct([changed(field) for field in kind])
     return pa.timestamp(kind.unit, zone) if types.is_timestamp(kind) and kind.tz else kind
 
 
