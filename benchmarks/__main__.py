@@ -14,6 +14,7 @@ from benchmarks.cases import CASES, EXTRA, PEERS
 from benchmarks.environments import PLOTS, make_all, python_of
 from benchmarks.harness import Bench
 from benchmarks.pools import start_session
+from benchmarks.remote_stores import s3a_jars
 from benchmarks.reports import Report
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -30,12 +31,15 @@ def main() -> int:
     start = time.perf_counter()
     if not arguments.cases and not arguments.peer:
         make_all()
-    spark = start_session(arguments.cores)
+    cases = arguments.cases or _cases_with(arguments.peer)
+    # A session can't be given jars later.
+    jars = {"spark.jars": s3a_jars()} if "remote" in cases else {}
+    spark = start_session(arguments.cores, jars)
     bench = Bench(
         spark, arguments.folder, arguments.scale, arguments.runs, arguments.rows, arguments.peer
     )
     reports = []
-    for name in arguments.cases or _cases_with(arguments.peer):
+    for name in cases:
         reports.append(_run(name, bench, arguments))
         print(f"\n{reports[-1].text()}\n", flush=True)
     spark.stop()

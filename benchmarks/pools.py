@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ _POOL = "TF2SPARK_BENCHMARK_POOL"
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def start_session(cores: int) -> SparkSession:
-    """Start the session that all contenders share."""
+def start_session(cores: int, conf: Mapping[str, str] | None = None) -> SparkSession:
+    """Start the session that all contenders share, with more settings if there are any."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,6 +32,7 @@ def start_session(cores: int) -> SparkSession:
         "spark.sql.execution.pyspark.udf.faulthandler.enabled": "true",
         "spark.task.maxFailures": "1",
         "spark.sql.session.timeZone": "UTC",
+        **(conf or {}),
     }.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()

@@ -17,6 +17,7 @@ from benchmarks.cases import (
     recommend_scale,
     recommend_towers,
     recommend_wide_deep,
+    remote,
     shipping,
     sparse,
     start,
@@ -30,6 +31,7 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "dense": dense.run,
     "sparse": sparse.run,
     "strings": strings.run,
+    "remote": remote.run,
     "heavy": heavy.run,
     "calls": calls.run,
     "start": start.run,
@@ -57,6 +59,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "dense": dense.PEERS,
     "sparse": sparse.PEERS,
     "strings": strings.PEERS,
+    "remote": remote.PEERS,
     "heavy": heavy.PEERS,
     "calls": calls.PEERS,
     "start": ("predict_batch_udf",),
@@ -67,5 +70,5 @@ PEERS: dict[str, tuple[str, ...]] = {
 }
 """The peers of each case, by their names for ``--peer``."""
 
-EXTRA = frozenset({"carriers", "peer-settings", "shipping"})
-"""Cases that run only if they are named: they inform the development of tf2spark."""
+EXTRA = frozenset({"carriers", "peer-settings", "remote", "shipping"})
+"""Cases that run only if they are named: they need servers, or inform the development."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from benchmarks.java_build import class_path
 from benchmarks.peer_server import serve
 from benchmarks.peers.session_job import SessionJob, best_items, scored_rows
 from benchmarks.pools import start_session
+from benchmarks.remote_stores import s3a_jars
 
 _JAVA = Path(__file__).with_suffix("")
 
@@ -43,6 +45,7 @@ def make(
     batch_rows: int = 4096,
     intra_op: int = 0,
     inter_op: int = 0,
+    conf: Mapping[str, str] | None = None,
     **_: Any,
 ) -> SessionJob:
     """Score a table, or recommend items to a table of users.
@@ -59,8 +62,9 @@ def make(
         batch_rows: Rows per run.
         intra_op: The session's threads per op; 0 for TensorFlow's default.
         inter_op: The session's threads between ops, likewise.
+        conf: Hadoop's settings, where the table is on S3.
     """
-    spark = _session(Path(folder), cores)
+    spark = _session(Path(folder), cores, conf or {})
     spark.sparkContext.addFile(model, recursive=True)
     assert spark._jvm is not None
     java: Any = spark._jvm.peer
@@ -87,13 +91,16 @@ def _best(table: DataFrame) -> dict[str, Any]:
     return best_items(table.select("user_id", F.inline("recommendations")))
 
 
-def _session(folder: Path, cores: int) -> SparkSession:
+def _session(folder: Path, cores: int, hadoop_conf: Mapping[str, str]) -> SparkSession:
     """Start a session like that of the other contenders, with Kryo and the peer's class path."""
     conf = {
         "spark.driver.extraClassPath": os.pathsep.join(class_path(_JAVA, folder)),
         "spark.driver.extraJavaOptions": f"-Dorg.bytedeco.javacpp.cachedir={folder}/java/natives",
         "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     }
+    conf |= {f"spark.hadoop.{name}": value for name, value in hadoop_conf.items()}
+    if hadoop_conf:
+        conf["spark.jars"] = s3a_jars()
     options = [word for setting in conf.items() for word in ("--conf", "=".join(setting))]
     os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*options, "pyspark-shell"])
     return start_session(cores)

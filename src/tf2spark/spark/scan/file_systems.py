@@ -248,6 +248,8 @@ def _hdfs(name: str, setting: Conf) -> HdfsFiles:
         raise NotReadable("its HDFS asks for Kerberos tickets, which workers don't have")
     if setting("hadoop.rpc.protection") not in (None, "authentication"):
         raise NotReadable("hadoop.rpc.protection is set, which workers don't know")
+    if setting("dfs.client.use.datanode.hostname") == "true":
+        raise NotReadable("dfs.client.use.datanode.hostname is set, which workers don't know")
     nodes = setting(f"dfs.ha.namenodes.{name}")
     names = [f"dfs.ha.namenodes.{name}"]
     if nodes is not None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from attrs import frozen
 from pyspark.sql import types as t
 
+from tf2spark.errors import shortened
 from tf2spark.spark.jvm import scala_items
 from tf2spark.spark.scan.catalyst_values import array_of, is_supported
 from tf2spark.spark.scan.not_readable import NotReadable
@@ -38,6 +39,8 @@ _OPERATORS: dict[str, Operator] = {
     "GreaterThanOrEqual": ">=",
 }
 _SWAPPED: dict[Operator, Operator] = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+# Each costs a call of the JVM.
+_MAX_VALUES = 1_000
 _TEXT = {"StartsWith": "starts", "EndsWith": "ends", "Contains": "contains"}
 
 
@@ -86,7 +89,7 @@ def convert(expression: Any, column_of: Callable[[Any], FilterColumn]) -> Filter
                 return Always(node.value())
             case "In":
                 return one_of(column(children[0]), [literal(child) for child in children[1:]])
-            case "InSet":
+            case "InSet" if node.hset().size() <= _MAX_VALUES:
                 return one_of(column(children[0]), list(scala_items(node.hset().toSeq())))
             case "EqualNullSafe":
                 return null_safe(*children)
@@ -97,7 +100,7 @@ def convert(expression: Any, column_of: Callable[[Any], FilterColumn]) -> Filter
         raise unknown()
 
     def unknown() -> NotReadable:
-        return NotReadable(f"workers don't apply its filter ({expression.sql()})")
+        return NotReadable(f"workers don't apply its filter ({shortened(expression.sql(), 200)})")
 
     def column(node: Any) -> FilterColumn:
         if node.getClass().getSimpleName() != "AttributeReference":
