@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,7 +41,11 @@ def dry_run_option(command: Command) -> Command:
 
 
 def print_score(
-    job: Job, request: Request, result: DataFrame, sources: Sequence[Source], target: Target
+    job: Job,
+    request: Request,
+    score: Callable[[DataFrame], DataFrame],
+    sources: Sequence[Source],
+    target: Target,
 ) -> None:
     """Print what `tf2spark score` would do.
 
@@ -49,9 +55,11 @@ def print_score(
     """
     from tf2spark.spark.output.write import check
 
+    with _collected("tf2spark.read") as messages:
+        result = score(job.tables[0])
     check(result, target)
-    columns = ("columns", _columns(result))
-    _print(job, [*_tables(job, sources), *_feeds(request), columns], target)
+    lines = [("reader", message) for message in messages] + [("columns", _columns(result))]
+    _print(job, [*_tables(job, sources), *_feeds(request), *lines], target)
 
 
 def print_recommend(
@@ -75,6 +83,22 @@ def print_recommend(
     check_tables(call.arguments, tables)
     best = f"{ranking.name}, each user's best {params['k']:,}"
     _print(job, [*_tables(job, sources), *_feeds(request), ("rank by", best)], target)
+
+
+@contextmanager
+def _collected(name: str) -> Iterator[list[str]]:
+    """Collect what is logged under a name, whatever the levels are."""
+    logger, messages = logging.getLogger(name), list[str]()
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield messages
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def _tables(job: Job, sources: Sequence[Source]) -> Iterator[Line]:

@@ -107,7 +107,7 @@ def score(context: click.Context, /, **params: Any) -> None:
     with open_job(params, [source], target, debug=bool((context.obj or {}).get("debug"))) as job:
         request, run = bind(job.model)
         if params["dry_run"]:
-            print_score(job, request, run(job.tables[0]), [source], target)
+            print_score(job, request, run, [source], target)
             return
         started = time.monotonic()
         counts = write_counted(

@@ -71,7 +71,7 @@ def test_other_tables_are_left_to_spark(
 ) -> None:
     """Spark reads anything but a plain scan; read="worker" says why it can't."""
     change, why = _OTHERS[name]
-    schema = "features array<float>, id bigint, struct struct<x: int>, x double, "
+    schema = "features array<float>, id bigint, struct struct<x: bigint>, x double, "
     schema += "took interval day to second"
     df = change(spark.read.schema(schema).parquet(odd))
     scored = mlp.score(df)
