@@ -21,7 +21,7 @@ from tf2spark.conversion.to_arrow import columns_builder
 from tf2spark.plan.score import Plan
 from tf2spark.spark.scan.parquet_scan import plan_tasks
 from tf2spark.tensorflow_c.session import CApiSession
-from tf2spark.worker import score_loop
+from tf2spark.worker import run_conversion, score_loop
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.reading.parquet_reader import ParquetTask, read_batches
 
@@ -109,8 +109,8 @@ def _time_once(plan: Plan, batches: Sequence[pa.RecordBatch]) -> dict[str, float
         return _timed(clock, TO_COLUMNS, columns_builder(*arguments))
 
     with (
-        mock.patch.object(score_loop, "feeder", timed_feeder),
-        mock.patch.object(score_loop, "columns_builder", timed_builder),
+        mock.patch.object(run_conversion, "feeder", timed_feeder),
+        mock.patch.object(run_conversion, "columns_builder", timed_builder),
         mock.patch.object(CApiSession, "prepare", timed_prepare),
     ):
         session = session_of(plan.model)
