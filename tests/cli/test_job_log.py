@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -90,7 +91,7 @@ class TestEvents:
         log = JobLog("json")
         with log.other_lines_as_events():
             print("Warning: the rows depend on each other", file=sys.stderr)
-            print("removed /tmp/x", file=sys.stderr)
+            click.echo("removed /tmp/x", err=True)
         events = events_of(capsys.readouterr().err)
         assert [(event["event"], event["message"]) for event in events] == [
             ("warning", "the rows depend on each other"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tf2spark.cli.job_log import JobLog
     from tf2spark.cli.jobs import Counts, Job
     from tf2spark.cli.tables import Source
-    from tf2spark.report.facts import Pairs
+    from tf2spark.report.facts import Pairs, WrittenTable
     from tf2spark.spark.output.target import Target
 
 # Said elsewhere on the page, or of no interest once the job has run.
@@ -164,7 +164,7 @@ class JobReport:
                 *job_facts.versions_of(job.spark),
                 *_package_versions(),
             ],
-            written=self._read_back(job, outputs),
+            written=self._read_back(job, outputs, log),
             driver_peak_bytes=peak_bytes(),
         )
         try:
@@ -176,7 +176,7 @@ class JobReport:
             "report", f"{self.path}, {took:.1f} s", path=str(self.path), seconds=round(took, 3)
         )
 
-    def _read_back(self, job: Job, outputs: Sequence[str]) -> Any:
+    def _read_back(self, job: Job, outputs: Sequence[str], log: JobLog) -> WrittenTable:
         from tf2spark.report.facts import WrittenTable
         from tf2spark.spark.output.read_back import MAX_OUTPUTS, Written, read_back
 
@@ -196,7 +196,8 @@ class JobReport:
             partition_by=target.partition_by,
             older_files=self._older_files,
         )
-        found = read_back(job.spark, written)
+        with log.progress(job.spark, "summing up for the report", "summaries"):
+            found = read_back(job.spark, written)
         left_out = len(there) - len(written.outputs)
         note = f"The first {MAX_OUTPUTS} outputs; {left_out} more aren't shown." if left_out else ""
         return WrittenTable(
