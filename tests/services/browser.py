@@ -113,7 +113,9 @@ def _main(page: str, pixels: str, scheme: str, picture: str) -> None:
         noticed = json.loads(text)
         if picture.endswith(".pdf"):
             layout = QPageLayout(
-                QPageSize(QPageSize.PageSizeId.A4), QPageLayout.Orientation.Portrait, QMarginsF()
+                QPageSize(QPageSize.PageSizeId.A4),
+                QPageLayout.Orientation.Portrait,
+                QMarginsF(40, 40, 40, 40),
             )
             web_page.pdfPrintingFinished.connect(lambda *_: finish(noticed))
             web_page.printToPdf(picture, layout)
