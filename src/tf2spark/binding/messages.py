@@ -39,9 +39,13 @@ def listed(names: Iterable[str]) -> str:
 
 
 def input_text(spec: TensorSpec) -> str:
-    """Name an input with dtype and shape: ``input "x" (float32 [None, 8])``."""
+    """Name an input with dtype and shape: ``input "x" (float32 [None, 8])``.
+
+    For an input that TF2 took out of a nested argument, that is added: ``features["age"]``.
+    """
     kind = "" if spec.kind == "dense" else f"{spec.kind} "
-    return f'input "{spec.name}" ({kind}{spec.dtype} {shape_text(spec.shape)})'
+    place = f", {spec.argument}" if spec.argument else ""
+    return f'input "{spec.name}" ({kind}{spec.dtype} {shape_text(spec.shape)}{place})'
 
 
 def output_text(spec: TensorSpec) -> str:

@@ -29,6 +29,8 @@ class TensorSpec:
             ``x_2``); empty otherwise.
         splits_dtype: The dtype of a ragged tensor's row splits.
         example: What the graph parses from it, if it takes serialized ``tf.Example`` messages.
+        argument: What it is in a nested argument that TF2 flattened, as ``features["age"]``; empty
+            where it is an argument itself.
     """
 
     name: str
@@ -39,6 +41,7 @@ class TensorSpec:
     parts: tuple[str, ...] = ()
     splits_dtype: DType | None = None
     example: ParsedExample | None = None
+    argument: str = ""
 
     @property
     def rank(self) -> int | None:

@@ -195,7 +195,10 @@ def _feature_cells(feature: ParsedFeature) -> tuple[str, str, str]:
 
 def _cells(spec: TensorSpec) -> tuple[str, str, str, str]:
     kind = "" if spec.kind == "dense" else f"{spec.kind} "
-    return spec.name, kind + spec.dtype.name, shape_text(spec.shape), ", ".join(spec.tensors)
+    tensors = ", ".join(spec.tensors)
+    if spec.argument:
+        tensors += f" ({spec.argument})"
+    return spec.name, kind + spec.dtype.name, shape_text(spec.shape), tensors
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -220,6 +223,8 @@ def _tensor_json(spec: TensorSpec) -> dict[str, Any]:
         "kind": spec.kind,
         "tensors": list(spec.tensors),
     }
+    if spec.argument:
+        tensor["argument"] = spec.argument
     if spec.example is not None:
         tensor["features"] = {each.key: _feature_json(each) for each in spec.example.features}
     return tensor

@@ -9,6 +9,7 @@ object graph has that function's own signature.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, TypeAlias
@@ -136,13 +137,17 @@ def _inputs(
     wrapper: tuple[str, list[str]] | None,
 ) -> tuple[TensorSpec, ...]:
     composites: list[TensorSpec] = []
+    arguments: dict[str, str] = {}
     if wrapper is not None:
         name, keywords = wrapper
         keys, user_function = _call_keys(functions.get(name), keywords)
-        composites = _reassemble(meta_graph, message.inputs, keys, user_function)
+        composites, arguments = _reassemble(meta_graph, message.inputs, keys, user_function)
     parts = {part for spec in composites for part in spec.parts}
     plain = (
-        spec for key in message.inputs if key not in parts for spec in _specs(key, message.inputs)
+        evolve(spec, argument=arguments[key]) if key in arguments else spec
+        for key in message.inputs
+        if key not in parts
+        for spec in _specs(key, message.inputs)
     )
     return tuple(sorted([*composites, *plain], key=lambda spec: spec.name))
 
@@ -174,24 +179,34 @@ def _reassemble(
     infos: Mapping[str, TensorInfoMessage],
     keys: list[str],
     user_function: str,
-) -> list[TensorSpec]:
-    """Return the composite inputs that a signature lists as several plain tensors."""
+) -> tuple[list[TensorSpec], dict[str, str]]:
+    """Return the composite inputs that a signature lists as several plain tensors.
+
+    And, by their keys, what plain inputs are in the arguments of the user's function, where these
+    are nested: ``features["age"]``.
+    """
     concrete = meta_graph.object_graph_def.concrete_functions
     if user_function not in concrete:
-        return []
+        return [], {}
     composites: list[TensorSpec] = []
+    names_of_arguments: dict[tuple[str, ...], str] = {}
+    arguments: dict[str, str] = {}
     start = 0
-    for type_spec in _leaves(concrete[user_function].canonicalized_input_signature):
+    for type_spec, place in _leaves(concrete[user_function].canonicalized_input_signature):
         count = 1 if type_spec is None else _component_count(type_spec)
         parts = tuple(keys[start : start + count])
         start += count
         if count == 0 or len(parts) < count:
-            return []  # an unknown structure: leave the plain tensors
+            return [], {}  # an unknown structure: leave the plain tensors
+        # The first two are: positional or by keyword, and which argument.
+        argument = names_of_arguments.setdefault(place[:2], parts[0])
+        if type_spec is None and place[2:]:
+            arguments[parts[0]] = argument + "".join(f"[{each}]" for each in place[2:])
         if type_spec is not None and all(part in infos for part in parts):
             names = tuple(infos[part].name for part in parts)
             spec = _composite(parts[0], type_spec, names, parts)
             composites += [] if spec is None else [spec]
-    return composites
+    return composites, arguments
 
 
 def _call_keys(wrapper: FunctionMessage | None, keywords: list[str]) -> tuple[list[str], str]:
@@ -206,25 +221,25 @@ def _call_keys(wrapper: FunctionMessage | None, keywords: list[str]) -> tuple[li
     return [], ""
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    """Yield the tensors of a StructuredValue in the order of ``tf.nest.flatten``.
+def _leaves(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Yield the tensors of a StructuredValue in the order of ``tf.nest.flatten``, and their places.
 
     A composite tensor yields its type spec, a plain tensor None. Arguments that aren't tensors (a
     Python bool, None) aren't inputs of the graph and yield nothing.
     """
     if value.HasField("type_spec_value"):
-        yield value.type_spec_value
+        yield value.type_spec_value, place
     elif value.HasField("tensor_spec_value") or value.HasField("bounded_tensor_spec_value"):
-        yield None
+        yield None, place
     elif value.HasField("dict_value"):
         for key in sorted(value.dict_value.fields):
-            yield from _leaves(value.dict_value.fields[key])
+            yield from _leaves(value.dict_value.fields[key], (*place, json.dumps(key)))
     elif value.HasField("named_tuple_value"):
         for pair in value.named_tuple_value.values:
-            yield from _leaves(pair.value)
+            yield from _leaves(pair.value, (*place, json.dumps(pair.key)))
     else:
-        for element in (*value.list_value.values, *value.tuple_value.values):
-            yield from _leaves(element)
+        for index, element in enumerate((*value.list_value.values, *value.tuple_value.values)):
+            yield from _leaves(element, (*place, str(index)))
 
 
 def _component_count(type_spec: Any) -> int:
