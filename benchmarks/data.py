@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
 from benchmarks.models import SPARSE_WIDTH, WORDS, words
@@ -66,6 +67,12 @@ def sparse(spark: SparkSession, folder: Path, rows: int) -> DataFrame:
     path = write_table(folder, f"sparse-{SPARSE_WIDTH}-{NON_ZEROS}-{rows}", rows, _vectors)
     schema = StructType([StructField("id", LongType()), StructField("features", VectorUDT())])
     return spark.read.schema(schema).parquet(path)
+
+
+def with_groups(spark: SparkSession, df: DataFrame) -> DataFrame:
+    """Return a table joined with a thousand groups, by its `id`, as Spark joins small tables."""
+    groups = spark.range(1_000).withColumnRenamed("id", "group")
+    return df.join(F.broadcast(groups), F.col("id") % 1_000 == F.col("group")).select(*df.columns)
 
 
 def strings(spark: SparkSession, folder: Path, rows: int) -> DataFrame:

@@ -23,6 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructField, StructType
 
+from benchmarks.data import with_groups
 from benchmarks.java_build import class_path
 from benchmarks.peer_server import serve
 from benchmarks.peers.session_job import SessionJob, best_items, scored_rows
@@ -46,6 +47,7 @@ def make(
     intra_op: int = 0,
     inter_op: int = 0,
     conf: Mapping[str, str] | None = None,
+    joined: bool = False,
     **_: Any,
 ) -> SessionJob:
     """Score a table, or recommend items to a table of users.
@@ -63,6 +65,7 @@ def make(
         intra_op: The session's threads per op; 0 for TensorFlow's default.
         inter_op: The session's threads between ops, likewise.
         conf: Hadoop's settings, where the table is on S3.
+        joined: Join the table with groups first: see `data.with_groups`.
     """
     spark = _session(Path(folder), cores, conf or {})
     spark.sparkContext.addFile(model, recursive=True)
@@ -70,12 +73,15 @@ def make(
     java: Any = spark._jvm.peer
     model_and_threads = (Path(model).name, java.Threads(intra_op, inter_op))
 
+    def prepare(rows: DataFrame) -> DataFrame:
+        return with_groups(spark, rows) if joined else rows
+
     def dense() -> DataFrame:
-        rows = spark.read.parquet(table)
+        rows = prepare(spark.read.parquet(table))
         return DataFrame(java.Rows.dense(rows._jdf, *model_and_threads, batch_rows), spark)
 
     def sparse() -> DataFrame:
-        rows = _vectors(spark, "id", table)
+        rows = prepare(_vectors(spark, "id", table))
         return DataFrame(java.Rows.sparse(rows._jdf, *model_and_threads, batch_rows), spark)
 
     def recommend() -> DataFrame:

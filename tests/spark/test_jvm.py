@@ -45,6 +45,8 @@ def test_private_attributes_are_used_in_two_modules() -> None:
         ("_jsparkSession", jvm.hadoop_configuration),
         ("_gateway", lambda nothing: jvm.java_array(nothing, None, [])),
         ("_jdf", jvm.query_execution),
+        ("_jvm", lambda nothing: jvm.java_class(nothing, "java.lang.Object")),
+        ("_jvm", lambda nothing: jvm.scala_seq(nothing, [])),
     ],
 )
 def test_a_missing_attribute_is_one_clear_error(name: str, use: Callable[[Any], Any]) -> None:

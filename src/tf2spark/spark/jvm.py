@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyspark
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 
 from tf2spark.errors import SetupError
 from tf2spark.spark.types import arrow_schema
@@ -172,6 +172,60 @@ def collect_arrow(df: DataFrame) -> pa.Table:
         batches = _private_attribute(df, "_collect_as_arrow")()
         table = pa.Table.from_batches(batches) if batches else schema.empty_table()
     return table.rename_columns(df.columns)
+
+
+def java_class(spark: SparkSession, name: str) -> Any:
+    """Return a class of Spark or Java, as a value of the JVM.
+
+    Assumes `SparkSession._jvm`.
+
+    Raises:
+        SetupError: The session has no JVM that can be reached this way.
+        JavaError: There is no such class.
+    """
+    return jvm(spark).java.lang.Class.forName(name)
+
+
+def scala_seq(spark: SparkSession, values: Sequence[Any]) -> Any:
+    """Return Java's objects as a Scala sequence.
+
+    Assumes Spark's `PythonUtils.toSeq`, which PySpark's own column functions use.
+    """
+    return jvm(spark).org.apache.spark.api.python.PythonUtils.toSeq(list(values))
+
+
+def catalyst_expression(spark: SparkSession, column: Column) -> Any:
+    """Return the Catalyst expression of a column; it isn't resolved yet.
+
+    Assumes `Column._jc`, and Spark's `ExpressionUtils.expression` (from 4.0 on) or `Column.expr`.
+
+    Raises:
+        SetupError: The column has no JVM that can be reached this way.
+    """
+    java_column = _private_attribute(column, "_jc")
+    utils = _expression_utils(spark)
+    return java_column.expr() if utils is None else utils.expression(java_column)
+
+
+def catalyst_column(spark: SparkSession, expression: Any) -> Column:
+    """Return a column of a Catalyst expression.
+
+    Assumes Spark's `ExpressionUtils.column` and PySpark's `pyspark.sql.classic.column.Column`
+    (from 4.0 on), or the constructors of both `Column` classes.
+    """
+    utils = _expression_utils(spark)
+    if utils is None:
+        return Column(jvm(spark).org.apache.spark.sql.Column(expression))
+    from pyspark.sql.classic.column import Column as ClassicColumn
+
+    return ClassicColumn(utils.column(expression))
+
+
+def _expression_utils(spark: SparkSession) -> Any | None:
+    """Return Spark's `ExpressionUtils`, None where the release has none."""
+    if pyspark.__version__.startswith("3."):
+        return None
+    return jvm(spark).org.apache.spark.sql.classic.ExpressionUtils
 
 
 def launch_driver(conf: SparkConf, stderr: int) -> bool:

@@ -22,6 +22,7 @@ from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
 from tf2spark.spark.jvm import collect_arrow
 from tf2spark.spark.memory_limit import check_worker_memory
+from tf2spark.spark.packed.transport import packed_table
 from tf2spark.spark.score import (
     column,
     map_in_arrow,
@@ -121,6 +122,7 @@ def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
     model = evolve(prepared.plan.users.model, threads=task_cpus(spark))
     plan = evolve(prepared.plan, users=evolve(prepared.plan.users, model=ship(spark, model)))
     columns = traveling_columns(plan.users)
-    recommend = partition_recommender(renumber_users(plan, columns))
+    table, transport = packed_table(select_numbered(users, columns))
+    recommend = partition_recommender(renumber_users(plan, columns), transport)
     fields = [users.schema.fields[index] for index in plan.users.keep] + output_fields(plan.users)
-    return map_in_arrow(select_numbered(users, columns), recommend, fields)
+    return map_in_arrow(table, recommend, fields)

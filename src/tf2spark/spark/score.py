@@ -1,8 +1,9 @@
 """`score` on a Spark DataFrame: chooses how batches reach the worker; results don't depend on it.
 
 `mapInArrow` sends every kept column to Python and back; an `arrow_udf` (Spark 4.1 and later) sends
-only what the model reads and leaves the rest in the JVM. Where the table is a scan of Parquet files
-that workers can open, they read them themselves, and only what is kept goes back to the JVM.
+only what the model reads and leaves the rest in the JVM. Either way, arrays and vectors travel as
+blocks of bytes (`packed`). Where the table is a scan of Parquet files that workers can open, they
+read them themselves, and only what is kept goes back to the JVM.
 
 A column is renamed once on its way: the plan is bound to the table's own names, then renumbered for
 the columns that travel, and from there on columns are found by their position.
@@ -32,6 +33,7 @@ from tf2spark.plan.score import ModelRef, Plan, read_columns, renumber, travelin
 from tf2spark.shown_text import shown
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.memory_limit import check_worker_memory
+from tf2spark.spark.packed.transport import packed_parts, packed_table
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_tasks
 from tf2spark.spark.shipping import ship
@@ -152,8 +154,9 @@ def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
 
 def _score_by_map_in_arrow(df: DataFrame, plan: Plan) -> DataFrame:
     columns = traveling_columns(plan)
-    score = partition_scorer(renumber(plan, columns))
-    return map_in_arrow(select_numbered(df, columns), score, _result_fields(df, plan))
+    table, transport = packed_table(select_numbered(df, columns))
+    score = partition_scorer(renumber(plan, columns), transport)
+    return map_in_arrow(table, score, _result_fields(df, plan))
 
 
 def select_numbered(df: DataFrame, columns: Sequence[int]) -> DataFrame:
@@ -195,10 +198,15 @@ def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
     # Kept columns stay in the JVM, except for the ids, by which messages name rows.
     sent = [*read, *(each.column for each in plan.shown if each.is_id and each.column not in read)]
     fields = output_fields(plan)
-    score = column_scorer(renumber(evolve(plan, keep=()), sent), len(sent))
+    rows = _as_rows(df)
+    arguments, transport = packed_parts(
+        rows,
+        [column(df.columns[index]) for index in sent],
+        StructType([df.schema.fields[index] for index in sent]),
+    )
+    score = column_scorer(renumber(evolve(plan, keep=()), sent), transport)
     udf = arrow_udf_of(score, StructType(fields))
-    arguments = [column(df.columns[index]) for index in sent]
-    scored = _as_rows(df).withColumn(_SCORED, udf(*arguments))
+    scored = rows.withColumn(_SCORED, udf(*arguments))
     kept = [column(df.columns[index]) for index in plan.keep]
     outputs = [F.col(_SCORED)[field.name].alias(field.name) for field in fields]
     return scored.select(*kept, *outputs)

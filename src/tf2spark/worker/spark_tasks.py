@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from tf2spark.conversion.packed_arrays import unpacker
 from tf2spark.errors import ContractError, ModelError, Tf2SparkError
 from tf2spark.package.manifest import FileEntry
+from tf2spark.plan.packed import Transport, count_parts
 from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.tensorflow_c.session import CApiSession, Session
 from tf2spark.worker.model_session import session_of
@@ -103,12 +105,17 @@ def column_names(count: int) -> list[str]:
     return [f"c{index}" for index in range(count)]
 
 
-def partition_scorer(plan: Plan) -> Callable[[Batches], Batches]:
-    """Return the function for `DataFrame.mapInArrow`, which names columns by `column_names`."""
+def partition_scorer(plan: Plan, transport: Transport = ()) -> Callable[[Batches], Batches]:
+    """Return the function for `DataFrame.mapInArrow`, which names columns by `column_names`.
+
+    Args:
+        plan: What to do.
+        transport: How each of the plan's columns travels; as it is where empty.
+    """
 
     def score_partition(batches: Batches) -> Batches:
         begin_task()
-        yield from _score(plan, batches)
+        yield from _score(plan, map(unpacker(transport), batches))
 
     return score_partition
 
@@ -135,8 +142,13 @@ def file_scorer(plan: Plan, tasks: Sequence[ParquetTask]) -> Callable[[Batches],
     return score_files
 
 
-def partition_recommender(plan: CatalogPlan) -> Callable[[Batches], Batches]:
-    """Return the function for `DataFrame.mapInArrow` that yields users with recommendations."""
+def partition_recommender(
+    plan: CatalogPlan, transport: Transport = ()
+) -> Callable[[Batches], Batches]:
+    """Return the function for `DataFrame.mapInArrow` that yields users with recommendations.
+
+    The users' columns travel as `transport` says, or as they are where it is empty.
+    """
 
     def recommend_partition(batches: Batches) -> Batches:
         # Imported here: workers that only score don't load it.
@@ -145,21 +157,26 @@ def partition_recommender(plan: CatalogPlan) -> Callable[[Batches], Batches]:
         begin_task()
         names = column_names(len(plan.users.keep) + len(plan.users.output_fields()))
         session = open_session(plan.users.model)
-        yield from recommend_batches(plan, session, batches, location=_location(), names=names)
+        users = map(unpacker(transport), batches)
+        yield from recommend_batches(plan, session, users, location=_location(), names=names)
 
     return recommend_partition
 
 
-def column_scorer(plan: Plan, columns: int) -> Columns:
+def column_scorer(plan: Plan, transport: Transport) -> Columns:
     """Return the function for an `arrow_udf`: from arrays to one struct array of the outputs.
 
-    It takes this many columns: those that are read, and any that only name rows.
+    Args:
+        plan: What to do.
+        transport: How each of the columns travels that it takes: those that are read, and any that
+            only name rows.
     """
-    names = column_names(columns)
+    names = column_names(count_parts(transport))
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         begin_task()
-        yield from struct_arrays(plan, open_session(plan.model), batches_of(arrays, names))
+        batches = map(unpacker(transport), batches_of(arrays, names))
+        yield from struct_arrays(plan, open_session(plan.model), batches)
 
     return score_columns
 

@@ -1,0 +1,249 @@
+"""Blocks of bytes in which Spark holds arrays and structs, as the Arrow arrays that it would send.
+
+Blocks are those of Spark's ``UnsafeArrayData`` and ``UnsafeRow``, in words of 8 bytes and in the
+machine's own byte order. An array's::
+
+    number of elements | a bit per element, set where it is null | elements | filled to a word
+
+and a struct's::
+
+    a bit per field, set where it is null | a word per field
+
+Numbers and bools take their own size in an array, and the first bytes of a word in a struct. A
+field or element that is an array or a struct is a word of two halves: where its block begins,
+counted from the block that it is in (upper half), and how long it is (lower half). Bits fill words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from attrs import frozen
+
+from tf2spark.conversion.arrow_buffers import bool_array, take_indices
+from tf2spark.conversion.rows import (
+    Array,
+    Ints,
+    Mask,
+    child_of,
+    null_mask,
+    offsets_of,
+    positions_of,
+    splits_of,
+    starts_of,
+)
+from tf2spark.plan.packed import PARTS, Transport
+
+_WORD = 8
+_WORD_BITS = 64
+# From this many values per list on, copying lists one by one is faster than value by value.
+_LONG_LIST = 128
+
+Unpack = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+def unpacker(transport: Transport) -> Unpack:
+    """Choose how a batch of parts becomes one of the table's own columns, named c0, c1, ..."""
+    if not any(transport):
+        return lambda batch: batch
+    names = [f"c{index}" for index in range(len(transport))]
+
+    def unpack(batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns, part = [], 0
+        for packed in transport:
+            if packed:
+                columns.append(unpack_column(batch.column(part), batch.column(part + 1)))
+                part += PARTS
+            else:
+                columns.append(batch.column(part))
+                part += 1
+        return pa.RecordBatch.from_arrays(columns, names)
+
+    return unpack
+
+
+def unpack_column(blocks: pa.Array, rest: pa.ListArray) -> pa.Array:
+    """Return a column from its parts: see `tf2spark.plan.packed`."""
+    lengths, others = child_of(rest)
+    if not len(others):
+        return unpack_blocks(blocks, others.type)
+    if len(others) == len(rest):
+        return others
+    in_rest = lengths > 0
+    # A block next to a row of the rest is none.
+    blocks = blocks.take(take_indices(np.where(in_rest, -1, np.arange(len(rest)))))
+    indices = np.arange(len(rest))
+    indices[in_rest] = len(rest) + np.arange(len(others))
+    both = pa.concat_arrays([unpack_blocks(blocks, others.type), others])
+    return both.take(take_indices(indices))
+
+
+def unpack_blocks(blocks: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return lists or structs from a binary column of blocks; a row without a block is null."""
+    nulls = null_mask(blocks)
+    if len(blocks) == 0 or (nulls is not None and nulls.all()):
+        return pa.nulls(len(blocks), kind)
+    offsets = offsets_of(blocks).astype(np.int64)
+    data = np.frombuffer(blocks.buffers()[2], np.uint8)
+    if (offsets % _WORD).any():
+        data, offsets = _aligned(data, offsets)
+    memory = _Memory(data, data[: len(data) // _WORD * _WORD].view(np.int64))
+    return _variable(memory, offsets[:-1], nulls, kind)
+
+
+def _aligned(data: npt.NDArray[np.uint8], offsets: Ints) -> tuple[npt.NDArray[np.uint8], Ints]:
+    """Return blocks that aren't whole words, each filled to one."""
+    lengths = np.diff(offsets)
+    aligned_offsets = splits_of((lengths + _WORD - 1) // _WORD * _WORD)
+    aligned = np.zeros(int(aligned_offsets[-1]), np.uint8)
+    positions = positions_of(lengths)
+    aligned[np.repeat(aligned_offsets[:-1], lengths) + positions] = data[
+        np.repeat(offsets[:-1], lengths) + positions
+    ]
+    return aligned, aligned_offsets
+
+
+@frozen(eq=False)
+class _Memory:
+    """The bytes that all blocks are in, also as words."""
+
+    data: npt.NDArray[np.uint8]
+    words: npt.NDArray[np.int64]
+
+    def of(self, dtype: npt.DTypeLike) -> Array:
+        """Return the bytes as values of a dtype."""
+        dtype = np.dtype(dtype)
+        return self.data[: len(self.data) // dtype.itemsize * dtype.itemsize].view(dtype)
+
+
+def _variable(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.DataType) -> pa.Array:
+    """Return arrays or structs whose blocks begin at these bytes; a null has no block."""
+    if pa.types.is_struct(kind):
+        return _structs(memory, begins, nulls, kind)
+    return _lists(memory, begins, nulls, kind)
+
+
+def _lists(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.ListType) -> pa.Array:
+    present = begins if nulls is None else begins[~nulls]
+    counts = memory.words[present // _WORD]
+    bits = present // _WORD + 1
+    bit_words = (counts + _WORD_BITS - 1) // _WORD_BITS
+    starts = (bits + bit_words) * _WORD
+    null_elements = _null_elements(memory.words, bits, bit_words, counts)
+    elements = _elements(memory, present, starts, counts, null_elements, kind.value_type)
+    lengths = counts
+    if nulls is not None:
+        lengths = np.zeros(len(begins), np.int64)
+        lengths[~nulls] = counts
+    offset_type = np.int64 if pa.types.is_large_list(kind) else np.int32
+    offsets = pa.py_buffer(splits_of(lengths).astype(offset_type))
+    return pa.Array.from_buffers(
+        kind, len(begins), [_validity(nulls), offsets], children=[elements]
+    )
+
+
+def _null_elements(
+    words: npt.NDArray[np.int64], bits: Ints, bit_words: Ints, counts: Ints
+) -> Mask | None:
+    """Return which elements of all lists are null, None if none is."""
+    if not words[_ranges(bits, bit_words)].any():
+        return None
+    position = positions_of(counts)
+    word = words[np.repeat(bits, counts) + position // _WORD_BITS]
+    return _is_set(word, position % _WORD_BITS)
+
+
+def _elements(
+    memory: _Memory, begins: Ints, starts: Ints, counts: Ints, nulls: Mask | None, kind: pa.DataType
+) -> pa.Array:
+    if pa.types.is_nested(kind):
+        places = _gather(memory, starts, counts, np.dtype(np.int64))
+        inner = np.repeat(begins, counts) + (places >> 32)
+        return _children(memory, inner, nulls, kind)
+    return _numbers(_gather(memory, starts, counts, _dtype_of(kind)), nulls, kind)
+
+
+def _structs(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.StructType) -> pa.Array:
+    begins = _readable(begins, nulls)
+    bit_words = (kind.num_fields + _WORD_BITS - 1) // _WORD_BITS
+    fields = []
+    for index in range(kind.num_fields):
+        bits = memory.words[begins // _WORD + index // _WORD_BITS]
+        absent = _is_set(bits, index % _WORD_BITS)
+        if nulls is not None:
+            absent |= nulls
+        place = begins + (bit_words + index) * _WORD
+        null_fields = absent if absent.any() else None
+        fields.append(_field(memory, begins, place, null_fields, kind.field(index).type))
+    return pa.Array.from_buffers(kind, len(begins), [_validity(nulls)], children=fields)
+
+
+def _field(
+    memory: _Memory, begins: Ints, place: Ints, nulls: Mask | None, kind: pa.DataType
+) -> pa.Array:
+    """Return a field of all structs, whose word is at these bytes."""
+    if pa.types.is_nested(kind):
+        return _children(memory, begins + (memory.words[place // _WORD] >> 32), nulls, kind)
+    dtype = _dtype_of(kind)
+    return _numbers(memory.of(dtype)[place // dtype.itemsize], nulls, kind)
+
+
+def _children(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.DataType) -> pa.Array:
+    if nulls is not None and nulls.all():
+        return pa.nulls(len(begins), kind)
+    return _variable(memory, begins, nulls, kind)
+
+
+def _readable(begins: Ints, nulls: Mask | None) -> Ints:
+    """Return where blocks begin, and for a null another's, so that it can be read."""
+    return begins if nulls is None else np.where(nulls, begins[np.argmin(nulls)], begins)
+
+
+def _dtype_of(kind: pa.DataType) -> np.dtype[np.generic]:
+    # A bool is a byte of 0 or 1.
+    return np.dtype(np.uint8 if pa.types.is_boolean(kind) else kind.to_pandas_dtype())
+
+
+def _numbers(values: Array, nulls: Mask | None, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_boolean(kind):
+        data = bool_array(values != 0).buffers()[1]
+    else:
+        data = pa.py_buffer(values)
+    return pa.Array.from_buffers(kind, len(values), [_validity(nulls), data])
+
+
+def _validity(nulls: Mask | None) -> pa.Buffer | None:
+    return None if nulls is None else bool_array(~nulls).buffers()[1]
+
+
+def _is_set(words: npt.NDArray[np.int64], bits: Ints | int) -> Mask:
+    mask: Mask = (words >> bits) & 1 == 1
+    return mask
+
+
+def _gather(memory: _Memory, starts: Ints, counts: Ints, dtype: np.dtype[np.generic]) -> Array:
+    """Return the values of all lists, one after the other, from where each begins in the bytes."""
+    if not len(starts):
+        return np.zeros(0, dtype)
+    first, count = int(starts[0]), int(counts[0])
+    stride = int(starts[1]) - first if len(starts) > 1 else 0
+    if stride >= 0 and (counts == count).all() and (np.diff(starts) == stride).all():
+        shape = (len(starts), count * dtype.itemsize)
+        table = np.lib.stride_tricks.as_strided(memory.data[first:], shape, (stride, 1))
+        return np.ascontiguousarray(table).reshape(-1).view(dtype)
+    values, begins = memory.of(dtype), starts // dtype.itemsize
+    if int(counts.sum()) < _LONG_LIST * len(counts):
+        return values[_ranges(begins, counts)]
+    ends = begins + counts
+    pairs = zip(begins.tolist(), ends.tolist(), strict=True)
+    return np.concatenate([values[begin:end] for begin, end in pairs])
+
+
+def _ranges(begins: Ints, lengths: Ints) -> Ints:
+    """Return the numbers of all ranges: from 5 and 9, of lengths 2 and 1, they are 5, 6, 9."""
+    numbers = np.repeat(begins - starts_of(lengths), lengths)
+    numbers += np.arange(len(numbers))
+    return numbers
