@@ -32,7 +32,7 @@ STEPS: dict[str, Step] = {
     "filter elements": lambda df: df.withColumn("b", F.filter("b", lambda each: each.isNotNull())),
     "explode": lambda df: df.withColumn("id", F.explode(F.array("id", F.col("id") + 1))),
     "collect": lambda df: df.groupBy("id").agg(
-        F.max("a").alias("a"), F.array_sort(F.collect_set("b"))[0].alias("b")
+        F.max("a").alias("a"), F.get(F.array_sort(F.collect_set("b")), F.lit(0)).alias("b")
     ),
     "case": lambda df: df.withColumn("a", F.when(F.col("id") > 2, F.col("a"))),
     "sample": lambda df: df.sample(fraction=0.99, seed=1),
