@@ -33,6 +33,8 @@ def packed_table(df: DataFrame) -> tuple[DataFrame, Transport]:
 
     Also returns how each column travels. Where nothing is packed, the table is `df` itself.
     """
+    if not any(is_packable(field.dataType) for field in df.schema):
+        return df, ()  # thousands of columns are left alone
     columns = [F.col(name) for name in df.columns]
     parts, transport = packed_parts(df, columns, df.schema)
     if not any(transport):
