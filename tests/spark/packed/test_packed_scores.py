@@ -47,9 +47,8 @@ def is_packed(scored: DataFrame) -> bool:
     return "getBaseObject" in plan or "getBytes" in plan
 
 
-@pytest.mark.oldest
 @pytest.mark.parametrize("options", [
-    {"mode": "permissive"},
+    pytest.param({"mode": "permissive"}, marks=pytest.mark.oldest),
     {"mode": "permissive", "keep": ["id"]},
     {"mode": "permissive", "keep": ["id", "features"]},
     {"mode": "dropmalformed"},
