@@ -61,7 +61,8 @@ def plan_tasks(
     Args:
         df: The table, with just the columns that are needed.
         model_rows: The most rows of one run of the model; a batch has a multiple of it.
-        verify: Trust nothing: open every file's footer and compare its columns with the table's.
+        verify: Trust nothing: open every file's footer and compare its columns with the table's,
+            and refuse a catalog's table, which may have other files when the job runs.
         names: The columns' names in messages; those of `df` where None.
 
     Raises:
@@ -77,7 +78,7 @@ def plan_tasks(
         _check_settings(spark)
         calendars = _calendars(spark)
         zone = str(spark.conf.get("spark.sql.session.timeZone"))
-        scan = scan_of(df, zone)
+        scan = scan_of(df, zone, refuse_catalog=verify)
     except NotReadable:
         raise
     except Exception as error:  # plans are no interface: each release may differ

@@ -58,12 +58,14 @@ class Scan:
     partitions: list[tuple[FileRange, ...]]
 
 
-def scan_of(df: DataFrame, zone: str) -> Scan:
+def scan_of(df: DataFrame, zone: str, *, refuse_catalog: bool) -> Scan:
     """Return what a table reads, with just the columns that are needed.
 
     Args:
         df: The table.
         zone: The time zone that Spark gives timestamps in Arrow.
+        refuse_catalog: Refuse a table of the catalog. Spark may look its files up again when the
+            job runs, and refuses to overwrite it as long as it sees that it is read.
 
     Raises:
         NotReadable: The table is more than a scan of Parquet files that workers can open.
@@ -76,7 +78,7 @@ def scan_of(df: DataFrame, zone: str) -> Scan:
     # and code generation haven't wrapped its nodes yet, and nothing has been run.
     plan = query.sparkPlan()
     node = _find_scan(plan)
-    _check_scan(node)
+    _check_scan(node, refuse_catalog=refuse_catalog)
     columns, partition_columns = _columns(node)
     layout = [*columns.fields, *partition_columns.fields]
     index_of = {field.name: index for index, field in enumerate(layout)}
@@ -126,7 +128,7 @@ def _is_node(plan: Any, name: str) -> bool:
     return bool(plan.getClass().getName() == f"{_EXECUTION}{name}")
 
 
-def _check_scan(scan: Any) -> None:
+def _check_scan(scan: Any, *, refuse_catalog: bool) -> None:
     relation = scan.relation()
     file_format = relation.fileFormat().getClass().getName()
     # This class itself and none derived from it: Delta's reads Parquet files too, but knows which
@@ -136,6 +138,10 @@ def _check_scan(scan: Any) -> None:
     for option in scala_items(relation.options().keys().toSeq()):
         if str(option).lower() not in _HARMLESS_OPTIONS:
             raise NotReadable(f'it is read with the option "{option}"')
+    if refuse_catalog and scan.tableIdentifier().isDefined():
+        raise NotReadable(
+            "it is a table of the catalog, and may have other files when the job runs"
+        )
     # A bucketed scan has one task a bucket, and promises that to the operators downstream.
     if scan.bucketedScan():
         raise NotReadable("it is read by buckets")
