@@ -1,9 +1,9 @@
 """`score` on a Spark DataFrame: chooses how batches reach the worker; results don't depend on it.
 
 `mapInArrow` sends every kept column to Python and back; an `arrow_udf` (Spark 4.1 and later) sends
-only what the model reads and leaves the rest in the JVM. Either way, arrays and vectors travel as
-blocks of bytes (`packed`). Where the table is a scan of Parquet files that workers can open, they
-read them themselves, and only what is kept goes back to the JVM.
+only what the model reads and leaves the rest in the JVM. Where the table is a scan of Parquet files
+that workers can open, they read them themselves, and only what is kept goes back to the JVM. If the
+session asks for it, arrays and vectors that Spark reads travel as blocks of bytes (`packed`).
 
 A column is renamed once on its way: the plan is bound to the table's own names, then renumbered for
 the columns that travel, and from there on columns are found by their position.

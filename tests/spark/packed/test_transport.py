@@ -181,11 +181,11 @@ def test_a_long_row_travels_without_a_block(spark: SparkSession, table: DataFram
     assert counts == {"floats": 4, "doubles": 4, "nested": 5, "vector": 4}
 
 
-def test_the_setting_turns_packing_off(spark: SparkSession, table: DataFrame) -> None:
+def test_the_setting_turns_packing_on_and_off(spark: SparkSession, table: DataFrame) -> None:
     """With it, no column travels packed, and the reason can be asked for."""
     assert why_not_packed(table) is None
     with settings(spark, spark__tf2spark__packedArrays="false"):
-        assert why_not_packed(table) == f"{SETTING} is false"
+        assert why_not_packed(table) == f"{SETTING} isn't true"
         assert not any(check_same_rows(table).values())
     assert "no column of arrays" in str(why_not_packed(table.select("id", "text")))
     with settings(spark, spark__sql__execution__arrow__maxRecordsPerBatch="0"):

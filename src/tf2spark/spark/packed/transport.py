@@ -16,7 +16,7 @@ from tf2spark.spark.recognize import is_connect
 from tf2spark.worker.spark_tasks import column_names
 
 SETTING = "spark.tf2spark.packedArrays"
-"""The session's setting that turns packing off: "false"."""
+"""The session's setting that turns packing on: "true"."""
 # The elements and fields whose bytes the worker reads.
 _NUMBERS = (
     t.BooleanType, t.ByteType, t.ShortType, t.IntegerType, t.LongType, t.FloatType, t.DoubleType,
@@ -126,8 +126,8 @@ def _check_session(df: DataFrame) -> None:
         raise NotPackable("a Spark Connect session has no JVM here")
     if sys.byteorder != "little":
         raise NotPackable("this machine isn't little-endian")
-    if (df.sparkSession.conf.get(SETTING, "true") or "").strip().lower() == "false":
-        raise NotPackable(f"{SETTING} is false")
+    if (df.sparkSession.conf.get(SETTING, "false") or "").strip().lower() != "true":
+        raise NotPackable(f"{SETTING} isn't true")
 
 
 def _max_block_bytes(spark: SparkSession) -> int:
