@@ -17,6 +17,7 @@ from tf2spark import errors as errors
 if TYPE_CHECKING:
     from tf2spark.binding.feeds import assembled, binary, example, literal, output, padded
     from tf2spark.model import SavedModel, compile_model
+    from tf2spark.spark.tfrecord.register import register_tfrecord
 
 __all__ = [
     "SavedModel",
@@ -27,8 +28,16 @@ __all__ = [
     "literal",
     "output",
     "padded",
+    "register_tfrecord",
 ]
 __version__ = "0.1.0"
+
+_MODULES = {
+    "SavedModel": "tf2spark.model",
+    "compile_model": "tf2spark.model",
+    "register_tfrecord": "tf2spark.spark.tfrecord.register",
+}
+"""Where names are defined; all others are in `tf2spark.binding.feeds`."""
 
 
 def __getattr__(name: str) -> Any:
@@ -36,8 +45,7 @@ def __getattr__(name: str) -> Any:
     # to read and bind a model.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    in_model = name in ("SavedModel", "compile_model")
-    module = import_module("tf2spark.model" if in_model else "tf2spark.binding.feeds")
+    module = import_module(_MODULES.get(name, "tf2spark.binding.feeds"))
     return globals().setdefault(name, getattr(module, name))
 
 

@@ -25,9 +25,11 @@ _FORMATS = {
     "ndjson": "json",
     "orc": "orc",
     "avro": "avro",
+    "tfrecord": "tfrecord",
+    "tfrecords": "tfrecord",
 }
 _COMPRESSED = (".gz", ".bz2", ".zst", ".xz")
-_FORMAT_HELP = "parquet, json, csv, orc, text, or any other format of the Spark session."
+_FORMAT_HELP = "parquet, json, csv, orc, text, tfrecord, or any other format of the Spark session."
 _BY_ENDING = "  [default: by the path's ending, or parquet]"
 
 _MEANINGS = {

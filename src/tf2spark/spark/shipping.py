@@ -74,6 +74,19 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
     return evolve(model, storage="shipped")
 
 
+def ship_own_code(spark: SparkSession) -> None:
+    """Send tf2spark itself to the executors of a session, unless they are on this machine.
+
+    Raises:
+        SetupError: Local workers run a Python that lacks a package.
+    """
+    if not is_connect(spark) and runs_here(str(spark.sparkContext.master)):
+        check_local_python(spark)
+        return
+    with _lock:
+        _send_once(spark, str(own_zip()), pyfile=True)
+
+
 def _size_bytes(text: str | None) -> int | None:
     mebibytes = None if text is None else memory_mib(text)
     if text is not None and mebibytes is None:

@@ -75,23 +75,34 @@ _Entries = Callable[[pa.RecordBatch], list[Pieces]]
 
 def example_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
     """Choose how the columns of a row become one serialized message."""
+    pack = example_packer(plan, limit_bytes)
+
+    def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
+        views, owner = numbers_or_views(pack(batch))
+        shape = (batch.num_rows, *(1 for _ in plan.dims))
+        return (tensor(STRING, views, shape, owner),)
+
+    return feed
+
+
+def example_packer(
+    plan: InputPlan, limit_bytes: int | None = None
+) -> Callable[[pa.RecordBatch], pa.Array]:
+    """Return the function from a batch to the messages of its rows, as large binary."""
     pairs = list(zip(plan.sources, plan.features, strict=True))
     context = [_entry_writer(*pair, plan.name) for pair in pairs if not pair[1].is_list]
     lists = [_entry_writer(*pair, plan.name) for pair in pairs if pair[1].is_list]
 
-    def feed(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
+    def pack(batch: pa.RecordBatch) -> pa.Array:
         rows = batch.num_rows
         pieces = _message(FIRST, [write(batch) for write in context], rows)
         if lists:
             pieces += _message(SECOND, [write(batch) for write in lists], rows)
         total_bytes = sum(int(piece.lengths.sum()) for piece in pieces)
         check_bytes(total_bytes, 1, rows, limit_bytes)
-        examples = joined(pieces, rows)
-        views, owner = numbers_or_views(examples)
-        shape = (rows, *(1 for _ in plan.dims))
-        return (tensor(STRING, views, shape, owner),)
+        return joined(pieces, rows)
 
-    return feed
+    return pack
 
 
 def _message(tag: int, entries: list[list[Pieces]], rows: int) -> list[Pieces]:

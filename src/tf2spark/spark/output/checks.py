@@ -19,6 +19,7 @@ from tf2spark.spark.output.target import Target
 from tf2spark.spark.tables import catalog
 from tf2spark.spark.tables.missing_jars import check_format
 from tf2spark.spark.tables.option_names import check_options, check_writer_options
+from tf2spark.tfrecord import FORMAT
 
 
 def check_before_spark(target: Target) -> None:
@@ -35,6 +36,11 @@ def check_before_spark(target: Target) -> None:
         raise ContractError(
             "--overwrite-partitions replaces partitions, and none are named",
             "write --partition-by COL,COL as well, or --overwrite to replace all rows",
+        )
+    if target.partition_by and target.path_format.lower() == FORMAT:
+        raise ContractError(
+            "--partition-by has no effect on TFRecord files, which aren't in partitions",
+            "leave it out, or write --output-format parquet",
         )
     repeated = [name for name in target.partition_by if target.partition_by.count(name) > 1]
     if repeated:

@@ -29,10 +29,12 @@ from tf2spark.spark.hadoop import delete, exists, explain_java_errors, resolve
 from tf2spark.spark.output import local_merge, remote_merge, remote_output
 from tf2spark.spark.output.same_columns import check_same_files
 from tf2spark.spark.output.target import SaveMode, Target
+from tf2spark.spark.tfrecord.register import register_format
+from tf2spark.tfrecord import FORMAT
 
 # The formats whose tables are folders of plain files. Others (delta, iceberg, jdbc, noop) have
 # their own way to commit.
-FILE_FORMATS = frozenset({"parquet", "orc", "json", "csv", "text", "avro", "xml"})
+FILE_FORMATS = frozenset({"parquet", "orc", "json", "csv", "text", "avro", "xml", FORMAT})
 
 _reported: set[str] = set()
 _ADVICE = "pass --overwrite to replace it, or choose another --output"
@@ -74,6 +76,9 @@ def write(
         _save_elsewhere(writer, path, mode)
         return
     spark = df.sparkSession
+    register_format(spark, format)
+    # A data source in Python knows no other modes; a staged folder is new in any case.
+    writer = writer.mode("append" if format.lower() == FORMAT else "errorifexists")
     prepare_output(spark, path, mode=mode)
     staging = _Staging(path, mode, len(partition_by), before_publish)
     local = _local_target(spark, path)
@@ -157,7 +162,7 @@ def _write_local(
     staged = local_output.staged_path(target)
     try:
         # Not as_uri(): Hadoop takes %20 literally, not as a space.
-        writer.mode("errorifexists").save(f"file:{staged}")
+        writer.save(f"file:{staged}")
         partitions = local_merge.partitions_of(staged, staging.depth)
         staging.announce(partitions)
         if not staging.merges:
@@ -182,7 +187,7 @@ def _write_remote(spark: SparkSession, writer: DataFrameWriter, staging: _Stagin
     path = staging.path
     staged = remote_output.staged_uri(spark, path)
     try:
-        writer.mode("errorifexists").save(staged)
+        writer.save(staged)
         partitions = remote_merge.partitions_of(spark, staged, staging.depth)
         staging.announce(partitions)
         if staging.merges:

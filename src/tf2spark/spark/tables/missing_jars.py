@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from tf2spark.errors import SetupError
 from tf2spark.spark.jvm import JavaError, jvm, session_state
+from tf2spark.spark.tfrecord.register import no_tfrecord
 
 # The newest release of each for a minor version of Spark; see docs/jobs.md.
 _DELTA = {
@@ -55,6 +56,8 @@ def missing_jar(spark: SparkSession, text: str) -> SetupError | None:
         return _error(
             spark, "Iceberg tables need", "org.apache.iceberg", _ICEBERG, _ICEBERG_SETTINGS
         )
+    if re.search(r"data source: tfrecord", lowered):
+        return no_tfrecord()
     match = re.search(r"data source: (avro|org\.apache\.spark\.sql\.avro)", lowered)
     if match:
         coordinate = f"org.apache.spark:spark-avro_{_scala(spark)}:{spark.version}"

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from tf2spark.errors import ContractError, SetupError, first_line
 from tf2spark.spark.jvm import JavaError, is_instance, scala_items, session_state
 from tf2spark.spark.tables.missing_jars import missing_jar
+from tf2spark.spark.tfrecord.register import register_format
 
 _COMMAND = "org.apache.spark.sql.catalyst.plans.logical.Command"
 _STATEMENT = "org.apache.spark.sql.catalyst.plans.logical.ParsedStatement"
@@ -50,6 +51,7 @@ def read_source(
     """
     with explain(spark, text):
         if path is not None:
+            register_format(spark, format)
             df = spark.read.format(format).options(**options).load(path)
         elif table is not None:
             df = spark.table(table)

@@ -1,0 +1,52 @@
+"""`register_tfrecord`: makes ``tfrecord`` a format of a Spark session."""
+
+from __future__ import annotations
+
+from pyspark.sql import SparkSession
+
+from tf2spark.errors import SetupError
+from tf2spark.spark.shipping import ship_own_code
+from tf2spark.tfrecord import FORMAT
+
+JAR = "com.linkedin.sparktfrecord:spark-tfrecord_2.12:0.7.0"
+"""What reads TFRecord files on Spark 3.5, by its coordinate in Maven Central."""
+
+
+def register_tfrecord(spark: SparkSession) -> None:
+    """Make ``tfrecord`` a format of a session, for reading and for writing, without a jar.
+
+    ``spark.read.format("tfrecord").load(path)`` reads records as they are, into one column
+    ``value`` of binary. With a schema, ``.schema("age long, tags array<string>")``, columns are the
+    features of serialized ``tf.Example`` messages. ``df.write.format("tfrecord").mode("append")``
+    writes one column of strings or binary as records, and other columns as ``tf.Example``. Source
+    of the format: ``tensorflow/core/lib/io/record_writer.h``.
+
+    Raises:
+        SetupError: Spark is older than 4.0, which needs a jar for it.
+    """
+    if not has_python_sources(spark):
+        raise no_tfrecord()
+    from tf2spark.spark.tfrecord.source import TFRecordSource
+
+    ship_own_code(spark)
+    spark.dataSource.register(TFRecordSource)
+
+
+def register_format(spark: SparkSession, format: str) -> None:
+    """Register ``tfrecord`` if that is the format, unless a jar has to provide it."""
+    if format.lower() == FORMAT and has_python_sources(spark):
+        register_tfrecord(spark)
+
+
+def has_python_sources(spark: SparkSession) -> bool:
+    """Return whether data sources can be written in Python: in Spark 4.0 and later."""
+    return int(spark.version.split(".")[0]) >= 4
+
+
+def no_tfrecord() -> SetupError:
+    """Return the error of a Spark that needs a jar for TFRecord files."""
+    return SetupError(
+        'the format "tfrecord" needs Spark 4.0 or later, whose data sources can be in Python',
+        f"on Spark 3.5, start the session with --conf spark.jars.packages={JAR}, whose format has "
+        "the same name",
+    )

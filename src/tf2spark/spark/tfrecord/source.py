@@ -1,0 +1,242 @@
+"""The data source that Spark runs, in Python processes of the driver and of the executors."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+from attrs import frozen
+from pyarrow import fs
+from pyspark import TaskContext
+from pyspark.sql.datasource import (
+    DataSource,
+    DataSourceArrowWriter,
+    DataSourceReader,
+    InputPartition,
+    WriterCommitMessage,
+)
+from pyspark.sql.types import StructType
+
+from tf2spark.errors import ContractError, OutputError
+from tf2spark.spark.types import arrow_schema
+from tf2spark.tfrecord import FORMAT
+from tf2spark.tfrecord.decoding import example_decoder
+from tf2spark.tfrecord.encoding import is_bytes, record_encoder, record_type_of
+from tf2spark.tfrecord.files import FoundFile, find_files, open_system
+from tf2spark.tfrecord.framing import RecordWriter, compression_of, read_records
+
+_MAX_PARTITIONS = 1000
+_BATCH_ROWS = 10_000
+_OPTIONS = frozenset(
+    {"path", "paths", "compression", "recordtype", "recursivefilelookup", "schema"}
+)
+_ENDINGS = {"none": ".tfrecord", "gzip": ".tfrecord.gz", "zlib": ".tfrecord.zlib"}
+
+
+class TFRecordSource(DataSource):  # type: ignore[misc, unused-ignore]
+    """TFRecord files as a data source; see `register_tfrecord`."""
+
+    @classmethod
+    def name(cls) -> str:
+        return FORMAT
+
+    def schema(self) -> str:
+        """Return the columns that the option ``schema`` names, or that of whole records."""
+        return _checked(self.options).get("schema", "value binary")
+
+    def reader(self, schema: StructType) -> TFRecordReader:
+        return TFRecordReader(_checked(self.options), arrow_schema(schema))
+
+    def writer(self, schema: StructType, overwrite: bool) -> TFRecordWriter:
+        return TFRecordWriter(_checked(self.options), arrow_schema(schema), overwrite)
+
+
+def _checked(options: Mapping[str, str]) -> dict[str, str]:
+    """Return options with lower-case names, as Spark ignores their case.
+
+    Raises:
+        ContractError: One is unknown.
+    """
+    lower = {name.lower(): value for name, value in options.items()}
+    unknown = sorted(set(lower) - _OPTIONS)
+    if unknown:
+        raise ContractError(
+            f'the format "{FORMAT}" has no option "{unknown[0]}"',
+            "its options are schema, compression, recordType and recursiveFileLookup",
+        )
+    return lower
+
+
+@frozen
+class _Files(InputPartition):  # type: ignore[misc, unused-ignore]
+    """The files that one task reads."""
+
+    files: tuple[FoundFile, ...]
+
+    @property
+    def value(self) -> object:
+        return self.files
+
+
+class TFRecordReader(DataSourceReader):  # type: ignore[misc, unused-ignore]
+    """Reads records, or the features in them."""
+
+    def __init__(self, options: Mapping[str, str], schema: pa.Schema) -> None:
+        self._options, self._schema = options, schema
+        self._type = record_type_of(options.get("recordtype"))
+        compression_of(options.get("compression"))
+        is_raw = len(schema) == 1 and is_bytes(schema.field(0).type)
+        if self._type is None and is_raw and schema.names == ["value"]:
+            self._type = "ByteArray"
+        if self._type != "ByteArray":
+            example_decoder(schema, is_sequence=self._type == "SequenceExample")
+        elif not is_raw:
+            raise ContractError(
+                "records that are read as they are (recordType ByteArray) fill one column of "
+                f"binary, not {schema.names}"
+            )
+
+    def partitions(self) -> Sequence[InputPartition]:
+        """Return one partition per file; of very many, several files share one."""
+        options = self._options
+        if "paths" in options:
+            paths = json.loads(options["paths"])
+        elif "path" in options:
+            paths = [options["path"]]
+        else:
+            raise ContractError("no path is given", "write .load(path)")
+        recursive = options.get("recursivefilelookup", "false").lower() == "true"
+        files = [each for each in find_files(paths, recursive=recursive) if each.size]
+        share = -(-len(files) // _MAX_PARTITIONS) or 1
+        return [
+            _Files(tuple(files[start : start + share])) for start in range(0, len(files), share)
+        ] or [_Files(())]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a partition's files."""
+        assert isinstance(partition, _Files)
+        is_sequence = self._type == "SequenceExample"
+        decode = (
+            None
+            if self._type == "ByteArray"
+            else example_decoder(self._schema, is_sequence=is_sequence)
+        )
+        for file in partition.files:
+            before = 0
+            system, inner = open_system(file.path)
+            with system.open_input_stream(inner, compression=None) as stream:
+                compression = compression_of(self._options.get("compression"), inner)
+                for records in read_records(stream, file.path, compression):
+                    for start in range(0, len(records), _BATCH_ROWS):
+                        part = records.slice(start, _BATCH_ROWS)
+                        yield (
+                            pa.RecordBatch.from_arrays(
+                                [part.cast(self._schema.field(0).type)], schema=self._schema
+                            )
+                            if decode is None
+                            else decode(part, file.path, before + start)
+                        )
+                    before += len(records)
+
+
+@frozen
+class _Written(WriterCommitMessage):  # type: ignore[misc, unused-ignore]
+    """The file that a task has written; None for a task without rows."""
+
+    file: str | None
+
+
+class TFRecordWriter(DataSourceArrowWriter):  # type: ignore[misc, unused-ignore]
+    """Writes records into a hidden folder, and moves them to their place when all are written."""
+
+    def __init__(self, options: Mapping[str, str], schema: pa.Schema, overwrite: bool) -> None:
+        if "path" not in options:
+            raise ContractError("no path is given", "write .save(path)")
+        self._path, self._schema, self._overwrite = options["path"], schema, overwrite
+        self._type = record_type_of(options.get("recordtype"))
+        self._compression = compression_of(options.get("compression"))
+        record_encoder(schema, self._type)
+        self._job = uuid.uuid4().hex[:16]
+        system, inner = open_system(self._path)
+        self._folder = inner.rstrip("/")
+        if not overwrite and system.get_file_info(self._folder).type == fs.FileType.File:
+            raise OutputError(f"{self._path} is a file, and rows can be added to a folder only")
+        parent, _, name = self._folder.rpartition("/")
+        self._staged = f"{parent}/.{name}-{self._job}"
+
+    def _system(self) -> fs.FileSystem:
+        return open_system(self._path)[0]
+
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> _Written:
+        """Write the rows of a task."""
+        system, encode = self._system(), record_encoder(self._schema, self._type)
+        task = TaskContext.get()
+        number = task.partitionId() if task is not None else 0
+        name = f"part-{number:05d}-{uuid.uuid4().hex[:16]}{_ENDINGS[self._compression]}"
+        first = next((batch for batch in iterator if batch.num_rows), None)
+        if first is None:
+            return _Written(None)
+        system.create_dir(self._staged, recursive=True)
+        with system.open_output_stream(f"{self._staged}/{name}", compression=None) as stream:
+            writer = RecordWriter(stream, self._compression)
+            writer.write(encode(first))
+            for batch in iterator:
+                writer.write(encode(batch))
+            writer.finish()
+        return _Written(name)
+
+    def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
+        """Move the files of all tasks to their place."""
+        system = self._system()
+        names = [each.file for each in messages if isinstance(each, _Written) and each.file]
+        old: str | None = None
+        try:
+            system.create_dir(self._staged, recursive=True)
+            self._remove_others(system, names)
+            if self._overwrite and system.get_file_info(self._folder).type != fs.FileType.NotFound:
+                old = f"{self._staged}-old"
+                system.move(self._folder, old)
+            if old or system.get_file_info(self._folder).type == fs.FileType.NotFound:
+                system.open_output_stream(f"{self._staged}/_SUCCESS", compression=None).close()
+                system.move(self._staged, self._folder)
+            else:
+                self._append(system, names)
+        except OSError as error:
+            if old and system.get_file_info(self._folder).type == fs.FileType.NotFound:
+                system.move(old, self._folder)
+            raise OutputError(f"{self._path} can't be written: {error}") from None
+        if old:
+            _delete(system, old)
+
+    def _remove_others(self, system: fs.FileSystem, names: Sequence[str]) -> None:
+        """Remove what failed and speculative attempts of tasks have written."""
+        for each in system.get_file_info(fs.FileSelector(self._staged)):
+            if each.base_name not in names:
+                system.delete_file(each.path)
+
+    def _append(self, system: fs.FileSystem, names: Sequence[str]) -> None:
+        moved: list[str] = []
+        try:
+            for name in names:
+                system.move(f"{self._staged}/{name}", f"{self._folder}/{name}")
+                moved.append(name)
+        except OSError:
+            for name in moved:
+                system.delete_file(f"{self._folder}/{name}")
+            raise
+        _delete(system, self._staged)
+        system.open_output_stream(f"{self._folder}/_SUCCESS", compression=None).close()
+
+    def abort(self, messages: Sequence[WriterCommitMessage | None]) -> None:
+        """Remove what the tasks have written; what was at the path stays."""
+        _delete(self._system(), self._staged)
+
+
+def _delete(system: fs.FileSystem, path: str) -> None:
+    kind = system.get_file_info(path).type
+    if kind == fs.FileType.Directory:
+        system.delete_dir(path)
+    elif kind == fs.FileType.File:
+        system.delete_file(path)
