@@ -85,6 +85,10 @@ def _convert(model: str, folder: str) -> str:
         # It lists the ops that it can't convert before the traceback.
         why = [line for line in lines if "not supported" in line] or lines[-1:]
         raise RuntimeError(f"tf2onnx: {why[0]}")
+    # Here, because Spark's workers bury the reason: an op that ONNX Runtime doesn't have.
+    import onnxruntime
+
+    onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return path
 
 
