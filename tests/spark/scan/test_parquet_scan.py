@@ -36,8 +36,6 @@ def cached(df: DataFrame) -> DataFrame:
 
 _OTHERS: dict[str, tuple[Callable[[DataFrame], DataFrame], str]] = {
     "filter": (lambda df: df.select("features", "id").where("id % 5 = 1"), "filter .*id.* % 5"),
-    "filter of two columns": (lambda df: df.where("id > struct.x"), "filter"),
-    "set of floats": (lambda df: df.where("x in (0.0D, 1.0D)"), "filter .*IN"),
     "random filter": (lambda df: df.select("features").where(F.rand(1) > 0.5), "filter .*rand"),
     "limit": (lambda df: df.select("features", "id").limit(10), "Limit"),
     "computed": (lambda df: df.select("features", (F.col("id") + 1).alias("x")), "computed"),
