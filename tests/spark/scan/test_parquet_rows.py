@@ -55,11 +55,11 @@ _VALUES: dict[str, tuple[t.DataType, list[Any]]] = {
         [Vectors.dense([1.0, 2.0]), None, Vectors.sparse(5, [1, 3], [1.0, -2.0])],
     ),
     "a.b`c": (t.StringType(), ["x", None]),
-    "date": (t.DateType(), [datetime.date(1, 1, 1), None, datetime.date(2026, 1, 2)]),
+    "date": (t.DateType(), [datetime.date(1583, 1, 1), None, datetime.date(2026, 1, 2)]),
     "time": (t.TimestampType(), [datetime.datetime(2026, 3, 29, 2, 30), None]),
     "ntz": (t.TimestampNTZType(), [datetime.datetime(1, 1, 1), None]),
     "decimal": (t.DecimalType(38, 10), [Decimal("-1.5"), None, Decimal("1e20")]),
-    "map": (t.MapType(t.StringType(), t.DateType()), [{"a": datetime.date(1, 1, 1)}, None, {}]),
+    "map": (t.MapType(t.StringType(), t.DateType()), [{"a": datetime.date(1583, 1, 1)}, None, {}]),
 }
 
 
