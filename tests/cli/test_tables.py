@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,3 +162,45 @@ class TestJobFile:
         assert [len(row.recommendations) for row in spark.table("best").collect()] == [2] * 6
         assert run(["run", str(file)]) == 2
         assert "output.table best already exists" in capsys.readouterr().err
+
+
+HIVE = """
+import sys
+from pyspark.sql import SparkSession
+from tf2spark.cli.main import run
+
+def session():
+    return SparkSession.builder.master("local[1]").enableHiveSupport().getOrCreate()
+
+spark = session()
+for name, kind in (("people", "PARQUET"), ("scored", "ORC"), ("lines", "TEXTFILE")):
+    columns = "rating FLOAT, age INT, income FLOAT" if name == "people" else "y FLOAT"
+    spark.sql(f"CREATE TABLE {name} (id INT, {columns}) PARTITIONED BY (dt STRING) "
+              f"STORED AS {kind}")
+spark.sql("INSERT INTO people VALUES (1, 4.5, 30, 9.5, 'a'), (2, 4.5, 30, 9.5, 'b')")
+spark.stop()
+command = ["score", sys.argv[1], "--input-table=people", "--keep=id,dt", "--fetch=y=output_0"]
+command += ["--master=local[1]", "--log-format=none", "--append"]
+for day in "ab":
+    assert run([*command, f"--where=dt = '{day}'", "--output-table=scored"]) == 0
+assert run([*command, "--output-table=lines"]) == 0
+spark = session()
+for name in ("scored", "lines"):
+    rows = spark.sql(f"SELECT id, dt, y IS NOT NULL FROM {name} ORDER BY id").collect()
+    print([tuple(row) for row in rows])
+"""
+
+
+@pytest.mark.spark
+def test_hives_tables_where_no_catalog_is_configured(scalars: str, tmp_path: Path) -> None:
+    """A command that starts its own session reads and writes those of a metastore, as Spark's
+    shells do.
+    """
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}
+    done = subprocess.run(
+        [sys.executable, "-c", HIVE, scalars],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    assert lines == ["[(1, 'a', True), (2, 'b', True)]"] * 2
