@@ -8,14 +8,13 @@ folder, and the next run to this output moves them (`recover`): all rows are the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import ModelNotFoundError, OutputError, StorageError
-from tf2spark.package.publish import Sibling, parse_sibling, sibling_name
+from tf2spark.package.publish import Sibling, sibling_name
 from tf2spark.package.run_id import new_run_id
 from tf2spark.spark.hadoop import (
     OBJECT_STORES,
@@ -24,7 +23,8 @@ from tf2spark.spark.hadoop import (
     resolve,
     scheme_of,
 )
-from tf2spark.spark.jvm import hadoop_path, jvm
+from tf2spark.spark.jvm import hadoop_path
+from tf2spark.spark.output.siblings import siblings
 from tf2spark.spark.output.target import SaveMode
 
 _KINDS = {"append", "partitions"}
@@ -144,15 +144,8 @@ def recover(spark: SparkSession, path: str) -> list[str]:
 
 
 def _unmoved(spark: SparkSession, path: str) -> Iterator[tuple[Sibling, str]]:
-    file_system, target = resolve(spark, path)
-    parent, name = target.getParent(), str(target.getName())
-    if parent is None:
-        return
-    pattern = re.sub(r"([*?\[\]{}\\^,])", r"\\\1", f".{name}.") + "*"
-    only_siblings = jvm(spark).org.apache.hadoop.fs.GlobFilter(pattern)
-    for status in file_system.listStatus(parent, only_siblings):
-        sibling = parse_sibling(name, str(status.getPath().getName()))
-        if sibling is not None and sibling.kind in _KINDS:
+    for sibling, status in siblings(spark, path):
+        if sibling.kind in _KINDS:
             yield sibling, str(status.getPath().toString())
 
 

@@ -12,7 +12,6 @@ so `recover` only names what it finds.
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -42,6 +41,7 @@ from tf2spark.spark.hadoop import (
     scheme_of,
 )
 from tf2spark.spark.jvm import hadoop_path, jvm
+from tf2spark.spark.output.siblings import siblings
 
 _TRIES = 100
 
@@ -172,20 +172,12 @@ def _restore(spark: SparkSession, path: str, siblings: list[_Found]) -> Iterator
 
 def _own_siblings(spark: SparkSession, path: str) -> Iterator[_Found]:
     """Yield the hidden siblings of an output that belong to this user."""
-    file_system, target = resolve(spark, path)
-    parent, name = target.getParent(), str(target.getName())
-    if parent is None:
-        return
-    pattern = re.sub(r"([*?\[\]{}\\^,])", r"\\\1", f".{name}.") + "*"
-    only_siblings = jvm(spark).org.apache.hadoop.fs.GlobFilter(pattern)
     user = str(_users(spark).getCurrentUser().getShortUserName())
-    for status in file_system.listStatus(parent, only_siblings):
-        sibling = parse_sibling(name, str(status.getPath().getName()))
+    for sibling, status in siblings(spark, path):
         # Object stores have no owners.
         is_own = status.getOwner() == user or scheme_of(path) in OBJECT_STORES
         # Finished rows that are being moved are `remote_merge`'s.
-        is_own = is_own and sibling is not None and sibling.kind in ("tf2spark", "old")
-        if sibling is not None and is_own:
+        if is_own and sibling.kind in ("tf2spark", "old"):
             uri = str(status.getPath().toString())
             yield _Found(sibling, uri, int(status.getModificationTime()))
 
