@@ -29,6 +29,7 @@ from tf2spark.package.run_id import new_run_id
 from tf2spark.package.staging import staging_folder
 from tf2spark.spark import hadoop
 from tf2spark.spark.output import table_writer
+from tf2spark.spark.output.target import SaveMode
 
 _ROWS = 2_000
 
@@ -65,7 +66,8 @@ def main(master: str, model_path: str, base: str, python: str, *settings: str) -
         upload_folder(spark, Path(model_path), f"{base}/ctr/{version}")
     scored = tf2spark.SavedModel(model_path).score(table, keep=["id"], reproducible=True)
     report = successes(spark, base, table, scored.sort_by("id").to_pydict())
-    report |= failures(spark, base, model_path) | killed(spark, base)
+    report |= killed(spark, base) | merged(spark, f"{base}/days")
+    report |= failures(spark, base, model_path)
     spark.stop()
     shutil.rmtree(folder)
     print(json.dumps(report))
@@ -121,6 +123,23 @@ def killed(spark: SparkSession, base: str) -> dict[str, Any]:
         "rows_after_kill": spark.read.parquet(out).count() if hadoop.exists(spark, out) else None,
         "left_after_kill": len(left),
         "renamed": renamed,
+    }
+
+
+def merged(spark: SparkSession, out: str) -> dict[str, Any]:
+    """Add rows to a partitioned folder, replace a partition, and name a bucket that isn't there."""
+
+    def put(start: int, days: str, mode: SaveMode) -> list[int]:
+        rows = [(start + number, day) for number, day in enumerate(days)]
+        df = spark.createDataFrame(rows, "id BIGINT, dt STRING")
+        table_writer.write(df, out, mode=mode, partition_by=["dt"])
+        return sorted(row.id for row in spark.read.parquet(out).collect())
+
+    bucket = "s3a://no-such-bucket/out" if out.startswith("s3a:") else ""
+    return {
+        "appended": [put(0, "ab", "append"), put(10, "bc", "append")],
+        "replaced": put(20, "b", "overwrite_partitions"),
+        "no_bucket": error_of(lambda: table_writer.prepare_output(spark, bucket)) if bucket else "",
     }
 
 

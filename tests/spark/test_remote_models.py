@@ -70,6 +70,13 @@ class StorageContract:
         """The next run finds the new table, and nothing next to it."""
         assert (report["rows_after_kill"], report["left_after_kill"]) == (5, 1)
 
+    def test_rows_are_added_and_partitions_replaced(self, report: Report) -> None:
+        """Other rows stay; a bucket that isn't there is named before anything is written."""
+        assert report["appended"] == [[0, 1], [0, 1, 10, 11]]
+        assert report["replaced"] == [0, 11, 20]
+        error = report["no_bucket"]
+        assert not error or error.startswith("OutputError: s3a://no-such-bucket/out can't be")
+
     def test_nothing_is_renamed_onto_or_into_another(self, report: Report) -> None:
         """An output that appears meanwhile stays, and doesn't get the new one inside."""
         assert report["renamed"] == "no"

@@ -177,11 +177,9 @@ def _roots(table: DataFrame) -> Iterator[str]:
         try:
             name = leaf.getClass().getSimpleName()
             if name == "LogicalRelation":
-                relation = leaf.relation()
-                if relation.getClass().getSimpleName() == "HadoopFsRelation":
-                    location = relation.location()
-                    for path in scala_items(location.rootPaths()):
-                        yield str(path.toString())
+                # Any relation of files has a location, also Delta's; others raise an error here.
+                for path in scala_items(leaf.relation().location().rootPaths()):
+                    yield str(path.toString())
             elif name == "HiveTableRelation":
                 yield str(leaf.tableMeta().location().getPath())
         except (JavaError, PySparkException, TypeError):
