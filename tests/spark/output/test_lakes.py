@@ -17,9 +17,9 @@ _JOB = Path(__file__).parents[2] / "services" / "lake_job.py"
 _SPARK = ".".join(pyspark.__version__.split(".")[:2])
 _JARS = {
     "3.5": (
-        "io.delta:delta-spark_2.12:3.3.3",
-        "io.delta:delta-storage:3.3.3",
-        "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.12.0",
+        "io.delta:delta-spark_2.12:3.1.0",
+        "io.delta:delta-storage:3.1.0",
+        "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.6.1",
     ),
     "4.1": (
         "io.delta:delta-spark_4.1_2.13:4.4.0",
