@@ -91,7 +91,7 @@ $(OLDEST)/.setup-done: pyproject.toml constraints-oldest.txt
 	@echo "setup: the oldest versions into $(OLDEST) (about 2 minutes the first time)"
 	@test -x $(OLDEST)/bin/python || $(OLDEST_PYTHON) -m venv $(OLDEST)
 	@$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt setuptools \
-		pandas pyspark tensorflow-cpu hypothesis pytest pytest-timeout -e .
+		jinja2 pandas pyspark tensorflow-cpu hypothesis pytest pytest-timeout -e .
 	@touch $@
 
 test-python:  ## All tests on another Python: make test-python PYTHON=python3.13

@@ -15,7 +15,7 @@ from tf2spark.report.facts import JobFacts, WrittenTable
 from tf2spark.runnable_model import RunnableModel
 from tf2spark.worker.statistics.task import OutputStatistics, StatisticsPlan
 
-HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
+HOSTILE = "<script>alert(1)</script>\"'&{{ 1234*5678 }}"
 
 
 def statistics_of(

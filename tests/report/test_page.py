@@ -109,8 +109,8 @@ def test_hostile_names_and_values_stay_text() -> None:
         "aria-label",
     }
     assert page.text.count("<script>alert(1)</script>") > 10
-    assert "{{ 7*7 }}" in page.text
-    assert "49" not in page.text.replace("10:49", "")
+    assert "{{ 1234*5678 }}" in page.text
+    assert str(1234 * 5678) not in page.text
     assert not re.search("[\x00\x1b\u202e]", html)
     assert len([tag for tag, _ in page.tags if tag == "html"]) == 1
 

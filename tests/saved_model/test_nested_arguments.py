@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tf2spark
+from cases.models import case, path_of
 from cases.models.saving import save_function
 from tf2spark.errors import ContractError
 
@@ -84,6 +85,16 @@ def test_plain_arguments_have_no_place(tmp_path: Path) -> None:
         ("words", "ragged", ""),
         ("x", "dense", ""),
     ]
+
+
+def test_inputs_that_the_user_named_have_no_place() -> None:
+    """A Keras model with several inputs has them in one list, which nobody has to know."""
+    (signature,) = (
+        signature
+        for signature in tf2spark.SavedModel(path_of(case("keras_lookups"))).contract.signatures
+        if signature.name == "serving_default"
+    )
+    assert [(spec.name, spec.argument) for spec in signature.inputs] == [("city", ""), ("year", "")]
 
 
 def test_places_are_in_the_json_of_a_contract(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_null_is_the_default_or_the_reason_why_a_row_has_no_outputs(
     rows = model.score(people, feed=FEED, mode="permissive", keep=["id"]).collect()
     (bad,) = (row for row in rows if row._error is not None)
     assert bad.id == WITHOUT_AGE
-    assert bad._error.startswith('column "years" is null')
+    assert bad._error.startswith('id=1: column "years" is null')
     assert 'feature "age" of input "examples" has no default' in bad._error
     assert [bad[name] for name in OUTPUTS] == [None] * 4
     assert by_id([row for row in rows if row is not bad]) == expected()

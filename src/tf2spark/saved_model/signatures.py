@@ -10,6 +10,7 @@ object graph has that function's own signature.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, TypeAlias
@@ -206,7 +207,23 @@ def _reassemble(
             names = tuple(infos[part].name for part in parts)
             spec = _composite(parts[0], type_spec, names, parts)
             composites += [] if spec is None else [spec]
-    return composites, arguments
+    return composites, _of_generated_names(arguments)
+
+
+def _of_generated_names(arguments: Mapping[str, str]) -> dict[str, str]:
+    """Leave out arguments whose tensors were named by the user, as Keras's inputs are.
+
+    TensorFlow's own names are the argument's, then that with a number: features, features_1.
+    """
+    keys: dict[str, list[str]] = {}
+    for key, place in arguments.items():
+        keys.setdefault(place.partition("[")[0], []).append(key)
+    generated = {
+        argument
+        for argument, names in keys.items()
+        if all(re.fullmatch(rf"{re.escape(argument)}(_\d+)?", name) for name in names)
+    }
+    return {key: place for key, place in arguments.items() if place.partition("[")[0] in generated}
 
 
 def _call_keys(wrapper: FunctionMessage | None, keywords: list[str]) -> tuple[list[str], str]:

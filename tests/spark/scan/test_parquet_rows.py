@@ -108,6 +108,9 @@ def test_files_of_other_writers_are_the_same(
 ) -> None:
     """Files written by pyarrow, with all kinds of row groups, pages, encodings and codecs."""
     table = pq.read_table(all_types)
+    # Spark's timestamps are read without a zone, but stand for points in time.
+    times = table["time"].cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
+    table = table.set_column(table.schema.get_field_index("time"), "time", times)
     for number in range(3):
         part = table.slice(number * 90, 90 + number)
         pq.write_table(part, tmp_path / f"part-{number}.parquet", **options)

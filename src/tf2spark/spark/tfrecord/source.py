@@ -158,13 +158,13 @@ class TFRecordWriter(DataSourceArrowWriter):  # type: ignore[misc, unused-ignore
         self._type = record_type_of(options.get("recordtype"))
         self._compression = compression_of(options.get("compression"))
         record_encoder(schema, self._type)
-        self._job = uuid.uuid4().hex[:16]
+        self._write_id = uuid.uuid4().hex[:16]
         system, inner = open_system(self._path)
         self._folder = inner.rstrip("/")
         if not overwrite and system.get_file_info(self._folder).type == fs.FileType.File:
             raise OutputError(f"{self._path} is a file, and rows can be added to a folder only")
         parent, _, name = self._folder.rpartition("/")
-        self._staged = f"{parent}/.{name}-{self._job}"
+        self._staged = f"{parent}/.{name}-{self._write_id}"
 
     def _system(self) -> fs.FileSystem:
         return open_system(self._path)[0]
