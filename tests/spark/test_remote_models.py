@@ -74,8 +74,10 @@ class StorageContract:
         """Other rows stay; a bucket that isn't there is named before anything is written."""
         assert report["appended"] == [[0, 1], [0, 1, 10, 11]]
         assert report["replaced"] == [0, 11, 20]
-        error = report["no_bucket"]
-        assert not error or error.startswith("OutputError: s3a://no-such-bucket/out can't be")
+        assert report["no_bucket"] in (
+            "",  # elsewhere than on S3
+            'StorageError: "s3a://no-such-bucket/out" is in a bucket that does not exist',
+        )
 
     def test_nothing_is_renamed_onto_or_into_another(self, report: Report) -> None:
         """An output that appears meanwhile stays, and doesn't get the new one inside."""

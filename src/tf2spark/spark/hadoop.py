@@ -234,9 +234,9 @@ def _explain(spark: SparkSession, path: str, java_message: str) -> Exception:
         return StorageError(
             f'"{path}" may not be read with these credentials{keys} ({_cause(java_message)})'
         )
-    if re.search(
-        r"UnknownHostException|ConnectException|Connection refused|NoSuchBucket", java_message
-    ):
+    if re.search(r"NoSuchBucket|bucket does not exist", java_message):
+        return StorageError(f'"{path}" is in a bucket that does not exist')
+    if re.search(r"UnknownHostException|ConnectException|Connection refused", java_message):
         return StorageError(f'the service behind "{path}" doesn\'t answer: {_cause(java_message)}')
     return StorageError(f'"{path}": {_cause(java_message)}')
 
