@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import tf2spark
-from cases.models.saving import graph_session, save_function, save_graph, save_module
+from cases.models.saving import control_flow, graph_session, save_function, save_graph, save_module
 from tf2spark.binding.variables import unrestored_variables
 from tf2spark.errors import ModelError
 from tf2spark.saved_model import reader
@@ -232,17 +232,13 @@ def test_other_variables_of_a_model_keep_their_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("skipped", [True, False])
 def test_tf1_variables_are_named_where_they_are_surely_read(tmp_path: Path, skipped: bool) -> None:
     """A local variable without an initializer has no value; TF1's tf.cond may skip the read."""
-    tf1.disable_control_flow_v2()
-    try:
-        with graph_session() as session:
-            x = tf1.placeholder(tf.float32, [None], "x")
-            lost = tf1.get_variable("lost", [], use_resource=True, collections=["others"])
-            kept = tf1.get_variable("kept", [], use_resource=True)
-            y = x * kept
-            y = tf1.cond(tf.size(x) > 99, lambda: y + lost, lambda: y) if skipped else y + lost
-            save_graph(session, tmp_path / "m", {"x": x}, {"y": y})
-    finally:
-        tf1.enable_control_flow_v2()
+    with control_flow(1), graph_session() as session:
+        x = tf1.placeholder(tf.float32, [None], "x")
+        lost = tf1.get_variable("lost", [], use_resource=True, collections=["others"])
+        kept = tf1.get_variable("kept", [], use_resource=True)
+        y = x * kept
+        y = tf1.cond(tf.size(x) > 99, lambda: y + lost, lambda: y) if skipped else y + lost
+        save_graph(session, tmp_path / "m", {"x": x}, {"y": y})
     assert unrestored(tmp_path / "m") == (() if skipped else ("lost",))
     assert unrestored(tmp_path / "m", fed=("lost/Read/ReadVariableOp:0", y.name)) == ()
 

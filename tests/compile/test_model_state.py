@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import tf2spark
-from cases.models.saving import graph_session, save_function, save_graph
+from cases.models.saving import control_flow, graph_session, save_function, save_graph
 from tf2spark.compile import compiler, original
 from tf2spark.compile.compiler import CompileOptions
 from tf2spark.package.manifest import Manifest
@@ -111,11 +111,8 @@ def test_a_table_filled_in_a_branch_is_packed_unchanged(tmp_path: Path) -> None:
                 return tf.constant(1)
 
         switch = tf1.placeholder_with_default(True, [])
-        tf1.enable_control_flow_v2()
-        try:
+        with control_flow(2):
             main_op = tf1.cond(switch, lambda: fill([5, 6]), lambda: fill([7, 8]))
-        finally:
-            tf1.disable_control_flow_v2()
         y = tf.raw_ops.LookupTableFindV2(
             table_handle=handle, keys=word, default_value=tf.constant(-1, tf.int64)
         )

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from cases.graphs import both, item, numbers, scored, user, words
+from cases.models.saving import control_flow
 from tf2spark.graph_split.forms import NotRowWise, NotSplit
 
 raw, tf1 = tf.raw_ops, tf.compat.v1
@@ -172,13 +173,10 @@ def test_a_loop_is_refused() -> None:
     """TF1 writes a loop as a cycle of nodes, in which no node comes first."""
 
     def build(x: Any, y: Any) -> Any:
-        tf1.disable_control_flow_v2()
-        try:
+        with control_flow(1):
             _, power = tf1.while_loop(
                 lambda n, power: n < 3, lambda n, power: (n + 1, power * y), [tf.constant(0), x]
             )
-        finally:
-            tf1.enable_control_flow_v2()
         return tf.reduce_sum(power, 1)
 
     with pytest.raises(NotRowWise, match="it is part of a loop"):

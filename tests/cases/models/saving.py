@@ -21,6 +21,18 @@ def graph_session() -> Iterator[Any]:
         yield session
 
 
+@contextmanager
+def control_flow(version: int) -> Iterator[None]:
+    """Have `tf.cond` and loops write TF1's ops (1) or functions (2), then as before."""
+    was_v2 = tf1.control_flow_v2_enabled()
+    switch = {True: tf1.enable_control_flow_v2, False: tf1.disable_control_flow_v2}
+    switch[version == 2]()
+    try:
+        yield
+    finally:
+        switch[was_v2]()
+
+
 def save_graph(
     session: Any,
     path: Path,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from cases.models.case import Case, Feeds
-from cases.models.saving import graph_session, save_graph
+from cases.models.saving import control_flow, graph_session, save_graph
 from cases.models.tables import arrow, by_name, chosen, floats_table, read, table
 
 tf1 = tf.compat.v1
@@ -133,20 +133,16 @@ def make_tf1_collections(path: Path) -> None:
 
 def make_tf1_control_flow(path: Path) -> None:
     """Loop and branch with TF1's own ops (Enter, Switch, Merge, ...)."""
-    tf1.disable_control_flow_v2()
-    try:
-        with graph_session() as session:
-            x = tf1.placeholder(tf.float32, [None, 4], "x")
-            start = [tf.constant(0), x]
-            looped = tf1.while_loop(
-                lambda i, _: i < 3,
-                lambda i, y: (i + 1, tf.sin(y) + x * tf.cast(i, tf.float32)),
-                start,
-            )[1]
-            few = tf1.cond(tf.rank(x) > 1, lambda: looped[:, :2], lambda: looped[:, 2:])
-            save_graph(session, path, {"x": x}, {"y": few})
-    finally:
-        tf1.enable_control_flow_v2()
+    with control_flow(1), graph_session() as session:
+        x = tf1.placeholder(tf.float32, [None, 4], "x")
+        start = [tf.constant(0), x]
+        looped = tf1.while_loop(
+            lambda i, _: i < 3,
+            lambda i, y: (i + 1, tf.sin(y) + x * tf.cast(i, tf.float32)),
+            start,
+        )[1]
+        few = tf1.cond(tf.rank(x) > 1, lambda: looped[:, :2], lambda: looped[:, 2:])
+        save_graph(session, path, {"x": x}, {"y": few})
 
 
 def make_tf1_many_inputs(path: Path) -> None:
