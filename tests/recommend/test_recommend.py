@@ -46,7 +46,8 @@ class TestTables:
         assert [list(row) for row in got["recommendations"]] == [
             list(row) for row in expected["recommendations"]
         ]
-        with pytest.raises(ContractError, match='column "user_id" are not of one type'):
+        refusal = '^the values of column "user_id" are not of one type: set in row 0'
+        with pytest.raises(ContractError, match=refusal):
             recommended(case, mixed.assign(user_id=notes), items)
 
     def test_keeps_the_columns_that_keep_names(self) -> None:

@@ -7,8 +7,8 @@ A saved stage is a folder with ``metadata/``, in Spark ML's format, and the mode
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -120,7 +120,9 @@ def _keep_files(stage: SavedModelTransformer) -> None:
     if is_uri(model.location):
         fetch_to_this_machine(model.reference())  # later calls find the files that this has fetched
         return
-    kept = _open(str(_staged(model)), model, model.digest)
+    folder = staging_folder() / f"stage-{uuid4().hex}"
+    _write_files(model, folder)
+    kept = _open(str(folder), model)
     kept.name_source(model.contract.path)
     stage.keep_opened(kept)
 
@@ -150,33 +152,35 @@ def _copy_model(spark: SparkSession, model: RunnableModel, target: str) -> None:
         ModelError: The model has changed since it was read.
         StorageError: The files can't be written.
     """
-    folder, local = _staged(model), local_path(target)
+    local = local_path(target)
     if local is not None:
         local.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, local)
+        _write_files(model, local)
     else:
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            hadoop.upload(spark, file, f"{target}/{file.relative_to(folder)}")
-    _open(target, model, model.digest)
+        with TemporaryDirectory(prefix="stage-", dir=staging_folder()) as name:
+            folder = Path(name) / _MODEL
+            _write_files(model, folder)
+            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+                hadoop.upload(spark, file, f"{target}/{file.relative_to(folder)}")
+    _open(target, model)
 
 
-def _staged(model: RunnableModel) -> Path:
-    """Return a copy of a model on this machine, verified, for as long as this process runs."""
+def _write_files(model: RunnableModel, folder: Path) -> None:
+    """Write a model's files to a new folder of this machine, and verify them."""
     reference = fetch_to_this_machine(model.reference())
-    source, target = source_on_this_machine(reference), staging_folder() / f"stage-{uuid4().hex}"
+    source = source_on_this_machine(reference)
     if model.contract.package is not None:
-        write(source, target, model.contract.package)
+        write(source, folder, model.contract.package)
     else:
-        copy_files(source, reference.files, target)
-    return target
+        copy_files(source, reference.files, folder)
 
 
-def _open(location: str, like: RunnableModel, digest: str) -> RunnableModel:
+def _open(location: str, like: RunnableModel) -> RunnableModel:
     local = local_path(location)
     return RunnableModel(
         location if local is None else str(local),
         tags=like.contract.tags,
         allow_ops=like.allow_ops,
         op_libraries=[library.path or library.name for library in like.op_libraries],
-        digest=digest,
+        digest=like.digest,
     )
