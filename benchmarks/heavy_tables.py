@@ -35,6 +35,8 @@ class HeavyModel:
         description: What it computes.
         small: Rows of a small run.
         full: Rows of a full run on Spark.
+        in_process: Rows of a full run in one process. Texts are quick, so that 192 of them would
+            measure a call more than the model.
     """
 
     name: str
@@ -42,6 +44,7 @@ class HeavyModel:
     description: str
     small: int
     full: int
+    in_process: int
 
     def table(self, folder: Path, rows: int) -> str:
         """Write its table of `rows` rows, if missing, and return the path.
@@ -61,6 +64,7 @@ TRANSFORMER = HeavyModel(
     f"{LAYERS} Transformer layers {WIDTH} wide with {HEADS} heads over {TOKENS} ids",
     48,
     768,
+    192,
 )
 IMAGES = HeavyModel(
     "images",
@@ -69,6 +73,7 @@ IMAGES = HeavyModel(
     f"on {IMAGE_SIDE} x {IMAGE_SIDE}",
     16,
     192,
+    192,
 )
 TEXT = HeavyModel(
     "text",
@@ -76,6 +81,7 @@ TEXT = HeavyModel(
     f"texts of {TEXT_WORDS} words, split and looked up in the model, embedded, a convolution",
     480,
     7_680,
+    1_920,
 )
 
 

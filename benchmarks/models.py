@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tf2spark
 from benchmarks import heavy_models, recommender_models
 
 if TYPE_CHECKING:
@@ -33,13 +35,18 @@ def path_of(folder: Path, name: str) -> str:
 
 
 def package_of(folder: Path, name: str) -> str:
-    """Return the path of a SavedModel's package, compiling it if it is missing."""
-    path = folder / "packages" / name
+    """Return the path of a SavedModel's package, compiling it unless this code already has."""
+    path = folder / "packages" / f"{name}-{_compiler_digest()}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tf2spark", "compile"]
         subprocess.run([*command, path_of(folder, name), str(path)], check=True)
     return str(path)
+
+
+def _compiler_digest() -> str:
+    sources = sorted(Path(tf2spark.__file__).with_name("compile").glob("*.py"))
+    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 def serving_signature(model: RunnableModel) -> Signature:

@@ -20,7 +20,6 @@ from benchmarks.scoring import score_table
 PEERS = ("predict_batch_udf", "mlflow", "ray", "onnx", "tensorflow")
 LOADED = "tf.saved_model.load in Python"
 COMPILED = "tf2spark, compiled"
-IN_PROCESS_ROWS = 192
 # The best of 32 to 1,024 for the peers' Transformer; ours chooses by itself.
 PEER_BATCH_ROWS = 64
 
@@ -62,7 +61,7 @@ def _run_on_spark(bench: Bench, report: Report, model: HeavyModel) -> None:
 
 
 def _run_in_process(bench: Bench, report: Report, model: HeavyModel) -> None:
-    rows = IN_PROCESS_ROWS if bench.scale == "full" else model.small
+    rows = bench.choose_rows(small=model.small, full=model.in_process)
     path = models.path_of(bench.folder, model.name)
     package = models.package_of(bench.folder, model.name)
     table = model.table(bench.folder, rows)

@@ -251,8 +251,9 @@ class RunnableModel:
             ModelError: It reads a variable that loading the model leaves without a value.
         """
         self._runs.check_restored(request)
-        copy_strings = self._runs.check_request(request).retains_strings
-        return evolve(self.reference(), threads=threads, copy_strings=copy_strings)
+        facts = self._runs.check_request(request)
+        copied, size = facts.retains_strings, facts.row_bytes
+        return evolve(self.reference(), threads=threads, copy_strings=copied, row_bytes=size)
 
     def score(self, table: TableT, request: Request, options: Options) -> TableT:
         """Return the table with the outputs of a request as columns; see `SavedModel.score`."""

@@ -13,7 +13,7 @@ from attrs import evolve
 from cases.contracts import VECTOR, N, array, dense, sparse, unknown_rank
 from tf2spark.binding.bind import bind
 from tf2spark.binding.feeds import Column, Output, as_feed
-from tf2spark.binding.options import BATCH_BYTES, Options, make_options
+from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, LARGE_ROWS, Options, make_options
 from tf2spark.binding.request import FedInput, FetchedOutput, Request
 from tf2spark.dtypes import FLOAT32, INT64, STRING
 from tf2spark.errors import ContractError
@@ -182,6 +182,27 @@ def test_numbers_of_numpy_are_numbers() -> None:
     rows = make_options(batch_rows=np.int64(7)).batch_rows  # type: ignore[arg-type]
     assert rows == 7
     assert type(rows) is int
+
+
+@pytest.mark.parametrize(
+    ("row_bytes", "options", "expected_rows"),
+    [
+        (0, {}, BATCH_ROWS),
+        (BATCH_BYTES // BATCH_ROWS, {}, BATCH_ROWS),
+        (BATCH_BYTES // 500, {}, 500),
+        (BATCH_BYTES, {}, LARGE_ROWS),
+        (BATCH_BYTES, {"batch_rows": 1000}, 1000),
+        (BATCH_BYTES, {"rows": "batch"}, BATCH_ROWS),
+        (BATCH_BYTES, {"reproducible": True}, BATCH_ROWS),
+    ],
+)
+def test_large_layers_take_fewer_rows_in_a_run(
+    row_bytes: int, options: dict[str, Any], expected_rows: int
+) -> None:
+    """The largest tensor stays within a bound, unless the user chose or scores would change."""
+    model = evolve(MODEL, row_bytes=row_bytes)
+    plan = bind(request_of(), UNIQUE, make_options(**options), model)
+    assert plan.batch_rows == expected_rows
 
 
 def test_error_column_has_a_name_of_its_own() -> None:

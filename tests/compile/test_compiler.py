@@ -576,6 +576,20 @@ def test_a_version_folder_can_be_a_package(tmp_path: Path) -> None:
     assert opened.contract.package is not None
 
 
+def test_a_package_knows_how_large_a_row_gets(tmp_path: Path) -> None:
+    """Its graph has the shapes of its nodes, from which `score` chooses the rows of a run."""
+    save_function(
+        tmp_path / "model",
+        lambda x: {"y": tf.reduce_sum(tf.nn.relu(x @ tf.ones([3, 5000])), 1)},
+        tf.TensorSpec([None, 3], tf.float32, "x"),
+    )
+    tf2spark.SavedModel(tmp_path / "model").compile(tmp_path / "package")
+    for name in ("model", "package"):
+        runnable = tf2spark.SavedModel(tmp_path / name)._runnable
+        reference = runnable.reference_for(runnable.request(None, None, None))
+        assert reference.row_bytes == 5000 * 4
+
+
 def test_the_same_model_has_the_same_digest(tmp_path: Path) -> None:
     """Compiling a model twice gives the same bytes."""
     model = tf2spark.SavedModel(path_of(case("keras_lookups")))

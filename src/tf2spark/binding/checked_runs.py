@@ -14,10 +14,10 @@ from tf2spark.binding.variables import unrestored_variables
 from tf2spark.dtypes import DType, Shape
 from tf2spark.errors import unrestored
 from tf2spark.saved_model import op_check
+from tf2spark.saved_model.graph_rows import largest_row_bytes, row_mixing_ops
 from tf2spark.saved_model.op_notes import keeps_state
 from tf2spark.saved_model.reachable_nodes import user_run, walk
 from tf2spark.saved_model.reader import LoadedModel
-from tf2spark.saved_model.row_mixing_ops import row_mixing_ops
 
 _KEPT_RUNS = 64
 
@@ -30,11 +30,13 @@ class RunFacts:
         retains_strings: Strings must be fed as copies; see `op_check.retains_strings`.
         keeps_state: It can change the results of later runs.
         mixing_ops: The nodes through which rows may depend on each other.
+        row_bytes: The bytes of a row in its largest tensor; see `largest_row_bytes`.
     """
 
     retains_strings: bool
     keeps_state: bool
     mixing_ops: tuple[str, ...]
+    row_bytes: int
 
 
 class CheckedRuns:
@@ -148,4 +150,5 @@ class CheckedRuns:
             op_check.walk_retains_strings(walked),
             keeps_state(walked),
             row_mixing_ops(meta_graph.graph_def, walked),
+            largest_row_bytes(walked),
         )

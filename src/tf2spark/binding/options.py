@@ -16,6 +16,9 @@ Rows = Literal["auto", "independent", "batch"]
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 64 << 20
+# A run of a model with large layers has at least so many rows; below, the layers' kernels slow down
+# (a Transformer takes 1.3 times as long in runs of 16). It is the batch size of Keras's `predict`.
+LARGE_ROWS = 32
 ERROR_COLUMN = "_error"
 
 # Rows of a reproducible run: the largest of these that `batch_rows` allows. Matrix kernels compute

@@ -225,6 +225,7 @@ def _write(
     new.meta_info_def.ClearField("stripped_op_list")
     new.meta_info_def.ClearField("function_aliases")
     new.graph_def.CopyFrom(graph)
+    _add_shapes(new.graph_def)
     new.signature_def[signature.name].CopyFrom(signature_def(signature))
     if init_ops:
         init = new.graph_def.node.add(name="tf2spark_init", op="NoOp")
@@ -237,6 +238,19 @@ def _write(
         file.tensor_info.name = tensor
     # Deterministic, so that compiling a model twice gives the same digest.
     (target / "saved_model.pb").write_bytes(saved.SerializeToString(deterministic=True))
+
+
+def _add_shapes(graph: GraphMessage) -> None:
+    """Write the shapes of each node's outputs next to it, as `tf.saved_model.save` does.
+
+    From them, `score` sees how large a row gets; see `largest_row_bytes`.
+    """
+    with tf.Graph().as_default() as imported:
+        tf.graph_util.import_graph_def(graph, name="")
+    for node in graph.node:
+        outputs = imported.get_operation_by_name(node.name).outputs
+        shapes = [output.shape.as_proto() for output in outputs]
+        node.attr["_output_shapes"].list.shape.extend(shapes)
 
 
 def _copy_assets(source: Path, target: Path) -> None:

@@ -170,6 +170,7 @@ class ModelRef:
         digest: The SHA-256 over its files: it keys the worker's session and the host's cache.
         threads: CPUs that a session may use.
         copy_strings: Strings must be fed as copies; see `op_check.retains_strings`.
+        row_bytes: The bytes of a row in the largest tensor of a run, as far as the graph tells.
         files: Every file of the model: a session opens these bytes and no others.
         weights: The tensors that are mapped from files and fed in every run.
         storage: Where the files are before they are in the host's cache.
@@ -185,6 +186,7 @@ class ModelRef:
     digest: str
     threads: int = 1
     copy_strings: bool = False
+    row_bytes: int = 0
     files: tuple[FileEntry, ...] = ()
     weights: tuple[Weight, ...] = ()
     storage: Storage = "folder"

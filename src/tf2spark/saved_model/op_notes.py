@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tf2spark.saved_model.graph_rows import ops_over_the_first_axis
 from tf2spark.saved_model.op_allow_list import package_of
 from tf2spark.saved_model.op_check import refused_ops
 from tf2spark.saved_model.protos import MetaGraph
 from tf2spark.saved_model.reachable_nodes import WalkedNode, user_run, walk
-from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis
 from tf2spark.saved_model.upstream import node_name
 
 _WRITES_VARIABLES = (

@@ -1,11 +1,12 @@
-"""Ops through which the rows of a batch can depend on each other, as far as the graph tells.
+"""What a graph tells about rows: where they may depend on each other, and how large they get.
 
-The graph alone seldom proves that rows do: a sum over the first axis may be one of weights. These
-ops say where to look; whether scores change is found out by running the model.
+The graph alone seldom proves that rows depend on each other: a sum over the first axis may be one
+of weights. The ops say where to look; whether scores change is found out by running the model.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ _MATMULS = frozenset({"MatMul", "SparseMatMul"})
 _WEIGHTS = frozenset({"Const", "ReadVariableOp", "VariableV2", "Identity"})
 _INT32 = 3
 _INTEGERS = {3: "<i", 9: "<q"}  # DT_INT32 and DT_INT64
+_VALUE_BYTES = 4
 
 Nodes = Mapping[str, NodeMessage]
 
@@ -50,6 +52,27 @@ def row_mixing_ops(graph: GraphMessage, walked: Iterable[WalkedNode]) -> tuple[s
 def ops_over_the_first_axis(graph: GraphMessage, walked: Iterable[WalkedNode]) -> frozenset[str]:
     """Return the ops that are known to work along the first axis, which is that of the rows."""
     return frozenset(node.op for node, known in _mixing_nodes(graph, walked) if known)
+
+
+def largest_row_bytes(walked: Iterable[WalkedNode]) -> int:
+    """Return how many bytes a row takes of the largest tensor that a run computes.
+
+    An estimate from the shapes that exporters write next to each node: only tensors whose first
+    dimension is open count, with four bytes a value, and other open dimensions count as one. Zero
+    if the graph has no shapes.
+
+    Args:
+        walked: The nodes that run, from `tf2spark.saved_model.reachable_nodes.walk`.
+    """
+    return _VALUE_BYTES * max((_values_per_row(node) for node, _ in walked), default=0)
+
+
+def _values_per_row(node: NodeMessage) -> int:
+    if "_output_shapes" not in node.attr:
+        return 0
+    shapes = ([dim.size for dim in s.dim] for s in node.attr["_output_shapes"].list.shape)
+    rows = (sizes[1:] for sizes in shapes if sizes and sizes[0] == -1)
+    return max((math.prod(size for size in sizes if size >= 0) for sizes in rows), default=0)
 
 
 def _mixing_nodes(

@@ -9,21 +9,30 @@ import tensorflow as tf
 
 from cases.models.saving import save_function
 from tf2spark.saved_model import reader
+from tf2spark.saved_model.graph_rows import (
+    largest_row_bytes,
+    ops_over_the_first_axis,
+    row_mixing_ops,
+)
 from tf2spark.saved_model.protos import SavedModel
-from tf2spark.saved_model.reachable_nodes import user_run, walk
-from tf2spark.saved_model.row_mixing_ops import ops_over_the_first_axis, row_mixing_ops
+from tf2spark.saved_model.reachable_nodes import WalkedNode, user_run, walk
 
 WEIGHTS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+def walk_of(folder: Path) -> tuple[Any, list[WalkedNode]]:
+    """Return the graph of a model's only signature, and the nodes that its outputs run."""
+    loaded = reader.read(folder)
+    (signature,) = loaded.contract.signatures
+    fetches = [tensor for spec in signature.outputs for tensor in spec.tensors]
+    walked = walk(loaded.meta_graph, [user_run(loaded.meta_graph, fetches, ())])
+    return loaded.meta_graph.graph_def, list(walked)
 
 
 def ops_of(folder: Path, model: Callable[[Any], Any]) -> tuple[str, ...]:
     """Return the kinds of the ops that are found in a model of x, float [None, 3]."""
     save_function(folder, lambda x: {"y": model(x)}, tf.TensorSpec([None, 3], tf.float32, "x"))
-    loaded = reader.read(folder)
-    (signature,) = loaded.contract.signatures
-    fetches = [tensor for spec in signature.outputs for tensor in spec.tensors]
-    walked = walk(loaded.meta_graph, [user_run(loaded.meta_graph, fetches, ())])
-    ops = row_mixing_ops(loaded.meta_graph.graph_def, walked)
+    ops = row_mixing_ops(*walk_of(folder))
     return tuple(op.partition(" ")[0] for op in ops)
 
 
@@ -95,3 +104,29 @@ def test_a_custom_op_may_mix_rows() -> None:
     walked = list(walk(meta_graph, [user_run(meta_graph, ["y"], ())]))
     assert row_mixing_ops(meta_graph.graph_def, walked) == ('OurOp "y"',)
     assert not ops_over_the_first_axis(meta_graph.graph_def, walked)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected_bytes"),
+    [
+        (lambda x: x, 3 * 4),
+        (lambda x: x @ tf.zeros([3, 500]) @ tf.zeros([500, 1]), 500 * 4),
+        (lambda x: tf.reduce_sum(x[:, :, None] * tf.zeros([7, 1, 3]) + x[0], [1, 2]), 9 * 4),
+    ],
+)
+def test_the_largest_tensor_of_a_row_is_that_of_the_widest_layer(
+    model: Callable[[Any], Any], expected_bytes: int, tmp_path: Path
+) -> None:
+    """Inputs and layers count, also within functions; constants and open dimensions don't."""
+    save_function(tmp_path, lambda x: {"y": model(x)}, tf.TensorSpec([None, 3], tf.float32, "x"))
+    _, walked = walk_of(tmp_path)
+    assert largest_row_bytes(walked) == expected_bytes
+
+
+def test_a_graph_without_shapes_has_no_known_row_bytes(tmp_path: Path) -> None:
+    """Shapes next to nodes are optional in a GraphDef."""
+    save_function(tmp_path, lambda x: {"y": x + 1.0}, tf.TensorSpec([None, 3], tf.float32, "x"))
+    _, walked = walk_of(tmp_path)
+    for node, _ in walked:
+        node.attr.pop("_output_shapes", None)
+    assert largest_row_bytes(walked) == 0
