@@ -13,7 +13,15 @@ from attrs import evolve
 from cases.contracts import VECTOR, N, array, dense, sparse, unknown_rank
 from tf2spark.binding.bind import bind
 from tf2spark.binding.feeds import Column, Output, as_feed
-from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, LARGE_ROWS, Options, make_options
+from tf2spark.binding.options import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    LAYER_CACHE_BYTES,
+    LAYER_MAX_BYTES,
+    LAYER_MIN_ROWS,
+    Options,
+    make_options,
+)
 from tf2spark.binding.request import FedInput, FetchedOutput, Request
 from tf2spark.dtypes import FLOAT32, INT64, STRING
 from tf2spark.errors import ContractError
@@ -188,21 +196,29 @@ def test_numbers_of_numpy_are_numbers() -> None:
     ("row_bytes", "options", "expected_rows"),
     [
         (0, {}, BATCH_ROWS),
-        (BATCH_BYTES // BATCH_ROWS, {}, BATCH_ROWS),
-        (BATCH_BYTES // 500, {}, 500),
-        (BATCH_BYTES, {}, LARGE_ROWS),
-        (BATCH_BYTES, {"batch_rows": 1000}, 1000),
-        (BATCH_BYTES, {"rows": "batch"}, BATCH_ROWS),
-        (BATCH_BYTES, {"reproducible": True}, BATCH_ROWS),
+        (LAYER_CACHE_BYTES // BATCH_ROWS, {}, BATCH_ROWS),
+        (LAYER_CACHE_BYTES // 500, {}, 500),
+        (LAYER_CACHE_BYTES // 10, {}, LAYER_MIN_ROWS),
+        (LAYER_MAX_BYTES // 10, {}, 10),
+        (LAYER_MAX_BYTES * 10, {}, 1),
+        (LAYER_MAX_BYTES, {"batch_rows": 1000}, 1000),
+        (LAYER_MAX_BYTES, {"rows": "batch"}, BATCH_ROWS),
+        (LAYER_MAX_BYTES, {"reproducible": True}, BATCH_ROWS),
     ],
 )
 def test_large_layers_take_fewer_rows_in_a_run(
     row_bytes: int, options: dict[str, Any], expected_rows: int
 ) -> None:
-    """The largest tensor stays within a bound, unless the user chose or scores would change."""
+    """The largest tensor stays small, unless the user chose or scores would change."""
     model = evolve(MODEL, row_bytes=row_bytes)
     plan = bind(request_of(), UNIQUE, make_options(**options), model)
     assert plan.batch_rows == expected_rows
+
+
+def test_each_thread_of_a_session_has_its_share_of_rows() -> None:
+    """TensorFlow splits a run among its threads, each with a cache of its own."""
+    model = evolve(MODEL, row_bytes=LAYER_CACHE_BYTES // 100, threads=4)
+    assert bind(request_of(), UNIQUE, make_options(), model).batch_rows == 400
 
 
 def test_error_column_has_a_name_of_its_own() -> None:

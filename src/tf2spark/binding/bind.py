@@ -14,7 +14,15 @@ from tf2spark.binding.feed_advice import fetch_advice
 from tf2spark.binding.feeds import Constant, Output
 from tf2spark.binding.inputs import plan_input
 from tf2spark.binding.messages import did_you_mean, type_text
-from tf2spark.binding.options import BATCH_BYTES, BATCH_ROWS, LARGE_ROWS, REPRODUCIBLE_ROWS, Options
+from tf2spark.binding.options import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    LAYER_CACHE_BYTES,
+    LAYER_MAX_BYTES,
+    LAYER_MIN_ROWS,
+    REPRODUCIBLE_ROWS,
+    Options,
+)
 from tf2spark.binding.outputs import RunRows, check_output, plan_output
 from tf2spark.binding.request import Request, check_columns, first_dims, leave_out
 from tf2spark.dtypes import DType, Shape
@@ -215,9 +223,7 @@ def _bind_inputs(
         ids = _positions(schema, "id_columns", options.id_columns or ())
     mistakes.raise_all()
     inputs = tuple(planned)
-    # Fewer rows in a run would change the scores of rows that depend on each other.
-    sized = options.rows != "batch" and not options.reproducible
-    batch_rows = _batch_rows(inputs, options.batch_rows, model.row_bytes if sized else 0)
+    batch_rows = _batch_rows(inputs, options, model)
     rows = _run_rows(request, [fed.spec for fed in fed_inputs], inputs, options)
     fixed = rows.fixed
     if options.reproducible:
@@ -352,20 +358,21 @@ def _fixed_rows(specs: list[TensorSpec], inputs: tuple[InputPlan, ...]) -> int |
     return next(iter(sizes.values()), None)
 
 
-def _batch_rows(inputs: tuple[InputPlan, ...], max_rows: int | None, computed_bytes: int) -> int:
-    """Return the rows per run, fewer if tensors would take too many bytes.
-
-    Args:
-        inputs: The inputs, whose tensors are bounded also where the user says how many rows.
-        max_rows: The most rows that the user wants; None for the default.
-        computed_bytes: The bytes of a row in the largest tensor of the graph; zero if unknown.
-    """
+def _batch_rows(inputs: tuple[InputPlan, ...], options: Options, model: ModelRef) -> int:
+    """Return the rows per run, fewer if tensors would take too many bytes."""
     fed_bytes = sum(_row_bytes(plan) for plan in inputs if plan.form in ("dense", "padded"))
     fed_rows = max(1, BATCH_BYTES // fed_bytes) if fed_bytes else BATCH_ROWS
-    if max_rows is not None:
-        return min(max_rows, fed_rows)
-    computed_rows = BATCH_BYTES // computed_bytes if computed_bytes else BATCH_ROWS
-    return min(BATCH_ROWS, fed_rows, max(LARGE_ROWS, computed_rows))
+    return min(options.batch_rows or _rows_for_layers(options, model), fed_rows)
+
+
+def _rows_for_layers(options: Options, model: ModelRef) -> int:
+    """Return the rows per run for which the values of the largest layer stay small."""
+    # Fewer rows in a run would change the scores of rows that depend on each other.
+    if not model.row_bytes or options.rows == "batch" or options.reproducible:
+        return BATCH_ROWS
+    cached_rows = model.threads * LAYER_CACHE_BYTES // model.row_bytes
+    rows_in_memory = max(1, LAYER_MAX_BYTES // model.row_bytes)
+    return min(BATCH_ROWS, max(cached_rows, LAYER_MIN_ROWS), rows_in_memory)
 
 
 def _row_bytes(plan: InputPlan) -> int:

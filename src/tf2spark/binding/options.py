@@ -16,9 +16,11 @@ Rows = Literal["auto", "independent", "batch"]
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 64 << 20
-# A run of a model with large layers has at least so many rows; below, the layers' kernels slow down
-# (a Transformer takes 1.3 times as long in runs of 16). It is the batch size of Keras's `predict`.
-LARGE_ROWS = 32
+# A layer's values should stay in a core's cache, except that a run has so many rows at least, because
+# kernels slow down with few. That minimum in turn mustn't take too much memory.
+LAYER_CACHE_BYTES = 8 << 20
+LAYER_MIN_ROWS = 64
+LAYER_MAX_BYTES = 256 << 20
 ERROR_COLUMN = "_error"
 
 # Rows of a reproducible run: the largest of these that `batch_rows` allows. Matrix kernels compute
