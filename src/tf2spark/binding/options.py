@@ -16,8 +16,8 @@ Rows = Literal["auto", "independent", "batch"]
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 64 << 20
-# A layer's values should stay in a core's cache, except that a run has so many rows at least, because
-# kernels slow down with few. That minimum in turn mustn't take too much memory.
+# A layer's values should stay in a core's cache. But a run has some rows at least, because kernels
+# slow down with few, and that minimum in turn mustn't take too much memory.
 LAYER_CACHE_BYTES = 8 << 20
 LAYER_MIN_ROWS = 64
 LAYER_MAX_BYTES = 256 << 20
