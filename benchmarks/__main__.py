@@ -72,6 +72,7 @@ def _run(name: str, bench: Bench, arguments: argparse.Namespace) -> Report:
 def draw(home: Path) -> None:
     """Write `RESULTS.md` and its plots from the saved results."""
     results.write_document(home)
+    results.write_ratio_plots(home, results.README_PLOT if home == results.HERE else None)
     folders = [str(home / name) for name in ("results", "plots")]
     command = [python_of(PLOTS), "-m", "benchmarks.plots", *folders]
     subprocess.run(command, check=True, cwd=_ROOT)

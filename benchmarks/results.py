@@ -12,9 +12,11 @@ from typing import Any
 
 from attrs import asdict
 
+from benchmarks import ratio_plot
 from benchmarks.reports import Growth, Ratio, Report, markdown_table
 
 HERE = Path(__file__).parent
+README_PLOT = HERE.parent / "docs" / "images" / "speed.svg"
 
 _HEAD = """# Benchmarks
 
@@ -67,6 +69,19 @@ def write_document(home: Path) -> None:
         parts += [f"![{name}](plots/{name}.svg)" for name in names]
         parts.append(result["written_by"])
     (home / "RESULTS.md").write_text("\n\n".join(parts) + "\n")
+
+
+def write_ratio_plots(home: Path, readme_plot: Path | None = None) -> None:
+    """Draw the ratios of all cases, and those that README.md opens with."""
+    loaded = ratios(load(home))
+    plots = {home / "plots" / "ratios.svg": (loaded, "log scale; above 1, tf2spark is faster")}
+    if readme_plot is not None:
+        headlines = ratio_plot.headlines(loaded)
+        plots[readme_plot] = (headlines, "2 cores, the same files, equal answers; log scale")
+    for file, (chosen, note) in plots.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        title = "Time taken, relative to tf2spark"
+        file.write_text(ratio_plot.draw(chosen, title, note), encoding="utf-8")
 
 
 def ratios(loaded: list[dict[str, Any]]) -> list[Ratio]:

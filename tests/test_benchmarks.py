@@ -94,16 +94,36 @@ def test_saved_results_belong_to_existing_cases() -> None:
             assert (results.HERE / "plots" / f"{growth['name']}.svg").exists()
 
 
+def readme_ratios(page: str) -> list[tuple[str, str, str]]:
+    """Return the rows of the page's table of ratios: job, peer, ratio."""
+    text = (ROOT / page).read_text()
+    return re.findall(r"^\| (.+?) \| (.+?) \| ([\d.,]+) x \|$", text, re.MULTILINE)
+
+
 def test_readme_has_the_numbers_of_the_results() -> None:
     """Each ratio in the README's table is that of the saved results, to two digits."""
     ratios = results.ratios(results.load(results.HERE))
     times = {(ratio.job, ratio.peer): ratio.times for ratio in ratios}
-    readme = (ROOT / "README.md").read_text()
-    lines = re.findall(r"^\| (.+?) \| (.+?) \| ([\d.,]+) x \|$", readme, re.MULTILINE)
+    lines = readme_ratios("README.md")
     assert len(lines) > 5
     for job, peer, written in lines:
         saved = times[job, peer.replace("`", "")]
         assert float(written.replace(",", "")) == float(f"{saved:.2g}"), (job, peer, saved)
+
+
+def test_chinese_readme_has_the_same_numbers() -> None:
+    """Its table of ratios has the rows of the English one, in the same order."""
+    english, chinese = readme_ratios("README.md"), readme_ratios("README.zh-CN.md")
+    assert [times for *_, times in chinese] == [times for *_, times in english]
+
+
+def test_plots_of_ratios_are_those_of_the_results(tmp_path: Path) -> None:
+    """The committed plots, that of the README among them, are what the saved results draw."""
+    (tmp_path / "results").symlink_to(results.HERE / "results")
+    results.write_ratio_plots(tmp_path, tmp_path / "speed.svg")
+    drawn, committed = tmp_path / "plots" / "ratios.svg", results.HERE / "plots" / "ratios.svg"
+    assert drawn.read_text() == committed.read_text(), "run `python -m benchmarks --draw`"
+    assert (tmp_path / "speed.svg").read_text() == results.README_PLOT.read_text()
 
 
 def test_every_selectable_peer_exists() -> None:

@@ -15,11 +15,14 @@ import tf2spark
 from tf2spark.binding.feeds import normalize_feeds, normalize_fetches
 from tf2spark.binding.options import make_options
 from tf2spark.cli.feed_text import parse_feed, parse_fetch
+from tf2spark.cli.job_file import command_line, read_job
 from tf2spark.cli.main import commands
+from tf2spark.cli.run import JOBS
 from tf2spark.recommend.arguments import make_arguments
 
 _DOCS = Path(__file__).parent.parent / "docs"
 _PAGES = ["feeding.md", "rows.md", "clusters.md", "packages.md", "recommend.md", "custom_ops.md"]
+_COMMAND_PAGES = [*_PAGES, "coming_from/tensorflow_java.md", "logs_and_reports.md", "tfrecord.md"]
 _OPTIONS = {"keep", "batch_rows", "mode", "error_column", "reproducible", "model_column", "read"}
 _UNASKED = {"mode": "failfast"}  # what `plan` doesn't take
 
@@ -100,15 +103,27 @@ def test_calls_in_the_docs_are_right(page: str) -> None:
 
 def test_commands_in_the_docs_are_right() -> None:
     """Every option that a page's commands use is one of that command, with a value it takes."""
-    text = "\n".join((_DOCS / page).read_text() for page in _PAGES)
+    text = "\n".join((_DOCS / page).read_text() for page in _COMMAND_PAGES)
     blocks = "\n".join(re.findall(r"```console\n(.*?)```", text, re.DOTALL))
     lines = blocks.replace("\\\n", " ").splitlines()
     shown = [one.removeprefix("$ tf2spark ") for one in lines if one.startswith("$ tf2spark ")]
-    assert len(shown) > 2
+    assert len(shown) > 5
     root = commands.make_context("tf2spark", [], resilient_parsing=True)
     for name, *options in map(shlex.split, shown):
         given = commands.commands[name].make_context(name, options, parent=root).params
         parse_feed(given.get("feed") or ())
+
+
+def test_job_file_in_the_docs_is_right(tmp_path: Path) -> None:
+    """Every key of the page's file, those behind a # included, is a key of the command."""
+    (text,) = re.findall(r"```toml\n(.*?)```", (_DOCS / "jobs.md").read_text(), re.DOTALL)
+    complete = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE)
+    for number, job in enumerate((text, complete)):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(job.replace('table = "houses"', 'path = "houses"') if number else job)
+        name, *options = command_line(read_job(file, ()), JOBS)
+        given = JOBS[name].make_context(name, options).params
+        assert given["batch_rows"] == 1024
 
 
 def test_command_line_means_what_python_means() -> None:

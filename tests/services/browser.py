@@ -46,8 +46,11 @@ def why_missing() -> str:
     return "" if done.returncode == 0 else f"the browser lacks a library: {lines[-1:]}"
 
 
-def look_at(page: Path, pixels: int, scheme: str, picture: Path) -> dict[str, Any]:
-    """Open a page in a browser of this width, take a picture, and return what was noticed."""
+def look_at(page: Path | str, pixels: int, scheme: str, picture: Path) -> dict[str, Any]:
+    """Open a page in a browser of this width, take a picture, and return what was noticed.
+
+    The page is a file, or an address (``file:///search.html?q=word``).
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": str(FOLDER),
@@ -126,7 +129,7 @@ def _main(page: str, pixels: str, scheme: str, picture: str) -> None:
     view.loadFinished.connect(
         lambda _: QTimer.singleShot(300, lambda: web_page.runJavaScript(_MEASURE, 0, measured))
     )
-    view.load(QUrl.fromLocalFile(page))
+    view.load(QUrl(page) if page.startswith("file:") else QUrl.fromLocalFile(page))
     QTimer.singleShot(90_000, lambda: os._exit(3))
     application.exec()
 
