@@ -31,12 +31,12 @@ HEADLINES = {
 """What the first plot of README.md shows: the peers of each job that most people come from."""
 
 _WIDTH, _MARGIN, _VALUE_WIDTH = 360, 12, 52
-_BAR_HEIGHT, _ROW_HEIGHT, _JOB_HEIGHT, _HEAD_HEIGHT = 9, 30, 30, 62
+_BAR_HEIGHT, _ROW_HEIGHT, _JOB_HEIGHT, _HEAD_HEIGHT = 9, 33, 36, 56
 _STYLE = """
 text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1f2328 }
 .title { font-size: 15px; font-weight: 600 } .job { font-weight: 600 } .note { fill: #59636e }
 .back { fill: #ffffff } .faster { fill: #2a78b8 } .slower { fill: #c8553d } .ours { fill: #8c959f }
-.range { stroke: #59636e } .equal { stroke: #8c959f; stroke-dasharray: 2 2 }
+.range { stroke: #59636e } .equal { stroke: #8c959f }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 } .note { fill: #9198a1 } .back { fill: #131416 }
 .faster { fill: #4c9bdb } .slower { fill: #e07a5f } .range { stroke: #9198a1 }
@@ -80,7 +80,6 @@ def draw(ratios: Sequence[Ratio], title: str, note: str) -> str:
         f'<rect class="back" width="{_WIDTH}" height="{height}" rx="6"/>',
         f'<text class="title" x="{_MARGIN}" y="26">{escape(title)}</text>',
         f'<text class="note" x="{_MARGIN}" y="46">{escape(note)}</text>',
-        f'<path class="equal" d="M{x_of(1)} {_HEAD_HEIGHT + 22}V{height - 8}"/>',
     ]
     return "\n".join([*head, *parts, "</svg>"]) + "\n"
 
@@ -88,12 +87,13 @@ def draw(ratios: Sequence[Ratio], title: str, note: str) -> str:
 def _bar(ratio: Ratio, one: float, end: float, low: float, high: float, y: int) -> list[str]:
     """Return the peer's name and under it its bar, the range across rounds and the ratio."""
     kind = "ours" if ratio.peer.startswith(OURS) else "faster" if ratio.times >= 1 else "slower"
-    left, middle = min(one, end), y + 4 + _BAR_HEIGHT / 2
+    left, middle = min(one, end), y + 6 + _BAR_HEIGHT / 2
     width = round(max(abs(end - one), 1), 1)
     digits = f"{ratio.times:,.0f}" if ratio.times >= 9.95 else f"{ratio.times:.1f}"
     return [
         f'<text x="{_MARGIN}" y="{y}">{escape(ratio.peer)}</text>',
-        f'<rect class="{kind}" x="{left}" y="{y + 4}" width="{width}" height="{_BAR_HEIGHT}"/>',
+        f'<rect class="{kind}" x="{left}" y="{y + 6}" width="{width}" height="{_BAR_HEIGHT}"/>',
+        f'<path class="equal" d="M{one} {y + 4}v{_BAR_HEIGHT + 4}"/>',
         f'<path class="range" d="M{low} {middle}H{high}"/>',
-        f'<text x="{max(high, end) + 6}" y="{y + 13}">{digits} x</text>',
+        f'<text x="{max(high, end) + 6}" y="{y + 15}">{digits} x</text>',
     ]

@@ -7,15 +7,19 @@ have its place in `NAVIGATION`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
+
+from docutils import nodes
+from sphinx.search.en import SearchEnglish
 
 import tf2spark
 
 NAVIGATION = {
     "Start": [
         "docs/start",
-        "README.zh-CN",
+        "简体中文 <README.zh-CN>",
         "docs/start.zh",
     ],
     "Coming from": [
@@ -55,7 +59,7 @@ NAVIGATION = {
         "ARCHITECTURE",
     ],
 }
-"""The pages in the order of the sidebar, without their ending."""
+"""The pages in the order of the sidebar, without their ending; some with a title of their own."""
 
 project = "tf2spark"
 author = "The tf2spark authors"
@@ -95,7 +99,7 @@ def add_navigation(_app: Any, page: str, source: list[str]) -> None:
     """Append the sidebar's entries to the first page, which is readable without them."""
     if page == root_doc:
         for caption, pages in NAVIGATION.items():
-            entries = "\n".join(f"/{entry}" for entry in pages)
+            entries = "\n".join(re.sub(r"(^|<)(?=[\w/.-]+>?$)", r"\1/", entry) for entry in pages)
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
 
 
@@ -103,6 +107,35 @@ def set_language(_app: Any, page: str, _template: str, context: dict[str, Any], 
     """Tell browsers and screen readers which pages are in Chinese."""
     if page.endswith((".zh", ".zh-CN")):
         context["language"] = "zh-CN"
+
+
+class Search(SearchEnglish):
+    """Finds Chinese as well, by pairs of characters: words aren't separated there."""
+
+    js_splitter_code = """
+var splitQuery = query => query
+  .split(/[^\\p{Letter}\\p{Number}_]+|(\\p{Script=Han}+)/u).filter(part => part)
+  .flatMap(part => /^\\p{Script=Han}{3,}$/u.test(part)
+    ? Array.from({length: part.length - 1}, (_, at) => part.slice(at, at + 2)) : [part]);
+"""
+
+    def split(self, input: str) -> list[str]:
+        """Return the words of a text, of which `js_splitter_code` makes the same."""
+        parts = re.findall(r"[\u3400-\u9fff]+|[^\W\u3400-\u9fff]+", input)
+        return [word for part in parts for word in _pairs(part)]
+
+
+def _pairs(part: str) -> list[str]:
+    if len(part) < 3 or not re.match(r"[\u3400-\u9fff]", part):
+        return [part]
+    return [part[at : at + 2] for at in range(len(part) - 1)]
+
+
+def set_dashes(_app: Any, tree: Any, _page: str) -> None:
+    """Set the dash after the name of an argument, which Sphinx leaves to `smartquotes`."""
+    for text in list(tree.findall(nodes.Text)):
+        if text.startswith(" -- "):
+            text.parent.replace(text, nodes.Text(text.replace(" -- ", " \N{EN DASH} ", 1)))
 
 
 def write_start(app: Any, error: Exception | None) -> None:
@@ -113,6 +146,8 @@ def write_start(app: Any, error: Exception | None) -> None:
 
 def setup(app: Any) -> None:
     """Connect the functions above to Sphinx's events."""
+    app.add_search_language(Search)
     app.connect("source-read", add_navigation)
+    app.connect("doctree-resolved", set_dashes)
     app.connect("html-page-context", set_language)
     app.connect("build-finished", write_start)
