@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.spark_blocks import block, blocks_of
-from tf2spark.conversion.packed_arrays import unpack_blocks, unpack_column, unpacker
-from tf2spark.plan.packed import count_parts
+from tf2spark.conversion.packed_arrays import unpack_blocks, unpack_rows, unpacker
+from tf2spark.plan.packed import Packing
 
 NUMBERS = [
     pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64(),
@@ -112,36 +112,45 @@ def rest_of(rows: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def test_rows_without_a_block_are_taken_from_the_rest() -> None:
-    """Rows of both kinds, nulls among them, are mixed in their order."""
+    """Rows of both kinds are mixed in their order."""
     dense = {"type": 1, "size": None, "indices": None, "values": [1.0, 2.0]}
     sparse = {"type": 0, "size": 9, "indices": [3], "values": [4.0]}
-    expected = pa.array([dense, sparse, None, sparse, dense], VECTOR)
+    expected = pa.array([dense, sparse, sparse, sparse, dense], VECTOR)
     blocks = blocks_of(pa.array([dense, None, None, sparse, None], VECTOR))
-    rest = rest_of([..., sparse, None, ..., dense], VECTOR)
-    assert unpack_column(blocks, rest).equals(expected)
-    assert unpack_column(blocks[1:], rest[1:]).equals(expected[1:])
+    rest = rest_of([..., sparse, sparse, ..., dense], VECTOR)
+    assert unpack_rows(blocks, rest).equals(expected)
+    assert unpack_rows(blocks[1:], rest[1:]).equals(expected[1:])
     only_blocks = blocks_of(expected)
-    assert unpack_column(only_blocks, rest_of([...] * 5, VECTOR)).equals(expected)
+    assert unpack_rows(only_blocks, rest_of([...] * 5, VECTOR)).equals(expected)
     only_rest = rest_of(expected.to_pylist(), VECTOR)
-    assert unpack_column(pa.nulls(5, pa.binary()), only_rest).equals(expected)
+    assert unpack_rows(pa.nulls(5, pa.binary()), only_rest).equals(expected)
 
 
 def test_a_block_next_to_a_row_of_the_rest_is_not_read() -> None:
     """What is in the first part there doesn't matter."""
-    kind = pa.list_(pa.float32())
-    blocks = pa.array([b"", block([1.0], kind)], pa.binary())
-    assert unpack_column(blocks, rest_of([[2.0], ...], kind)).to_pylist() == [[2.0], [1.0]]
+    kind = pa.struct([("x", pa.list_(pa.float32()))])
+    blocks = pa.array([b"", block({"x": [1.0]}, kind)], pa.binary())
+    rows = unpack_rows(blocks, rest_of([{"x": [2.0]}, ...], kind))
+    assert rows.to_pylist() == [{"x": [2.0]}, {"x": [1.0]}]
 
 
-def test_a_batch_of_parts_becomes_the_table() -> None:
-    """Columns that aren't packed keep their place among those that are."""
-    kind = pa.list_(pa.int32())
-    lists = pa.array([[1], [2, 3]], kind)
-    numbers = pa.array([7, 8])
-    transport = (False, True, False)
-    parts = [numbers, blocks_of(lists), rest_of([..., ...], kind), numbers]
-    assert count_parts(transport) == len(parts)
-    batch = unpacker(transport)(pa.RecordBatch.from_arrays(parts, names=list("abcd")))
-    assert batch.schema.names == ["c0", "c1", "c2"]
+@pytest.mark.parametrize("has_rest", [False, True])
+def test_a_batch_of_parts_becomes_the_table(has_rest: bool) -> None:
+    """Columns keep their places, whether or not they are packed, and so do their nulls."""
+    kind = pa.struct([("c1", pa.list_(pa.int32())), ("c2", pa.int64())])
+    packed = pa.array([{"c1": [1], "c2": None}, {"c1": None, "c2": 9}, {"c1": [], "c2": 8}], kind)
+    texts, numbers = pa.array(["a", None, "b"]), pa.array([7, 8, 9])
+    packing = Packing((1, 2), (0, 3), kind, has_rest)
+    parts = [texts, numbers, blocks_of(packed)]
+    if has_rest:
+        parts[2] = blocks_of(pa.array([*packed.to_pylist()[:2], None], kind))
+        parts.append(rest_of([..., ..., packed[2].as_py()], kind))
+    assert packing.part_count == len(parts)
+    batch = unpacker(packing)(pa.RecordBatch.from_arrays(parts, names=list("abcd")[: len(parts)]))
+    assert batch.schema.names == ["c0", "c1", "c2", "c3"]
+    batch.validate(full=True)
     values = [column.to_pylist() for column in batch.columns]
-    assert values == [[7, 8], [[1], [2, 3]], [7, 8]]
+    assert values == [["a", None, "b"], [[1], None, []], [None, 9, 8], [7, 8, 9]]
+    assert not unpacker(packing)(
+        pa.RecordBatch.from_arrays([p[:0] for p in parts], list("abcd")[: len(parts)])
+    ).num_rows

@@ -35,7 +35,7 @@ from tf2spark.conversion.rows import (
     splits_of,
     starts_of,
 )
-from tf2spark.plan.packed import PARTS, Transport
+from tf2spark.plan.packed import Packing
 
 _WORD = 8
 _WORD_BITS = 64
@@ -45,28 +45,33 @@ _LONG_LIST = 128
 Unpack = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
-def unpacker(transport: Transport) -> Unpack:
+def unpacker(packing: Packing | None) -> Unpack:
     """Choose how a batch of parts becomes one of the table's own columns, named c0, c1, ..."""
-    if not any(transport):
+    if packing is None:
         return lambda batch: batch
-    names = [f"c{index}" for index in range(len(transport))]
+    positions = [*packing.others, *packing.packed]
+    order = np.argsort(positions).tolist()
+    names = [f"c{index}" for index in range(len(positions))]
 
     def unpack(batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns, part = [], 0
-        for packed in transport:
-            if packed:
-                columns.append(unpack_column(batch.column(part), batch.column(part + 1)))
-                part += PARTS
-            else:
-                columns.append(batch.column(part))
-                part += 1
-        return pa.RecordBatch.from_arrays(columns, names)
+        columns = batch.columns[: len(packing.others)] + _packed_columns(packing, batch)
+        return pa.RecordBatch.from_arrays([columns[index] for index in order], names)
 
     return unpack
 
 
-def unpack_column(blocks: pa.Array, rest: pa.ListArray) -> pa.Array:
-    """Return a column from its parts: see `tf2spark.plan.packed`."""
+def _packed_columns(packing: Packing, batch: pa.RecordBatch) -> list[pa.Array]:
+    blocks = batch.column(len(packing.others))
+    if packing.has_rest:
+        structs = unpack_rows(blocks, batch.column(len(packing.others) + 1))
+    else:
+        structs = unpack_blocks(blocks, packing.block_type)
+    columns: list[pa.Array] = structs.flatten()
+    return columns
+
+
+def unpack_rows(blocks: pa.Array, rest: pa.ListArray) -> pa.Array:
+    """Return structs from blocks and, for rows without one, from the rest."""
     lengths, others = child_of(rest)
     if not len(others):
         return unpack_blocks(blocks, others.type)
@@ -233,7 +238,10 @@ def _gather(memory: _Memory, starts: Ints, counts: Ints, dtype: np.dtype[np.gene
     if stride >= 0 and (counts == count).all() and (np.diff(starts) == stride).all():
         shape = (len(starts), count * dtype.itemsize)
         table = np.lib.stride_tricks.as_strided(memory.data[first:], shape, (stride, 1))
-        return np.ascontiguousarray(table).reshape(-1).view(dtype)
+        # TensorFlow reads a tensor in place if it is aligned as Arrow's own memory is.
+        values = np.frombuffer(pa.allocate_buffer(table.size), np.uint8)
+        np.copyto(values.reshape(shape), table)
+        return values.view(dtype)
     values, begins = memory.of(dtype), starts // dtype.itemsize
     if int(counts.sum()) < _LONG_LIST * len(counts):
         return values[_ranges(begins, counts)]

@@ -1,18 +1,33 @@
-"""Columns that travel from Spark's JVM to a worker as the blocks of bytes that Spark holds.
+"""Columns that travel from Spark's JVM to a worker as blocks of the bytes that Spark holds.
 
-A packed column travels as two. The first has a row's block, null where the row is null. The second
-has lists of the column's own type: empty ones, but for rows that can't be packed, which it has.
+A block is a row's packed columns, as one of Spark's ``UnsafeRow`` structs. A table of which columns
+are packed travels as the others, in their order, then the blocks, and then, where blocks may be too
+long for a batch, the rest: lists of structs of the packed columns, empty for rows with a block.
 """
 
 from __future__ import annotations
 
-PARTS = 2
-"""How many columns a packed one travels as."""
-
-Transport = tuple[bool, ...]
-"""Which columns of a table travel packed, in the table's order."""
+import pyarrow as pa
+from attrs import frozen
 
 
-def count_parts(transport: Transport) -> int:
-    """Return how many columns a table travels as."""
-    return sum(PARTS if packed else 1 for packed in transport)
+@frozen
+class Packing:
+    """How a table's columns travel.
+
+    Attributes:
+        packed: Which columns are in the blocks, by their positions in the table.
+        others: Which columns travel as they are. A column is in one of the two.
+        block_type: The packed columns' Arrow types, as the fields of a struct.
+        has_rest: Whether the rest travels, because a batch of blocks might be too long.
+    """
+
+    packed: tuple[int, ...]
+    others: tuple[int, ...]
+    block_type: pa.StructType
+    has_rest: bool
+
+    @property
+    def part_count(self) -> int:
+        """How many columns the table travels as."""
+        return len(self.others) + 1 + self.has_rest

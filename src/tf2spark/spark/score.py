@@ -154,8 +154,8 @@ def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
 
 def _score_by_map_in_arrow(df: DataFrame, plan: Plan) -> DataFrame:
     columns = traveling_columns(plan)
-    table, transport = packed_table(select_numbered(df, columns))
-    score = partition_scorer(renumber(plan, columns), transport)
+    table, packing = packed_table(select_numbered(df, columns))
+    score = partition_scorer(renumber(plan, columns), packing)
     return map_in_arrow(table, score, _result_fields(df, plan))
 
 
@@ -199,14 +199,14 @@ def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
     sent = [*read, *(each.column for each in plan.shown if each.is_id and each.column not in read)]
     fields = output_fields(plan)
     rows = _as_rows(df)
-    arguments, transport = packed_parts(
+    table, arguments, packing = packed_parts(
         rows,
         [column(df.columns[index]) for index in sent],
         StructType([df.schema.fields[index] for index in sent]),
     )
-    score = column_scorer(renumber(evolve(plan, keep=()), sent), transport)
+    score = column_scorer(renumber(evolve(plan, keep=()), sent), len(sent), packing)
     udf = arrow_udf_of(score, StructType(fields))
-    scored = rows.withColumn(_SCORED, udf(*arguments))
+    scored = table.withColumn(_SCORED, udf(*arguments))
     kept = [column(df.columns[index]) for index in plan.keep]
     outputs = [F.col(_SCORED)[field.name].alias(field.name) for field in fields]
     return scored.select(*kept, *outputs)

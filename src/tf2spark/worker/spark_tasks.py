@@ -23,7 +23,7 @@ import pyarrow as pa
 from tf2spark.conversion.packed_arrays import unpacker
 from tf2spark.errors import ContractError, ModelError, Tf2SparkError
 from tf2spark.package.manifest import FileEntry
-from tf2spark.plan.packed import Transport, count_parts
+from tf2spark.plan.packed import Packing
 from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.tensorflow_c.session import CApiSession, Session
 from tf2spark.worker.model_session import session_of
@@ -105,17 +105,17 @@ def column_names(count: int) -> list[str]:
     return [f"c{index}" for index in range(count)]
 
 
-def partition_scorer(plan: Plan, transport: Transport = ()) -> Callable[[Batches], Batches]:
+def partition_scorer(plan: Plan, packing: Packing | None = None) -> Callable[[Batches], Batches]:
     """Return the function for `DataFrame.mapInArrow`, which names columns by `column_names`.
 
     Args:
         plan: What to do.
-        transport: How each of the plan's columns travels; as it is where empty.
+        packing: How the plan's columns travel; as they are where None.
     """
 
     def score_partition(batches: Batches) -> Batches:
         begin_task()
-        yield from _score(plan, map(unpacker(transport), batches))
+        yield from _score(plan, map(unpacker(packing), batches))
 
     return score_partition
 
@@ -143,11 +143,11 @@ def file_scorer(plan: Plan, tasks: Sequence[ParquetTask]) -> Callable[[Batches],
 
 
 def partition_recommender(
-    plan: CatalogPlan, transport: Transport = ()
+    plan: CatalogPlan, packing: Packing | None = None
 ) -> Callable[[Batches], Batches]:
     """Return the function for `DataFrame.mapInArrow` that yields users with recommendations.
 
-    The users' columns travel as `transport` says, or as they are where it is empty.
+    The users' columns travel as `packing` says, or as they are where it is None.
     """
 
     def recommend_partition(batches: Batches) -> Batches:
@@ -157,25 +157,25 @@ def partition_recommender(
         begin_task()
         names = column_names(len(plan.users.keep) + len(plan.users.output_fields()))
         session = open_session(plan.users.model)
-        users = map(unpacker(transport), batches)
+        users = map(unpacker(packing), batches)
         yield from recommend_batches(plan, session, users, location=_location(), names=names)
 
     return recommend_partition
 
 
-def column_scorer(plan: Plan, transport: Transport) -> Columns:
+def column_scorer(plan: Plan, columns: int, packing: Packing | None = None) -> Columns:
     """Return the function for an `arrow_udf`: from arrays to one struct array of the outputs.
 
     Args:
         plan: What to do.
-        transport: How each of the columns travels that it takes: those that are read, and any that
-            only name rows.
+        columns: How many columns it takes: those that are read, and any that only name rows.
+        packing: How they travel; as they are where None.
     """
-    names = column_names(count_parts(transport))
+    names = column_names(columns if packing is None else packing.part_count)
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         begin_task()
-        batches = map(unpacker(transport), batches_of(arrays, names))
+        batches = map(unpacker(packing), batches_of(arrays, names))
         yield from struct_arrays(plan, open_session(plan.model), batches)
 
     return score_columns

@@ -15,6 +15,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 import tf2spark
+from cases import recommenders
+from cases.frames import frame
+from cases.recommenders.calls import recommended
 from tf2spark.spark.packed.transport import SETTING
 
 FEATURES: list[list[float | None] | None] = [
@@ -102,6 +105,19 @@ def test_vectors_are_scored_alike(spark: SparkSession, mlp: tf2spark.SavedModel)
         plain = mlp.score(df, mode="permissive")
     assert is_packed(packed)
     assert packed.collect() == plain.collect()
+
+
+def test_recommendations_are_equal(spark: SparkSession) -> None:
+    """Users with histories, after a join, get the same items and the same bits of their scores."""
+    case = recommenders.case("din_keras")
+    users, items = frame(spark, case.users(29), 2), frame(spark, case.items(40))
+    users = users.join(F.broadcast(users.select("user_id").distinct()), "user_id")
+    packed = recommended(case, users, items)
+    with plain_transport(spark):
+        plain = recommended(case, users, items)
+    assert is_packed(packed)
+    assert not is_packed(plain)
+    assert packed.sort("user_id").collect() == plain.sort("user_id").collect()
 
 
 def test_a_stream_travels_packed(

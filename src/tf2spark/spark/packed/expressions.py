@@ -1,25 +1,27 @@
 """Catalyst expressions for the bytes that Spark holds, made through py4j, without a jar.
 
-Spark's `Invoke` calls a method of an object, in generated code and in interpreted mode alike.
-Rows that pass from one operator to another are `UnsafeRow`s: an array in one is an
-`UnsafeArrayData` and a struct an `UnsafeRow`, each a block of bytes. Their ``copy()`` is a block
-with a ``byte[]`` of its own, wherever the original is, also off-heap.
+Rows that pass from one operator to another are `UnsafeRow`s, each a block of bytes, and so is a
+struct in one. Its ``copy()`` is a block with a ``byte[]`` of its own, wherever the original is,
+also off-heap. Spark's `Invoke` calls these methods, in generated code and in interpreted mode.
 
-Within whole-stage code, values are passed on as they are made: a columnar scan's `ColumnarArray`,
-an expression's `GenericArrayData`. So the expressions hold one that Spark has no generated code
-for. It is never evaluated, but the operator that has it takes its rows from another one.
+So one projection makes the struct, and another takes its block. Two things keep Spark from merging
+them, in which case there would be no row in between:
 
-Nothing depends on that: the class of every value decides whether it is packed.
+- The optimizer doesn't merge a projection into the next one if it isn't deterministic.
+- Whole-stage code hands values on as they are made, but an expression without generated code is
+  left out of it. Here that one is never evaluated.
+
+Nothing is wrong if they are merged all the same: the class of the struct is checked, row by row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as t
 
 from tf2spark.spark.jvm import (
     catalyst_column,
@@ -30,55 +32,43 @@ from tf2spark.spark.jvm import (
 )
 
 _CATALYST = "org.apache.spark.sql.catalyst.expressions"
-_UNSAFE_ARRAY = f"{_CATALYST}.UnsafeArrayData"
 _UNSAFE_ROW = f"{_CATALYST}.UnsafeRow"
 
 
 class NotPackable(Exception):
-    """This Spark isn't one whose bytes are known; the text says why, as a clause."""
+    """This table or this Spark isn't one whose bytes are known; the text says why, as a clause."""
+
+
+def struct_of(columns: Sequence[Column]) -> Column:
+    """Return a struct of columns, for a projection that Spark doesn't merge with the next one."""
+    # A partition has a number, but the optimizer takes it for a value that may differ at each use.
+    return F.when(F.spark_partition_id() >= 0, F.struct(*columns))
 
 
 @frozen
 class Packer:
-    """Makes the parts of columns, for one session."""
+    """Makes the parts of a table from a column of structs, for one session."""
 
     spark: SparkSession
 
-    def parts(self, column: Column, data_type: t.DataType, max_bytes: int) -> list[Column]:
-        """Return the two columns that carry one of arrays or structs: see `tf2spark.plan.packed`.
-
-        Args:
-            column: The column.
-            data_type: Its type.
-            max_bytes: The most bytes of a block.
-        """
-        is_udt = isinstance(data_type, t.UserDefinedType)
-        plain = F.unwrap_udt(column) if is_udt else column
-        value = catalyst_expression(self.spark, plain)
-        if isinstance(data_type, t.ArrayType):
-            unsafe, get_bytes = _UNSAFE_ARRAY, "getBaseObject"
-        else:
-            unsafe, get_bytes = _UNSAFE_ROW, "getBytes"
-        copied = self._invoke(value, "copy", self._object(unsafe))
-        block = self._column(self._invoke(copied, get_bytes, self._type("BinaryType")))
-        # The cast to the unsafe class is in a branch, which Spark evaluates where its condition is
+    def block(self, struct: Column) -> Column:
+        """Return the blocks of a column of structs, which another operator made."""
+        value = catalyst_expression(self.spark, struct)
+        copied = self._invoke(value, "copy", self._object(_UNSAFE_ROW))
+        block = self._column(self._invoke(copied, "getBytes", self._type("BinaryType")))
+        # Spark evaluates a branch, and the cast to the class in it, only where its condition is
         # true.
-        is_unsafe = self._is_instance(value, unsafe)
-        blocks = F.when(is_unsafe, block).when(_without_generated_code(column), F.lit(b""))
-        packable = is_unsafe & (F.octet_length(blocks) <= max_bytes)
-        # For a null, all conditions are null. It is neither a block nor a row of the rest, because
-        # Spark 4 takes quadratic time for nulls in a list column, but not for empty lists.
-        has_rest = F.coalesce(~packable, F.lit(False))
-        rest = F.array_repeat(plain, F.when(has_rest, 1).otherwise(0))
-        return [F.when(packable, blocks), rest]
+        return (
+            F.when(self._is_unsafe(value), block)
+            .when(_without_generated_code(struct), F.lit(b""))
+            .otherwise(F.raise_error(F.lit("a struct isn't an UnsafeRow")).cast("binary"))
+        )
 
-    def _is_instance(self, expression: Any, class_name: str) -> Column:
+    def _is_unsafe(self, struct: Any) -> Column:
         literal = self._expressions().Literal(
-            java_class(self.spark, class_name), self._object("java.lang.Class")
+            java_class(self.spark, _UNSAFE_ROW), self._object("java.lang.Class")
         )
-        return self._column(
-            self._invoke(literal, "isInstance", self._type("BooleanType"), expression)
-        )
+        return self._column(self._invoke(literal, "isInstance", self._type("BooleanType"), struct))
 
     def _invoke(self, target: Any, method: str, result: Any, *arguments: Any) -> Any:
         """Return `Invoke`: null where the target or an argument is, nullable, deterministic."""
