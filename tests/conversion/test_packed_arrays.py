@@ -70,7 +70,10 @@ def test_blocks_of_any_type_are_read(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("kind", NUMBERS, ids=str)
-@pytest.mark.parametrize("counts", [(3, 3, 3), (0, 0), (1, 65, 0), (64, 64), (200, 100, 130)])
+@pytest.mark.parametrize("counts", [
+    (3, 3, 3), (0, 0), (1, 65, 0), (64, 64), (200, 100, 130), (30,) * 40 + (29,) + (30,) * 20,
+    (3, 1, 0, 2) * 300, (*range(40), 70) * 3,
+], ids=lambda counts: f"{sum(counts)} in {len(counts)}")  # fmt: skip
 def test_lists_of_all_lengths_are_read(kind: pa.DataType, counts: tuple[int, ...]) -> None:
     """Equal, different, long and empty lists give the same values as Arrow's own lists."""
     rng = np.random.default_rng(0)

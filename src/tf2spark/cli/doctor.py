@@ -97,12 +97,14 @@ def _job(
     settings: Mapping[str, str],
     debug: bool,
 ) -> Iterator[Finding]:
+    from tf2spark.spark.comet import has_comet
     from tf2spark.spark.memory_limit import check_worker_memory
     from tf2spark.spark.session import running
     from tf2spark.spark.worker_checks import inspect_workers
 
     with running(master, settings, quiet=not debug) as spark:
-        yield Finding("Spark", "ok", f"{spark.version} on {spark.sparkContext.master}")
+        comet = ", with Comet" if has_comet(spark) else ""
+        yield Finding("Spark", "ok", f"{spark.version} on {spark.sparkContext.master}{comet}")
         try:
             check_worker_memory(spark)
         except SetupError as error:

@@ -17,6 +17,7 @@ counted from the block that it is in (upper half), and how long it is (lower hal
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +39,15 @@ from tf2spark.conversion.rows import (
 from tf2spark.plan.packed import Packing
 
 _WORD = 8
+_WORD_SHIFT = 3
 _WORD_BITS = 64
-# From this many values per list on, copying lists one by one is faster than value by value.
-_LONG_LIST = 128
+# Lists that are as long as their neighbors are copied at once, if there are this many on average;
+# then, lists one by one, if they have this many values; and otherwise value by value.
+_RUN_LISTS = 16
+_LONG_LIST = 32
+_PICKED_LISTS = 512
+# Null bits of so many words per list are looked at word by word.
+_FEW_WORDS = 8
 
 Unpack = Callable[[pa.RecordBatch], pa.RecordBatch]
 
@@ -93,7 +100,7 @@ def unpack_blocks(blocks: pa.Array, kind: pa.DataType) -> pa.Array:
         return pa.nulls(len(blocks), kind)
     offsets = offsets_of(blocks).astype(np.int64)
     data = np.frombuffer(blocks.buffers()[2], np.uint8)
-    if (offsets % _WORD).any():
+    if (offsets & (_WORD - 1)).any():
         data, offsets = _aligned(data, offsets)
     memory = _Memory(data, data[: len(data) // _WORD * _WORD].view(np.int64))
     return _variable(memory, offsets[:-1], nulls, kind)
@@ -133,11 +140,11 @@ def _variable(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.DataTy
 
 def _lists(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.ListType) -> pa.Array:
     present = begins if nulls is None else begins[~nulls]
-    counts = memory.words[present // _WORD]
-    bits = present // _WORD + 1
+    words = present >> _WORD_SHIFT
+    counts = memory.words[words]
     bit_words = (counts + _WORD_BITS - 1) // _WORD_BITS
-    starts = (bits + bit_words) * _WORD
-    null_elements = _null_elements(memory.words, bits, bit_words, counts)
+    starts = present + ((bit_words + 1) << _WORD_SHIFT)
+    null_elements = _null_elements(memory.words, words + 1, bit_words, counts)
     elements = _elements(memory, present, starts, counts, null_elements, kind.value_type)
     lengths = counts
     if nulls is not None:
@@ -154,7 +161,12 @@ def _null_elements(
     words: npt.NDArray[np.int64], bits: Ints, bit_words: Ints, counts: Ints
 ) -> Mask | None:
     """Return which elements of all lists are null, None if none is."""
-    if not words[_ranges(bits, bit_words)].any():
+    same = int(bit_words[0]) if len(bit_words) and (bit_words == bit_words[0]).all() else None
+    if same is not None and same <= _FEW_WORDS:
+        has_nulls = any(words[bits + index].any() for index in range(same))
+    else:
+        has_nulls = bool(words[_ranges(bits, bit_words)].any())
+    if not has_nulls:
         return None
     position = positions_of(counts)
     word = words[np.repeat(bits, counts) + position // _WORD_BITS]
@@ -173,15 +185,19 @@ def _elements(
 
 def _structs(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.StructType) -> pa.Array:
     begins = _readable(begins, nulls)
+    words = begins >> _WORD_SHIFT
     bit_words = (kind.num_fields + _WORD_BITS - 1) // _WORD_BITS
-    fields = []
+    fields: list[pa.Array] = []
     for index in range(kind.num_fields):
-        bits = memory.words[begins // _WORD + index // _WORD_BITS]
-        absent = _is_set(bits, index % _WORD_BITS)
-        if nulls is not None:
-            absent |= nulls
-        place = begins + (bit_words + index) * _WORD
-        null_fields = absent if absent.any() else None
+        if index % _WORD_BITS == 0:
+            bits = memory.words[words + index // _WORD_BITS]
+            has_nulls = nulls is not None or bool(bits.any())
+        null_fields = None
+        if has_nulls:
+            absent = _is_set(bits, index % _WORD_BITS)
+            absent = absent if nulls is None else absent | nulls
+            null_fields = absent if absent.any() else None
+        place = words + (bit_words + index)
         fields.append(_field(memory, begins, place, null_fields, kind.field(index).type))
     return pa.Array.from_buffers(kind, len(begins), [_validity(nulls)], children=fields)
 
@@ -189,11 +205,11 @@ def _structs(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.StructT
 def _field(
     memory: _Memory, begins: Ints, place: Ints, nulls: Mask | None, kind: pa.DataType
 ) -> pa.Array:
-    """Return a field of all structs, whose word is at these bytes."""
+    """Return a field of all structs, which is the word with this number."""
     if pa.types.is_nested(kind):
-        return _children(memory, begins + (memory.words[place // _WORD] >> 32), nulls, kind)
+        return _children(memory, begins + (memory.words[place] >> 32), nulls, kind)
     dtype = _dtype_of(kind)
-    return _numbers(memory.of(dtype)[place // dtype.itemsize], nulls, kind)
+    return _numbers(memory.of(dtype)[place * (_WORD // dtype.itemsize)], nulls, kind)
 
 
 def _children(memory: _Memory, begins: Ints, nulls: Mask | None, kind: pa.DataType) -> pa.Array:
@@ -233,21 +249,49 @@ def _gather(memory: _Memory, starts: Ints, counts: Ints, dtype: np.dtype[np.gene
     """Return the values of all lists, one after the other, from where each begins in the bytes."""
     if not len(starts):
         return np.zeros(0, dtype)
-    first, count = int(starts[0]), int(counts[0])
-    stride = int(starts[1]) - first if len(starts) > 1 else 0
-    if stride >= 0 and (counts == count).all() and (np.diff(starts) == stride).all():
-        shape = (len(starts), count * dtype.itemsize)
-        table = np.lib.stride_tricks.as_strided(memory.data[first:], shape, (stride, 1))
-        # TensorFlow reads a tensor in place if it is aligned as Arrow's own memory is.
-        values = np.frombuffer(pa.allocate_buffer(table.size), np.uint8)
-        np.copyto(values.reshape(shape), table)
-        return values.view(dtype)
-    values, begins = memory.of(dtype), starts // dtype.itemsize
-    if int(counts.sum()) < _LONG_LIST * len(counts):
-        return values[_ranges(begins, counts)]
-    ends = begins + counts
-    pairs = zip(begins.tolist(), ends.tolist(), strict=True)
-    return np.concatenate([values[begin:end] for begin, end in pairs])
+    lengths = counts * dtype.itemsize
+    runs = _runs(starts, lengths)
+    if len(runs) - 1 <= 1 + len(starts) // _RUN_LISTS:
+        return _copy_runs(memory, starts, lengths, runs).view(dtype)
+    if int(counts.sum()) >= _LONG_LIST * len(counts):
+        view = memory.data.data
+        pairs = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+        return np.frombuffer(b"".join([view[begin:end] for begin, end in pairs]), dtype)
+    return _pick(memory.of(dtype), starts // dtype.itemsize, counts)
+
+
+def _runs(starts: Ints, lengths: Ints) -> Ints:
+    """Return where lists begin that are as long and as far apart as each other, and the end."""
+    steps = np.diff(starts)
+    is_new = lengths[1:] != lengths[:-1]
+    is_new[1:] |= steps[1:] != steps[:-1]
+    is_new |= steps < 0
+    return np.concatenate(([0], np.flatnonzero(is_new) + 1, [len(starts)]))
+
+
+def _copy_runs(memory: _Memory, starts: Ints, lengths: Ints, runs: Ints) -> npt.NDArray[np.uint8]:
+    # TensorFlow reads a tensor in place if it is aligned as Arrow's own memory is.
+    values = np.frombuffer(pa.allocate_buffer(int(lengths.sum())), np.uint8)
+    position = 0
+    for begin, end in pairwise(runs.tolist()):
+        first, length = int(starts[begin]), int(lengths[begin])
+        step = int(starts[begin + 1]) - first if end - begin > 1 else 0
+        table: Array = np.ndarray((end - begin, length), np.uint8, memory.data, first, (step, 1))
+        values[position : position + table.size].reshape(table.shape)[...] = table
+        position += table.size
+    return values
+
+
+def _pick(values: Array, begins: Ints, counts: Ints) -> Array:
+    """Return the values of short lists, a few thousand at a time, whose indices the cache holds."""
+    picked = np.empty(int(counts.sum()), values.dtype)
+    position = 0
+    for first in range(0, len(counts), _PICKED_LISTS):
+        some = slice(first, first + _PICKED_LISTS)
+        indices = _ranges(begins[some], counts[some])
+        picked[position : position + len(indices)] = values[indices]
+        position += len(indices)
+    return picked
 
 
 def _ranges(begins: Ints, lengths: Ints) -> Ints:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from cases.packed_rows import check_same_rows
+from tf2spark.spark.jvm import session_state
 from tf2spark.spark.packed import transport as packing
 from tf2spark.spark.packed.transport import SETTING, is_packable, packed_parts, why_not_packed
 
@@ -206,6 +207,19 @@ def test_rows_that_the_driver_holds_travel_plainly(spark: SparkSession) -> None:
     for each in (df, df.where("id > 1"), df.union(df), spark.sql("SELECT array(1, 2) AS ints")):
         assert "the driver holds" in str(why_not_packed(each))
         assert check_same_rows(each) == 0
+
+
+def test_comet_gets_columns_as_they_are(spark: SparkSession, table: DataFrame) -> None:
+    """Comet evaluates projections over columns of its own, unless it is turned off."""
+    conf = session_state(spark).conf()  # a session's own settings can't have plugins
+    conf.setConfString("spark.plugins", "org.apache.spark.CometPlugin")
+    try:
+        assert why_not_packed(table) == "Comet is on"
+        with settings(spark, spark__comet__enabled="false"):
+            assert why_not_packed(table) is None
+    finally:
+        conf.unsetConf("spark.plugins")
+    assert why_not_packed(table) is None
 
 
 def test_what_fails_to_be_packed_travels_plainly(

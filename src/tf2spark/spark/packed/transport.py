@@ -12,6 +12,7 @@ from pyspark.sql import types as t
 
 from tf2spark.errors import first_line
 from tf2spark.plan.packed import Packing
+from tf2spark.spark.comet import has_comet
 from tf2spark.spark.jvm import (
     JavaError,
     java_class,
@@ -177,6 +178,9 @@ def _check_session(df: DataFrame) -> None:
         raise NotPackable("this machine isn't little-endian")
     if (df.sparkSession.conf.get(SETTING, "true") or "").strip().lower() == "false":
         raise NotPackable(f"{SETTING} is false")
+    if has_comet(df.sparkSession):
+        # It evaluates projections over columns of its own, where no row is an `UnsafeRow`.
+        raise NotPackable("Comet is on")
 
 
 def _check_leaves(df: DataFrame) -> None:
