@@ -42,9 +42,9 @@ _WORD = 8
 _WORD_SHIFT = 3
 _WORD_BITS = 64
 # Lists that are as long as their neighbors are copied at once, if there are this many on average;
-# then, lists one by one, if they have this many values; and otherwise value by value.
+# then, lists one by one, if they have this many bytes; and otherwise value by value.
 _RUN_LISTS = 16
-_LONG_LIST = 32
+_LONG_LIST_BYTES = 512
 _PICKED_LISTS = 512
 # Null bits of so many words per list are looked at word by word.
 _FEW_WORDS = 8
@@ -253,7 +253,7 @@ def _gather(memory: _Memory, starts: Ints, counts: Ints, dtype: np.dtype[np.gene
     runs = _runs(starts, lengths)
     if len(runs) - 1 <= 1 + len(starts) // _RUN_LISTS:
         return _copy_runs(memory, starts, lengths, runs).view(dtype)
-    if int(counts.sum()) >= _LONG_LIST * len(counts):
+    if int(lengths.sum()) >= _LONG_LIST_BYTES * len(lengths):
         view = memory.data.data
         pairs = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
         return np.frombuffer(b"".join([view[begin:end] for begin, end in pairs]), dtype)
