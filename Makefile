@@ -15,8 +15,8 @@ export SPARK_LOCAL_IP := 127.0.0.1
 PARALLEL := $(if $(TESTS),,-n 2 --dist loadfile --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check lint types unit test-oldest test-oldest-setup test-python wheel bench format \
-	docs clean
+.PHONY: help setup demo test quick check lint types unit test-oldest test-oldest-setup test-python wheel \
+	release-check public-api bench format docs clean
 
 help:  ## Print this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,10 +41,11 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 demo: setup  ## Train a small model on MovieLens 100k, score and recommend on a local Spark
 	@$(BIN)/tf2spark demo
 
-test: check  ## All that CI runs: lint, types, all tests, the oldest versions
-	@# The environment of the oldest versions is set up while the tests run.
-	@$(MAKE) --no-print-directory test-oldest-setup & $(MAKE) --no-print-directory unit && wait
-	@$(MAKE) --no-print-directory test-oldest
+test:  ## All that CI runs: lint, types, all tests, the oldest versions
+	@# The oldest versions are tested beside setup, lint and types, which keep one core busy each.
+	@log=$$(mktemp) && { $(MAKE) --no-print-directory test-oldest >"$$log" 2>&1 & oldest=$$!; \
+		$(MAKE) --no-print-directory check && $(MAKE) --no-print-directory unit; result=$$?; \
+		wait $$oldest || result=$$?; cat "$$log"; rm -f "$$log"; exit $$result; }
 
 quick: setup  ## The tests that need neither Spark nor services, in two minutes
 	@echo "tests: pytest, without Spark"
@@ -101,6 +102,12 @@ test-python:  ## All tests on another Python: make test-python PYTHON=python3.13
 wheel: setup  ## Build the wheel that users install, and the sdist, into dist/
 	@$(BIN)/python -m hatchling build -d dist
 	@ls dist/*.whl dist/*.tar.gz
+
+release-check: setup  ## What a release needs: version, changelog, licenses, builds (FINAL=1: and a date)
+	@$(BIN)/python -m release $(if $(FINAL),--final)
+
+public-api: setup  ## Write release/public_api.txt anew, after a change of the public surface
+	@$(BIN)/python -m release.public_api
 
 bench: setup  ## Us and the peers in turns: make bench [CASES="dense strings"] [PEER=mlflow] [SCALE=full]
 	@PYTHONPATH=. $(BIN)/python -m benchmarks $(CASES) --scale $(or $(SCALE),small) \

@@ -51,11 +51,14 @@ NAVIGATION = {
         "docs/api",
         "docs/cli",
         "docs/messages",
+        "docs/stability",
         "benchmarks/RESULTS",
         "CHANGELOG",
     ],
     "Contributing": [
         "CONTRIBUTING",
+        "CODE_OF_CONDUCT",
+        "SECURITY",
         "ARCHITECTURE",
     ],
 }

@@ -22,6 +22,10 @@ os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
 # A host cache for this run only; workers inherit it.
 _cache = tempfile.TemporaryDirectory(prefix="tf2spark-cache-")
 os.environ["TF2SPARK_CACHE"] = _cache.name
+if "TF2SPARK_TEST_MODELS" not in os.environ:
+    # The models of `cases`, for this process and those that it starts: writing one takes a second.
+    _models = tempfile.TemporaryDirectory(prefix="tf2spark-zoo-")
+    os.environ["TF2SPARK_TEST_MODELS"] = _models.name
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 # Drivers live for seconds, in which the optimizing compiler costs more than it saves.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
@@ -61,15 +65,15 @@ def spark() -> Iterator[SparkSession]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use the `spark` fixture; others that start Spark are marked by hand.
 
-    Files with clusters come first and those without Spark last, so that the processes among which
-    pytest-xdist distributes the files end at about the same time.
+    Files with clusters come first and short ones without Spark last, so that the processes among
+    which pytest-xdist distributes the files end at about the same time.
     """
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker("spark")
     files: dict[object, int] = {}
     for item in items:
-        weight = 2 * bool(item.get_closest_marker("cluster"))
-        weight += bool(item.get_closest_marker("spark"))
+        markers = ("slow", "spark", "cluster")
+        weight = sum(2**n for n, name in enumerate(markers) if item.get_closest_marker(name))
         files[item.path] = max(files.get(item.path, 0), weight)
     items.sort(key=lambda item: -files[item.path])

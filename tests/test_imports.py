@@ -58,6 +58,12 @@ def test_public_names_are_imported_when_they_are_used(name: str) -> None:
     assert printed_by(program + f"print(one is two, '{name}' in vars(tf2spark))") == "True True"
 
 
+def test_public_names_need_no_spark() -> None:
+    """Whoever scores pandas tables alone has none; only what takes a session needs it."""
+    program = "import sys; sys.modules['pyspark'] = None; from tf2spark import *; print('ok')"
+    assert printed_by(program) == "ok"
+
+
 def test_public_names_are_sorted_and_documented() -> None:
     """`__all__` is sorted, has each name once, and each has a docstring."""
     assert list(tf2spark.__all__) == sorted(set(tf2spark.__all__))

@@ -124,9 +124,8 @@ class SavedModel:
                 outputs of the signature that a column can hold, under their own names.
             signature: Which signature; ``serving_default``, or the only one, by default.
             keep: The columns to keep; all by default.
-            batch_rows: The maximum number of rows in one run (by default 4,096, or fewer if layers
-                are large); 1 for a model without a batch dimension. The exact number, if an output
-                has it as its first dimension.
+            batch_rows: The maximum number of rows in one run (4,096, fewer for large layers); 1 for
+                a model without a batch dimension. Exact, if it is an output's first dimension.
             mode: What happens to rows that can't be scored: "failfast" stops the job,
                 "permissive" gives them null outputs and a reason, "dropmalformed" leaves them out.
             error_column: The column where "permissive" writes the reason; ``_error`` by default.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 import tf2spark
 from cases.models import case, path_of
+from tf2spark import padded
 from tf2spark.errors import ContractError, ModelError, ModelNotFoundError
 from tf2spark.ml import SavedModelTransformer
 
@@ -101,6 +103,10 @@ def test_params_are_described_and_checked(stage: SavedModelTransformer) -> None:
     explained = stage.explainParams()
     assert 'mode: rows that can\'t be scored: "failfast"' in explained
     assert len(explained.splitlines()) == len(stage.params)
+    stage.setFeed({"features": padded("ids", 0), "rate": 0.5})
+    assert stage.explainParam("feed").endswith(
+        "(default: None, current: {features: padded(ids, 0), rate: literal(0.5)})"
+    )
     changed = stage.copy({stage.mode: "permissive"})
     assert (stage.getMode(), changed.getMode()) == ("failfast", "permissive")
     assert changed.uid == stage.uid
@@ -146,3 +152,35 @@ def test_a_stage_pickles(stage: SavedModelTransformer, table: DataFrame) -> None
     """Copies in other processes read the model anew."""
     expected = stage.transform(table).collect()
     assert pickle.loads(pickle.dumps(stage)).transform(table).collect() == expected
+
+
+def test_an_empty_table_has_the_columns_of_a_full_one(
+    stage: SavedModelTransformer, table: DataFrame
+) -> None:
+    """Nothing is scored, and the stages after it find what they ask for."""
+    scored = stage.transform(table.limit(0))
+    assert scored.schema == stage.transform(table).schema
+    assert scored.collect() == []
+
+
+def test_a_broken_model_fails_in_a_pipeline_as_elsewhere(
+    tmp_path: Path, table: DataFrame, model_path: Path
+) -> None:
+    """The error is ours and names the model, before a job runs."""
+    broken = Path(shutil.copytree(model_path, tmp_path / "broken"))
+    graph = broken / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[:1000])
+    stage = SavedModelTransformer(model=broken, feed={"features": _COLUMNS})
+    following = VectorAssembler(inputCols=["output_0"], outputCol="score")
+    with pytest.raises(ModelError, match="broken"):
+        Pipeline(stages=[stage, following]).fit(table).transform(table)
+
+
+def test_a_stage_that_does_not_fit_names_what_is_missing(
+    table: DataFrame, stage: SavedModelTransformer
+) -> None:
+    """In a pipeline too, whose own stages come before it."""
+    indexer = StringIndexer(inputCol="kind", outputCol="index")
+    wrong = stage.copy({stage.keep: ["id", "indx"]})
+    with pytest.raises(ContractError, match='the table has no column "indx"'):
+        Pipeline(stages=[indexer, wrong]).fit(table).transform(table)

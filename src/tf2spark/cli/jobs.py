@@ -91,7 +91,26 @@ def open_job(
                 check_separate(spark, target, table, source.text)
         if log.format != "none":
             _log_sizes(log, sources, tables)
-        yield Job(spark, model, tables)
+        with _described(spark, f"{params['model']}, {digest}"):
+            yield Job(spark, model, tables)
+
+
+@contextmanager
+def _described(spark: SparkSession, model: str) -> Iterator[None]:
+    """Have Spark's UI and event log name the command and the model of every job of the block."""
+    from tf2spark.spark.recognize import is_connect
+
+    if is_connect(spark):  # its clients can't describe jobs
+        yield
+        return
+    command = click.get_current_context().info_name
+    context: Any = spark.sparkContext
+    before = context.getLocalProperty("spark.job.description")
+    context.setJobDescription(shown(f"tf2spark {command} {model}"))
+    try:
+        yield
+    finally:
+        context.setJobDescription(before)
 
 
 def _need_metastore(
@@ -181,7 +200,7 @@ class Counts:
 
 
 def write_counted(
-    rows: DataFrame,
+    job: Job,
     run: Callable[[DataFrame], DataFrame],
     target: Target,
     params: Mapping[str, Any],
@@ -190,7 +209,7 @@ def write_counted(
     """Write the result of `run`, counting rows on the way.
 
     Args:
-        rows: The table to run on.
+        job: The command's job; its first table is the one to run on.
         run: Gives each row its outputs, in the command's `mode`.
         target: Where the result goes; a job that fails leaves it unchanged.
         params: The command's options.
@@ -199,13 +218,16 @@ def write_counted(
     from tf2spark.spark.output.write import write
     from tf2spark.spark.row_counter import RowCounter
 
-    reads = RowCounter.of(rows) if params["mode"] == "dropmalformed" else None
+    rows, model = job.tables[0], digest_text(job.model.digest)
+    drops = params["mode"] == "dropmalformed"
+    reads = RowCounter.of(rows, "tf2spark.read", model=model) if drops else None
     result = run(rows if reads is None else reads.table)
     permissive = params["mode"] == "permissive"
-    writes = RowCounter.of(result, (params["error_column"] or "_error") if permissive else None)
-    with log_of(params).progress(rows.sparkSession, *labels):
+    reasons = (params["error_column"] or "_error") if permissive else None
+    writes = RowCounter.of(result, "tf2spark.written", model=model, refused=reasons)
+    with log_of(params).progress(job.spark, *labels):
         write(writes.table, target)
-    failed = writes.not_null() if permissive else None
+    failed = writes.refused() if permissive else None
     return Counts(writes.rows(), failed, reads.rows() if reads else None)
 
 

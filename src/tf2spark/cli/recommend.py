@@ -140,7 +140,7 @@ def _write(
 ) -> Counts:
     with _small_batches(job.spark, prepared.plan.items, params):
         return write_counted(
-            job.tables[0],
+            job,
             run,
             target,
             params,

@@ -111,7 +111,7 @@ def score(context: click.Context, /, **params: Any) -> None:
             return
         started = time.monotonic()
         counts = write_counted(
-            job.tables[0],
+            job,
             report.watch(job, run),
             target,
             params,

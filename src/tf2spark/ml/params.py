@@ -63,10 +63,14 @@ class SavedModelParams(Params):
         "signature", "which signature; serving_default, or the only one, by default", plain_scalar
     )
     feed: Param[dict[str, Any] | None] = _param(
-        "feed", "input to what feeds it; columns of the inputs' names by default", feeds_to_json
+        "feed",
+        'what feeds each input: {"input": "column"}; columns of the inputs\' names by default',
+        feeds_to_json,
     )
     fetch: Param[dict[str, Any] | None] = _param(
-        "fetch", "new column to output; all outputs of the signature by default", fetches_to_json
+        "fetch",
+        'which output is in which new column: {"column": "output"}; all outputs by default',
+        fetches_to_json,
     )
     keep: Param[list[str] | None] = _param("keep", "the columns to keep; all by default", names)
     batch_rows: Param[int | None] = _param(
@@ -104,6 +108,16 @@ class SavedModelParams(Params):
         super().__init__()
         optional = {param.name: None for param in self.params if param.name != "model"}
         self._setDefault(**{**optional, **_DEFAULTS})
+
+    def explainParam(self, param: str | Param[Any]) -> str:
+        """Return a Param's name, doc and values; feeds and outputs as messages write them."""
+        resolved: Param[Any] = self._resolveParam(param)
+        value = self._paramMap.get(resolved)
+        if value is None or resolved.name not in ("feed", "fetch"):
+            return super().explainParam(param)
+        read = feeds_from_json if resolved.name == "feed" else fetches_from_json
+        pairs = ", ".join(f"{name}: {written}" for name, written in (read(value) or {}).items())
+        return f"{resolved.name}: {resolved.doc} (default: None, current: {{{pairs}}})"
 
     def setModel(self: Self, value: str | os.PathLike[str] | SavedModel) -> Self:
         """Set `model`."""

@@ -65,9 +65,19 @@ class StageWriter(MLWriter):
                 f'the stage\'s model lies inside "{path}", which saving would replace',
                 "save the stage to another folder",
             )
-        if not (self.shouldOverwrite or is_connect(self.sparkSession)):
+        if is_connect(self.sparkSession):
+            self._save_by_connect(path)
+            return
+        if not self.shouldOverwrite:
             _check_free(self.sparkSession, path)
         super().save(path)
+
+    def _save_by_connect(self, path: str) -> None:
+        if self.shouldOverwrite:
+            from pyspark.ml.connect.readwrite import RemoteMLWriter
+
+            RemoteMLWriter.handleOverwrite(path, True)
+        self.saveImpl(path)
 
     def saveImpl(self, path: str) -> None:
         """Write the model's files, then the Params."""

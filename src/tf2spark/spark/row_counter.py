@@ -1,4 +1,8 @@
-"""Count a table's rows while its job runs, without a second pass."""
+"""Count a table's rows while its job runs, without a second pass.
+
+The counts are Spark's own observed metrics (`DataFrame.observe`), so that whoever listens to the
+session's queries receives them too.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +25,31 @@ class RowCounter:
     _observation: Observation
 
     @classmethod
-    def of(cls, table: DataFrame, column: str | None = None) -> RowCounter:
-        """Count the rows of `table`, and those where `column` is not null."""
-        counts = [F.count(F.lit(1)).alias("rows")]
-        if column is not None:
-            counts.append(F.count(quoted_column(column)).alias("not_null"))
-        observation = Observation()
-        return cls(table.observe(observation, *counts), observation)
+    def of(
+        cls, table: DataFrame, name: str, *, model: str, refused: str | None = None
+    ) -> RowCounter:
+        """Count the rows of a table, as the metrics ``rows``, ``refused`` and ``model``.
+
+        Args:
+            table: The table.
+            name: The name of the observation.
+            model: The digest of the model, which is passed on to listeners.
+            refused: The column that has the reason why a row wasn't scored; None if all were.
+        """
+        without_result = F.lit(0) if refused is None else F.count(quoted_column(refused))
+        observation = Observation(name)
+        observed = table.observe(
+            observation,
+            F.count(F.lit(1)).alias("rows"),
+            without_result.alias("refused"),
+            F.lit(model).alias("model"),
+        )
+        return cls(observed, observation)
 
     def rows(self) -> int:
         """Return the number of rows; waits until the action has ended."""
         return int(self._observation.get["rows"])
 
-    def not_null(self) -> int:
-        """Return the number of rows where the column is not null; waits as `rows` does."""
-        return int(self._observation.get["not_null"])
+    def refused(self) -> int:
+        """Return the number of rows that weren't scored; waits as `rows` does."""
+        return int(self._observation.get["refused"])

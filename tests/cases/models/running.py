@@ -1,9 +1,10 @@
-"""Models that are written once per process, and TensorFlow run directly on them."""
+"""Models that are written once per run of the tests, and TensorFlow run directly on them."""
 
 from __future__ import annotations
 
 import atexit
 import functools
+import os
 import shutil
 import tempfile
 import warnings
@@ -29,22 +30,33 @@ class Model(Protocol):
 
 
 def path_of(case: Model) -> Path:
-    """Return the folder of a case's SavedModel, written at the first call in this process."""
+    """Return the folder of a case's SavedModel, written at the first call of any process."""
     return _model_path(case.make)
 
 
 @functools.cache
 def _model_path(make: Callable[[Path], None]) -> Path:
-    path = _folder() / f"{make.__module__}.{make.__name__}"
-    with warnings.catch_warnings():
-        # Tests are not about what TensorFlow and Keras warn of when they export a model.
-        warnings.simplefilter("ignore")
-        make(path)
-    return path
+    name = f"{make.__module__}.{make.__name__}"
+    folder = _folder() / name  # of its own, for what some models write beside themselves
+    if not folder.exists():
+        building = Path(tempfile.mkdtemp(dir=folder.parent))
+        with warnings.catch_warnings():
+            # Tests are not about what TensorFlow and Keras warn of when they export a model.
+            warnings.simplefilter("ignore")
+            make(building / name)
+        try:
+            building.rename(folder)
+        except OSError:
+            # Another process was faster, and wrote the same model.
+            shutil.rmtree(building)
+    return folder / name
 
 
 @functools.cache
 def _folder() -> Path:
+    # Set by tests/conftest.py, for all processes among which pytest-xdist distributes the files.
+    if shared := os.environ.get("TF2SPARK_TEST_MODELS"):
+        return Path(shared)
     folder = Path(tempfile.mkdtemp(prefix="tf2spark-zoo-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from tf2spark.errors import SetupError
-from tf2spark.spark.shipping import ship_own_code
 from tf2spark.tfrecord import FORMAT
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 JAR = "com.linkedin.sparktfrecord:spark-tfrecord_2.12:0.7.0"
 """What reads TFRecord files on Spark 3.5, by its coordinate in Maven Central."""
@@ -26,6 +28,7 @@ def register_tfrecord(spark: SparkSession) -> None:
     """
     if not has_python_sources(spark):
         raise no_tfrecord()
+    from tf2spark.spark.shipping import ship_own_code
     from tf2spark.spark.tfrecord.source import TFRecordSource
 
     ship_own_code(spark)

@@ -1,0 +1,1 @@
+"""What `make release-check` checks before a release; see CONTRIBUTING.md."""
