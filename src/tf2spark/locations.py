@@ -1,4 +1,4 @@
-"""Where models are: on this machine, or on a file system that is reached through Spark."""
+"""Where models are: on this machine, on a file system that is reached through Spark, in MLflow."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from attrs import evolve
 
 from tf2spark import other_formats
 from tf2spark.binding.argument_types import path_text
-from tf2spark.errors import SetupError
-from tf2spark.package.folder import read_manifest
-from tf2spark.package.manifest import FILES
+from tf2spark.errors import ContractError, ModelError, SetupError
+from tf2spark.package.folder import copy_files, read_manifest, write
+from tf2spark.package.manifest import FILES, Manifest
 from tf2spark.package.staging import staging_folder
 from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model import reader
@@ -37,8 +37,12 @@ def read_model(
 
     Raises:
         ModelError: It can't be read, or has another digest.
-        SetupError: It is on another file system, and there is no Spark session to read it through.
+        SetupError: It is on another file system, and there is no Spark session to read it through;
+            or it is in MLflow, which isn't installed or has no server.
+        StorageError: Where it is can't be reached.
     """
+    if other_formats.is_mlflow_uri(path):
+        return _read_from_mlflow(path, version, tags, digest)
     other_formats.check_address(path)
     if not is_uri(path):
         loaded = reader.read(path, version=version, tags=tags, digest=digest)
@@ -50,9 +54,40 @@ def read_model(
     return remote.loaded, str(remote.copy or remote.uri)
 
 
+def _read_from_mlflow(
+    uri: str, version: int | None, tags: Sequence[str] | None, digest: str | None
+) -> tuple[reader.LoadedModel, str]:
+    """Return a model in MLflow, and its folder on this machine, to which its files were copied."""
+    if version is not None:
+        raise ContractError(
+            f'version={version} is for folders, and "{uri}" names a model in MLflow',
+            "write the version into the URI: models:/NAME/VERSION",
+        )
+    from tf2spark.registry.fetch import fetch, keras_error
+
+    fetched = fetch(uri)
+    if fetched.kind == "keras":
+        raise keras_error(fetched)
+    folder = str(fetched.path)
+    try:
+        loaded = reader.read(folder, tags=tags, digest=digest or fetched.digest)
+    except ModelError as error:
+        # It names the copy, which the user doesn't know.
+        error.problem = type(error.problem)(error.problem.replace(folder, fetched.uri))
+        if isinstance(error.advice, str):
+            error.advice = error.advice.replace(folder, fetched.uri)
+        raise
+    return evolve(loaded, contract=evolve(loaded.contract, path=fetched.uri)), loaded.contract.path
+
+
 def is_uri(path: str) -> bool:
-    """Return whether a path is on a file system other than this machine's."""
+    """Return whether a path is on a file system other than this machine's, or in MLflow."""
     return re.match(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:/", path) is not None
+
+
+def needs_spark(path: str) -> bool:
+    """Return whether a path can only be reached through a Spark session."""
+    return is_uri(path) and not other_formats.is_mlflow_uri(path)
 
 
 def local_package(target: str) -> Path | None:
@@ -73,6 +108,7 @@ def package_folder(target: str, *, overwrite: bool) -> Iterator[Path]:
     if local is not None:
         yield local
         return
+    other_formats.check_address(target)
     need_pyspark()
     from tf2spark.spark import remote_models
 
@@ -99,6 +135,27 @@ def fetch_to_this_machine(model: ModelRef) -> ModelRef:
 
     folder = fetch_all(session_for(model.path), model.path, model.files)
     return evolve(model, path=str(folder))
+
+
+def write_files(model: ModelRef, package: Manifest | None, folder: Path) -> None:
+    """Write a model's files to a new folder of this machine, and verify them.
+
+    Args:
+        model: The model, wherever it is.
+        package: Its manifest, if it is a package.
+        folder: The folder.
+
+    Raises:
+        ModelError: The model has changed since it was read.
+    """
+    from tf2spark.worker.model_session import source_on_this_machine
+
+    reference = fetch_to_this_machine(model)
+    source = source_on_this_machine(reference)
+    if package is not None:
+        write(source, folder, package)
+    else:
+        copy_files(source, reference.files, folder)
 
 
 def library_on_this_machine(path: str) -> str:
@@ -144,7 +201,8 @@ def saved_model_of(
     """Yield the path of a model for `read_model`; a Keras model is exported for the block.
 
     Args:
-        model: The path of a SavedModel or of a Keras file, or a Keras model in memory.
+        model: The path of a SavedModel or of a Keras file, a model's URI in MLflow, or a Keras
+            model in memory.
 
     Yields:
         The path, and what the model was exported from, or None.
@@ -156,6 +214,15 @@ def saved_model_of(
     """
     in_memory = is_keras_model(model)
     path = "" if in_memory else path_text(model, name="the model")
+    source = path
+    if other_formats.is_mlflow_uri(path):
+        from tf2spark.registry.fetch import fetch
+
+        fetched = fetch(path)
+        if fetched.kind == "saved_model":
+            yield fetched.uri, None
+            return
+        path, source = str(fetched.path), fetched.uri
     if not in_memory and not _is_keras_file(path):
         yield path, None
         return
@@ -163,11 +230,11 @@ def saved_model_of(
     with tempfile.TemporaryDirectory(prefix="keras-", dir=staging_folder()) as name:
         folder = Path(name) / "model"
         if in_memory:
-            path = f"Keras model {getattr(model, 'name', '')}".rstrip()
-            exporter.export_object(model, folder, path)
+            source = f"Keras model {getattr(model, 'name', '')}".rstrip()
+            exporter.export_object(model, folder, source)
         else:
-            exporter.export_file(_with_ending(path, Path(name)), folder, path)
-        yield str(folder), path
+            exporter.export_file(_with_ending(path, Path(name)), folder, source)
+        yield str(folder), source
 
 
 def _is_keras_file(path: str) -> bool:

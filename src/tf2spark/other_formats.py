@@ -120,9 +120,8 @@ _FORMATS: dict[str, tuple[str, str]] = {
         "download it once and pass the folder: path = kagglehub.model_download(handle)",
     ),
     "mlflow": (
-        "is the URI of a model in MLflow, and tf2spark downloads none",
-        "download it and pass the folder of its saved_model.pb: path = mlflow.artifacts."
-        "download_artifacts(uri)",
+        "is the URI of a model in MLflow, which can only be read",
+        "tf2spark.mlflow.log_model writes one",
     ),
     "hugging face": (
         "is a model on Hugging Face, and tf2spark downloads none",
@@ -147,6 +146,11 @@ _KERAS = (
         "model.export(folder)",
     ),
 )
+
+
+def is_mlflow_uri(path: str) -> bool:
+    """Return whether a path is the URI of a model in MLflow."""
+    return _MLFLOW.match(path) is not None
 
 
 def check_address(path: str) -> None:

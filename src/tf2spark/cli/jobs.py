@@ -55,9 +55,9 @@ def open_job(
         defaults: The command's own Spark settings; ``--conf`` overrides them.
     """
     settings = {**(defaults or {}), **key_values("--conf", params["conf"])}
-    from tf2spark.locations import is_uri
+    from tf2spark.locations import needs_spark
 
-    model = None if is_uri(params["model"]) else open_model(params)
+    model = None if needs_spark(params["model"]) else open_model(params)
     from tf2spark.spark.session import current_session, need_pyspark, running
 
     need_pyspark()

@@ -135,9 +135,9 @@ def session_if_needed(
     params: Mapping[str, Any], *paths: str, debug: bool = False
 ) -> Iterator[None]:
     """Run a Spark session if one of these paths is on a file system that needs one."""
-    from tf2spark.locations import is_uri, need_pyspark
+    from tf2spark.locations import need_pyspark, needs_spark
 
-    if not any(map(is_uri, paths)):
+    if not any(map(needs_spark, paths)):
         yield
         return
     need_pyspark()

@@ -10,11 +10,13 @@ from pyspark.ml.param import Param, Params
 
 from tf2spark.binding.feeds import Feed, FeedValue, Fetch, Output
 from tf2spark.binding.options import Read, Rows
-from tf2spark.ml.param_values import (
+from tf2spark.binding.stored.call_json import (
     feeds_from_json,
     feeds_to_json,
     fetches_from_json,
     fetches_to_json,
+)
+from tf2spark.ml.param_values import (
     model_path,
     names,
     plain_scalar,

@@ -17,15 +17,13 @@ from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, 
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import OutputError
-from tf2spark.locations import fetch_to_this_machine, is_uri
+from tf2spark.locations import fetch_to_this_machine, is_uri, write_files
 from tf2spark.package.digests import digest_text
-from tf2spark.package.folder import copy_files, write
 from tf2spark.package.staging import staging_folder
 from tf2spark.runnable_model import RunnableModel
 from tf2spark.spark import hadoop
 from tf2spark.spark.output.table_writer import local_path
 from tf2spark.spark.recognize import is_connect
-from tf2spark.worker.model_session import source_on_this_machine
 
 if TYPE_CHECKING:
     from tf2spark.ml.transformer import SavedModelTransformer
@@ -131,7 +129,7 @@ def _keep_files(stage: SavedModelTransformer) -> None:
         fetch_to_this_machine(model.reference())  # later calls find the files that this has fetched
         return
     folder = staging_folder() / f"stage-{uuid4().hex}"
-    _write_files(model, folder)
+    write_files(model.reference(), model.contract.package, folder)
     kept = _open(str(folder), model)
     kept.name_source(model.contract.path)
     stage.keep_opened(kept)
@@ -165,24 +163,14 @@ def _copy_model(spark: SparkSession, model: RunnableModel, target: str) -> None:
     local = local_path(target)
     if local is not None:
         local.parent.mkdir(parents=True, exist_ok=True)
-        _write_files(model, local)
+        write_files(model.reference(), model.contract.package, local)
     else:
         with TemporaryDirectory(prefix="stage-", dir=staging_folder()) as name:
             folder = Path(name) / _MODEL
-            _write_files(model, folder)
+            write_files(model.reference(), model.contract.package, folder)
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
                 hadoop.upload(spark, file, f"{target}/{file.relative_to(folder)}")
     _open(target, model)
-
-
-def _write_files(model: RunnableModel, folder: Path) -> None:
-    """Write a model's files to a new folder of this machine, and verify them."""
-    reference = fetch_to_this_machine(model.reference())
-    source = source_on_this_machine(reference)
-    if model.contract.package is not None:
-        write(source, folder, model.contract.package)
-    else:
-        copy_files(source, reference.files, folder)
 
 
 def _open(location: str, like: RunnableModel) -> RunnableModel:

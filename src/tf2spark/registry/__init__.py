@@ -1,0 +1,1 @@
+"""Models that MLflow keeps: its URIs, what its registry says of them, and their files."""
