@@ -45,6 +45,8 @@ def read_model(
         return _read_from_mlflow(path, version, tags, digest)
     other_formats.check_address(path)
     if not is_uri(path):
+        if (local_path(path) / other_formats.MLMODEL).is_file():
+            return _read_from_mlflow(path, version, tags, digest)
         loaded = reader.read(path, version=version, tags=tags, digest=digest)
         return loaded, loaded.contract.path
     need_pyspark()
@@ -55,17 +57,18 @@ def read_model(
 
 
 def _read_from_mlflow(
-    uri: str, version: int | None, tags: Sequence[str] | None, digest: str | None
+    path: str, version: int | None, tags: Sequence[str] | None, digest: str | None
 ) -> tuple[reader.LoadedModel, str]:
     """Return a model in MLflow, and its folder on this machine, to which its files were copied."""
     if version is not None:
         raise ContractError(
-            f'version={version} is for folders, and "{uri}" names a model in MLflow',
+            f'version={version} is for folders, and "{path}" names a model of MLflow',
             "write the version into the URI: models:/NAME/VERSION",
         )
-    from tf2spark.registry.fetch import fetch, keras_error
+    from tf2spark.registry.fetch import describe, fetch, keras_error
 
-    fetched = fetch(uri)
+    is_here = not other_formats.is_mlflow_uri(path)
+    fetched = describe(path, local_path(path)) if is_here else fetch(path)
     if fetched.kind == "keras":
         raise keras_error(fetched)
     folder = str(fetched.path)
@@ -77,7 +80,13 @@ def _read_from_mlflow(
         if isinstance(error.advice, str):
             error.advice = error.advice.replace(folder, fetched.uri)
         raise
-    return evolve(loaded, contract=evolve(loaded.contract, path=fetched.uri)), loaded.contract.path
+    contract = evolve(loaded.contract, path=fetched.uri)
+    return evolve(loaded, contract=contract, logged_call=fetched.call), loaded.contract.path
+
+
+def local_path(path: str) -> Path:
+    """Return a path of this machine, which may be a ``file://`` URI."""
+    return Path(path.removeprefix("file://")).expanduser()
 
 
 def is_uri(path: str) -> bool:
@@ -155,7 +164,16 @@ def write_files(model: ModelRef, package: Manifest | None, folder: Path) -> None
     if package is not None:
         write(source, folder, package)
     else:
+        folder.mkdir()
         copy_files(source, reference.files, folder)
+        _share(folder)
+
+
+def _share(folder: Path) -> None:
+    """Let those read the files in a folder who may read the folder, as for any folder."""
+    mode = folder.stat().st_mode & 0o777
+    for path in folder.rglob("*"):
+        path.chmod(mode if path.is_dir() else mode & 0o666)
 
 
 def library_on_this_machine(path: str) -> str:
@@ -240,7 +258,7 @@ def saved_model_of(
 def _is_keras_file(path: str) -> bool:
     if is_uri(path):
         return other_formats.kind_by_name(path) == "keras"
-    local = Path(path.removeprefix("file://")).expanduser()
+    local = local_path(path)
     return local.is_file() and other_formats.kind_of_file(local) == "keras"
 
 

@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from tf2spark.errors import Advice, ModelError, ModelNotFoundError
 
+MLMODEL = "MLmodel"
+"""The file by which MLflow describes the model in its folder."""
 _GRAPH_FILE = "saved_model.pb"
 _HANDLE = re.compile(
     r"(kaggle:/?/?|(https?://)?(www\.)?(tfhub\.dev|kaggle\.com/models|hub\.tensorflow)/|hub:/?/?)",

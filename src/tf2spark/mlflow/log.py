@@ -17,7 +17,6 @@ from tf2spark.mlflow.logged_call import logged_call, ready_to_log
 from tf2spark.mlflow.write import write_model
 from tf2spark.model import SavedModel
 from tf2spark.registry.client import check_server
-from tf2spark.registry.fetch import describe, keras_error
 from tf2spark.table_types import LocalTable
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def log_model(
 
     check_server()  # before a model is compiled, which may take minutes
     call = logged_call(signature, feed, fetch, batch_rows)
-    with ready_to_log(model, call, compile=compile) as ready:
+    with ready_to_log(model, call, compile=compile) as (ready, call):
         info: ModelInfo = Model.log(
             artifact_path=None,
             name=name,
@@ -109,9 +108,9 @@ def log_model(
             step=step,
             # What follows, MLflow passes on to `save_model`.
             model=ready,
-            feed=feed,
-            fetch=fetch,
-            signature=signature,
+            feed=call.feed,
+            fetch=call.fetch,
+            signature=call.signature,
             batch_rows=batch_rows,
             input_example=input_example,
             compile=False,
@@ -169,7 +168,7 @@ def save_model(
         described.metadata = dict(metadata)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        ready_to_log(model, call, compile=compile) as ready,
+        ready_to_log(model, call, compile=compile) as (ready, call),
         # Beside the target, so that it appears complete or not at all.
         TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as name,
     ):
@@ -185,6 +184,9 @@ def save_model(
 def load_model(uri: str | os.PathLike[str], **arguments: Any) -> SavedModel:
     """Open a model that was logged or saved, by tf2spark or by `mlflow.tensorflow`.
 
+    A call that gives neither signature, feed nor fetch has those that the model was logged with.
+    `SavedModel` opens it in the same way.
+
     Args:
         uri: Its URI (``models:/``, ``runs:/``, ``mlflow-artifacts:/``), or the folder that
             `save_model` has written.
@@ -196,12 +198,4 @@ def load_model(uri: str | os.PathLike[str], **arguments: Any) -> SavedModel:
         SetupError: MLflow has no server.
         StorageError: The server can't be reached.
     """
-    text = path_text(uri, name="uri", example="models:/ctr/3")
-    folder = Path(text.removeprefix("file://")).expanduser()
-    if (folder / "MLmodel").is_file():
-        saved = describe(str(folder), folder)
-        if saved.kind == "keras":
-            raise keras_error(saved)
-        arguments = {"digest": saved.digest, **arguments}
-        text = str(saved.path)
-    return SavedModel(text, **arguments)
+    return SavedModel(uri, **arguments)

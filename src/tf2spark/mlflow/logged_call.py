@@ -81,8 +81,11 @@ def logged_call(
 @contextmanager
 def ready_to_log(
     model: str | os.PathLike[str] | SavedModel | KerasModel, call: LoggedCall, *, compile: bool
-) -> Iterator[SavedModel]:
-    """Yield the model as it is logged: opened, checked for the call, and compiled if it can be."""
+) -> Iterator[tuple[SavedModel, LoggedCall]]:
+    """Yield the model as it is logged: opened, checked for the call, and compiled if it can be.
+
+    And the call: a model that comes from MLflow keeps that which it was logged with.
+    """
     with ExitStack() as stack:
         if isinstance(model, SavedModel):
             opened = model
@@ -91,6 +94,8 @@ def ready_to_log(
             opened = SavedModel(path)
             if source is not None:
                 opened._runnable.name_source(source)
+        if call.signature is call.feed is call.fetch is None:
+            call = LoggedCall(*opened._runnable.loaded.logged_call, call.batch_rows)
         call.request_of(opened)
         if any(library.path for library in opened._runnable.op_libraries):
             raise ContractError(
@@ -104,4 +109,4 @@ def ready_to_log(
                 signature=call.signature,
                 feed=call.constants or None,
             )
-        yield opened
+        yield opened, call

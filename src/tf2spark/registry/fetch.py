@@ -10,6 +10,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from tf2spark import other_formats
+from tf2spark.binding.stored.call_json import feeds_from_json, fetches_from_json
 from tf2spark.errors import (
     Advice,
     ContractError,
@@ -27,8 +28,6 @@ from tf2spark.shown_text import redact
 FLAVOR = "tf2spark"
 """What `tf2spark.mlflow` calls its flavor in the file MLmodel."""
 
-_MLMODEL = "MLmodel"
-
 
 @frozen
 class FetchedModel:
@@ -40,7 +39,7 @@ class FetchedModel:
         path: The SavedModel or package in it, or the Keras file.
         kind: Which of them it is.
         digest: The digest (hex) that it had when tf2spark logged it.
-        flavor: What `tf2spark.mlflow` has written about it.
+        call: The signature, feed and fetch that it was logged with.
     """
 
     uri: str
@@ -48,7 +47,7 @@ class FetchedModel:
     path: Path
     kind: Literal["saved_model", "keras"]
     digest: str | None = None
-    flavor: Mapping[str, Any] | None = None
+    call: tuple[str | None, Any, Any] = (None, None, None)
 
 
 # What was downloaded in this process, for calls that name the same model again.
@@ -109,12 +108,12 @@ def describe(uri: str, folder: Path) -> FetchedModel:
     """
     if folder.is_file():
         return _describe_file(uri, folder)
-    if not (folder / _MLMODEL).is_file():
+    if not (folder / other_formats.MLMODEL).is_file():
         return FetchedModel(uri, folder, folder, "saved_model")
     flavors = _flavors(uri, folder)
     if flavor := flavors.get(FLAVOR):
         path = _inside(uri, folder, flavor.get("data"))
-        return FetchedModel(uri, folder, path, "saved_model", _digest(uri, flavor), flavor)
+        return FetchedModel(uri, folder, path, "saved_model", *_digest_and_call(uri, flavor))
     conf = flavors.get("tensorflow") or flavors.get("keras")
     if conf is None:
         raise _other_flavors(uri, folder, flavors)
@@ -143,16 +142,23 @@ def _flavors(uri: str, folder: Path) -> Mapping[str, Any]:
         flavors: Mapping[str, Any] = need_mlflow().models.Model.load(str(folder)).flavors
     except Exception as error:  # YAML's, TypeError, ...: whatever a damaged file leads to
         raise ModelError(
-            f'the file {_MLMODEL} of "{uri}" can\'t be read: {first_line(error)}'
+            f'the file {other_formats.MLMODEL} of "{uri}" can\'t be read: {first_line(error)}'
         ) from None
     return flavors
 
 
-def _digest(uri: str, flavor: Mapping[str, Any]) -> str:
+def _digest_and_call(
+    uri: str, flavor: Mapping[str, Any]
+) -> tuple[str, tuple[str | None, Any, Any]]:
+    """Return what `tf2spark.mlflow` has written about a model."""
     try:
-        return parse_digest(flavor.get("digest", ""))
-    except ContractError as error:
-        raise ModelError(f'the file {_MLMODEL} of "{uri}" is damaged: {error.problem}') from None
+        call = flavor["call"]
+        feed, fetch = feeds_from_json(call["feed"]), fetches_from_json(call["fetch"])
+        return parse_digest(flavor["digest"]), (call["signature"], feed, fetch)
+    except (ContractError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ModelError(
+            f'the file {other_formats.MLMODEL} of "{uri}" is damaged: {first_line(error)}'
+        ) from None
 
 
 def _inside(uri: str, folder: Path, path: object) -> Path:
@@ -163,7 +169,9 @@ def _inside(uri: str, folder: Path, path: object) -> Path:
     """
     inner = (folder / str(path)).resolve()
     if path is None or not inner.is_relative_to(folder.resolve()) or not inner.exists():
-        raise ModelError(f'"{uri}" is incomplete: it has no {path}, which its {_MLMODEL} names')
+        raise ModelError(
+            f'"{uri}" is incomplete: it has no {path}, which its {other_formats.MLMODEL} names'
+        )
     return inner
 
 

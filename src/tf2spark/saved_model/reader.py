@@ -51,6 +51,8 @@ class LoadedModel:
         weights: The tensors that the runtime, not the user, feeds from the files of a package.
         files: The files of a plain SavedModel; None for a package, whose manifest lists them.
         missing_assets: Asset files that the graph names and that aren't there.
+        logged_call: The signature, feed and fetch that a model in MLflow was logged with, for calls
+            that give none of them.
     """
 
     contract: Contract
@@ -58,6 +60,7 @@ class LoadedModel:
     weights: tuple[str, ...] = ()
     files: model_files.ModelFiles | None = None
     missing_assets: tuple[str, ...] = ()
+    logged_call: tuple[str | None, Any, Any] = (None, None, None)
 
     def check_assets(self, runs: Iterable[Run]) -> None:
         """Check that no asset file that these runs read is missing.
