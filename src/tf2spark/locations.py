@@ -164,7 +164,7 @@ def write_files(model: ModelRef, package: Manifest | None, folder: Path) -> None
     if package is not None:
         write(source, folder, package)
     else:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         copy_files(source, reference.files, folder)
         _share(folder)
 
