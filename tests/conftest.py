@@ -30,6 +30,7 @@ os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 # Drivers live for seconds, in which the optimizing compiler costs more than it saves.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 os.environ["PYSPARK_PYTHON"] = sys.executable
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when MLflow is imported
 
 # JAVA_HOME is set here, so that processes started by tests inherit it.
 try:

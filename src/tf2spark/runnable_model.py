@@ -152,7 +152,7 @@ class RunnableModel:
             ContractError: The arguments and the model don't fit.
             UnsafeModelError: The outputs depend on an op that isn't allowed.
         """
-        if signature is feed is fetch is None and not any_rows:
+        if all(each is None for each in (signature, feed, fetch)) and not any_rows:
             signature, feed, fetch = self.loaded.logged_call
         # Options that are of the wrong type are refused along with other mistakes.
         rows = batch_rows if isinstance(batch_rows, int) else None

@@ -6,10 +6,10 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,21 +17,11 @@ from pyspark.sql import SparkSession
 
 import tf2spark
 from cases.models import case, path_of
-from services.mlflow_server import NO_TELEMETRY
 from tf2spark.errors import ContractError, ModelError, OutputError
+from tf2spark.mlflow import load_model, save_model
+from tf2spark.mlflow.environment import REQUIREMENTS
 
 _ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def mlflow() -> Iterator[Any]:
-    """MLflow, which reports to nobody, with tf2spark's flavor imported."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in NO_TELEMETRY.items():
-            patch.setenv(name, value)
-        import mlflow
-
-        yield mlflow
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +39,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def save(model: Any, folder: str | Path, **arguments: Any) -> None:
     """Save a case of the zoo as it is: compiling is tested with the server."""
-    tf2spark.mlflow.save_model(path_of(model), folder, **{"compile": False, **arguments})
+    save_model(path_of(model), folder, **{"compile": False, **arguments})
 
 
-def signature(mlflow: Any, folder: str | Path) -> tuple[dict[str, str], dict[str, str]]:
+def signature(folder: str | Path) -> tuple[dict[str, str], dict[str, str]]:
     """Return the columns of a saved model's signature, with their types as text."""
     known = mlflow.models.Model.load(str(folder)).signature
     return tuple(  # type: ignore[return-value]
@@ -63,27 +53,27 @@ def signature(mlflow: Any, folder: str | Path) -> tuple[dict[str, str], dict[str
 
 def test_a_saved_model_is_opened_by_its_folder(saved: str, rows: pd.DataFrame) -> None:
     """`load_model` gives the model that was saved."""
-    model = tf2spark.mlflow.load_model(saved)
+    model = load_model(saved)
     assert model.digest == tf2spark.SavedModel(path_of(case("keras_mlp"))).digest
     assert len(model.score(rows, feed={"features": "x"})) == 3
 
 
-def test_the_signature_follows_from_the_model(mlflow: Any, saved: str, tmp_path: Path) -> None:
+def test_the_signature_follows_from_the_model(saved: str, tmp_path: Path) -> None:
     """Columns have the names of the feed, and the widest type of their kind."""
-    assert signature(mlflow, saved) == ({"x": "Array(double)"}, {"score": "float"})
+    assert signature(saved) == ({"x": "Array(double)"}, {"score": "float"})
     save(case("keras_lookups"), tmp_path / "lookups")
-    inputs, outputs = signature(mlflow, tmp_path / "lookups")
+    inputs, outputs = signature(tmp_path / "lookups")
     assert inputs == {"city": "string", "year": "long"}
     assert outputs == {"output_0": "Array(float)"} or outputs == {"output_0": "float"}
 
 
-def test_the_signature_follows_from_an_example(mlflow: Any, tmp_path: Path) -> None:
+def test_the_signature_follows_from_an_example(tmp_path: Path) -> None:
     """Of an example, the columns that the model reads count, and rows of it are saved."""
     values = {f"f{number}": [0.5, 1.5] for number in range(8)}
     example = pd.DataFrame({"id": [1, 2], **values})
     feed = {"features": list(values)}
     save(case("keras_mlp"), tmp_path / "joined", feed=feed, input_example=example)
-    inputs, _ = signature(mlflow, tmp_path / "joined")
+    inputs, _ = signature(tmp_path / "joined")
     assert inputs == dict.fromkeys(values, "double")
     loaded = mlflow.pyfunc.load_model(str(tmp_path / "joined"))
     assert list(loaded.input_example.columns) == list(values)
@@ -92,7 +82,7 @@ def test_the_signature_follows_from_an_example(mlflow: Any, tmp_path: Path) -> N
 
 def test_an_example_that_doesnt_fit_is_refused(tmp_path: Path) -> None:
     """The error is that of `score`, and nothing is written."""
-    with pytest.raises(ContractError, match='the table has no column "features"'):
+    with pytest.raises(ContractError, match='no column for input "features"'):
         save(case("keras_mlp"), tmp_path / "ctr", input_example=pd.DataFrame({"x": [1.0]}))
     assert list(tmp_path.iterdir()) == []
 
@@ -111,13 +101,14 @@ def test_a_folder_with_something_in_it_stays(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_signature_of_mlflow_has_an_argument_of_its_own(mlflow: Any, tmp_path: Path) -> None:
+def test_a_signature_of_mlflow_has_an_argument_of_its_own(saved: str, tmp_path: Path) -> None:
     """`signature` is the SavedModel's, as in `score`."""
+    schema = mlflow.models.Model.load(saved).signature
     with pytest.raises(ContractError, match="pass a signature of MLflow as mlflow_signature="):
-        save(case("keras_mlp"), tmp_path / "ctr", signature=mlflow.models.ModelSignature())
+        save(case("keras_mlp"), tmp_path / "ctr", signature=schema)
 
 
-def test_a_changed_model_is_refused_by_mlflows_loader(mlflow: Any, tmp_path: Path) -> None:
+def test_a_changed_model_is_refused_by_mlflows_loader(tmp_path: Path) -> None:
     """`pyfunc` scores with the bytes that were saved, or not at all."""
     save(case("keras_mlp"), tmp_path / "ctr")
     graph = tmp_path / "ctr" / "saved_model" / "saved_model.pb"
@@ -128,15 +119,16 @@ def test_a_changed_model_is_refused_by_mlflows_loader(mlflow: Any, tmp_path: Pat
 
 def test_requirements_are_what_scoring_needs(saved: str) -> None:
     """They have our own dependencies and the TensorFlow of this machine; tf2spark is in `code`."""
-    from tf2spark.mlflow.environment import REQUIREMENTS
-
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
     assert set(project["dependencies"]) < set(REQUIREMENTS)
     written = (Path(saved) / "requirements.txt").read_text().splitlines()
     assert set(REQUIREMENTS) < set(written)
     assert any(re.match(r"tensorflow-cpu==\d", line) for line in written)
     assert any(re.match(r"mlflow(-skinny)?==\d", line) for line in written)
-    assert (Path(saved) / "code/packages/tf2spark/mlflow/__init__.py").is_file()
+    assert {path.name for path in (Path(saved) / "code").iterdir()} == {
+        "tf2spark.zip",
+        "tf2spark_loader.py",
+    }
 
 
 def test_a_saved_model_brings_tf2spark_along(saved: str) -> None:
@@ -152,12 +144,14 @@ def test_a_saved_model_brings_tf2spark_along(saved: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     count, path = done.stdout.split()
-    assert (count, path) == ("1", f"{saved}/code/packages/tf2spark/__init__.py")
+    assert count == "1"
+    assert "tf2spark-code-" in path
+    assert not Path(path).exists()
 
 
 @pytest.mark.parametrize("name", ["keras_lookups", "keras_lstm", "keras_two_outputs", "labels"])
 def test_spark_udf_returns_every_kind_of_output(
-    mlflow: Any, name: str, tmp_path: Path, spark: SparkSession
+    name: str, tmp_path: Path, spark: SparkSession
 ) -> None:
     """Scalars, lists, strings and several outputs have the values that `score` gives."""
     model = case(name)

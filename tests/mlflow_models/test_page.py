@@ -7,13 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
 from cases.models import case, path_of
-from services.mlflow_server import NO_TELEMETRY
 
 _PAGE = Path(__file__).parents[2] / "docs" / "mlflow.md"
 
@@ -22,11 +22,7 @@ def test_the_page_runs(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its blocks run one after the other, and every way to score gives the same prices."""
-    for name, value in NO_TELEMETRY.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    import mlflow
-
     shutil.copytree(path_of(case("keras_mlp")), tmp_path / "models" / "price" / "1")
     measures = [row.tolist() for row in np.random.default_rng(1).normal(size=(6, 8))]
     houses = pd.DataFrame({"id": range(6), "measures": measures})

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from services.daemons import daemon, free_ports
 
-# Clients and servers of the tests report to nobody.
-NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
@@ -22,7 +19,10 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
         *("--artifacts-destination", str(folder / "artifacts"), "--workers", "1"),
     ]
-    environment = {**NO_TELEMETRY, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
     with daemon(folder, "mlflow", command, environment) as server:
         server.wait_for(r"(Application startup complete)")
         yield f"http://127.0.0.1:{port}"

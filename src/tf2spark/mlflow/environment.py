@@ -6,7 +6,7 @@ that loading an old model doesn't bring its old code into a process that has a n
 
 from __future__ import annotations
 
-import shutil
+import zipfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,15 +18,25 @@ LOADER = "tf2spark_loader"
 """The module that MLflow imports to load a model; it lies in ``code/``."""
 
 _OWN = Path(__file__).parent.parent
-_COPY = "packages"
+# One file: a store of artifacts takes longer for many small ones.
+_COPY = "tf2spark.zip"
 _LOADER_TEXT = f'''"""Loads the model by the installed tf2spark, or by the copy beside this file."""
 
+import atexit
 import importlib.util
 import os
+import shutil
 import sys
+import tempfile
+import zipfile
 
 if importlib.util.find_spec("tf2spark") is None:
-    sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "{_COPY}"))
+    _folder = tempfile.mkdtemp(prefix="tf2spark-code-")
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    _here = os.path.dirname(os.path.abspath(__file__))
+    with zipfile.ZipFile(os.path.join(_here, "{_COPY}")) as _copy:
+        _copy.extractall(_folder)
+    sys.path.append(_folder)
 
 from tf2spark.mlflow import _load_pyfunc  # noqa: E402, F401
 '''
@@ -45,9 +55,13 @@ _TENSORFLOW = ("tensorflow-cpu", "tensorflow", "intel-tensorflow", "tensorflow-m
 
 def write_code(model: Path) -> None:
     """Write tf2spark and the module that loads it below the folder of a logged model."""
-    target = model / CODE / _COPY / "tf2spark"
-    shutil.copytree(_OWN, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-    (model / CODE / f"{LOADER}.py").write_text(_LOADER_TEXT)
+    code = model / CODE
+    code.mkdir()
+    with zipfile.ZipFile(code / _COPY, "w", zipfile.ZIP_DEFLATED) as copy:
+        for path in sorted(_OWN.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                copy.write(path, path.relative_to(_OWN.parent))
+    (code / f"{LOADER}.py").write_text(_LOADER_TEXT)
 
 
 def default_requirements() -> list[str]:

@@ -94,7 +94,7 @@ def ready_to_log(
             opened = SavedModel(path)
             if source is not None:
                 opened._runnable.name_source(source)
-        if call.signature is call.feed is call.fetch is None:
+        if all(each is None for each in (call.signature, call.feed, call.fetch)):
             call = LoggedCall(*opened._runnable.loaded.logged_call, call.batch_rows)
         call.request_of(opened)
         if any(library.path for library in opened._runnable.op_libraries):

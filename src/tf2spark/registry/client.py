@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tf2spark.errors import ModelNotFoundError, SetupError, StorageError, first_line
+from tf2spark.errors import ModelNotFoundError, SetupError, StorageError, Tf2SparkError, first_line
 from tf2spark.shown_text import redact
 
 # MLflow's defaults wait for minutes for a server that isn't there.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+# What the errors of downloads say, which have no code.
+_NO_FILES = re.compile(r"\berror code 404\b|No such artifact|No such file or directory|NoSuchKey")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
@@ -108,6 +110,8 @@ def server_errors(asked: str, *, registry: bool = False) -> Iterator[None]:
     try:
         with _little_patience():
             yield
+    except Tf2SparkError:  # some are OSErrors too
+        raise
     except mlflow.MlflowException as error:
         raise _translated(asked, error, server(registry=registry)) from None
     except ImportError as error:
@@ -134,8 +138,8 @@ def _little_patience() -> Iterator[None]:
 
 def _translated(asked: str, error: Any, where: str) -> Exception:
     text = redact(first_line(error))
-    if is_missing(error):
-        return ModelNotFoundError(f"{where} has no {asked}: {text}")
+    if is_missing(error) or _NO_FILES.search(str(error)):
+        return ModelNotFoundError(f"{where} has no {asked}")
     if error.error_code in _REFUSED:
         return StorageError(
             f"{where} refuses access to {asked}: {text}",

@@ -79,7 +79,7 @@ def _download(pinned: PinnedModel) -> Path:
     # A folder for each: MLflow writes to it what it finds in the store.
     target = tempfile.mkdtemp(prefix="mlflow-", dir=staging_folder())
     asked = f'"{redact(pinned.uri)}"'
-    with server_errors(f"the files of {asked}"):
+    with server_errors(f"files under {asked}"):
         try:
             path = Path(
                 mlflow.artifacts.download_artifacts(artifact_uri=pinned.uri, dst_path=target)
