@@ -15,6 +15,7 @@ from tf2spark.local.score import score_table
 from tf2spark.locations import fetch_to_this_machine
 from tf2spark.registry.fetch import FLAVOR
 from tf2spark.runnable_model import RunnableModel
+from tf2spark.worker.task_start import task_cores
 
 _log = logging.getLogger("tf2spark.mlflow")
 
@@ -54,7 +55,7 @@ class PythonFunction:
             call["batch_rows"],
         )
         self._options = make_options(keep=(), batch_rows=call["batch_rows"], audience="pandas")
-        self._threads = _task_threads()
+        self._threads = task_cores() if "pyspark" in sys.modules else None
         if self._threads is not None:
             _log.warning(
                 "this model runs in mlflow.pyfunc.spark_udf, through pandas. The same scores come "
@@ -109,16 +110,6 @@ def _as_frame(rows: Any) -> Any:
         raise ContractError(
             f"predict takes a pandas DataFrame, and pandas makes none of this input: {error}"
         ) from None
-
-
-def _task_threads() -> int | None:
-    """Return the cores of the Spark task that this process runs, or None outside of one."""
-    if "pyspark" not in sys.modules:
-        return None
-    from pyspark import TaskContext
-
-    task = TaskContext.get()
-    return None if task is None else task.cpus()
 
 
 def _for_spark_udf(column: Any) -> Any:

@@ -37,6 +37,14 @@ def begin_task() -> None:
         watch_if_configured(task)
 
 
+def task_cores() -> int | None:
+    """Return the cores of the Spark task that this process runs; None outside of one."""
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    return None if task is None else int(task.cpus())
+
+
 def use_assigned_gpus() -> None:
     """Have this worker's sessions use the GPUs that Spark assigned to the task, if it did.
 
