@@ -35,6 +35,7 @@ NAVIGATION = {
         "docs/rows",
         "docs/recommend",
         "docs/pipelines",
+        "docs/mlflow",
         "docs/jobs",
         "docs/logs_and_reports",
         "docs/packages",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve
 
@@ -22,6 +22,9 @@ from tf2spark.package.staging import staging_folder
 from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model import reader
 from tf2spark.table_types import is_keras_model
+
+if TYPE_CHECKING:
+    from tf2spark.registry.fetch import FetchedModel
 
 
 def read_model(
@@ -41,12 +44,10 @@ def read_model(
             or it is in MLflow, which isn't installed or has no server.
         StorageError: Where it is can't be reached.
     """
-    if other_formats.is_mlflow_uri(path):
+    if _is_of_mlflow(path):
         return _read_from_mlflow(path, version, tags, digest)
     other_formats.check_address(path)
     if not is_uri(path):
-        if (local_path(path) / other_formats.MLMODEL).is_file():
-            return _read_from_mlflow(path, version, tags, digest)
         loaded = reader.read(path, version=version, tags=tags, digest=digest)
         return loaded, loaded.contract.path
     need_pyspark()
@@ -65,10 +66,9 @@ def _read_from_mlflow(
             f'version={version} is for folders, and "{path}" names a model of MLflow',
             "write the version into the URI: models:/NAME/VERSION",
         )
-    from tf2spark.registry.fetch import describe, fetch, keras_error
+    from tf2spark.registry.fetch import keras_error
 
-    is_here = not other_formats.is_mlflow_uri(path)
-    fetched = describe(path, local_path(path)) if is_here else fetch(path)
+    fetched = _fetch_from_mlflow(path)
     if fetched.kind == "keras":
         raise keras_error(fetched)
     folder = str(fetched.path)
@@ -82,6 +82,20 @@ def _read_from_mlflow(
         raise
     contract = evolve(loaded.contract, path=fetched.uri)
     return evolve(loaded, contract=contract, logged_call=fetched.call), loaded.contract.path
+
+
+def _is_of_mlflow(path: str) -> bool:
+    """Return whether a path is a URI of MLflow, or a folder in its format."""
+    if other_formats.is_mlflow_uri(path):
+        return True
+    folder = os.path.expanduser(path.removeprefix("file://"))
+    return not is_uri(path) and os.path.isfile(os.path.join(folder, other_formats.MLMODEL))
+
+
+def _fetch_from_mlflow(path: str) -> FetchedModel:
+    from tf2spark.registry.fetch import describe, fetch
+
+    return fetch(path) if is_uri(path) else describe(path, local_path(path))
 
 
 def local_path(path: str) -> Path:
@@ -233,10 +247,8 @@ def saved_model_of(
     in_memory = is_keras_model(model)
     path = "" if in_memory else path_text(model, name="the model")
     source = path
-    if other_formats.is_mlflow_uri(path):
-        from tf2spark.registry.fetch import fetch
-
-        fetched = fetch(path)
+    if _is_of_mlflow(path):
+        fetched = _fetch_from_mlflow(path)
         if fetched.kind == "saved_model":
             yield fetched.uri, None
             return
