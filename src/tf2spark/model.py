@@ -34,9 +34,8 @@ class SavedModel:
     with its settings and keys.
 
     Args:
-        path: A SavedModel folder, a package, or a base path with integer folders, as for TF
-            Serving: on this machine, or a URI that Hadoop knows (``hdfs://``, ``s3a://``,
-            ``oss://``) or MLflow (``models:/ctr/3``).
+        path: A SavedModel, a package, or a base path with integer folders, as for TF Serving: on
+            this machine, on Hadoop (``hdfs://``, ``s3a://``, ``oss://``), or MLflow (``models:/``).
         version: Which integer folder; the largest by default. ``"3"`` is the same as ``3``.
         tags: The tags of the MetaGraph; ``serve``, or the only ones, by default. ``"a,b"`` is the
             same as ``["a", "b"]``.
