@@ -16,6 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import tf2spark
+from cases.comparing import same_but_for_rounding
 from cases.models import case, path_of
 from tf2spark.errors import ContractError, ModelError, OutputError
 from tf2spark.mlflow import load_model, save_model
@@ -163,9 +164,8 @@ def test_spark_udf_returns_every_kind_of_output(
     expected = tf2spark.SavedModel(path_of(model)).score(
         rows, feed=model.feed, fetch=model.fetch, keep=[]
     )
-    for row, outputs in zip(scored, expected.to_pylist(), strict=True):
-        out = (
-            row.out.asDict() if hasattr(row.out, "asDict") else {expected.column_names[0]: row.out}
-        )
-        for column, value in outputs.items():
-            assert out[column] == pytest.approx(value, rel=1e-5)
+    name = expected.column_names[0]
+    rows_of_udf = [
+        row.out.asDict() if hasattr(row.out, "asDict") else {name: row.out} for row in scored
+    ]
+    assert same_but_for_rounding(rows_of_udf, expected.to_pylist())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from tf2spark.mlflow import load_model, log_model
 
 pytestmark = pytest.mark.cluster
 
+_PAGE = Path(__file__).parents[2] / "docs" / "mlflow.md"
 _FEED = {"features": "x"}
 
 
@@ -288,3 +291,20 @@ def test_without_mlflow_one_sentence_says_what_to_install() -> None:
     assert "MLflow can't be imported" in done.stdout
     assert "pip install mlflow-skinny" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("tf2spark.errors.SetupError: MLflow can't be")
+
+
+def test_the_page_of_the_manual_runs(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its blocks run one after the other, and every way to score gives the same prices."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(path_of(case("keras_mlp")), tmp_path / "models" / "price" / "1")
+    measures = [row.tolist() for row in np.random.default_rng(1).normal(size=(6, 8))]
+    houses = pd.DataFrame({"id": range(6), "measures": measures})
+    program = "\n".join(re.findall(r"```python\n(.*?)```", _PAGE.read_text(), re.DOTALL))
+    names: dict[str, Any] = {"houses": houses, "spark": spark}
+    names["table"] = spark.createDataFrame(houses)
+    exec(program, names)
+    assert names["model"].contract.path == "models:/price/1"
+    here = names["model"].score(houses, feed={"features": "measures"})
+    assert list(names["prices"]) == list(here["output_0"])
