@@ -42,7 +42,9 @@ def test_a_pinned_uri_keeps_the_path_inside_the_model() -> None:
     assert named.pinned("3") == "models:/ctr/3/data/model"
 
 
-@pytest.mark.parametrize("uri", ["models:/", "runs://", "mlflow-artifacts:///"])
+@pytest.mark.parametrize(
+    "uri", ["models:/", "runs://", "mlflow-artifacts:///", "models:/ctr@", "models:/@best"]
+)
 def test_a_uri_of_nothing_is_refused(uri: str) -> None:
     """The message has every form."""
     with pytest.raises(ModelNotFoundError, match="names no model; write models:/NAME/VERSION"):

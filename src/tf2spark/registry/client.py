@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from tf2spark.shown_text import redact
 # MLflow's defaults wait for minutes for a server that isn't there.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 # What the errors of downloads say, which have no code.
-_NO_FILES = re.compile(r"\berror code 404\b|No such artifact|No such file or directory|NoSuchKey")
+_NO_FILES = re.compile(
+    r"\berror code 404\b|404 Client Error|No such artifact|No such file or directory|NoSuchKey"
+)
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
@@ -57,7 +59,7 @@ def connect() -> Any:
             'mlflow.set_tracking_uri("http://HOST:5000"), or MLFLOW_TRACKING_URI in the '
             "environment, says where models are registered",
         )
-    with server_errors("MLflow"):
+    with server_errors("models"):
         return mlflow.MlflowClient()
 
 
@@ -94,12 +96,13 @@ def is_missing(error: BaseException) -> bool:
 
 
 @contextmanager
-def server_errors(asked: str, *, registry: bool = False) -> Iterator[None]:
+def server_errors(asked: str, *, registry: bool = False, files: bool = False) -> Iterator[None]:
     """Raise MLflow's exceptions in a block as ours.
 
     Args:
         asked: What was asked for, as the message names it.
         registry: The registry was asked, which may be another server than the tracking server.
+        files: Files were asked for, which may take long.
 
     Raises:
         ModelNotFoundError: The server has no such thing.
@@ -107,21 +110,24 @@ def server_errors(asked: str, *, registry: bool = False) -> Iterator[None]:
         SetupError: A package is missing that MLflow needs for this server or store.
     """
     mlflow = need_mlflow()
+    where = server(registry=registry)
     try:
-        with _little_patience():
+        with nullcontext() if files else _little_patience():
             yield
     except Tf2SparkError:  # some are OSErrors too
         raise
-    except mlflow.MlflowException as error:
-        raise _translated(asked, error, server(registry=registry)) from None
     except ImportError as error:
         raise SetupError(
-            f"{asked} can't be read: MLflow needs a package that isn't installed "
+            f"{where} can't be asked for {asked}: MLflow needs a package that isn't installed "
             f"({first_line(error)})",
             f"pip install {_package(error)}",
         ) from None
-    except OSError as error:  # requests' exceptions are OSErrors as well
-        raise _unreachable(asked, error, server(registry=registry)) from None
+    except Exception as error:  # MLflow's own, and those of the libraries by which it reads stores
+        if files and _NO_FILES.search(str(error)):
+            raise ModelNotFoundError(f"{where} has no {asked}") from None
+        if isinstance(error, mlflow.MlflowException):
+            raise _translated(asked, error, where) from None
+        raise _unreachable(asked, error, where) from None
 
 
 @contextmanager
@@ -138,7 +144,7 @@ def _little_patience() -> Iterator[None]:
 
 def _translated(asked: str, error: Any, where: str) -> Exception:
     text = redact(first_line(error))
-    if is_missing(error) or _NO_FILES.search(str(error)):
+    if is_missing(error):
         return ModelNotFoundError(f"{where} has no {asked}")
     if error.error_code in _REFUSED:
         return StorageError(
@@ -148,6 +154,12 @@ def _translated(asked: str, error: Any, where: str) -> Exception:
         )
     if "failed with exception" in text:
         return _unreachable(asked, error, where)
+    if error.error_code == "ENDPOINT_NOT_FOUND":
+        return StorageError(
+            f"{where} doesn't answer as MLflow does when it is asked for {asked}: "
+            + text.partition(" Response body")[0],
+            "check the address, and the version of the server: models:/MODEL_ID needs MLflow 3",
+        )
     return StorageError(f"{where} doesn't give {asked}: {text}")
 
 

@@ -16,7 +16,6 @@ from tf2spark.errors import (
     ContractError,
     ModelError,
     ModelNotFoundError,
-    StorageError,
     first_line,
 )
 from tf2spark.package.digests import parse_digest
@@ -79,17 +78,8 @@ def _download(pinned: PinnedModel) -> Path:
     # A folder for each: MLflow writes to it what it finds in the store.
     target = tempfile.mkdtemp(prefix="mlflow-", dir=staging_folder())
     asked = f'"{redact(pinned.uri)}"'
-    with server_errors(f"files under {asked}"):
-        try:
-            path = Path(
-                mlflow.artifacts.download_artifacts(artifact_uri=pinned.uri, dst_path=target)
-            )
-        except (mlflow.MlflowException, ImportError, OSError):
-            raise
-        except Exception as error:  # of the libraries by which MLflow reads S3, Azure and others
-            raise StorageError(
-                f"the files of {asked} can't be read by MLflow: {first_line(error)}"
-            ) from error
+    with server_errors(f"files under {asked}", files=True):
+        path = Path(mlflow.artifacts.download_artifacts(artifact_uri=pinned.uri, dst_path=target))
     if path.is_dir() and not any(path.iterdir()):
         raise ModelNotFoundError(f"{server()} has no files under {asked}")
     return path

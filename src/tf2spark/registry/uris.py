@@ -79,9 +79,9 @@ def parse(uri: str) -> RegisteredModel | LoggedModel | RunArtifact | Artifact:
     """
     match = re.match(r"(models|runs|mlflow-artifacts):/(/[^/]*/)?", uri, re.IGNORECASE)
     path = uri[match.end() :].strip("/") if match else ""
-    if match is None or not path:
-        raise ModelNotFoundError(f'"{redact(uri)}" names no model', f"write {FORMS}")
     parts = path.split("/")
+    if match is None or not all(parts) or parts[0].startswith("@") or parts[0].endswith("@"):
+        raise ModelNotFoundError(f'"{redact(uri)}" names no model', f"write {FORMS}")
     if match[1].lower() == "mlflow-artifacts":
         return Artifact(path)
     if match[1].lower() == "runs":
