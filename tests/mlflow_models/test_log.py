@@ -53,10 +53,11 @@ def signature(folder: str | Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def test_a_saved_model_is_opened_by_its_folder(saved: str, rows: pd.DataFrame) -> None:
-    """`load_model` gives the model that was saved."""
+    """`load_model` gives the model that was saved, and what it was saved with applies."""
     model = load_model(saved)
     assert model.digest == tf2spark.SavedModel(path_of(case("keras_mlp"))).digest
-    assert len(model.score(rows, feed={"features": "x"})) == 3
+    assert list(model.score(rows)) == ["x", "score"]
+    assert list(model.score(rows, feed={"features": "x"})) == ["x", "output_0"]
 
 
 def test_the_signature_follows_from_the_model(saved: str, tmp_path: Path) -> None:
