@@ -17,7 +17,7 @@ from typing import Any
 from release.problem import Problem
 
 # What docs/stability.md promises. Users may import nothing else.
-MODULES = ("tf2spark", "tf2spark.errors", "tf2spark.ml", "tf2spark.testing")
+MODULES = ("tf2spark", "tf2spark.errors", "tf2spark.ml", "tf2spark.mlflow", "tf2spark.testing")
 # Classes that public methods return; users read their attributes and don't import them.
 RESULTS = {
     "tf2spark.saved_model.contract": ("Contract", "Signature", "TensorSpec"),

@@ -9,6 +9,5 @@ need_mlflow()  # in one sentence, where the imports below would fail with a trac
 
 from tf2spark.mlflow.log import load_model, log_model, save_model  # noqa: E402
 from tf2spark.mlflow.python_function import _load_pyfunc as _load_pyfunc  # noqa: E402
-from tf2spark.registry.fetch import FLAVOR as FLAVOR_NAME  # noqa: E402
 
-__all__ = ["FLAVOR_NAME", "load_model", "log_model", "save_model"]
+__all__ = ["load_model", "log_model", "save_model"]
