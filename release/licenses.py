@@ -16,7 +16,7 @@ from release.problem import Problem
 ALLOWED = frozenset(
     [
         *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "HPND", "ISC", "MIT"),
-        *("MPL-2.0", "PSF-2.0", "Unlicense", "Zlib"),
+        *("MIT-0", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib"),
     ]
 )
 # What developers need, and no user installs.
