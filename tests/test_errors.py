@@ -175,6 +175,13 @@ def test_text_of_a_worker_becomes_the_error_again(error_class: type[Tf2SparkErro
     assert str(found) == "row 3 is null; OPTIONS"
 
 
+def test_what_spark_says_after_the_error_is_no_part_of_it() -> None:
+    """A streaming query's exception goes on with a state, the query and its plan."""
+    text = "Traceback\ntf2spark.errors.RowError: row 3 is null; leave it out\n SQLSTATE: 38000\n"
+    found = from_text(text + "=== Streaming Query ===\nIdentifier: q [id = 1]\n\nLogical Plan:\n")
+    assert str(found) == "row 3 is null; leave it out"
+
+
 @pytest.mark.parametrize("text", ["", "ValueError: x", "tf2spark.errors.NoSuchError: x"])
 def test_other_text_is_no_error_of_ours(text: str) -> None:
     """What isn't one of our classes isn't guessed at."""

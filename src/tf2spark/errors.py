@@ -326,10 +326,11 @@ _CLASSES: dict[str, type[Tf2SparkError]] = {
     )
 }
 # The last line of a Python traceback inside a Spark exception; the message runs to the blank
-# line or to the JVM's own stack trace.
+# line, to what Spark says about the error and the query, or to the JVM's own stack trace.
 _IN_TEXT = re.compile(
     r"^\s*(?:pyspark\S*: )?tf2spark\.errors\.(\w+): (.*?)"
-    r"(?=\n\s*\n|\n\s*at \S+\(|\nTraceback|\nJVM stacktrace|\Z)",
+    r"(?=\n\s*\n|\n\s*at \S+\(|\n\s*SQLSTATE: |\n=== Streaming Query"
+    r"|\nTraceback|\nJVM stacktrace|\Z)",
     re.DOTALL | re.MULTILINE,
 )
 
