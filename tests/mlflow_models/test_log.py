@@ -67,6 +67,8 @@ def test_the_signature_follows_from_the_model(saved: str, tmp_path: Path) -> Non
     inputs, outputs = signature(tmp_path / "lookups")
     assert inputs == {"city": "string", "year": "long"}
     assert outputs == {"output_0": "Array(float)"} or outputs == {"output_0": "float"}
+    save(case("conversions"), tmp_path / "conversions")
+    assert signature(tmp_path / "conversions")[0]["int_to_uint64"] == "long"
 
 
 def test_the_signature_follows_from_an_example(tmp_path: Path) -> None:

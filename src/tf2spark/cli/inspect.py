@@ -51,6 +51,7 @@ def inspect(context: click.Context, /, **params: Any) -> None:
       tf2spark inspect models/ctr
       tf2spark inspect models/ctr --version 41 --signature serving_default
       tf2spark inspect s3a://models/ctr.tf2spark --conf spark.hadoop.fs.s3a.endpoint=URL
+      tf2spark inspect models:/ctr@champion
       tf2spark inspect models/ctr --json | jq '.signatures.serving_default.inputs'
       tf2spark inspect models/deepfm --users users --items films --item-id film \\
         --feed feat_ids=user:features.indices,item:features.indices \\

@@ -83,6 +83,7 @@ def score(context: click.Context, /, **params: Any) -> None:
     Examples:
       tf2spark score models/ctr --input impressions --output scored
       tf2spark score models/ctr --input in.csv --output out --keep id,ts
+      tf2spark score models:/ctr@champion --input impressions --output scored
       tf2spark score models/ctr --input-table impressions --where "dt = '2026-11-28'" \\
         --output-table scored --append
       tf2spark score models/ctr --input hdfs:///in --output hdfs:///out --partition-by dt \\

@@ -17,6 +17,7 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Map, Object, 
 from tf2spark.binding.feeds import Column, Constant, Joined, Padded
 from tf2spark.binding.messages import input_text
 from tf2spark.binding.request import FedInput, Request
+from tf2spark.dtypes import DType
 from tf2spark.errors import ContractError
 
 
@@ -37,7 +38,7 @@ def _fields_of(fed: FedInput) -> list[pa.Field]:
     spec, feed, shape = fed.spec, fed.feed, fed.spec.shape
     column = feed.column if isinstance(feed, Padded) else feed
     is_known = spec.kind in ("dense", "ragged") and shape is not None and spec.example is None
-    kind = _widest(spec.dtype.arrow) if is_known and spec.dtype.arrow is not None else None
+    kind = _column_type(spec.dtype) if is_known else None
     if isinstance(feed, Constant):
         return []
     if kind is None or shape is None:
@@ -54,6 +55,12 @@ def _fields_of(fed: FedInput) -> list[pa.Field]:
     if any("." in name or "`" in name for name in names):
         raise _unknown_type(fed)
     return [pa.field(name, kind, nullable=fed.optional) for name in names]
+
+
+def _column_type(dtype: DType) -> pa.DataType | None:
+    """Return the type of a column for an input; None where there is none."""
+    # Not a decimal, which is the type of outputs of uint64.
+    return pa.int64() if dtype.is_integer else dtype.arrow and _widest(dtype.arrow)
 
 
 def _widest(kind: pa.DataType) -> pa.DataType:
