@@ -208,6 +208,29 @@ def test_mistakes_are_found_before_anything_runs(
     assert message_of(model, **arguments) == message
 
 
+@pytest.mark.parametrize("kind", ["pandas", "arrow", "spark"])
+def test_mistakes_in_arguments_and_in_the_table_come_at_once(
+    model: tf2spark.SavedModel, spark: SparkSession, kind: str
+) -> None:
+    """Whoever corrects the arguments isn't sent back for the table."""
+    make: dict[str, Callable[[], Any]] = {
+        "pandas": lambda: pd.DataFrame({"x": ["1"]}),
+        "arrow": lambda: pa.table({"x": ["1"]}),
+        "spark": lambda: spark.createDataFrame([("1",)], "x string"),
+    }
+    table = make[kind]()
+    lines = message_of(model, table, mode="drop", keep=["idd"]).splitlines()
+    assert lines[0] == "3 mistakes:"
+    assert lines[1].startswith("- mode can't be 'drop'")
+    assert lines[2].startswith('- input "x" (float32 [None, 2]) can\'t take column "x"')
+    assert lines[3].startswith('- keep: the table has no column "idd"')
+    # Where the inputs aren't known, the columns of the other arguments are.
+    lines = message_of(model, table, feed={"nothing": "x"}, keep=["idd"], batch_rows=0).splitlines()
+    assert [line.partition(" ")[2].partition(" ")[0] for line in lines[1:]] == [
+        "batch_rows", "the", "keep:"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("make", "cast"),
     [
@@ -229,6 +252,8 @@ def test_casts_are_in_the_words_of_the_table(
     [
         ("python", '; mode="permissive" scores the other rows'),
         ("command_line", "; --mode permissive scores the other rows"),
+        ("sql", '; register the function with model.register(spark, "NAME", mode="permissive"), '),
+        ("udf", '; make the function with model.udf(mode="permissive"), which scores the other'),
         (None, ""),
     ],
 )

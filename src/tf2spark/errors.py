@@ -34,13 +34,13 @@ from contextvars import ContextVar
 from types import EllipsisType
 from typing import Literal, get_args
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.shown_text import Lines, shown
 
-Audience = Literal["python", "command_line", "pandas", "arrow", "sql"]
+Audience = Literal["python", "command_line", "pandas", "arrow", "sql", "udf"]
 """Who reads a message: a user of Spark DataFrames in Python, of the command line, of pandas, of
-pyarrow tables, or of a function that is registered for Spark SQL."""
+pyarrow tables, of a function that is registered for Spark SQL, or of a column function."""
 
 
 @frozen
@@ -53,6 +53,7 @@ class Advice:
         pandas: For pandas; the same as `python` if None.
         arrow: For pyarrow; the same as `python` if None.
         sql: For a query that calls a registered function; the same as `python` if None.
+        udf: For a column function; the same as `python` if None.
     """
 
     python: str
@@ -60,6 +61,7 @@ class Advice:
     pandas: str | None = None
     arrow: str | None = None
     sql: str | None = None
+    udf: str | None = None
 
     def text_for(self, audience: Audience) -> str:
         """Return the advice in the terms of one audience."""
@@ -102,18 +104,40 @@ def argument(name: str, value: str | int | EllipsisType = ...) -> Advice:
     )
 
 
-OTHER_MODES = (
-    argument("mode", "permissive")
-    + " scores the other rows and gives the reason in a column, "
-    + argument("mode", "dropmalformed")
-    + " leaves such rows out"
+def _modes(permissive: str, others: str, left_out: str) -> Advice:
+    """Return the advice to choose another mode.
+
+    A column function can't leave rows out, and its mode is an argument of what makes it.
+
+    Args:
+        permissive: What "permissive" does.
+        others: What a column function does in that mode.
+        left_out: What "dropmalformed" does.
+    """
+    advice = (
+        argument("mode", "permissive")
+        + f" {permissive}, "
+        + argument("mode", "dropmalformed")
+        + f" {left_out}"
+    )
+    return evolve(
+        advice,
+        sql="register the function with "
+        f'model.register(spark, "NAME", mode="permissive"), {others}',
+        udf=f'make the function with model.udf(mode="permissive"), {others}',
+    )
+
+
+OTHER_MODES = _modes(
+    "scores the other rows and gives the reason in a column",
+    "which scores the other rows and returns the reason in the field _error",
+    "leaves such rows out",
 )
 
-OTHER_BATCHES = (
-    argument("mode", "permissive")
-    + " scores the other batches and gives the reason in a column, "
-    + argument("mode", "dropmalformed")
-    + " leaves the rows of this batch out"
+OTHER_BATCHES = _modes(
+    "scores the other batches and gives the reason in a column",
+    "which scores the other batches and returns the reason in the field _error",
+    "leaves the rows of this batch out",
 )
 
 
@@ -277,13 +301,16 @@ class Mistakes:
         Raises:
             ContractError: A single mistake as it was raised, or one error that lists several.
         """
-        if not self._errors:
-            return
+        if self._errors:
+            raise self.error()
+
+    def error(self) -> Tf2SparkError:
+        """Return the only mistake as it was raised, or one error that lists all of them."""
         if len(self._errors) == 1:
-            raise self._errors[0]
+            return self._errors[0]
         error = ContractError(Lines.of(each.problem for each in self._errors))
         error.mistakes = tuple(self._errors)
-        raise error
+        return error
 
 
 class RowError(Tf2SparkError, ValueError):

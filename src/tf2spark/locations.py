@@ -1,27 +1,32 @@
-"""Where models are: on this machine, on a file system that is reached through Spark, in MLflow."""
+"""What is on this machine, and what is reached through Spark or MLflow: models and tables."""
 
 from __future__ import annotations
 
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import pyarrow as pa
 from attrs import evolve
 
 from tf2spark import other_formats
 from tf2spark.binding.argument_types import path_text
+from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError, ModelError, SetupError
+from tf2spark.local.pandas_columns import table_to_arrow
 from tf2spark.package.folder import copy_files, read_manifest, write
 from tf2spark.package.manifest import FILES, Manifest
 from tf2spark.package.staging import staging_folder
 from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.arguments import RecommendArguments
+from tf2spark.recommend.tables import Tables
 from tf2spark.saved_model import reader
-from tf2spark.table_types import is_keras_model
+from tf2spark.table_types import is_keras_model, is_spark
 
 if TYPE_CHECKING:
     from tf2spark.registry.fetch import FetchedModel
@@ -203,6 +208,38 @@ def library_on_this_machine(path: str) -> str:
     from tf2spark.spark.remote_models import download_file, session_for
 
     return str(download_file(session_for(path), path))
+
+
+def schema_of(table: Any, paths: Collection[str]) -> pa.Schema:
+    """Return the columns of a table as Arrow types; those of pandas only where a path reads them.
+
+    Raises:
+        ContractError: The values of a pandas column are not of one type, or of one without a
+            tensor.
+    """
+    if is_spark(table):
+        from tf2spark.spark.types import arrow_schema
+
+        return arrow_schema(table.schema)
+    return table_to_arrow(table, paths).schema
+
+
+def recommend_tables(
+    users: Any, items: Any, request: Request, arguments: RecommendArguments
+) -> Tables:
+    """Return the tables of a call of `recommend`.
+
+    Raises:
+        ContractError: One is a Spark DataFrame and the other isn't, or a column of a pandas
+            DataFrame that is read can't be.
+    """
+    if is_spark(users) or is_spark(items):
+        from tf2spark.spark.recommend import SparkTables
+
+        return SparkTables(users, items)
+    from tf2spark.local.recommend import local_tables
+
+    return local_tables(users, items, request, arguments)
 
 
 def need_pyspark() -> None:

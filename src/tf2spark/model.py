@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tf2spark.binding.argument_types import path_text
@@ -11,13 +12,14 @@ from tf2spark.binding.feeds import FeedValue, Fetch
 from tf2spark.binding.options import Options, Read, Rows, make_options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_recommend_tables, check_table
-from tf2spark.errors import Mistakes, addressed_to
-from tf2spark.locations import KerasModel, need_pyspark, saved_model_of
+from tf2spark.errors import addressed_to
+from tf2spark.locations import KerasModel, need_pyspark, recommend_tables, saved_model_of
 from tf2spark.package.digests import digest_text
 from tf2spark.plan.score import Mode, ModelRef
-from tf2spark.recommend.arguments import TOLERANCE, make_arguments
+from tf2spark.recommend.arguments import TOLERANCE
 from tf2spark.recommend.explain import RecommendPlan, explain
 from tf2spark.recommend.job_folder import remove_job_folder
+from tf2spark.recommend.table_checks import check_call
 from tf2spark.runnable_model import RunnableModel
 from tf2spark.saved_model.contract import Contract
 from tf2spark.table_types import LocalTable, Table, TableT, audience_of
@@ -154,23 +156,12 @@ class SavedModel:
         check_table(table)
         audience = audience_of(table)
         with addressed_to(audience):
-            mistakes = Mistakes()
-            with mistakes.collected():
-                options = make_options(
-                    keep=keep,
-                    batch_rows=batch_rows,
-                    mode=mode,
-                    error_column=error_column,
-                    reproducible=reproducible,
-                    model_column=model_column,
-                    read=read,
-                    rows=rows,
-                    id_columns=id_columns,
-                    audience=audience,
-                )
-            with mistakes.collected():
-                request = self._runnable.request(signature, feed, fetch, batch_rows)
-            mistakes.raise_all()
+            request, options = self._runnable.call(
+                table, signature, feed, fetch,
+                keep=keep, batch_rows=batch_rows, mode=mode, error_column=error_column,
+                reproducible=reproducible, model_column=model_column, read=read, rows=rows,
+                id_columns=id_columns, audience=audience,
+            )  # fmt: skip
             return self._runnable.score(table, request, options)
 
     def recommend(
@@ -240,9 +231,11 @@ class SavedModel:
         check_recommend_tables(users, items)
         audience = audience_of(users)
         with addressed_to(audience):
-            arguments = make_arguments(
-                k, user_id, item_id, exclude, candidates, keep, mode, error_column, model_column,
-                tolerance, audience,
+            arguments = check_call(
+                (k, user_id, item_id, exclude, candidates, keep, mode, error_column, model_column,
+                 tolerance, audience),
+                lambda: self._runnable.ranking_request(feed, score, signature),
+                partial(recommend_tables, users, items),
             )  # fmt: skip
             prepared = self._runnable.prepare(users, items, arguments, feed, score, signature)
             return self._runnable.recommend(users, prepared)
@@ -268,8 +261,10 @@ class SavedModel:
         """
         check_recommend_tables(users, items)
         with addressed_to(audience_of(users)):
-            arguments = make_arguments(
-                k, user_id, item_id, exclude, candidates, None, "failfast", None, None, tolerance
+            arguments = check_call(
+                (k, user_id, item_id, exclude, candidates, None, "failfast", None, None, tolerance),
+                lambda: self._runnable.ranking_request(feed, score, signature),
+                partial(recommend_tables, users, items),
             )
             prepared = self._runnable.prepare(users, items, arguments, feed, score, signature)
             try:
@@ -393,6 +388,7 @@ class SavedModel:
             error_column=error_column,
             rows=rows,
             columnwise=True,
+            audience="udf",
         )
         request = self._runnable.column_request(signature, feed, fetch, options)
         options = self._runnable.with_row_relation(request, options, on_spark=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -36,6 +37,8 @@ _WHOLE_MODELS = (
 )
 # How far models are looked for below a folder that has none.
 _DEPTH, _FOLDERS = 3, 300
+# How many bytes tell a format, at the beginning and at the end of a file.
+HEAD_BYTES, END_BYTES = 4096, 8
 _LFS = b"version https://git-lfs.github.com/"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
@@ -208,15 +211,23 @@ def missing(folder: Path, path: str) -> ModelError:
 
 def part_of_model(path: Path) -> ModelError | None:
     """Return the error of a file or folder that is a part of a SavedModel, or None."""
-    inner = path if path.is_dir() else path.parent
-    if inner.name in _PART_FOLDERS:
-        model = inner.parent
-    elif path.name in _PART_FILES:
-        model = path.parent
-    else:
+    model = model_around(str(path), is_folder=path.is_dir())
+    if model is None or not (Path(model) / _GRAPH_FILE).is_file():
         return None
-    if not (model / _GRAPH_FILE).is_file():
-        return None
+    return part_error(str(path), model)
+
+
+def model_around(path: str, *, is_folder: bool) -> str | None:
+    """Return the folder of the SavedModel that a path is a part of by its name, or None."""
+    parent, _, name = path.rpartition("/")
+    inner = path if is_folder else parent
+    if inner.rpartition("/")[2] in _PART_FOLDERS:
+        return inner.rpartition("/")[0]
+    return parent if name in _PART_FILES else None
+
+
+def part_error(path: str, model: str) -> ModelError:
+    """Return the error of a path that is a part of a SavedModel."""
     problem = f'"{path}" is only a part of the SavedModel "{model}"'
     return ModelNotFoundError(problem, f'pass its folder, "{model}"')
 
@@ -228,16 +239,23 @@ def kind_of_file(path: Path) -> str | None:
         OSError: It can't be read.
     """
     with path.open("rb") as stream:
-        head = stream.read(4096)
-        stream.seek(max(0, path.stat().st_size - 8))
-        end = stream.read(8)
+        head = stream.read(HEAD_BYTES)
+        stream.seek(max(0, path.stat().st_size - END_BYTES))
+        end = stream.read(END_BYTES)
+    if head.startswith(_ZIP):
+        return _kind_of_zip(path)
+    return kind_of_content(head, end, path.name)
+
+
+def kind_of_content(head: bytes, end: bytes, name: str) -> str | None:
+    """Return the format of a file by its first and last bytes, else by its name."""
     if head.startswith(_LFS):
         return "git lfs"
     if head.startswith(_ZIP):
-        return _kind_of_zip(path)
+        return kind_by_name(name) or "archive"
     if end == _TABLE_END:
         return "checkpoint"
-    return _kind_of_bytes(head, path.name.lower()) or kind_by_name(path.name)
+    return _kind_of_bytes(head, name.lower()) or kind_by_name(name)
 
 
 def _kind_of_bytes(head: bytes, name: str) -> str | None:
@@ -310,6 +328,15 @@ def folder_advice(folder: Path) -> ModelError | None:
     if models := _models_below(folder):
         return not_a_model_but(str(folder), [str(model) for model in models])
     names = sorted(child.name for child in folder.iterdir() if child.is_file())
+    return advice_of_files(
+        str(folder), names, lambda name: kind_by_name(name) or _kind_or_none(folder / name)
+    )
+
+
+def advice_of_files(
+    folder: str, names: list[str], kind_of: Callable[[str], str | None]
+) -> ModelError | None:
+    """Return the error of a folder whose files are of another format, or None."""
     if {"config.json", "metadata.json", "model.weights.h5"} <= set(names):
         return ModelNotFoundError(
             f'"{folder}" is the unpacked content of a Keras file',
@@ -317,9 +344,9 @@ def folder_advice(folder: Path) -> ModelError | None:
             "file: tf2spark compile model.keras model.tf2spark",
         )
     for name in names:
-        kind = kind_by_name(name) or _kind_or_none(folder / name)
+        kind = kind_of(name)
         if kind in _WHOLE_MODELS:
-            found = error_of(kind, str(folder / name))
+            found = error_of(kind, f"{folder.rstrip('/')}/{name}")
             problem = (
                 f'"{folder}" is not a SavedModel: it has no {_GRAPH_FILE}, and {found.problem}'
             )

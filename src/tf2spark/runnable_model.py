@@ -19,7 +19,7 @@ from tf2spark.binding.argument_types import (
     tag_names,
     version_number,
 )
-from tf2spark.binding.bind import bind, with_declared_ranks
+from tf2spark.binding.bind import bind, check_call, with_declared_ranks
 from tf2spark.binding.checked_runs import CheckedRuns
 from tf2spark.binding.feeds import Constant, FeedValue, Fetch, normalize
 from tf2spark.binding.kept_results import KeptByContent, KeptResults
@@ -35,6 +35,8 @@ from tf2spark.locations import (
     library_on_this_machine,
     package_folder,
     read_model,
+    recommend_tables,
+    schema_of,
 )
 from tf2spark.package.digests import parse_digest
 from tf2spark.package.manifest import Manifest
@@ -46,14 +48,13 @@ from tf2spark.recommend.compile_model import PairRequest, compile_pair_model
 from tf2spark.recommend.job_folder import new_job_folder, remove_job_folder
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.prepare import Prepared, prepare
-from tf2spark.recommend.sides import assign_sides
-from tf2spark.recommend.table_checks import check_not_swapped
-from tf2spark.recommend.tables import Tables
+from tf2spark.recommend.table_checks import checked_sides
 from tf2spark.row_dependence import RowFinding, generated_rows_depend
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
 from tf2spark.saved_model.reachable_nodes import initialization
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
+from tf2spark.tensorflow_c.process import cores
 from tf2spark.worker.model_session import hold_files, session_of
 from tf2spark.worker.op_libraries import load_op_libraries
 
@@ -144,9 +145,7 @@ class RunnableModel:
         *,
         any_rows: bool = False,
     ) -> Request:
-        """Determine the inputs and outputs of a call, and check the ops that it would run.
-
-        Arguments are those of `make_request`.
+        """Return what `make_request` returns for a call, and check the ops that it would run.
 
         Raises:
             ContractError: The arguments and the model don't fit.
@@ -179,11 +178,25 @@ class RunnableModel:
                 any_rows=any_rows,
             )
         except ModelError as error:
-            # The graph can't be imported here to look up a tensor.
             raise missing_library or error from None
         self._runs.check_described(request)
         self._runs.check_request(request)
         return request
+
+    def call(
+        self,
+        table: Table,
+        signature: str | None,
+        feed: Mapping[str, FeedValue] | None,
+        fetch: Fetch | None,
+        **given: Any,
+    ) -> tuple[Request, Options]:
+        """Return the request and the options of a call of `score`; see `check_call`."""
+        return check_call(
+            lambda: self.request(signature, feed, fetch, given["batch_rows"]),
+            lambda paths: schema_of(table, paths),
+            given,
+        )
 
     def column_request(
         self,
@@ -204,10 +217,9 @@ class RunnableModel:
         Raises:
             ModelError: The libraries don't provide an op of the model.
         """
+        libraries, ops = self.op_libraries, self.custom_ops
         try:
-            load_op_libraries(
-                ModelRef("", (), "", op_libraries=self.op_libraries, custom_ops=self.custom_ops)
-            )
+            load_op_libraries(ModelRef("", (), "", op_libraries=libraries, custom_ops=ops))
         except SetupError as error:
             return error
         return None
@@ -271,7 +283,7 @@ class RunnableModel:
         else:
             from tf2spark.local.score import score_table
 
-            model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
+            model = fetch_to_this_machine(self.reference_for(request, threads=cores()))
             scored = score_table(table, request, options, model, self.bind)
         return cast(TableT, scored)
 
@@ -330,7 +342,7 @@ class RunnableModel:
         if on_spark and not (ops and self._is_small()):
             return RowFinding("unknown")
         try:
-            model = fetch_to_this_machine(self.reference_for(request, threads=_cores()))
+            model = fetch_to_this_machine(self.reference_for(request, threads=cores()))
             depend = generated_rows_depend(session_of(model), request, batch_rows)
         except (ModelError, SetupError):
             depend = None  # the job itself will say what is wrong, or has what is missing here
@@ -339,6 +351,13 @@ class RunnableModel:
     def _is_small(self) -> bool:
         size_bytes = self.contract.graph_bytes + self.contract.variables_bytes
         return size_bytes <= _CHECKED_BYTES and not is_uri(self.location)
+
+    def ranking_request(
+        self, feed: Mapping[str, FeedValue] | None, score: str | None, signature: str | None
+    ) -> Request:
+        """Return the request of a call of `recommend`."""
+        ranking = choose_ranking_output(self.contract, signature, score)
+        return self.request(signature, feed, {"score": ranking.name})
 
     def prepare(
         self,
@@ -350,12 +369,11 @@ class RunnableModel:
         signature: str | None,
     ) -> Prepared:
         """Return `recommend` ready to run, with the item side computed; see `explain`."""
-        ranking = choose_ranking_output(self.contract, signature, score)
-        request = self.request(signature, feed, {"score": ranking.name})
-        tables = _tables(users, items, request, arguments)
-        check_not_swapped(request, arguments, tables.schemas)
-        inputs = assign_sides(request, tables.schemas)
-        model = self._pair_model(request, signature, ranking.column)
+        column = choose_ranking_output(self.contract, signature, score).column
+        request = self.ranking_request(feed, score, signature)
+        tables = recommend_tables(users, items, request, arguments)
+        inputs = checked_sides(request, arguments, tables)
+        model = self._pair_model(request, signature, column)
         with new_job_folder(staging_folder()) as folder:
             return prepare(model, inputs, arguments, tables, folder)
 
@@ -433,18 +451,3 @@ class RunnableModel:
             finally:
                 held.release()
         return manifest.digest
-
-
-def _tables(users: Table, items: Table, request: Request, arguments: RecommendArguments) -> Tables:
-    if is_spark(users) or is_spark(items):
-        from tf2spark.spark.recommend import SparkTables
-
-        dataframes: Any = users, items
-        return SparkTables(*dataframes)
-    from tf2spark.local.recommend import local_tables
-
-    return local_tables(users, items, request, arguments)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

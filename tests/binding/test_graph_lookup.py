@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from attrs import evolve
 
+from cases.models.saving import save_function
 from cases.tiny_models import save_function_model, save_graph_model
 from tf2spark.binding.feeds import Column, Output
-from tf2spark.binding.graph_lookup import check_described, graph_of
+from tf2spark.binding.graph_lookup import check_described, graph_of, inferred_shapes
 from tf2spark.binding.request import FedInput, FetchedOutput, Graph, Request, make_request
-from tf2spark.dtypes import FLOAT32, INT32, INT64, STRING
+from tf2spark.dtypes import FLOAT32, INT32, INT64, STRING, Shape
 from tf2spark.errors import ContractError
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import TensorSpec
@@ -239,3 +242,19 @@ def test_the_outputs_of_a_function_are_compared(function: LoadedModel) -> None:
         check_described(function, request_of(fetched=evolve(spec, dtype=wrong)))
     with pytest.raises(ContractError, match=rf'"{node}" has \d+ outputs; export .*fetch='):
         check_described(function, request_of(fetched=evolve(spec, tensors=(f"{node}:99",))))
+
+
+@pytest.mark.parametrize("keys", [(None,), (None, 3), (None, 2, None)])
+def test_a_table_of_scalars_keeps_the_shape_of_its_keys(tmp_path: Path, keys: Shape) -> None:
+    """Also behind a call of a function; TensorFlow doesn't know that the values are scalars."""
+    entries = tf.lookup.KeyValueTensorInitializer(["a", "b"], [1, 2], tf.string, tf.int64)
+    table = tf.lookup.StaticHashTable(entries, -1)
+    spec = tf.TensorSpec(None, tf.string, "x")
+    save_function(tmp_path, lambda x: {"y": table.lookup(x) + 1}, spec, keep={"table": table})
+    loaded = reader.read(tmp_path)
+    (signature,) = loaded.contract.signatures
+    (fed,), (fetched,) = signature.inputs, signature.outputs
+    shapes = inferred_shapes(
+        loaded.meta_graph.graph_def, {fed.tensors[0]: (STRING, keys)}, fetched.tensors
+    )
+    assert shapes == {fetched.tensors[0]: keys}

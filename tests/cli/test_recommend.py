@@ -142,6 +142,45 @@ class TestRecommend:
         assert run(["recommend", str(path_of(case)), *tables]) == 0
         assert re.search(r"^not split: .*Softmax", capsys.readouterr().out, re.M)
 
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ("--dry-run --append", 'has no column "extra"'),
+            ("--append", 'has no column "extra"'),
+            ("--dry-run --overwrite --keep name --partition-by names", 'did you mean "name"?'),
+            ("--dry-run --overwrite --output-format csv", "CSV has no lists, structs or maps"),
+            ("--overwrite --keep nam", 'keep: the table has no column "nam"'),
+            ("--dry-run --overwrite --model-column User_id", 'the model column "User_id" has the'),
+        ],
+    )
+    def test_the_output_is_checked_before_the_catalog_is_computed(
+        self,
+        model: str,
+        tables: list[str],
+        tmp_path: Path,
+        capsys: Capture,
+        monkeypatch: pytest.MonkeyPatch,
+        options: str,
+        says: str,
+    ) -> None:
+        """Columns that collide, or that the output doesn't have, with and without a dry run."""
+        (tmp_path / "out").mkdir()
+        pq.write_table(pa.table({"user_id": [1], "extra": [1]}), tmp_path / "out" / "a.parquet")
+        monkeypatch.setattr("tf2spark.cli.recommend.prepare", lambda *_: pytest.fail("computed"))
+        assert run(["recommend", model, *tables, *options.split()]) == 2
+        assert says in capsys.readouterr().err
+
+    def test_a_dry_run_prints_the_columns(
+        self, model: str, tables: list[str], tmp_path: Path, capsys: Capture
+    ) -> None:
+        """Those that are written then, and nothing is."""
+        assert run(["recommend", model, *tables, "--dry-run", "--keep", "name"]) == 0
+        (line,) = re.findall(r"^columns  (.*)$", capsys.readouterr().out, re.M)
+        assert not (tmp_path / "out").exists()
+        assert run(["recommend", model, *tables, "--keep", "name"]) == 0
+        written = pq.read_schema(next((tmp_path / "out").glob("*.parquet")))
+        assert re.findall(r"(\w+) (?:bigint|string|array)", line) == written.names
+
     def test_progress_counts_users(
         self, model: str, tables: list[str], spark: SparkSession
     ) -> None:

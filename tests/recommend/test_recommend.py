@@ -398,6 +398,20 @@ class TestArguments:
                 users, items, feed=(case.feed or {}) | feed
             )
 
+    @pytest.mark.parametrize("wrong", [{"k": 0, "mode": "x"}, {}])
+    def test_mistakes_in_arguments_and_tables_come_at_once(self, wrong: dict[str, Any]) -> None:
+        """Columns that the tables lack are in the same message, whatever else is wrong."""
+        case = recommenders.case("dot")
+        given: dict[str, Any] = {"user_id": "uid", "exclude": "seen", "keep": ["nam"], **wrong}
+        model = tf2spark.SavedModel(path_of(case))
+        with pytest.raises(ContractError) as refused:
+            model.recommend(case.users(3), case.items(5), feed={"user": "usr"}, **given)
+        lines = str(refused.value).splitlines()
+        says = [f"- {argument}" for argument in wrong]
+        says += ['- input "user"', "- the users have no", "- exclude: ", "- keep: "]
+        assert lines[0] == f"{len(says)} mistakes:"
+        assert all(line.startswith(text) for line, text in zip(lines[1:], says, strict=True))
+
     def test_users_and_items_of_two_kinds_are_refused(self, vectors: Path) -> None:
         """A list isn't a table."""
         with pytest.raises(ContractError, match=r"takes the items as a Spark DataFrame"):

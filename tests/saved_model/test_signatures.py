@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+import tf2spark
+from cases.models.saving import graph_session, save_function, save_graph
 from cases.reader_models import Composites
 from tf2spark import dtypes
-from tf2spark.errors import ModelError
+from tf2spark.errors import ContractError, ModelError
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import Signature, TensorSpec
 from tf2spark.saved_model.protos import SavedModel
@@ -186,3 +189,44 @@ def test_a_sparse_placeholder_of_tf1_is_one_input(models: Path) -> None:
     assert spec == TensorSpec(
         "sp", dtypes.FLOAT32, (None, 7), ("sp/indices:0", "sp/values:0", "sp/shape:0"), "sparse"
     )
+
+
+@pytest.mark.parametrize(
+    ("declared", "read"),
+    [
+        ([-1, -1], (None, 3)),
+        (None, (None, 3)),
+        ([-1, 3], (None, 3)),
+        # What contradicts the graph is refused when a call is made.
+        ([-1, 4], (None, 4)),
+        ([-1], (None,)),
+    ],
+)
+def test_sizes_that_only_the_graph_has(
+    tmp_path: Path, declared: list[int] | None, read: tuple[int | None, ...]
+) -> None:
+    """They hold where the signature leaves a size or the rank open: TensorFlow relies on them."""
+    save_function(tmp_path / "m", lambda x: {"y": x}, tf.TensorSpec([None, 3], tf.float32, "x"))
+    file = tmp_path / "m" / "saved_model.pb"
+    message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    info = message.meta_graphs[0].signature_def["serving_default"].inputs["x"]
+    sizes = None if declared is None else [None if size < 0 else size for size in declared]
+    info.tensor_shape.CopyFrom(tf.TensorShape(sizes).as_proto())
+    file.write_bytes(message.SerializeToString())
+    assert inputs(tmp_path / "m")["x"].shape == read
+
+
+def test_a_table_is_checked_against_the_sizes_of_the_graph(tmp_path: Path) -> None:
+    """On the driver: TensorFlow would fail in a task."""
+    with graph_session() as session:
+        x = tf1.placeholder(tf.float32, [None, 3], "x")
+        save_graph(session, tmp_path / "m", {"x": x}, {"y": tf.reduce_sum(x, 1)})
+    file = tmp_path / "m" / "saved_model.pb"
+    message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    info = message.meta_graphs[0].signature_def["serving_default"].inputs["x"]
+    info.tensor_shape.dim[1].size = -1
+    file.write_bytes(message.SerializeToString())
+    model = tf2spark.SavedModel(tmp_path / "m")
+    assert model.score(pa.table({"x": [[1.0, 2.0, 3.0]]}))["y"].to_pylist() == [6.0]
+    with pytest.raises(ContractError, match=r"\(float32 \[None, 3\]\) takes 3 values per row"):
+        model.score(pa.table({"x": pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2))}))

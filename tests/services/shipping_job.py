@@ -120,6 +120,16 @@ def score_words(spark: SparkSession, folder: Path) -> dict[str, DataFrame]:
     }
 
 
+def records(spark: SparkSession) -> list[str]:
+    """Write TFRecord files on executors, and read them there."""
+    tf2spark.register_tfrecord(spark)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = spark.range(5).selectExpr("concat('w', id) as word").repartition(2)
+        rows.write.format("tfrecord").mode("append").save(f"{folder}/out")
+        read = spark.read.format("tfrecord").schema("word string").load(f"{folder}/out")
+        return sorted(row.word for row in read.collect())
+
+
 def main(master: str, model_path: str, table: str, python: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = python
     spark_settings = parse_settings(settings)
@@ -157,6 +167,7 @@ def main(master: str, model_path: str, table: str, python: str, *settings: str) 
     report["recommends"] = has_recommendations(recommended, expected_recommendations)
     report["rows_by_udf"] = scored_by_udf.where("output_0 is not null").count()
     report["module_paths"] = module_paths(spark)
+    report["records"] = records(spark)
     spark.stop()
     print(json.dumps(report))
 

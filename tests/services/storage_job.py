@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,16 @@ from pyspark.sql import SparkSession
 import tf2spark
 from cases.comparing import same_but_for_rounding
 from cases.models import case
+from cases.models.custom_ops import text_library, write_word_model
 from services.shipping_job import parse_settings, start_session
-from tf2spark.errors import Tf2SparkError
+from tf2spark.errors import Tf2SparkError, from_text
 from tf2spark.package.manifest import FILES, MANIFEST
 from tf2spark.package.run_id import new_run_id
 from tf2spark.package.staging import staging_folder
 from tf2spark.spark import hadoop
 from tf2spark.spark.output import table_writer
 from tf2spark.spark.output.target import SaveMode
+from tf2spark.spark.tfrecord.register import has_python_sources
 
 _ROWS = 2_000
 
@@ -67,6 +70,10 @@ def main(master: str, model_path: str, base: str, python: str, *settings: str) -
     scored = tf2spark.SavedModel(model_path).score(table, keep=["id"], reproducible=True)
     report = successes(spark, base, table, scored.sort_by("id").to_pydict())
     report |= killed(spark, base) | merged(spark, f"{base}/days")
+    report |= with_op_library(spark, f"{base}/words") | keras_files(spark, f"{base}/keras")
+    report |= other_formats(spark, f"{base}/others", f"{base}/ctr/3")
+    if has_python_sources(spark):
+        report |= records(spark, f"{base}/records")
     report |= failures(spark, base, model_path)
     spark.stop()
     shutil.rmtree(folder)
@@ -141,6 +148,114 @@ def merged(spark: SparkSession, out: str) -> dict[str, Any]:
         "replaced": put(20, "b", "overwrite_partitions"),
         "no_bucket": error_of(lambda: table_writer.prepare_output(spark, bucket)) if bucket else "",
     }
+
+
+def with_op_library(spark: SparkSession, base: str) -> dict[str, Any]:
+    """Score with a model and an op library that are both on the storage."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_word_model(Path(folder))
+        upload_folder(spark, Path(folder), base)
+    library = f"{base}-library/our_ops.so"
+    hadoop.upload(spark, text_library(), library)
+    texts = spark.createDataFrame([("a b",), ("a b c",)], "text string")
+    scored = tf2spark.SavedModel(base, op_libraries=[library]).score(texts)
+    package = tf2spark.SavedModel(base, op_libraries=[library]).compile(f"{base}.tf2spark")
+    here = package.score(pa.table({"text": ["a b c d"]}))
+    return {
+        "words": sorted(row.words for row in scored.collect()) + here["words"].to_pylist(),
+        "no_library": error_of(lambda: tf2spark.SavedModel(base).score(texts)),
+        "library_missing": error_of(lambda: tf2spark.SavedModel(base, op_libraries=["x.so"])),
+        "library_not_there": error_of(
+            lambda: tf2spark.SavedModel(base, op_libraries=[f"{base}/none.so"])
+        ),
+        "library_is_folder": error_of(
+            lambda: tf2spark.SavedModel(base, op_libraries=[f"{base}-library"])
+        ),
+    }
+
+
+def keras_files(spark: SparkSession, base: str) -> dict[str, Any]:
+    """Compile Keras files of both formats from the storage; name them where one is opened."""
+    import keras
+
+    layer = keras.layers.Dense(1, kernel_initializer="ones")
+    model, found = keras.Sequential([keras.Input((2,), name="x"), layer]), {}
+    for ending in ("keras", "h5"):
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras advises against .h5
+            model.save(f"{folder}/model.{ending}")
+            hadoop.upload(spark, Path(folder, f"model.{ending}"), f"{base}/model.{ending}")
+        uri = f"{base}/model.{ending}"
+        package = tf2spark.compile_model(uri, f"{base}-{ending}.tf2spark")
+        (output,) = package.contract.signatures[0].outputs
+        scored = package.score(pa.table({"x": [[1.0, 2.0]]}))
+        found[f"{ending}_scored"] = scored[output.name].to_pylist()
+        found[f"{ending}_opened"] = error_of(lambda uri=uri: tf2spark.SavedModel(uri))
+    found["keras_folder"] = error_of(lambda: tf2spark.SavedModel(base))
+    return found
+
+
+def other_formats(spark: SparkSession, base: str, model: str) -> dict[str, str]:
+    """Return the errors of files that are of other formats, by name or by content."""
+    contents = {
+        "model.tflite": b"\x1c\0\0\0TFL3",
+        "model.onnx": b"\x08\x07",
+        "weights": b"\x89HDF\r\n\x1a\n",
+        "model.tar.gz": b"\x1f\x8b",
+        "pointer.keras": b"version https://git-lfs.github.com/spec/v1",
+        "step/step-1.index": b"",
+        "notes.txt": b"no model",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in contents.items():
+            path = Path(folder, "file")
+            path.write_bytes(content)
+            hadoop.upload(spark, path, f"{base}/{name}")
+    paths = [*(f"{base}/{name}" for name in contents), f"{base}/step/step-1", f"{base}/step"]
+    paths += [f"{model}/variables", f"{model}/variables/variables.index", f"{model}/saved_model.pb"]
+    return {f"other:{path.rpartition('/')[2]}": error_of(open_later(path)) for path in paths}
+
+
+def open_later(path: str) -> Any:
+    return lambda: tf2spark.SavedModel(path)
+
+
+def records(spark: SparkSession, base: str) -> dict[str, Any]:
+    """Write TFRecord files to the storage in all ways, and read them."""
+    tf2spark.register_tfrecord(spark)
+    rows = spark.range(6).selectExpr("id as n", "concat('w', id) as word").repartition(2)
+
+    def save(df: Any, mode: str) -> list[int]:
+        df.write.format("tfrecord").mode(mode).save(base)
+        reader = spark.read.format("tfrecord").schema("n long, word string")
+        return sorted(row.n for row in reader.load(base).collect())
+
+    saved = [
+        save(rows, "append"),
+        save(rows.where("n > 3"), "append"),
+        save(rows.where("n < 2"), "overwrite"),
+    ]
+    table_writer.write(rows, f"{base}-cli", format="tfrecord")
+    table_writer.write(rows, f"{base}-cli", format="tfrecord", mode="append")
+    read = spark.read.format("tfrecord")
+    parent, _, name = base.rpartition("/")
+    hidden = [folder for folder in hadoop.folders(spark, parent) if folder.startswith(f".{name}")]
+    return {
+        "records": saved,
+        "records_cli": read.load(f"{base}-cli").count(),
+        "records_glob": read.load(f"{base}-c*/*.tfrecord").count(),
+        "records_hidden": [each for each in hidden if hadoop.files(spark, f"{parent}/{each}")],
+        "records_missing": error_of_job(lambda: read.load(f"{base}/nowhere").count()),
+    }
+
+
+def error_of_job(call: Any) -> str:
+    """Return the error of ours that a job's exception names."""
+    try:
+        call()
+    except Exception as error:
+        return str(from_text(str(error)) or error)
+    return "no error"
 
 
 def score_here(package: tf2spark.SavedModel, table: pa.Table) -> Any:

@@ -174,6 +174,10 @@ class ShippingContract:
         """A column function ships its model, too."""
         assert shipped["rows_by_udf"] == _ROWS
 
+    def test_tfrecord_files_are_written_and_read(self, shipped: dict[str, Any]) -> None:
+        """By a data source that came with the job."""
+        assert shipped["records"] == ["w0", "w1", "w2", "w3", "w4"]
+
     def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
         """Executors that lack tf2spark and attrs get both from the job."""
         (origins,) = shipped["module_paths"]

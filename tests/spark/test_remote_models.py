@@ -102,6 +102,56 @@ class StorageContract:
         """One message names the path, what is wrong with it, and what to add."""
         assert words.format(base=report["base"]) in report[problem]
 
+    def test_an_op_library_is_read(self, report: Report) -> None:
+        """A library on the storage goes to the workers, and into this process."""
+        assert report["words"] == [2, 3, 4]
+        assert 'op_libraries=["tensorflow_text"]' in report["no_library"]
+        assert (
+            'there is no file at "{base}/words/none.so"'.format(**report)
+            in (report["library_not_there"])
+            or 'there is no op library at "{base}/words/none.so"'.format(**report)
+            in (report["library_not_there"])
+        )
+        assert "is a folder; name the file in it" in report["library_is_folder"]
+
+    @pytest.mark.parametrize("ending", ["keras", "h5"])
+    def test_a_keras_file_is_compiled(self, report: Report, ending: str) -> None:
+        """From the storage to the storage; where it is opened, the message says so."""
+        base = report["base"]
+        assert report[f"{ending}_scored"] in ([3.0], [[3.0]])
+        advice = f'tf2spark.compile_model("{base}/keras/model.{ending}", "model.tf2spark")'
+        assert "is a Keras model, not a SavedModel" in report[f"{ending}_opened"]
+        assert advice in report[f"{ending}_opened"]
+        assert f'"{base}/keras/model.h5" is a Keras model' in report["keras_folder"]
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("model.tflite", "is a TFLite model"),
+            ("model.onnx", "is an ONNX model"),
+            ("weights", "is a Keras model, not a SavedModel"),
+            ("model.tar.gz", "is an archive; unpack it"),
+            ("pointer.keras", "is a Git LFS pointer"),
+            ("notes.txt", "a SavedModel is a folder, but"),
+            ("step-1.index", "is a TensorFlow checkpoint"),
+            ("step-1", "is a TensorFlow checkpoint"),
+            ("step", "/step/step-1.index"),
+            ("variables", "is only a part of the SavedModel"),
+            ("variables.index", "is only a part of the SavedModel"),
+            ("saved_model.pb", "a SavedModel is a folder, but"),
+        ],
+    )
+    def test_other_formats_are_named(self, report: Report, name: str, words: str) -> None:
+        """As on a local disk, by the content or the name of the file."""
+        assert words in report[f"other:{name}"]
+
+    def test_tfrecord_files_are_written_and_read(self, report: Report) -> None:
+        """By the data source, and as the command line writes them; nothing else is left."""
+        assert report["records"] == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 4, 5, 5], [0, 1]]
+        assert report["records_cli"] == report["records_glob"] == 12
+        assert report["records_hidden"] == []
+        assert "there is no such file or folder" in report["records_missing"]
+
     def test_a_missing_model_is_named(self, report: Report) -> None:
         """A path where nothing is gets an error of its own class."""
         assert self.missing.format(base=report["base"]) in report["missing"]

@@ -220,6 +220,7 @@ def pair_model(tmp_path_factory: pytest.TempPathFactory) -> tf2spark.SavedModel:
             "ctr(item BIGINT, tags ARRAY<FLOAT>, user BIGINT) takes 3 columns, but got 4",
         ),
         ("mlp_call(1, 2)", "mlp_call(features ARRAY<FLOAT>) takes 1 column, but got 2"),
+        ("mlp_call()", "mlp_call(features ARRAY<FLOAT>) takes 1 column, but got 0"),
         ("ctr(1, array(1f), '2')", "cast them first: CAST(user AS BIGINT)"),
         ("ctr(1, array('1'), 2)", "cast them first: CAST(tags AS ARRAY<FLOAT>)"),
         (
@@ -247,6 +248,34 @@ def test_wrong_call_in_sql_says_what_to_write(
     assert message in str(error)
     assert "withColumn" not in str(error)
     assert "feed=" not in str(error)
+
+
+@pytest.mark.oldest
+def test_a_call_in_sql_without_arguments(spark: SparkSession, mlp: tf2spark.SavedModel) -> None:
+    """PySpark 3.5 looks for the first argument before it calls the function."""
+    mlp.register(spark, "mlp_call")
+    with pytest.raises(
+        Exception, match=r"mlp_call\(features ARRAY<FLOAT>\) takes 1 column, but got 0"
+    ):
+        spark.range(2).selectExpr("mlp_call()").collect()
+
+
+def test_a_refused_row_in_sql_names_register(spark: SparkSession, mlp: tf2spark.SavedModel) -> None:
+    """The mode is an argument of what makes the function, not of the query."""
+    mlp.register(spark, "mlp_call")
+    for column in ("mlp_call(features)", mlp.udf()("features")):
+        rows = spark.createDataFrame([(None,)], "features array<float>").select(F.expr("features"))
+        scored = rows.selectExpr(column) if isinstance(column, str) else rows.select(column)
+        with pytest.raises(Exception, match="RowError") as caught:
+            scored.collect()
+        message = str(errors.from_text(str(caught.value)))
+        function = (
+            "register the function with model.register("
+            if isinstance(column, str)
+            else ("make the function with model.udf(")
+        )
+        assert function in message
+        assert "dropmalformed" not in message
 
 
 def test_call_in_sql_has_types_where_only_one_fits(pair_model: tf2spark.SavedModel) -> None:

@@ -142,7 +142,7 @@ def inferred_shapes(
 
     It infers shapes as it imports a graph, also through calls of functions.
     What may run then doesn't depend on the shapes of what is fed, nor on whether calls are marked
-    as in `_WITHOUT_INFERENCE`: `evaluated_nodes` counts all that could.
+    as in `_WITHOUT_INFERENCE`, nor on the kind of a table: `evaluated_nodes` counts all that could.
     """
     graph = GraphDef()
     graph.CopyFrom(graph_def)
@@ -150,6 +150,9 @@ def inferred_shapes(
     for node in chain(graph.node, *bodies):
         if _WITHOUT_INFERENCE in node.attr:
             del node.attr[_WITHOUT_INFERENCE]
+        # Of these tables TensorFlow knows that their values are scalars, as those of the other are.
+        if node.op == "HashTableV2":
+            node.op = "MutableHashTableV2"
     for node in graph.node:
         if (tensor := f"{node.name}:0") in fed:
             _make_placeholder(node, *fed[tensor])

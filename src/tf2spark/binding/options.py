@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal, get_args
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.binding.argument_types import check_choice, check_switch, names, whole_number
 from tf2spark.errors import Audience, ContractError, Mistakes, argument, shortened
@@ -123,6 +124,27 @@ def make_options(
         "unknown" if rows == "auto" else rows,
         None if id_columns is None else tuple(id_columns),
     )
+
+
+def options_for_table(
+    *,
+    keep: Sequence[str] | None = None,
+    id_columns: Sequence[str] | None = None,
+    batch_rows: int | None = None,
+    **_: object,
+) -> Options:
+    """Return options of those arguments that a table is checked against, where they are valid.
+
+    Any other arguments of `make_options` are ignored.
+    """
+    options = Options()
+    with suppress(ContractError):
+        options = evolve(options, keep=_check_columns("keep", keep))
+    with suppress(ContractError):
+        options = evolve(options, id_columns=_check_columns("id_columns", id_columns))
+    with suppress(ContractError):
+        options = evolve(options, batch_rows=_check_batch_rows(batch_rows))
+    return options
 
 
 def not_reproducible(ops: str = "") -> ContractError:

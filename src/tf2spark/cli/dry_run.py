@@ -69,20 +69,34 @@ def print_recommend(
 
     Raises:
         ContractError: The tables, the model and the options don't fit.
+        OutputError: The rows don't fit the output.
     """
-    from tf2spark.recommend.arguments import choose_ranking_output
-    from tf2spark.recommend.sides import assign_sides
-    from tf2spark.recommend.table_checks import check_not_swapped, check_tables
-    from tf2spark.spark.recommend import SparkTables
+    request = job.model.ranking_request(call.feed, params["score"], params["signature"])
+    result = check_recommendations(job, call, request, target)
+    (ranking,) = request.outputs
+    best = f"{ranking.output.name}, each user's best {params['k']:,}"
+    lines = [("rank by", best), ("columns", _columns(result))]
+    _print(job, [*_tables(job, sources), *_feeds(request), *lines], target)
 
-    ranking = choose_ranking_output(job.model.contract, params["signature"], params["score"])
-    request = job.model.request(params["signature"], call.feed, {"score": ranking.name})
+
+def check_recommendations(job: Job, call: PairCall, request: Request, target: Target) -> DataFrame:
+    """Check the tables and the output of `tf2spark recommend`; return a result without rows.
+
+    Raises:
+        ContractError: The tables, the model and the options don't fit.
+        OutputError: The rows don't fit the output.
+    """
+    from tf2spark.recommend.table_checks import checked_sides
+    from tf2spark.spark.output.write import check
+    from tf2spark.spark.recommend import SparkTables, recommended_schema
+
     tables = SparkTables(*job.tables)
-    check_not_swapped(request, call.arguments, tables.schemas)
-    assign_sides(request, tables.schemas)
-    check_tables(call.arguments, tables)
-    best = f"{ranking.name}, each user's best {params['k']:,}"
-    _print(job, [*_tables(job, sources), *_feeds(request), ("rank by", best)], target)
+    checked_sides(request, call.arguments, tables)
+    (ranking,) = request.outputs
+    schema = recommended_schema(tables, call.arguments, ranking.spec.dtype)
+    result = job.spark.createDataFrame([], schema)
+    check(result, target)
+    return result
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def open_job(
         tables = tuple(read(spark, source) for source in sources)
         if target is not None:
             for source, table in zip(sources, tables, strict=True):
-                check_separate(spark, target, table, source.text)
+                check_separate(spark, target, table, source.text, source.path)
         if log.format != "none":
             _log_sizes(log, sources, tables)
         with _described(spark, f"{params['model']}, {digest}"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf2spark.cli.catalog import pair_call, pair_options, prepare
-from tf2spark.cli.dry_run import dry_run_option, print_recommend
+from tf2spark.cli.dry_run import check_recommendations, dry_run_option, print_recommend
 from tf2spark.cli.job_log import log_of, log_option
 from tf2spark.cli.jobs import Job, open_job, per_second, write_counted
 from tf2spark.cli.options import (
@@ -27,8 +27,6 @@ from tf2spark.package.digests import digest_text
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from tf2spark.binding.request import Request
-    from tf2spark.cli.catalog import PairCall
     from tf2spark.cli.jobs import Counts
     from tf2spark.recommend.explain import RecommendPlan
     from tf2spark.recommend.prepare import Prepared
@@ -99,6 +97,9 @@ def recommend(context: click.Context, /, **params: Any) -> None:
         if params["dry_run"]:
             print_recommend(job, params, call, [users, items], target)
             return
+        request = job.model.ranking_request(call.feed, params["score"], params["signature"])
+        # Before the catalog is computed, which may take minutes.
+        check_recommendations(job, call, request, target)
         started = time.monotonic()
         prepared = prepare(job, params, call)
         prepared_seconds = time.monotonic() - started
@@ -113,7 +114,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
             seconds={"preparing": prepared_seconds, "recommending": seconds - prepared_seconds},
             outputs=["recommendations"],
             tables=table_pairs([users, items], target),
-            feed=feed_pairs(_request(job, params, call)),
+            feed=feed_pairs(request),
             plan=str(explain(prepared)).splitlines(),
             pairs=(counts.written - (counts.failed or 0)) * prepared.plan.items,
         )
@@ -122,13 +123,6 @@ def recommend(context: click.Context, /, **params: Any) -> None:
             _closing_line(counts, prepared.plan.items, seconds, target.name),
             *_model_lines(job.model, explain(prepared)),
         )
-
-
-def _request(job: Job, params: Mapping[str, Any], call: PairCall) -> Request:
-    from tf2spark.recommend.arguments import choose_ranking_output
-
-    ranking = choose_ranking_output(job.model.contract, params["signature"], params["score"])
-    return job.model.request(params["signature"], call.feed, {"score": ranking.name})
 
 
 def _write(

@@ -29,6 +29,8 @@ _FORMATS = {
     "tfrecords": "tfrecord",
 }
 _COMPRESSED = (".gz", ".bz2", ".zst", ".xz")
+# The formats of which an output that ends in .gz is compressed.
+_GZIPPED = frozenset({"csv", "json", "text", "tfrecord"})
 _FORMAT_HELP = "parquet, json, csv, orc, text, tfrecord, or any other format of the Spark session."
 _BY_ENDING = "  [default: by the path's ending, or parquet]"
 
@@ -228,7 +230,11 @@ def target_of(params: Mapping[str, Any]) -> Target:
         raise ContractError(f"{flags} exclude each other", "write one of them")
     writer_options = key_values("--output-option", params["output_option"])
     writer_format = params["output_format"] or (None if path is None else _format_of(path))
-    defaults = {} if writer_format is None else _WRITE_DEFAULTS.get(writer_format.lower(), {})
+    lowered = (writer_format or "").lower()
+    defaults = _WRITE_DEFAULTS.get(lowered, {})
+    if lowered in _GZIPPED and path and path.rstrip("/").endswith(".gz"):
+        has_option = any(key.lower() in ("compression", "codec") for key in writer_options)
+        defaults = defaults if has_option else defaults | {"compression": "gzip"}
     return Target(
         path,
         table,

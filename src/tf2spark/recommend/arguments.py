@@ -53,9 +53,9 @@ def make_arguments(
     candidates: str | None,
     keep: Sequence[str] | None,
     mode: Mode,
-    error_column: str | None,
-    model_column: str | None,
-    tolerance: float,
+    error_column: str | None = None,
+    model_column: str | None = None,
+    tolerance: float = TOLERANCE,
     audience: Audience = "python",
 ) -> RecommendArguments:
     """Check the arguments of `recommend` that can be checked without a table.

@@ -18,13 +18,16 @@ from tf2spark.plan.recommend import (
     Strategy,
     WholePlan,
 )
-from tf2spark.plan.score import ModelRef, OutputPlan
+from tf2spark.plan.score import ModelRef, OutputPlan, Plan
+from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.items import item_id_type
 from tf2spark.recommend.job import RecommendJob
+from tf2spark.recommend.sides import Schemas
 
 _USER_ROWS = 1024
 """Users per run of the users' part of the graph."""
 _SCORE_FIELD = "score"
+_NO_INPUTS, _NO_MODEL = Request((), ()), ModelRef("", (), "")
 
 
 def bind_users(
@@ -51,9 +54,7 @@ def bind_users(
         ContractError: The users' table doesn't fit.
     """
     arguments, users = job.arguments, job.schemas["user"]
-    plan = bind_inputs(request, users, arguments.options, model)
-    _refuse_taken_name(users.names[index] for index in plan.keep)
-    plan = with_outputs(plan, users, (_output(job, score),))
+    plan = bind_result(arguments, job.schemas, score, request, model)
     exclude, candidates = (
         None if name is None else Restriction(name, users.names.index(name))
         for name in (arguments.exclude, arguments.candidates)
@@ -68,6 +69,27 @@ def bind_users(
     )
 
 
+def bind_result(
+    arguments: RecommendArguments,
+    schemas: Schemas,
+    score: DType,
+    request: Request = _NO_INPUTS,
+    model: ModelRef = _NO_MODEL,
+) -> Plan:
+    """Return the plan of the users' columns and of the recommendations beside them.
+
+    Its `keep` and `output_fields` are the columns of the result, whatever the request and the model
+    are.
+
+    Raises:
+        ContractError: The users lack a column, or two of the result would have the same name.
+    """
+    users = schemas["user"]
+    plan = bind_inputs(request, users, arguments.options, model)
+    _refuse_taken_name(users.names[index] for index in plan.keep)
+    return with_outputs(plan, users, (_output(arguments, schemas, score),))
+
+
 def _refuse_taken_name(kept: Iterator[str]) -> None:
     for name in kept:
         if name.casefold() == RECOMMENDATIONS:
@@ -77,10 +99,10 @@ def _refuse_taken_name(kept: Iterator[str]) -> None:
             )
 
 
-def _output(job: RecommendJob, score: DType) -> OutputPlan:
+def _output(arguments: RecommendArguments, schemas: Schemas, score: DType) -> OutputPlan:
     """Return the column of recommendations: lists of structs of item id and score."""
-    item_id = job.arguments.item_id
-    id_type = item_id_type(job.schemas["item"], item_id)
+    item_id = arguments.item_id
+    id_type = item_id_type(schemas["item"], item_id)
     fields = [pa.field(item_id, id_type), pa.field(_SCORE_FIELD, score.arrow)]
     column_type = pa.list_(pa.struct(fields))
     return OutputPlan(RECOMMENDATIONS, RECOMMENDATIONS, (), score, (), column_type)

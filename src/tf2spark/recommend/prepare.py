@@ -43,7 +43,6 @@ from tf2spark.recommend.split_model import (
     side_request,
     split_model,
 )
-from tf2spark.recommend.table_checks import check_tables
 from tf2spark.recommend.tables import Tables
 from tf2spark.recommend.verify import SplitCheck, check_items, check_split
 from tf2spark.recommend.whole_graph import WholeGraph, bind_whole_graph, copy_model
@@ -93,7 +92,6 @@ def prepare(
         ContractError: Tables, model and arguments don't fit, or an item id is null or not unique.
         RowError: An item can't be scored.
     """
-    check_tables(arguments, tables)
     samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in SIDES}
     job = with_ranks(
         RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)

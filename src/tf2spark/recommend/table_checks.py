@@ -2,16 +2,90 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
+import pyarrow as pa
+from attrs import evolve
+
+from tf2spark.binding.bind import bind_inputs
 from tf2spark.binding.columns import has_column
 from tf2spark.binding.messages import did_you_mean, listed, type_text
 from tf2spark.binding.request import Request
-from tf2spark.errors import Advice, ContractError
-from tf2spark.recommend.arguments import RecommendArguments
+from tf2spark.errors import Advice, ContractError, Mistakes
+from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.arguments import RecommendArguments, make_arguments
 from tf2spark.recommend.items import id_column_type, item_id_type
-from tf2spark.recommend.sides import Schemas
+from tf2spark.recommend.sides import Schemas, SidedInput, assign_sides
 from tf2spark.recommend.tables import Tables
+
+
+def check_call(
+    given: tuple[Any, ...],
+    make_request: Callable[[], Request],
+    tables_of: Callable[[Request, RecommendArguments], Tables],
+) -> RecommendArguments:
+    """Check the arguments of a call, and its tables as well if some are wrong.
+
+    So all mistakes are reported together; `checked_sides` checks the tables of a call without
+    mistakes.
+
+    Args:
+        given: The arguments of `make_arguments`.
+        make_request: Returns the request.
+        tables_of: Returns the tables, for what is read of them.
+
+    Raises:
+        ContractError: There are mistakes, all of which it lists.
+        UnsafeModelError: The output depends on an op that isn't allowed.
+    """
+    mistakes, requests, arguments = Mistakes(), list[Request](), list[RecommendArguments]()
+    with mistakes.collected():
+        arguments.append(make_arguments(*given))
+    with mistakes.collected():
+        requests.append(make_request())
+    if arguments and requests:
+        return arguments[0]
+    if not arguments:
+        with suppress(ContractError):  # it was collected before
+            _, user_id, item_id, exclude, candidates, keep, *_ = given
+            arguments.append(
+                make_arguments(1, user_id, item_id, exclude, candidates, keep, "failfast")
+            )
+    for known in arguments:
+        request = requests[0] if requests else Request((), ())
+        with mistakes.collected():
+            checked_sides(request, known, tables_of(request, known))
+    raise mistakes.error()
+
+
+def checked_sides(
+    request: Request, arguments: RecommendArguments, tables: Tables
+) -> tuple[SidedInput, ...]:
+    """Return which side feeds what, once all columns that a call names are checked.
+
+    Raises:
+        ContractError: The tables don't fit; it lists all that is wrong.
+    """
+    schemas = tables.schemas
+    check_not_swapped(request, arguments, schemas)
+    mistakes, sides = Mistakes(), tuple[SidedInput, ...]()
+    with mistakes.collected():
+        sides = assign_sides(request, schemas)
+    with mistakes.collected():
+        check_tables(arguments, tables)
+    with mistakes.collected():
+        _check_kept(arguments, schemas["user"])
+    mistakes.raise_all()
+    return sides
+
+
+def _check_kept(arguments: RecommendArguments, users: pa.Schema) -> None:
+    # The id has a message of its own.
+    kept = [name for name in arguments.options.keep or () if name != arguments.user_id]
+    options = evolve(arguments.options, keep=tuple(kept), id_columns=None)
+    bind_inputs(Request((), ()), users, options, ModelRef("", (), ""))
 
 
 def check_not_swapped(request: Request, arguments: RecommendArguments, schemas: Schemas) -> None:
@@ -60,21 +134,26 @@ def check_tables(arguments: RecommendArguments, tables: Tables) -> None:
         ContractError: A column is missing or of a type that doesn't fit.
     """
     users, items = tables.schemas["user"], tables.schemas["item"]
-    id_type = item_id_type(items, arguments.item_id)
-    id_column_type(users, arguments.user_id, "user_id", "the users")
+    mistakes, id_type = Mistakes(), None
+    with mistakes.collected():
+        id_type = item_id_type(items, arguments.item_id)
+    with mistakes.collected():
+        id_column_type(users, arguments.user_id, "user_id", "the users")
     for argument in ("exclude", "candidates"):
         name: str | None = getattr(arguments, argument)
         if name is not None:
-            _check_list(argument, name, users, id_type)
+            with mistakes.collected():
+                _check_list(argument, name, users, id_type)
+    mistakes.raise_all()
 
 
-def _check_list(argument: str, name: str, users: pa.Schema, id_type: pa.DataType) -> None:
-    """Check that a column of users has lists of item ids."""
+def _check_list(argument: str, name: str, users: pa.Schema, id_type: pa.DataType | None) -> None:
+    """Check that a column of users has lists of item ids, whose type may not be known."""
     if name not in users.names:
         near = did_you_mean(name, users.names, label="column")
         raise ContractError(f'{argument}: the users have no column "{name}"', near)
     column_type = users.field(name).type
-    if not _has_lists_of(column_type, id_type):
+    if id_type is not None and not _has_lists_of(column_type, id_type):
         raise ContractError(
             f'{argument}: column "{name}" of the users is {type_text(column_type)}, but must have '
             f"lists of item ids, which are {type_text(id_type)}"

@@ -40,7 +40,7 @@ def pandas_udf_of(function: Arrays, return_type: DataType) -> Any:
     is_struct = return_type.typeName() == "struct"
 
     def series(batches: Any) -> Any:
-        for scored in function(_as_arrays(batch) for batch in batches):
+        for scored in function(_arguments_of(batches)):
             if is_struct:
                 yield pa.Table.from_struct_array(scored).to_pandas()
             else:
@@ -50,6 +50,23 @@ def pandas_udf_of(function: Arrays, return_type: DataType) -> Any:
     columns: Any = Tuple[Union[pd.Series, pd.DataFrame], ...]  # noqa: UP006, UP007
     series.__annotations__ = {"batches": It[columns], "return": It[result]}
     return cast(Any, F).pandas_udf(series, return_type).asNondeterministic()
+
+
+def _arguments_of(batches: Iterable[Any]) -> Iterator[tuple[pa.Array, ...]]:
+    """Yield the arguments of a call, batch by batch.
+
+    Assumes what PySpark 3.5 does with a call without arguments: it raises an IndexError as it looks
+    for the first one. That is passed on as no arguments, which is a mistake of the query.
+    """
+    listed = iter(batches)
+    while True:
+        try:
+            batch = next(listed, None)
+        except IndexError:
+            batch = ()
+        if batch is None:
+            return
+        yield _as_arrays(batch)
 
 
 def _as_arrays(batch: Any) -> tuple[pa.Array, ...]:

@@ -93,6 +93,36 @@ def folders(spark: SparkSession, path: str) -> list[str]:
         return sorted(status.getPath().getName() for status in statuses if status.isDirectory())
 
 
+def file_names(spark: SparkSession, path: str) -> list[str]:
+    """Return the names of the files in a folder, without those in its folders."""
+    with explain_java_errors(spark, path):
+        file_system, resolved = resolve(spark, path)
+        statuses = file_system.listStatus(resolved)
+        return sorted(status.getPath().getName() for status in statuses if status.isFile())
+
+
+def is_file(spark: SparkSession, path: str) -> bool:
+    """Say whether there is a file at a path."""
+    with explain_java_errors(spark, path):
+        file_system, resolved = resolve(spark, path)
+        return bool(file_system.exists(resolved) and file_system.getFileStatus(resolved).isFile())
+
+
+def ends_of(spark: SparkSession, path: str, head: int, end: int) -> tuple[bytes, bytes]:
+    """Return the first and the last bytes of a file, as many as it has."""
+    with explain_java_errors(spark, path):
+        file_system, resolved = resolve(spark, path)
+        size = int(file_system.getFileStatus(resolved).getLen())
+        read = jvm(spark).org.apache.commons.io.IOUtils.toByteArray
+        stream = file_system.open(resolved)
+        try:
+            first = bytes(read(stream, min(head, size)))
+            stream.seek(max(0, size - end))
+            return first, bytes(read(stream, min(end, size)))
+        finally:
+            stream.close()
+
+
 def files(spark: SparkSession, path: str, *, limit: int | None = None) -> list[RemoteFile]:
     """Return every file anywhere in a folder, sorted by path.
 

@@ -10,13 +10,18 @@ from attrs import evolve, frozen
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
+from tf2spark.dtypes import DType
 from tf2spark.errors import ContractError, from_text
 from tf2spark.graph_split.forms import SideName
+from tf2spark.graph_split.splitter import score_dtype
 from tf2spark.plan.recommend import renumber_users
 from tf2spark.plan.score import ModelRef, traveling_columns
+from tf2spark.recommend.arguments import RecommendArguments
+from tf2spark.recommend.bind_users import bind_result
 from tf2spark.recommend.job_folder import keep_job_folder
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
@@ -113,6 +118,24 @@ def collect(table: DataFrame) -> pa.Table:
         if ours is None:
             raise
         raise ours from None
+
+
+def recommended_schema(
+    tables: SparkTables, arguments: RecommendArguments, score: DType
+) -> StructType:
+    """Return the columns of the result, before anything is computed.
+
+    Args:
+        tables: Users and items.
+        arguments: The arguments of the call.
+        score: The dtype of the output that ranks.
+
+    Raises:
+        ContractError: The users lack a column, or two of the result would have the same name.
+    """
+    plan = bind_result(arguments, tables.schemas, score_dtype(score))
+    kept = [tables.user_table.schema.fields[index] for index in plan.keep]
+    return StructType(kept + output_fields(plan))
 
 
 def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:

@@ -124,7 +124,10 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
         return uri, None
     if _has(spark, uri, FILES):
         raise _incomplete(uri)
-    folders = hadoop.folders(spark, uri)
+    try:
+        folders = hadoop.folders(spark, uri)
+    except ModelNotFoundError as error:
+        raise _nothing_at(spark, uri, error) from None
     versions = {int(name) for name in folders if is_version(name)}
     if not versions:
         raise _not_a_model(spark, uri, folders)
@@ -139,22 +142,41 @@ def _find(spark: SparkSession, uri: str, version: int | None) -> tuple[str, int 
 
 
 def _not_a_model(spark: SparkSession, uri: str, folders: Sequence[str]) -> ModelError:
-    parent, _, name = uri.rstrip("/").rpartition("/")
-    if name == GRAPH_FILE and hadoop.exists(spark, uri):
+    is_file = hadoop.is_file(spark, uri)
+    parent, _, name = uri.rpartition("/")
+    if name == GRAPH_FILE and is_file:
         problem = f'a SavedModel is a folder, but "{uri}" is a file'
         return ModelNotFoundError(problem, f'pass its folder, "{parent}"')
-    if name in ("variables", "assets") and _has(spark, parent, GRAPH_FILE):
-        problem = f'"{uri}" is only a part of the SavedModel "{parent}"'
-        return ModelNotFoundError(problem, f'pass its folder, "{parent}"')
-    if (kind := other_formats.kind_by_name(uri)) and hadoop.exists(spark, uri):
-        return other_formats.error_of(kind, redact(uri))
+    model = other_formats.model_around(uri, is_folder=not is_file)
+    if model is not None and _has(spark, model, GRAPH_FILE):
+        return other_formats.part_error(uri, model)
+    if is_file:
+        if kind := _kind_of(spark, uri):
+            return other_formats.error_of(kind, redact(uri))
+        return ModelNotFoundError(f'a SavedModel is a folder, but "{uri}" is a file')
     below = [f"{uri}/{folder}" for folder in sorted(folders)[:_LOOKED_INTO]]
     if models := [folder for folder in below if _has(spark, folder, GRAPH_FILE)]:
         return other_formats.not_a_model_but(uri, models)
-    return ModelNotFoundError(
+    names = hadoop.file_names(spark, uri)[:_LOOKED_INTO]
+    return other_formats.advice_of_files(
+        redact(uri), names, lambda name: _kind_of(spark, f"{uri}/{name}")
+    ) or ModelNotFoundError(
         f'"{uri}" is not a model: it contains neither {GRAPH_FILE} nor {MANIFEST} nor version '
         "folders with integer names"
     )
+
+
+def _kind_of(spark: SparkSession, uri: str) -> str | None:
+    """Return the format of a file that is no SavedModel, by its content or its name."""
+    first, last = hadoop.ends_of(spark, uri, other_formats.HEAD_BYTES, other_formats.END_BYTES)
+    return other_formats.kind_of_content(first, last, uri.rpartition("/")[2])
+
+
+def _nothing_at(spark: SparkSession, uri: str, error: ModelNotFoundError) -> ModelError:
+    """Return the error of a path where nothing is, which may be the prefix of a checkpoint."""
+    if hadoop.exists(spark, f"{uri}.index"):
+        return other_formats.error_of("checkpoint", redact(uri))
+    return error
 
 
 def _incomplete(uri: str) -> ModelError:

@@ -39,6 +39,11 @@ def refuse_fork() -> None:
         )
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 # The GPUs of this process's sessions, as `visible_gpus` returns them.
 _visible_gpus = ""
 

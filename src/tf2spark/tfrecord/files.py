@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote
 
 from attrs import frozen
@@ -47,7 +47,12 @@ def open_system(path: str) -> tuple[fs.FileSystem, str]:
     return system, unquote(inner)
 
 
-def find_files(paths: Sequence[str], *, recursive: bool = False) -> list[FoundFile]:
+def find_files(
+    paths: Sequence[str],
+    *,
+    recursive: bool = False,
+    open_system: Callable[[str], tuple[fs.FileSystem, str]] = open_system,
+) -> list[FoundFile]:
     """Return the files at some paths, in the order of the paths, and by name in a folder.
 
     Hidden files, whose names begin with "." or "_", are left out unless a path names them.
@@ -55,6 +60,7 @@ def find_files(paths: Sequence[str], *, recursive: bool = False) -> list[FoundFi
     Args:
         paths: Files, folders, or globs of them ("*", "?", "[...]", "{a,b}").
         recursive: Files in subfolders count as well. Otherwise a subfolder is an error.
+        open_system: Returns the file system of a path, and the path on it.
 
     Raises:
         StorageError: There is nothing at a path, or it can't be read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,7 +99,9 @@ def check_columns(target: Target, schema: StructType) -> None:
         raise ContractError("--partition-by names every column, so that no column is left to write")
 
 
-def check_separate(spark: SparkSession, target: Target, table: DataFrame, text: str) -> None:
+def check_separate(
+    spark: SparkSession, target: Target, table: DataFrame, text: str, path: str | None = None
+) -> None:
     """Refuse an output that is inside an input, or has it inside.
 
     Args:
@@ -106,12 +109,15 @@ def check_separate(spark: SparkSession, target: Target, table: DataFrame, text: 
         target: The output.
         table: An input.
         text: The option that names the input.
+        path: Its path, for formats of which Spark doesn't know the files; None for a table.
 
     Raises:
         OutputError: They overlap.
     """
     output = _place(spark, target)
-    for root in _roots(table):
+    # Of a glob, the folder that it is in.
+    named = [] if path is None else [re.sub(r"(^|/)[^/]*[*?\[{].*", "", path) or "/"]
+    for root in list(_roots(table)) or named:
         if output is None:
             break
         relation = _relation(output, _resolved(spark, root))

@@ -33,6 +33,8 @@ Conf = Callable[[str], str | None]
 _S3A = "org.apache.hadoop.fs.s3a.S3AFileSystem"
 _HDFS = "org.apache.hadoop.hdfs.DistributedFileSystem"
 _OSS = "org.apache.hadoop.fs.aliyun.oss.AliyunOSSFileSystem"
+JAVA_CLASSES = {"hdfs": _HDFS, "s3a": _S3A, "s3": _S3A, "s3n": _S3A, "oss": _OSS}
+"""By scheme, the class by which Spark reads it unless its settings name another."""
 # Who asks for credentials, by the class's short name: it has been in several packages.
 _KEYS_IN_CONFIGURATION = {
     "TemporaryAWSCredentialsProvider": True,  # with a session token

@@ -9,7 +9,8 @@ from pyspark.sql import SparkSession
 
 from tf2spark.errors import SetupError
 from tf2spark.spark.jvm import JavaError, jvm, session_state
-from tf2spark.spark.tfrecord.register import no_tfrecord
+from tf2spark.spark.tfrecord.register import has_python_sources, no_tfrecord, register_format
+from tf2spark.tfrecord import FORMAT
 
 # The newest release of each for a minor version of Spark; see docs/jobs.md.
 _DELTA = {
@@ -84,6 +85,11 @@ def check_format(spark: SparkSession, format: str) -> None:
     Raises:
         SetupError: It lacks the jar.
     """
+    if format.lower() == FORMAT:
+        # Spark looks for a data source in Python among those that are registered.
+        register_format(spark, format)
+        if has_python_sources(spark):
+            return
     try:
         source = jvm(spark).org.apache.spark.sql.execution.datasources.DataSource
         source.lookupDataSource(format, session_state(spark).conf())

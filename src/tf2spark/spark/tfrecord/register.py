@@ -10,9 +10,6 @@ from tf2spark.tfrecord import FORMAT
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-JAR = "com.linkedin.sparktfrecord:spark-tfrecord_2.12:0.7.0"
-"""What reads TFRecord files on Spark 3.5, by its coordinate in Maven Central."""
-
 
 def register_tfrecord(spark: SparkSession) -> None:
     """Make ``tfrecord`` a format of a session, for reading and for writing, without a jar.
@@ -29,10 +26,11 @@ def register_tfrecord(spark: SparkSession) -> None:
     if not has_python_sources(spark):
         raise no_tfrecord()
     from tf2spark.spark.shipping import ship_own_code
-    from tf2spark.spark.tfrecord.source import TFRecordSource
+    from tf2spark.spark.tfrecord.session_storage import storage_of
+    from tf2spark.spark.tfrecord.source import source_on
 
     ship_own_code(spark)
-    spark.dataSource.register(TFRecordSource)
+    spark.dataSource.register(source_on(storage_of(spark)))
 
 
 def register_format(spark: SparkSession, format: str) -> None:
@@ -50,6 +48,6 @@ def no_tfrecord() -> SetupError:
     """Return the error of a Spark that needs a jar for TFRecord files."""
     return SetupError(
         'the format "tfrecord" needs Spark 4.0 or later, whose data sources can be in Python',
-        f"on Spark 3.5, start the session with --conf spark.jars.packages={JAR}, whose format has "
-        "the same name",
+        "on Spark 3.5, build spark-tfrecord of LinkedIn for its Scala and start the session with "
+        "--conf spark.jars=JAR, whose format has the same name; or convert the files on Spark 4",
     )

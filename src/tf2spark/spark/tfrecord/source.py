@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import pyarrow as pa
 from attrs import frozen
@@ -19,12 +20,14 @@ from pyspark.sql.datasource import (
 )
 from pyspark.sql.types import StructType
 
-from tf2spark.errors import ContractError, OutputError
+from tf2spark.errors import ContractError, OutputError, Tf2SparkError, first_line
+from tf2spark.spark.tfrecord.publishing import delete, publish
+from tf2spark.spark.tfrecord.storage import Storage, explained, renames
 from tf2spark.spark.types import arrow_schema
 from tf2spark.tfrecord import FORMAT
 from tf2spark.tfrecord.decoding import example_decoder
 from tf2spark.tfrecord.encoding import is_bytes, record_encoder, record_type_of
-from tf2spark.tfrecord.files import FoundFile, find_files, open_system
+from tf2spark.tfrecord.files import FoundFile, find_files
 from tf2spark.tfrecord.framing import RecordWriter, compression_of, read_records
 
 _MAX_PARTITIONS = 1000
@@ -38,6 +41,8 @@ _ENDINGS = {"none": ".tfrecord", "gzip": ".tfrecord.gz", "zlib": ".tfrecord.zlib
 class TFRecordSource(DataSource):  # type: ignore[misc, unused-ignore]
     """TFRecord files as a data source; see `register_tfrecord`."""
 
+    storage = Storage()
+
     @classmethod
     def name(cls) -> str:
         return FORMAT
@@ -47,10 +52,21 @@ class TFRecordSource(DataSource):  # type: ignore[misc, unused-ignore]
         return _checked(self.options).get("schema", "value binary")
 
     def reader(self, schema: StructType) -> TFRecordReader:
-        return TFRecordReader(_checked(self.options), arrow_schema(schema))
+        return TFRecordReader(_checked(self.options), arrow_schema(schema), self.storage)
 
     def writer(self, schema: StructType, overwrite: bool) -> TFRecordWriter:
-        return TFRecordWriter(_checked(self.options), arrow_schema(schema), overwrite)
+        return TFRecordWriter(_checked(self.options), arrow_schema(schema), overwrite, self.storage)
+
+
+def source_on(storage: Storage) -> type[TFRecordSource]:
+    """Return the data source for the file systems of a session."""
+
+    # It travels by value, as classes do that are made in a function.
+    class SessionSource(TFRecordSource):
+        pass
+
+    SessionSource.storage = storage
+    return SessionSource
 
 
 def _checked(options: Mapping[str, str]) -> dict[str, str]:
@@ -83,8 +99,8 @@ class _Files(InputPartition):  # type: ignore[misc, unused-ignore]
 class TFRecordReader(DataSourceReader):  # type: ignore[misc, unused-ignore]
     """Reads records, or the features in them."""
 
-    def __init__(self, options: Mapping[str, str], schema: pa.Schema) -> None:
-        self._options, self._schema = options, schema
+    def __init__(self, options: Mapping[str, str], schema: pa.Schema, storage: Storage) -> None:
+        self._options, self._schema, self._storage = options, schema, storage
         self._type = record_type_of(options.get("recordtype"))
         compression_of(options.get("compression"))
         is_raw = len(schema) == 1 and is_bytes(schema.field(0).type)
@@ -108,7 +124,11 @@ class TFRecordReader(DataSourceReader):  # type: ignore[misc, unused-ignore]
         else:
             raise ContractError("no path is given", "write .load(path)")
         recursive = options.get("recursivefilelookup", "false").lower() == "true"
-        files = [each for each in find_files(paths, recursive=recursive) if each.size]
+        storage = self._storage
+        qualified = [storage.qualify(path) for path in paths]
+        with explained(", ".join(qualified)):
+            found = find_files(qualified, recursive=recursive, open_system=storage.open)
+        files = [each for each in found if each.size]
         share = -(-len(files) // _MAX_PARTITIONS) or 1
         return [
             _Files(tuple(files[start : start + share])) for start in range(0, len(files), share)
@@ -125,20 +145,24 @@ class TFRecordReader(DataSourceReader):  # type: ignore[misc, unused-ignore]
         )
         for file in partition.files:
             before = 0
-            system, inner = open_system(file.path)
-            with system.open_input_stream(inner, compression=None) as stream:
-                compression = compression_of(self._options.get("compression"), inner)
-                for records in read_records(stream, file.path, compression):
-                    for start in range(0, len(records), _BATCH_ROWS):
-                        part = records.slice(start, _BATCH_ROWS)
-                        yield (
-                            pa.RecordBatch.from_arrays(
-                                [part.cast(self._schema.field(0).type)], schema=self._schema
-                            )
-                            if decode is None
-                            else decode(part, file.path, before + start)
+            for records in self._records_of(file):
+                for start in range(0, len(records), _BATCH_ROWS):
+                    part = records.slice(start, _BATCH_ROWS)
+                    yield (
+                        pa.RecordBatch.from_arrays(
+                            [part.cast(self._schema.field(0).type)], schema=self._schema
                         )
-                    before += len(records)
+                        if decode is None
+                        else decode(part, file.path, before + start)
+                    )
+                before += len(records)
+
+    def _records_of(self, file: FoundFile) -> Iterator[pa.Array]:
+        """Yield the records of a file, some megabytes at a time."""
+        system, inner = self._storage.open(file.path)
+        compression = compression_of(self._options.get("compression"), inner)
+        with explained(file.path), system.open_input_stream(inner, compression=None) as stream:
+            yield from read_records(stream, file.path, compression)
 
 
 @frozen
@@ -151,23 +175,28 @@ class _Written(WriterCommitMessage):  # type: ignore[misc, unused-ignore]
 class TFRecordWriter(DataSourceArrowWriter):  # type: ignore[misc, unused-ignore]
     """Writes records into a hidden folder, and moves them to their place when all are written."""
 
-    def __init__(self, options: Mapping[str, str], schema: pa.Schema, overwrite: bool) -> None:
+    def __init__(
+        self, options: Mapping[str, str], schema: pa.Schema, overwrite: bool, storage: Storage
+    ) -> None:
         if "path" not in options:
             raise ContractError("no path is given", "write .save(path)")
-        self._path, self._schema, self._overwrite = options["path"], schema, overwrite
+        self._path, self._schema = storage.qualify(options["path"]), schema
+        self._overwrite, self._storage = overwrite, storage
         self._type = record_type_of(options.get("recordtype"))
         self._compression = compression_of(options.get("compression"))
         record_encoder(schema, self._type)
         self._write_id = uuid.uuid4().hex[:16]
-        system, inner = open_system(self._path)
+        system, inner = storage.open(self._path)
         self._folder = inner.rstrip("/")
-        if not overwrite and system.get_file_info(self._folder).type == fs.FileType.File:
+        with explained(self._path):
+            is_file = system.get_file_info(self._folder).type == fs.FileType.File
+        if is_file and not overwrite:
             raise OutputError(f"{self._path} is a file, and rows can be added to a folder only")
         parent, _, name = self._folder.rpartition("/")
         self._staged = f"{parent}/.{name}-{self._write_id}"
 
     def _system(self) -> fs.FileSystem:
-        return open_system(self._path)[0]
+        return self._storage.open(self._path)[0]
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> _Written:
         """Write the rows of a task."""
@@ -178,65 +207,32 @@ class TFRecordWriter(DataSourceArrowWriter):  # type: ignore[misc, unused-ignore
         first = next((batch for batch in iterator if batch.num_rows), None)
         if first is None:
             return _Written(None)
-        system.create_dir(self._staged, recursive=True)
-        with system.open_output_stream(f"{self._staged}/{name}", compression=None) as stream:
+        path = f"{self._staged}/{name}"
+        with explained(self._path):
+            if renames(system):
+                system.create_dir(self._staged, recursive=True)
+            stream = system.open_output_stream(path, compression=None)
+        with stream:
             writer = RecordWriter(stream, self._compression)
-            writer.write(encode(first))
-            for batch in iterator:
-                writer.write(encode(batch))
-            writer.finish()
+            # What fails between the writes isn't the file system.
+            for records in map(encode, chain([first], iterator)):
+                with explained(self._path):
+                    writer.write(records)
+            with explained(self._path):
+                writer.finish()
+                stream.close()
         return _Written(name)
 
     def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """Move the files of all tasks to their place."""
-        system = self._system()
         names = [each.file for each in messages if isinstance(each, _Written) and each.file]
-        old: str | None = None
         try:
-            system.create_dir(self._staged, recursive=True)
-            self._remove_others(system, names)
-            if self._overwrite and system.get_file_info(self._folder).type != fs.FileType.NotFound:
-                old = f"{self._staged}-old"
-                system.move(self._folder, old)
-            if old or system.get_file_info(self._folder).type == fs.FileType.NotFound:
-                system.open_output_stream(f"{self._staged}/_SUCCESS", compression=None).close()
-                system.move(self._staged, self._folder)
-            else:
-                self._append(system, names)
-        except OSError as error:
-            if old and system.get_file_info(self._folder).type == fs.FileType.NotFound:
-                system.move(old, self._folder)
-            raise OutputError(f"{self._path} can't be written: {error}") from None
-        if old:
-            _delete(system, old)
-
-    def _remove_others(self, system: fs.FileSystem, names: Sequence[str]) -> None:
-        """Remove what failed and speculative attempts of tasks have written."""
-        for each in system.get_file_info(fs.FileSelector(self._staged)):
-            if each.base_name not in names:
-                system.delete_file(each.path)
-
-    def _append(self, system: fs.FileSystem, names: Sequence[str]) -> None:
-        moved: list[str] = []
-        try:
-            for name in names:
-                system.move(f"{self._staged}/{name}", f"{self._folder}/{name}")
-                moved.append(name)
-        except OSError:
-            for name in moved:
-                system.delete_file(f"{self._folder}/{name}")
+            publish(self._system(), self._staged, self._folder, names, overwrite=self._overwrite)
+        except Tf2SparkError:
             raise
-        _delete(system, self._staged)
-        system.open_output_stream(f"{self._folder}/_SUCCESS", compression=None).close()
+        except Exception as error:
+            raise OutputError(f"{self._path} can't be written: {first_line(error)}") from None
 
     def abort(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """Remove what the tasks have written; what was at the path stays."""
-        _delete(self._system(), self._staged)
-
-
-def _delete(system: fs.FileSystem, path: str) -> None:
-    kind = system.get_file_info(path).type
-    if kind == fs.FileType.Directory:
-        system.delete_dir(path)
-    elif kind == fs.FileType.File:
-        system.delete_file(path)
+        delete(self._system(), self._staged)

@@ -64,7 +64,7 @@ class S3Files:
     remote = True
 
     def open(self, path: str) -> pa.NativeFile:
-        return _s3_client(self).open_input_file(f"{self.bucket}/{path.lstrip('/')}")
+        return s3_client(self).open_input_file(f"{self.bucket}/{path.lstrip('/')}")
 
 
 @frozen
@@ -96,7 +96,12 @@ LOCAL = LocalFiles()
 
 
 @lru_cache(maxsize=32)
-def _s3_client(files: S3Files) -> Any:
+def s3_client(files: S3Files) -> Any:
+    """Return pyarrow's file system of a bucket.
+
+    Raises:
+        OSError: The process has none of the credentials.
+    """
     from pyarrow.fs import S3FileSystem, resolve_s3_region
 
     chosen = _choose(files.credentials)
