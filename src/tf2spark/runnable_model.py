@@ -220,9 +220,9 @@ class RunnableModel:
         libraries, ops = self.op_libraries, self.custom_ops
         try:
             load_op_libraries(ModelRef("", (), "", op_libraries=libraries, custom_ops=ops))
+            return None
         except SetupError as error:
             return error
-        return None
 
     def reference(self) -> ModelRef:
         """Return what a worker needs to open the model: its location, digest and files.
