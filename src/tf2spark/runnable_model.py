@@ -192,11 +192,8 @@ class RunnableModel:
         **given: Any,
     ) -> tuple[Request, Options]:
         """Return the request and the options of a call of `score`; see `check_call`."""
-        return check_call(
-            lambda: self.request(signature, feed, fetch, given["batch_rows"]),
-            lambda paths: schema_of(table, paths),
-            given,
-        )
+        make_request = functools.partial(self.request, signature, feed, fetch, given["batch_rows"])
+        return check_call(make_request, functools.partial(schema_of, table), given)
 
     def column_request(
         self,
@@ -220,9 +217,9 @@ class RunnableModel:
         libraries, ops = self.op_libraries, self.custom_ops
         try:
             load_op_libraries(ModelRef("", (), "", op_libraries=libraries, custom_ops=ops))
-            return None
         except SetupError as error:
             return error
+        return None
 
     def reference(self) -> ModelRef:
         """Return what a worker needs to open the model: its location, digest and files.
