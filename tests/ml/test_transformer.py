@@ -118,11 +118,12 @@ def test_a_wrong_param_is_named_with_the_others(
     stage: SavedModelTransformer, table: DataFrame
 ) -> None:
     """All mistakes come at once, before a job."""
-    wrong = stage.copy({stage.mode: "lenient", stage.fetch: {"s": "output_9"}})
+    wrong = stage.copy({stage.mode: "lenient", stage.fetch: {"s": "output_9"}, stage.keep: ["idd"]})
     with pytest.raises(ContractError) as raised:
         wrong.transform(table)
     assert "mode can't be" in str(raised.value)
     assert 'no output "output_9"' in str(raised.value)
+    assert 'keep: the table has no column "idd"' in str(raised.value)
 
 
 def test_a_stage_without_a_model_says_so(table: DataFrame) -> None:

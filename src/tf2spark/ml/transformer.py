@@ -12,14 +12,16 @@ from pyspark.ml.util import MLReadable, MLWritable
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from tf2spark.binding.options import Options, make_options
+from tf2spark.binding.bind import check_call
+from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
-from tf2spark.errors import ContractError, Mistakes, addressed_to
+from tf2spark.errors import ContractError, addressed_to
 from tf2spark.ml.params import SavedModelParams
 from tf2spark.ml.persistence import StageReader, StageWriter
 from tf2spark.model import SavedModel
 from tf2spark.runnable_model import RunnableModel
 from tf2spark.spark.score import scored_schema
+from tf2spark.spark.types import arrow_schema
 
 if TYPE_CHECKING:
     import os
@@ -129,7 +131,7 @@ class SavedModelTransformer(
             ContractError: They don't, or an argument is wrong.
         """
         with addressed_to("python"):
-            model, request, options = self._call()
+            model, request, options = self._call(schema)
             return scored_schema(schema, request, options, model.reference_for(request), model.bind)
 
     def write(self) -> StageWriter:
@@ -173,26 +175,23 @@ class SavedModelTransformer(
         param: Param[Any] = self.getParam(name)
         return self.getOrDefault(param)
 
-    def _call(self) -> tuple[RunnableModel, Request, Options]:
+    def _call(self, schema: StructType) -> tuple[RunnableModel, Request, Options]:
         """Check all Params; return the model, and what `score` asks of it."""
-        model, mistakes = self.opened(), Mistakes()
-        with mistakes.collected():
-            names = ("keep", "batch_rows", "mode", "error_column", "reproducible", "model_column")
-            options = make_options(
-                **{name: self._value(name) for name in (*names, "rows")},
-                read=self.getReadBy(),
-                audience="python",
-            )
-        with mistakes.collected():
-            request = model.request(
+        model = self.opened()
+        names = ("keep", "batch_rows", "mode", "error_column", "reproducible", "model_column")
+        given = {name: self._value(name) for name in (*names, "rows")}
+        request, options = check_call(
+            lambda: model.request(
                 self.getSignature(), self.getFeed(), self.getFetch(), self.getBatchRows()
-            )
-        mistakes.raise_all()
+            ),
+            lambda _: arrow_schema(schema),
+            {**given, "read": self.getReadBy(), "audience": "python"},
+        )
         return model, request, options
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         with addressed_to("python"):
-            model, request, options = self._call()
+            model, request, options = self._call(dataset.schema)
             return model.score(dataset, request, options)
 
     def copy(self, extra: ParamMap | None = None) -> SavedModelTransformer:
