@@ -145,8 +145,8 @@ class TestRecommend:
     @pytest.mark.parametrize(
         ("options", "says"),
         [
-            ("--dry-run --append", 'has no column "extra"'),
-            ("--append", 'has no column "extra"'),
+            ("--dry-run --append", 'column "extra" is not among the rows'),
+            ("--append", 'column "extra" is not among the rows'),
             ("--dry-run --overwrite --keep name --partition-by names", 'did you mean "name"?'),
             ("--dry-run --overwrite --output-format csv", "CSV has no lists, structs or maps"),
             ("--overwrite --keep nam", 'keep: the table has no column "nam"'),

@@ -83,10 +83,10 @@ class TestScore:
         ("options", "message"),
         [
             ("--input-option=scheme=id long", 'no option "scheme"'),
-            ("--input-option=schema=id longg", "schema"),
+            ("--input-option=schema=id longg", "can't be parsed: Syntax error at or near 'longg'"),
             ("--input-option=compression=lz4", 'by "gzip", "zlib" or "none", not "lz4"'),
             ("--partition-by=id", "--partition-by has no effect on TFRecord files"),
-            ("", "say what feeds it"),
+            ("", 'its columns are "value"; say what feeds them'),
         ],
     )
     def test_mistakes_are_one_message(

@@ -73,7 +73,7 @@ def _checked(options: Mapping[str, str]) -> dict[str, str]:
     """Return options with lower-case names, as Spark ignores their case.
 
     Raises:
-        ContractError: One is unknown.
+        ContractError: One is unknown, or has a value that it can't have.
     """
     lower = {name.lower(): value for name, value in options.items()}
     unknown = sorted(set(lower) - _OPTIONS)
@@ -82,6 +82,8 @@ def _checked(options: Mapping[str, str]) -> dict[str, str]:
             f'the format "{FORMAT}" has no option "{unknown[0]}"',
             "its options are schema, compression, recordType and recursiveFileLookup",
         )
+    compression_of(lower.get("compression"))
+    record_type_of(lower.get("recordtype"))
     return lower
 
 
@@ -102,7 +104,6 @@ class TFRecordReader(DataSourceReader):  # type: ignore[misc, unused-ignore]
     def __init__(self, options: Mapping[str, str], schema: pa.Schema, storage: Storage) -> None:
         self._options, self._schema, self._storage = options, schema, storage
         self._type = record_type_of(options.get("recordtype"))
-        compression_of(options.get("compression"))
         is_raw = len(schema) == 1 and is_bytes(schema.field(0).type)
         if self._type is None and is_raw and schema.names == ["value"]:
             self._type = "ByteArray"
