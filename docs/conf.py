@@ -36,6 +36,7 @@ NAVIGATION = {
         "docs/recommend",
         "docs/pipelines",
         "docs/mlflow",
+        "docs/notebooks",
         "docs/jobs",
         "docs/logs_and_reports",
         "docs/packages",

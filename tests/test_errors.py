@@ -21,6 +21,7 @@ from tf2spark.errors import (
     addressed_to,
     argument,
     first_line,
+    from_spark,
     from_text,
     shortened,
 )
@@ -216,3 +217,23 @@ def test_shortened_is_the_repr_up_to_the_limit(value: object, limit: int, text: 
 def test_first_line_is_the_first_with_text(message: str, line: str) -> None:
     """Blank lines are skipped, and an error without a message says so."""
     assert first_line(ValueError(message)) == line
+
+
+def test_what_spark_raises_becomes_the_error_of_the_worker() -> None:
+    """Spark's exception stays its context, and its traceback isn't printed."""
+    spark_error = ValueError(
+        "An exception was thrown from the Python worker.\nTraceback (most recent call last):\n"
+        '  File "x.py", line 1, in f\ntf2spark.errors.RowError: row 1 is wrong\n\n\tat org.x.Y(Z)'
+    )
+    with pytest.raises(RowError, match=r"^row 1 is wrong$") as raised, from_spark():
+        raise spark_error
+    assert raised.value.__context__ is spark_error
+    assert "ValueError" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), ContractError("no"), KeyboardInterrupt()])
+def test_other_errors_pass_as_they_are(error: BaseException) -> None:
+    """Of Spark, of Python, or one of ours already."""
+    with pytest.raises(type(error)) as raised, from_spark():
+        raise error
+    assert raised.value is error

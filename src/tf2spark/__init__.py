@@ -53,3 +53,13 @@ def __dir__() -> list[str]:
     # The submodules that happen to be loaded are left out of tab completion: users need only these.
     public_modules = ["errors", *(["testing"] if "testing" in globals() else [])]
     return sorted([*__all__, *public_modules])
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Run ``%load_ext tf2spark``: short errors and progress of Spark jobs in a notebook."""
+    import_module("tf2spark.notebook.extension").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Run ``%unload_ext tf2spark``."""
+    import_module("tf2spark.notebook.extension").unload(shell)

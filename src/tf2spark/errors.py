@@ -25,13 +25,14 @@ on one line, without passwords and keys: see `tf2spark.shown_text`.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import EllipsisType
+from types import EllipsisType, TracebackType
 from typing import Literal, get_args
 
 from attrs import evolve, frozen
@@ -179,6 +180,38 @@ class Tf2SparkError(Exception):
 
     def __str__(self) -> str:
         return self.text_for(self.audience)
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the user's own lines that led here, and the message.
+
+        `%xmode Verbose` shows all frames. IPython calls this method of an exception that has it
+        (`InteractiveShell.showtraceback`).
+        """
+        from IPython import get_ipython
+
+        formatter = get_ipython().InteractiveTB
+        if formatter.mode == "Verbose":
+            lines = formatter.structured_traceback(type(self), self, self.__traceback__)
+        else:
+            # A copy, which has no cause: the frames of that one aren't the user's either.
+            error, frames = copy.copy(self), _own_frames(self.__traceback__)
+            lines = formatter.structured_traceback(type(self), error, frames)
+        return list(lines)
+
+
+def _own_frames(frames: TracebackType | None) -> TracebackType | None:
+    """Return the frames of a traceback down to the first call of tf2spark or PySpark."""
+    own = []
+    while frames is not None:
+        package = str(frames.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in ("tf2spark", "pyspark", "py4j"):
+            break
+        own.append(frames)
+        frames = frames.tb_next
+    rest = None
+    for each in reversed(own):
+        rest = TracebackType(rest, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return rest
 
 
 _reader: ContextVar[Audience] = ContextVar("reader", default="python")
@@ -372,6 +405,27 @@ def from_text(text: str) -> Tf2SparkError | None:
         return None
     lines = matches[-1][2].rstrip().split("\n")
     return _CLASSES[matches[-1][1]](Lines.of(lines) if len(lines) > 1 else lines[0])
+
+
+@contextmanager
+def from_spark() -> Iterator[None]:
+    """Raise a worker's error as what it is, where Spark raises an exception that quotes it.
+
+    ``with tf2spark.errors.from_spark(): scored.write.parquet(path)``. Spark's exception is the
+    ``__context__`` of the error; one that quotes no error of tf2spark passes.
+
+    Raises:
+        Tf2SparkError: The error of the worker, of its own class.
+    """
+    try:
+        yield
+    except Tf2SparkError:
+        raise
+    except Exception as error:
+        own = from_text(str(error))
+        if own is None:
+            raise
+        raise own from None
 
 
 def shortened(value: object, limit: int = 60) -> str:

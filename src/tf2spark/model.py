@@ -33,7 +33,7 @@ class SavedModel:
 
     Reading it takes milliseconds and needs neither TensorFlow nor Spark; nothing in it runs before
     rows are scored. A model on HDFS or object storage is read through the active Spark session,
-    with its settings and keys.
+    with its settings and keys. A pickle has the model's path and digest, and none of its files.
 
     Args:
         path: A SavedModel, a package, or a base path with integer folders, as for TF Serving: on
@@ -94,6 +94,9 @@ class SavedModel:
 
     def __repr__(self) -> str:
         return f"SavedModel({self.contract.path!r})"
+
+    def _repr_html_(self) -> str:
+        return self.contract._repr_html_()
 
     def score(
         self,

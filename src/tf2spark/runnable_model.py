@@ -29,6 +29,7 @@ from tf2spark.call_warnings import CallWarnings
 from tf2spark.errors import ModelError, SetupError
 from tf2spark.local.sample import sample_to_arrow
 from tf2spark.locations import (
+    PickledByPath,
     compiler_module,
     fetch_to_this_machine,
     is_uri,
@@ -54,9 +55,9 @@ from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
 from tf2spark.saved_model.reachable_nodes import initialization
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
-from tf2spark.tensorflow_c.process import cores
 from tf2spark.worker.model_session import hold_files, session_of
 from tf2spark.worker.op_libraries import load_op_libraries
+from tf2spark.worker.task_start import available_cpus
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,14 +70,12 @@ _KEPT_PAIR_MODELS = 4
 _CHECKED_BYTES = 1 << 30
 
 
-class RunnableModel:
+class RunnableModel(PickledByPath):
     """A model that was read, and the ops that the user vouches for.
 
     Attributes:
         loaded: The model as it was read.
         location: Where workers find it: a folder, or the URI of a package.
-        op_libraries: The libraries of custom ops that the user named.
-        allow_ops: Ops that may run beyond the allow-list.
         custom_ops: Ops that may run if these libraries provide them.
     """
 
@@ -93,6 +92,7 @@ class RunnableModel:
         # First: a library that isn't there is said before a large model is read.
         self.op_libraries = find_libraries(op_libraries, library_on_this_machine)
         expected = None if digest is None else parse_digest(digest)
+        self.path = path
         self.allow_ops = op_names(allow_ops)
         self.loaded, self.location = read_model(
             path, version_number(version), tag_names(tags), expected
@@ -280,7 +280,7 @@ class RunnableModel:
         else:
             from tf2spark.local.score import score_table
 
-            model = fetch_to_this_machine(self.reference_for(request, threads=cores()))
+            model = fetch_to_this_machine(self.reference_for(request, threads=available_cpus()))
             scored = score_table(table, request, options, model, self.bind)
         return cast(TableT, scored)
 
@@ -339,7 +339,7 @@ class RunnableModel:
         if on_spark and not (ops and self._is_small()):
             return RowFinding("unknown")
         try:
-            model = fetch_to_this_machine(self.reference_for(request, threads=cores()))
+            model = fetch_to_this_machine(self.reference_for(request, threads=available_cpus()))
             depend = generated_rows_depend(session_of(model), request, batch_rows)
         except (ModelError, SetupError):
             depend = None  # the job itself will say what is wrong, or has what is missing here

@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 
 import tf2spark
+from cases.html_page import Page
 from cases.models.saving import save_function, weights
 from tf2spark.recommend.block_sizes import _block_shape
-from tf2spark.recommend.explain import _check, _size_text
+from tf2spark.recommend.explain import RecommendPlan, _check, _size_text
 from tf2spark.recommend.verify import SplitCheck
 
 
@@ -33,6 +34,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tf2spark.SavedModel:
 def table(side: str, rows: int, width: int) -> pa.Table:
     vectors = [[float(row + column) for column in range(width)] for row in range(rows)]
     return pa.table({f"{side}_id": range(rows), side[0]: pa.array(vectors, pa.list_(pa.float32()))})
+
+
+def parts(line: str) -> list[str]:
+    """Return the words of a line as a notebook shows them, in cells for the label and the text."""
+    return line.replace(": ", " ", 1).split()
 
 
 def test_a_split_plan_says_what_is_computed_how_often(model: tf2spark.SavedModel) -> None:
@@ -57,6 +63,8 @@ def test_a_split_plan_says_what_is_computed_how_often(model: tf2spark.SavedModel
         "a block of 110 users x 200 items takes at most 773 KiB",
     ]
     assert check.startswith("checked against the whole graph on ")
+    page = Page(plan._repr_html_())
+    assert page.text.split() == [part for line in str(plan).split("\n") for part in parts(line)]
     assert plan.sizing is not None
     assert (plan.sizing.block_users, plan.sizing.block_items) == (110, 200)
 
@@ -74,6 +82,16 @@ def test_a_whole_plan_says_why(tmp_path: Path) -> None:
     assert first == "The whole graph runs, one user against all 2,000 items at a time."
     assert second == f"It isn't split: {plan.why_whole}."
     assert "Softmax" in second
+    assert Page(plan._repr_html_()).text.split() == str(plan).split()
+
+
+def test_names_in_a_plan_can_t_become_markup() -> None:
+    """A notebook shows names of the graph as text."""
+    name = "<img src=x onerror=alert(1)>"
+    text = f"It isn't split: {name}.\n\nper pair: {name}\n{name}"
+    page = Page(RecommendPlan(text, name, 3, "digest", None, None)._repr_html_())
+    assert {tag for tag, _ in page.tags} == {"div", "style", "p", "table", "tr", "td"}
+    assert page.text.count(name) == 3
 
 
 @pytest.mark.parametrize("feed", [("age",), ("age", "price")], ids=["users", "both"])

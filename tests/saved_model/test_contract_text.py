@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from attrs import evolve
 
 from tf2spark.dtypes import FLOAT32, INT64
 from tf2spark.package.manifest import Manifest
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
-from tf2spark.saved_model.contract_text import as_html, as_json, as_text, size_text
+from tf2spark.saved_model.contract_text import (
+    as_html,
+    as_json,
+    as_text,
+    notebook_html,
+    size_text,
+)
 
 CONTRACT = Contract(
     path="/models/ctr/42",
@@ -62,9 +70,17 @@ def test_text_is_aligned_and_complete() -> None:
 
 
 def test_contract_prints_itself() -> None:
-    """print(model.contract) and a notebook show the same text and HTML."""
+    """print(model.contract) shows the text, and a notebook the tables."""
     assert str(CONTRACT) == TEXT
-    assert CONTRACT._repr_html_() == as_html(CONTRACT)
+    assert CONTRACT._repr_html_() == notebook_html(as_html(CONTRACT))
+
+
+def test_a_notebook_s_theme_gives_the_colors() -> None:
+    """The style has no color of its own, except for lines that show on any background."""
+    page = notebook_html(as_html(CONTRACT))
+    colors = re.findall(r"(?:color|background|border-bottom): ([^;]+);", page)
+    assert set(colors) == {"inherit", "1px solid rgba(128, 128, 128, .35)"}
+    assert "<script" not in page
 
 
 def test_missing_facts_are_left_out() -> None:
@@ -78,6 +94,7 @@ def test_missing_facts_are_left_out() -> None:
         "",
         "no signatures: feed and fetch tensors by name (x:0)",
     ]
+    assert "<p>no signatures: feed and fetch tensors by name (x:0)</p>" in as_html(bare)
 
 
 def test_signature_without_inputs_says_so() -> None:

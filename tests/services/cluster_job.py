@@ -78,6 +78,17 @@ def session_options(spark: SparkSession) -> list[str]:
     return sorted(row.options for row in rows.collect())
 
 
+def score_in_a_function(frame: DataFrame, model: tf2spark.SavedModel) -> DataFrame:
+    """Score in a function of the user's own that holds the model."""
+
+    def score(batches):  # type: ignore[no-untyped-def]
+        for batch in batches:
+            yield model.score(batch, keep=["id"], reproducible=True)
+
+    fields = model.score(frame.limit(1), keep=["id"], reproducible=True).schema
+    return frame.mapInArrow(score, fields)
+
+
 def find_loaded_workers() -> list[int]:
     """Return the pids of this job's Python workers that have TensorFlow's library mapped."""
     driver_variable = f"TF2SPARK_TEST_DRIVER={os.getpid()}".encode()
@@ -128,6 +139,7 @@ def main(master: str, model_path: str, table: str, *settings: str) -> None:
         "same_by_map_in_arrow": equals_local_scores(by_map, model, table),
         "modules": tensorflow_modules(spark),
         "session_options": session_options(spark),
+        "same_in_a_function": equals_local_scores(score_in_a_function(frame, model), model, table),
     }
     spark.stop()
     print(json.dumps(report))

@@ -126,6 +126,7 @@ class TestCluster:
         """Every carrier gives the bits that the same call gives in this process."""
         assert report["same"]
         assert report["same_by_map_in_arrow"]
+        assert report["same_in_a_function"]
 
     def test_killed_worker_costs_nothing_but_time(self, report: dict[str, Any]) -> None:
         """A Python worker that dies with the model open leaves no row out and none twice."""

@@ -13,8 +13,6 @@ from pyspark.sql import SparkSession
 
 from tf2spark.errors import ContractError, SetupError
 from tf2spark.spark.session import (
-    _CHATTER,
-    _stderr_filter,
     check_local_python,
     configured_master,
     current_session,
@@ -114,50 +112,6 @@ def test_missing_pyspark_is_one_message() -> None:
 def test_older_spark_runs_on_older_java() -> None:
     """Spark 3 runs on Java 8 to 17, Spark 4 from 17 on."""
     assert (java_range("3.5.9"), java_range("4.3.0")) == ((8, 17), (17, None))
-
-
-def test_chatter_is_kept_from_stderr_and_all_else_is_passed_on(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """Only notices that nobody can act on are dropped."""
-    with _stderr_filter(quiet=True) as descriptor:
-        child = "import sys; sys.stderr.write('WARNING: Using incubator modules: x\\nreal\\n')"
-        subprocess.run([sys.executable, "-c", child], stderr=descriptor, check=True)
-    printed = ""
-    while "real" not in printed:
-        printed += capfd.readouterr().err
-    assert printed == "real\n"
-
-
-def test_the_log_of_debug_is_safe_to_show(capfd: pytest.CaptureFixture[str]) -> None:
-    """Nothing is dropped, but names don't act on the terminal, and passwords are hidden."""
-    with _stderr_filter(quiet=False) as descriptor:
-        line = "WARN x: open s3a://u:PASSWORD@b/\\x1b[2J fs.s3a.secret.key=PASSWORD\\n\\tat y"
-        child = f"import sys; sys.stderr.write('WARNING: Using incubator modules\\n{line}\\n')"
-        subprocess.run([sys.executable, "-c", child], stderr=descriptor, check=True)
-    printed = ""
-    while "at y" not in printed:
-        printed += capfd.readouterr().err
-    assert printed.splitlines() == [
-        "WARNING: Using incubator modules",
-        r"WARN x: open s3a://***@b/\x1b[2J fs.s3a.secret.key=***",
-        "    at y",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("line", "dropped"),
-    [
-        (b"WARNING: Using incubator modules: jdk.incubator.vector", True),
-        (b"I0000 00:00:1.1 3778 port.cc:153] oneDNN custom operations are on. You may", True),
-        (b"2026-11-23 22:34:23.155 I port.cc:153] oneDNN custom operations are on.", True),
-        (b"E0000 00:00:1.1 3778 file.cc:1] something failed", False),
-        (b"Traceback (most recent call last):", False),
-    ],
-)
-def test_chatter_is_told_from_news(line: bytes, dropped: bool) -> None:
-    """Notices at a start are chatter; errors never are."""
-    assert bool(_CHATTER.match(line)) is dropped
 
 
 def test_any_thread_has_the_session_of_the_process(spark: SparkSession) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import html
+from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
@@ -10,6 +11,7 @@ from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.recommend.block_sizes import BlockSizes
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.verify import SplitCheck
+from tf2spark.saved_model.contract_text import html_table, notebook_html
 from tf2spark.shown_text import Lines
 
 
@@ -39,6 +41,17 @@ class RecommendPlan:
 
     def __repr__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str:
+        first, *others = (block.split("\n") for block in self.text.split("\n\n"))
+        heading = "".join(f"<p>{html.escape(line)}</p>" for line in first)
+        tables = (html_table(None, list(map(_label_and_text, lines))) for lines in others)
+        return notebook_html("\n".join([heading, *tables]))
+
+
+def _label_and_text(line: str) -> Sequence[str]:
+    """Split a line of a plan after its label: "per pair: MatMul"; a sentence has none."""
+    return line.split(": ", 1)
 
 
 def explain(prepared: Prepared) -> RecommendPlan:

@@ -100,6 +100,6 @@ class Contract:
         return as_text(self)
 
     def _repr_html_(self) -> str:
-        from tf2spark.saved_model.contract_text import as_html
+        from tf2spark.saved_model.contract_text import as_html, notebook_html
 
-        return as_html(self)
+        return notebook_html(as_html(self))

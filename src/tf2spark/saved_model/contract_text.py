@@ -16,6 +16,18 @@ from tf2spark.saved_model.contract import Contract, Signature, TensorSpec
 from tf2spark.saved_model.tf_example.features import ParsedFeature
 from tf2spark.shown_text import redact, shown
 
+_NO_SIGNATURES = "no signatures: feed and fetch tensors by name (x:0)"
+# Colors are those of the notebook's theme: text keeps its own, and lines are halfway to any other.
+# The class is named twice, to win over the rules of JupyterLab.
+_NOTEBOOK_STYLE = """\
+.tf2spark { overflow-x: auto; }
+.tf2spark table { border: 0; border-collapse: collapse; margin: 0 0 1em; color: inherit; }
+.tf2spark caption { padding: 0 0 .3em; color: inherit; font-weight: 600; text-align: left; }
+.tf2spark.tf2spark :is(th, td) {
+  padding: .3em 1.4em .3em 0; border: 0; border-bottom: 1px solid rgba(128, 128, 128, .35);
+  color: inherit; text-align: left; vertical-align: top; overflow-wrap: anywhere;
+}
+.tf2spark td:first-child:not(:last-child) { opacity: .75; }"""
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -41,7 +53,7 @@ def as_text(contract: Contract, signature: str | None = None, *, digest: str | N
         for spec in chosen.inputs:
             lines += _example_lines(spec)
     if not contract.signatures:
-        lines += ["", "no signatures: feed and fetch tensors by name (x:0)"]
+        lines += ["", _NO_SIGNATURES]
     return "\n".join(lines)
 
 
@@ -73,18 +85,20 @@ def _package_json(package: Manifest) -> dict[str, Any]:
 
 
 def as_html(contract: Contract) -> str:
-    """Write a contract as an HTML fragment, for notebooks."""
-    tables = [_html_table(None, [(_kind(contract), contract.path), *_facts(contract)])]
+    """Write a contract as HTML tables."""
+    tables = [html_table(None, [(_kind(contract), contract.path), *_facts(contract)])]
     for signature in contract.signatures:
         header = ("", "name", "dtype", "shape", "tensor")
         caption = f"signature {signature.name} ({signature.method_name or 'no method name'})"
         rows = [("input", *_cells(spec)) for spec in signature.inputs]
         rows += [("output", *_cells(spec)) for spec in signature.outputs]
-        tables.append(_html_table(header, rows, caption))
+        tables.append(html_table(header, rows, caption))
         for spec in signature.inputs:
             if spec.example is not None and spec.example.features:
                 cells = [(each.key, *_feature_cells(each)) for each in spec.example.features]
-                tables.append(_html_table(None, cells, _takes_text(spec)))
+                tables.append(html_table(None, cells, _takes_text(spec)))
+    if not contract.signatures:
+        tables.append(f"<p>{_NO_SIGNATURES}</p>")
     return "\n".join(tables)
 
 
@@ -240,19 +254,30 @@ def _feature_json(feature: ParsedFeature) -> dict[str, Any]:
     }
 
 
-def _html_table(
+def notebook_html(content: str) -> str:
+    """Give HTML tables a style that fits a light and a dark notebook."""
+    return f'<div class="tf2spark"><style>\n{_NOTEBOOK_STYLE}\n</style>\n{content}\n</div>'
+
+
+def html_table(
     header: Sequence[str] | None, rows: Sequence[Sequence[str]], caption: str = ""
 ) -> str:
+    """Write a table as HTML; everything in it is escaped.
+
+    The last cell of a row that has fewer than others takes their place.
+    """
     lines = ["<table>"]
     if caption:
         lines.append(f'<caption style="text-align: left">{html.escape(shown(caption))}</caption>')
+    width = max(map(len, [*rows, header or ()]))
     if header:
-        lines.append(_html_row(header, "th"))
-    lines += [_html_row(row, "td") for row in rows]
+        lines.append(_html_row(header, "th", width))
+    lines += [_html_row(row, "td", width) for row in rows]
     return "\n".join([*lines, "</table>"])
 
 
-def _html_row(cells: Sequence[str], tag: str) -> str:
-    style = ' style="text-align: left"'
-    elements = (f"<{tag}{style}>{html.escape(shown(cell))}</{tag}>" for cell in cells)
-    return f"<tr>{''.join(elements)}</tr>"
+def _html_row(cells: Sequence[str], tag: str, width: int) -> str:
+    span = f' colspan="{width - len(cells) + 1}"' if len(cells) < width else ""
+    *before, last = (html.escape(shown(cell)) for cell in cells)
+    elements = "".join(f"<{tag}>{cell}</{tag}>" for cell in before)
+    return f"<tr>{elements}<{tag}{span}>{last}</{tag}></tr>"

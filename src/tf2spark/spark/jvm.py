@@ -10,19 +10,31 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyspark
-from py4j.protocol import Py4JError
-from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 
 from tf2spark.errors import SetupError
 from tf2spark.spark.types import arrow_schema
 
+if TYPE_CHECKING:
+    from pyspark import SparkConf
+
+try:
+    from py4j.protocol import Py4JError
+except ImportError:  # the package pyspark-client, which has Spark Connect alone
+
+    class Py4JError(Exception):  # type: ignore[no-redef]
+        """Never raised where there is no py4j."""
+
+
 JavaError = Py4JError
 """What py4j raises for an exception in the JVM."""
+JOB_ERRORS = (PySparkException, Py4JError)
+"""What an action of PySpark raises for a failed job: most exceptions are converted, some aren't."""
 
 
 def jvm(spark: SparkSession) -> Any:
@@ -244,6 +256,7 @@ def launch_driver(conf: SparkConf, stderr: int) -> bool:
         next `SparkContext` then launches its own, whose log goes to this process's stderr.
     """
     try:
+        from pyspark import SparkContext
         from pyspark.java_gateway import launch_gateway
     except ImportError:
         return False

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from tf2spark.spark.jvm import scala_items, status_store
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from rich.console import Console
     from rich.progress import Progress, TaskID
 

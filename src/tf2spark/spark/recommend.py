@@ -7,7 +7,6 @@ from math import prod
 
 import pyarrow as pa
 from attrs import evolve, frozen
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -15,7 +14,7 @@ from pyspark.sql.types import StructType
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.dtypes import DType
-from tf2spark.errors import ContractError, from_text
+from tf2spark.errors import ContractError, from_spark
 from tf2spark.graph_split.forms import SideName
 from tf2spark.graph_split.splitter import score_dtype
 from tf2spark.plan.recommend import renumber_users
@@ -111,13 +110,8 @@ def collect(table: DataFrame) -> pa.Table:
     Raises:
         Tf2SparkError: A worker raised it; Spark's exception about it is only its text.
     """
-    try:
+    with from_spark():
         return collect_arrow(table)
-    except PySparkException as error:
-        ours = from_text(str(error))
-        if ours is None:
-            raise
-        raise ours from None
 
 
 def recommended_schema(

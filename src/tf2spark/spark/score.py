@@ -34,6 +34,7 @@ from tf2spark.shown_text import shown
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_parts, packed_table
+from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_tasks
 from tf2spark.spark.shipping import ship
@@ -198,7 +199,9 @@ def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
     # Kept columns stay in the JVM, except for the ids, by which messages name rows.
     sent = [*read, *(each.column for each in plan.shown if each.is_id and each.column not in read)]
     fields = output_fields(plan)
-    rows = _as_rows(df)
+    # Sail, a server that takes no files, can't filter by a partition's number, nor needs to.
+    is_sail = is_connect(df.sparkSession) and plan.model.storage != "shipped"
+    rows = df if is_sail else _as_rows(df)
     table, arguments, packing = packed_parts(
         rows,
         [column(df.columns[index]) for index in sent],

@@ -9,31 +9,20 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf2spark.errors import ContractError, SetupError, first_line
-from tf2spark.shown_text import shown
 from tf2spark.spark.java import MINIMUM, ensure_java
+from tf2spark.spark.quiet_logs import own_logging, stderr_filter
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # What a local worker imports; tf2spark is shipped only to others.
 _WORKER_PACKAGES = ("tf2spark", "attrs", "numpy", "pandas", "pyarrow", "tensorflow")
-_LOGGING = Path(__file__).with_name("log4j2.properties")
-
-# Notices that the JVM and TensorFlow's library print at every start, and nobody can act on.
-_CHATTER = re.compile(
-    rb"WARNING: Using incubator modules"
-    rb"|WARNING: All log messages before absl::InitializeLog"
-    rb"|\S+ \S+ *\d* *[IW] .*oneDNN custom operations"
-    rb"|[IW]\d{4} .*(oneDNN custom operations|cpu_feature_guard)"
-    rb"|To enable the following instructions"
-)
 
 
 def get_or_create(
@@ -292,7 +281,7 @@ def _start_context(
     def configure(conf: SparkConf) -> SparkConf:
         return conf.setMaster(master).setAppName(app_name).setAll(list(settings.items()))
 
-    with _stderr_filter(quiet) as descriptor, _own_logging() if quiet else nullcontext():
+    with stderr_filter(quiet) as descriptor, own_logging() if quiet else nullcontext():
         launched = launch_driver(configure(SparkConf(loadDefaults=False)), descriptor)
     if launched:
         # With a JVM running, SparkConf() reads spark-defaults.conf and the like in it.
@@ -311,42 +300,3 @@ def _missing_in_configuration(fallback: Mapping[str, str]) -> dict[str, str]:
         return dict(fallback)
     known = SparkConf()
     return {key: value for key, value in fallback.items() if not known.contains(key)}
-
-
-@contextmanager
-def _own_logging() -> Iterator[None]:
-    """Give a JVM started in this block our logging settings, unless the user has some."""
-    before = os.environ.get("SPARK_SUBMIT_OPTS")
-    if before is None or "log4j" not in before:
-        ours = f'-Dlog4j2.configurationFile="{_LOGGING.as_uri()}"'
-        os.environ["SPARK_SUBMIT_OPTS"] = f"{before} {ours}" if before else ours
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("SPARK_SUBMIT_OPTS", None)
-        else:
-            os.environ["SPARK_SUBMIT_OPTS"] = before
-
-
-@contextmanager
-def _stderr_filter(quiet: bool) -> Iterator[int]:
-    """Yield a descriptor for a child's stderr; its lines are passed on, safe to show.
-
-    If `quiet`, chatter is left out.
-    """
-    reading, writing = os.pipe()
-    threading.Thread(target=_pass_on, args=(reading, quiet), daemon=True).start()
-    try:
-        yield writing
-    finally:
-        # The child has its own copy. With this one closed, the thread ends when the child does.
-        os.close(writing)
-
-
-def _pass_on(descriptor: int, quiet: bool) -> None:
-    with os.fdopen(descriptor, "rb") as lines:
-        for line in lines:
-            if not (quiet and _CHATTER.match(line)):
-                text = line.decode(errors="replace").rstrip("\r\n").expandtabs(4)
-                os.write(2, f"{shown(text)}\n".encode())

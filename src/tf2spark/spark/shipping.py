@@ -21,6 +21,7 @@ from typing import Any
 import attr
 import attrs
 from attrs import evolve
+from pyspark.errors import UnsupportedOperationException
 from pyspark.sql import SparkSession
 
 from tf2spark._vendored import FOLDER
@@ -49,7 +50,7 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
 
     With a local master, tasks run on this machine, where the model already is, and nothing is
     sent. Executors fetch the files of a package on HDFS or object storage from there, and all
-    other files from the driver.
+    other files from the driver. A server that takes no files has to find the model itself.
 
     Returns:
         The model as workers find it.
@@ -67,8 +68,8 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
     if runs_locally and scheme_of(model.path) is None:
         return model
     with _lock:
-        if not runs_locally:
-            _send_once(spark, str(own_zip()), pyfile=True)
+        if not runs_locally and not _send_own_code(spark):
+            return model
         for path in (*_shipped_paths(spark, model), *_shipped_libraries(model)):
             _send_once(spark, path)
     return evolve(model, storage="shipped")
@@ -84,7 +85,22 @@ def ship_own_code(spark: SparkSession) -> None:
         check_local_python(spark)
         return
     with _lock:
+        _send_own_code(spark)
+
+
+def _send_own_code(spark: SparkSession) -> bool:
+    """Send tf2spark itself; False if the session takes no files.
+
+    Sail's server takes none (as of 0.7.2). Its workers have to have tf2spark, and find the model
+    under its path; they verify it there, as they do everywhere.
+    """
+    try:
         _send_once(spark, str(own_zip()), pyfile=True)
+    except UnsupportedOperationException:
+        if not is_connect(spark):
+            raise
+        return False
+    return True
 
 
 def _size_bytes(text: str | None) -> int | None:

@@ -12,7 +12,6 @@ import importlib.util
 import os
 import re
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import Any
 
 from tf2spark.errors import SetupError
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, readable
+from tf2spark.tensorflow_c.quiet_stderr import quiet
 
 OLDEST_VERSION = (2, 16)
 _INSTALL = "pip install -U tensorflow-cpu (or tensorflow)"
@@ -180,7 +180,7 @@ def _load() -> ctypes.CDLL:
     # TensorFlow reads the variable once, when the first session is created.
     os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     try:
-        with _quiet():
+        with quiet():
             loaded = ctypes.CDLL(path, handle=_open_lazily(path))
         _declare(loaded, "TF_Version")
         _refuse_old(_version_of(loaded), path)
@@ -232,35 +232,6 @@ def _open_lazily(path: str) -> int:
     if handle is None:
         raise OSError((system.dlerror() or b"unknown reason").decode(errors="replace"))
     return handle
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep TensorFlow's start-up messages off a terminal, unless the user asked to see them."""
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
-        yield
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    # No variable turns the oneDNN notice off: it goes to descriptor 2 while the library loads. In a
-    # log it does no harm, and the last words of a load that crashes must not be lost there.
-    if not os.isatty(2):
-        yield
-        return
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as captured:
-        os.dup2(captured.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-            captured.seek(0)
-            os.write(2, b"".join(line for line in captured if not _CHATTER.match(line)))
-
-
-_CHATTER = re.compile(
-    rb"WARNING: All log messages before absl|[IW]\d{4} .*oneDNN custom operations"
-)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tf2spark.tensorflow_c import graph
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.library import TFOutput, check, status, tensorflow, version
 from tf2spark.tensorflow_c.process import has_forked, mark_started, refuse_fork
+from tf2spark.tensorflow_c.quiet_stderr import quiet
 from tf2spark.tensorflow_c.session_config import session_options
 from tf2spark.tensorflow_c.string_reader import read_strings
 from tf2spark.tensorflow_c.strings import check_layout, string_scalar
@@ -351,7 +352,7 @@ def open_session(
 
 def _load(path: str, tags: Sequence[str], threads: int, graph_pointer: int) -> int:
     names = (c_char_p * len(tags))(*(tag.encode() for tag in tags))
-    with session_options(threads) as options, status() as state:
+    with session_options(threads) as options, status() as state, quiet():
         session: int = tensorflow().TF_LoadSessionFromSavedModel(
             *(options, None, os.fsencode(path), names, len(tags), graph_pointer, None, state)
         )

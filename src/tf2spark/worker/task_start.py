@@ -12,10 +12,15 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from tf2spark.tensorflow_c.process import assign_gpus
+from tf2spark.tensorflow_c.process import assign_gpus, cores
 from tf2spark.worker.hang_watch import watch_if_configured
+
+if TYPE_CHECKING:
+    from pyspark import TaskContext
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # only Linux has it
 _first_task: int | None = None
@@ -37,23 +42,38 @@ def begin_task() -> None:
         watch_if_configured(task)
 
 
-def task_cores() -> int | None:
-    """Return the cores of the Spark task that this process runs; None outside of one."""
-    from pyspark import TaskContext
-
-    task = TaskContext.get()
-    return None if task is None else int(task.cpus())
-
-
 def use_assigned_gpus() -> None:
     """Have this worker's sessions use the GPUs that Spark assigned to the task, if it did.
 
     A worker keeps those of the first task that opens a model; see `assign_gpus`.
     """
+    task = current_task()
+    if task is not None and "gpu" in (resources := task.resources()):
+        assign_gpus(resources["gpu"].addresses)
+
+
+def current_task() -> TaskContext | None:
+    """Return the Spark task that this process runs; None in any other process."""
+    if "pyspark" not in sys.modules:  # Spark's workers have imported it
+        return None
     from pyspark import TaskContext
 
-    if (task := TaskContext.get()) is not None and "gpu" in (resources := task.resources()):
-        assign_gpus(resources["gpu"].addresses)
+    return TaskContext.get()
+
+
+def task_cores() -> int | None:
+    """Return the cores of the Spark task that this process runs; None outside of one."""
+    task = current_task()
+    return None if task is None else int(task.cpus())
+
+
+def available_cpus() -> int:
+    """Return how many CPUs sessions of this process may use; in a Spark task, those of the task.
+
+    There, they get the GPUs that Spark assigned to it, too.
+    """
+    use_assigned_gpus()
+    return task_cores() or cores()
 
 
 def _acknowledge() -> None:
