@@ -153,7 +153,7 @@ def test_a_saved_model_brings_tf2spark_along(saved: str) -> None:
     assert not Path(path).exists()
 
 
-@pytest.mark.parametrize("name", ["keras_lookups", "keras_lstm", "keras_two_outputs", "labels"])
+@pytest.mark.parametrize("name", ["keras_lookups", "keras_two_outputs", "labels"])
 def test_spark_udf_returns_every_kind_of_output(
     name: str, tmp_path: Path, spark: SparkSession
 ) -> None:
