@@ -119,6 +119,7 @@ def test_commands_of_start_run(start: tuple[dict[str, Any], str], folder: Path) 
     assert "ready to score" in done.stdout
 
 
+@pytest.mark.filterwarnings("default")  # as for a reader: other tools warn of their own ways
 @pytest.mark.parametrize("page", _COMING_FROM, ids=lambda page: page.stem)
 def test_their_code_and_ours_give_the_same(
     page: Path, start: tuple[dict[str, Any], str], spark: SparkSession, folder: Path
