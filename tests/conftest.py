@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
+from services.class_archive import java_options
 from tf2spark.errors import SetupError
 from tf2spark.spark.java import ensure_java
 from tf2spark.spark.session import java_range
@@ -27,8 +28,7 @@ if "TF2SPARK_TEST_MODELS" not in os.environ:
     _models = tempfile.TemporaryDirectory(prefix="tf2spark-zoo-")
     os.environ["TF2SPARK_TEST_MODELS"] = _models.name
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-# Drivers live for seconds, in which the optimizing compiler costs more than it saves.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+os.environ.setdefault("SPARK_SUBMIT_OPTS", java_options())
 os.environ["PYSPARK_PYTHON"] = sys.executable
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when MLflow is imported
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 import tf2spark
+from tf2spark.spark.row_counter import RowCounter
 
 
 def start_session(master: str, settings: dict[str, str]) -> SparkSession:
@@ -27,7 +28,7 @@ def start_session(master: str, settings: dict[str, str]) -> SparkSession:
         .config("spark.ui.enabled", "false")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.executor.memory", "600m")
-        .config("spark.executor.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        .config("spark.executor.extraJavaOptions", os.environ["SPARK_SUBMIT_OPTS"])
         .config("spark.executorEnv.TF2SPARK_TEST_DRIVER", str(os.getpid()))
         .config("spark.cores.max", "2")
         .config("spark.sql.files.maxPartitionBytes", "400k")
@@ -124,7 +125,8 @@ def main(master: str, model_path: str, table: str, *settings: str) -> None:
     killer = threading.Thread(target=kill_one_worker, args=(done, killed), daemon=True)
     killer.start()
     scored = model.score(frame, keep=["id"], reproducible=True)
-    same_after_kill = equals_local_scores(scored, model, table)
+    counter = RowCounter.of(scored, "scored", model=model.digest)
+    same_after_kill = equals_local_scores(counter.table, model, table)
     done.set()
     killer.join()
     same = equals_local_scores(scored, model, table)
@@ -135,6 +137,7 @@ def main(master: str, model_path: str, table: str, *settings: str) -> None:
         "executors": spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1,
         "killed": len(killed),
         "same_after_kill": same_after_kill,
+        "counted_after_kill": counter.rows(),
         "same": same,
         "same_by_map_in_arrow": equals_local_scores(by_map, model, table),
         "modules": tensorflow_modules(spark),

@@ -1,14 +1,8 @@
-"""A driver program: workers read tables on remote storage, and the rows are those that Spark reads.
-
-Run as ``python scan_job.py MASTER MODEL BASE [KEY=VALUE ...]``: BASE is the URI of a folder for the
-tables. The last line on stdout is JSON.
-"""
+"""Workers read tables on remote storage, and the rows are those that Spark reads."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
+from collections.abc import Mapping
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -16,7 +10,6 @@ from pyspark.sql import functions as F
 
 import tf2spark
 from cases.parquet_tables import assert_same_rows, reader_of
-from services.shipping_job import parse_settings, start_session
 from tf2spark.errors import ContractError
 from tf2spark.spark.scan.parquet_scan import plan_tasks
 
@@ -60,17 +53,15 @@ def reason_of(model: Any, df: DataFrame) -> str:
     return ""
 
 
-def main(master: str, model_path: str, base: str, *settings: str) -> None:
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    conf = parse_settings(settings)
-    spark = start_session(master, {"spark.task.maxFailures": "1", **conf})
+def scan(spark: SparkSession, model_path: str, base: str, conf: Mapping[str, str]) -> Any:
+    """Write a table below BASE, and compare what workers read of it; return the results by name."""
     model = tf2spark.SavedModel(model_path)
     df = write_table(spark, f"{base}/scan table")
     day = df.where("day = DATE'2026-01-02'")
     few = df.where("x > 200 AND price < 700.5 AND at >= '2026-06-01' OR name = 'a b/%='")
     tasks = plan_tasks(df, 64, verify=True)
     shown = repr(tasks) + model.score(df)._jdf.queryExecution().toString()
-    report = {
+    return {
         "reader": reader_of(model.score(df)),
         "reason": reason_of(model, df),
         "rows": is_same(model, df),
@@ -82,9 +73,3 @@ def main(master: str, model_path: str, base: str, *settings: str) -> None:
             name for name, value in conf.items() if "secret" in name and value in shown
         ],
     }
-    spark.stop()
-    print(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

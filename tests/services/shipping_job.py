@@ -40,7 +40,7 @@ def start_session(master: str, settings: dict[str, str]) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.executor.memory": "600m",
-        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.executor.extraJavaOptions": os.environ["SPARK_SUBMIT_OPTS"],
         "spark.cores.max": "2",
         "spark.sql.files.maxPartitionBytes": "400k",
         # YARN's containers don't inherit the environment, and bits depend on the instruction set.
@@ -130,6 +130,24 @@ def records(spark: SparkSession) -> list[str]:
         return sorted(row.word for row in read.collect())
 
 
+def saved_stage(frame: DataFrame, model: Any, folder: Path) -> tuple[DataFrame, str]:
+    """Score with a stage that was saved and loaded; return why it isn't saved with its model."""
+    from pyspark.ml import Pipeline, PipelineModel
+
+    from tf2spark.ml import SavedModelTransformer
+
+    stage = SavedModelTransformer(model=model, keep=["id"], reproducible=True)
+    path, problem = str(folder / "pipeline"), ""
+    try:
+        stage.save(path)
+    except tf2spark.errors.OutputError as error:
+        problem = str(error)
+    pipeline = Pipeline(stages=[stage.setSaveModel("reference")]).fit(frame)
+    for _ in range(2):
+        pipeline.write().overwrite().save(path)
+    return PipelineModel.load(path).transform(frame), problem
+
+
 def main(master: str, model_path: str, table: str, python: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = python
     spark_settings = parse_settings(settings)
@@ -156,6 +174,10 @@ def main(master: str, model_path: str, table: str, python: str, *settings: str) 
     recommended = recommend_halves(model, frame.where("id < 300"))
     scored_by_udf = frame.select("id", package.udf()("features").alias("output_0"))
     words: dict[str, DataFrame] = {}
+    copied_stage = ""
+    if master.startswith("connect:"):
+        by_stage, copied_stage = saved_stage(frame, model, folder)
+        jobs["stage"] = by_stage, expected
     if words_folder is not None:
         shutil.copytree(words_folder, folder / "with_library")
         words = score_words(spark, folder / "with_library")
@@ -168,6 +190,7 @@ def main(master: str, model_path: str, table: str, python: str, *settings: str) 
     report["rows_by_udf"] = scored_by_udf.where("output_0 is not null").count()
     report["module_paths"] = module_paths(spark)
     report["records"] = records(spark)
+    report["copied_stage"] = copied_stage
     spark.stop()
     print(json.dumps(report))
 

@@ -37,18 +37,21 @@ class Cluster:
     settings: tuple[str, ...] = ()
 
 
+@pytest.fixture(scope="module")
+def standalone_master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One standalone cluster for all tests here; each job gets executors of its own."""
+    with standalone(tmp_path_factory.mktemp("standalone")) as master:
+        yield master
+
+
 @pytest.fixture(scope="module", params=["local-cluster[2,1,900]", "standalone"])
-def cluster(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """Every kind of cluster; another kind is one more parameter."""
     folder = tmp_path_factory.mktemp("cluster")
     write_table(folder)
     if request.param == "standalone":
-        with standalone(folder) as master:
-            yield Cluster(master, folder)
-    else:
-        yield Cluster(request.param, folder, gpu_settings(folder))
+        return Cluster(request.getfixturevalue("standalone_master"), folder)
+    return Cluster(request.param, folder, gpu_settings(folder))
 
 
 def gpu_settings(folder: Path) -> tuple[str, ...]:
@@ -92,20 +95,19 @@ def run_job(job: Path, cluster: Cluster, *more: str, **environment: str) -> Any:
 
 
 @pytest.mark.cluster
-def test_doctor_reports_every_executor(tmp_path: Path) -> None:
+def test_doctor_reports_every_executor(standalone_master: str, tmp_path: Path) -> None:
     """Both executors are reported, which have no tf2spark of their own, and the model opens."""
     python, model = str(lean_python(tmp_path / "lean")), str(path_of(case("mlp_128")))
-    with standalone(tmp_path) as master:
-        command = ["doctor", model, "--master", master, "--json"]
-        command += ["--conf", "spark.executor.memory=600m"]
-        done = subprocess.run(
-            [sys.executable, "-m", "tf2spark", *command],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": python},
-            check=False,
-        )
+    command = ["doctor", model, "--master", standalone_master, "--json"]
+    command += ["--conf", "spark.executor.memory=600m"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tf2spark", *command],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": python},
+        check=False,
+    )
     told = json.loads(done.stdout)
     assert told["ready"] is True, done.stdout
     names = {one["name"].partition(" on ")[0]: one for one in told["findings"]}
@@ -132,6 +134,10 @@ class TestCluster:
         """A Python worker that dies with the model open leaves no row out and none twice."""
         assert report["killed"] == 1
         assert report["same_after_kill"]
+
+    def test_rows_of_a_failed_attempt_are_not_counted(self, report: dict[str, Any]) -> None:
+        """Observed metrics are those of the attempts that succeeded."""
+        assert report["counted_after_kill"] == _ROWS
 
     def test_workers_never_import_tensorflow(self, report: dict[str, Any]) -> None:
         """After scoring, a worker has TensorFlow's library mapped and no module of its Python."""
@@ -224,10 +230,8 @@ class TestStandaloneShipping(ShippingContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
-        folder = tmp_path_factory.mktemp("shipping")
-        with standalone(folder) as master:
-            return shipped_on(master, folder)
+    def shipped(cls, standalone_master: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+        return shipped_on(standalone_master, tmp_path_factory.mktemp("shipping"))
 
 
 @pytest.mark.cluster
@@ -238,6 +242,15 @@ class TestConnectShipping(ShippingContract):
     @classmethod
     def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
         return shipped_on("connect:local[2]", tmp_path_factory.mktemp("shipping"))
+
+    def test_a_stage_is_saved_by_reference(self, shipped: dict[str, Any]) -> None:
+        """A pipeline is saved over another, loaded, and scores; the model isn't saved with it."""
+        assert shipped["stage"] is True
+        assert shipped["copied_stage"] == (
+            "a Spark Connect client has no access to the cluster's file systems, so it can't save "
+            'the model with the stage; setSaveModel("reference") saves the path and digest of the '
+            "model"
+        )
 
 
 @pytest.mark.cluster

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import pytest
+from attrs import frozen
 
 import tf2spark
 from cases.models import case, path_of
@@ -30,6 +31,8 @@ _READS_JOB = _JOB.with_name("reads_job.py")
 def run_job(master: str, base: str, python: str, conf: Mapping[str, str]) -> Any:
     model = str(path_of(case("mlp_128")))
     settings = [f"{key}={value}" for key, value in conf.items()]
+    if "://" in base:
+        settings.append(f"scan={path_of(case('keras_mlp'))}")
     return run_python(_JOB, master, model, base, python, *settings)
 
 
@@ -65,6 +68,15 @@ class StorageContract:
         """A job that was set up before scores with the package that it was set up with."""
         assert report["overwritten"] == ["s"]
         assert report["by_package_that_was_overwritten"] is True
+
+    def test_stages_are_saved_with_their_model_or_by_reference(self, report: Report) -> None:
+        """A pipeline scores after it was moved and saved over itself; a reference names a path."""
+        assert report["stage_moved_and_saved_over_itself"] is True
+        assert report["stage_by_reference"] is True
+        assert report["referring_to"] == f"{report['base']}/ctr/12"
+        assert report["stage_folders"] == ["metadata"]
+        assert report["stage_exists"].startswith("OutputError: ")
+        assert "ModelError: " in report["stage_damaged"]
 
     def test_a_run_killed_between_its_renames_is_finished(self, report: Report) -> None:
         """The next run finds the new table, and nothing next to it."""
@@ -157,6 +169,44 @@ class StorageContract:
         assert self.missing.format(base=report["base"]) in report["missing"]
 
 
+class RemoteContract(StorageContract):
+    """What holds in addition where files aren't on a disk of this machine."""
+
+    def test_workers_read_tables_themselves(self, report: Report) -> None:
+        """Rows of many types, by partitions and filters, are those that Spark reads."""
+        scan = report["scan"]
+        assert scan["reader"] == "worker", scan["reason"]
+        assert [scan[name] for name in ("rows", "few_columns", "partition", "filter")] == [True] * 4
+        assert scan["rows_of_filter"] > 100
+
+    def test_no_plan_shows_a_secret(self, report: Report) -> None:
+        """Workers get the keys of Hadoop's configuration, which nothing shows."""
+        assert report["scan"]["shown_secrets"] == []
+
+
+@frozen
+class Hdfs:
+    """A running HDFS: its URL, and the folder of its daemons' logs."""
+
+    url: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def running_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hdfs]:
+    """One HDFS for all tests here."""
+    folder = tmp_path_factory.mktemp("hdfs")
+    with hdfs(folder) as url:
+        yield Hdfs(url, folder)
+
+
+@pytest.fixture(scope="module")
+def big_package(running_hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
+    """A package with 20 MB of weights on HDFS: its URI, and its size."""
+    uri = f"{running_hdfs.url}/big.tf2spark"
+    return uri, write_big_package(tmp_path_factory.mktemp("big"), uri)
+
+
 @pytest.mark.spark
 class TestLocalDisk(StorageContract):
     """A folder of this machine, which is read without Hadoop."""
@@ -171,20 +221,19 @@ class TestLocalDisk(StorageContract):
 
 
 @pytest.mark.cluster
-class TestHdfs(StorageContract):
+class TestHdfs(RemoteContract):
     """HDFS, with executors in processes of their own."""
 
     @pytest.fixture(scope="class")
     @classmethod
-    def report(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
-        folder = tmp_path_factory.mktemp("hdfs")
-        with hdfs(folder) as url:
-            python = str(lean_python(folder / "lean"))
-            yield {"base": f"{url}/m", **run_job("local-cluster[2,1,900]", f"{url}/m", python, {})}
+    def report(cls, running_hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> Report:
+        base = f"{running_hdfs.url}/m"
+        python = str(lean_python(tmp_path_factory.mktemp("python") / "lean"))
+        return {"base": base, **run_job("local-cluster[2,1,900]", base, python, {})}
 
 
 @pytest.mark.cluster
-class TestS3(StorageContract):
+class TestS3(RemoteContract):
     """S3, with everything in one process."""
 
     @pytest.fixture(scope="class")
@@ -206,18 +255,19 @@ class TestS3(StorageContract):
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("kind", ["standalone", "yarn"])
-def test_a_package_is_read_once_an_executor(kind: str, tmp_path: Path) -> None:
+def test_a_package_is_read_once_an_executor(
+    kind: str, tmp_path: Path, running_hdfs: Hdfs, big_package: tuple[str, int]
+) -> None:
     """Two executors with two slots each read the package from its storage once, like the driver.
 
     On YARN both are on one host and in the same folder of the application. Spark gives each its own
     folder in there, so that neither finds what the other has fetched.
     """
-    with hdfs(tmp_path) as url, cluster(kind, tmp_path, url) as (master, settings, environment):
-        package = f"{url}/big.tf2spark"
-        size_bytes = write_big_package(tmp_path, package)
-        before = bytes_sent(tmp_path)
+    package, size_bytes = big_package
+    with cluster(kind, tmp_path, running_hdfs.url) as (master, settings, environment):
+        before = bytes_sent(running_hdfs.folder)
         report = run_python(_READS_JOB, master, package, *settings, environment=environment)
-        read_bytes = bytes_sent(tmp_path) - before
+        read_bytes = bytes_sent(running_hdfs.folder) - before
     assert report == {"scored": 64, "executors": 2}
     # Spark fetches files for the driver as well. Checksums and, on YARN, PySpark are added to that.
     assert 3 * size_bytes <= read_bytes < 3.5 * size_bytes
