@@ -124,7 +124,7 @@ def records(spark: SparkSession) -> list[str]:
     """Write TFRecord files on executors, and read them there."""
     tf2spark.register_tfrecord(spark)
     with tempfile.TemporaryDirectory() as folder:
-        rows = spark.range(5).selectExpr("concat('w', id) as word").repartition(2)
+        rows = spark.range(5).selectExpr("id", "concat('w', id) as word").repartition(2)
         rows.write.format("tfrecord").mode("append").save(f"{folder}/out")
         read = spark.read.format("tfrecord").schema("word string").load(f"{folder}/out")
         return sorted(row.word for row in read.collect())
