@@ -90,7 +90,7 @@ def _read_from_mlflow(
         if isinstance(error.advice, str):
             error.advice = error.advice.replace(folder, fetched.uri)
         raise
-    contract = evolve(loaded.contract, path=fetched.uri)
+    contract = evolve(loaded.contract, path=fetched.uri, version=None)
     return evolve(loaded, contract=contract, logged_call=fetched.call), loaded.contract.path
 
 
@@ -392,7 +392,9 @@ class PickledByPath:
     def __reduce__(self) -> tuple[Any, ...]:
         version, tags = self.contract.version, self.contract.tags
         path = self.path
-        if not is_uri(path) and _is_of_mlflow(path):
+        if other_formats.is_mlflow_uri(path):
+            path = self.contract.path  # with the version that an alias stood for
+        elif not is_uri(path) and _is_of_mlflow(path):
             path = os.path.abspath(local_path(path))
         elif not is_uri(path):
             # The folder that the path named when the model was opened.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import shutil
 import subprocess
@@ -85,6 +86,16 @@ def test_every_uri_opens_the_model(logged: Any, rows: pd.DataFrame) -> None:
     assert {uri: model.contract.path for uri, model in models.items()} == shown
     assert len({model.digest for model in models.values()}) == 1
     assert len({tuple(scores(model, rows)) for model in models.values()}) == 1
+
+
+def test_a_pickle_names_the_version(logged: Any) -> None:
+    """A task opens the model that the driver opened, though the alias is gone by then."""
+    pickled = pickle.dumps(tf2spark.SavedModel("models:/ctr@champion"))
+    logged.client.delete_registered_model_alias("ctr", "champion")
+    try:
+        assert pickle.loads(pickled).contract.path == "models:/ctr/1"
+    finally:
+        logged.client.set_registered_model_alias("ctr", "champion", "1")
 
 
 def test_the_digest_is_wherever_mlflow_shows_tags(logged: Any) -> None:
