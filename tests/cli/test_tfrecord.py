@@ -101,4 +101,4 @@ class TestScore:
         printed = capsys.readouterr().err
         assert message in printed
         assert "Traceback" not in printed
-        assert len(printed.splitlines()) <= 4
+        assert len(printed.splitlines()) <= 5
