@@ -21,6 +21,7 @@ from tf2spark.spark.jvm import hadoop_configuration
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.scan_plan import arrow_columns, scan_of
+from tf2spark.worker.reading.filters import Filter
 from tf2spark.worker.reading.parquet_reader import FileRange, ParquetTask, problem_of
 from tf2spark.worker.reading.parquet_types import Calendars
 
@@ -32,6 +33,7 @@ _NEEDED_SETTINGS = {
     "spark.sql.parquet.fieldId.read.enabled": "false",
     "spark.sql.execution.arrow.useLargeVarTypes": "false",
 }
+_PUSHDOWN = "spark.sql.parquet.filterPushdown"
 _ENCRYPTION = "parquet.crypto.factory.class"
 # The types that the tests show Spark's reader and pyarrow's to decode alike.
 _SAME_TYPES = (
@@ -86,7 +88,8 @@ def plan_tasks(
     _check_types(scan.columns, scan.columns.names)
     columns = arrow_columns(scan.columns.fields, zone)
     if verify:
-        _check_files(scan.partitions, columns, calendars)
+        skips_rows = spark.conf.get(_PUSHDOWN, "true") == "true"
+        _check_files(scan.partitions, columns, calendars, scan.where if skips_rows else None)
     rows = _batch_rows(spark, model_rows)
     as_read = scan.where is None and scan.output == tuple(range(len(columns)))
     output = None if as_read else scan.output
@@ -163,7 +166,10 @@ def _check_settings(spark: SparkSession) -> None:
 
 
 def _check_files(
-    partitions: list[tuple[FileRange, ...]], columns: pa.Schema, calendars: Calendars
+    partitions: list[tuple[FileRange, ...]],
+    columns: pa.Schema,
+    calendars: Calendars,
+    where: Filter | None,
 ) -> None:
     """Refuse files whose own columns aren't the table's: Spark converts some types, we don't."""
     files = {(file.files, file.path): file for ranges in partitions for file in ranges}
@@ -174,7 +180,7 @@ def _check_files(
 
     def check(file: FileRange) -> str | None:
         try:
-            problem = problem_of(file, columns, calendars)
+            problem = problem_of(file, columns, calendars, where)
         except StorageError as error:
             return f"the driver can't read its files ({error})"
         return f'its file "{file.path}" doesn\'t fit: {problem}' if problem else None

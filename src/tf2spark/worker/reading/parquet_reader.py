@@ -27,6 +27,7 @@ from tf2spark.worker.reading.parquet_types import (
     file_problem,
     with_zone,
 )
+from tf2spark.worker.reading.pushdown import pushdown_problem
 from tf2spark.worker.reading.statistics import Statistics, leaf_statistics
 
 # How much of a column chunk is read at once; by default pyarrow reads it all, perhaps 100 MB.
@@ -115,14 +116,25 @@ def _read(task: ParquetTask) -> Iterator[pa.RecordBatch]:
     yield from _join(pending)
 
 
-def problem_of(file_range: FileRange, columns: pa.Schema, calendars: Calendars) -> str | None:
+def problem_of(
+    file_range: FileRange, columns: pa.Schema, calendars: Calendars, where: Filter | None = None
+) -> str | None:
     """Say, from a file's footer, why it can't be read as these columns; None if it can.
+
+    Args:
+        file_range: A part of the file.
+        columns: The columns.
+        calendars: See `ParquetTask`.
+        where: The condition by which Spark would skip rows; None where it doesn't.
 
     Raises:
         StorageError: The file can't be read.
     """
     with _opened(file_range, columns) as file:
-        return file_problem(file, columns, calendars)
+        problem = file_problem(file, columns, calendars)
+        if problem is None and where is not None:
+            problem = pushdown_problem(file, where, columns)
+        return problem
 
 
 def _read_range(file_range: FileRange, task: ParquetTask) -> Iterator[pa.RecordBatch]:
