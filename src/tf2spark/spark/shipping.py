@@ -168,5 +168,6 @@ def own_zip() -> Path:
 def _members() -> Iterator[tuple[str, Path]]:
     vendored = (Path(str(package.__file__)).parent for package in (attr, attrs))
     for folder, prefix in ((_OWN, ""), *((folder, FOLDER) for folder in vendored)):
-        for path in folder.rglob("*.py"):
+        # The lists of ops are text files: a pickled `SavedModel` checks its ops on the worker.
+        for path in (*folder.rglob("*.py"), *folder.rglob("*.txt")):
             yield str(Path(prefix) / folder.name / path.relative_to(folder)), path
