@@ -37,6 +37,8 @@ NAVIGATION = {
         "docs/pipelines",
         "docs/mlflow",
         "docs/notebooks",
+        "docs/streams",
+        "docs/declarative_pipelines",
         "docs/jobs",
         "docs/logs_and_reports",
         "docs/packages",

@@ -32,8 +32,9 @@ _RUN_ELSEWHERE = {
     "docs/start.zh.md": "its blocks are those of start.md, in this file",
     "docs/clusters.md": "test_docs_calls.py",
     "docs/custom_ops.md": "test_docs_calls.py",
+    "docs/declarative_pipelines.md": "spark/streaming/test_declarative_pipelines.py",
     "docs/feeding.md": "test_docs_calls.py",
-    "docs/jobs.md": "test_docs_calls.py",
+    "docs/jobs.md": "test_docs_calls.py and cli/test_airflow.py",
     "docs/logs_and_reports.md": "test_docs_calls.py and spark/test_observed_metrics.py",
     "docs/mlflow.md": "mlflow_models/test_page.py",
     "docs/packages.md": "test_docs_calls.py",
@@ -41,6 +42,7 @@ _RUN_ELSEWHERE = {
     "docs/pipelines.md": "ml/test_page.py",
     "docs/recommend.md": "test_docs_calls.py",
     "docs/rows.md": "test_docs_calls.py",
+    "docs/streams.md": "spark/streaming/test_page.py",
     "docs/tfrecord.md": "spark/tfrecord/test_register.py",
 }
 _RUN_HERE = {"docs/start.md", "docs/api.md"} | {f"docs/coming_from/{p.name}" for p in _COMING_FROM}

@@ -271,12 +271,11 @@ class RunnableModel(PickledByPath):
         scored: Any
         options = self.with_row_relation(request, options, on_spark=is_spark(table))
         if is_spark(table):
-            from tf2spark.spark.score import score_dataframe
+            from tf2spark.spark.unresolved import score_any
 
             dataframe: Any = table
-            scored = score_dataframe(
-                dataframe, request, options, self.reference_for(request), bind=self.bind
-            )
+            reference, shapes = self.reference_for(request), self._runs.shapes
+            scored = score_any(dataframe, request, options, reference, self.bind, shapes)
         else:
             from tf2spark.local.score import score_table
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import pyarrow as pa
+from attrs import evolve
 
 from tf2spark.binding.bind import bind, check_declared
 from tf2spark.binding.options import Options
@@ -34,7 +35,7 @@ def late_column_scorer(
 
     Args:
         request: The inputs, their feeds and the outputs.
-        options: Batch size, mode and the error column.
+        options: Batch size, mode, the error and the model column. Columns to keep only name rows.
         model: The model that the workers open.
         names: The names of its arguments, in order.
         single: The one output is the result itself, not a struct of it.
@@ -49,6 +50,7 @@ def late_column_scorer(
             return
         with addressed_to(options.audience):
             plan = bind(request, _named_by_feeds(first.schema, request), options, model)
+            plan = evolve(plan, keep=())  # such columns are arguments only to name rows
             check_declared(plan, request, options)
         for struct in struct_arrays(plan, open_session(model), chain([first], batches)):
             yield struct.field(0) if single else struct

@@ -137,7 +137,8 @@ def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
     spark = users.sparkSession
     keep_job_folder(prepared.folder)
     model = evolve(prepared.plan.users.model, threads=task_cpus(spark))
-    plan = evolve(prepared.plan, users=evolve(prepared.plan.users, model=ship(spark, model)))
+    model = ship(spark, model, for_stream=users.isStreaming)
+    plan = evolve(prepared.plan, users=evolve(prepared.plan.users, model=model))
     columns = traveling_columns(plan.users)
     table, packing = packed_table(select_numbered(users, columns))
     recommend = partition_recommender(renumber_users(plan, columns), packing)

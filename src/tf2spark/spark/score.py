@@ -82,7 +82,8 @@ def score_dataframe(
     model = evolve(model, threads=task_cpus(df.sparkSession))
     # Bound before the model is shipped, so that a mismatch costs nothing.
     plan = bind(request, arrow_schema(df.schema), options, model)
-    plan = evolve(plan, model=ship(df.sparkSession, plan.model))
+    is_stream = not is_connect(df) and df.isStreaming
+    plan = evolve(plan, model=ship(df.sparkSession, plan.model, for_stream=is_stream))
     if carrier is None and options.read != "spark":
         scored = _score_files(df, plan, options.read)
         if scored is not None:
@@ -201,7 +202,7 @@ def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
     fields = output_fields(plan)
     # Sail, a server that takes no files, can't filter by a partition's number, nor needs to.
     is_sail = is_connect(df.sparkSession) and plan.model.storage != "shipped"
-    rows = df if is_sail else _as_rows(df)
+    rows = df if is_sail else as_rows(df)
     table, arguments, packing = packed_parts(
         rows,
         [column(df.columns[index]) for index in sent],
@@ -215,7 +216,7 @@ def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
     return scored.select(*kept, *outputs)
 
 
-def _as_rows(df: DataFrame) -> DataFrame:
+def as_rows(df: DataFrame) -> DataFrame:
     """Keep an Arrow UDF from Spark 4.3's columnar input, by a filter that every row passes.
 
     In the benchmark `carriers` the columnar input uses up to 1.8 times the CPU, and it fails on

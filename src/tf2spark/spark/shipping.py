@@ -45,12 +45,18 @@ _sent: set[tuple[str, str]] = set()
 _lock = threading.Lock()
 
 
-def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
+def ship(spark: SparkSession, model: ModelRef, *, for_stream: bool = False) -> ModelRef:
     """Send a model to the executors of a session, once per session.
 
     With a local master, tasks run on this machine, where the model already is, and nothing is
     sent. Executors fetch the files of a package on HDFS or object storage from there, and all
     other files from the driver. A server that takes no files has to find the model itself.
+
+    Args:
+        spark: The session.
+        model: The model.
+        for_stream: Send it to a local master too. A streaming query may run for months, in which
+            the model's folder is overwritten and the host's cache is cleaned.
 
     Returns:
         The model as workers find it.
@@ -65,7 +71,7 @@ def ship(spark: SparkSession, model: ModelRef) -> ModelRef:
     runs_locally = not is_connect(spark) and runs_here(str(spark.sparkContext.master))
     if runs_locally:
         check_local_python(spark)
-    if runs_locally and scheme_of(model.path) is None:
+    if runs_locally and scheme_of(model.path) is None and not for_stream:
         return model
     with _lock:
         if not runs_locally and not _send_own_code(spark):

@@ -173,27 +173,61 @@ def _function(
     spark: SparkSession | None,
     call: str = "",
 ) -> Any:
-    return_type, single = _return_type(request, options)
+    """Return a udf whose value is that of its only output, or a struct of several."""
+    return column_function(
+        request, options, model, names, declared_type(request, options), spark, call, single=True
+    )
+
+
+def column_function(
+    request: Request,
+    options: Options,
+    model: ModelRef,
+    names: tuple[str, ...],
+    returned: StructType,
+    spark: SparkSession | None,
+    call: str = "",
+    *,
+    single: bool = False,
+) -> Any:
+    """Return a column function that runs a model, and ship the model.
+
+    Args:
+        request: The inputs, their feeds and the outputs.
+        options: Batch size, mode, the error column and the model column. Columns to keep only name
+            rows.
+        model: The model.
+        names: The names of the function's arguments, in order.
+        returned: What it returns; see `declared_type`.
+        spark: The session; None where there is none yet.
+        call: How SQL calls the function, for messages.
+        single: Return a value instead of a struct where there is only one.
+    """
+    single = single and len(returned) == 1
     if spark is not None:
         check_worker_memory(spark)
         model = ship(spark, evolve(model, threads=task_cpus(spark)))
     scorer = late_column_scorer(request, options, model, names, single, call)
+    return_type: DataType = returned[0].dataType if single else returned
     if hasattr(F, "arrow_udf"):
         return arrow_udf_of(scorer, return_type)
     return pandas_udf_of(scorer, return_type)
 
 
-def _return_type(request: Request, options: Options) -> tuple[DataType, bool]:
-    """Return a udf's type, and whether that is its only output's rather than a struct."""
+def declared_type(request: Request, options: Options) -> StructType:
+    """Return what a column function adds: the outputs, the error and the model column.
+
+    Raises:
+        ContractError: An output can't become a column.
+    """
     fields = [pa.field(plan.column, plan.arrow) for plan in declared_outputs(request, options)]
-    if options.error_column is not None:
-        fields.append(pa.field(options.error_column, pa.string()))
-    if len(fields) == 1:
-        return spark_type(fields[0].type), True
+    for name in (options.error_column, options.model_column):
+        if name is not None:
+            fields.append(pa.field(name, pa.string()))
     struct = StructType()
     for field in fields:
         struct = struct.add(field.name, spark_type(field.type), True)
-    return struct, False
+    return struct
 
 
 def _arguments(

@@ -75,6 +75,8 @@ def plan_tasks(
         _check_width(df.schema)
     if is_connect(df):
         raise NotReadable("a Spark Connect session doesn't show its plans")
+    if df.isStreaming:
+        raise NotReadable("it is a stream, whose new files only Spark keeps track of")
     spark = df.sparkSession
     try:
         _check_settings(spark)
