@@ -271,7 +271,7 @@ class RunnableModel(PickledByPath):
         scored: Any
         options = self.with_row_relation(request, options, on_spark=is_spark(table))
         if is_spark(table):
-            from tf2spark.spark.unresolved import score_any
+            from tf2spark.spark.late_binding.tables import score_any
 
             dataframe: Any = table
             reference, shapes = self.reference_for(request), self._runs.shapes

@@ -22,7 +22,7 @@ from tf2spark.errors import ContractError, shortened
 from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
-from tf2spark.spark.late_binding import late_column_scorer
+from tf2spark.spark.late_binding.column_functions import late_column_scorer
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.score import task_cpus
 from tf2spark.spark.session import current_session

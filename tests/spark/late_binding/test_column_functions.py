@@ -1,4 +1,4 @@
-"""`spark.late_binding`: a `udf` binds on the worker, once a task."""
+"""`spark.late_binding.column_functions`: a `udf` binds on the worker, once a task."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import tf2spark
 from cases.models import case
 from tf2spark.binding.options import make_options
 from tf2spark.errors import ContractError, RowError
-from tf2spark.spark import late_binding
-from tf2spark.spark.late_binding import late_column_scorer
+from tf2spark.spark.late_binding import column_functions
+from tf2spark.spark.late_binding.column_functions import late_column_scorer
 from tf2spark.worker.spark_tasks import Columns
 
 
@@ -33,9 +33,9 @@ def test_batches_are_scored_by_one_plan(
     mlp: tf2spark.SavedModel, features: pa.Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Columns are bound with the first batch; the scores are those of `score`."""
-    bind: Any = late_binding.bind  # type: ignore[attr-defined]
+    bind: Any = column_functions.bind  # type: ignore[attr-defined]
     counted = Mock(wraps=bind)
-    monkeypatch.setattr(late_binding, "bind", counted)
+    monkeypatch.setattr(column_functions, "bind", counted)
     batches = [(features.slice(0, 4),), (features.slice(4, 0),), (features.slice(4, 6),)]
     scored = list(scorer(mlp)(batches))
     assert [len(column) for column in scored] == [4, 0, 6]

@@ -1,0 +1,1 @@
+"""Scoring columns whose types only the workers learn: column functions, and tables of pipelines."""
