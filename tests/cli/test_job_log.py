@@ -149,14 +149,23 @@ class TestJobs:
         )
         assert printed.out.startswith("20 rows, 1 of them could not be scored, ")
 
-    def test_json(self, command: list[str], tmp_path: Path, capsys: Capture) -> None:
+    def test_json(
+        self,
+        command: list[str],
+        tmp_path: Path,
+        capsys: Capture,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         """Each line is an object, with the keys that the manual lists, and stdout is empty."""
+        left = ["removed /tmp/x, which a run that was killed had left"]
+        monkeypatch.setattr("tf2spark.package.staging.remove_abandoned", lambda: left)
         assert run([*command, "--mode", "dropmalformed", "--log-format", "json"]) == 0
         printed = capsys.readouterr()
         by_name = {event["event"]: event for event in events_of(printed.err)}
         assert printed.out == ""
         assert by_name["start"]["command"] == "score"
         assert by_name["start"]["output"] == str(tmp_path / "out")
+        assert by_name["note"]["message"] == left[0]
         assert by_name["reading"]["files"] == 1
         done = by_name["done"]
         assert (done["rows_in"], done["rows_out"], done["rows_refused"]) == (20, 19, 1)

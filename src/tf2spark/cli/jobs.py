@@ -66,8 +66,7 @@ def open_job(
     from tf2spark.spark.tables.catalog import metastore_settings
     from tf2spark.spark.tables.option_names import check_options
 
-    for note in remove_abandoned():
-        click.echo(shown(note), err=True)
+    notes = remove_abandoned()
     if target is not None:
         check_before_spark(target)
     for source in sources:
@@ -91,6 +90,8 @@ def open_job(
                 check_separate(spark, target, table, source.text, source.path)
         if log.format != "none":
             _log_sizes(log, sources, tables)
+        for note in notes:
+            log.event("note", note)
         with _described(spark, f"{params['model']}, {digest}"):
             yield Job(spark, model, tables)
 
