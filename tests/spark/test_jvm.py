@@ -97,7 +97,9 @@ def test_progress_shows_no_rows_where_metrics_cannot_be_read(
 def test_files_are_left_to_spark_where_plans_cannot_be_read(spark: SparkSession) -> None:
     """A DataFrame without the private attribute fails no job; workers just can't read it."""
     df = spark.range(3)
-    bare = SimpleNamespace(schema=df.schema, columns=df.columns, sparkSession=spark)
+    bare = SimpleNamespace(
+        schema=df.schema, columns=df.columns, sparkSession=spark, isStreaming=False
+    )
     with pytest.raises(NotReadable, match=r"plan can't be examined \(PySpark .* has no _jdf"):
         plan_tasks(bare, 64, verify=True)  # type: ignore[arg-type]
 
