@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tf2spark.binding.kept_results import KeptByContent, KeptResults
+from tf2spark.binding.kept_results import KeptByContent, KeptByObject, KeptResults
 
 
 class Counted:
@@ -113,3 +113,20 @@ def test_threads_share_results() -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: kept.get("key", object), range(200)))
     assert len(set(map(id, results))) == 1
+
+
+def test_results_of_an_object_last_as_long_as_it() -> None:
+    """They are computed once for each key, and are gone before its id can be used again."""
+
+    class Source:
+        pass
+
+    kept: KeptByObject[object] = KeptByObject()
+    source = Source()
+    first = kept.get(source, object, "a")
+    assert kept.get(source, object, "a") is first
+    assert kept.get(source, object, "b") is not first
+    assert kept.get(Source(), object, "a") is not first
+    assert len(kept) == 2
+    del source
+    assert len(kept) == 0

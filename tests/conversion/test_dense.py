@@ -175,7 +175,7 @@ def test_columns_of_numbers_are_fed_as_others(dtype: DType) -> None:
         for dims in ((), (1,), (1, 1)):
             spec = plan(source(kind), dims=dims, dtype=dtype)
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(dense_module, "_is_number_column", lambda _: False)
+                patch.setattr(dense_module, "is_number_column", lambda _: False)
                 general = feeder(spec, None)
             short = feeder(spec, None)
             for batch in batches:

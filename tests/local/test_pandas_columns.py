@@ -16,7 +16,12 @@ from pyspark.ml.linalg import Vectors
 from cases.arrow_columns import VECTOR
 from tf2spark.errors import ContractError
 from tf2spark.local import pandas_columns
-from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow
+from tf2spark.local.pandas_columns import (
+    frame_of_result,
+    frame_to_arrow,
+    frame_with_row_numbers,
+    with_row_numbers,
+)
 
 NAN = float("nan")
 
@@ -139,6 +144,7 @@ def test_mixed_columns_are_named_where_they_are_read(cells: list[Any]) -> None:
 
 
 DTYPES = ["float32", "float64", "int64", "bool", "uint8", "Int64", "string", "object", "float16"]
+DTYPES += ["text", "text or null"]
 COLUMNS = st.lists(st.sampled_from(DTYPES), max_size=6)
 
 
@@ -147,7 +153,16 @@ def test_small_frames_are_converted_as_large_ones(
     dtypes: list[str], rows: int, same_block: bool
 ) -> None:
     """Columns of one dtype are converted together where they are few: the arrays are the same."""
-    parts = [pd.Series([i % 2] * rows, dtype=dtype) for i, dtype in enumerate(dtypes)]
+    texts: dict[str, list[Any]] = {
+        "text": ["ü", "", "ab"],
+        "text or null": ["x", None, float("nan")],
+    }
+    parts = [
+        pd.Series(texts[dtype][:rows], dtype="object")
+        if dtype in texts
+        else pd.Series([i % 2] * rows, dtype=dtype)
+        for i, dtype in enumerate(dtypes)
+    ]
     frame = pd.DataFrame(dict(enumerate(parts)), index=range(rows))
     if same_block:
         frame = frame.copy()
@@ -158,6 +173,16 @@ def test_small_frames_are_converted_as_large_ones(
         large = frame_to_arrow(frame, read)
     assert small.schema == large.schema
     assert small.equals(large)
+    schema, numbered = frame_with_row_numbers(frame, read)
+    assert schema == large.schema
+    assert pa.table(numbered) == with_row_numbers(large)
+
+
+def test_numbers_whose_bytes_are_in_the_other_order_are_converted() -> None:
+    """Beside others too, where pandas itself can't copy them."""
+    frame = pd.DataFrame({"x": np.array([1.5, 2.5], ">f4"), "y": ["a", "b"], "z": [1, 2]})
+    table = frame_to_arrow(frame, ["x", "y", "z"])
+    assert table.to_pydict() == {"x": [1.5, 2.5], "y": ["a", "b"], "z": [1, 2]}
 
 
 def test_columns_of_one_name_are_each_their_own() -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from attrs import frozen
 
 from tf2spark.binding.graph_lookup import check_described, graph_of, inferred_shapes
-from tf2spark.binding.kept_results import KeptResults
+from tf2spark.binding.kept_results import KeptByObject, KeptResults
 from tf2spark.binding.request import Graph, Request
 from tf2spark.binding.variables import unrestored_variables
 from tf2spark.dtypes import DType, Shape
@@ -58,7 +58,8 @@ class CheckedRuns:
         self.needed_libraries = tuple(needed_libraries)
         self._loaded = loaded
         self._kept: KeptResults[RunFacts] = KeptResults(_KEPT_RUNS)
-        self._unrestored: KeptResults[tuple[str, ...]] = KeptResults(_KEPT_RUNS)
+        self._requests: KeptByObject[RunFacts] = KeptByObject()
+        self._unrestored: KeptByObject[tuple[str, ...]] = KeptByObject()
 
     @cached_property
     def graph(self) -> Graph:
@@ -107,18 +108,22 @@ class CheckedRuns:
         Raises:
             ModelError: It leaves some without one.
         """
-        fetches = tuple(name for output in request.outputs for name in output.spec.tensors)
-        # What is upstream of an optional input doesn't run where that is fed.
-        feeds = tuple(name for fed in request.inputs for name in fed.spec.tensors)
-        names = self._unrestored.get(
-            (fetches, feeds), lambda: unrestored_variables(self._loaded.meta_graph, fetches, feeds)
-        )
+        names = self._unrestored.get(request, lambda: self._unrestored_by(request))
         if names:
             has_objects = self._loaded.meta_graph.HasField("object_graph_def")
             raise unrestored(self._loaded.contract.path, names, has_objects=has_objects)
 
+    def _unrestored_by(self, request: Request) -> tuple[str, ...]:
+        fetches = tuple(name for output in request.outputs for name in output.spec.tensors)
+        # What is upstream of an optional input doesn't run where that is fed.
+        feeds = tuple(name for fed in request.inputs for name in fed.spec.tensors)
+        return unrestored_variables(self._loaded.meta_graph, fetches, feeds)
+
     def check_request(self, request: Request) -> RunFacts:
         """Check the ops that a request would run; see `check`."""
+        return self._requests.get(request, lambda: self._check_request(request))
+
+    def _check_request(self, request: Request) -> RunFacts:
         fetches = [tensor for output in request.outputs for tensor in output.spec.tensors]
         # Nodes upstream of an optional input may run, so they are checked too.
         specs = [fed.spec for fed in request.inputs if not fed.optional]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
@@ -75,3 +76,25 @@ class KeptByContent(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._kept)
+
+
+class KeptByObject(Generic[T]):
+    """Results that were computed from an object, each kept until that object is gone.
+
+    By its identity: objects that are equal may take long to compare.
+    """
+
+    def __init__(self) -> None:
+        self._results: dict[tuple[Hashable, ...], T] = {}
+
+    def get(self, source: object, compute: Callable[[], T], *key: Hashable) -> T:
+        """Return the result for an object and a key; it is computed if it isn't kept."""
+        full_key = id(source), *key
+        if full_key not in self._results:
+            self._results[full_key] = compute()
+            # Before another object can have the same id.
+            weakref.finalize(source, self._results.pop, full_key, None).atexit = False
+        return self._results[full_key]
+
+    def __len__(self) -> int:
+        return len(self._results)

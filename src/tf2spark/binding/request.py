@@ -7,6 +7,7 @@ columns become known and `bind` turns it into a plan.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 
 from attrs import evolve, frozen
 
@@ -23,13 +24,7 @@ from tf2spark.binding.feeds import (
     columns_of,
     normalize,
 )
-from tf2spark.binding.messages import (
-    did_you_mean,
-    input_text,
-    listed,
-    near_names,
-    output_text,
-)
+from tf2spark.binding.messages import did_you_mean, input_text, listed, near_names, output_text
 from tf2spark.binding.outputs import RunRows, check_output, no_column
 from tf2spark.binding.tf_example.plan import with_keys
 from tf2spark.errors import Advice, ContractError, Mistakes, argument
@@ -86,7 +81,7 @@ class Request:
     left_out: tuple[tuple[str, str], ...] = ()
     by_default: bool = False
 
-    @property
+    @cached_property
     def paths(self) -> list[str]:
         """The columns that feed the inputs."""
         return [column.path for fed in self.inputs for column in columns_of(fed.feed)]

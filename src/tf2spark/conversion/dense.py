@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from tf2spark.conversion.arrow_buffers import NUMBERS
 from tf2spark.conversion.flat_rows import (
     columns_text,
     product_of,
@@ -14,8 +13,9 @@ from tf2spark.conversion.flat_rows import (
 )
 from tf2spark.conversion.images import image_reader
 from tf2spark.conversion.nested_lists import Reader, nested_reader
+from tf2spark.conversion.number_columns import is_number_column, number_feeder
 from tf2spark.conversion.rows import Array, Feeder, Rows, RowsUneven, refuse, tensor
-from tf2spark.dtypes import BFLOAT16, Dims
+from tf2spark.dtypes import Dims
 from tf2spark.plan.score import InputPlan, Source
 from tf2spark.tensorflow_c.tensor import Tensor
 
@@ -34,37 +34,7 @@ def dense_feeder(plan: InputPlan, limit_bytes: int | None) -> Feeder:
         values, dims, owner = read(batch)
         return (tensor(dtype, values, (batch.num_rows, *dims), owner),)
 
-    return _number_feeder(plan, feed) if _is_number_column(plan) else feed
-
-
-def _is_number_column(plan: InputPlan) -> bool:
-    """Whether an input is fed a column of numbers that already have its dtype."""
-    source, dtype = plan.sources[0], plan.dtype
-    is_scalar = source.layout == "list" and not source.depth and not source.fields
-    if not is_scalar or len(plan.sources) > 1 or plan.assembled or dtype is BFLOAT16:
-        return False  # bfloat16 is stored as uint16, but isn't one
-    number = NUMBERS.get(source.leaf.id)
-    # NumPy takes None for float64.
-    return number is not None and dtype.numpy is not None and number == dtype.numpy
-
-
-def _number_feeder(plan: InputPlan, feed: Feeder) -> Feeder:
-    """Feed a column of numbers as `feed` does, with a tenth of its calls for each column.
-
-    They take longer than anything else where a row has hundreds of columns.
-    """
-    dtype, numpy, ones = plan.dtype, plan.dtype.numpy, (1,) * len(plan.dims)
-    index, type_id = plan.sources[0].column, plan.sources[0].leaf.id
-    assert numpy is not None
-
-    def feed_numbers(batch: pa.RecordBatch) -> tuple[Tensor, ...]:
-        array, rows = batch.column(index), batch.num_rows
-        if not rows or array.null_count or array.type.id != type_id:
-            return feed(batch)
-        values = np.frombuffer(array.buffers()[1], numpy, rows, array.offset * numpy.itemsize)
-        return (Tensor(dtype, (rows, *ones), values),)
-
-    return feed_numbers
+    return number_feeder(plan, feed) if is_number_column(plan) else feed
 
 
 def _rectangular(plan: InputPlan) -> bool:

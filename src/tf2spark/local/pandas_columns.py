@@ -6,14 +6,16 @@ in pyarrow and Spark; among other objects (strings, lists) it is a null, as pand
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from functools import lru_cache
-from itertools import accumulate
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from attrs import frozen
 
 from tf2spark.errors import ContractError
 from tf2spark.local.pandas_refusals import check_dtype, unconvertible
@@ -34,42 +36,130 @@ def frame_to_arrow(frame: Any, paths: Collection[str]) -> pa.Table:
     Raises:
         ContractError: The values of such a column are not of one type, or of one without a tensor.
     """
-    names = [str(name) for name in frame.columns]
-    read = _beginnings(tuple(paths))
-    indices = [index for index, name in enumerate(names) if name in read]
+    layout = _layout_of(frame, paths)
     if frame.size <= _FEW_CELLS:
-        arrays = _arrays_of_few_rows(frame, indices, names)
+        arrays = _arrays_of_few_rows(frame, layout)
     else:
-        arrays = {index: _array_of(frame.iloc[:, index], names[index]) for index in indices}
-    unread = pa.nulls(len(frame))
-    return pa.Table.from_arrays([arrays.get(i, unread) for i in range(len(names))], names=names)
+        names, read = layout.names, (*layout.others, *chain(*layout.numbers.values()))
+        arrays = {index: _array_of(frame.iloc[:, index], names[index]) for index in read}
+    return pa.Table.from_arrays(_all_arrays(frame, layout, arrays), names=list(layout.names))
+
+
+def frame_with_row_numbers(
+    frame: Any, paths: Collection[str]
+) -> tuple[pa.Schema, pa.Table | pa.RecordBatch]:
+    """Convert a DataFrame as `frame_to_arrow` does; return the schema, and the columns.
+
+    After the columns comes one of row numbers: it shows which rows of the frame a result has.
+    """
+    layout = _layout_of(frame, paths)
+    if layout.others or not 0 < frame.size <= _FEW_CELLS:
+        table = frame_to_arrow(frame, paths)
+        return table.schema, with_row_numbers(table)
+    arrays = _all_arrays(frame, layout, _arrays_of_few_rows(frame, layout))
+    arrays.append(pa.array(np.arange(len(frame))))
+    batch = pa.RecordBatch.from_arrays(arrays, schema=layout.schema_with_row)
+    return layout.schema, batch
 
 
 # Up to here, a copy is faster than to have pandas return one column after the other.
 _FEW_CELLS = 1 << 16
 
 
-def _arrays_of_few_rows(
-    frame: Any, indices: Sequence[int], names: Sequence[str]
-) -> dict[int, pa.Array]:
-    """Convert columns of a small frame: those of numbers and bools together, by their dtype."""
-    dtypes, rows = list(frame.dtypes), len(frame)
-    others: list[int] = []
+@frozen
+class _Layout:
+    """What the names and dtypes of a frame's columns say, for frames that come again and again.
+
+    Attributes:
+        names: The names of all columns.
+        numbers: The positions of the columns of numbers and bools that are read, by their dtype.
+        others: The positions of the other columns that are read.
+        objects: Those of them whose dtype is object.
+    """
+
+    names: tuple[str, ...]
+    numbers: dict[Any, list[int]]
+    others: list[int]
+    objects: list[int]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The schema where all columns that are read are of numbers and bools."""
+        types = dict.fromkeys(range(len(self.names)), pa.null())
+        for dtype, positions in self.numbers.items():
+            types |= dict.fromkeys(positions, pa.from_numpy_dtype(dtype))
+        return pa.schema([pa.field(self.names[i], kind) for i, kind in types.items()])
+
+    @cached_property
+    def schema_with_row(self) -> pa.Schema:
+        """That schema with the column of row numbers."""
+        return self.schema.append(pa.field("row", pa.int64()))
+
+
+def _layout_of(frame: Any, paths: Collection[str]) -> _Layout:
+    # Other dtypes than NumPy's may have much in them, such as the categories of a column.
+    dtypes = (dtype if isinstance(dtype, np.dtype) else None for dtype in frame.dtypes.tolist())
+    return _layout(tuple(map(str, frame.columns)), tuple(dtypes), _beginnings(tuple(paths)))
+
+
+@lru_cache(maxsize=32)
+def _layout(names: tuple[str, ...], dtypes: tuple[Any, ...], read: frozenset[str]) -> _Layout:
     numbers: dict[Any, list[int]] = {}
-    for index in indices:
-        is_number = isinstance(dtypes[index], np.dtype) and dtypes[index].kind in "biuf"
-        (numbers.setdefault(dtypes[index], []) if is_number else others).append(index)
-    series = frame.iloc[:, others].items() if others else ()
-    arrays = {
-        index: _array_of(column, names[index])
-        for index, (_, column) in zip(others, series, strict=True)
+    others: list[int] = []
+    for index, (name, dtype) in enumerate(zip(names, dtypes, strict=True)):
+        if name in read:
+            is_number = dtype is not None and dtype.kind in "biuf" and dtype.isnative
+            (numbers.setdefault(dtype, []) if is_number else others).append(index)
+    objects = [i for i in others if (dtype := dtypes[i]) is not None and dtype.kind == "O"]
+    return _Layout(names, numbers, others, objects)
+
+
+def _arrays_of_few_rows(frame: Any, layout: _Layout) -> dict[int, pa.Array]:
+    """Convert columns of a small frame: those of numbers and bools together, by their dtype."""
+    rows, names = len(frame), layout.names
+    arrays = _texts_of_few_rows(frame, layout.objects)
+    others = [index for index in layout.others if index not in arrays]
+    arrays |= {
+        index: _array_of(series, names[index])
+        for index, series in zip(others, _series(frame, others), strict=True)
     }
-    for group in numbers.values():
-        part = frame if len(group) == len(dtypes) else frame.iloc[:, group]
+    for group in layout.numbers.values():
+        part = frame if len(group) == len(names) else frame.iloc[:, group]
         # One column after the other, in one array of which each is a part.
         values = pa.array(part.to_numpy().reshape(-1, order="F"), from_pandas=False)
         arrays |= {index: values.slice(i * rows, rows) for i, index in enumerate(group)}
     return arrays
+
+
+def _texts_of_few_rows(frame: Any, positions: list[int]) -> dict[int, pa.Array]:
+    """Convert those of some columns of objects that have nothing but strings."""
+    arrays: dict[int, pa.Array] = {}
+    if not positions or not len(frame):
+        return arrays
+    for index, cells in zip(positions, frame.iloc[:, positions].to_numpy().T, strict=True):
+        values = cells.tolist()
+        if all(type(value) is str for value in values):
+            with suppress(UnicodeError):  # a lone surrogate: the message names its row
+                arrays[index] = pa.array(values, pa.string())
+    return arrays
+
+
+def _series(frame: Any, positions: list[int]) -> list[Any]:
+    try:
+        return [series for _, series in frame.iloc[:, positions].items()] if positions else []
+    except ValueError:  # pandas copies no numbers whose bytes are in the other order
+        return [frame.iloc[:, position] for position in positions]
+
+
+def _all_arrays(
+    frame: Any, layout: _Layout, arrays: Mapping[int, pa.Array]
+) -> list[pa.Array | pa.ChunkedArray]:
+    """Return the arrays of all columns, nulls for those that aren't read."""
+    count = len(layout.names)
+    if len(arrays) == count:
+        return [arrays[index] for index in range(count)]
+    unread = pa.nulls(len(frame))
+    return [arrays.get(index, unread) for index in range(count)]
 
 
 @lru_cache(maxsize=32)
@@ -120,7 +210,8 @@ def _converted(series: Any) -> pa.Array:
 
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
         # Not the series, which takes longer, and whose NaN would be a null.
-        return pa.array(series.to_numpy(), from_pandas=False)
+        native = series.dtype.newbyteorder("=")
+        return pa.array(series.to_numpy(native), from_pandas=False)
     if isinstance(series.dtype, pd.SparseDtype):
         return _converted(series.sparse.to_dense())
     if series.dtype != object:

@@ -15,18 +15,19 @@ from uuid import UUID
 import pyarrow as pa
 
 from tf2spark.plan.row_names import MAX_SHOWN, is_id_name
+from tf2spark.plan.score import Plan, read_columns
 from tf2spark.worker.row_names import NameRow, RowName, row_name
 
 
 def frame_row_namer(
-    frame: Any, number_column: int, fed: Sequence[int], explicit: Sequence[int] | None
+    frame: Any, number_column: int, plan: Plan, explicit: Sequence[int] | None
 ) -> NameRow:
     """Return the function that names the rows of a DataFrame.
 
     Args:
         frame: The DataFrame.
         number_column: The column of the batches with the frame's row numbers.
-        fed: The positions of the frame's columns that feed an input.
+        plan: What reads the frame's columns.
         explicit: The positions of the user's own choice of id columns; None to choose.
     """
 
@@ -35,7 +36,8 @@ def frame_row_namer(
         cells = [(str(name), frame.iat[number, i]) for i, name in enumerate(frame.columns)]
         if explicit is not None:
             return row_name([cells[position] for position in explicit], is_id=True)
-        order = [*(i for i in range(len(cells)) if i not in fed), *sorted(fed)]
+        fed = read_columns(plan)
+        order = [*(i for i in range(len(cells)) if i not in fed), *fed]
         plain = [cells[i] for i in order if _is_plain(cells[i][1])]
         ids = [cell for cell in plain if is_id_name(cell[0])]
         if not ids and (label := _index_label(frame, number)) is not None:

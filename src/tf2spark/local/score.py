@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +10,11 @@ from attrs import evolve, frozen
 
 from tf2spark.binding.bind import Bind, bind
 from tf2spark.binding.feeds import columns_of
+from tf2spark.binding.kept_results import KeptByObject
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_table
-from tf2spark.local.pandas_columns import frame_of_result, frame_to_arrow, with_row_numbers
+from tf2spark.local.pandas_columns import frame_of_result, frame_with_row_numbers
 from tf2spark.local.pandas_refusals import check_index
 from tf2spark.local.row_names import frame_row_namer
 from tf2spark.plan.row_names import shown_columns
@@ -52,7 +52,7 @@ def score_table(
 
 
 def _score(
-    table: pa.Table,
+    table: pa.Table | pa.RecordBatch,
     plan: Plan,
     keep: tuple[int, ...],
     namer: Callable[[Plan], NameRow] | None = None,
@@ -66,7 +66,8 @@ def _score(
     if not table.num_rows:
         return schema.empty_table()
     prepared = _prepared(plan, table.schema, keep)
-    batches = table.select(prepared.columns).to_batches(max_chunksize=_BATCH_ROWS)
+    ordered = table if prepared.columns is None else table.select(prepared.columns)
+    batches = _batches(ordered)
     session = session_of(plan.model)
     scored = score_batches(
         prepared.plan,
@@ -79,38 +80,47 @@ def _score(
     return pa.Table.from_batches(scored, schema=schema)
 
 
+def _batches(table: pa.Table | pa.RecordBatch) -> list[pa.RecordBatch]:
+    if isinstance(table, pa.RecordBatch):
+        if table.num_rows <= _BATCH_ROWS:
+            return [table]
+        table = pa.Table.from_batches([table])
+    batches: list[pa.RecordBatch] = table.to_batches(max_chunksize=_BATCH_ROWS)
+    return batches
+
+
 @frozen
 class _Prepared:
     """What all calls with one plan share: it takes longer than to score a row of many columns.
 
     Attributes:
-        columns: The columns of the table, those that are read first.
+        columns: The columns of the table, those that are read first; None if they are that already.
         plan: The plan for tables of these columns.
         conversion: What feeds a run, and makes columns of what it fetched.
     """
 
-    columns: list[int]
+    columns: list[int] | None
     plan: Plan
     conversion: Conversion
 
 
-# By the id of a plan and the columns that are kept; an entry goes when its plan does.
-_kept: dict[tuple[int, int, tuple[int, ...]], _Prepared] = {}
+_kept: KeptByObject[_Prepared] = KeptByObject()
 
 
 def _prepared(plan: Plan, schema: pa.Schema, keep: tuple[int, ...]) -> _Prepared:
     count = len(schema)
-    key = id(plan), count, keep
-    prepared = _kept.get(key)
-    if prepared is None:
-        columns = columns_read_first(plan, count)
-        # Here columns that aren't kept are at hand as well.
-        has_ids = any(each.is_id for each in plan.shown)
-        shown = plan.shown if has_ids else shown_columns(schema, range(count), read_columns(plan))
-        renumbered = renumber(evolve(plan, keep=keep, shown=shown), columns)
-        prepared = _kept[key] = _Prepared(columns, renumbered, conversion_of(renumbered))
-        weakref.finalize(plan, _kept.pop, key, None).atexit = False
-    return prepared
+    return _kept.get(plan, lambda: _prepare(plan, schema, keep), count, keep)
+
+
+def _prepare(plan: Plan, schema: pa.Schema, keep: tuple[int, ...]) -> _Prepared:
+    count = len(schema)
+    columns = columns_read_first(plan, count)
+    # Here columns that aren't kept are at hand as well.
+    has_ids = any(each.is_id for each in plan.shown)
+    shown = plan.shown if has_ids else shown_columns(schema, range(count), read_columns(plan))
+    renumbered = renumber(evolve(plan, keep=keep, shown=shown), columns)
+    in_order = columns == list(range(count))
+    return _Prepared(None if in_order else columns, renumbered, conversion_of(renumbered))
 
 
 def to_batch(table: pa.Table) -> pa.RecordBatch:
@@ -133,13 +143,13 @@ def _score_pandas(
     if any(name is not None for name in frame.index.names):
         needed = (fed.feed for fed in request.inputs if not fed.optional)
         check_index(frame, [column.path for feed in needed for column in columns_of(feed)])
-    arrow = frame_to_arrow(frame, request.paths)
-    plan = bind_to(arrow.schema)
+    schema, table = frame_with_row_numbers(frame, request.paths)
+    plan = bind_to(schema)
     explicit = None if options.id_columns is None else [each.column for each in plan.shown]
     scored = _score(
-        with_row_numbers(arrow),
+        table,
         plan,
-        (len(arrow.schema),),
-        lambda renumbered: frame_row_namer(frame, renumbered.keep[0], read_columns(plan), explicit),
+        (len(schema),),
+        lambda renumbered: frame_row_namer(frame, renumbered.keep[0], plan, explicit),
     )
     return frame_of_result(frame, plan.keep, scored)

@@ -9,7 +9,7 @@ import os
 import re
 import weakref
 from collections.abc import Callable, Sequence
-from ctypes import c_char_p, c_void_p
+from ctypes import Array, c_char_p, c_void_p
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,14 +58,16 @@ class _LookedUp:
     Attributes:
         inputs: The fed tensors.
         codes: The codes of their dtypes.
-        computed: The fetched tensors that aren't fed.
+        feeds: The fed tensors, with those that are always fed, as TensorFlow takes them.
+        fetches: The fetched tensors that aren't fed, as TensorFlow takes them.
         sources: Of each fetched tensor, the position of the feed that it is; None for the others.
         dtypes: The dtypes of all fetched tensors.
     """
 
     inputs: list[TFOutput]
     codes: list[int]
-    computed: list[TFOutput]
+    feeds: Array[TFOutput]
+    fetches: Array[TFOutput]
     sources: list[int | None]
     dtypes: list[DType]
 
@@ -112,6 +114,7 @@ class CApiSession:
         self._open_pointer()
         output = graph.output(self._graph, name)
         self._always_fed.append((output, new_tensor(tensorflow(), tensor)))
+        self._looked_up.clear()
 
     def initialize(self, initialization: Initialization) -> None:
         """Run the ops that fill tables and local variables where no init op does.
@@ -170,13 +173,13 @@ class CApiSession:
             if len(self._looked_up) >= _MAX_LOOKED_UP:
                 self._looked_up.clear()
             known = self._looked_up[key] = self._look_up(*key)
-        execute = self._executor(known.inputs, known.computed)
-        expected, sources, dtypes = known.codes, known.sources, known.dtypes
+        execute = self._executor(known)
+        expected = known.codes
 
         def run(tensors: Sequence[Tensor]) -> list[Tensor | Strings]:
             if [tensor.dtype.code for tensor in tensors] != expected:
                 raise _wrong_feeds(feeds, known.inputs, tensors)
-            return execute(tensors, sources, dtypes)
+            return execute(tensors)
 
         return run
 
@@ -188,10 +191,16 @@ class CApiSession:
         # TensorFlow refuses to fetch a tensor that is fed, so such a fetch is read from its feed.
         positions = {(out.oper, out.index): position for position, (out, _) in enumerate(fed)}
         sources = [positions.get((out.oper, out.index)) for out, _ in fetched]
+        inputs = [out for out, _ in fed]
+        given = inputs + [out for out, _ in self._always_fed]
+        computed = [
+            out for (out, _), source in zip(fetched, sources, strict=True) if source is None
+        ]
         return _LookedUp(
-            [out for out, _ in fed],
+            inputs,
             [code for _, code in fed],
-            [out for (out, _), source in zip(fetched, sources, strict=True) if source is None],
+            (TFOutput * len(given))(*given),
+            (TFOutput * len(computed))(*computed),
             sources,
             [dtype for _, dtype in fetched],
         )
@@ -210,19 +219,13 @@ class CApiSession:
             self._fetches[name] = output, graph.fetchable(name, output)
         return self._fetches[name]
 
-    def _executor(
-        self, inputs: list[TFOutput], outputs: list[TFOutput]
-    ) -> Callable[..., list[Tensor | Strings]]:
+    def _executor(self, known: _LookedUp) -> Run:
         always_fed = [pointer for _, pointer in self._always_fed]
-        lib, n_in, n_out = tensorflow(), len(inputs) + len(always_fed), len(outputs)
-        feeds = (TFOutput * n_in)(*inputs, *(output for output, _ in self._always_fed))
-        fetches = (TFOutput * n_out)(*outputs)
+        feeds, fetches, sources, dtypes = known.feeds, known.fetches, known.sources, known.dtypes
+        lib, n_in, n_out, n_own = tensorflow(), len(feeds), len(fetches), len(known.inputs)
         feed_pointers, fetch_pointers = c_void_p * n_in, c_void_p * n_out
-        n_own = len(inputs)
 
-        def execute(
-            tensors: Sequence[Tensor], sources: list[int | None], dtypes: list[DType]
-        ) -> list[Tensor | Strings]:
+        def execute(tensors: Sequence[Tensor]) -> list[Tensor | Strings]:
             session, state = self._open_pointer(), lib.TF_NewStatus()
             # New arrays for every run, so that threads can share a prepared one.
             fed: Any = feed_pointers()

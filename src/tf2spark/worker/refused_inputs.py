@@ -10,6 +10,7 @@ input costs none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -36,9 +37,12 @@ class RefusedInputs:
     def __init__(self, inputs: Sequence[InputPlan], run: RunRows) -> None:
         self._inputs = [spec for spec in inputs if spec.sources]
         self._run = run
-        self._columns = sorted({fed.column for spec in self._inputs for fed in spec.sources})
         # Rows that fail at the same node mostly do so for the same input: that is tried first.
         self._known: dict[str, list[int]] = {}
+
+    @cached_property
+    def _columns(self) -> list[int]:
+        return sorted({fed.column for spec in self._inputs for fed in spec.sources})
 
     def reason(
         self, row: pa.RecordBatch, failure: TensorFlowFailure, passed: pa.RecordBatch | None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import pyarrow as pa
 from attrs import frozen
 
 from tf2spark.conversion.from_arrow import feeder, with_copied_strings
+from tf2spark.conversion.number_columns import readers_of_few_rows
 from tf2spark.conversion.rows import Feeder, check_bytes
 from tf2spark.conversion.to_arrow import columns_builder
 from tf2spark.dtypes import STRING
-from tf2spark.plan.score import InputPlan, Plan
+from tf2spark.plan.score import InputPlan, Plan, read_columns
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 
 Feed = Callable[[pa.RecordBatch], list[Tensor]]
@@ -30,6 +32,7 @@ class Conversion:
         fed: The names of the tensors that are fed.
         fetched: The names of those that are fetched.
         takes_strings: Whether columns of strings are fed.
+        width: How many columns there are at the front of a batch up to the last that is read.
     """
 
     feed: Feed
@@ -37,6 +40,7 @@ class Conversion:
     fed: tuple[str, ...]
     fetched: tuple[str, ...]
     takes_strings: bool
+    width: int
 
 
 def conversion_of(plan: Plan) -> Conversion:
@@ -47,7 +51,13 @@ def conversion_of(plan: Plan) -> Conversion:
         tuple(name for input_plan in plan.inputs for name in input_plan.tensors),
         tuple(name for output in plan.outputs for name in output.tensors),
         takes_strings(plan),
+        read_width(plan),
     )
+
+
+def read_width(plan: Plan) -> int:
+    """Return how many columns a batch has up to the last that a run reads; at least one."""
+    return 1 + max(read_columns(plan), default=0)
 
 
 def takes_strings(plan: Plan) -> bool:
@@ -64,12 +74,15 @@ def _feeds_of(plan: Plan) -> Feed:
         (input_feeder(plan, input_plan, limit_bytes), input_plan.form != "constant")
         for input_plan in plan.inputs
     ]
+    readers = readers_of_few_rows(plan.inputs)
 
     def feed(batch: pa.RecordBatch) -> list[Tensor]:
         tensors: list[Tensor] = []
         fed_bytes = 0
-        for feed_input, grows in feeders:
-            fed = feed_input(batch)
+        ready = dict(chain.from_iterable(read(batch) for read in readers))
+        for position, (feed_input, grows) in enumerate(feeders):
+            number = ready.get(position)
+            fed = feed_input(batch) if number is None else (number,)
             tensors += fed
             if grows:
                 for tensor in fed:

@@ -37,7 +37,7 @@ from tf2spark.errors import (
     addressed_to,
     argument,
 )
-from tf2spark.plan.score import Plan, read_columns
+from tf2spark.plan.score import Plan
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.session import Run, Session
 from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
@@ -45,7 +45,7 @@ from tf2spark.worker.model_faults import ModelFaults, generated_values
 from tf2spark.worker.refused_inputs import RefusedInputs
 from tf2spark.worker.row_names import NameRow, RowName, error_column, row_namer
 from tf2spark.worker.row_probe import rows_depend
-from tf2spark.worker.run_conversion import Conversion, conversion_of, takes_strings
+from tf2spark.worker.run_conversion import Conversion, conversion_of, read_width, takes_strings
 
 Piece = tuple[Ints, list[pa.Array]]
 Runner = Callable[[pa.RecordBatch], list[pa.Array]]
@@ -127,7 +127,7 @@ def batch_scorer(
     relation = _RowRelation(plan, faults.run)
     # Only these columns are copied if rows have to run separately. The driver has put them first
     # (`traveling_columns`), so they have the same indices here as in the batch.
-    front = list(range(1 + max(read_columns(plan), default=0)))
+    width = read_width(plan) if conversion is None else conversion.width
     types = [output.arrow for output in plan.outputs]
     failfast = plan.mode == "failfast"
     advice = OTHER_BATCHES if plan.rows == "batch" else OTHER_MODES
@@ -136,10 +136,11 @@ def batch_scorer(
     def score(batch: pa.RecordBatch, rows_before: int, location: str) -> Scored:
         pieces: list[Piece] = []
         reasons: dict[int, str] = {}
-        fed = batch.select(front)
+        # Each copy of a batch has new Python objects for all of its columns.
+        fed = batch if width == batch.num_columns else batch.select(list(range(width)))
         for start, rows in row_slices(fed, plan):
             numbers = np.arange(start, start + rows)
-            part = fed.slice(start, rows)
+            part = fed if rows == fed.num_rows else fed.slice(start, rows)
             rows_run, refused = _score_slice(
                 relation, faults, part, numbers, failfast, lambda row: name_row(batch, row)
             )
