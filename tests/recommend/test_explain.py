@@ -145,8 +145,8 @@ def test_a_check_without_pairs_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("widest_bytes", "shape"),
-    [(4, (256, 4096)), (8, (256, 4096)), (1024, (32, 96)), (64 << 10, (32, 1)), (1 << 30, (1, 1))],
+    [(4, (362, 5793)), (8, (362, 5793)), (1024, (32, 96)), (64 << 10, (32, 1)), (1 << 30, (1, 1))],
 )
 def test_blocks_fit_the_processor_s_cache(widest_bytes: int, shape: tuple[int, int]) -> None:
-    """Few bytes per pair give a million pairs, many give a few users and items, one at least."""
+    """Few bytes per pair give two million pairs, many give a few users and items, one at least."""
     assert _block_shape(widest_bytes) == shape

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf2spark.conversion.rows import Array
-from tf2spark.worker.top_k import Entries, TopK
+from tf2spark.worker.top_k import TopK
+from tf2spark.worker.top_k_rivals import Entries, sparse_nonzero
 
 Best = list[list[tuple[int, float]]]
 INF, NAN = np.inf, np.nan
@@ -44,17 +45,23 @@ def best_of(call: Call) -> tuple[Best, list[int]]:
     return best, nans
 
 
-def run(call: Call, cuts: list[int] | None = None) -> tuple[Best, list[int]]:
+def run(
+    call: Call, cuts: list[int] | None = None, positions: Array | None = None
+) -> tuple[Best, list[int]]:
     """Return the result of TopK over blocks that end at these cuts."""
-    users, items = call.scores.shape
-    top = TopK(users, call.k, call.scores.dtype)
+    top = TopK(len(call.scores), call.k, call.scores.dtype, positions)
+    add_blocks(top, call, cuts)
+    return listed(top), top.nan_positions().tolist()
+
+
+def add_blocks(top: TopK, call: Call, cuts: list[int] | None = None) -> None:
+    items = call.scores.shape[1]
     for start, stop in pairwise([0, *(cuts or []), items]):
         block = np.ascontiguousarray(call.scores[:, start:stop])
         block.flags.writeable = False
         excluded = block_entries(call.excluded, start, stop) if call.excluded else None
         only = None if call.only is None else block_entries(call.only, start, stop)
         top.add(block, start, excluded, only, call.restricted)
-    return listed(top), top.nan_positions().tolist()
 
 
 def block_entries(pairs: frozenset[tuple[int, int]], start: int, stop: int) -> Entries:
@@ -142,6 +149,66 @@ def test_any_call_gives_what_sorting_everything_gives(drawn: tuple[Call, list[in
     """Whatever the scores, exclusions and restrictions are, and however the catalog is cut."""
     call, cuts = drawn
     assert run(call, cuts) == best_of(call)
+
+
+@given(calls(), st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None)
+def test_items_may_come_in_any_order(drawn: tuple[Call, list[int]], seed: int) -> None:
+    """With the positions of the items at hand, ties still go to the smaller one."""
+    call, cuts = drawn
+    order = np.random.default_rng(seed).permutation(call.scores.shape[1])
+    column = np.argsort(order).tolist()
+    columns = [None if pairs is None else frozenset((user, column[p]) for user, p in pairs)
+               for pairs in (call.excluded, call.only)]  # fmt: skip
+    shuffled = Call(call.scores[:, order], call.k, columns[0] or frozenset(), columns[1],
+                    call.restricted)  # fmt: skip
+    assert run(shuffled, cuts, order) == best_of(call)
+
+
+@given(calls())
+@settings(max_examples=100, deadline=None)
+def test_a_forecast_is_right_or_its_users_are_unproven(drawn: tuple[Call, list[int]]) -> None:
+    """Users who aren't unproven get what sorting everything gives, whatever was forecast."""
+    call, cuts = drawn
+    top = TopK(0, call.k, call.scores.dtype)
+    for rank in (1, max(1, call.k // 4)):
+        top.restart(len(call.scores))
+        top._rank = rank
+        add_blocks(top, call, cuts)
+        best, nans = best_of(call)
+        proven = ~top.unproven()
+        assert [row for row, is_proven in zip(listed(top), proven, strict=True) if is_proven] == [
+            row for row, is_proven in zip(best, proven, strict=True) if is_proven
+        ]
+        assert top.nan_positions().tolist() == nans
+
+
+def test_a_forecast_is_learned_from_the_users_before() -> None:
+    """Most users then keep far fewer scores than k for each block, and few are unproven."""
+    top, random = TopK(0, 50, np.float32), np.random.default_rng(5)
+    kept, unproven = [], 0
+    for _ in range(4):
+        scores = random.standard_normal((100, 4000)).astype(np.float32)
+        top.restart(100, forecast=True)
+        for first in range(0, 4000, 1000):
+            top.add(scores[:, first : first + 1000], first)
+        kept.append(float(top._counts.mean()) + top._merged.shape[1])
+        unproven += int(top.unproven().sum())
+        expected = best_of(Call(scores, 50))[0]
+        proven = ~top.unproven()
+        assert [row for row, ok in zip(listed(top), proven, strict=True) if ok] == [
+            row for row, ok in zip(expected, proven, strict=True) if ok
+        ]
+    assert kept[-1] < 50 * 2.5
+    assert unproven < 10
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize("size", [0, 1, 7, 64, 5000, 4097])
+def test_flags_are_found_as_numpy_finds_them(share: float, size: int) -> None:
+    """However many there are, and however many of them are set."""
+    flags = np.random.default_rng(6).random(size) < share
+    assert sparse_nonzero(flags).tolist() == np.flatnonzero(flags).tolist()
 
 
 @given(calls(), st.data())

@@ -14,6 +14,10 @@ IDS_FILE = "catalog/ids.arrow"
 """The item ids in ascending order, in the model's folder. An item's position is its index here."""
 ITEMS_FILE = "catalog/items.arrow"
 """The columns of items that the whole graph is fed, by position."""
+POSITIONS_FILE = "catalog/positions.bin"
+"""The positions of the items in the order in which `SplitPlan.by_norm` keeps them: int64."""
+NORMS_FILE = "catalog/norms.bin"
+"""The norms of their vectors, descending: float64; infinite where one isn't finite."""
 WHOLE_FOLDER = "whole"
 """The whole graph, in the folder of a split one."""
 
@@ -62,6 +66,10 @@ class SplitPlan:
         item_count: The number of items.
         block_users: The most users in a block.
         block_items: The most items in a block.
+        by_norm: Whether the score is the inner product of the only tensor of users and the only
+            one of items, and items are kept in descending order of their norms
+            (`POSITIONS_FILE`, `NORMS_FILE`) and not by position, so that those are skipped whose
+            norm is too small for any user's best k.
     """
 
     user_tensors: tuple[str, ...]
@@ -73,6 +81,7 @@ class SplitPlan:
     item_count: int
     block_users: int
     block_items: int
+    by_norm: bool = False
 
 
 @frozen

@@ -22,7 +22,7 @@ from tf2spark.tensorflow_c.graph import graph_tensor_info
 # processor's cache (2 to 3 MiB measured best; smaller blocks mean more runs, larger ones miss it).
 _TENSOR_BYTES = 3 << 20
 # Where no tensor of a pair is wider than its score, blocks have this many pairs.
-_MAX_PAIRS, _SCORE_BYTES = 1 << 20, 8
+_MAX_PAIRS, _SCORE_BYTES = 1 << 21, 8
 # Top-k processes the scores of all users of a block at once, which is cheap from this many on.
 _MIN_USERS = 32
 # Items per user in a block: TensorFlow repacks the items for each block's matrix product, so

@@ -79,6 +79,11 @@ def _lines(prepared: Prepared) -> Iterator[str]:
     yield from _layers(split, sizes)
     yield ""
     yield from _memory(sizes, items)
+    if prepared.scored_share is not None:
+        yield (
+            f"about {prepared.scored_share:.0%} of the pairs are scored: items come by the norms "
+            "of their vectors, and those too small for a user's best are skipped"
+        )
     if prepared.plan.fallback is not None:
         yield "users whose rows differ in size from the first users' are scored by the whole graph"
     yield _check(prepared.check)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.binding.request import Request
 from tf2spark.errors import RowError
@@ -33,6 +33,7 @@ from tf2spark.recommend.items import (
     write_values,
 )
 from tf2spark.recommend.job import RecommendJob
+from tf2spark.recommend.norm_order import order_by_norm
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.ranks import with_ranks
 from tf2spark.recommend.side_widths import size_feeds
@@ -62,6 +63,8 @@ class Prepared:
         why_whole: Why the graph runs whole; None where it is split.
         check: How the split graph compares with the whole one; None where nothing was compared.
         folder: The folder with the job's files; see `job_folder`.
+        scored_share: The share of pairs that must be scored, by a sample of the users; None where
+            all are.
     """
 
     plan: CatalogPlan
@@ -70,6 +73,7 @@ class Prepared:
     why_whole: str | None
     check: SplitCheck | None
     folder: Path
+    scored_share: float | None = None
 
 
 def prepare(
@@ -137,14 +141,18 @@ def _prepare_split(job: RecommendJob) -> Prepared:
     plan = bind_users(
         job,
         side_request(split.graph, split.inputs, "user"),
-        refer_to(split.tree, job.model.reference()),
+        job.model.reference(),
         _split_plan(split.graph, catalog, sizes),
         catalog.items,
         split.graph.score_dtype,
         fallback,
     )
+    plan, scored_share = order_by_norm(job, plan, split.graph, split.tree)
+    # Only now are all files of the folder written.
+    reference = refer_to(split.tree, job.model.reference())
+    plan = evolve(plan, users=evolve(plan.users, model=reference))
     check = check_split(job, plan, split.tree)
-    return Prepared(plan, split.graph, sizes, None, check, job.parent)
+    return Prepared(plan, split.graph, sizes, None, check, job.parent, scored_share)
 
 
 def _split(job: RecommendJob) -> _SplitModel:

@@ -15,6 +15,7 @@ from tf2spark.dtypes import from_code
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
 from tf2spark.worker.item_lists import ItemLists, list_reader
 from tf2spark.worker.mapped_tables import FolderSession, mapped_table
+from tf2spark.worker.norm_order import positions_by_norm, ranker_by_norm
 from tf2spark.worker.other_widths import whole_session, with_fallback
 from tf2spark.worker.score_loop import Runner, score_batches
 from tf2spark.worker.split_scores import Block, Blocks, PairsRefused, split_blocks
@@ -51,10 +52,15 @@ def user_scorer(plan: CatalogPlan, session: FolderSession) -> Callable[[pa.Recor
     It is for checks; top-k never holds all scores of a user.
     """
     blocks = _blocks(plan, session, Path(session.path))
+    by_norm = isinstance(plan.strategy, SplitPlan) and plan.strategy.by_norm
+    order = positions_by_norm(Path(session.path), plan.items) if by_norm else slice(None)
 
     def score(user: pa.RecordBatch) -> Array:
         try:
-            return np.concatenate([block.scores[0] for block in blocks(user)])
+            scores = np.concatenate([block.scores[0] for block in blocks(user)])
+            result = np.empty_like(scores)
+            result[order] = scores
+            return result
         except PairsRefused as refused:
             raise RowsRefused(refused.rows, ["a pair is refused"]) from None
 
@@ -84,7 +90,7 @@ def _runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Runner:
 
 def _strategy_runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Runner:
     """Return what recommends to a batch of users by the plan's strategy, without a fallback."""
-    blocks = _blocks(plan, session, catalog)
+    find_best = _best_finder(plan, session, catalog)
     ids = mapped_table(catalog, IDS_FILE).column(0)
     read_excluded = list_reader(plan.exclude, ids) if plan.exclude else None
     read_candidates = list_reader(plan.candidates, ids) if plan.candidates else None
@@ -94,7 +100,7 @@ def _strategy_runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -
         excluded = read_excluded(batch) if read_excluded else None
         candidates = read_candidates(batch) if read_candidates else None
         try:
-            best = _find_best(plan, batch.num_rows, blocks(batch), excluded, candidates)
+            best = find_best(batch, excluded, candidates)
         except PairsRefused as refused:
             raise RowsRefused(refused.rows, refused.reasons_with_ids(plan.item_id, ids)) from None
         return [to_column(*best)]
@@ -102,42 +108,124 @@ def _strategy_runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -
     return run
 
 
-def _find_best(
-    plan: CatalogPlan,
-    users: int,
-    blocks: Iterator[Block],
-    excluded: ItemLists | None,
-    candidates: ItemLists | None,
-) -> Best:
-    """Return the best items of all users of a batch.
+def _best_finder(
+    plan: CatalogPlan, session: FolderSession, catalog: Path
+) -> Callable[[pa.RecordBatch, ItemLists | None, ItemLists | None], Best]:
+    """Return the function that finds the best items of all users of a batch.
 
-    Raises:
-        PairsRefused: The score of a pair is NaN.
+    It raises `PairsRefused` where the score of a pair is NaN.
     """
+    if isinstance(plan.strategy, SplitPlan) and plan.strategy.by_norm:
+        rank_by_norm = ranker_by_norm(plan, plan.strategy, session)
+
+        def find_by_norm(
+            batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
+        ) -> Best:
+            best, nan_positions = rank_by_norm(batch, excluded, candidates)
+            _refuse_nans(nan_positions)
+            return best
+
+        return find_by_norm
+
+    blocks = _blocks(plan, session, catalog)
     dtype = from_code(plan.score_code).numpy
     assert dtype is not None
+    top = TopK(0, min(plan.k, max(1, plan.items)), dtype)
+
+    def find(
+        batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
+    ) -> Best:
+        results, unproven, nan_positions = _rank(top, batch, blocks, excluded, candidates)
+        if len(unproven):
+            again = batch.take(take_indices(unproven))
+            lists = [
+                None if part is None else part.take(unproven) for part in (excluded, candidates)
+            ]
+            others, _, nans = _rank(top, again, blocks, *lists, forecast=False)
+            nan_positions[unproven] = nans
+            results = _replaced(results, unproven, _joined(others))
+        _refuse_nans(nan_positions)
+        return _joined(results)
+
+    return find
+
+
+def _rank(
+    top: TopK,
+    batch: pa.RecordBatch,
+    blocks: Blocks,
+    excluded: ItemLists | None,
+    candidates: ItemLists | None,
+    *,
+    forecast: bool = True,
+) -> tuple[list[Best], Ints, Ints]:
+    """Rank the items for all users of a batch.
+
+    Returns:
+        The best items of each block of users; the rows of users who are unproven (`TopK.unproven`);
+        and the position of each user's first NaN, -1 for none.
+    """
+    users = batch.num_rows
     results: list[Best] = []
+    unproven: list[Ints] = []
     nan_positions = np.full(users, -1)
-    top: TopK | None = None
     rows = (0, 0)
 
     def finish_users() -> None:
-        if top is not None:
+        if rows[1]:
             nan_positions[slice(*rows)] = top.nan_positions()
+            unproven.append(np.flatnonzero(top.unproven()) + rows[0])
             results.append(top.result())
 
-    for block in blocks:
-        if top is None or block.users != rows:
+    for block in blocks(batch):
+        if block.users != rows:
             finish_users()
             rows = block.users
-            top = TopK(rows[1] - rows[0], min(plan.k, max(1, plan.items)), dtype)
+            top.restart(rows[1] - rows[0], forecast=forecast)
         _add_block(top, block, excluded, candidates)
     finish_users()
-    _refuse_nans(nan_positions)
-    if not results:
-        return np.zeros(users, np.int64), np.zeros(0, np.int64), np.zeros(0, dtype)
+    if not results:  # no users, or no items
+        top.restart(users)
+        results.append(top.result())
+    return results, np.concatenate([np.zeros(0, np.int64), *unproven]), nan_positions
+
+
+def _joined(results: list[Best]) -> Best:
     counts, positions, scores = map(np.concatenate, zip(*results, strict=True))
     return counts, positions, scores
+
+
+def _replaced(results: list[Best], rows: Ints, others: Best) -> list[Best]:
+    """Return results of consecutive users, with those of some rows replaced by others."""
+    ends = np.cumsum([len(counts) for counts, *_ in results])
+    own_ends = np.searchsorted(rows, ends)
+    entry_ends = np.concatenate([[0], np.cumsum(others[0])])
+    replaced, first, first_row = [], 0, 0
+    for best, end, last in zip(results, ends.tolist(), own_ends.tolist(), strict=True):
+        if last > first:
+            entries = slice(entry_ends[first], entry_ends[last])
+            own = (others[0][first:last], others[1][entries], others[2][entries])
+            best = _with_rows(best, rows[first:last] - first_row, own)
+        replaced.append(best)
+        first, first_row = last, end
+    return replaced
+
+
+def _with_rows(best: Best, rows: Ints, others: Best) -> Best:
+    """Return results with those of some rows replaced."""
+    counts, positions, scores = best
+    is_replaced = np.zeros(len(counts), np.bool_)
+    is_replaced[rows] = True
+    new_counts = counts.copy()
+    new_counts[rows] = others[0]
+    kept, is_new = ~np.repeat(is_replaced, counts), np.repeat(is_replaced, new_counts)
+
+    def mixed(old: Array, new: Array) -> Array:
+        result = np.empty(len(is_new), old.dtype)
+        result[is_new], result[~is_new] = new, old[kept]
+        return result
+
+    return new_counts, mixed(positions, others[1]), mixed(scores, others[2])
 
 
 def _add_block(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tf2spark.conversion.rows import Array, Ints
 from tf2spark.dtypes import INT32, from_code
 from tf2spark.plan.recommend import CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.mapped_files import mapped_file
+from tf2spark.tensorflow_c.session import Run
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.row_names import id_text
@@ -42,6 +44,8 @@ class Block:
 
 Blocks = Callable[[pa.RecordBatch], Iterator[Block]]
 """From a batch of users to their scores, in blocks; all blocks of a user follow each other."""
+ComputeUsers = Callable[[pa.RecordBatch], list[Tensor]]
+"""From a batch of users to the values that are computed once per user."""
 
 
 class PairsRefused(Exception):
@@ -69,26 +73,40 @@ def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession)
     It raises `RowsRefused` for users that can't be fed, `TensorFlowFailure` where TensorFlow
     refuses their values.
     """
+    compute_users = user_computer(plan, strategy, session)
+    count = strategy.item_count
+    block_items = round_up(even_size(count, strategy.block_items))
+    pairs = PairScorer.of(strategy, session, range(block_items, count + block_items, block_items))
+    together = strategy.block_items
+
+    def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
+        values = compute_users(batch)
+        # Blocks of even size, because a small one costs nearly as much as a full one.
+        block_users = even_size(batch.num_rows, strategy.block_users)
+        for start in range(0, batch.num_rows, block_users):
+            end = min(start + block_users, batch.num_rows)
+            users = [slice_rows(value, start, end) for value in values]
+            for first, scores in _scores_together(pairs, users, end - start, together):
+                yield Block((start, end), first, scores)
+
+    return blocks
+
+
+def user_computer(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession) -> ComputeUsers:
+    """Return the function that computes the values of a batch of users; it raises as blocks do."""
     inputs = plan.users.inputs
     feeders = [input_feeder(plan.users, input_plan, None) for input_plan in inputs]
     compute_users = session.prepare(
         [tensor for input_plan in inputs for tensor in input_plan.tensors],
         list(strategy.user_tensors),
     )
-    score_items = _item_scorer(strategy, session)
 
-    def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
+    def compute(batch: pa.RecordBatch) -> list[Tensor]:
         feeds = [tensor for feed in feeders for tensor in feed(batch)]
         values = compute_users(feeds) if strategy.user_tensors else []
-        # Blocks of even size, because a small one costs nearly as much as a full one.
-        block_users = even_size(batch.num_rows, strategy.block_users)
-        for start in range(0, batch.num_rows, block_users):
-            end = min(start + block_users, batch.num_rows)
-            users = [_slice(value, start, end) for value in values if isinstance(value, Tensor)]
-            for first, scores in score_items(users, end - start):
-                yield Block((start, end), first, scores)
+        return [value for value in values if isinstance(value, Tensor)]
 
-    return blocks
+    return compute
 
 
 def even_size(count: int, max_size: int) -> int:
@@ -100,48 +118,65 @@ def even_size(count: int, max_size: int) -> int:
     return max(1, -(-count // blocks))
 
 
-def _slice(tensor: Tensor, start: int, end: int) -> Tensor:
+def slice_rows(tensor: Tensor, start: int, end: int) -> Tensor:
+    """Return some rows of a tensor, in its memory."""
     data = tensor.data[start:end]
     return Tensor(tensor.dtype, data.shape, data, tensor.data)
 
 
-def _item_scorer(
-    strategy: SplitPlan, session: FolderSession
-) -> Callable[[Sequence[Tensor], int], Iterator[tuple[int, Array]]]:
-    """Return the function that scores a block of users against all items, a few blocks at a time.
+@frozen(eq=False)
+class PairScorer:
+    """Scores users against blocks of items.
 
-    It yields the position of the first item, and the scores [users, items].
+    Attributes:
+        blocks: The first item of each block, and the one after its last.
     """
-    items = strategy.items
-    sizes = [strategy.users_size, strategy.items_size]
-    placeholders = [*strategy.placeholders, *(item.placeholder for item in items)]
-    run = session.prepare([*sizes, *placeholders], [strategy.score])
-    folder = Path(session.path)
-    mapped = [mapped_file(folder / item.path, from_code(item.code), item.shape) for item in items]
-    count = strategy.item_count
-    block_items = _round_up(even_size(count, strategy.block_items))
-    blocks = [(first, min(first + block_items, count)) for first in range(0, count, block_items)]
-    # Sliced once: every block of users meets the same blocks of items.
-    sliced = [[_slice(tensor, *block) for tensor in mapped] for block in blocks]
 
-    def score_block(users: Sequence[Tensor], rows: int, number: int) -> Array:
-        first, end = blocks[number]
-        (scores,) = run([_scalar(rows), _scalar(end - first), *users, *sliced[number]])
+    blocks: list[tuple[int, int]]
+    _run: Run
+    _items: list[list[Tensor]]
+
+    @classmethod
+    def of(cls, strategy: SplitPlan, session: FolderSession, ends: Iterable[int]) -> PairScorer:
+        """Prepare the runs; `ends` are those of the blocks, the last of them at least the count."""
+        items, count = strategy.items, strategy.item_count
+        sizes = [strategy.users_size, strategy.items_size]
+        placeholders = [*strategy.placeholders, *(item.placeholder for item in items)]
+        run = session.prepare([*sizes, *placeholders], [strategy.score])
+        folder = Path(session.path)
+        mapped = [
+            mapped_file(folder / item.path, from_code(item.code), item.shape) for item in items
+        ]
+        edges = [0, *(min(end, count) for end in ends)]
+        blocks = [block for block in pairwise(edges) if block[1] > block[0]]
+        # Sliced once: every block of users meets the same blocks of items.
+        return cls(blocks, run, [[slice_rows(part, *block) for part in mapped] for block in blocks])
+
+    def score(self, users: Sequence[Tensor], rows: int, number: int) -> Array:
+        """Return the scores of a block: [users, items]."""
+        first, end = self.blocks[number]
+        (scores,) = self._run([_scalar(rows), _scalar(end - first), *users, *self._items[number]])
         assert isinstance(scores, Tensor)
         return scores.data
 
-    def score_items(users: Sequence[Tensor], rows: int) -> Iterator[tuple[int, Array]]:
-        together = max(1, _MAX_SCORES // max(1, rows * strategy.block_items))
-        for start in range(0, len(blocks), together):
-            numbers = range(start, min(start + together, len(blocks)))
-            scores = [score_block(users, rows, number) for number in numbers]
-            first, _ = blocks[start]
-            yield first, scores[0] if len(scores) == 1 else np.concatenate(scores, axis=1)
 
-    return score_items
+def _scores_together(
+    pairs: PairScorer, users: Sequence[Tensor], rows: int, block_items: int
+) -> Iterator[tuple[int, Array]]:
+    """Score a block of users against all items, a few blocks at a time.
+
+    This yields the position of the first item, and the scores [users, items].
+    """
+    together = max(1, _MAX_SCORES // max(1, rows * block_items))
+    for start in range(0, len(pairs.blocks), together):
+        numbers = range(start, min(start + together, len(pairs.blocks)))
+        scores = [pairs.score(users, rows, number) for number in numbers]
+        first, _ = pairs.blocks[start]
+        yield first, scores[0] if len(scores) == 1 else np.concatenate(scores, axis=1)
 
 
-def _round_up(items: int) -> int:
+def round_up(items: int) -> int:
+    """Return at least so many items, a number at which a block may end."""
     return -(-items // _ITEM_MULTIPLE) * _ITEM_MULTIPLE
 
 

@@ -4,20 +4,22 @@ Each block is compared with a bound per user that k scores are known to reach. T
 pass are kept as keys, which sort best first and ties by position. The first bound comes from the
 maxima of groups of columns that lie a stride apart, because NumPy vectorizes that.
 
+Scores that pass an early bound and are beaten later are what costs. So users after the first ones
+begin with a higher bound, a forecast of what they will end with. Users who end with fewer than k
+scores above it are `unproven`, and have to be ranked again without one.
+
 A position is an item's index in the catalog. Of two equal scores, the smaller position is better.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from tf2spark.conversion.rows import Array, Ints, Mask
-
-Entries = tuple[Ints, Ints]
-"""Rows (users) and columns (items) of entries of a block, in any order; repeats are allowed."""
+from tf2spark.worker.rank_forecast import RankForecast
+from tf2spark.worker.top_k_keys import FILLER, best_of, pack, unpack
+from tf2spark.worker.top_k_rivals import Entries, RivalFinder
 
 # Columns per group of maxima: fewer make a tighter bound, more make shorter passes.
 _STRIDES = 8
@@ -25,13 +27,6 @@ _STRIDES = 8
 # excluded scores is faster.
 _RARE = 128
 _LOWEST = {np.dtype(kind): np.finfo(kind).min for kind in (np.float32, np.float64)}
-_EIGHT_TRUE = np.uint64(0x0101010101010101)
-_MINUS_INFINITY = 0x7F800000  # as it is in a key of 64 bits
-_FILLER = {
-    np.dtype(np.float32): np.int64(2**63 - 1),
-    np.dtype(np.float64): np.complex128(complex(np.inf, np.inf)),
-}
-"""The keys that sort after all others."""
 
 
 class TopK:
@@ -44,23 +39,45 @@ class TopK:
         users: The number of users.
         k: How many items to keep per user, at least 1; may be more than the catalog has.
         dtype: The scores' dtype, float32 or float64.
+        positions: The positions of the items in the order in which blocks have them; None where
+            that is the order of positions.
 
     Raises:
         ValueError: `k` or `dtype` is something else.
     """
 
-    def __init__(self, users: int, k: int, dtype: npt.DTypeLike) -> None:
+    def __init__(
+        self, users: int, k: int, dtype: npt.DTypeLike, positions: Ints | None = None
+    ) -> None:
         self._dtype = np.dtype(dtype)
         if self._dtype not in _LOWEST:
             raise ValueError(f"scores must be float32 or float64, not {self._dtype}")
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
-        self._users, self._k, self._end = users, k, 0
+        self._k, self._positions = k, positions
         # The most scores of a user that are worth keeping from one block.
         self._max_rivals = 4 * k + 64
-        self._bound = np.full(users, -np.inf, self._dtype)
+        self._finder = RivalFinder()
+        self._forecast = RankForecast(k)
+        self.restart(users)
+
+    def restart(self, users: int, *, forecast: bool = False) -> None:
+        """Begin anew, with other users and the first block of the same items.
+
+        Args:
+            users: The number of users.
+            forecast: Whether some users may be left `unproven`, because the others are faster.
+        """
+        self._users, self._end, self._first_end = users, 0, 0
+        self._rank = self._forecast.rank() if forecast and self._positions is None else None
+        lowest = np.full(users, -np.inf, self._dtype)
+        # The score that k items reach, the one that they are hoped to reach, and the larger one.
+        self._bound, self._hoped, self._limit = lowest, lowest, lowest
         self._nan_positions = np.full(users, -1, np.int64)
-        self._kept = [np.full((users, 0), _FILLER[self._dtype])]
+        # The best keys of what was merged, and the keys of each block since, user after user.
+        self._merged = np.full((users, 0), FILLER[self._dtype])
+        self._parts: list[tuple[Array, Ints]] = []
+        self._counts = np.zeros(users, np.int64)
 
     def add(
         self,
@@ -89,10 +106,13 @@ class TopK:
         self._end = first + scores.shape[1]
         if not scores.size:
             return
+        self._first_end = self._first_end or self._end
         if only is not None:
             scores = _restrict(scores, only, restricted)
         if excluded is not None and len(excluded[0]) * _RARE > scores.size:
             scores, excluded = _without(scores, excluded), None
+        if self._positions is not None and (self._nan_positions >= 0).any():
+            self._note_all_nans(scores, first, excluded)
         self._add(scores, first, excluded)
 
     def nan_positions(self) -> Ints:
@@ -102,6 +122,13 @@ class TopK:
         """
         return self._nan_positions.copy()
 
+    def unproven(self) -> Mask:
+        """Return the users whose result is not their best k, because a forecast was wrong."""
+        fillers = FILLER[self._dtype]
+        kept = np.count_nonzero(self._merged != fillers, axis=1) + self._counts
+        unproven: Mask = (self._hoped > self._bound) & (kept < self._k) & (self._nan_positions < 0)
+        return unproven
+
     def result(self) -> tuple[Ints, Ints, Array]:
         """Return the best items of each user; a user with a NaN gets none.
 
@@ -109,11 +136,39 @@ class TopK:
             Counts, int64 [users]; then positions, int64, and scores, both [sum of counts], user
             after user, best first.
         """
-        keys = np.sort(np.concatenate(self._kept, axis=1), axis=1)[:, : self._k]
-        is_item = keys != _FILLER[self._dtype]
-        is_item[self._nan_positions >= 0] = False
-        positions, scores = _unpack(keys[is_item], self._dtype)
-        return np.count_nonzero(is_item, axis=1).astype(np.int64), positions, scores
+        is_void = self._nan_positions >= 0
+        counts, positions, scores = best_of(self._all_keys(), self._k, is_void, self._dtype)
+        self._learn(counts, positions)
+        return counts, positions, scores
+
+    @property
+    def bound(self) -> Array:
+        """A score that k items of each user are known to reach, -inf at least: [users]."""
+        return self._bound
+
+    def best_keys(self) -> Array:
+        """Return the keys of each user's best items so far, in any order, with fillers: [users, k].
+
+        See `top_k_keys.best_of`.
+        """
+        self._merge()
+        keys = np.full((self._users, self._k), FILLER[self._dtype])
+        keys[:, : self._merged.shape[1]] = self._merged
+        return keys
+
+    def narrow(self, users: Ints) -> None:
+        """Go on with some of the users alone, after `best_keys`."""
+        self._users, self._counts = len(users), self._counts[users]
+        self._bound, self._hoped = self._bound[users], self._hoped[users]
+        self._limit, self._merged = self._limit[users], self._merged[users]
+        self._nan_positions = self._nan_positions[users]
+
+    def _learn(self, counts: Ints, positions: Ints) -> None:
+        """Learn how many of the best k of users are in the first block."""
+        if self._positions is not None or not (counts == self._k).all():
+            return
+        in_first = positions.reshape(-1, self._k) < self._first_end
+        self._forecast.learn(np.count_nonzero(in_first, axis=1))
 
     def _check(self, scores: Array, first: int) -> None:
         if scores.ndim != 2 or len(scores) != self._users or scores.dtype != self._dtype:
@@ -128,20 +183,31 @@ class TopK:
 
     def _add(self, scores: Array, first: int, excluded: Entries | None) -> None:
         """Add a part of a block; split it in half where too many scores rival the best k."""
-        if (self._bound > -np.inf).any():
-            rivals = self._rivals(scores, excluded, self._bound, np.less_equal)
+        # k scores reach the bound at smaller positions, if positions are in order: so later scores
+        # must exceed it.
+        in_order = self._positions is None
+        if self._rank is not None:
+            self._hoped = self._limit = self._score_reached(scores, excluded, self._rank)
+            self._rank, in_order = None, False
+        if (self._limit > -np.inf).any():
+            rivals = (
+                self._rivals(scores, excluded, self._limit, np.less_equal)
+                if in_order
+                else self._not_below(scores, excluded, self._limit)
+            )
             if rivals is not None:
                 self._keep(scores, first, *rivals)
                 return
-        reached = np.maximum(self._bound, self._score_reached_by_k(scores, excluded))
-        least = np.maximum(reached, _LOWEST[self._dtype])  # so that -inf stays out
-        rivals = self._rivals(scores, excluded, least, np.less)
+        reached = np.maximum(self._bound, self._score_reached(scores, excluded, self._k))
+        limit = np.maximum(reached, self._hoped)
+        rivals = self._not_below(scores, excluded, limit)
         if rivals is not None:
-            # k scores reach this bound at smaller positions than those of later scores, so later
-            # scores must exceed it.
-            self._bound = reached
+            self._bound, self._limit = reached, limit
             self._keep(scores, first, *rivals)
             return
+        if self._positions is not None:
+            # The halves skip users who have a NaN.
+            self._note_all_nans(scores, first, excluded)
         if excluded is not None:
             # So many of the best scores may be excluded that the maxima prove too low a bound.
             self._add(_without(scores, excluded), first, None)
@@ -150,102 +216,102 @@ class TopK:
         self._add(scores[:, :half], first, None)
         self._add(scores[:, half:], first + half, None)
 
+    def _not_below(
+        self, scores: Array, excluded: Entries | None, bound: Array
+    ) -> tuple[Ints, Ints] | None:
+        least = np.maximum(bound, _LOWEST[self._dtype])  # so that -inf stays out
+        return self._rivals(scores, excluded, least, np.less)
+
     def _rivals(
         self, scores: Array, excluded: Entries | None, bound: Array, worse: np.ufunc
     ) -> tuple[Ints, Ints] | None:
-        """Find the scores that aren't `worse` than the bound.
+        skipped = self._nan_positions >= 0, excluded
+        return self._finder.find(scores, bound, worse, skipped, self._max_rivals)
 
-        "Not worse" isn't "better": a NaN is neither, and must be found.
+    def _score_reached(self, scores: Array, excluded: Entries | None, count: int) -> Array:
+        """Return a score that `count` columns of each user reach: [users].
 
-        Returns:
-            Their indices in the flat scores, ascending, and how many each user has, [users]; None
-            where a user has too many.
+        As many maxima of groups of columns do. It is -inf where there are fewer columns, and NaN
+        only for a user with a NaN.
         """
         users, width = scores.shape
-        padded = np.empty(-(-scores.size // 8) * 8, np.bool_)
-        padded[scores.size :] = True
-        out = padded[: scores.size].reshape(users, width)
-        _compare(worse, scores, bound, out)
-        if excluded is not None:
-            out[excluded] = True
-        failed = self._nan_positions >= 0
-        if failed.any():
-            out[failed] = True
-        # Eight at a time, because in most groups of eight all are worse.
-        eights = padded.view(np.uint64)
-        has_rival = eights != _EIGHT_TRUE
-        if np.count_nonzero(has_rival) > users * self._max_rivals // 2:
-            return None
-        rival_eights = np.flatnonzero(has_rival)
-        in_eights = np.flatnonzero(~eights[rival_eights].view(np.bool_))
-        flat = rival_eights[in_eights >> 3] * 8 + (in_eights & 7)
-        counts = np.diff(np.searchsorted(flat, np.arange(users + 1) * width))
-        return None if counts.max() > self._max_rivals else (flat, counts)
-
-    def _score_reached_by_k(self, scores: Array, excluded: Entries | None) -> Array:
-        """Return a score that k columns of each user reach, as the maxima of k groups do: [users].
-
-        It is -inf where there are fewer than k columns, and NaN only for a user with a NaN.
-        """
-        users, width = scores.shape
-        if width < self._k:
+        if width < count:
             return np.full(users, -np.inf, self._dtype)
-        groups = min(width, max(-(-width // _STRIDES), self._max_rivals))
+        few = 4 * count + 64
+        groups = min(width, max(-(-width // _STRIDES), few))
         maxima = _maxima(scores, groups)
         if excluded is not None:
             # A maximum that is itself excluded says nothing of the other columns of its group.
             rows, group = excluded[0], excluded[1] % groups
             is_maximum = ~(scores[excluded] < maxima[rows, group])
             maxima[rows[is_maximum], group[is_maximum]] = -np.inf
-        maxima = _maxima(maxima, min(groups, self._max_rivals))
-        kth = maxima.shape[1] - self._k
-        maxima.partition(kth, axis=1)
-        reached: Array = maxima[:, kth].copy()
+        maxima = _maxima(maxima, min(groups, few))
+        # NumPy sorts short rows faster than it partitions them.
+        maxima.sort(axis=1)
+        reached: Array = maxima[:, -count].copy()
         return reached
 
     def _keep(self, scores: Array, first: int, flat: Ints, counts: Ints) -> None:
-        """Keep scores as keys next to those kept before; merge them when there are many."""
+        """Keep scores as keys, next to those kept before; merge them when there are many."""
         if not len(flat):
             return
         users, width = scores.shape
-        positions = flat - np.repeat(np.arange(users) * width - first, counts)
+        columns = flat - np.repeat(np.arange(users) * width - first, counts)
         if scores.flags.c_contiguous:
             rivals = scores.reshape(-1)[flat]
         else:
-            rivals = scores[np.repeat(np.arange(users), counts), positions - first]
+            rivals = scores[np.repeat(np.arange(users), counts), columns - first]
+        positions = columns if self._positions is None else self._positions[columns]
         if (is_nan := np.isnan(rivals)).any():
             self._note_nans(np.repeat(np.arange(users), counts)[is_nan], positions[is_nan])
-        keys = np.full((users, int(counts.max())), _FILLER[self._dtype])
-        keys[np.arange(keys.shape[1]) < counts[:, None]] = _pack(rivals, positions)
-        self._kept.append(keys)
-        if sum(part.shape[1] for part in self._kept) > 2 * self._k:
+        self._parts.append((pack(rivals, positions), counts))
+        self._counts = self._counts + counts
+        if self._merged.shape[1] + int(self._counts.max()) > 3 * self._k + 32:
             self._merge()
 
     def _merge(self) -> None:
-        merged = np.concatenate(self._kept, axis=1)
-        merged.partition(self._k - 1, axis=1)
-        self._kept = [merged[:, : self._k].copy()]
-        _, kth = _unpack(merged[:, self._k - 1], self._dtype)
+        keys = self._all_keys()
+        self._parts, self._counts = [], np.zeros(self._users, np.int64)
+        if keys.shape[1] < self._k:
+            self._merged = keys
+            return
+        keys.partition(self._k - 1, axis=1)
+        self._merged = keys[:, : self._k].copy()
+        _, kth = unpack(keys[:, self._k - 1], self._dtype)
         self._bound = np.maximum(self._bound, kth)
+        self._limit = np.maximum(self._limit, kth)
+
+    def _all_keys(self) -> Array:
+        """Return all keys that are kept, and fillers: [users, ...]."""
+        merged = self._merged.shape[1]
+        width = merged + int(self._counts.max(initial=0))
+        keys = np.full((self._users, width), FILLER[self._dtype])
+        keys[:, :merged] = self._merged
+        starts = np.arange(self._users) * width + merged
+        for part, counts in self._parts:
+            offsets = np.repeat(starts - np.cumsum(counts) + counts, counts)
+            offsets += np.arange(len(part))
+            keys.reshape(-1)[offsets] = part
+            starts += counts
+        return keys
+
+    def _note_all_nans(self, scores: Array, first: int, excluded: Entries | None) -> None:
+        """Note the NaNs of a block whose items aren't in the order of positions.
+
+        There, a user's first NaN may come after another one.
+        """
+        assert self._positions is not None
+        is_nan = np.isnan(scores)
+        if excluded is not None:
+            is_nan[excluded] = False
+        rows, columns = np.nonzero(is_nan)
+        self._note_nans(rows, self._positions[first + columns])
 
     def _note_nans(self, rows: Ints, positions: Ints) -> None:
-        """Note each user's smallest position with a NaN.
-
-        Users with an earlier NaN aren't among `rows`: all their later scores count as worse.
-        """
-        rows, first = np.unique(rows, return_index=True)
-        self._nan_positions[rows] = positions[first]
-
-
-def _compare(worse: np.ufunc, scores: Array, bound: Array, out: Mask) -> None:
-    """Set `out` to which scores are worse than their user's bound."""
-    # For rows of up to half its buffer size, NumPy first copies the bounds to one per score, which
-    # is three times slower.
-    size = np.setbufsize(16)
-    try:
-        worse(scores, bound[:, None], out=out)
-    finally:
-        np.setbufsize(size)
+        """Note each user's smallest position with a NaN."""
+        smallest = np.where(self._nan_positions < 0, 2**32, self._nan_positions)
+        np.minimum.at(smallest, rows, positions)
+        self._nan_positions = np.where(smallest == 2**32, -1, smallest)
 
 
 def _maxima(scores: Array, groups: int) -> Array:
@@ -275,32 +341,3 @@ def _without(scores: Array, excluded: Entries) -> Array:
     copy = scores.copy()
     copy[excluded] = -np.inf
     return copy
-
-
-def _pack(scores: Array, positions: Ints) -> Array:
-    """Return keys that sort best first, then by position.
-
-    For float32, a key has 64 bits, the score's above the position's. For float64 it is a complex
-    number, which NumPy sorts by its real part first.
-    """
-    scores = scores + 0  # -0.0 becomes 0.0
-    if scores.dtype == np.float64:
-        keys = np.empty(scores.shape, np.complex128)
-        keys.real, keys.imag = -scores, positions
-        return keys
-    rising = _swap(scores.view(np.int32))
-    return (~rising).astype(np.int64) << 32 | positions
-
-
-def _unpack(keys: Array, dtype: np.dtype[Any]) -> tuple[Ints, Array]:
-    """Return the positions and scores of keys; a filler has the score -inf and no position."""
-    if dtype == np.float64:
-        return np.where(np.isfinite(keys.imag), keys.imag, 0).astype(np.int64), -keys.real
-    falling = np.minimum(keys >> 32, _MINUS_INFINITY).astype(np.int32)
-    return keys & 0xFFFFFFFF, _swap(~falling).view(np.float32)
-
-
-def _swap(bits: Array) -> Array:
-    """Turn the bits of float32 into integers of the same order, or back."""
-    swapped: Array = bits ^ (bits >> 31 & 0x7FFFFFFF)
-    return swapped
