@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf2spark
 from cases.html_page import Page
 from cases.models.saving import save_function, weights
-from tf2spark.recommend.block_sizes import _block_shape
+from tf2spark.recommend.block_sizes import block_shape
 from tf2spark.recommend.explain import RecommendPlan, _check, _size_text
 from tf2spark.recommend.verify import SplitCheck
 
@@ -149,4 +149,4 @@ def test_a_check_without_pairs_says_so() -> None:
 )
 def test_blocks_fit_the_processor_s_cache(widest_bytes: int, shape: tuple[int, int]) -> None:
     """Few bytes per pair give two million pairs, many give a few users and items, one at least."""
-    assert _block_shape(widest_bytes) == shape
+    assert block_shape(widest_bytes) == shape

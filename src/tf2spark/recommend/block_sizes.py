@@ -62,7 +62,7 @@ def choose_block_sizes(split: SplitGraph, items: int, model: PairModel) -> Block
     pair = _pair_graph(split)
     whole = _whole_graph(split, model)
     widest_bytes = max([4, *map(pair.value_bytes, pair.nodes)])
-    block_users, block_items = _block_shape(widest_bytes)
+    block_users, block_items = block_shape(widest_bytes)
     left_ops = Counter(_product_texts(whole)) - Counter(_product_texts(pair))
     return BlockSizes(
         sum(map(whole.flops, whole.nodes)),
@@ -77,7 +77,7 @@ def choose_block_sizes(split: SplitGraph, items: int, model: PairModel) -> Block
     )
 
 
-def _block_shape(widest_bytes: int) -> tuple[int, int]:
+def block_shape(widest_bytes: int) -> tuple[int, int]:
     """Return users and items per block for pairs whose widest tensor has this many bytes."""
     pairs = _MAX_PAIRS if widest_bytes <= _SCORE_BYTES else max(1, _TENSOR_BYTES // widest_bytes)
     users = min(pairs, max(_MIN_USERS, isqrt(pairs // _ITEMS_PER_USER)))
