@@ -24,7 +24,7 @@ from tf2spark.saved_model.upstream import data_inputs, node_name
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.worker.model_session import open_model
-from tf2spark.worker.norm_order import may_reach, norms_of, users_by_norm
+from tf2spark.worker.ranking.norm_order import may_reach, norms_of, users_by_norm
 from tf2spark.worker.split_scores import user_computer
 
 # Smaller catalogs are scored in one block.

@@ -15,11 +15,11 @@ from tf2spark.dtypes import from_code
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
 from tf2spark.worker.item_lists import ItemLists, list_reader
 from tf2spark.worker.mapped_tables import FolderSession, mapped_table
-from tf2spark.worker.norm_order import positions_by_norm, ranker_by_norm
 from tf2spark.worker.other_widths import whole_session, with_fallback
+from tf2spark.worker.ranking.norm_order import positions_by_norm, ranker_by_norm
+from tf2spark.worker.ranking.top_k import TopK
 from tf2spark.worker.score_loop import Runner, score_batches
 from tf2spark.worker.split_scores import Block, Blocks, PairsRefused, split_blocks
-from tf2spark.worker.top_k import TopK
 from tf2spark.worker.whole_scores import whole_blocks
 
 Best = tuple[Ints, Ints, Array]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf2spark.conversion.rows import Array
-from tf2spark.worker.top_k import TopK
-from tf2spark.worker.top_k_rivals import Entries, sparse_nonzero
+from tf2spark.worker.ranking.rivals import Entries, sparse_nonzero
+from tf2spark.worker.ranking.top_k import TopK
 
 Best = list[list[tuple[int, float]]]
 INF, NAN = np.inf, np.nan

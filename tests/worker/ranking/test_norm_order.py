@@ -25,8 +25,8 @@ from tf2spark.plan.recommend import (
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_item_tensor, write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
-from tf2spark.worker import norm_order
-from tf2spark.worker.norm_order import may_reach, norms_of
+from tf2spark.worker.ranking import norm_order
+from tf2spark.worker.ranking.norm_order import may_reach, norms_of
 from tf2spark.worker.recommend_loop import recommend_batches, user_scorer
 
 USERS, ITEMS, WIDTH = 70, 500, 5

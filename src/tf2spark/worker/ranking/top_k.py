@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tf2spark.conversion.rows import Array, Ints, Mask
-from tf2spark.worker.rank_forecast import RankForecast
-from tf2spark.worker.top_k_keys import FILLER, best_of, pack, unpack
-from tf2spark.worker.top_k_rivals import Entries, RivalFinder
+from tf2spark.worker.ranking.forecast import RankForecast
+from tf2spark.worker.ranking.keys import FILLER, best_of, pack, unpack
+from tf2spark.worker.ranking.rivals import Entries, RivalFinder
 
 # Columns per group of maxima: fewer make a tighter bound, more make shorter passes.
 _STRIDES = 8
@@ -149,7 +149,7 @@ class TopK:
     def best_keys(self) -> Array:
         """Return the keys of each user's best items so far, in any order, with fillers: [users, k].
 
-        See `top_k_keys.best_of`.
+        See `keys.best_of`.
         """
         self._merge()
         keys = np.full((self._users, self._k), FILLER[self._dtype])

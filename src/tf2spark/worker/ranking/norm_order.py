@@ -21,9 +21,9 @@ from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.item_lists import ItemLists
 from tf2spark.worker.mapped_tables import FolderSession
+from tf2spark.worker.ranking.keys import FILLER, best_of
+from tf2spark.worker.ranking.top_k import TopK
 from tf2spark.worker.split_scores import ComputeUsers, PairScorer, round_up, user_computer
-from tf2spark.worker.top_k import TopK
-from tf2spark.worker.top_k_keys import FILLER, best_of
 
 # How much larger a computed product may be than the product of the norms. Factors may be rounded
 # to 8 bits before they are multiplied (bfloat16), which makes 0.8%; sums in float32 add 2**-24 for

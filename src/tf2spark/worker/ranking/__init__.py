@@ -1,0 +1,1 @@
+"""Each user's best k items, from the scores that pass by."""
