@@ -16,7 +16,7 @@ PARALLEL := $(if $(TESTS),,-n 2 --dist loadfile --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick check lint types unit test-oldest test-oldest-setup test-python wheel \
-	release-check public-api bench format docs clean
+	release-check public-api bench format docs notebooks clean
 
 help:  ## Print this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -132,6 +132,9 @@ docs: setup  ## Write the pages that come from the code (docs/cli.md, messages.m
 	@$(BIN)/python docs/message_list.py
 	@$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/site
 	@echo "docs: open build/site/index.html"
+
+notebooks: setup  ## Execute the notebooks of examples/ anew, and save them with their outputs
+	@PYTHONPATH=tests $(BIN)/python -m services.notebooks examples
 
 clean:  ## Remove the environments and all that was made
 	rm -rf $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis \

@@ -37,6 +37,7 @@ _RUN_ELSEWHERE = {
     "docs/jobs.md": "test_docs_calls.py and cli/test_airflow.py",
     "docs/logs_and_reports.md": "test_docs_calls.py and spark/test_observed_metrics.py",
     "docs/mlflow.md": "mlflow_models/test_page.py",
+    "docs/notebooks.md": "notebook/test_notebooks.py",
     "docs/packages.md": "test_docs_calls.py",
     "docs/performance.md": "test_docs.py: the targets exist",
     "docs/pipelines.md": "ml/test_page.py",
