@@ -17,6 +17,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 import tf2spark
+import tf2spark.ml
+import tf2spark.mlflow
 
 _ROOT = Path(__file__).parent.parent
 _DOCS = _ROOT / "docs"
@@ -174,6 +176,14 @@ def test_every_public_name_has_an_example() -> None:
     for name in [*tf2spark.__all__, *(f"SavedModel.{member}" for member in members)]:
         assert re.search(rf"^\.\. auto\w+:: tf2spark\.{re.escape(name)}$", page, re.M), name
         assert re.search(rf"\b{name.rpartition('.')[2]}\b", examples), name
+    for module, names in (
+        ("ml", tf2spark.ml.__all__),
+        ("mlflow", tf2spark.mlflow.__all__),
+        ("errors", ("from_spark", "from_text")),
+    ):
+        for name in names:
+            assert re.search(rf"^\.\. auto\w+:: tf2spark\.{module}\.{name}$", page, re.M), name
+            assert re.search(rf"\b{name}\b", examples), name
     for error in vars(tf2spark.errors).values():
         if isinstance(error, type) and issubclass(error, tf2spark.errors.Tf2SparkError | Warning):
             assert f".. autoexception:: tf2spark.errors.{error.__name__}\n" in page
