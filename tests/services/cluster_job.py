@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -90,6 +91,39 @@ def score_in_a_function(frame: DataFrame, model: tf2spark.SavedModel) -> DataFra
     return frame.mapInArrow(score, fields)
 
 
+def score_by_spark_udf(frame: DataFrame, model: tf2spark.SavedModel, folder: Path) -> DataFrame:
+    """Score with MLflow's UDF, whose executors load the model by MLflow's own loader."""
+    import mlflow
+
+    from tf2spark.mlflow import save_model
+
+    save_model(model, folder, compile=False)
+    udf = mlflow.pyfunc.spark_udf(frame.sparkSession, str(folder), env_manager="local")
+    return frame.select("id", udf("features").alias("output_0"))
+
+
+def largest_difference(scored: DataFrame, expected: DataFrame) -> float:
+    """Return how far the scores of two tables with the same ids are apart."""
+    both = scored.withColumnRenamed("output_0", "score").join(expected, "id", "full")
+    difference = both.selectExpr("max(nvl(abs(score - output_0), 1e9))").first()
+    assert difference is not None
+    return float(difference[0])
+
+
+def executor_logs(spark: SparkSession) -> str:
+    """Return what the executors and their Python workers have written to stderr."""
+
+    def list_folders(batches):  # type: ignore[no-untyped-def]
+        import pyarrow as pa
+
+        for batch in batches:
+            yield pa.RecordBatch.from_pydict({"folder": [os.getcwd()] * batch.num_rows})
+
+    rows = spark.range(200).repartition(2).mapInArrow(list_folders, "folder string").distinct()
+    # An executor's working folder is that of its logs.
+    return "".join((Path(row.folder) / "stderr").read_text() for row in rows.collect())
+
+
 def find_loaded_workers() -> list[int]:
     """Return the pids of this job's Python workers that have TensorFlow's library mapped."""
     driver_variable = f"TF2SPARK_TEST_DRIVER={os.getpid()}".encode()
@@ -132,6 +166,10 @@ def main(master: str, model_path: str, table: str, *settings: str) -> None:
     same = equals_local_scores(scored, model, table)
     # By default, workers would read this table themselves.
     by_map = model.score(frame, keep=["id"], reproducible=True, read="spark")
+    some = frame.where("id < 3000")
+    with tempfile.TemporaryDirectory() as folder:
+        by_spark_udf = score_by_spark_udf(some, model, Path(folder) / "logged")
+        difference = largest_difference(by_spark_udf, model.score(some, keep=["id"]))
     report = {
         "partitions": frame.rdd.getNumPartitions(),
         "executors": spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1,
@@ -142,6 +180,8 @@ def main(master: str, model_path: str, table: str, *settings: str) -> None:
         "same_by_map_in_arrow": equals_local_scores(by_map, model, table),
         "modules": tensorflow_modules(spark),
         "session_options": session_options(spark),
+        "spark_udf_difference": difference,
+        "executor_logs": executor_logs(spark),
         "same_in_a_function": equals_local_scores(score_in_a_function(frame, model), model, table),
     }
     spark.stop()

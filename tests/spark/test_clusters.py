@@ -144,6 +144,11 @@ class TestCluster:
         assert "libtensorflow mapped" in report["modules"]
         assert not any("tensorflow," in one or "." in one for one in report["modules"])
 
+    def test_spark_udf_scores_and_says_what_is_faster(self, report: dict[str, Any]) -> None:
+        """MLflow's UDF gives the scores of `score`; each worker's log names the faster call."""
+        assert report["spark_udf_difference"] < 1e-5
+        assert "come faster from tf2spark.SavedModel(uri).score(df)" in report["executor_logs"]
+
     def test_sessions_use_the_gpu_that_spark_assigned(
         self, report: dict[str, Any], cluster: Cluster
     ) -> None:
