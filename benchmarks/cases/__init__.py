@@ -23,6 +23,7 @@ from benchmarks.cases import (
     shipping,
     sparse,
     start,
+    stream,
     strings,
 )
 from benchmarks.growth import catalog, host, tables
@@ -38,6 +39,7 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "heavy": heavy.run,
     "calls": calls.run,
     "start": start.run,
+    "stream": stream.run,
     "memory": memory.run,
     "compiled": compiled.run,
     "shipping": shipping.run,
@@ -68,6 +70,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "heavy": heavy.PEERS,
     "calls": calls.PEERS,
     "start": ("predict_batch_udf",),
+    "stream": stream.PEERS,
     "memory": ("predict_batch_udf",),
     "recommend-deepfm": recommend_deepfm.PEERS,
     "recommend-wide-deep": recommend_wide_deep.PEERS,
