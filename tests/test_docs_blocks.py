@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -155,6 +156,7 @@ def comparable(table: DataFrame) -> list[tuple[int, list[float]]]:
     return rows
 
 
+@pytest.mark.filterwarnings("default")  # as for a reader
 def test_examples_of_the_api_page_run(
     start: tuple[dict[str, Any], str], spark: SparkSession, folder: Path
 ) -> None:
@@ -163,7 +165,10 @@ def test_examples_of_the_api_page_run(
     test = doctest.DocTestParser().get_doctest(program, {"spark": spark}, "api.md", "api.md", 0)
     printed = io.StringIO()
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    result = runner.run(test, out=printed.write)
+    try:
+        result = runner.run(test, out=printed.write)
+    finally:
+        mlflow.set_tracking_uri(None)  # other tests have no server, or their own
     assert result.attempted > 30
     assert result.failed == 0, printed.getvalue()
 

@@ -37,6 +37,7 @@ _BROKER = (
     "com.google.re2j:re2j:1.8",
     "com.typesafe.scala-logging:scala-logging_2.13:3.9.5",
     "com.yammer.metrics:metrics-core:2.2.0",
+    "commons-validator:commons-validator:1.9.0",
     "net.sf.jopt-simple:jopt-simple:5.0.4",
     "net.sourceforge.argparse4j:argparse4j:0.7.0",
     "org.apache.logging.log4j:log4j-api:2.24.3",

@@ -1,20 +1,23 @@
-"""A driver program: scores rows from one topic of Kafka into another.
+"""A driver program: runs the code about Kafka in docs/streams.md, from one topic into another.
 
-Run as ``python kafka_job.py MODEL ADDRESS FOLDER JARS``. The last line on stdout is JSON: the rows
-of the second topic, and the same rows scored without a stream.
+Run as ``python kafka_job.py MODEL ADDRESS FOLDER JARS``. The last line on stdout is JSON: what was
+scored, without a stream, and the messages of the second topic.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+from pathlib import Path
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import tf2spark
-from cases.streams import SCHEMA
 
+_PAGE = Path(__file__).parents[2] / "docs" / "streams.md"
 _ROWS = 200
 
 
@@ -24,39 +27,31 @@ def main(path: str, address: str, folder: str, jars: str) -> None:
     model = tf2spark.SavedModel(path)
     features = "transform(sequence(0, 7), n -> CAST((id * 7 + n) % 11 AS FLOAT)) AS features"
     houses = spark.range(_ROWS).selectExpr("id", features)
-    write = as_messages(houses).write.format("kafka")
-    write.option("kafka.bootstrap.servers", address).option("topic", "houses").save()
-    messages = (
-        spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", address)
-        .option("subscribe", "houses")
-        .option("startingOffsets", "earliest")
-        .load()
-    )
-    house = F.from_json(F.col("value").cast("string"), SCHEMA).alias("house")
-    scored = model.score(messages.select(house).select("house.*"), keep=["id"])
-    query = (
-        as_messages(scored)
-        .writeStream.format("kafka")
-        .option("kafka.bootstrap.servers", address)
-        .option("topic", "prices")
-        .option("checkpointLocation", f"{folder}/checkpoint")
-        .trigger(availableNow=True)
-        .start()
-    )
-    query.awaitTermination()
+    produce(houses.select(F.to_json(F.struct("*")).alias("value")), address)
+    produce(spark.createDataFrame([("no JSON",)], "value string"), address)
+    exec(page_code(address, folder), {"spark": spark, "model": model})
     topic = spark.read.format("kafka").option("kafka.bootstrap.servers", address)
-    values = topic.option("subscribe", "prices").load().select(F.col("value").cast("string"))
-    got = [json.loads(row["value"]) for row in values.collect()]
-    want = [row.asDict() for row in model.score(houses, keep=["id"]).collect()]
+    messages = topic.option("subscribe", "prices").load().selectExpr("string(key)", "string(value)")
+    expected: Any = model.score(houses, keep=["id"], fetch={"price": "output_0"}).collect()
+    report = {
+        "messages": [(row["key"], json.loads(row["value"])) for row in messages.collect()],
+        "expected": dict(expected),
+    }
     spark.stop()
-    print(json.dumps({"got": got, "want": want}))
+    print(json.dumps(report))
 
 
-def as_messages(table: DataFrame) -> DataFrame:
-    """Return rows as Kafka takes them: the id as the key, the row as JSON."""
-    key = F.col("id").cast("string").alias("key")
-    return table.select(key, F.to_json(F.struct("*")).alias("value"))
+def produce(values: DataFrame, address: str) -> None:
+    """Write messages into the topic that the page reads."""
+    writer = values.write.format("kafka").option("kafka.bootstrap.servers", address)
+    writer.option("topic", "houses").save()
+
+
+def page_code(address: str, folder: str) -> str:
+    """Return the page's block about Kafka, for this broker and this folder."""
+    blocks = re.findall(r"```python\n(.*?)```", _PAGE.read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if 'format("kafka")' in block]
+    return str(code).replace("HOST:9092", address).replace("checkpoints/", f"{folder}/")
 
 
 if __name__ == "__main__":
