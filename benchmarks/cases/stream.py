@@ -8,6 +8,7 @@ Spark's planning, its log of offsets and commits, and the job.
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,7 @@ PEERS = (PEER,)
 WIDTH = 128
 SPARK_ONLY = "no scoring"
 # Workers start and the JVM warms up in these.
-_FIRST_BATCHES = 10
+_FIRST_BATCHES = 5
 _PARTITIONS = 2
 _WAIT_SECONDS = 600
 Job = Callable[[DataFrame], DataFrame]
@@ -51,7 +52,7 @@ class BatchTimes:
 
 
 def run(bench: Bench) -> Report:
-    batches = 50 if bench.scale == "small" else 1_000
+    batches = 20 if bench.scale == "small" else 1_000
     sizes = (bench.rows,) if bench.rows else (100, 10_000)
     jobs = _jobs(models.path_of(bench.folder, f"mlp-{WIDTH}"), bench.peer)
     report = Report(
@@ -114,6 +115,8 @@ def _batch_times(bench: Bench, name: str, job: Job, rows: int, batches: int) -> 
         finally:
             query.stop()
     later = progress[_FIRST_BATCHES:]
+    seconds = sum(each["triggerExecution"] for each in progress) / 1e3
+    print(f"  {name}: {len(progress)} micro-batches in {seconds:.1f} s", file=sys.stderr)
     return BatchTimes(
         progress[0]["triggerExecution"],
         [each["triggerExecution"] for each in later],

@@ -172,3 +172,21 @@ def test_spark_udf_returns_every_kind_of_output(
         row.out.asDict() if hasattr(row.out, "asDict") else {name: row.out} for row in scored
     ]
     assert same_but_for_rounding(rows_of_udf, expected.to_pylist())
+
+
+def test_a_database_needs_more_than_mlflow_skinny(tmp_path: Path) -> None:
+    """One sentence says what to install; the default of MLflow is a database, too."""
+    program = (
+        "import sys; sys.modules['sqlalchemy'] = None\n"
+        "import mlflow, tf2spark.mlflow\n"
+        "for uri in (None, 'sqlite:///mine.db'):\n"
+        "    mlflow.set_tracking_uri(uri)\n"
+        f"    try: tf2spark.mlflow.log_model({str(path_of(case('keras_mlp')))!r})\n"
+        "    except tf2spark.errors.SetupError as error: print(error)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    default, chosen = done.stdout.splitlines()
+    assert re.fullmatch(r"MLflow at sqlite:\S+mlflow.db can't be asked for .*", default)
+    assert "mlflow-skinny alone opens no database; pip install mlflow, or name a server" in chosen
+    assert list(tmp_path.iterdir()) == []

@@ -22,6 +22,8 @@ _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOU
 _NO_FILES = re.compile(
     r"\berror code 404\b|404 Client Error|No such artifact|No such file or directory|NoSuchKey"
 )
+# MLflow knows these URIs only where SQLAlchemy is installed, which mlflow-skinny doesn't need.
+_NO_DATABASES = re.compile(r"unsupported URI '(sqlite|mysql|postgresql|mssql)[+:]")
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
@@ -78,9 +80,10 @@ def check_server() -> None:
         StorageError: The server can't be reached, or refuses.
     """
     mlflow = need_mlflow()
-    if mlflow.is_tracking_uri_set():
-        with server_errors("the experiments"):
-            mlflow.MlflowClient().search_experiments(max_results=1)
+    with server_errors("the experiments"):
+        client = mlflow.MlflowClient()
+        if mlflow.is_tracking_uri_set():
+            client.search_experiments(max_results=1)
 
 
 def server(*, registry: bool = False) -> str:
@@ -151,6 +154,11 @@ def _translated(asked: str, error: Any, where: str) -> Exception:
             f"{where} refuses access to {asked}: {text}",
             "set the credentials of MLflow: MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD",
+        )
+    if _NO_DATABASES.search(text):
+        return SetupError(
+            f"{where} can't be asked for {asked}: mlflow-skinny alone opens no database",
+            'pip install mlflow, or name a server: mlflow.set_tracking_uri("http://HOST:5000")',
         )
     if "failed with exception" in text:
         return _unreachable(asked, error, where)
