@@ -83,6 +83,11 @@ def test_line_of_a_bash_operator(jobs: Path) -> None:
     assert scored_days(jobs) == ["dt=2026-11-28"]
 
 
+def test_the_dag_has_the_line() -> None:
+    """What Airflow runs is the line that is tested."""
+    assert block("sh", "tf2spark run") in block("python", "# dags/prices.py")
+
+
 @pytest.mark.spark
 class TestSparkSubmit:
     def run(self, jobs: Path, *more: str) -> subprocess.CompletedProcess[str]:
