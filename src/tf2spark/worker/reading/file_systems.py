@@ -7,22 +7,28 @@ hold keys, which no repr and no message shows. Clients are opened once a process
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal
 
 import pyarrow as pa
 from attrs import field, frozen
 
+from tf2spark.worker.reading.read_ahead import RemoteFile
+
 _CONNECT_SECONDS = 10.0
 _REQUEST_SECONDS = 60.0
+# A request of S3 takes long to be answered. HDFS answers at once, and the memory of larger answers
+# would be taken from the system and returned each time, at half as much CPU time again.
+_S3_REQUEST_BYTES = 4 << 20
+_HDFS_REQUEST_BYTES = 2 << 20
 _ENVIRONMENT_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 @frozen
 class LocalFiles:
     """Files of this machine, or that every machine mounts at the same path."""
-
-    remote = False
 
     def open(self, path: str) -> pa.NativeFile:
         return pa.OSFile(path)
@@ -61,10 +67,14 @@ class S3Files:
     region: str | None = None
     path_style: bool = False
 
-    remote = True
+    def open(self, path: str) -> RemoteFile:
+        file = s3_client(self).open_input_file(f"{self.bucket}/{path.lstrip('/')}")
 
-    def open(self, path: str) -> pa.NativeFile:
-        return s3_client(self).open_input_file(f"{self.bucket}/{path.lstrip('/')}")
+        def request(start: int, size: int) -> bytes:
+            data: bytes = file.read_at(size, start)
+            return data
+
+        return RemoteFile(request, file.size(), _S3_REQUEST_BYTES)
 
 
 @frozen
@@ -81,14 +91,25 @@ class HdfsFiles:
     settings: tuple[tuple[str, str], ...] = ()
     user: str | None = None
 
-    remote = True
+    def open(self, path: str) -> RemoteFile:
+        with _hdfs_errors():
+            file = _hdfs_client(self).read(path)
 
-    def open(self, path: str) -> pa.NativeFile:
-        try:
-            return pa.PythonFile(_hdfs_client(self).read(path), mode="r")
-        except Exception as error:  # hdfs-native has no class of its own for most errors
-            # The NameNode's errors come with its stack.
-            raise OSError(str(error).partition("\n")[0]) from None
+        def request(start: int, size: int) -> bytes:
+            with _hdfs_errors():
+                data: bytes = file.read_range(start, size)
+            return data
+
+        return RemoteFile(request, len(file), _HDFS_REQUEST_BYTES)
+
+
+@contextmanager
+def _hdfs_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # hdfs-native has no class of its own for most errors
+        # The NameNode's errors come with its stack.
+        raise OSError(str(error).partition("\n")[0]) from None
 
 
 Files = LocalFiles | S3Files | HdfsFiles

@@ -23,18 +23,19 @@ from tf2spark.worker.reading.filters import Filter, evaluate, may_pass
 from tf2spark.worker.reading.parquet_types import (
     UNKNOWN_CALENDARS,
     Calendars,
-    count_leaves,
     file_problem,
     with_zone,
 )
 from tf2spark.worker.reading.pushdown import pushdown_problem
+from tf2spark.worker.reading.read_ahead import RemoteFile, Span
 from tf2spark.worker.reading.statistics import Statistics, leaf_statistics
 
 # How much of a column chunk is read at once; by default pyarrow reads it all, perhaps 100 MB.
 _LOCAL_READ_BYTES = 256 << 10
-# Where each read is a request, more at once; all columns together have a bound.
-_REMOTE_READ_BYTES = 4 << 20
-_REMOTE_READ_BYTES_IN_ALL = 32 << 20
+# Where these reads are copies of what was requested ahead, less of it.
+_REMOTE_READ_BYTES = 64 << 10
+# Row groups of less than this together are requested at once.
+_BYTES_REQUESTED_AT_ONCE = 8 << 20
 # The size of a batch, estimated from the footer; TensorFlow's own tensors come on top.
 _BATCH_BYTES = 64 << 20
 # Arrow's pool keeps freed memory. Returning it to the system and taking it again costs 4 ms.
@@ -130,7 +131,7 @@ def problem_of(
     Raises:
         StorageError: The file can't be read.
     """
-    with _opened(file_range, columns) as file:
+    with _Opened(file_range) as file:
         problem = file_problem(file, columns, calendars)
         if problem is None and where is not None:
             problem = pushdown_problem(file, where, columns)
@@ -138,7 +139,8 @@ def problem_of(
 
 
 def _read_range(file_range: FileRange, task: ParquetTask) -> Iterator[pa.RecordBatch]:
-    with _opened(file_range, task.columns) as file:
+    opened = _Opened(file_range)
+    with opened as file:
         if problem := file_problem(file, task.columns, task.calendars):
             raise ContractError(f'"{file_range.path}": {problem}', _ADVICE)
         groups = _groups_within(file.metadata, file_range)
@@ -152,10 +154,11 @@ def _read_range(file_range: FileRange, task: ParquetTask) -> Iterator[pa.RecordB
             return
         names = [name for name in task.columns.names if name in file.schema_arrow.names]
         rows = min(task.batch_rows, _rows_within_bytes(file.metadata, groups, set(names)))
-        # Spark gives a task its CPUs: other threads would take those of its neighbors.
-        batches = file.iter_batches(rows, row_groups=groups, columns=names, use_threads=False)
-        while (batch := _next(batches, file_range.path)) is not None:
-            yield from _output(batch, file_range, task)
+        for part in opened.expect_in_turn(file.metadata, groups, set(names)):
+            # Spark gives a task its CPUs: other threads would take those of its neighbors.
+            batches = file.iter_batches(rows, row_groups=part, columns=names, use_threads=False)
+            while (batch := _next(batches, file_range.path)) is not None:
+                yield from _output(batch, file_range, task)
 
 
 def _output(
@@ -207,29 +210,52 @@ def _statistics(
     return statistics_of
 
 
-class _opened:
+class _Opened:
     """Open a Parquet file for reading; errors name its path."""
 
-    def __init__(self, file_range: FileRange, columns: pa.Schema) -> None:
+    def __init__(self, file_range: FileRange) -> None:
         self._path, self._files = file_range.path, file_range.files
-        self._read_bytes = _LOCAL_READ_BYTES
-        if self._files.remote:
-            share = _REMOTE_READ_BYTES_IN_ALL // max(1, count_leaves(columns))
-            self._read_bytes = max(_LOCAL_READ_BYTES, min(_REMOTE_READ_BYTES, share))
+        self._remote: RemoteFile | None = None
 
     def __enter__(self) -> Any:
         import pyarrow.parquet as pq
 
         try:
-            self._source = self._files.open(self._path)
+            file = self._files.open(self._path)
+            if isinstance(file, RemoteFile):
+                self._remote, file = file, pa.PythonFile(file, mode="r")
+            self._source = file
             return pq.ParquetFile(
-                self._source,
-                buffer_size=self._read_bytes,
+                file,
+                buffer_size=_LOCAL_READ_BYTES if self._remote is None else _REMOTE_READ_BYTES,
                 pre_buffer=False,  # it would read whole column chunks ahead
                 coerce_int96_timestamp_unit="us",
             )
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(self._path, error) from None
+
+    def expect_in_turn(
+        self, footer: Any, groups: Sequence[int], names: set[str]
+    ) -> Iterator[Sequence[int]]:
+        """Yield the row groups that are to be read next, whose columns the file then expects."""
+        if self._remote is None:
+            yield groups
+            return
+        part: list[int] = []
+        spans: list[Span] = []
+        size_bytes = 0
+        for index in groups:
+            own = _chunks(footer.row_group(index), names)
+            own_bytes = sum(end - start for start, end in own)
+            if part and size_bytes + own_bytes > _BYTES_REQUESTED_AT_ONCE:
+                self._remote.expect(spans)
+                yield part
+                part, spans, size_bytes = [], [], 0
+            part.append(index)
+            spans += own
+            size_bytes += own_bytes
+        self._remote.expect(spans)
+        yield part
 
     def __exit__(self, *_: object) -> None:
         self._source.close()
@@ -253,6 +279,22 @@ def _groups_within(footer: Any, file_range: FileRange) -> list[int]:
     return [index for index, middle in enumerate(middles) if file_range.start <= middle < end]
 
 
+def _chunks(group: Any, names: set[str]) -> list[Span]:
+    """Return where the chunks of these columns lie."""
+    chunks = (group.column(index) for index in range(group.num_columns))
+    return [
+        (start, start + chunk.total_compressed_size)
+        for chunk in chunks
+        if _is_of(chunk.path_in_schema, names)
+        for start in [_first_byte(chunk)]
+    ]
+
+
+def _first_byte(chunk: Any) -> int:
+    start: int = chunk.data_page_offset
+    return min(start, chunk.dictionary_page_offset) if chunk.has_dictionary_page else start
+
+
 def _middle(group: Any) -> int:
     """Return the byte that decides which range a row group belongs to.
 
@@ -260,10 +302,7 @@ def _middle(group: Any) -> int:
     column chunk starts, which is its dictionary page if that comes before the data, plus half of
     the compressed bytes of all chunks, whichever columns are read.
     """
-    first = group.column(0)
-    start: int = first.data_page_offset
-    if first.has_dictionary_page:
-        start = min(start, first.dictionary_page_offset)
+    start = _first_byte(group.column(0))
     chunks = (group.column(index) for index in range(group.num_columns))
     return start + sum(int(chunk.total_compressed_size) for chunk in chunks) // 2
 

@@ -99,15 +99,6 @@ def with_zone(kind: pa.DataType, zone: str) -> pa.DataType:
     return pa.timestamp(kind.unit, zone) if types.is_timestamp(kind) and kind.tz else kind
 
 
-def count_leaves(columns: pa.Schema) -> int:
-    """Return how many columns of Parquet these are."""
-    return sum(_count(field.type) for field in columns)
-
-
-def _count(kind: pa.DataType) -> int:
-    return sum(map(_count, children)) if (children := _children(kind)) else 1
-
-
 def _children(kind: pa.DataType) -> list[pa.DataType]:
     types = pa.types
     if types.is_map(kind):
