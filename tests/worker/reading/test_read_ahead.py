@@ -29,9 +29,11 @@ class Server:
         self.content = content
         self.requests: list[tuple[int, int]] = []
 
-    def __call__(self, start: int, size: int) -> bytes:
-        self.requests.append((start, size))
-        return self.content[start : start + size]
+    def __call__(self, start: int, buffer: memoryview) -> int:
+        self.requests.append((start, len(buffer)))
+        data = self.content[start : start + len(buffer)]
+        buffer[: len(data)] = data
+        return len(data)
 
     def file(self, most_request_bytes: int = _MB) -> RemoteFile:
         return RemoteFile(self, len(self.content), most_request_bytes)
@@ -46,14 +48,14 @@ class ServedFiles:
     before_each: Callable[[], None] = lambda: None
 
     def open(self, path: str) -> RemoteFile:
-        data = Path(path).read_bytes()
+        server = Server(Path(path).read_bytes())
 
-        def request(start: int, size: int) -> bytes:
+        def request(start: int, buffer: memoryview) -> int:
             self.before_each()
-            self.requests.append((start, size))
-            return data[start : start + size]
+            self.requests.append((start, len(buffer)))
+            return server(start, buffer)
 
-        return RemoteFile(request, len(data), self.most_request_bytes)
+        return RemoteFile(request, len(server.content), self.most_request_bytes)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -70,9 +70,8 @@ class S3Files:
     def open(self, path: str) -> RemoteFile:
         file = s3_client(self).open_input_file(f"{self.bucket}/{path.lstrip('/')}")
 
-        def request(start: int, size: int) -> bytes:
-            data: bytes = file.read_at(size, start)
-            return data
+        def request(start: int, buffer: memoryview) -> int:
+            return int(file.get_stream(start, len(buffer)).readinto(buffer))
 
         return RemoteFile(request, file.size(), _S3_REQUEST_BYTES)
 
@@ -95,10 +94,15 @@ class HdfsFiles:
         with _hdfs_errors():
             file = _hdfs_client(self).read(path)
 
-        def request(start: int, size: int) -> bytes:
+        def request(start: int, buffer: memoryview) -> int:
+            position = 0
             with _hdfs_errors():
-                data: bytes = file.read_range(start, size)
-            return data
+                # It has packets of 64 KB, whose memory stays in the process and in the CPU's cache.
+                for packet in file.read_range_stream(start, len(buffer)):
+                    end = position + len(packet)
+                    buffer[position:end] = packet
+                    position = end
+            return position
 
         return RemoteFile(request, len(file), _HDFS_REQUEST_BYTES)
 

@@ -15,8 +15,8 @@ from functools import partial
 
 Span = tuple[int, int]
 """The first byte of a part of a file, and the byte after its last."""
-Request = Callable[[int, int], bytes]
-"""Returns bytes of a file, from an offset and as many as it is told; called from any thread."""
+Request = Callable[[int, memoryview], int]
+"""Fills a buffer with the bytes from an offset; returns how many. It is called from any thread."""
 
 # All columns together hold about this much that the reader has not taken yet.
 _BYTES_AHEAD = 48 << 20
@@ -67,8 +67,8 @@ class RemoteFile(io.RawIOBase):
         ]
         self._starts = [stream.start for stream in self._streams]
 
-    def read(self, size: int = -1, /) -> bytes | memoryview:
-        """Return the next bytes, which may be a view of what was read ahead."""
+    def read(self, size: int = -1, /) -> bytes | bytearray | memoryview:
+        """Return the next bytes: perhaps a view, which is valid until the next call only."""
         start = self._position
         rest = max(0, self._size_bytes - start)
         size = rest if size < 0 else min(size, rest)
@@ -77,9 +77,15 @@ class RemoteFile(io.RawIOBase):
         index = bisect_right(self._starts, start) - 1
         data = self._streams[index].read(start, size) if index >= 0 else None
         if data is None:
-            data = self._request(start, size)
+            buffer = bytearray(size)
+            self._request(start, memoryview(buffer))
+            data = buffer
         self._position += size
         return data
+
+    def read_buffer(self, size: int = -1) -> bytes:
+        """Return the next bytes, to keep: pyarrow calls this where it doesn't copy them itself."""
+        return bytes(self.read(size))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}
@@ -130,27 +136,36 @@ class _Stream:
         self.start, self._end = span
         self._request_bytes = request_bytes
         self._request, self._threads = request, threads
+        # In turn, one holds the piece that the reader is in, and the other is filled. New memory
+        # for each piece would cost more.
+        size = min(request_bytes, self._end - self.start)
+        self._buffers = [memoryview(bytearray(size)), memoryview(b"")]
+        if self._end - self.start > size:
+            self._buffers[1] = memoryview(bytearray(size))
         self._piece, self._piece_start = memoryview(b""), self.start
-        self._next: Future[bytes] | None = None
+        self._next: Future[memoryview] | None = None
         self._request_next()
 
-    def read(self, start: int, size: int) -> bytes | memoryview | None:
+    def read(self, start: int, size: int) -> bytearray | memoryview | None:
         """Return bytes from a position; None if they aren't in the two pieces or the ones after."""
         if not self._piece_start <= start or start + size > self._end:
             return None
-        parts: list[memoryview] = []
-        while size:
-            skipped = start - self._piece_start
+        skipped = start - self._piece_start
+        if skipped + size <= len(self._piece):
+            return self._piece[skipped : skipped + size]
+        # A reader that leaves out more than a piece isn't reading in order.
+        if skipped - len(self._piece) >= self._request_bytes:
+            return None
+        data, filled = bytearray(size), 0
+        while filled < size:
+            skipped = start + filled - self._piece_start
             if skipped >= len(self._piece):
-                # A reader that leaves out more than a piece isn't reading in order.
-                if self._next is None or skipped - len(self._piece) >= self._request_bytes:
-                    return None
                 self._advance()
                 continue
-            parts.append(self._piece[skipped : skipped + size])
-            start += len(parts[-1])
-            size -= len(parts[-1])
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            part = self._piece[skipped : skipped + size - filled]
+            data[filled : filled + len(part)] = part
+            filled += len(part)
+        return data
 
     def cancel(self) -> None:
         if self._next is not None:
@@ -158,7 +173,7 @@ class _Stream:
 
     def _advance(self) -> None:
         assert self._next is not None
-        piece = memoryview(self._next.result())
+        piece = self._next.result()
         self._piece_start += len(self._piece)
         self._piece = piece
         self._request_next()
@@ -166,11 +181,20 @@ class _Stream:
     def _request_next(self) -> None:
         start = self._piece_start + len(self._piece)
         size = min(self._request_bytes, self._end - start)
-        self._next = self._threads.submit(self._request, start, size) if size > 0 else None
+        if size <= 0:
+            self._next = None
+            return
+        buffer, other = self._buffers
+        self._buffers = [other, buffer]
+        self._next = self._threads.submit(self._fill, start, buffer[:size])
+
+    def _fill(self, start: int, buffer: memoryview) -> memoryview:
+        self._request(start, buffer)
+        return buffer
 
 
-def _whole(request: Request, start: int, size: int) -> bytes:
-    data = request(start, size)
-    if len(data) != size:
-        raise OSError(f"it ends at byte {start + len(data):,}, and was longer when it was opened")
-    return data
+def _whole(request: Request, start: int, buffer: memoryview) -> int:
+    size = request(start, buffer)
+    if size != len(buffer):
+        raise OSError(f"it ends at byte {start + size:,}, and was longer when it was opened")
+    return size
