@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.arrow_columns import LAYOUTS, batch_of, fed, lay_out, plan, source, with_fields
+from tf2spark.conversion import nested_padding
 from tf2spark.conversion.from_arrow import feeder
 from tf2spark.conversion.nested_padding import pad_rows
 from tf2spark.conversion.rows import Rows, RowsRefused, RowsTooLarge
@@ -135,11 +136,17 @@ def test_one_long_row_asks_for_fewer_rows() -> None:
         feed(batch_of(pa.array(rows, INTS)))
 
 
-@given(st.lists(st.lists(st.integers(-5, 5), max_size=5), max_size=6), st.integers(0, 3))
-def test_padding_is_a_loop_over_rows(rows: list[list[int]], spare: int) -> None:
-    """Every row is its own values, then the padding."""
+@given(
+    st.lists(st.lists(st.integers(-5, 5), max_size=5), max_size=6),
+    st.integers(0, 3),
+    st.sampled_from([0, 256]),
+)
+def test_padding_is_a_loop_over_rows(rows: list[list[int]], spare: int, per_short: int) -> None:
+    """Every row is its own values, then the padding, by stretches of full rows or by a mask."""
     width = max((len(row) for row in rows), default=0) + spare
     lengths = np.array([len(row) for row in rows], np.int64)
     flat = np.array([value for row in rows for value in row], np.int64)
-    full = pad_rows(Rows(lengths, flat), width, np.array([99]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nested_padding, "_VALUES_PER_SHORT_ROW", per_short)
+        full = pad_rows(Rows(lengths, flat), width, np.array([99]))
     assert full.tolist() == [v for row in rows for v in row + [99] * (width - len(row))]

@@ -36,6 +36,9 @@ from tf2spark.conversion.rows import (
 from tf2spark.plan.score import InputPlan, Source
 from tf2spark.tensorflow_c.tensor import Tensor
 
+# Copying a stretch of full rows costs as much as masking this many values.
+_VALUES_PER_SHORT_ROW = 256
+
 
 @frozen(eq=False)
 class _NestedLists:
@@ -82,12 +85,29 @@ def fill_tensor(plan: InputPlan) -> Tensor:
 
 def pad_rows(rows: Rows, width: int, fill: Array) -> Array:
     """Return `width` values a row: its own, then the first of `fill` repeated."""
-    if (rows.lengths == width).all():
+    short = np.flatnonzero(rows.lengths != width)
+    if not len(short):
         return rows.values
+    if len(short) * _VALUES_PER_SHORT_ROW <= len(rows.lengths) * width:
+        return _pad_few(rows, width, fill, short)
     full = np.full((len(rows.lengths), width), fill[0], rows.values.dtype)
     # The mask runs through rows and columns in the order in which the flat values lie.
     full[np.arange(width) < rows.lengths[:, None]] = rows.values
     return full.reshape(-1)
+
+
+def _pad_few(rows: Rows, width: int, fill: Array, short: Ints) -> Array:
+    """Do what `pad_rows` does, a stretch of full rows at a time."""
+    full = np.empty(len(rows.lengths) * width, rows.values.dtype)
+    read = written = 0
+    for row, length in zip(short.tolist(), rows.lengths[short].tolist(), strict=True):
+        # The full rows before it, and its own values; then the padding.
+        count = row * width - written + length
+        full[written : written + count] = rows.values[read : read + count]
+        full[written + count : (row + 1) * width] = fill[0]
+        read, written = read + count, (row + 1) * width
+    full[written:] = rows.values[read:]
+    return full
 
 
 def _reader(plan: InputPlan, source: Source) -> Callable[[pa.RecordBatch], _NestedLists]:
