@@ -27,7 +27,8 @@ from tf2spark.plan.recommend import (
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_item_tensor, write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
-from tf2spark.worker.recommend_loop import recommend_batches, user_scorer
+from tf2spark.worker.ranking.forecast import RankForecast
+from tf2spark.worker.recommend_loop import _replaced, recommend_batches, user_scorer
 from tf2spark.worker.split_scores import even_size, split_blocks
 
 Best = list[tuple[int, float]]
@@ -181,6 +182,31 @@ class TestBest:
         """One, as many as a block has, and more than the catalog has."""
         plan, batch = plan_of(split_strategy(), k, exclude=SEEN), users_table()
         assert recommended(plan, folder, batch) == expected(plan, items, batch)
+
+    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize("lists", [{}, {"exclude": SEEN, "candidates": ALLOWED}], ids=len)
+    def test_does_not_depend_on_forecasts(
+        self,
+        rank: int,
+        lists: dict[str, Any],
+        folder: Path,
+        items: np.ndarray[Any, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Users whose forecast was wrong are ranked again, by themselves."""
+        unproven: list[int] = []
+
+        def replaced(results: list[Any], rows: Any, others: Any) -> list[Any]:
+            unproven.extend(rows)
+            return _replaced(results, rows, others)
+
+        monkeypatch.setattr(RankForecast, "rank", lambda self: rank)
+        monkeypatch.setattr("tf2spark.worker.recommend_loop._replaced", replaced)
+        plan = plan_of(split_strategy(3, 32), **lists)
+        for seed in range(4):
+            batch = users_table(seed)
+            assert recommended(plan, folder, batch) == expected(plan, items, batch)
+        assert unproven
 
     def test_of_several_batches(self, folder: Path, items: np.ndarray[Any, Any]) -> None:
         """Each batch stands for itself; empty ones come back empty."""
