@@ -107,9 +107,10 @@ def main(job: Job) -> None:
             pass
 
     def keep_best() -> None:
-        for _, first, scores in blocks():
+        for start, first, scores in blocks():
             if not first:
-                top.restart(len(scores), forecast=True)
+                norms = np.linalg.norm(users.data[start : start + len(scores)], axis=1)
+                top.restart(len(scores), forecast=True, norms=norms)
             top.add(scores, first)
             if first + scores.shape[1] == job.items:
                 top.result()

@@ -27,7 +27,7 @@ from tf2spark.plan.recommend import (
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_item_tensor, write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
-from tf2spark.worker.ranking.forecast import RankForecast
+from tf2spark.worker.ranking.forecast import Forecast
 from tf2spark.worker.recommend_loop import _replaced, recommend_batches, user_scorer
 from tf2spark.worker.split_scores import even_size, split_blocks
 
@@ -183,11 +183,13 @@ class TestBest:
         plan, batch = plan_of(split_strategy(), k, exclude=SEEN), users_table()
         assert recommended(plan, folder, batch) == expected(plan, items, batch)
 
-    @pytest.mark.parametrize("rank", [1, 2, 3])
+    @pytest.mark.parametrize(
+        "forecast", [("rank", 1), ("rank", 3), ("norm", 3.0), ("norm", 1.0), ("norm", -1.0)]
+    )
     @pytest.mark.parametrize("lists", [{}, {"exclude": SEEN, "candidates": ALLOWED}], ids=len)
     def test_does_not_depend_on_forecasts(
         self,
-        rank: int,
+        forecast: tuple[str, Any],
         lists: dict[str, Any],
         folder: Path,
         items: np.ndarray[Any, Any],
@@ -200,13 +202,16 @@ class TestBest:
             unproven.extend(rows)
             return _replaced(results, rows, others)
 
-        monkeypatch.setattr(RankForecast, "rank", lambda self: rank)
+        kind, value = forecast
+        monkeypatch.setattr(Forecast, "kind", lambda self, norms: kind)
+        monkeypatch.setattr(Forecast, "rank", lambda self: value)
+        monkeypatch.setattr(Forecast, "ratio", lambda self: value)
         monkeypatch.setattr("tf2spark.worker.recommend_loop._replaced", replaced)
         plan = plan_of(split_strategy(3, 32), **lists)
         for seed in range(4):
             batch = users_table(seed)
             assert recommended(plan, folder, batch) == expected(plan, items, batch)
-        assert unproven
+        assert unproven or (kind == "norm" and value < 3)
 
     def test_of_several_batches(self, folder: Path, items: np.ndarray[Any, Any]) -> None:
         """Each batch stands for itself; empty ones come back empty."""

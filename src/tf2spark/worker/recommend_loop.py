@@ -181,7 +181,7 @@ def _rank(
         if block.users != rows:
             finish_users()
             rows = block.users
-            top.restart(rows[1] - rows[0], forecast=forecast)
+            top.restart(rows[1] - rows[0], forecast=forecast, norms=block.norms)
         _add_block(top, block, excluded, candidates)
     finish_users()
     if not results:  # no users, or no items

@@ -11,7 +11,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from tf2spark.conversion.rows import Array, Ints
-from tf2spark.dtypes import INT32, from_code
+from tf2spark.dtypes import FLOAT32, INT32, from_code
 from tf2spark.plan.recommend import CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.tensorflow_c.session import Run
@@ -35,11 +35,13 @@ class Block:
         users: The first user's row, and the row after the last user's.
         first: The position of the first item.
         scores: [users, items].
+        norms: [users], the norms of the one vector that is computed per user, if it is one.
     """
 
     users: tuple[int, int]
     first: int
     scores: Array
+    norms: Array | None = None
 
 
 Blocks = Callable[[pa.RecordBatch], Iterator[Block]]
@@ -81,15 +83,27 @@ def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession)
 
     def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
         values = compute_users(batch)
+        norms = _norms(values)
         # Blocks of even size, because a small one costs nearly as much as a full one.
         block_users = even_size(batch.num_rows, strategy.block_users)
         for start in range(0, batch.num_rows, block_users):
             end = min(start + block_users, batch.num_rows)
             users = [slice_rows(value, start, end) for value in values]
             for first, scores in _scores_together(pairs, users, end - start, together):
-                yield Block((start, end), first, scores)
+                yield Block(
+                    (start, end), first, scores, None if norms is None else norms[start:end]
+                )
 
     return blocks
+
+
+def _norms(values: Sequence[Tensor]) -> Array | None:
+    """Return the norms of users' vectors, where each user has one of float32."""
+    if len(values) != 1 or values[0].dtype is not FLOAT32 or values[0].data.ndim != 2:
+        return None
+    with np.errstate(all="ignore"):
+        norms: Array = np.linalg.norm(values[0].data, axis=1)
+    return norms
 
 
 def user_computer(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession) -> ComputeUsers:

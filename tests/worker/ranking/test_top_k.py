@@ -171,9 +171,11 @@ def test_a_forecast_is_right_or_its_users_are_unproven(drawn: tuple[Call, list[i
     """Users who aren't unproven get what sorting everything gives, whatever was forecast."""
     call, cuts = drawn
     top = TopK(0, call.k, call.scores.dtype)
-    for rank in (1, max(1, call.k // 4)):
+    for rank in (1, max(1, call.k // 4), None):
         top.restart(len(call.scores))
-        top._rank = rank
+        top._rank, top._in_order = rank, False
+        if rank is None:
+            top._hoped = top._limit = np.full(len(call.scores), 0.5, call.scores.dtype)
         add_blocks(top, call, cuts)
         best, nans = best_of(call)
         proven = ~top.unproven()
@@ -183,13 +185,15 @@ def test_a_forecast_is_right_or_its_users_are_unproven(drawn: tuple[Call, list[i
         assert top.nan_positions().tolist() == nans
 
 
-def test_a_forecast_is_learned_from_the_users_before() -> None:
+@pytest.mark.parametrize("by_norm", [False, True])
+def test_a_forecast_is_learned_from_the_users_before(by_norm: bool) -> None:
     """Most users then keep far fewer scores than k for each block, and few are unproven."""
     top, random = TopK(0, 50, np.float32), np.random.default_rng(5)
+    norms = random.uniform(1, 9, 100).astype(np.float32)
     kept, unproven = [], 0
     for _ in range(4):
-        scores = random.standard_normal((100, 4000)).astype(np.float32)
-        top.restart(100, forecast=True)
+        scores = random.standard_normal((100, 4000)).astype(np.float32) * norms[:, None]
+        top.restart(100, forecast=True, norms=norms if by_norm else None)
         for first in range(0, 4000, 1000):
             top.add(scores[:, first : first + 1000], first)
         kept.append(float(top._counts.mean()) + top._merged.shape[1])

@@ -1,46 +1,98 @@
-"""Forecasts how many of a user's best k are among the first items, from users that are finished."""
+"""Forecasts of the score that a user's best k will reach, learned from users that are finished.
+
+There are two: by the rank among the first items, and by the norm of what the model computes of a
+user, to which the scores of inner products are proportional. What is forecast decides how many
+scores are looked at, never the result.
+"""
 
 from __future__ import annotations
 
 from math import ceil, sqrt
+from typing import Literal
 
 import numpy as np
-from attrs import define
+from attrs import define, field
 
-from tf2spark.conversion.rows import Ints
+from tf2spark.conversion.rows import Array, Ints
+
+Kind = Literal["none", "rank", "norm"]
 
 # Users to know before there is a forecast, and what remains of their weight with each new block.
 _FEW_USERS, _DECAY = 64, 0.8
 # Standard deviations that a forecast allows for: fewer leave more users unproven, more let more
 # scores pass.
 _DEVIATIONS = 3.5
-# A forecast closer to k than this saves too little.
+# A rank closer to k than this saves too little.
 _USEFUL = 0.8
 
 
 @define
-class RankForecast:
-    """The mean and the spread of the counts of recent users, and what they say of the next."""
+class Spread:
+    """The mean and the standard deviation of a number over recent users."""
 
-    _k: int
-    _users: float = 0.0
+    users: float = 0.0
     _sum: float = 0.0
     _squares: float = 0.0
 
-    def learn(self, counts: Ints) -> None:
-        """Take in how many of the best k of each user were among the first items."""
-        self._users = self._users * _DECAY + len(counts)
-        self._sum = self._sum * _DECAY + float(counts.sum())
-        self._squares = self._squares * _DECAY + float(np.square(counts).sum())
+    def learn(self, values: Array) -> None:
+        self.users = self.users * _DECAY + len(values)
+        self._sum = self._sum * _DECAY + float(values.sum())
+        self._squares = self._squares * _DECAY + float(np.square(values).sum())
+
+    def beyond(self, deviations: float) -> float | None:
+        """Return the mean and so many standard deviations; None where too little is known."""
+        if self.users < _FEW_USERS:
+            return None
+        mean = self._sum / self.users
+        return mean + deviations * sqrt(max(0.0, self._squares / self.users - mean * mean))
+
+
+@define
+class Forecast:
+    """What recent users say of the next ones."""
+
+    _k: int
+    _ranks: Spread = field(factory=Spread)
+    _ratios: Spread = field(factory=Spread)
+    # How many scores a user had to keep by each kind of forecast.
+    _kept: dict[Kind, float] = field(factory=dict)
+
+    def kind(self, *, norms: bool) -> Kind:
+        """Return the kind of forecast that lets fewer scores pass, once both were tried."""
+        kinds: list[Kind] = ["rank"] if self.rank() is not None else []
+        if norms and self.ratio() is not None:
+            kinds.append("norm")
+        return min(kinds, key=lambda kind: self._kept.get(kind, 0.0), default="none")
+
+    def learn(self, first_counts: Ints, scores: Array, norms: Array | None) -> None:
+        """Take in users who are finished.
+
+        Args:
+            first_counts: How many of each user's best k are among the first items.
+            scores: Each user's k-th best score.
+            norms: The users' norms.
+        """
+        self._ranks.learn(first_counts)
+        if norms is not None:
+            with np.errstate(all="ignore"):
+                ratios = scores / norms
+            self._ratios.learn(ratios[np.isfinite(ratios)])
+
+    def learn_kept(self, kind: Kind, kept: float) -> None:
+        """Take in how many scores a user kept by a kind of forecast, on average."""
+        self._kept[kind] = kept
 
     def rank(self) -> int | None:
         """Return the rank among the first items that nearly every k-th best score reaches.
 
         It is None where too little is known, or where it is about k.
         """
-        if self._users < _FEW_USERS:
+        beyond = self._ranks.beyond(_DEVIATIONS)
+        if beyond is None:
             return None
-        mean = self._sum / self._users
-        deviation = sqrt(max(0.0, self._squares / self._users - mean * mean))
-        rank = ceil(mean + _DEVIATIONS * deviation) + 1
+        rank = ceil(beyond) + 1
         return rank if rank < _USEFUL * self._k else None
+
+    def ratio(self) -> float | None:
+        """Return what nearly every k-th best score reaches when divided by the user's norm."""
+        return self._ratios.beyond(-_DEVIATIONS)

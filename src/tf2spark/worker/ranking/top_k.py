@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tf2spark.conversion.rows import Array, Ints, Mask
-from tf2spark.worker.ranking.forecast import RankForecast
+from tf2spark.worker.ranking.forecast import Forecast, Kind
 from tf2spark.worker.ranking.keys import FILLER, best_of, pack, unpack
 from tf2spark.worker.ranking.rivals import Entries, RivalFinder
 
@@ -58,18 +58,18 @@ class TopK:
         # The most scores of a user that are worth keeping from one block.
         self._max_rivals = 4 * k + 64
         self._finder = RivalFinder()
-        self._forecast = RankForecast(k)
+        self._forecast = Forecast(k)
         self.restart(users)
 
-    def restart(self, users: int, *, forecast: bool = False) -> None:
+    def restart(self, users: int, *, forecast: bool = False, norms: Array | None = None) -> None:
         """Begin anew, with other users and the first block of the same items.
 
         Args:
             users: The number of users.
             forecast: Whether some users may be left `unproven`, because the others are faster.
+            norms: [users], numbers that scores may be proportional to.
         """
-        self._users, self._end, self._first_end = users, 0, 0
-        self._rank = self._forecast.rank() if forecast and self._positions is None else None
+        self._users, self._end, self._first_end, self._norms = users, 0, 0, norms
         lowest = np.full(users, -np.inf, self._dtype)
         # The score that k items reach, the one that they are hoped to reach, and the larger one.
         self._bound, self._hoped, self._limit = lowest, lowest, lowest
@@ -78,6 +78,21 @@ class TopK:
         self._merged = np.full((users, 0), FILLER[self._dtype])
         self._parts: list[tuple[Array, Ints]] = []
         self._counts = np.zeros(users, np.int64)
+        # Whether k scores that reach the limit are known to have smaller positions than what comes.
+        self._in_order, self._kept = self._positions is None, 0
+        self._kind: Kind = "none"
+        self._rank: int | None = None
+        if forecast and self._positions is None:
+            self._forecast_scores(self._forecast.kind(norms=norms is not None))
+
+    def _forecast_scores(self, kind: Kind) -> None:
+        self._kind = kind
+        self._in_order = kind == "none"
+        if kind == "rank":
+            self._rank = self._forecast.rank()
+        elif kind == "norm" and (ratio := self._forecast.ratio()) is not None:
+            assert self._norms is not None
+            self._hoped = self._limit = (self._norms * ratio).astype(self._dtype)
 
     def add(
         self,
@@ -114,6 +129,7 @@ class TopK:
         if self._positions is not None and (self._nan_positions >= 0).any():
             self._note_all_nans(scores, first, excluded)
         self._add(scores, first, excluded)
+        self._in_order = self._positions is None
 
     def nan_positions(self) -> Ints:
         """Return each user's first position with a NaN among the items that may be returned.
@@ -138,7 +154,7 @@ class TopK:
         """
         is_void = self._nan_positions >= 0
         counts, positions, scores = best_of(self._all_keys(), self._k, is_void, self._dtype)
-        self._learn(counts, positions)
+        self._learn(counts, positions, scores)
         return counts, positions, scores
 
     @property
@@ -163,12 +179,13 @@ class TopK:
         self._limit, self._merged = self._limit[users], self._merged[users]
         self._nan_positions = self._nan_positions[users]
 
-    def _learn(self, counts: Ints, positions: Ints) -> None:
-        """Learn how many of the best k of users are in the first block."""
-        if self._positions is not None or not (counts == self._k).all():
+    def _learn(self, counts: Ints, positions: Ints, scores: Array) -> None:
+        """Learn from users who are finished, each with k items."""
+        if self._positions is not None or not self._users or not (counts == self._k).all():
             return
-        in_first = positions.reshape(-1, self._k) < self._first_end
-        self._forecast.learn(np.count_nonzero(in_first, axis=1))
+        in_first = np.count_nonzero(positions.reshape(-1, self._k) < self._first_end, axis=1)
+        self._forecast.learn(in_first, scores[self._k - 1 :: self._k], self._norms)
+        self._forecast.learn_kept(self._kind, self._kept / self._users)
 
     def _check(self, scores: Array, first: int) -> None:
         if scores.ndim != 2 or len(scores) != self._users or scores.dtype != self._dtype:
@@ -183,16 +200,13 @@ class TopK:
 
     def _add(self, scores: Array, first: int, excluded: Entries | None) -> None:
         """Add a part of a block; split it in half where too many scores rival the best k."""
-        # k scores reach the bound at smaller positions, if positions are in order: so later scores
-        # must exceed it.
-        in_order = self._positions is None
         if self._rank is not None:
             self._hoped = self._limit = self._score_reached(scores, excluded, self._rank)
-            self._rank, in_order = None, False
+            self._rank = None
         if (self._limit > -np.inf).any():
             rivals = (
                 self._rivals(scores, excluded, self._limit, np.less_equal)
-                if in_order
+                if self._in_order
                 else self._not_below(scores, excluded, self._limit)
             )
             if rivals is not None:
@@ -266,6 +280,7 @@ class TopK:
             self._note_nans(np.repeat(np.arange(users), counts)[is_nan], positions[is_nan])
         self._parts.append((pack(rivals, positions), counts))
         self._counts = self._counts + counts
+        self._kept += len(flat)
         if self._merged.shape[1] + int(self._counts.max()) > 3 * self._k + 32:
             self._merge()
 
