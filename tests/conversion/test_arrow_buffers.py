@@ -14,7 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.models import ALL, path_of
-from tf2spark.conversion.arrow_buffers import bool_array, number_array, take_indices, values_of
+from tf2spark.conversion.arrow_buffers import (
+    bool_array,
+    number_array,
+    take_indices,
+    take_rows,
+    values_of,
+    without_offset,
+)
 
 _KINDS = [
     pa.bool_(),
@@ -95,3 +102,20 @@ def test_no_model_makes_a_worker_import_pandas(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _CHILD, str(tmp_path / "jobs")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("in_struct", [False, True])
+def test_rows_of_a_slice_of_nested_fixed_lists_are_its_own(in_struct: bool) -> None:
+    """Pyarrow itself would take those of the whole array."""
+    rows = [[[n, n, n], [n, n, -n]] for n in range(10)]
+    column = pa.array(rows, pa.list_(pa.list_(pa.int16(), 3), 2))
+    if in_struct:
+        column = pa.StructArray.from_arrays([column], names=["f"])
+    batch = pa.record_batch([column, pa.array(range(10))], ["x", "id"]).slice(4)
+    taken = take_rows(batch, np.array([0, 3, 5]))
+    assert taken.column("id").to_pylist() == [4, 7, 9]
+    assert taken.column("x").to_pylist() == [column[row].as_py() for row in (4, 7, 9)]
+    kept = pa.array([False, True, True, False, False, True])
+    assert without_offset(batch.column("x")).filter(kept).to_pylist() == [
+        column[row].as_py() for row in (5, 6, 9)
+    ]

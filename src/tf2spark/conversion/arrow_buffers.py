@@ -48,6 +48,35 @@ def _unpacked(buffer: pa.Buffer | None, offset: int, count: int) -> npt.NDArray[
     return np.unpackbits(packed, count=skipped + count, bitorder="little")[skipped:].view(np.bool_)
 
 
+def without_offset(array: pa.Array) -> pa.Array:
+    """Return the array, to take or filter values from: a copy where pyarrow would take others.
+
+    Of a slice of fixed-size lists of fixed-size lists, pyarrow 26 takes what the outer array has
+    in these places.
+    """
+    if array.offset and _has_nested_fixed_lists(array.type):
+        return pa.concat_arrays([array])
+    return array
+
+
+def take_rows(batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """Return the rows with these numbers, in this order."""
+    columns = [without_offset(column) for column in batch.columns]
+    if any(new is not old for new, old in zip(columns, batch.columns, strict=True)):
+        batch = pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+    return batch.take(take_indices(rows))
+
+
+def _has_nested_fixed_lists(kind: pa.DataType) -> bool:
+    if pa.types.is_fixed_size_list(kind):
+        return pa.types.is_fixed_size_list(kind.value_type) or _has_nested_fixed_lists(
+            kind.value_type
+        )
+    if pa.types.is_struct(kind):
+        return any(_has_nested_fixed_lists(field.type) for field in kind)
+    return False
+
+
 def number_array(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     """Return flat values, already in the layout of `kind`, as an array."""
     buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]

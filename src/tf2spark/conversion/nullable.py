@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
-from tf2spark.conversion.arrow_buffers import bool_array, values_of
+from tf2spark.conversion.arrow_buffers import bool_array, values_of, without_offset
 from tf2spark.conversion.rows import Mask, nullable_column_of, nulls_of, plain
 from tf2spark.plan.score import Source
 
@@ -34,7 +34,7 @@ def present_rows(source: Source) -> Callable[[pa.RecordBatch], tuple[pa.RecordBa
         elif is_float:
             absent = absent | np.isnan(values_of(array))
         if absent.any():
-            array = array.filter(bool_array(~absent))
+            array = without_offset(array).filter(bool_array(~absent))
         return pa.RecordBatch.from_arrays([array], [source.label]), ~absent
 
     return present

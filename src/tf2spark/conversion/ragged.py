@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from tf2spark.conversion.arrow_buffers import bool_array
+from tf2spark.conversion.arrow_buffers import bool_array, without_offset
 from tf2spark.conversion.casts import cast_to, converter
 from tf2spark.conversion.rows import (
     Feeder,
@@ -80,7 +80,8 @@ def _open_nullable(array: pa.Array) -> tuple[Ints, pa.Array]:
         return child_of(array)
     present = ~nulls_of(array)
     lengths = np.zeros(len(array), np.int64)
-    lengths[present], children = child_of(array.filter(bool_array(present)))
+    present_lists = without_offset(array).filter(bool_array(present))
+    lengths[present], children = child_of(present_lists)
     return lengths, children
 
 

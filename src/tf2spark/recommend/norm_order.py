@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from attrs import evolve
 
-from tf2spark.conversion.arrow_buffers import take_indices
+from tf2spark.conversion.arrow_buffers import take_rows
 from tf2spark.conversion.rows import Array, RowsRefused, RowsUneven
 from tf2spark.dtypes import FLOAT32, from_code
 from tf2spark.graph_split.splitter import SplitGraph
@@ -104,7 +104,7 @@ def _sampled_vectors(
         except (RowsUneven, TensorFlowFailure):
             return None
         try:
-            return compute(batches[0].take(take_indices(rest)))[0].data
+            return compute(take_rows(batches[0], rest))[0].data
         except (RowsRefused, RowsUneven, TensorFlowFailure):
             return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from tf2spark.conversion.arrow_buffers import take_indices
+from tf2spark.conversion.arrow_buffers import take_rows
 from tf2spark.conversion.rows import Ints
 from tf2spark.plan.score import InputPlan, Plan
 
@@ -53,14 +53,14 @@ def pad_to_rows(batch: pa.RecordBatch, rows: int) -> pa.RecordBatch:
     """
     if batch.num_rows == rows:
         return batch
-    return batch.take(take_indices(np.minimum(np.arange(rows), batch.num_rows - 1)))
+    return take_rows(batch, np.minimum(np.arange(rows), batch.num_rows - 1))
 
 
 def select_rows(batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
     """Return the rows with these ascending numbers, without a copy if they are consecutive."""
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
         return batch.slice(int(rows[0]), len(rows))
-    return batch.take(take_indices(rows))
+    return take_rows(batch, rows)
 
 
 def halves(rows: int) -> list[Ints]:

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pyarrow as pa
 
-from tf2spark.conversion.arrow_buffers import take_indices
+from tf2spark.conversion.arrow_buffers import take_indices, take_rows
 from tf2spark.conversion.rows import Ints, RowsRefused
 from tf2spark.plan.recommend import WHOLE_FOLDER
 from tf2spark.plan.score import ModelRef
@@ -62,7 +62,7 @@ def with_fallback(run_split: Runner, make_whole: Callable[[], Runner]) -> Runner
         pieces = _run_one_by_one(run_whole, batch, refused)
         accepted = np.setdiff1d(np.arange(batch.num_rows), refused.rows)
         if len(accepted):
-            pieces.append(run_split(batch.take(take_indices(accepted))))
+            pieces.append(run_split(take_rows(batch, accepted)))
         return _in_order(pieces, np.concatenate([refused.rows, accepted]))
 
     return run

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
-from tf2spark.conversion.arrow_buffers import number_array, take_indices
+from tf2spark.conversion.arrow_buffers import number_array, take_indices, take_rows
 from tf2spark.conversion.rows import Array, Ints, RowsRefused
 from tf2spark.dtypes import from_code
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
@@ -137,7 +137,7 @@ def _best_finder(
     ) -> Best:
         results, unproven, nan_positions = _rank(top, batch, blocks, excluded, candidates)
         if len(unproven):
-            again = batch.take(take_indices(unproven))
+            again = take_rows(batch, unproven)
             lists = [
                 None if part is None else part.take(unproven) for part in (excluded, candidates)
             ]

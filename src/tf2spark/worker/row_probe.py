@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tf2spark.conversion.arrow_buffers import take_indices
+from tf2spark.conversion.arrow_buffers import take_rows
 from tf2spark.conversion.rows import Ints
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 
@@ -45,7 +45,7 @@ def rows_depend(
     """
 
     def run_rows(rows: Ints) -> list[list[Any]]:
-        return [column.to_pylist() for column in run(batch.take(take_indices(rows)))]
+        return [column.to_pylist() for column in run(take_rows(batch, rows))]
 
     count = min(batch.num_rows, max_rows, PROBED_ROWS)
     return runs_differ(run_rows, count, max_rows=max_rows, keep_all=keep_all)

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import Factory, define
 
-from tf2spark.conversion.arrow_buffers import repeated_text, take_indices
+from tf2spark.conversion.arrow_buffers import repeated_text, take_indices, take_rows
 from tf2spark.conversion.rows import (
     Ints,
     RowsRefused,
@@ -370,7 +370,7 @@ def _output_batch(
     else:
         out = pa.RecordBatch.from_arrays(columns, names=names)
     if plan.mode == "dropmalformed" and scored.reasons:
-        out = out.take(take_indices(np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons))))
+        out = take_rows(out, np.setdiff1d(np.arange(batch.num_rows), list(scored.reasons)))
     return out
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.conversion.arrow_buffers import bool_array
+from tf2spark.conversion.arrow_buffers import bool_array, without_offset
 from tf2spark.conversion.casts import converter
 from tf2spark.conversion.flat_rows import rows_reader
 from tf2spark.conversion.nullable import alone, present_rows
@@ -210,7 +210,7 @@ def _lists_reader(
                 if not feature.skip_nulls or level + 1 < source.depth:
                     refuse_null_values(nulls, np.diff(splits_of(lengths)[ends]), label)
                 lengths = np.bincount(row_ids_of(lengths)[~nulls], minlength=len(lengths))
-                array = array.filter(bool_array(~nulls))
+                array = without_offset(array).filter(bool_array(~nulls))
             levels.append(lengths)
             ends = splits_of(lengths)[ends]
         counts = np.diff(ends)
