@@ -54,15 +54,18 @@ class Forecast:
     _k: int
     _ranks: Spread = field(factory=Spread)
     _ratios: Spread = field(factory=Spread)
-    # How many scores a user had to keep by each kind of forecast.
-    _kept: dict[Kind, float] = field(factory=dict)
+    # What each kind of forecast has cost lately, in scores kept per user.
+    _costs: dict[Kind, float] = field(factory=dict)
 
     def kind(self, *, norms: bool) -> Kind:
-        """Return the kind of forecast that lets fewer scores pass, once both were tried."""
-        kinds: list[Kind] = ["rank"] if self.rank() is not None else []
-        if norms and self.ratio() is not None:
-            kinds.append("norm")
-        return min(kinds, key=lambda kind: self._kept.get(kind, 0.0), default="none")
+        """Return the kind of forecast that costs least, once all were tried.
+
+        Without one, a user's bound is that of the first block.
+        """
+        kinds: list[Kind] = ["norm"] if norms and self.ratio() is not None else []
+        if self.rank() is not None:
+            kinds.append("rank")
+        return min([*kinds, "none"], key=lambda kind: self._costs.get(kind, 0.0))
 
     def learn(self, first_counts: Ints, scores: Array, norms: Array | None) -> None:
         """Take in users who are finished.
@@ -78,9 +81,17 @@ class Forecast:
                 ratios = scores / norms
             self._ratios.learn(ratios[np.isfinite(ratios)])
 
-    def learn_kept(self, kind: Kind, kept: float) -> None:
-        """Take in how many scores a user kept by a kind of forecast, on average."""
-        self._kept[kind] = kept
+    def learn_cost(self, kind: Kind, kept: float, *, failed: bool) -> None:
+        """Take in what a kind of forecast has cost.
+
+        Args:
+            kind: The forecast.
+            kept: How many scores a user kept, on average.
+            failed: Whether users were unproven, or too many scores passed. Work done again costs
+                about as much as keeping k scores more of each user.
+        """
+        cost = kept + failed * self._k
+        self._costs[kind] = (self._costs.get(kind, cost) + cost) / 2
 
     def rank(self) -> int | None:
         """Return the rank among the first items that nearly every k-th best score reaches.

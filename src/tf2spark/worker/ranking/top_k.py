@@ -79,7 +79,9 @@ class TopK:
         self._parts: list[tuple[Array, Ints]] = []
         self._counts = np.zeros(users, np.int64)
         # Whether k scores that reach the limit are known to have smaller positions than what comes.
-        self._in_order, self._kept = self._positions is None, 0
+        self._in_order = self._positions is None
+        # How many scores were kept, and whether too many passed a forecast.
+        self._kept, self._failed = 0, False
         self._kind: Kind = "none"
         self._rank: int | None = None
         if forecast and self._positions is None:
@@ -140,9 +142,11 @@ class TopK:
 
     def unproven(self) -> Mask:
         """Return the users whose result is not their best k, because a forecast was wrong."""
-        fillers = FILLER[self._dtype]
-        kept = np.count_nonzero(self._merged != fillers, axis=1) + self._counts
-        unproven: Mask = (self._hoped > self._bound) & (kept < self._k) & (self._nan_positions < 0)
+        unproven: Mask = self._hoped > self._bound
+        if unproven.any():
+            fillers = FILLER[self._dtype]
+            kept = np.count_nonzero(self._merged != fillers, axis=1) + self._counts
+            unproven &= (kept < self._k) & (self._nan_positions < 0)
         return unproven
 
     def result(self) -> tuple[Ints, Ints, Array]:
@@ -181,11 +185,17 @@ class TopK:
 
     def _learn(self, counts: Ints, positions: Ints, scores: Array) -> None:
         """Learn from users who are finished, each with k items."""
-        if self._positions is not None or not self._users or not (counts == self._k).all():
+        if self._positions is not None or not self._users:
             return
-        in_first = np.count_nonzero(positions.reshape(-1, self._k) < self._first_end, axis=1)
+        failed = self._failed or bool(self.unproven().any())
+        self._forecast.learn_cost(self._kind, self._kept / self._users, failed=failed)
+        if not (counts == self._k).all():
+            return
+        if self._first_end == self._end:
+            in_first = counts
+        else:
+            in_first = np.count_nonzero(positions.reshape(-1, self._k) < self._first_end, axis=1)
         self._forecast.learn(in_first, scores[self._k - 1 :: self._k], self._norms)
-        self._forecast.learn_kept(self._kind, self._kept / self._users)
 
     def _check(self, scores: Array, first: int) -> None:
         if scores.ndim != 2 or len(scores) != self._users or scores.dtype != self._dtype:
@@ -212,6 +222,7 @@ class TopK:
             if rivals is not None:
                 self._keep(scores, first, *rivals)
                 return
+            self._failed = True
         reached = np.maximum(self._bound, self._score_reached(scores, excluded, self._k))
         limit = np.maximum(reached, self._hoped)
         rivals = self._not_below(scores, excluded, limit)
