@@ -19,7 +19,7 @@ from tf2spark.binding.options import make_options
 from tf2spark.conversion.from_arrow import feeder
 from tf2spark.conversion.to_arrow import columns_builder
 from tf2spark.plan.score import Plan
-from tf2spark.spark.scan.parquet_scan import plan_tasks
+from tf2spark.spark.scan.parquet_scan import plan_scan
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker import run_conversion, score_loop
 from tf2spark.worker.model_session import session_of
@@ -40,7 +40,7 @@ def measure_stages(path: str, df: DataFrame, rows: int, **options: Any) -> Stage
         rows: How many rows to read, up to the end of a batch.
         options: `keep`, `feed` and `fetch` of `score`.
     """
-    tasks = plan_tasks(df, 4096, verify=False)
+    tasks = plan_scan(df, 4096, verify=False).tasks
     reads = (_read(tasks, rows) for _ in range(3))
     seconds, batches = min(reads, key=lambda read: read[0])
     count = sum(batch.num_rows for batch in batches)

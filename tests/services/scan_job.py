@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 import tf2spark
 from cases.parquet_tables import assert_same_rows, reader_of
 from tf2spark.errors import ContractError
-from tf2spark.spark.scan.parquet_scan import plan_tasks
+from tf2spark.spark.scan.parquet_scan import plan_scan
 
 _ROWS = 3_000
 
@@ -59,7 +59,7 @@ def scan(spark: SparkSession, model_path: str, base: str, conf: Mapping[str, str
     df = write_table(spark, f"{base}/scan table")
     day = df.where("day = DATE'2026-01-02'")
     few = df.where("x > 200 AND price < 700.5 AND at >= '2026-06-01' OR name = 'a b/%='")
-    tasks = plan_tasks(df, 64, verify=True)
+    tasks = plan_scan(df, 64, verify=True).tasks
     shown = repr(tasks) + model.score(df)._jdf.queryExecution().toString()
     return {
         "reader": reader_of(model.score(df)),

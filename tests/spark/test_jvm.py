@@ -22,7 +22,7 @@ import tf2spark
 from tf2spark.errors import SetupError
 from tf2spark.spark import jvm, progress, worker_checks
 from tf2spark.spark.scan.not_readable import NotReadable
-from tf2spark.spark.scan.parquet_scan import plan_tasks
+from tf2spark.spark.scan.parquet_scan import plan_scan
 
 _SOURCES = Path(tf2spark.__file__).parent
 _PRIVATE = re.compile(
@@ -101,7 +101,7 @@ def test_files_are_left_to_spark_where_plans_cannot_be_read(spark: SparkSession)
         schema=df.schema, columns=df.columns, sparkSession=spark, isStreaming=False
     )
     with pytest.raises(NotReadable, match=r"plan can't be examined \(PySpark .* has no _jdf"):
-        plan_tasks(bare, 64, verify=True)  # type: ignore[arg-type]
+        plan_scan(bare, 64, verify=True)  # type: ignore[arg-type]
 
 
 class Rows:

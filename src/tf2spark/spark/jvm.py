@@ -83,6 +83,15 @@ def is_instance(spark: SparkSession, value: Any, class_name: str) -> bool:
     return bool(jvm(spark).py4j.reflection.TypeUtil.isInstanceOf(class_name, value))
 
 
+def depends_on_time(spark: SparkSession, plan: Any) -> bool:
+    """Say whether a logical plan has the current time or date, which each query gets anew.
+
+    Assumes Spark's `TreePattern.CURRENT_LIKE`, by which its optimizer finds them.
+    """
+    pattern = getattr(jvm(spark).org.apache.spark.sql.catalyst.trees, "TreePattern$")
+    return bool(plan.containsPattern(getattr(pattern, "MODULE$").CURRENT_LIKE()))
+
+
 def hadoop_user(spark: SparkSession) -> str:
     """Return the user by whose permissions Hadoop's file systems are read.
 

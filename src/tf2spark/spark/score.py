@@ -36,7 +36,7 @@ from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_parts, packed_table
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.scan.not_readable import NotReadable
-from tf2spark.spark.scan.parquet_scan import plan_tasks
+from tf2spark.spark.scan.parquet_scan import plan_scan
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
 from tf2spark.worker.spark_tasks import (
@@ -88,10 +88,7 @@ def score_dataframe(
         scored = _score_files(df, plan, options.read)
         if scored is not None:
             return scored
-    carrier = carrier or choose_carrier(df.schema, plan)
-    if carrier == "arrow_udf":
-        return _score_by_arrow_udf(df, plan)
-    return _score_by_map_in_arrow(df, plan)
+    return _score_by_spark(df, plan, carrier)
 
 
 def scored_schema(
@@ -129,11 +126,14 @@ def choose_carrier(schema: StructType, plan: Plan) -> Carrier:
 
 
 def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
-    """Have the workers read the table's files; None where Spark has to."""
+    """Have the workers read the table's files; None where Spark has to.
+
+    The result keeps `df` in its plan: Spark reads it where it has other files by then.
+    """
     columns = traveling_columns(plan)
     names = [df.columns[index] for index in columns]
     try:
-        tasks = plan_tasks(
+        scan = plan_scan(
             select_numbered(df, columns),
             plan.fixed_rows or plan.batch_rows,
             verify=read == "auto",
@@ -147,11 +147,44 @@ def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
             ) from None
         _log.info("Spark reads the table: %s", shown(str(reason)))
         return None
+    tasks = scan.tasks
     _log.info("the workers read the table, in %d tasks", len(tasks))
     task_numbers = df.sparkSession.range(0, len(tasks), 1, len(tasks))
-    return map_in_arrow(
+    if scan.unchanged is not None and read == "worker":
+        task_numbers = _unless_changed(task_numbers, scan.unchanged)
+    if scan.unchanged is None or read == "worker":
+        task_numbers = _with_source(task_numbers, df)
+    by_workers = map_in_arrow(
         task_numbers, file_scorer(renumber(plan, columns), tasks), _result_fields(df, plan)
     )
+    if scan.unchanged is None or read == "worker":
+        return by_workers
+    by_spark = _score_by_spark(df, plan, None)
+    return by_workers.where(scan.unchanged).union(by_spark.where(~scan.unchanged))
+
+
+def _unless_changed(task_numbers: DataFrame, unchanged: Column) -> DataFrame:
+    """Fail the queries for which the table has other files than at the call."""
+    message = (
+        'the table has other files than when it was scored, and read="worker" reads those: '
+        "score it again"
+    )
+    error = F.raise_error(F.lit(message)).cast("boolean")
+    return task_numbers.where(F.when(unchanged, True).otherwise(error))
+
+
+def _with_source(task_numbers: DataFrame, df: DataFrame) -> DataFrame:
+    """Keep a table in a plan, of which Spark reads no row, but sees that it is read.
+
+    So it refuses to overwrite the table, where it would have, and knows which caches are stale.
+    """
+    return task_numbers.union(df.select(F.lit(0).cast("bigint")).where(F.lit(False)))
+
+
+def _score_by_spark(df: DataFrame, plan: Plan, carrier: Carrier | None) -> DataFrame:
+    if (carrier or choose_carrier(df.schema, plan)) == "arrow_udf":
+        return _score_by_arrow_udf(df, plan)
+    return _score_by_map_in_arrow(df, plan)
 
 
 def _score_by_map_in_arrow(df: DataFrame, plan: Plan) -> DataFrame:

@@ -64,3 +64,66 @@ class TestLakes:
         assert "already exists" in steps["again"]
         assert " is the input" in steps["itself"] or " is the same as the input" in steps["itself"]
         assert steps["other"].startswith(("OutputError", "ContractError", "AnalysisException"))
+
+
+class TestWorkersReadDelta:
+    def test_rows_are_those_of_spark(self, report: Any) -> None:
+        """By name and path, with filters, of a former version, and after rows were deleted."""
+        read = report["read_delta"]
+        assert read["rows"] == read["path"] == read["time_travel"] == [60, True]
+        assert read["some"] == [26, True]
+        assert read["no_vectors_yet"] == [55, True]
+
+    def test_deleted_rows_and_renamed_columns_are_left_to_spark(self, report: Any) -> None:
+        """Where files have rows that the table hasn't, or columns by other names."""
+        read = report["read_delta"]
+        assert "deletion vectors" in read["vectors"][0]
+        assert read["vectors_elsewhere"][1:] in ([], [True])
+        assert "column mapping (name)" in read["mapped"][0]
+
+    def test_another_version_is_noticed(self, report: Any) -> None:
+        """A query that is planned later has the rows of then; its own table is read by Spark."""
+        read = report["read_delta"]
+        assert read["unchanged"] is True
+        assert read["after_delete"] == [False, 55, True]
+        assert (read["written_elsewhere"], read["written_to_itself"]) == (1, 0)
+
+
+class TestWorkersReadIceberg:
+    def test_rows_are_those_of_spark(self, report: Any) -> None:
+        """With filters of partitions and of columns, after rows were added, after files changed."""
+        read = report["read_iceberg"]
+        assert read["rows"] == [60, True]
+        assert (read["some"], read["partition"]) == ([26, True], [20, True])
+        assert read["after_append"] == [False, 61, True]
+        assert read["after_delete"] == read["others"] == [60, True]
+
+    def test_what_is_not_in_the_files_is_left_to_spark(self, report: Any) -> None:
+        """Renamed columns, deleted rows, other snapshots, and whatever files don't show."""
+        read = report["read_iceberg"]
+        assert 'its column "fields" has fields' in read["fields"][0]
+        assert 'its column "x", which has floats' in read["floats"][0]
+        assert 'its column "_pos" isn\'t in the files' in read["numbers"][0]
+        assert "snapshot" in read["time_travel"][0]
+        assert 'lacks the column "number"' in read["renamed"][0]
+        assert 'column "n" is another than the table\'s' in read["added_again"][0]
+        assert 'lacks the column "more"' in read["added"][0]
+        assert "deleted rows beside its files" in read["deleted"][0]
+
+    def test_another_snapshot_is_noticed(self, report: Any) -> None:
+        """A query that is planned later has the rows of then."""
+        assert report["read_iceberg"]["unchanged"] is True
+
+
+class TestWorkersReadHive:
+    def test_tables_that_spark_reads_itself(self, report: Any) -> None:
+        """Rows are those of Spark, and another partition is noticed."""
+        read = report["read_hive"]
+        assert (read["rows"], read["partition"]) == ([5, True], [5, True])
+        assert read["after_insert"] == [False, 10, True]
+
+    def test_tables_that_hive_reads_are_left_to_spark(self, report: Any) -> None:
+        """Text, and Parquet where Spark is told to leave it to Hive."""
+        read = report["read_hive"]
+        assert "HiveTableRelation" in read["text"][0]
+        assert "HiveTableRelation" in read["by_hive"][0]

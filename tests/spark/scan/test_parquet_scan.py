@@ -24,7 +24,7 @@ from cases.parquet_tables import (
 )
 from tf2spark.errors import ContractError, from_text
 from tf2spark.spark.scan.not_readable import NotReadable
-from tf2spark.spark.scan.parquet_scan import plan_tasks
+from tf2spark.spark.scan.parquet_scan import plan_scan
 
 
 def cached(df: DataFrame) -> DataFrame:
@@ -36,6 +36,15 @@ def cached(df: DataFrame) -> DataFrame:
 
 _OTHERS: dict[str, tuple[Callable[[DataFrame], DataFrame], str]] = {
     "filter": (lambda df: df.select("features", "id").where("id % 5 = 1"), "filter .*id.* % 5"),
+    "filter of two columns": (
+        lambda df: df.select("features", "id", "x").where("id > x"), "filter .*id.* > .*x"
+    ),
+    "set of floats": (
+        lambda df: df.select("features", "x").where("x in (0.5D, 1.0D)"), "filter .*x.* IN"
+    ),
+    "time of the query": (
+        lambda df: df.select("features", "id").where("id < unix_timestamp()"), "time of the query"
+    ),
     "random filter": (lambda df: df.select("features").where(F.rand(1) > 0.5), "filter .*rand"),
     "limit": (lambda df: df.select("features", "id").limit(10), "Limit"),
     "computed": (lambda df: df.select("features", (F.col("id") + 1).alias("x")), "computed"),
@@ -49,7 +58,7 @@ _OTHERS: dict[str, tuple[Callable[[DataFrame], DataFrame], str]] = {
     "file names": (lambda df: df.select("features", F.input_file_name().alias("f")), "computed"),
     "metadata": (lambda df: df.select("features", "_metadata.file_name"), "computed|metadata"),
     "interval": (lambda df: df.select("features", "took"), 'column "took" is interval'),
-}
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -95,29 +104,11 @@ def test_other_formats_are_left_to_spark(
     assert mlp.score(stream).isStreaming
 
 
-def test_a_catalogs_table_has_the_files_of_the_action(
-    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
-) -> None:
-    """It is left to Spark, which looks again; "worker" takes the files of the call."""
-    df = spark.read.parquet(write_file(tmp_path / "t"))
-    df.write.option("path", str(tmp_path / "stored")).saveAsTable("parquet_scan_table")
-    try:
-        table = spark.table("parquet_scan_table")
-        scored, by_worker = mlp.score(table), mlp.score(table, read="worker")
-        df.write.insertInto("parquet_scan_table")
-        assert (reader_of(scored), reader_of(by_worker)) == ("spark", "worker")
-        assert by_worker.count() == ROWS
-        assert scored.count() == mlp.score(table, read="spark").count()
-    finally:
-        spark.sql("DROP TABLE parquet_scan_table")
-
-
 @pytest.mark.parametrize(
     "setting",
     [
         "spark.sql.files.ignoreCorruptFiles",
         "spark.sql.files.ignoreMissingFiles",
-        "spark.sql.parquet.fieldId.read.enabled",
     ],
 )
 def test_settings_that_change_what_is_read_leave_it_to_spark(
@@ -130,6 +121,21 @@ def test_settings_that_change_what_is_read_leave_it_to_spark(
         with pytest.raises(ContractError, match=f"{setting} is true"):
             mlp.score(df, read="worker")
     assert reader_of(mlp.score(df)) == "worker"
+
+
+def test_columns_with_field_ids_leave_it_to_spark(
+    spark: SparkSession, mlp: tf2spark.SavedModel, tmp_path: Path
+) -> None:
+    """Where the session finds columns by them; Delta has it do so, also where there are none."""
+    path = write_file(tmp_path / "t")
+    df = spark.read.parquet(path)
+    fields = [t.StructField(f.name, f.dataType, True, {"parquet.field.id": 1}) for f in df.schema]
+    with_ids = spark.read.schema(t.StructType(fields)).parquet(path)
+    assert reader_of(mlp.score(with_ids)) == "worker"
+    with settings(spark, {"spark.sql.parquet.fieldId.read.enabled": "true"}):
+        assert reader_of(mlp.score(df)) == "worker"
+        with pytest.raises(ContractError, match="its columns have ids"):
+            mlp.score(with_ids, read="worker")
 
 
 def test_options_of_the_reader_leave_it_to_spark(
@@ -195,11 +201,11 @@ def test_many_files_are_left_to_spark(
     df = spark.read.parquet(path)
     monkeypatch.setattr("tf2spark.spark.scan.parquet_scan._MAX_FILES", 2)
     with pytest.raises(NotReadable, match="3 files"):
-        plan_tasks(df, 64, verify=True)
-    assert sum(len(task.ranges) for task in plan_tasks(df, 64, verify=False)) == 3
+        plan_scan(df, 64, verify=True)
+    assert sum(len(task.ranges) for task in plan_scan(df, 64, verify=False).tasks) == 3
     monkeypatch.setattr("tf2spark.spark.scan.scan_plan._MAX_RANGES", 2)
     with pytest.raises(NotReadable, match="more than 2 parts"):
-        plan_tasks(df, 64, verify=False)
+        plan_scan(df, 64, verify=False)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +219,7 @@ def test_batches_are_full_runs_of_the_model(
     """About 4,096 rows, more where the model takes more, and no more than Spark's own."""
     df = spark.read.parquet(write_file(tmp_path / "t"))
     with settings(spark, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(most)}):
-        assert {task.batch_rows for task in plan_tasks(df, model_rows, verify=True)} == {rows}
+        assert {task.batch_rows for task in plan_scan(df, model_rows, verify=True).tasks} == {rows}
 
 
 def test_read_is_one_of_three(mlp: tf2spark.SavedModel) -> None:

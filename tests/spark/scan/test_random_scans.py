@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 import shutil
 import struct
@@ -22,7 +23,7 @@ from pyspark.sql import functions as F
 from cases.parquet_tables import settings as spark_settings
 from tf2spark.spark.jvm import collect_arrow
 from tf2spark.spark.scan.not_readable import NotReadable
-from tf2spark.spark.scan.parquet_scan import plan_tasks
+from tf2spark.spark.scan.parquet_scan import plan_scan
 from tf2spark.worker.reading.parquet_reader import read_batches
 from tf2spark.worker.reading.parquet_types import with_zone
 
@@ -78,6 +79,7 @@ _NESTED: dict[str, tuple[pa.DataType, list[Any]]] = {
     ),
 }  # fmt: skip
 _TYPES = {**_SIMPLE, **_NESTED}
+_TABLE = "random_scan"
 _WRITER_OPTIONS = st.fixed_dictionaries(
     {
         "row_group_size": st.sampled_from([1, 3, 7, 100]),
@@ -120,7 +122,7 @@ def _tables(draw: st.DrawFn) -> dict[str, Any]:
         "columns": columns,
         "files": draw(st.integers(1, 3)),
         "options": draw(_WRITER_OPTIONS),
-        "by_spark": draw(st.booleans()),
+        "by_spark": draw(st.sampled_from(["", "path", "table", "view"])),
         "timestamps": draw(st.sampled_from(["INT96", "TIMESTAMP_MICROS", "TIMESTAMP_MILLIS"])),
         "partition_by": draw(
             st.lists(
@@ -189,8 +191,19 @@ def _write(spark: SparkSession, folder: Path, table: dict[str, Any]) -> DataFram
     if not table["by_spark"]:
         return frame
     writer = frame.coalesce(2).write.partitionBy(*table["partition_by"])
-    writer.parquet(str(folder / "by_spark"))
-    return spark.read.schema(ddl).parquet(str(folder / "by_spark"))
+    if table["by_spark"] == "path":
+        writer.parquet(str(folder / "by_spark"))
+        return spark.read.schema(ddl).parquet(str(folder / "by_spark"))
+    writer.option("path", str(folder / "by_spark")).saveAsTable(_TABLE)
+    if table["by_spark"] == "view":
+        # Its columns have the names of others in the table.
+        old = ["n", *columns]
+        new = [*columns, "n"]
+        listed = ", ".join(f"{a} AS x_{b}" for a, b in zip(old, new, strict=True))
+        spark.sql(f"CREATE VIEW {_TABLE}_view AS SELECT {listed} FROM {_TABLE}")
+        back = (f"x_{b} AS {a}" for a, b in zip(old, new, strict=True))
+        return spark.table(f"{_TABLE}_view").selectExpr(*back)
+    return spark.table(_TABLE)
 
 
 def _bits(value: Any) -> Any:
@@ -231,6 +244,8 @@ def test_random_scans_are_read_as_spark_reads_them(
         with spark_settings(spark, conf):
             _compare(spark, _write(spark, folder, query["table"]), query)
     finally:
+        spark.sql(f"DROP VIEW IF EXISTS {_TABLE}_view")
+        spark.sql(f"DROP TABLE IF EXISTS {_TABLE}")
         shutil.rmtree(folder)
 
 
@@ -244,7 +259,7 @@ def _compare(spark: SparkSession, frame: DataFrame, query: dict[str, Any]) -> No
         )
     )
     try:
-        tasks = plan_tasks(frame, 4, verify=True)
+        tasks = plan_scan(frame, 4, verify=True).tasks
     except NotReadable as reason:
         _seen[str(reason)] += 1
         return
@@ -257,10 +272,45 @@ def _compare(spark: SparkSession, frame: DataFrame, query: dict[str, Any]) -> No
             by_worker += [(*row, number) for row in _rows(read.columns)]
     by_spark = collect_arrow(frame.select("*", F.spark_partition_id().alias("partition")))
     assert by_worker == _rows(by_spark.columns)
-    types = [field.type for field in by_spark.schema][:-1]
+    # Spark gives timestamps UTC where it collects them, and the session's zone for `mapInArrow`.
+    types = [str(with_zone(field.type, "UTC")) for field in by_spark.schema][:-1]
     for task in tasks:
         for batch in read_batches(task):
-            assert [str(t) for t in batch.schema.types] == [str(t) for t in types]
+            assert [str(with_zone(kind, "UTC")) for kind in batch.schema.types] == types
+
+
+_FLOAT_FILES: dict[str, list[list[float | None]]] = {
+    "plain": [[1.0, 7.0], [-1.0, None], [None]],
+    "odd": [[math.nan, 1.0], [-0.0, -0.0], [0.0, -1.0], [None, math.nan, 9.0]],
+    "by_spark": [[math.nan, -0.0, -1.0]],
+}
+
+
+@pytest.mark.parametrize("name", _FLOAT_FILES)
+def test_filters_of_floats_have_the_rows_that_spark_finds(
+    spark: SparkSession, tmp_path: Path, name: str
+) -> None:
+    """Parquet's reader skips some rows that pass, by statistics and dictionaries."""
+    path, kind = str(tmp_path / "t.parquet"), pa.schema([("x", pa.float64())])
+    with pq.ParquetWriter(path, kind, write_page_index=True) as writer:
+        for values in _FLOAT_FILES[name]:
+            writer.write_table(pa.table([values], schema=kind))
+    df = spark.read.parquet(path)
+    if name == "by_spark":
+        df.coalesce(1).write.parquet(str(tmp_path / "by_spark"))
+        df = spark.read.parquet(str(tmp_path / "by_spark"))
+    by_workers = 0
+    for operator, value in itertools.product(["=", "<=", ">"], ["5", "0", "-0", "NaN"]):
+        frame = df.where(f"x {operator} double('{value}')")
+        try:
+            tasks = plan_scan(frame, 4, verify=True).tasks
+        except NotReadable:
+            continue
+        by_workers += 1
+        batches = [batch for task in tasks for batch in read_batches(task)]
+        found = [_bits(x) for batch in batches for x in batch.column(0).to_pylist()]
+        assert found == [_bits(row.x) for row in frame.collect()], (operator, value)
+    assert by_workers > 1
 
 
 def test_most_random_scans_were_read_by_workers() -> None:

@@ -23,13 +23,8 @@ from attrs import frozen
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from tf2spark.spark.jvm import (
-    catalyst_column,
-    catalyst_expression,
-    java_class,
-    jvm,
-    scala_seq,
-)
+from tf2spark.spark.catalyst import invoke, object_literal, object_type, type_object
+from tf2spark.spark.jvm import catalyst_column, catalyst_expression, java_class
 
 _CATALYST = "org.apache.spark.sql.catalyst.expressions"
 _UNSAFE_ROW = f"{_CATALYST}.UnsafeRow"
@@ -54,8 +49,9 @@ class Packer:
     def block(self, struct: Column) -> Column:
         """Return the blocks of a column of structs, which another operator made."""
         value = catalyst_expression(self.spark, struct)
-        copied = self._invoke(value, "copy", self._object(_UNSAFE_ROW))
-        block = self._column(self._invoke(copied, "getBytes", self._type("BinaryType")))
+        copied = invoke(self.spark, value, "copy", object_type(self.spark, _UNSAFE_ROW))
+        binary = type_object(self.spark, "BinaryType")
+        block = self._column(invoke(self.spark, copied, "getBytes", binary))
         # Spark evaluates a branch, and the cast to the class in it, only where its condition is
         # true.
         return (
@@ -65,30 +61,12 @@ class Packer:
         )
 
     def _is_unsafe(self, struct: Any) -> Column:
-        literal = self._expressions().Literal(
-            java_class(self.spark, _UNSAFE_ROW), self._object("java.lang.Class")
-        )
-        return self._column(self._invoke(literal, "isInstance", self._type("BooleanType"), struct))
-
-    def _invoke(self, target: Any, method: str, result: Any, *arguments: Any) -> Any:
-        """Return `Invoke`: null where the target or an argument is, nullable, deterministic."""
-        values, types = scala_seq(self.spark, arguments), scala_seq(self.spark, [])
-        invoke = self._expressions().objects.Invoke
-        return invoke(target, method, result, values, types, True, True, True)
+        literal = object_literal(self.spark, java_class(self.spark, _UNSAFE_ROW))
+        boolean = type_object(self.spark, "BooleanType")
+        return self._column(invoke(self.spark, literal, "isInstance", boolean, struct))
 
     def _column(self, expression: Any) -> Column:
         return catalyst_column(self.spark, expression)
-
-    def _expressions(self) -> Any:
-        return jvm(self.spark).org.apache.spark.sql.catalyst.expressions
-
-    def _object(self, class_name: str) -> Any:
-        types = jvm(self.spark).org.apache.spark.sql.types
-        return types.ObjectType(java_class(self.spark, class_name))
-
-    def _type(self, name: str) -> Any:
-        """Return one of Spark's types that are Scala objects."""
-        return getattr(getattr(jvm(self.spark).org.apache.spark.sql.types, f"{name}$"), "MODULE$")
 
 
 def packer_of(spark: SparkSession) -> Packer:

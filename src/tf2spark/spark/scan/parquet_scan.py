@@ -13,26 +13,28 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from attrs import frozen
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import types as t
 
 from tf2spark.errors import StorageError, first_line
 from tf2spark.spark.jvm import hadoop_configuration
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.scan.not_readable import NotReadable
-from tf2spark.spark.scan.scan_plan import arrow_columns, scan_of
+from tf2spark.spark.scan.scan_plan import Scan, arrow_columns, scan_of
 from tf2spark.worker.reading.filters import Filter
 from tf2spark.worker.reading.parquet_reader import FileRange, ParquetTask, problem_of
 from tf2spark.worker.reading.parquet_types import Calendars
 
-# Settings under which Spark's reader skips files, finds columns by another key than their names,
-# or sends Python other Arrow types.
+# Settings under which Spark's reader skips files, or sends Python other Arrow types.
 _NEEDED_SETTINGS = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
-    "spark.sql.parquet.fieldId.read.enabled": "false",
     "spark.sql.execution.arrow.useLargeVarTypes": "false",
 }
+# Delta sets it, also for tables whose columns have none.
+_BY_FIELD_ID = "spark.sql.parquet.fieldId.read.enabled"
+_FIELD_ID = "parquet.field.id"
 _PUSHDOWN = "spark.sql.parquet.filterPushdown"
 _ENCRYPTION = "parquet.crypto.factory.class"
 # The types that the tests show Spark's reader and pyarrow's to decode alike.
@@ -55,16 +57,30 @@ _SPARK_BATCH_ROWS = 10_000
 _BATCH_ROWS_SETTING = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 
-def plan_tasks(
+@frozen
+class WorkerScan:
+    """A table that workers read.
+
+    Attributes:
+        tasks: What each task reads, one for each of Spark's own partitions.
+        unchanged: The condition that a query would read the very files that the tasks do, see
+            `listing`; None where it always would.
+    """
+
+    tasks: list[ParquetTask]
+    unchanged: Column | None
+
+
+def plan_scan(
     df: DataFrame, model_rows: int, *, verify: bool, names: Sequence[str] | None = None
-) -> list[ParquetTask]:
-    """Return what each task of a scan reads, one task for each of Spark's own partitions.
+) -> WorkerScan:
+    """Return what workers have to know to read a table's files.
 
     Args:
-        df: The table, with just the columns that are needed.
+        df: The table, with just the columns that are needed. It must not have been planned before:
+            a plan keeps the files that it found.
         model_rows: The most rows of one run of the model; a batch has a multiple of it.
-        verify: Trust nothing: open every file's footer and compare its columns with the table's,
-            and refuse a catalog's table, which may have other files when the job runs.
+        verify: Trust nothing: open every file's footer and compare its columns with the table's.
         names: The columns' names in messages; those of `df` where None.
 
     Raises:
@@ -82,23 +98,26 @@ def plan_tasks(
         _check_settings(spark)
         calendars = _calendars(spark)
         zone = str(spark.conf.get("spark.sql.session.timeZone"))
-        scan = scan_of(df, zone, refuse_catalog=verify)
+        scan = scan_of(df, zone)
     except NotReadable:
         raise
     except Exception as error:  # plans are no interface: each release may differ
         raise NotReadable(f"its plan can't be examined ({first_line(error)})") from None
     _check_types(scan.columns, scan.columns.names)
+    if spark.conf.get(_BY_FIELD_ID, "false") == "true" and _FIELD_ID in scan.columns.json():
+        raise NotReadable(f"{_BY_FIELD_ID} is true, and its columns have ids")
     columns = arrow_columns(scan.columns.fields, zone)
     if verify:
         skips_rows = spark.conf.get(_PUSHDOWN, "true") == "true"
-        _check_files(scan.partitions, columns, calendars, scan.where if skips_rows else None)
+        _check_files(scan, columns, calendars, scan.where if skips_rows else None)
     rows = _batch_rows(spark, model_rows)
     as_read = scan.where is None and scan.output == tuple(range(len(columns)))
     output = None if as_read else scan.output
-    return [
-        ParquetTask(ranges, columns, rows, scan.where, output, calendars)
+    tasks = [
+        ParquetTask(ranges, columns, rows, scan.where, output, calendars, scan.field_ids)
         for ranges in scan.partitions
     ]
+    return WorkerScan(tasks, scan.unchanged)
 
 
 def _calendars(spark: SparkSession) -> Calendars:
@@ -168,13 +187,10 @@ def _check_settings(spark: SparkSession) -> None:
 
 
 def _check_files(
-    partitions: list[tuple[FileRange, ...]],
-    columns: pa.Schema,
-    calendars: Calendars,
-    where: Filter | None,
+    scan: Scan, columns: pa.Schema, calendars: Calendars, where: Filter | None
 ) -> None:
     """Refuse files whose own columns aren't the table's: Spark converts some types, we don't."""
-    files = {(file.files, file.path): file for ranges in partitions for file in ranges}
+    files = {(file.files, file.path): file for ranges in scan.partitions for file in ranges}
     if len(files) > _MAX_FILES:
         raise NotReadable(
             f"it has {len(files):,} files, and the footers of at most {_MAX_FILES} are checked"
@@ -182,7 +198,7 @@ def _check_files(
 
     def check(file: FileRange) -> str | None:
         try:
-            problem = problem_of(file, columns, calendars, where)
+            problem = problem_of(file, columns, calendars, where, scan.field_ids)
         except StorageError as error:
             return f"the driver can't read its files ({error})"
         return f'its file "{file.path}" doesn\'t fit: {problem}' if problem else None

@@ -53,6 +53,7 @@ class FileRange:
         length: Its length in bytes.
         files: The file system.
         values: The values of the table's partition columns, as one row; None for no such columns.
+        file_bytes: The size that the whole file must have; None for any.
     """
 
     path: str
@@ -60,6 +61,7 @@ class FileRange:
     length: int
     files: Files = LOCAL
     values: pa.RecordBatch | None = None
+    file_bytes: int | None = None
 
 
 @frozen
@@ -76,6 +78,8 @@ class ParquetTask:
         where: The condition that rows must meet; None for all rows.
         output: The columns that are passed on; None for those of the files.
         calendars: Which files are taken to have dates of the Gregorian calendar.
+        field_ids: The numbers that the columns must have in the files; none where they are known
+            by names only.
     """
 
     ranges: tuple[FileRange, ...]
@@ -84,6 +88,7 @@ class ParquetTask:
     where: Filter | None = None
     output: tuple[int, ...] | None = None
     calendars: Calendars = UNKNOWN_CALENDARS
+    field_ids: tuple[int, ...] = ()
 
 
 def read_batches(task: ParquetTask) -> Iterator[pa.RecordBatch]:
@@ -118,7 +123,11 @@ def _read(task: ParquetTask) -> Iterator[pa.RecordBatch]:
 
 
 def problem_of(
-    file_range: FileRange, columns: pa.Schema, calendars: Calendars, where: Filter | None = None
+    file_range: FileRange,
+    columns: pa.Schema,
+    calendars: Calendars,
+    where: Filter | None = None,
+    field_ids: Sequence[int] = (),
 ) -> str | None:
     """Say, from a file's footer, why it can't be read as these columns; None if it can.
 
@@ -127,12 +136,13 @@ def problem_of(
         columns: The columns.
         calendars: See `ParquetTask`.
         where: The condition by which Spark would skip rows; None where it doesn't.
+        field_ids: See `ParquetTask`.
 
     Raises:
         StorageError: The file can't be read.
     """
     with _Opened(file_range) as file:
-        problem = file_problem(file, columns, calendars)
+        problem = file_problem(file, columns, calendars, field_ids)
         if problem is None and where is not None:
             problem = pushdown_problem(file, where, columns)
         return problem
@@ -141,7 +151,7 @@ def problem_of(
 def _read_range(file_range: FileRange, task: ParquetTask) -> Iterator[pa.RecordBatch]:
     opened = _Opened(file_range)
     with opened as file:
-        if problem := file_problem(file, task.columns, task.calendars):
+        if problem := file_problem(file, task.columns, task.calendars, task.field_ids):
             raise ContractError(f'"{file_range.path}": {problem}', _ADVICE)
         groups = _groups_within(file.metadata, file_range)
         if task.where is not None:
@@ -215,6 +225,7 @@ class _Opened:
 
     def __init__(self, file_range: FileRange) -> None:
         self._path, self._files = file_range.path, file_range.files
+        self._file_bytes = file_range.file_bytes
         self._remote: RemoteFile | None = None
 
     def __enter__(self) -> Any:
@@ -225,14 +236,23 @@ class _Opened:
             if isinstance(file, RemoteFile):
                 self._remote, file = file, pa.PythonFile(file, mode="r")
             self._source = file
-            return pq.ParquetFile(
-                file,
-                buffer_size=_LOCAL_READ_BYTES if self._remote is None else _REMOTE_READ_BYTES,
-                pre_buffer=False,  # it would read whole column chunks ahead
-                coerce_int96_timestamp_unit="us",
-            )
+            size = file.size()
+            if self._file_bytes in (None, size):
+                return pq.ParquetFile(
+                    file,
+                    buffer_size=_LOCAL_READ_BYTES if self._remote is None else _REMOTE_READ_BYTES,
+                    pre_buffer=False,  # it would read whole column chunks ahead
+                    coerce_int96_timestamp_unit="us",
+                )
+            file.close()
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(self._path, error) from None
+        # By the ranges of the former file, some row groups of this one might be left out.
+        raise StorageError(
+            f'"{self._path}" was replaced: it has {size:,} bytes, and had {self._file_bytes:,} '
+            "when the table was scored",
+            "score the table as it is now: read it again, and score that",
+        )
 
     def expect_in_turn(
         self, footer: Any, groups: Sequence[int], names: set[str]

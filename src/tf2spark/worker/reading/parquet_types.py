@@ -6,7 +6,7 @@ Workers don't, so a file where it would is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -40,10 +40,19 @@ class Calendars:
 UNKNOWN_CALENDARS = Calendars()
 
 
-def file_problem(file: Any, columns: pa.Schema, calendars: Calendars) -> str | None:
+def file_problem(
+    file: Any, columns: pa.Schema, calendars: Calendars, field_ids: Sequence[int] = ()
+) -> str | None:
     """Say why an open `ParquetFile` can't be read as these columns; None if it can.
 
     It must have been opened with `coerce_int96_timestamp_unit="us"`.
+
+    Args:
+        file: The file.
+        columns: The columns.
+        calendars: Which files are taken to have dates of the Gregorian calendar.
+        field_ids: The numbers that the columns must have in the file, each of them; none where
+            columns have names only.
     """
     leaves = [file.schema.column(index) for index in range(len(file.schema))]
     remaining = iter(leaves)
@@ -55,9 +64,24 @@ def file_problem(file: Any, columns: pa.Schema, calendars: Calendars) -> str | N
         return "its columns don't match its own schema"
     if next(remaining, None) is not None:
         return "its columns don't match its own schema"
-    return schema_mismatch(pa.schema(fields), columns) or _calendar_problem(
-        file, columns, leaves, calendars
+    return (
+        (_number_mismatch(file.schema_arrow, columns, field_ids) if field_ids else None)
+        or schema_mismatch(pa.schema(fields), columns)
+        or _calendar_problem(file, columns, leaves, calendars)
     )
+
+
+def _number_mismatch(
+    in_file: pa.Schema, columns: pa.Schema, field_ids: Sequence[int]
+) -> str | None:
+    for name, number in zip(columns.names, field_ids, strict=True):
+        index = in_file.get_field_index(name)
+        if index < 0:
+            return f'it lacks the column "{name}"'
+        metadata = in_file.field(index).metadata or {}
+        if metadata.get(b"PARQUET:field_id") != str(number).encode():
+            return f'its column "{name}" is another than the table\'s, by its number'
+    return None
 
 
 def schema_mismatch(in_file: pa.Schema, columns: pa.Schema) -> str | None:
