@@ -22,6 +22,7 @@ from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import INT32, STRING, Dims, from_code
 from tf2spark.graph_split.control_edges import remove_control_edges
 from tf2spark.graph_split.forms import SideName
+from tf2spark.graph_split.one_side import RowDims, nothing_is_run
 from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split_graph
 from tf2spark.saved_model.protos import NodeMessage, SavedModel
 from tf2spark.saved_model.upstream import node_name, upstream
@@ -182,6 +183,7 @@ def scored(
     column: int | None = None,
     constants: Mapping[str, Any] | None = None,
     seed: int = 0,
+    row_dims: RowDims = nothing_is_run,
 ) -> SplitAndWhole:
     """Split a graph and run it, and run the whole graph on all pairs.
 
@@ -193,6 +195,7 @@ def scored(
         column: Which entry of a row is the score; None where there is one.
         constants: Values of other placeholders that `build` creates, by name.
         seed: Seed of the values that are fed.
+        row_dims: What is known of rows that no rule describes.
 
     Raises:
         NotRowWise: As `split_graph` does.
@@ -211,7 +214,7 @@ def scored(
         values = [
             [fed.draw(rng, (counts[side], *dims)) for side, dims in fed.parts] for fed in inputs
         ]
-        split = _split(whole, column, init.name)
+        split = _split(whole, column, init.name, row_dims)
         whole_scores = _run_whole(whole, values, counts, column)
     with tempfile.TemporaryDirectory(prefix="tf2spark-graph-") as folder:
         split_scores = _run_split(split, whole, values, counts, init.name, Path(folder))
@@ -229,7 +232,7 @@ def _unoptimized() -> Any:
     )
 
 
-def _split(whole: BuiltGraph, column: int | None, init: str) -> SplitGraph:
+def _split(whole: BuiltGraph, column: int | None, init: str, row_dims: RowDims) -> SplitGraph:
     graph = SavedModel().meta_graphs.add().graph_def
     graph.ParseFromString(whole.graph.SerializeToString())
     remove_control_edges(graph, whole.score.name, [init])
@@ -237,7 +240,7 @@ def _split(whole: BuiltGraph, column: int | None, init: str) -> SplitGraph:
         SplitInput(placeholder.name, from_code(placeholder.dtype.as_datatype_enum), fed.side_parts)
         for fed, placeholder in zip(whole.inputs, whole.placeholders, strict=True)
     ]
-    return split_graph(graph, inputs, whole.score.name, column, whole.load)
+    return split_graph(graph, inputs, whole.score.name, column, whole.load, row_dims)
 
 
 def _run_whole(
@@ -293,7 +296,9 @@ def _run_sides_and_pairs(
         feeds = [
             (name, _tensor(value))
             for fed, part_names, part_values in zip(inputs, split.feeds, values, strict=True)
-            for (part_side, _), name, value in zip(fed.parts, part_names, part_values, strict=True)
+            for (part_side, _), (name,), value in zip(
+                fed.parts, part_names, part_values, strict=True
+            )
             if part_side == side
         ]
         run = session.prepare([name for name, _ in feeds], [value.tensor for value, _ in crossing])

@@ -10,7 +10,7 @@ import tensorflow as tf
 from cases.graphs import item, scored, user
 from tf2spark.graph_split.control_edges import refuse_assertions, remove_control_edges
 from tf2spark.graph_split.forms import NotRowWise, NotSplit
-from tf2spark.saved_model.upstream import control_inputs
+from tf2spark.saved_model.upstream import control_inputs, upstream
 
 tf1 = tf.compat.v1
 
@@ -31,32 +31,61 @@ def test_an_edge_that_only_orders_ops_is_removed() -> None:
     assert scored(build, user(3), item(3)).check().pair_ops == {"MatMul": 1}
 
 
-def test_an_assertion_is_kept() -> None:
-    """A graph that checks its inputs runs whole, so the check still runs."""
+def _rows_of_three(side: str, tensor: str) -> tuple[int, ...]:
+    return (3,)
+
+
+def test_an_assertion_about_pairs_is_kept() -> None:
+    """A graph that checks its pairs runs whole, so the check still runs."""
 
     def build(x: Any, y: Any) -> Any:
-        return tf.reduce_sum(_asserted(x) * y, 1)
+        return tf.reduce_sum(_asserted(x * y), 1)
 
     with pytest.raises(NotSplit, match=r'"checked" runs only if an assertion \("small/\w+"\)'):
         scored(build, user(3), item(3))
 
 
-def test_an_assertion_upstream_of_the_edge_is_found() -> None:
-    """The edge may lead to a group of checks, or to a value that was itself checked."""
+def test_an_assertion_about_a_side_runs_with_its_values() -> None:
+    """Rows that the model rejects get no score, however the graph is split."""
+
+    def build(x: Any, y: Any) -> Any:
+        return tf.reduce_sum(_asserted(x) * y, 1)
+
+    split = scored(build, user(3), item(3), row_dims=_rows_of_three).check().split
+    nodes = {node.name: node for node in split.graph.node}
+    run_for_users = upstream(nodes, [value.tensor for value, _ in split.users])
+    # The assertion is in a branch of the check.
+    assert "If" in {node.op for node in run_for_users.values()}
+
+
+def test_an_assertion_about_the_other_side_is_kept() -> None:
+    """It can't run with the values that wait for it, also where it leads to a group of checks."""
 
     def build(x: Any, y: Any) -> Any:
         with tf.control_dependencies([tf.group(_asserted(x) + 1)]):
-            return tf.reduce_sum(tf.identity(x) * y, 1)
+            return tf.reduce_sum(x * tf.identity(y), 1)
 
     with pytest.raises(NotSplit, match="an assertion"):
-        scored(build, user(3), item(3))
+        scored(build, user(3), item(3), row_dims=_rows_of_three)
+
+
+def test_a_constant_that_waits_for_an_assertion_is_kept() -> None:
+    """It would be a constant of the pairs as well, for which the assertion doesn't run."""
+
+    def build(x: Any, y: Any) -> Any:
+        with tf.control_dependencies([_asserted(x)]):
+            weight = tf.constant([1.0, 2.0, 3.0], name="waits")
+        return tf.reduce_sum(x * y * weight, 1)
+
+    with pytest.raises(NotSplit, match='"waits" runs only if an assertion'):
+        scored(build, user(3), item(3), row_dims=_rows_of_three)
 
 
 def test_mixed_rows_are_reported_before_an_assertion() -> None:
     """Such a graph can't run in blocks of pairs either."""
 
     def build(x: Any, y: Any) -> Any:
-        return tf.nn.softmax(tf.reduce_sum(_asserted(x) * y, 1))
+        return tf.nn.softmax(tf.reduce_sum(_asserted(x * y), 1))
 
     with pytest.raises(NotRowWise, match="Softmax"):
         scored(build, user(3), item(3))
@@ -85,4 +114,4 @@ def test_nodes_that_loading_runs_keep_their_edges() -> None:
     remove_control_edges(graph_def, "score:0", ["init"])
     edges = {node.name: control_inputs(node) for node in graph_def.node}
     assert edges == {"first": [], "init": ["^first"], "score": []}
-    refuse_assertions(graph_def, "score:0")
+    refuse_assertions(graph_def, "score:0", {})

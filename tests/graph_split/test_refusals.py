@@ -214,8 +214,13 @@ def test_rows_of_unknown_size_are_not_split() -> None:
         shape = tf.stack([tf.shape(x)[0], tf.shape(x)[1], 1])
         return tf.reduce_sum(tf.reshape(x, shape) * y[:, tf.newaxis], [1, 2])
 
-    with pytest.raises(NotSplit, match=r'Reshape "\w+": it reshapes rows of unknown size'):
-        scored(build, user(3, in_graph=False, in_tables=False), item(1))
+    with pytest.raises(NotSplit, match=r'Sum "\w+": a product has unknown dimensions'):
+        scored(
+            build,
+            user(3, in_graph=False, in_tables=False),
+            item(1),
+            row_dims=lambda side, tensor: (None, 1),
+        )
 
 
 def test_a_score_that_is_a_vector_is_not_split() -> None:

@@ -99,10 +99,10 @@ def test_short_rows_may_be_filled_up_only_at_the_input_s_end() -> None:
 @pytest.mark.parametrize(
     ("spec", "feed", "reason"),
     [
-        (sparse((N, 3)), Column("u"), 'input "x" is sparse'),
+        (sparse((N, 3)), joined("u", "i"), 'input "x" is sparse, and both sides feed it'),
         (unknown_rank(FLOAT32), Column("u"), "rank of input"),
         (dense(FLOAT32, 8, 2), Column("u"), "fixed batch size"),
-        (dense(FLOAT32, N, N), Column("uneven"), "rows have different lengths"),
+        (dense(FLOAT32, N, N), joined("uneven", "i"), "rows have different lengths"),
         (dense(FLOAT32, N, N), Column("null"), "no row shows its width"),
     ],
 )
@@ -111,6 +111,17 @@ def test_what_sides_cannot_feed_separately(spec: TensorSpec, feed: Feed, reason:
     rows = {"u": [[1.0, 2.0]] * 2, "uneven": [[1.0], [1.0, 2.0]], "null": [None] * 2}
     with pytest.raises(NotSplit, match=reason):
         size(spec, feed, rows, {"i": [[1.0]]})
+
+
+def test_an_input_of_one_side_has_rows_of_any_length() -> None:
+    """What varies among the first rows stays open; a sparse input is as it is."""
+    rows = {"uneven": [[1.0], [1.0, 2.0]], "u": [[1.0, 2.0]] * 2}
+    (uneven,) = size(dense(FLOAT32, N, N), Column("uneven"), rows, {"i": [[1.0]]})
+    assert (uneven.dims, uneven.pinned) == ((None,), False)
+    (even,) = size(dense(FLOAT32, N, N), Column("u"), rows, {"i": [[1.0]]})
+    assert (even.dims, even.pinned) == ((2,), True)
+    (vectors,) = size(sparse((N, 3)), Column("u"), rows, {"i": [[1.0]]})
+    assert (vectors.dims, vectors.pinned) == ((3,), False)
 
 
 def test_several_columns_cannot_feed_one_value() -> None:

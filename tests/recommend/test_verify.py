@@ -19,13 +19,15 @@ def scores(*values: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 @pytest.mark.parametrize(
     ("got", "expected", "difference"),
     [
-        (scores(0.5, 0.25), scores(0.5, 0.5), 0.25),
+        (scores(1.0, 0.25), scores(1.0, 0.5), 0.25),
+        (scores(0.02, 0.013), scores(0.02, 0.01), 0.15),
+        (scores(0.0, 1e-6), scores(0.0, 0.0), 1e-3),
         (scores(101.0), scores(100.0), 0.01),
         (scores(-101.0), scores(-100.0), 0.01),
         (scores(NAN, INF, -INF, 0.0), scores(NAN, INF, -INF, -0.0), 0.0),
     ],
 )
-def test_difference_is_absolute_up_to_1_and_relative_beyond(
+def test_difference_is_relative_to_the_score_or_the_largest_up_to_1(
     got: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     expected: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     difference: float,

@@ -71,6 +71,7 @@ def build(
     threshold_bytes: int,
     *,
     reorder: bool = True,
+    inline_loops: bool = False,
 ) -> Built:
     """Write the compiled model to the folder `target`, as a SavedModel without a checkpoint.
 
@@ -81,6 +82,7 @@ def build(
         target: An empty folder.
         threshold_bytes: Tensors of at least this size become files.
         reorder: Rewrite convolutions and dense layers; scores are then rounded otherwise.
+        inline_loops: Inline a graph with loops over variables too; see `loops`.
 
     Raises:
         NotCompilable: The model can't be compiled.
@@ -97,7 +99,7 @@ def build(
     inits = list(init_ops(original.meta_graph))
     pruned = prune(graph, roots)
     variable_names = [node.name for node in pruned.node if node.op in VARIABLE_OPS]
-    looped = loops_over_variables(pruned, variable_names)
+    looped = not inline_loops and loops_over_variables(pruned, variable_names)
     graph, filling = (_keep_calls if looped else _inline_calls)(graph, roots, inits, assets)
     files = WeightFiles(target, threshold_bytes, read_by_init=_upstream_names(graph, filling))
     variables = freeze(graph, original, files, only_large=looped)

@@ -49,6 +49,8 @@ class CompileOptions:
         overwrite: Replace an existing package.
         op_libraries: The names of the op libraries that it needs.
         custom_ops: The ops of the graph that these provide.
+        inline_loops: Inline a graph with loops over variables too, which makes it slower on its
+            own, but lets `recommend` split it.
     """
 
     sample: Any = None
@@ -57,6 +59,7 @@ class CompileOptions:
     overwrite: bool = False
     op_libraries: tuple[str, ...] = ()
     custom_ops: tuple[str, ...] = ()
+    inline_loops: bool = False
 
 
 def compile_to(
@@ -216,10 +219,18 @@ def _build_verified(
     What is rounded in another order is verified. Where that is beyond the tolerance, the model is
     built again without.
     """
-    threshold_bytes = options.threshold_bytes
+    make = partial(
+        build,
+        original,
+        compilation,
+        source,
+        tree,
+        options.threshold_bytes,
+        inline_loops=options.inline_loops,
+    )
     feeds, kind_or_reason = _feeds(original, source, compilation, request, options)
     if feeds is None:
-        built = build(original, compilation, source, tree, threshold_bytes, reorder=False)
+        built = make(reorder=False)
         return built, None, kind_or_reason
     ops = loaded.contract.careful_ops
     random_op = next((op for op, reason in ops if reason.startswith("random")), None)
@@ -234,7 +245,7 @@ def _build_verified(
         constants=compilation.constants,
         random_op=random_op,
     )
-    built = build(original, compilation, source, tree, threshold_bytes)
+    built = make()
     try:
         return built, check(built, tree), None
     except ModelError:
@@ -242,7 +253,7 @@ def _build_verified(
             raise
     shutil.rmtree(tree)
     tree.mkdir()
-    built = build(original, compilation, source, tree, threshold_bytes, reorder=False)
+    built = make(reorder=False)
     return built, check(built, tree), None
 
 

@@ -160,9 +160,15 @@ def _freeze_node(frozen_functions: FrozenFunctions, body: Body, node: NodeMessag
         _READERS[node.op](body, node, dtypes[0])
     elif node.op in _CALL_OPS:
         _freeze_call(frozen_functions, body, node, dtypes)
-    elif node.op == "Identity":
+    elif node.op in ("Identity", "Enter"):
         node.attr["T"].type = dtypes[0]
         body.variables[body.output(node.name, "output")] = dtypes[0]
+    elif node.op == "Switch" and 0 in dtypes:
+        node.attr["T"].type = dtypes[0]
+        for number, argument in enumerate(("output_false", "output_true")):
+            # In a function each of the two outputs is the first of its own name.
+            name = body.output(node.name, argument, 0 if body.is_function else number)
+            body.variables[name] = dtypes[0]
     elif node.op.startswith(("Assign", "Scatter", "ResourceScatter")):
         raise NotCompilable(f'it assigns to a variable ({node.op} "{node.name}")')
     elif not _reads_value(node.op):
@@ -257,6 +263,9 @@ def _freeze_gather(body: Body, node: NodeMessage, dtype: int) -> None:
     # GatherV2 has the axis as an input; ResourceGather gathers along the first one after the batch.
     batch_dims = node.attr["batch_dims"].i
     axis = constant(f"{node.name}/tf2spark_axis", np.array(batch_dims, np.int32))
+    if not body.is_function:
+        # For the same reason as in `_freeze_is_initialized`.
+        axis.input.append(f"^{node_name(node.input[1])}")
     body.nodes.append(axis)
     new = node_def_pb2.NodeDef(name=node.name, op="GatherV2")
     controls = [name for name in node.input if is_control(name)]

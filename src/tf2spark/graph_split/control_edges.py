@@ -7,15 +7,18 @@ waits for an assertion is another matter: without it, rows that the model reject
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+from tf2spark.graph_split.dependence import Sides, lowered_nodes
 from tf2spark.graph_split.forms import NotSplit
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import control_inputs, is_control, upstream
+from tf2spark.saved_model.upstream import control_inputs, data_inputs, is_control, upstream
 
 
 def remove_control_edges(graph: GraphMessage, score: str, init_ops: Iterable[str]) -> None:
-    """Remove the control edges of a ``GraphDef``, except those that wait for assertions.
+    """Remove the control edges of a ``GraphDef``, except those that decide what exists.
+
+    These wait for assertions, or belong to a loop or a branch (`lowered_nodes`).
 
     Args:
         graph: It is modified.
@@ -26,21 +29,36 @@ def remove_control_edges(graph: GraphMessage, score: str, init_ops: Iterable[str
     nodes = {node.name: node for node in graph.node}
     waiting = [name for name, _ in _waiting_for_assertions(nodes, score, _asserting_ops(graph))]
     unchanged = upstream(nodes, [*init_ops, *waiting])
+    lowered = lowered_nodes(graph)
     for node in graph.node:
         if node.name not in unchanged and any(map(is_control, node.input)):
-            data = [name for name in node.input if not is_control(name)]
+            kept = [name for name in node.input if not is_control(name) or name[1:] in lowered]
             del node.input[:]
-            node.input.extend(data)
+            node.input.extend(kept)
 
 
-def refuse_assertions(graph: GraphMessage, score: str) -> None:
-    """Refuse a graph whose score waits for an assertion.
+def refuse_assertions(graph: GraphMessage, score: str, sides: Mapping[str, Sides]) -> None:
+    """Refuse a graph whose score waits for an assertion about pairs, or about the other side.
+
+    Values of a side that wait for an assertion about that side are computed as they are in the
+    whole graph, so it runs with them.
+
+    Args:
+        graph: The graph.
+        score: The tensor of scores.
+        sides: The sides that each node depends on, by control edges too.
 
     Raises:
         NotSplit: It does.
     """
     nodes = {node.name: node for node in graph.node}
+    needed = upstream(nodes, [score], control_edges=False)
     for name, assertion in _waiting_for_assertions(nodes, score, _asserting_ops(graph)):
+        # A constant that waits could be read by pairs as well.
+        readers = [node for node in needed.values() if f"{name}:0" in data_inputs(node)]
+        waiting = [name] if data_inputs(nodes[name]) else [node.name for node in readers]
+        if all(len(sides.get(node, ())) == 1 for node in waiting):
+            continue
         raise NotSplit(f'"{name}" runs only if an assertion ("{assertion}") holds')
 
 

@@ -13,19 +13,25 @@ from attrs import Factory, define
 from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import Dims, DType
 from tf2spark.graph_split.constant_folding import run_on_constants, to_array
+from tf2spark.graph_split.dependence import Sides
 from tf2spark.graph_split.dropout import RANDOM_OPS, apply_to_random, random_range
 from tf2spark.graph_split.forms import (
     ChannelRows,
     Const,
     NotRowWise,
     NotSplit,
+    OneSided,
     Pair,
     RandomRange,
     ShapeVector,
+    Side,
+    SideName,
     StackedRows,
     Value,
+    common_side,
 )
 from tf2spark.graph_split.graph_builder import PREFIX, GraphBuilder
+from tf2spark.graph_split.one_side import OneSidedRows
 from tf2spark.graph_split.op_call import OpCall, TensorInfo, elementwise
 from tf2spark.graph_split.rules.shape_arithmetic import SHAPE_OPS, apply_shape_op, is_static
 from tf2spark.graph_split.rules.stacked_rows import apply_to_stacked_rows
@@ -36,7 +42,10 @@ from tf2spark.graph_split.rules.table import (
     TAKES_STACKED_ROWS,
 )
 from tf2spark.saved_model.protos import NodeMessage
-from tf2spark.saved_model.upstream import data_inputs, node_name
+from tf2spark.saved_model.upstream import control_inputs, data_inputs, node_name
+
+_WITH_RULES = frozenset({*RULES, *SHAPE_OPS, *RANDOM_OPS})
+_READS_SHAPE = frozenset({"Rank", "Shape", "Size"})
 
 
 @define
@@ -51,12 +60,16 @@ class FormWalk:
         values: The forms that are known; those of the fed inputs are set before the walk.
         obstacles: Why nodes could not be split. The walk goes on past them, since whether rows
             are independent depends on all of the graph.
+        sides: Which sides each node depends on.
+        one_sided: Turns what no rule describes into rows.
     """
 
     b: GraphBuilder
     nodes: Mapping[str, NodeMessage]
-    infos: Mapping[str, TensorInfo]
+    infos: dict[str, TensorInfo]
     load: Callable[[str], Array]
+    sides: Mapping[str, Sides]
+    one_sided: OneSidedRows
     values: dict[str, Value] = Factory(dict)
     obstacles: list[str] = Factory(list)
 
@@ -73,6 +86,9 @@ class FormWalk:
                 todo.pop()
                 continue
             node = self.nodes[node_name(todo[-1])]
+            if self._is_left_whole(node):
+                self._leave_whole(node)
+                continue
             inputs = data_inputs(node)
             missing = [tensor for tensor in inputs if tensor not in self.values]
             if missing:
@@ -93,7 +109,7 @@ class FormWalk:
             self._visit_constant(node, constants)
             return
         try:
-            outputs = self._apply(node, inputs)
+            outputs = self._apply_or_leave(node, inputs)
         except NotRowWise as reason:
             raise NotRowWise(f'{node.op} "{node.name}": {reason}') from None
         except NotSplit as reason:
@@ -105,12 +121,80 @@ class FormWalk:
         for index, value in enumerate(outputs):
             # Downstream, sizes that don't depend on the batch are plain constants.
             if isinstance(value, ShapeVector) and is_static(value):
-                value = self.b.constant(value.values.tolist(), value.dtype)
+                value = self._as_constant(value)
             self.values[f"{node.name}:{index}"] = value
 
+    def _side_of(self, node: NodeMessage) -> SideName | None:
+        """Return the one side that a node depends on, if there is just one."""
+        sides = self.sides.get(node.name, frozenset())
+        return next(iter(sides)) if len(sides) == 1 else None
+
+    def _is_left_whole(self, node: NodeMessage) -> bool:
+        """Say whether a node of one side is left as it is, whatever is upstream of it.
+
+        Its op has no rule, or it or a constant that it reads waits: for an assertion, or in a loop.
+        """
+        if not data_inputs(node) or self._side_of(node) is None:
+            return False
+        read = [self.nodes[node_name(name)] for name in data_inputs(node)]
+        waits = [*control_inputs(node), *(name for source in read for name in _waits_for(source))]
+        return bool(waits) or node.op not in _WITH_RULES
+
+    def _leave_whole(self, node: NodeMessage) -> Sequence[Value]:
+        """Leave a node of one side to that side, as it is, and return its outputs."""
+        side = self._side_of(node)
+        assert side is not None
+        outputs: list[Value] = []
+        for index, (dtype, _) in enumerate(self._output_infos(node)):
+            name = f"{node.name}:{index}"
+            self.values[name] = OneSided(side, name, dtype)
+            outputs.append(self.values[name])
+        return outputs
+
+    def _apply_or_leave(self, node: NodeMessage, inputs: Sequence[Value]) -> Sequence[Value]:
+        """Find the forms of a node's outputs by its rule; leave it whole where that is enough."""
+        if self._side_of(node) is None:
+            return self._apply(node, [self.as_rows(value) for value in inputs])
+        if any(isinstance(value, OneSided) for value in inputs):
+            return self._leave_whole(node)
+        try:
+            outputs = self._apply(node, inputs)
+        except (NotRowWise, NotSplit):
+            return self._leave_whole(node)
+        # A rule may know only the first of several outputs.
+        is_complete = len(outputs) >= len(self._output_infos(node))
+        return outputs if is_complete else self._leave_whole(node)
+
+    def as_rows(self, value: Value) -> Value:
+        """Return what meets the other side as rows of its side, or as shape arithmetic."""
+        if not isinstance(value, OneSided):
+            return value
+        shape = self._as_shape(value)
+        return self.one_sided.rows(value, self.infos) if shape is None else shape
+
+    def _as_shape(self, value: OneSided) -> ShapeVector | Const | None:
+        """Return shape arithmetic on what is one-sided, by the shapes that it starts from."""
+        node = self.nodes.get(node_name(value.tensor))
+        if node is None or node.op not in SHAPE_OPS or not value.dtype.is_integer:
+            return None
+        inputs = [self.values.get(name) for name in data_inputs(node)]
+        follow = self.as_rows if node.op in _READS_SHAPE else self._as_shape
+        followed = [follow(read) if isinstance(read, OneSided) else read for read in inputs]
+        known = [read for read in followed if read is not None]
+        if len(known) < len(inputs):
+            return None
+        if node.op not in _READS_SHAPE and not _are_shapes(known):
+            return None
+        (shape,) = self._apply(node, known)
+        if not isinstance(shape, ShapeVector):
+            return None
+        return self._as_constant(shape) if is_static(shape) else shape
+
+    def _as_constant(self, shape: ShapeVector) -> Const:
+        return self.b.constant(shape.values.tolist(), shape.dtype)
+
     def _apply(self, node: NodeMessage, inputs: Sequence[Value]) -> Sequence[Value]:
-        is_shape = all(isinstance(value, ShapeVector | Const) for value in inputs)
-        if node.op in SHAPE_OPS and is_shape:
+        if node.op in SHAPE_OPS and _are_shapes(inputs):
             return [apply_shape_op(node, inputs, self.infos[f"{node.name}:0"][0])]
         if node.op in RANDOM_OPS:
             return [random_range(node)]
@@ -121,7 +205,7 @@ class FormWalk:
     def _apply_rule(self, node: NodeMessage, inputs: Sequence[Value]) -> Sequence[Value]:
         rule = RULES.get(node.op)
         if rule is None:
-            raise NotRowWise("this op isn't known to treat rows independently")
+            return self._apply_to_one_side(node, inputs)
         # A rule sees only the forms of its inputs, so a number of rows where it expects values of
         # rows would be broadcast like a constant.
         for index, value in enumerate(inputs):
@@ -135,6 +219,19 @@ class FormWalk:
             return apply_to_stacked_rows(call, rule)
         result = rule(call)
         return result if isinstance(result, Sequence) else [result]
+
+    def _apply_to_one_side(self, node: NodeMessage, inputs: Sequence[Value]) -> Sequence[Value]:
+        """Apply an op without a rule to rows of one side, though its original also reads others."""
+        side = common_side(inputs)
+        if side is None:
+            raise NotRowWise("this op isn't known to treat rows independently")
+        operands = [value.tensor for value in inputs if isinstance(value, Const | Side)]
+        name = self.b.copy_node(node, operands)
+        outputs: list[Value] = []
+        for index, info in enumerate(self._output_infos(node)):
+            self.infos[f"{name}:{index}"] = info
+            outputs.append(OneSided(side, f"{name}:{index}", info[0]))
+        return outputs
 
     def _output_infos(self, node: NodeMessage) -> list[TensorInfo]:
         infos: list[TensorInfo] = []
@@ -177,3 +274,12 @@ class FormWalk:
         if dtype.numpy is not None and (shape is None or None in shape):
             shape = load().shape
         return Const(name, dtype, shape or (), load)
+
+
+def _waits_for(source: NodeMessage) -> list[str]:
+    """Return what a constant waits for."""
+    return [] if data_inputs(source) else control_inputs(source)
+
+
+def _are_shapes(values: Sequence[Value]) -> bool:
+    return all(isinstance(value, ShapeVector | Const) for value in values)

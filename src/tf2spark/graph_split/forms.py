@@ -70,6 +70,20 @@ class Side:
 
 
 @frozen(eq=False)
+class OneSided:
+    """Depends on one side only, in a way that no rule describes.
+
+    Its first axis may be the side's rows, or not (what a loop keeps is [steps, rows, ...]), and
+    rows may meet in it. Other ops of the same side take it as it is; where it meets the other side,
+    it must turn out to be a row for each of its side's (`one_side.as_rows`).
+    """
+
+    side: SideName
+    tensor: str
+    dtype: DType
+
+
+@frozen(eq=False)
 class Pair:
     """A value per pair: a tensor [users * items, *dims], users in the outer loop."""
 
@@ -171,7 +185,7 @@ class BatchSize:
 
 
 Value = (
-    Const | Side | Pair | Concat | Sum | Product | StackedRows | ChannelRows
+    Const | Side | OneSided | Pair | Concat | Sum | Product | StackedRows | ChannelRows
     | ShapeVector | RandomRange
 )  # fmt: skip
 """A tensor in one of its forms."""
@@ -182,7 +196,8 @@ Operand = Const | Side | Pair
 def dims_of(value: Value) -> Dims:
     """Return the dimensions of a row; the whole shape of what has no rows."""
     # Random numbers are followed as a range, for which their shape doesn't matter.
-    if isinstance(value, RandomRange):
+    # Nothing is known of what is merely one-sided, and no rule is given it.
+    if isinstance(value, RandomRange | OneSided):
         return ()
     if isinstance(value, ShapeVector):
         return tuple(value.values.shape)
@@ -192,7 +207,7 @@ def dims_of(value: Value) -> Dims:
 def sides_of(value: Value) -> frozenset[SideName]:
     """Return the sides that a value depends on."""
     match value:
-        case Side():
+        case Side() | OneSided():
             return frozenset((value.side,))
         case Pair():
             return frozenset(SIDES)

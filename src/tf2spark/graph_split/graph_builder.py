@@ -283,7 +283,9 @@ class GraphBuilder:
         """Return the number of a side's rows as a vector of one int32."""
 
         def slice_shape() -> str:
-            # Any tensor that the side feeds has as many rows as the side.
+            # Any dense tensor that the side feeds has as many rows as the side.
+            if side not in self.anchors:
+                raise NotSplit(f"no input counts the {side}s")
             anchor, dtype = self.anchors[side]
             shape = self.node("Shape", [anchor], T=dtype, out_type=INT32)
             first = [shape, self.int_vector(0), self.int_vector(1)]

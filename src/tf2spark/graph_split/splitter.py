@@ -7,20 +7,22 @@ form, and to say which tensors cross from the sides to the pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import FLOAT32, FLOAT64, INT32, Dims, DType
 from tf2spark.graph_split.algebra.layout import reshape_rows
 from tf2spark.graph_split.algebra.parts import slice_axis
 from tf2spark.graph_split.control_edges import refuse_assertions
+from tf2spark.graph_split.dependence import sides_of_nodes
 from tf2spark.graph_split.form_walk import FormWalk
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
     NotSplit,
+    OneSided,
     ShapeVector,
     Side,
     SideName,
@@ -30,7 +32,9 @@ from tf2spark.graph_split.forms import (
 from tf2spark.graph_split.graph_builder import ITEMS, USERS, GraphBuilder
 from tf2spark.graph_split.materialize import materialize_pairs
 from tf2spark.graph_split.node_attributes import write_shape
+from tf2spark.graph_split.one_side import OneSidedRows, RowDims, nothing_is_run
 from tf2spark.graph_split.op_call import TensorInfo
+from tf2spark.plan.score import RowRelation
 from tf2spark.saved_model.protos import GraphMessage
 from tf2spark.saved_model.upstream import data_inputs, node_name, tensor_name
 from tf2spark.tensorflow_c.graph import graph_tensor_info
@@ -46,11 +50,20 @@ class SidePart:
 
 @frozen
 class SplitInput:
-    """An input of the graph: its placeholder, and the parts side by side that feed it."""
+    """An input of the graph: its placeholder, and the parts side by side that feed it.
+
+    A sparse or ragged input has several placeholders, all of them in `composite`, and one part.
+    """
 
     tensor: str
     dtype: DType
     parts: tuple[SidePart, ...]
+    composite: tuple[str, ...] = ()
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """All its placeholders."""
+        return self.composite or (self.tensor,)
 
     @property
     def dims(self) -> Dims:
@@ -68,19 +81,27 @@ class SplitGraph:
 
     Attributes:
         graph: The ``GraphDef``: all nodes of the original, and those that were added.
-        feeds: For each part of each input, in order, the tensor that its side feeds.
+        feeds: For each part of each input, in order, the tensors that its side feeds.
         users: The tensors that are computed per user, with their placeholders in the pair graph.
         items: The same for items.
         score: The tensor [users, items] of scores.
         score_dtype: float32 or float64.
+        unproven: Values of a side that aren't known to be independent of its other rows.
+        relations: What was found out about the rows of the sides that have such values.
     """
 
     graph: GraphMessage
-    feeds: tuple[tuple[str, ...], ...]
+    feeds: tuple[tuple[tuple[str, ...], ...], ...]
     users: tuple[tuple[Side, str], ...]
     items: tuple[tuple[Side, str], ...]
     score: str
     score_dtype: DType
+    unproven: tuple[Side, ...] = ()
+    relations: Mapping[SideName, RowRelation] = Factory(dict)
+
+    def relation(self, side: SideName) -> RowRelation:
+        """Return whether the rows of a side depend on each other."""
+        return self.relations.get(side, "independent")
 
 
 def split_graph(
@@ -89,6 +110,7 @@ def split_graph(
     score: str,
     column: int | None,
     load: Callable[[str], Array],
+    row_dims: RowDims = nothing_is_run,
 ) -> SplitGraph:
     """Split a graph.
 
@@ -99,6 +121,7 @@ def split_graph(
         score: The tensor of scores: one per row, or a vector per row with the score in `column`.
         column: Which entry of a row is the score; None where there is one.
         load: Returns the value of a constant tensor.
+        row_dims: Finds the dimensions of rows that no rule describes; see `OneSidedRows`.
 
     Raises:
         NotRowWise: The graph isn't known to treat rows independently.
@@ -106,20 +129,37 @@ def split_graph(
     """
     # Tables know the sizes of rows that the model leaves open, so they come first.
     for split_input in inputs:
-        _declare_shape(graph, split_input)
+        if not split_input.composite:
+            _declare_shape(graph, split_input)
     infos = _infer_tensors(graph, score)
     b = GraphBuilder(graph)
-    walk = FormWalk(b, {node.name: node for node in graph.node}, infos, load)
+    sides = sides_of_nodes(graph, _feeding_sides(inputs))
+    one_sided = OneSidedRows(row_dims)
+    walk = FormWalk(b, {node.name: node for node in graph.node}, infos, load, sides, one_sided)
     feeds = tuple(_add_input(walk, split_input) for split_input in inputs)
-    value = walk.form_of(tensor_name(score))
+    value = walk.as_rows(walk.form_of(tensor_name(score)))
     # Only now: a graph that mixes rows must be refused as such, whatever else is wrong with it.
     if walk.obstacles:
         raise NotSplit(walk.obstacles[0], row_wise=True)
-    refuse_assertions(graph, score)
+    refuse_assertions(graph, score, sides)
     tensor, dtype = _score_grid(b, _one_score_per_pair(b, value, column))
     return SplitGraph(
-        graph, feeds, _crossing_tensors(b, "user"), _crossing_tensors(b, "item"), tensor, dtype
+        graph,
+        feeds,
+        _crossing_tensors(b, "user"),
+        _crossing_tensors(b, "item"),
+        tensor,
+        dtype,
+        tuple(one_sided.rows_of.values()),
     )
+
+
+def _feeding_sides(inputs: Sequence[SplitInput]) -> dict[str, set[SideName]]:
+    return {
+        node_name(tensor): {part.side for part in split_input.parts}
+        for split_input in inputs
+        for tensor in split_input.tensors
+    }
 
 
 def _declare_shape(graph: GraphMessage, split_input: SplitInput) -> None:
@@ -141,15 +181,20 @@ def _infer_tensors(graph: GraphMessage, score: str) -> dict[str, TensorInfo]:
     return {name: info for name, info in infos.items() if info is not None}
 
 
-def _add_input(walk: FormWalk, split_input: SplitInput) -> tuple[str, ...]:
-    """Set the form of an input, and return the tensors that the sides feed."""
+def _add_input(walk: FormWalk, split_input: SplitInput) -> tuple[tuple[str, ...], ...]:
+    """Set the form of an input, and return the tensors that each part of it is fed to."""
+    if split_input.composite:
+        (part,) = split_input.parts
+        for tensor in split_input.composite:
+            walk.values[tensor] = OneSided(part.side, tensor, walk.infos[tensor][0])
+        return (split_input.composite,)
     b, name, dtype = walk.b, tensor_name(split_input.tensor), split_input.dtype
     if len(split_input.parts) == 1:
         part = split_input.parts[0]
         # The same placeholder serves the side's graph and the whole one.
         walk.values[name] = Side(part.side, name, dtype, part.dims)
         b.anchors.setdefault(part.side, (name, dtype))
-        return (name,)
+        return ((name,),)
     # The original placeholder takes whole rows, so each part gets one of its own.
     parts = []
     for index, part in enumerate(split_input.parts):
@@ -158,7 +203,7 @@ def _add_input(walk: FormWalk, split_input: SplitInput) -> tuple[str, ...]:
         parts.append(Side(part.side, tensor, dtype, part.dims))
         b.anchors.setdefault(part.side, (tensor, dtype))
     walk.values[name] = Concat(1, tuple(parts), dtype, split_input.dims)
-    return tuple(part.tensor for part in parts)
+    return tuple((part.tensor,) for part in parts)
 
 
 def _one_score_per_pair(b: GraphBuilder, value: Value, column: int | None) -> Value:

@@ -68,9 +68,13 @@ class LocalTables:
     def items(self, columns: Sequence[str]) -> pa.Table:
         return self.item_table.select(list(columns))
 
-    def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
+    def scored_items(
+        self, request: Request, item_id: str, model: ModelRef, run_rows: int | None = None
+    ) -> pa.Table:
         table = self.item_table
-        options = Options(keep=(item_id,), id_columns=(item_id,), audience=None)
+        options = Options(
+            keep=(item_id,), id_columns=(item_id,), audience=None, batch_rows=run_rows
+        )
         plan = bind(request, table.schema, options, model)
         schema = _result_schema(plan, table)
         if not table.num_rows:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from tf2spark.plan.score import InputPlan, OutputPlan, Plan, renumber
+from tf2spark.plan.score import InputPlan, OutputPlan, Plan, RowRelation, renumber
 
 RECOMMENDATIONS = "recommendations"
 """The column of the result."""
@@ -70,6 +70,8 @@ class SplitPlan:
             one of items, and items are kept in descending order of their norms
             (`POSITIONS_FILE`, `NORMS_FILE`) and not by position, so that those are skipped whose
             norm is too small for any user's best k.
+        user_rows: Whether the users' values depend on the other users of a run. If so ("batch"),
+            each user runs alone; if that isn't known, workers keep checking.
     """
 
     user_tensors: tuple[str, ...]
@@ -82,6 +84,7 @@ class SplitPlan:
     block_users: int
     block_items: int
     by_norm: bool = False
+    user_rows: RowRelation = "independent"
 
 
 @frozen

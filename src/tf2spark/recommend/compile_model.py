@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from tf2spark.binding.feeds import Column, Constant
 from tf2spark.binding.request import FedInput, Request
-from tf2spark.errors import ModelError
+from tf2spark.errors import ModelError, SetupError
 from tf2spark.package.file_source import FileSource, PackageFolder
 from tf2spark.package.folder import copy_files
 from tf2spark.package.host_cache import HeldModel
@@ -54,22 +54,37 @@ def compile_pair_model(
     parent: Path,
     compiler: Callable[[], Any],
 ) -> PairModel:
-    """Compile a model for `recommend`; a package is used as it is.
+    """Compile a model for `recommend`; a package whose calls are inlined is used as it is.
 
     Args:
         model: The model, on this machine.
         loaded: The same model as it was read.
         pair_request: What `recommend` needs of it.
         parent: A folder for what is written.
-        compiler: Returns the module ``tf2spark.compile.compiler``; not called for a package.
+        compiler: Returns the module ``tf2spark.compile.compiler``; not called for a package without
+            calls of functions.
     """
-    if loaded.contract.package is not None:
+    if loaded.contract.package is not None and not _has_calls(loaded):
         return _unpacked_model(PackageFolder(Path(model.path)), parent, loaded, pair_request)
     held = hold_files(model)
     try:
         return _compiled_or_copied(held, loaded, pair_request, parent, compiler)
     finally:
         held.release()
+
+
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+
+def _has_calls(loaded: reader.LoadedModel) -> bool:
+    """Say whether a package has calls left, for the sake of loops, that can be inlined here.
+
+    Files that workers map are placeholders of its graph, which can't be compiled again.
+    """
+    package = loaded.contract.package
+    if package is None or package.weights or package.why_as_it_was is not None:
+        return False
+    return any(node.op in _CALLS for node in loaded.meta_graph.graph_def.node)
 
 
 def _compiled_or_copied(
@@ -83,7 +98,11 @@ def _compiled_or_copied(
         package = Path(folder) / "package"
         try:
             _compile(held, loaded, pair_request, package, compiler())
-        except ModelError as error:
+        except (ModelError, SetupError) as error:
+            if loaded.contract.package is not None:
+                return _unpacked_model(held, parent, loaded, pair_request)
+            if isinstance(error, SetupError):
+                raise
             return _unpacked_model(held, parent, loaded, pair_request, str(error))
         compiled = reader.read(package)
         return _unpacked_model(PackageFolder(package), parent, compiled, pair_request)
@@ -97,7 +116,9 @@ def _compile(
     compiler: Any,
 ) -> None:
     """Write the model as a package."""
-    options = compiler.CompileOptions(tolerance=TOLERANCE, custom_ops=pair_request.custom_ops)
+    options = compiler.CompileOptions(
+        tolerance=TOLERANCE, custom_ops=pair_request.custom_ops, inline_loops=True
+    )
     request = _request_to_compile(pair_request.request)
     compiler.compile_to(package, held, loaded, request, pair_request.signature, options)
 

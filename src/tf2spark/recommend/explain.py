@@ -84,6 +84,7 @@ def _lines(prepared: Prepared) -> Iterator[str]:
             f"about {prepared.scored_share:.0%} of the pairs are scored: items come by the norms "
             "of their vectors, and those too small for a user's best are skipped"
         )
+    yield from _company(split)
     if prepared.plan.fallback is not None:
         yield "users whose rows differ in size from the first users' are scored by the whole graph"
     yield _check(prepared.check)
@@ -107,6 +108,26 @@ def _layers(split: SplitGraph, sizes: BlockSizes) -> Iterator[str]:
             yield f"once per {side}: {value.dtype} [{shape}]"
     for ops in sizes.pair_ops:
         yield f"per pair: {ops}"
+
+
+def _company(split: SplitGraph) -> Iterator[str]:
+    """Say how values are computed that rows of the same side may change."""
+    match split.relation("user"):
+        case "batch":
+            yield (
+                "users change each other's values: each runs alone, or with users whose lists and "
+                "texts are equally long"
+            )
+        case "unknown":
+            yield (
+                "users aren't known to leave each other's values alone: workers compare some of "
+                "every run with the same users run alone"
+            )
+    if split.relation("item") != "independent":
+        yield (
+            "items aren't known to leave each other's values alone: they are computed as in one "
+            "run of the whole catalog"
+        )
 
 
 def _memory(sizes: BlockSizes, items: int) -> Iterator[str]:

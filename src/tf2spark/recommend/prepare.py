@@ -21,6 +21,7 @@ from tf2spark.plan.recommend import WHOLE_FOLDER, CatalogPlan, ItemTensor, Split
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.bind_users import bind_users
 from tf2spark.recommend.block_sizes import BlockSizes, choose_block_sizes
+from tf2spark.recommend.company.items import score_in_company
 from tf2spark.recommend.fed_constants import write_fed_constants
 from tf2spark.recommend.files import new_tree, refer_to, write_graph
 from tf2spark.recommend.items import (
@@ -127,10 +128,14 @@ class _SplitModel:
 
 @frozen(eq=False)
 class _Catalog:
-    """The items' values, in files, and the number of items."""
+    """The items' values, in files, and the number of items.
+
+    `in_one_run` says that the values may depend on the catalog: they were computed in one run.
+    """
 
     values: tuple[ItemTensor, ...]
     items: int
+    in_one_run: bool = False
 
 
 def _prepare_split(job: RecommendJob) -> Prepared:
@@ -151,7 +156,7 @@ def _prepare_split(job: RecommendJob) -> Prepared:
     # Only now are all files of the folder written.
     reference = refer_to(split.tree, job.model.reference())
     plan = evolve(plan, users=evolve(plan.users, model=reference))
-    check = check_split(job, plan, split.tree)
+    check = check_split(job, plan, split.tree, all_items=catalog.in_one_run)
     return Prepared(plan, split.graph, sizes, None, check, job.parent, scored_share)
 
 
@@ -169,7 +174,7 @@ def _split(job: RecommendJob) -> _SplitModel:
     tree = new_tree(model.folder, job.parent)
     # Written twice: constants are read from the graph before it is split.
     write_graph(tree, meta_graph)
-    graph = split_model(model, meta_graph, inputs, sized, tree)
+    graph = split_model(model, meta_graph, inputs, sized, job.schemas, job.samples, tree)
     write_graph(tree, meta_graph)
     return _SplitModel(graph, sized, tree)
 
@@ -177,19 +182,25 @@ def _split(job: RecommendJob) -> _SplitModel:
 def _compute_catalog(job: RecommendJob, split: _SplitModel) -> _Catalog:
     """Compute what depends on items alone, and write it next to the graph."""
     item_id = job.arguments.item_id
-    table = _score_items(job, split) if split.graph.items else job.tables.items([item_id])
+    if split.graph.items:
+        table, in_one_run = _score_items(job, split)
+    else:
+        table, in_one_run = job.tables.items([item_id]), False
     ids, order = sort_ids(table.column(item_id), item_id)
     write_ids(split.tree, ids, item_id_type(job.schemas["item"], item_id))
     values = write_values(split.tree, table, order, split.graph.items)
-    return _Catalog(values, table.num_rows)
+    return _Catalog(values, table.num_rows, in_one_run)
 
 
-def _score_items(job: RecommendJob, split: _SplitModel) -> pa.Table:
+def _score_items(job: RecommendJob, split: _SplitModel) -> tuple[pa.Table, bool]:
     outputs = item_value_outputs(split.graph.items)
     request = side_request(split.graph, split.inputs, "item", outputs)
     reference = refer_to(split.tree, job.model.reference())
+    item_id = job.arguments.item_id
     try:
-        return job.tables.scored_items(request, job.arguments.item_id, reference)
+        if split.graph.relation("item") != "independent":
+            return score_in_company(job.tables, request, item_id, reference)
+        return job.tables.scored_items(request, item_id, reference), False
     except RowError as error:
         if split.is_pinned("item"):
             raise NotSplit(f"items have rows of different lengths ({error})") from None
@@ -203,7 +214,7 @@ def _write_fallback(job: RecommendJob, split: _SplitModel, items: int) -> WholeP
     whole = bind_whole_graph(job)
     write_columns(split.tree, _sorted_items(job, whole), whole.item_columns)
     copy_model(job.model, split.tree / WHOLE_FOLDER)
-    return whole.strategy(items, row_wise=True)
+    return whole.strategy(items, row_wise=not split.graph.unproven)
 
 
 def _split_plan(graph: SplitGraph, catalog: _Catalog, sizes: BlockSizes) -> SplitPlan:
@@ -217,6 +228,7 @@ def _split_plan(graph: SplitGraph, catalog: _Catalog, sizes: BlockSizes) -> Spli
         catalog.items,
         sizes.block_users,
         sizes.block_items,
+        user_rows=graph.relation("user"),
     )
 
 

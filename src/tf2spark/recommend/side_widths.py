@@ -43,8 +43,7 @@ class SizedFeed:
 
     @property
     def dims(self) -> Dims:
-        assert self.spec.shape is not None
-        return self.spec.shape[1:]
+        return (self.spec.shape or ())[1:]
 
 
 def size_feeds(
@@ -56,6 +55,10 @@ def size_feeds(
         NotSplit: The sides can't feed the input separately.
         ContractError: The columns together don't make up what the input takes.
     """
+    spec = sided_input.fed.spec
+    if spec.kind != "dense" and len(sided_input.feeds) == 1:
+        # Its rows are as long as they are.
+        return (SizedFeed(sided_input.feeds[0], spec),)
     shape = _splittable_shape(sided_input)
     sizer = _Sizer(sided_input, shape, schemas, samples)
     if len(sided_input.feeds) == 1:
@@ -74,7 +77,7 @@ def _splittable_shape(sided_input: SidedInput) -> Dims:
     if sided_input.why_whole:
         raise NotSplit(sided_input.why_whole)
     if spec.kind != "dense":
-        raise NotSplit(f'input "{spec.name}" is {spec.kind}')
+        raise NotSplit(f'input "{spec.name}" is {spec.kind}, and both sides feed it')
     if spec.shape is None:
         raise NotSplit(f'the rank of input "{spec.name}" isn\'t known')
     if not spec.shape or spec.shape[0] is not None:
@@ -97,10 +100,13 @@ class _Sizer:
         if isinstance(feed.feed, Constant) or None not in dims:
             return SizedFeed(feed, spec)
         shapes = self._row_shapes(feed, spec)
-        if len(shapes) != 1:
-            why = "rows have different lengths" if shapes else "no row shows its width"
+        if not shapes:
+            why = "no row shows its width"
             raise NotSplit(f'input "{spec.name}", fed {feed.feed} of {feed.side}s: {why}')
-        return SizedFeed(feed, self._spec(shapes.pop()), pinned=True)
+        # A dimension that varies stays unknown: whatever pairs need must not depend on it.
+        sizes = [set(sizes) for sizes in zip(*shapes, strict=True)]
+        known = tuple(min(of_axis) if len(of_axis) == 1 else None for of_axis in sizes)
+        return SizedFeed(feed, self._spec(known), pinned=len(shapes) == 1)
 
     def size_side_by_side(self) -> tuple[SizedFeed, ...]:
         """Size the feeds that make up a row side by side."""
@@ -113,10 +119,20 @@ class _Sizer:
             if width is not None and len(sized) == len(feeds) - 1:
                 sized[index] = self._size_last(feeds[index], list(sized.values()), width)
             else:
-                sized[index] = self.size_by_rows(feeds[index], (None, *rest))
+                sized[index] = self._size_part(feeds[index], (None, *rest))
         *inner, last = (sized[index] for index in range(len(feeds)))
         # `score` pads a short row at its end, which is the input's end only for the last feed.
         return (*map(_refuse_short_rows, inner), last)
+
+    def _size_part(self, feed: SideFeed, dims: Dims) -> SizedFeed:
+        """Size a feed beside others, whose width must be known."""
+        sized = self.size_by_rows(feed, dims)
+        if sized.dims[0] is None:
+            raise NotSplit(
+                f'input "{sized.spec.name}", fed {feed.feed} of {feed.side}s: rows have different '
+                "lengths"
+            )
+        return sized
 
     def _size_last(self, feed: SideFeed, others: list[SizedFeed], width: int) -> SizedFeed:
         """Size the feed that takes what the others leave of the input's width."""

@@ -13,12 +13,14 @@ from tf2spark.binding.feeds import Output
 from tf2spark.binding.request import FedInput, FetchedOutput, Request
 from tf2spark.conversion.rows import Array
 from tf2spark.graph_split.constant_folding import to_array
-from tf2spark.graph_split.forms import NotSplit, Side, SideName
+from tf2spark.graph_split.forms import SIDES, NotSplit, Side, SideName
 from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split_graph
+from tf2spark.plan.score import RowRelation
+from tf2spark.recommend.company.side_probe import SideProbe
 from tf2spark.recommend.items import value_column
 from tf2spark.recommend.pair_model import PairModel
-from tf2spark.recommend.side_widths import SizedFeed
-from tf2spark.recommend.sides import SidedInput
+from tf2spark.recommend.side_widths import Samples, SizedFeed
+from tf2spark.recommend.sides import Schemas, SidedInput
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
 from tf2spark.tensorflow_c.session import CApiSession
@@ -34,6 +36,8 @@ def split_model(
     meta_graph: Any,
     inputs: Sequence[SidedInput],
     sized_inputs: SizedInputs,
+    schemas: Schemas,
+    samples: Samples,
     tree: Path,
 ) -> SplitGraph:
     """Split the graph of a MetaGraph, and write the result into it.
@@ -43,6 +47,8 @@ def split_model(
         meta_graph: Its MetaGraph, without control edges and with fed constants in place.
         inputs: The inputs that columns feed.
         sized_inputs: What the sides feed to each of these inputs.
+        schemas: The columns of both sides.
+        samples: Rows of both sides.
         tree: The folder that has the MetaGraph as it is now; constants are read from there.
 
     Raises:
@@ -54,13 +60,46 @@ def split_model(
             sided_input.fed.spec.tensors[0],
             sided_input.fed.spec.dtype,
             tuple(SidePart(feed.side, feed.dims) for feed in feeds),
+            () if sided_input.fed.spec.kind == "dense" else sided_input.fed.spec.tensors,
         )
         for sided_input, feeds in zip(inputs, sized_inputs, strict=True)
     ]
     with closing(open_model(model.reference(), tree)) as session:
         load = _constant_loader(model, session, tree)
         score = model.score.tensors[0]
-        return split_graph(meta_graph.graph_def, split_inputs, score, model.column, load)
+        probe = SideProbe(
+            session,
+            model.reference(),
+            _whole_requests(split_inputs, sized_inputs),
+            schemas,
+            samples,
+        )
+        split = split_graph(
+            meta_graph.graph_def, split_inputs, score, model.column, load, probe.row_dims
+        )
+        return evolve(split, relations=_relations(split, probe))
+
+
+def _whole_requests(
+    inputs: Sequence[SplitInput], sized_inputs: SizedInputs
+) -> dict[SideName, Request]:
+    """Return what each side feeds to the whole graph: the inputs that it feeds alone."""
+    fed: dict[SideName, list[FedInput]] = {side: [] for side in SIDES}
+    for split_input, feeds in zip(inputs, sized_inputs, strict=True):
+        if len(feeds) == 1:
+            spec = evolve(feeds[0].spec, tensors=split_input.tensors)
+            fed[feeds[0].side].append(FedInput(spec, feeds[0].source.feed, exact=feeds[0].exact))
+    return {side: Request(tuple(inputs), ()) for side, inputs in fed.items()}
+
+
+def _relations(split: SplitGraph, probe: SideProbe) -> dict[SideName, RowRelation]:
+    """Find out whether rows of a side depend on each other where no rule says that they don't."""
+    unproven = split.unproven
+    return {
+        side: probe.relation(side, [rows.tensor for rows in unproven if rows.side == side])
+        for side in SIDES
+        if any(rows.side == side for rows in unproven)
+    }
 
 
 def _constant_loader(model: PairModel, session: CApiSession, tree: Path) -> Callable[[str], Array]:
@@ -86,9 +125,9 @@ def side_request(
 ) -> Request:
     """Return what one side feeds to the split graph, as a separate request."""
     fed = [
-        FedInput(evolve(feed.spec, tensors=(tensor,)), feed.source.feed, exact=feed.exact)
-        for feeds, tensors in zip(sized_inputs, split_graph.feeds, strict=True)
-        for feed, tensor in zip(feeds, tensors, strict=True)
+        FedInput(evolve(feed.spec, tensors=tensors), feed.source.feed, exact=feed.exact)
+        for feeds, fed_tensors in zip(sized_inputs, split_graph.feeds, strict=True)
+        for feed, tensors in zip(feeds, fed_tensors, strict=True)
         if feed.side == side
     ]
     return Request(tuple(fed), outputs)

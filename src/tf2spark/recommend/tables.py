@@ -26,8 +26,16 @@ class Tables(Protocol):
     def items(self, columns: Sequence[str]) -> pa.Table:
         """Return these columns of all items."""
 
-    def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
+    def scored_items(
+        self, request: Request, item_id: str, model: ModelRef, run_rows: int | None = None
+    ) -> pa.Table:
         """Return the outputs of a request for every item, its id first.
+
+        Args:
+            request: What the items feed, and what is fetched.
+            item_id: The items' id column.
+            model: The model.
+            run_rows: The most items of a run; None for the default.
 
         Raises:
             RowError: An item can't be scored.

@@ -30,6 +30,9 @@ from tf2spark.worker.row_names import id_text
 from tf2spark.worker.whole_scores import refused_items
 
 _MAX_ROWS = 8
+_USERS_OF_ALL_ITEMS = 2
+# Scores that are all smaller are compared as if the largest were this.
+_LEAST_SCALE = 1e-3
 _CANT_SCORE = (RowsRefused, RowsUneven, TensorFlowFailure)
 UserScorer = Callable[[pa.RecordBatch], Array]
 """From one user to the scores of items: [items]."""
@@ -41,7 +44,8 @@ class SplitCheck:
 
     Attributes:
         pairs: How many pairs were scored by both.
-        difference: The largest difference: absolute for scores up to 1, relative for larger ones.
+        difference: The largest difference, relative to the score itself, or to the largest of all
+            scores (at most 1) where that is larger.
         tolerance: How large it may be.
     """
 
@@ -50,13 +54,16 @@ class SplitCheck:
     tolerance: float
 
 
-def check_split(job: RecommendJob, plan: CatalogPlan, tree: Path) -> SplitCheck | None:
+def check_split(
+    job: RecommendJob, plan: CatalogPlan, tree: Path, *, all_items: bool = False
+) -> SplitCheck | None:
     """Score a few users and items by the split graph and by the whole graph.
 
     Args:
         job: The call.
         plan: The plan that splits the graph.
         tree: The folder of its model.
+        all_items: An item's score may depend on the others, so the whole graph is given all items.
 
     Returns:
         The comparison; None where no user or no item of the samples can be scored.
@@ -65,16 +72,21 @@ def check_split(job: RecommendJob, plan: CatalogPlan, tree: Path) -> SplitCheck 
         NotSplit: The scores differ by more than the tolerance.
     """
     arguments = job.arguments
-    items = _pick_rows(job.samples["item"], arguments.item_id)
     users = _as_batch(_pick_rows(job.samples["user"], arguments.user_id))
+    if all_items:
+        items = job.tables.items(job.schemas["item"].names)
+        users = None if users is None else users.slice(0, _USERS_OF_ALL_ITEMS)
+    else:
+        items = _pick_rows(job.samples["item"], arguments.item_id)
     if users is None or not items.num_rows:
         return None
     find_positions = position_finder(mapped_table(tree, IDS_FILE).column(0))
     id_type = item_id_type(job.schemas["item"], arguments.item_id)
-    positions = find_positions(items.column(arguments.item_id).cast(id_type).chunk(0))
+    ids = items.combine_chunks().column(arguments.item_id).cast(id_type)
+    positions = find_positions(ids.chunk(0))
     with (
         closing(open_model(plan.users.model, tree)) as session,
-        _whole_scorer(job, plan, items) as score_whole,
+        _whole_scorer(job, plan, items, row_wise=not all_items) as score_whole,
     ):
         score_split = user_scorer(plan, session)
         pairs = [
@@ -90,9 +102,10 @@ def check_split(job: RecommendJob, plan: CatalogPlan, tree: Path) -> SplitCheck 
 
 
 def _compare(got: Array, expected: Array, tolerance: float) -> SplitCheck:
+    largest_score = np.max(np.abs(expected[np.isfinite(expected)]), initial=_LEAST_SCALE)
     is_same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
-        distances = np.abs(got - expected) / np.maximum(1.0, np.abs(expected))
+        distances = np.abs(got - expected) / np.maximum(min(1.0, largest_score), np.abs(expected))
     # A NaN here means that only one of the two scores is NaN, or that they are not both finite.
     distances = np.nan_to_num(np.where(is_same, 0.0, distances), nan=np.inf)
     largest = float(distances.max(initial=0.0))
@@ -151,7 +164,9 @@ def _try_scoring(score: UserScorer, user: pa.RecordBatch) -> Array | None:
 
 
 @contextmanager
-def _whole_scorer(job: RecommendJob, plan: CatalogPlan, items: pa.Table) -> Iterator[UserScorer]:
+def _whole_scorer(
+    job: RecommendJob, plan: CatalogPlan, items: pa.Table, *, row_wise: bool
+) -> Iterator[UserScorer]:
     """Yield the function from a user to the scores of these items by the whole graph."""
     whole = bind_whole_graph(job)
     tree = new_tree(job.model.folder, job.parent)
@@ -161,7 +176,7 @@ def _whole_scorer(job: RecommendJob, plan: CatalogPlan, items: pa.Table) -> Iter
         reference = refer_to(tree, job.model.reference())
         whole_plan = evolve(
             plan,
-            strategy=whole.strategy(items.num_rows, row_wise=True),
+            strategy=whole.strategy(items.num_rows, row_wise=row_wise),
             items=items.num_rows,
             users=evolve(plan.users, model=reference),
         )

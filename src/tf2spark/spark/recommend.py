@@ -84,8 +84,12 @@ class SparkTables:
     def items(self, columns: Sequence[str]) -> pa.Table:
         return collect(self.item_table.select(*map(column, columns)))
 
-    def scored_items(self, request: Request, item_id: str, model: ModelRef) -> pa.Table:
-        options = Options(keep=(item_id,), id_columns=(item_id,), audience=None)
+    def scored_items(
+        self, request: Request, item_id: str, model: ModelRef, run_rows: int | None = None
+    ) -> pa.Table:
+        options = Options(
+            keep=(item_id,), id_columns=(item_id,), audience=None, batch_rows=run_rows
+        )
         scored = [
             collect(score_dataframe(items, request, options, model))
             for items in self._split_items(request, item_id)

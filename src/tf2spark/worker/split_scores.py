@@ -18,7 +18,7 @@ from tf2spark.tensorflow_c.session import Run
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.row_names import id_text
-from tf2spark.worker.run_conversion import input_feeder
+from tf2spark.worker.user_values import user_values
 
 # Scores that top-k sees at once: a few MiB, so that they are still in the processor's cache.
 _MAX_SCORES = 1 << 20
@@ -46,8 +46,6 @@ class Block:
 
 Blocks = Callable[[pa.RecordBatch], Iterator[Block]]
 """From a batch of users to their scores, in blocks; all blocks of a user follow each other."""
-ComputeUsers = Callable[[pa.RecordBatch], list[Tensor]]
-"""From a batch of users to the values that are computed once per user."""
 
 
 class PairsRefused(Exception):
@@ -75,7 +73,7 @@ def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession)
     It raises `RowsRefused` for users that can't be fed, `TensorFlowFailure` where TensorFlow
     refuses their values.
     """
-    compute_users = user_computer(plan, strategy, session)
+    compute_users = user_values(plan, strategy, session)
     count = strategy.item_count
     block_items = round_up(even_size(count, strategy.block_items))
     pairs = PairScorer.of(strategy, session, range(block_items, count + block_items, block_items))
@@ -104,23 +102,6 @@ def _norms(values: Sequence[Tensor]) -> Array | None:
     with np.errstate(all="ignore"):
         norms: Array = np.linalg.norm(values[0].data, axis=1)
     return norms
-
-
-def user_computer(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession) -> ComputeUsers:
-    """Return the function that computes the values of a batch of users; it raises as blocks do."""
-    inputs = plan.users.inputs
-    feeders = [input_feeder(plan.users, input_plan, None) for input_plan in inputs]
-    compute_users = session.prepare(
-        [tensor for input_plan in inputs for tensor in input_plan.tensors],
-        list(strategy.user_tensors),
-    )
-
-    def compute(batch: pa.RecordBatch) -> list[Tensor]:
-        feeds = [tensor for feed in feeders for tensor in feed(batch)]
-        values = compute_users(feeds) if strategy.user_tensors else []
-        return [value for value in values if isinstance(value, Tensor)]
-
-    return compute
 
 
 def even_size(count: int, max_size: int) -> int:

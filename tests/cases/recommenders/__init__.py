@@ -28,6 +28,7 @@ from cases.recommenders import (
     deepfm,
     deepfm_tf1,
     mlp,
+    one_sided,
     outputs,
     tf1_feeds,
     two_towers,
@@ -47,6 +48,7 @@ ALL = [
     *tf1_feeds.CASES,
     *outputs.CASES,
     *contexts.CASES,
+    *one_sided.CASES,
     *batchwise.CASES,
 ]
 NOT_ROW_WISE = [case for case in ALL if not case.row_wise]

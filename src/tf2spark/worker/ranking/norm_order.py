@@ -23,7 +23,8 @@ from tf2spark.worker.item_lists import ItemLists
 from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.ranking.keys import FILLER, best_of
 from tf2spark.worker.ranking.top_k import TopK
-from tf2spark.worker.split_scores import ComputeUsers, PairScorer, round_up, user_computer
+from tf2spark.worker.split_scores import PairScorer, round_up
+from tf2spark.worker.user_values import UserValues, user_values
 
 # How much larger a computed product may be than the product of the norms. Factors may be rounded
 # to 8 bits before they are multiplied (bfloat16), which makes 0.8%; sums in float32 add 2**-24 for
@@ -52,7 +53,7 @@ def ranker_by_norm(plan: CatalogPlan, strategy: SplitPlan, session: FolderSessio
     It raises `RowsRefused` for users that can't be fed, `TensorFlowFailure` where TensorFlow
     refuses their values.
     """
-    compute_users = user_computer(plan, strategy, session)
+    compute_users = user_values(plan, strategy, session)
     dtype, k = from_code(plan.score_code).numpy, min(plan.k, plan.items)
     assert dtype is not None
     pairs = PairScorer.of(strategy, session, _block_ends(plan.items, k))
@@ -126,7 +127,7 @@ def _least_items(k: int) -> int:
     return 4 * k + 64
 
 
-def _computed(compute_users: ComputeUsers, batch: pa.RecordBatch) -> Tensor:
+def _computed(compute_users: UserValues, batch: pa.RecordBatch) -> Tensor:
     """Compute the vectors of all users of a batch."""
     parts = []
     for start in range(0, batch.num_rows, _COMPUTED_USERS):

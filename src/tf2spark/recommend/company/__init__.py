@@ -1,0 +1,1 @@
+"""Rows of one side that may change each other's values."""
