@@ -229,6 +229,13 @@ def test_mistakes_in_arguments_and_in_the_table_come_at_once(
     assert [line.partition(" ")[2].partition(" ")[0] for line in lines[1:]] == [
         "batch_rows", "the", "keep:"
     ]  # fmt: skip
+    # Inputs with a column of their name are, where no unknown name may be theirs.
+    wrong: tuple[dict[str, Any], ...] = ({"fetch": ["z"]}, {"feed": {"other": "y"}})
+    for arguments in wrong:
+        lines = message_of(model, table, mode="drop", **arguments).splitlines()
+        assert lines[0] == "3 mistakes:"
+        assert lines[3].startswith('- input "x" (float32 [None, 2]) can\'t take column "x"')
+    assert '"x" (float32' not in message_of(model, table, mode="drop", feed={"xs": "y"})
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,11 @@ from tf2spark.binding.argument_types import (
     tag_names,
     version_number,
 )
-from tf2spark.binding.bind import bind, check_call, with_declared_ranks
+from tf2spark.binding.bind import bind, with_declared_ranks
+from tf2spark.binding.calls.checks import check_call
 from tf2spark.binding.checked_runs import CheckedRuns
 from tf2spark.binding.feeds import Constant, FeedValue, Fetch, normalize
-from tf2spark.binding.kept_results import KeptByContent, KeptResults
+from tf2spark.binding.kept_results import KeptByContent, KeptByObject, KeptResults
 from tf2spark.binding.options import Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
 from tf2spark.call_warnings import CallWarnings
@@ -109,10 +110,10 @@ class RunnableModel(PickledByPath):
             needed_libraries=package.op_libraries if package else (),
         )
         self._requests: KeptByContent[Request] = KeptByContent(_KEPT_REQUESTS)
-        # These are kept by the id of the request, which is the same object in calls that are alike.
-        # Each result keeps its request, so that no other can have the same id.
+        # By the id of the request, which is the same object in calls that are alike. Each result
+        # keeps its request, so that no other can have the same id.
         self._plans: KeptResults[tuple[Request, Plan]] = KeptResults(_KEPT_REQUESTS)
-        self._row_findings: KeptResults[tuple[Request, RowFinding]] = KeptResults(_KEPT_REQUESTS)
+        self._row_findings: KeptByObject[RowFinding] = KeptByObject()
         self._warnings = CallWarnings(self.contract.path)
         # However large their constants are: compiling again would take longer than anything else.
         self._pair_models: KeptByContent[PairModel] = KeptByContent(
@@ -192,8 +193,9 @@ class RunnableModel(PickledByPath):
         **given: Any,
     ) -> tuple[Request, Options]:
         """Return the request and the options of a call of `score`; see `check_call`."""
-        make_request = functools.partial(self.request, signature, feed, fetch, given["batch_rows"])
-        return check_call(make_request, functools.partial(schema_of, table), given)
+        asked = signature, feed, fetch
+        find_schema = functools.partial(schema_of, table)
+        return check_call(self.request, self.contract, asked, find_schema, given)
 
     def column_request(
         self,
@@ -318,11 +320,9 @@ class RunnableModel(PickledByPath):
     def _row_finding(
         self, request: Request, batch_rows: int | None, *, on_spark: bool
     ) -> RowFinding:
-        _, finding = self._row_findings.get(
-            (id(request), batch_rows, on_spark),
-            lambda: (request, self._look_for_dependence(request, batch_rows, on_spark=on_spark)),
-        )
-        return finding
+        look = functools.partial(self._look_for_dependence, on_spark=on_spark)
+        key = batch_rows, on_spark
+        return self._row_findings.get(request, lambda: look(request, batch_rows), *key)
 
     def _look_for_dependence(
         self, request: Request, batch_rows: int | None, *, on_spark: bool

@@ -153,6 +153,11 @@ def test_objects_of_spark_that_are_no_tables(
         (spark.read, "load the table"),
         (spark.readStream, "load the stream"),
         (df.write, "score the DataFrame, then write"),
+        (df.writeTo("t"), "score the DataFrame, then write"),
+        (df.na, "write what it returns: df.na.fill(0)"),
+        (df.schema, "write spark.createDataFrame(rows, schema)"),
+        (df.toPandas, "call the function: df.toPandas()"),
+        (spark.catalog, 'write spark.table("NAME")'),
         (df.groupBy("x"), "aggregate first"),
         (F.col("x"), "write df.select(column)"),
         (rows[0], "write spark.createDataFrame([row])"),
@@ -198,6 +203,26 @@ def test_what_has_an_interface_of_arrow_is_converted_by_it() -> None:
     assert table_advice(type("T", (), {"__arrow_c_stream__": 1})()) == "write pyarrow.table(df)"
     assert table_advice(type("T", (), {"to_pandas": len})()) == "write df.to_pandas()"
     assert table_advice(object()) is None
+    assert table_advice(lambda: None) == "pass what the function returns"
+    assert table_advice(dict.fromkeys) == "call the function: fromkeys()"
+
+
+def test_objects_whose_attributes_are_columns_have_no_advice() -> None:
+    """They raise what they like for a name that is no column, as groups of pandas-on-Spark do."""
+
+    class Groups:
+        def __getattr__(self, name: str) -> object:
+            raise KeyError(name)
+
+    assert table_advice(Groups()) is None
+
+
+def test_all_wrong_tables_of_recommend_come_at_once() -> None:
+    """Users and items."""
+    with pytest.raises(
+        ContractError, match=r"^2 mistakes:\n- .*the users as .*\n- .*the items as "
+    ):
+        check_recommend_tables(None, [{"id": 1}])
 
 
 def test_both_tables_of_recommend_are_checked() -> None:

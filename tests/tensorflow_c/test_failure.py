@@ -64,6 +64,12 @@ _NO_KERNEL = (
             "is the main_op",
         ),
         (
+            "ValueError: Could not find callback with key=pyfunc_0 in the registry.\n\n"
+            "Traceback (most recent call last):\n\n\n\t [[{{node PyFunc}}]]",
+            "the model can't run: it calls a Python function, which a SavedModel doesn't contain; "
+            "export it without tf.py_function and tf.numpy_function",
+        ),
+        (
             "Resource localhost/x/N10tensorflow6lookup does not exist.\n\t [[{{node find}}]]",
             "the model can't run: Resource localhost/x/N10tensorflow6lookup does not exist. "
             "(node find)",

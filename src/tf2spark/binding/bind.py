@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +22,6 @@ from tf2spark.binding.options import (
     LAYER_MIN_ROWS,
     REPRODUCIBLE_ROWS,
     Options,
-    make_options,
-    options_for_table,
 )
 from tf2spark.binding.outputs import RunRows, check_output, plan_output
 from tf2spark.binding.request import Request, check_columns, first_dims, leave_out
@@ -203,37 +200,6 @@ def bind_inputs(request: Request, schema: pa.Schema, options: Options, model: Mo
     for fetched in request.outputs:
         check_output(fetched.spec, rows)
     return plan
-
-
-def check_call(
-    make_request: Callable[[], Request],
-    schema_of: Callable[[Sequence[str]], pa.Schema],
-    given: Mapping[str, Any],
-) -> tuple[Request, Options]:
-    """Check the arguments of a call, and its table as well if some are wrong.
-
-    So all mistakes are reported together; `bind` checks the table of a call without mistakes.
-
-    Args:
-        make_request: Returns the request.
-        schema_of: Returns the table's columns as Arrow types, for the paths that are read.
-        given: The arguments of `make_options`.
-
-    Raises:
-        ContractError: There are mistakes, all of which it lists.
-        UnsafeModelError: The outputs depend on an op that isn't allowed.
-    """
-    mistakes, request, options = Mistakes(), None, None
-    with mistakes.collected():
-        options = make_options(**given)
-    with mistakes.collected():
-        request = make_request()
-    if options and request:
-        return request, options
-    request, options = request or Request((), ()), options or options_for_table(**given)
-    with mistakes.collected():
-        bind_inputs(request, schema_of(request.paths), options, ModelRef("", (), ""))
-    raise mistakes.error()
 
 
 def _bind_inputs(

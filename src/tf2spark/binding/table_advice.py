@@ -10,11 +10,14 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
+from functools import partial
 from io import IOBase
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from tf2spark.binding.expressions import quoted
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, Mistakes
 from tf2spark.table_types import is_a, is_arrow, is_pandas, is_spark, type_name
 
 _LOCAL_TABLES = "a pandas DataFrame, a pyarrow Table or a RecordBatch"
@@ -29,6 +32,8 @@ _READERS = {
 _BY_CLASS: tuple[tuple[str, str, str], ...] = (
     ("pyspark.pandas", "DataFrame", "write df.to_spark()"),
     ("pyspark.pandas", "Series", "write series.to_frame().to_spark()"),
+    ("pyspark.pandas", "Index", "write index.to_frame().to_spark()"),
+    ("pyspark.pandas", "GroupBy", "aggregate first, or write df.to_spark()"),
     ("pyspark", "RDD", "write spark.createDataFrame(rdd)"),
     ("pyspark.sql", "SparkSession", 'write spark.table("NAME") or spark.read.parquet("PATH")'),
     ("pyspark.sql", "DataFrameReader", 'load the table: spark.read.parquet("PATH")'),
@@ -39,6 +44,12 @@ _BY_CLASS: tuple[tuple[str, str, str], ...] = (
     ),
     ("pyspark.sql", "DataFrameWriter", "score the DataFrame, then write the result"),
     ("pyspark.sql", "DataStreamWriter", "score the DataFrame, then write the result"),
+    ("pyspark.sql", "DataFrameWriterV2", "score the DataFrame, then write the result"),
+    ("pyspark.sql", "MergeIntoWriter", "score the DataFrame, then write the result"),
+    ("pyspark.sql", "DataFrameNaFunctions", "write what it returns: df.na.fill(0), df.na.drop()"),
+    ("pyspark.sql", "DataFrameStatFunctions", "score df itself"),
+    ("pyspark.sql", "Catalog", 'write spark.table("NAME")'),
+    ("pyspark.sql", "StructType", "write spark.createDataFrame(rows, schema)"),
     ("pyspark.sql", "StreamingQuery", "score the streaming DataFrame, then start the query"),
     ("pyspark.sql", "GroupedData", "aggregate first, df.groupBy(...).agg(...), or score df itself"),
     ("pyspark.sql", "Column", "write df.select(column); model.udf() is a function of columns"),
@@ -103,8 +114,11 @@ def check_recommend_tables(users: Any, items: Any) -> None:
     Raises:
         ContractError: They aren't; see `check_table`.
     """
-    check_table(users, "recommend() takes the users as")
-    check_table(items, "recommend() takes the items as")
+    mistakes = Mistakes()
+    for name, table in (("users", users), ("items", items)):
+        with mistakes.collected():
+            check_table(table, f"recommend() takes the {name} as")
+    mistakes.raise_all()
 
 
 def table_advice(value: Any) -> str | None:
@@ -117,6 +131,8 @@ def table_advice(value: Any) -> str | None:
         return "df.show(), df.write.save() and pandas methods with inplace=True return None"
     if isinstance(value, Mapping):
         return _of_mapping(value)
+    if isinstance(value, FunctionType | MethodType | BuiltinFunctionType | partial):
+        return _of_function(value)
     for package, name, advice in _BY_CLASS:
         if is_a(value, package, name):
             return advice
@@ -128,11 +144,21 @@ def table_advice(value: Any) -> str | None:
         return f"write {_reading(getattr(value, 'name', 'PATH'))}"
     if isinstance(value, Iterator):
         return "write pandas.DataFrame(rows), or pyarrow.Table.from_batches(batches)"
-    if hasattr(value, "__arrow_c_stream__"):
-        return "write pyarrow.table(df)"
-    if callable(getattr(value, "to_pandas", None)):
-        return "write df.to_pandas()"
+    # Objects that have their columns as attributes may raise anything for others.
+    with suppress(Exception):
+        if hasattr(value, "__arrow_c_stream__"):
+            return "write pyarrow.table(df)"
+        if callable(getattr(value, "to_pandas", None)):
+            return "write df.to_pandas()"
     return None
+
+
+def _of_function(function: Any) -> str:
+    name = getattr(function, "__name__", "<lambda>")
+    if name == "<lambda>":
+        return "pass what the function returns"
+    owner = "df." if isinstance(function, MethodType) else ""
+    return f"call the function: {owner}{name}()"
 
 
 def _reading(path: Any) -> str:

@@ -12,7 +12,7 @@ from pyspark.ml.util import MLReadable, MLWritable
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from tf2spark.binding.bind import check_call
+from tf2spark.binding.calls.checks import check_call
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError, addressed_to
@@ -181,9 +181,9 @@ class SavedModelTransformer(
         names = ("keep", "batch_rows", "mode", "error_column", "reproducible", "model_column")
         given = {name: self._value(name) for name in (*names, "rows")}
         request, options = check_call(
-            lambda: model.request(
-                self.getSignature(), self.getFeed(), self.getFetch(), self.getBatchRows()
-            ),
+            model.request,
+            model.contract,
+            (self.getSignature(), self.getFeed(), self.getFetch()),
             lambda _: arrow_schema(schema),
             {**given, "read": self.getReadBy(), "audience": "python"},
         )

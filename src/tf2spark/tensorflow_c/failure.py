@@ -128,6 +128,13 @@ def _no_device(match: re.Match[str]) -> tuple[str, str]:
     )
 
 
+def _no_python_function(_: re.Match[str]) -> tuple[str, str]:
+    return (
+        "the model can't run: it calls a Python function, which a SavedModel doesn't contain",
+        "export it without tf.py_function and tf.numpy_function",
+    )
+
+
 def _missing(match: re.Match[str]) -> tuple[str, None]:
     return f"the model can't run: {match[0]}", None
 
@@ -144,6 +151,7 @@ _MODEL_FAULTS: tuple[
         _no_kernel,
     ),
     (re.compile(r"Table not initialized\b.*", re.DOTALL), _empty_table),
+    (re.compile(r"ValueError: Could not find callback with key="), _no_python_function),
     (
         re.compile(
             r"Cannot assign a device for operation (?P<node>[^:\s]+): .*?"

@@ -1,0 +1,79 @@
+"""The checks of a call of `score`: all of its mistakes come in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+
+from tf2spark.binding.bind import bind_inputs
+from tf2spark.binding.feeds import Column, FeedValue, Fetch, columns_of, normalize_feeds
+from tf2spark.binding.messages import near_names
+from tf2spark.binding.options import Options, make_options, options_for_table
+from tf2spark.binding.request import FedInput, Request, choose_signature
+from tf2spark.binding.tf_example.plan import with_keys
+from tf2spark.errors import ContractError, Mistakes
+from tf2spark.plan.score import ModelRef
+from tf2spark.saved_model.contract import Contract
+
+
+def check_call(
+    make_request: Callable[..., Request],
+    contract: Contract,
+    asked: tuple[str | None, Mapping[str, FeedValue] | None, Fetch | None],
+    schema_of: Callable[[Sequence[str]], pa.Schema],
+    given: Mapping[str, Any],
+) -> tuple[Request, Options]:
+    """Check the arguments of a call, and its table as well if some are wrong.
+
+    So all mistakes are reported together; `bind` checks the table of a call without mistakes.
+
+    Args:
+        make_request: Returns the request for what was asked and the `batch_rows` that were given.
+        contract: The model's contract.
+        asked: The signature, the feed and the fetch.
+        schema_of: Returns the table's columns as Arrow types, for the paths that are read.
+        given: The arguments of `make_options`.
+
+    Raises:
+        ContractError: There are mistakes, all of which it lists.
+        UnsafeModelError: The outputs depend on an op that isn't allowed.
+    """
+    mistakes, request, options = Mistakes(), None, None
+    with mistakes.collected():
+        options = make_options(**given)
+    with mistakes.collected():
+        request = make_request(*asked, given["batch_rows"])
+    if options and request:
+        return request, options
+    request = request or _valid_inputs(contract, *asked[:2])
+    options = options or options_for_table(**given)
+    with mistakes.collected():
+        bind_inputs(request, schema_of(request.paths), options, ModelRef("", (), ""))
+    raise mistakes.error()
+
+
+def _valid_inputs(
+    contract: Contract, signature: str | None, feed: Mapping[str, FeedValue] | None
+) -> Request:
+    """Return the inputs of a wrong call whose columns are right or wrong whatever was meant.
+
+    Those are inputs that the feed names, and inputs with a column of their name, unless a name of
+    the feed that is unknown may be theirs.
+    """
+    inputs: list[FedInput] = []
+    with suppress(ContractError):
+        feeds = normalize_feeds(feed) or {}
+        chosen = choose_signature(contract, signature)
+        specs = {spec.name: spec for spec in chosen.inputs} if chosen else {}
+        unknown = {name: fed for name, fed in feeds.items() if name not in specs}
+        meant = {near for name in unknown for near in near_names(name, specs)}
+        meant |= {column.path for fed in unknown.values() for column in columns_of(fed)}
+        for name, spec in specs.items():
+            if name in feeds:
+                inputs.append(FedInput(spec, with_keys(spec, feeds[name])))
+            elif name not in meant and spec.shape != ():
+                inputs.append(FedInput(spec, Column(name), by_name=True, optional=True))
+    return Request(tuple(inputs), ())
