@@ -143,6 +143,18 @@ def test_mixed_columns_are_named_where_they_are_read(cells: list[Any]) -> None:
     assert frame_to_arrow(frame, ["y"])["x"].type == pa.null()
 
 
+@pytest.mark.parametrize("few_cells", [-1, 100])
+def test_all_mixed_columns_come_at_once(few_cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the table."""
+    monkeypatch.setattr(pandas_columns, "_FEW_CELLS", few_cells)
+    frame = pd.DataFrame({"n": [1, 2], "b": [1, "x"], "t": ["u", "v"], "a": ["y", 2.5]})
+    with pytest.raises(ContractError) as refused:
+        frame_to_arrow(frame, ["n", "b", "t", "a"])
+    first, *lines = str(refused.value).splitlines()
+    assert first == "2 mistakes:"
+    assert [line.split('"')[1] for line in lines] == ["b", "a"]
+
+
 DTYPES = ["float32", "float64", "int64", "bool", "uint8", "Int64", "string", "object", "float16"]
 DTYPES += ["text", "text or null"]
 COLUMNS = st.lists(st.sampled_from(DTYPES), max_size=6)

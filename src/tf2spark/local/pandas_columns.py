@@ -6,7 +6,7 @@ in pyarrow and Spark; among other objects (strings, lists) it is a null, as pand
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from itertools import accumulate, chain
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, Mistakes
 from tf2spark.local.pandas_refusals import check_dtype, unconvertible
 
 
@@ -40,8 +40,9 @@ def frame_to_arrow(frame: Any, paths: Collection[str]) -> pa.Table:
     if frame.size <= _FEW_CELLS:
         arrays = _arrays_of_few_rows(frame, layout)
     else:
-        names, read = layout.names, (*layout.others, *chain(*layout.numbers.values()))
-        arrays = {index: _array_of(frame.iloc[:, index], names[index]) for index in read}
+        read = sorted((*layout.others, *chain(*layout.numbers.values())))
+        series = (frame.iloc[:, index] for index in read)
+        arrays = _arrays_of(read, series, layout.names)
     return pa.Table.from_arrays(_all_arrays(frame, layout, arrays), names=list(layout.names))
 
 
@@ -119,10 +120,7 @@ def _arrays_of_few_rows(frame: Any, layout: _Layout) -> dict[int, pa.Array]:
     rows, names = len(frame), layout.names
     arrays = _texts_of_few_rows(frame, layout.objects)
     others = [index for index in layout.others if index not in arrays]
-    arrays |= {
-        index: _array_of(series, names[index])
-        for index, series in zip(others, _series(frame, others), strict=True)
-    }
+    arrays |= _arrays_of(others, _series(frame, others), names)
     for group in layout.numbers.values():
         part = frame if len(group) == len(names) else frame.iloc[:, group]
         # One column after the other, in one array of which each is a part.
@@ -193,6 +191,17 @@ def frame_of_result(frame: Any, kept: Sequence[int], result: pa.Table) -> Any:
     out = pd.concat([kept_rows, outputs], axis=1)
     out.columns = [*kept_rows.columns, *outputs.columns]
     return out
+
+
+def _arrays_of(
+    positions: Sequence[int], series: Iterable[Any], names: Sequence[str]
+) -> dict[int, pa.Array]:
+    mistakes, arrays = Mistakes(), {}
+    for position, each in zip(positions, series, strict=True):
+        with mistakes.collected():
+            arrays[position] = _array_of(each, names[position])
+    mistakes.raise_all()
+    return arrays
 
 
 def _array_of(series: Any, name: str) -> pa.Array:
