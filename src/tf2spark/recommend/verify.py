@@ -74,7 +74,8 @@ def check_split(
     arguments = job.arguments
     users = _as_batch(_pick_rows(job.samples["user"], arguments.user_id))
     if all_items:
-        items = job.tables.items(job.schemas["item"].names)
+        names = [arguments.item_id, *bind_whole_graph(job).item_columns]
+        items = job.tables.items(list(dict.fromkeys(names)))
         users = None if users is None else users.slice(0, _USERS_OF_ALL_ITEMS)
     else:
         items = _pick_rows(job.samples["item"], arguments.item_id)
