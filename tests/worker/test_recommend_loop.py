@@ -203,6 +203,7 @@ class TestBest:
             return _replaced(results, rows, others)
 
         kind, value = forecast
+        monkeypatch.setattr("tf2spark.worker.split_scores.LEAST_ROWS", 2)
         monkeypatch.setattr(Forecast, "kind", lambda self, norms: kind)
         monkeypatch.setattr(Forecast, "rank", lambda self: value)
         monkeypatch.setattr(Forecast, "ratio", lambda self: value)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from attrs import evolve
 
 from tf2spark.conversion.arrow_buffers import number_array, take_indices, take_rows
-from tf2spark.conversion.rows import Array, Ints, RowsRefused
+from tf2spark.conversion.rows import Array, Ints, Mask, RowsRefused
 from tf2spark.dtypes import from_code
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
 from tf2spark.worker.item_lists import ItemLists, list_reader
@@ -19,7 +19,7 @@ from tf2spark.worker.other_widths import whole_session, with_fallback
 from tf2spark.worker.ranking.norm_order import positions_by_norm, ranker_by_norm
 from tf2spark.worker.ranking.top_k import TopK
 from tf2spark.worker.score_loop import Runner, score_batches
-from tf2spark.worker.split_scores import Block, Blocks, PairsRefused, split_blocks
+from tf2spark.worker.split_scores import Block, Blocks, PairsRefused, split_blocks, with_company
 from tf2spark.worker.whole_scores import whole_blocks
 
 Best = tuple[Ints, Ints, Array]
@@ -136,14 +136,12 @@ def _best_finder(
         batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
     ) -> Best:
         results, unproven, nan_positions = _rank(top, batch, blocks, excluded, candidates)
-        if len(unproven):
-            again = take_rows(batch, unproven)
-            lists = [
-                None if part is None else part.take(unproven) for part in (excluded, candidates)
-            ]
-            others, _, nans = _rank(top, again, blocks, *lists, forecast=False)
-            nan_positions[unproven] = nans
-            results = _replaced(results, unproven, _joined(others))
+        if unproven.any():
+            rows = with_company(unproven)
+            lists = [None if part is None else part.take(rows) for part in (excluded, candidates)]
+            again = _rank(top, take_rows(batch, rows), blocks, *lists, forecast=False)
+            results = _replaced(results, rows, _joined(again[0]))
+            nan_positions[rows] = again[2]
         _refuse_nans(nan_positions)
         return _joined(results)
 
@@ -158,23 +156,22 @@ def _rank(
     candidates: ItemLists | None,
     *,
     forecast: bool = True,
-) -> tuple[list[Best], Ints, Ints]:
+) -> tuple[list[Best], Mask, Ints]:
     """Rank the items for all users of a batch.
 
     Returns:
-        The best items of each block of users; the rows of users who are unproven (`TopK.unproven`);
-        and the position of each user's first NaN, -1 for none.
+        The best items of each block of users; which users are unproven (`TopK.unproven`); and the
+        position of each user's first NaN, -1 for none.
     """
     users = batch.num_rows
     results: list[Best] = []
-    unproven: list[Ints] = []
-    nan_positions = np.full(users, -1)
+    unproven, nan_positions = np.zeros(users, np.bool_), np.full(users, -1)
     rows = (0, 0)
 
     def finish_users() -> None:
         if rows[1]:
             nan_positions[slice(*rows)] = top.nan_positions()
-            unproven.append(np.flatnonzero(top.unproven()) + rows[0])
+            unproven[slice(*rows)] = top.unproven()
             results.append(top.result())
 
     for block in blocks(batch):
@@ -187,7 +184,7 @@ def _rank(
     if not results:  # no users, or no items
         top.restart(users)
         results.append(top.result())
-    return results, np.concatenate([np.zeros(0, np.int64), *unproven]), nan_positions
+    return results, unproven, nan_positions
 
 
 def _joined(results: list[Best]) -> Best:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.conversion.rows import Array, Ints
+from tf2spark.conversion.rows import Array, Ints, Mask
 from tf2spark.dtypes import FLOAT32, INT32, from_code
 from tf2spark.plan.recommend import CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.mapped_files import mapped_file
@@ -25,6 +25,8 @@ _MAX_SCORES = 1 << 20
 # Items per block are a multiple of this. So every block of a mapped tensor starts at a multiple of
 # 64 bytes (16 values of 4 bytes), where TensorFlow reads in place instead of copying.
 _ITEM_MULTIPLE = 16
+# For less than 16 users or items, TensorFlow multiplies by other kernels, which round differently.
+LEAST_ROWS = 64
 
 
 @frozen(eq=False)
@@ -111,6 +113,15 @@ def even_size(count: int, max_size: int) -> int:
     """
     blocks = max(1, -(-count // max_size))
     return max(1, -(-count // blocks))
+
+
+def with_company(chosen: Mask) -> Ints:
+    """Return the chosen users, and others if they are few, so that their scores round as before."""
+    missing = LEAST_ROWS - np.count_nonzero(chosen)
+    if missing > 0:
+        chosen = chosen.copy()
+        chosen[np.flatnonzero(~chosen)[:missing]] = True
+    return np.flatnonzero(chosen)
 
 
 def slice_rows(tensor: Tensor, start: int, end: int) -> Tensor:

@@ -25,6 +25,7 @@ from tf2spark.plan.recommend import (
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_item_tensor, write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
+from tf2spark.worker import split_scores
 from tf2spark.worker.ranking import norm_order
 from tf2spark.worker.ranking.norm_order import may_reach, norms_of
 from tf2spark.worker.recommend_loop import recommend_batches, user_scorer
@@ -37,6 +38,13 @@ LISTS: list[dict[str, Any]] = [
     {"candidates": Restriction("allowed", 3)},
     {"exclude": Restriction("seen", 2), "candidates": Restriction("allowed", 3)},
 ]
+
+
+@pytest.fixture(autouse=True)
+def few_users_in_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These sums have the same bits however few users there are."""
+    monkeypatch.setattr(norm_order, "LEAST_ROWS", 4)
+    monkeypatch.setattr(split_scores, "LEAST_ROWS", 4)
 
 
 class Catalog:

@@ -23,7 +23,7 @@ from tf2spark.worker.item_lists import ItemLists
 from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.ranking.keys import FILLER, best_of
 from tf2spark.worker.ranking.top_k import TopK
-from tf2spark.worker.split_scores import PairScorer, round_up
+from tf2spark.worker.split_scores import LEAST_ROWS, PairScorer, round_up, with_company
 from tf2spark.worker.user_values import UserValues, user_values
 
 # How much larger a computed product may be than the product of the norms. Factors may be rounded
@@ -73,14 +73,15 @@ def ranker_by_norm(plan: CatalogPlan, strategy: SplitPlan, session: FolderSessio
         top.restart(len(rows))
         for number, (first, end) in enumerate(pairs.blocks):
             open_users = may_reach(users.norms, order.norms[first], top.bound)
-            if len(rows) - np.count_nonzero(open_users) >= _FINISHED_SHARE * len(rows):
+            finished = len(rows) - np.count_nonzero(open_users)
+            if finished == len(rows):
+                break
+            if finished >= _FINISHED_SHARE * len(rows) and len(rows) > LEAST_ROWS:
                 keys[rows], nan_positions[rows] = top.best_keys(), top.nan_positions()
                 # `best_keys` has raised the bounds.
-                chosen = np.flatnonzero(may_reach(users.norms, order.norms[first], top.bound))
+                chosen = with_company(may_reach(users.norms, order.norms[first], top.bound))
                 top.narrow(chosen)
                 rows, users = rows[chosen], users.take(chosen)
-            if not len(rows):
-                break
             scores = pairs.score([users.vectors], len(rows), number)
             top.add(scores, first, *users.lists_in(first, end))
         keys[rows], nan_positions[rows] = top.best_keys(), top.nan_positions()
@@ -120,7 +121,10 @@ def _block_ends(items: int, k: int) -> list[int]:
     """Return where the blocks of items end."""
     most = min(-(-items // _SHARE), _BLOCK_SCORES // users_by_norm(k))
     size = round_up(max(most, _least_items(k)))
-    return list(range(size, items + size, size))
+    ends = list(range(size, items + size, size))
+    if len(ends) > 1 and items - ends[-2] < LEAST_ROWS:
+        del ends[-2]
+    return ends
 
 
 def _least_items(k: int) -> int:
