@@ -58,6 +58,12 @@ def test_public_names_are_imported_when_they_are_used(name: str) -> None:
     assert printed_by(program + f"print(one is two, '{name}' in vars(tf2spark))") == "True True"
 
 
+def test_modules_for_other_tools_are_there_after_import_tf2spark() -> None:
+    """`tf2spark.ml` and `tf2spark.mlflow` are imported when they are used."""
+    program = "import tf2spark; print(tf2spark.ml.__name__, tf2spark.mlflow.__name__)"
+    assert printed_by(program) == "tf2spark.ml tf2spark.mlflow"
+
+
 def test_public_names_need_no_spark() -> None:
     """Whoever scores pandas tables alone has none; only what takes a session needs it."""
     program = "import sys; sys.modules['pyspark'] = None; from tf2spark import *; print('ok')"

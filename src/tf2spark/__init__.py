@@ -43,6 +43,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     # Lazy, because executors import this package too, and must not load what only the driver needs
     # to read and bind a model.
+    if name in ("ml", "mlflow"):  # modules that users often forget to import
+        return import_module(f"tf2spark.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(_MODULES.get(name, "tf2spark.binding.feeds"))
