@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -411,6 +412,22 @@ class TestArguments:
         says += ['- input "user"', "- the users have no", "- exclude: ", "- keep: "]
         assert lines[0] == f"{len(says)} mistakes:"
         assert all(line.startswith(text) for line, text in zip(lines[1:], says, strict=True))
+
+    def test_wrong_columns_of_users_and_items_come_at_once(self, tmp_path: Path) -> None:
+        """The sides are bound one after the other, and the first that fails names both."""
+        one = tf.TensorSpec([None], tf.float32)
+        save_function(tmp_path, lambda u, v, i: {"s": (u + v) * i}, one, one, one)
+        tables = {
+            "user": pd.DataFrame({"user_id": [1], "u": [Decimal("1.5")], "v": ["x"]}),
+            "item": pd.DataFrame({"item_id": [1], "i": [Decimal("2.5")]}),
+        }
+        with pytest.raises(ContractError) as refused:
+            tf2spark.SavedModel(tmp_path).recommend(tables["user"], tables["item"])
+        first, *lines = str(refused.value).splitlines()
+        assert first == "3 mistakes:"
+        assert {line.split('"')[1] for line in lines} == {"u", "v", "i"}
+        with pytest.raises(ContractError, match=r"^4 mistakes:\n- k must be .*(\n- input .*){3}$"):
+            tf2spark.SavedModel(tmp_path).recommend(tables["user"], tables["item"], k=0)
 
     def test_users_and_items_of_two_kinds_are_refused(self, vectors: Path) -> None:
         """A list isn't a table."""

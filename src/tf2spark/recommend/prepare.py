@@ -45,6 +45,7 @@ from tf2spark.recommend.split_model import (
     side_request,
     split_model,
 )
+from tf2spark.recommend.table_checks import other_sides_columns
 from tf2spark.recommend.tables import Tables
 from tf2spark.recommend.verify import SplitCheck, check_items, check_split
 from tf2spark.recommend.whole_graph import WholeGraph, bind_whole_graph, copy_model
@@ -97,17 +98,18 @@ def prepare(
         ContractError: Tables, model and arguments don't fit, or an item id is null or not unique.
         RowError: An item can't be scored.
     """
-    samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in SIDES}
-    job = with_ranks(
-        RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)
-    )
-    try:
-        return _prepare_split(job)
-    except NotSplit as error:
-        reason, row_wise = str(error), error.row_wise
-    except NotRowWise as error:
-        reason, row_wise = str(error), False
-    return _prepare_whole(job, reason, row_wise=row_wise)
+    with other_sides_columns(inputs, tables.schemas):
+        samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in SIDES}
+        job = with_ranks(
+            RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)
+        )
+        try:
+            return _prepare_split(job)
+        except NotSplit as error:
+            reason, row_wise = str(error), error.row_wise
+        except NotRowWise as error:
+            reason, row_wise = str(error), False
+        return _prepare_whole(job, reason, row_wise=row_wise)
 
 
 # The split graph.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
@@ -11,9 +11,11 @@ from attrs import evolve
 
 from tf2spark.binding.bind import bind_inputs
 from tf2spark.binding.columns import has_column
+from tf2spark.binding.feeds import Constant
+from tf2spark.binding.inputs import plan_input
 from tf2spark.binding.messages import did_you_mean, listed, type_text
 from tf2spark.binding.request import Request
-from tf2spark.errors import Advice, ContractError, Mistakes
+from tf2spark.errors import Advice, ContractError, Mistakes, Tf2SparkError
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import RecommendArguments, make_arguments
 from tf2spark.recommend.items import id_column_type, item_id_type
@@ -56,7 +58,9 @@ def check_call(
     for known in arguments:
         request = requests[0] if requests else Request((), ())
         with mistakes.collected():
-            checked_sides(request, known, tables_of(request, known))
+            tables = tables_of(request, known)
+            sides = checked_sides(request, known, tables)
+            _wrong_columns(sides, tables.schemas).raise_all()
     raise mistakes.error()
 
 
@@ -79,6 +83,40 @@ def checked_sides(
         _check_kept(arguments, schemas["user"])
     mistakes.raise_all()
     return sides
+
+
+@contextmanager
+def other_sides_columns(inputs: Sequence[SidedInput], schemas: Schemas) -> Iterator[None]:
+    """Name the wrong columns of both sides where those of one are refused.
+
+    The sides are bound one after the other.
+
+    Raises:
+        ContractError: It was raised, and the other side has more such columns: it lists all.
+    """
+    try:
+        yield
+    except ContractError as error:
+        mistakes = _wrong_columns(inputs, schemas)
+        both = mistakes.error() if mistakes else error
+        if _texts(error) < _texts(both):
+            raise both from None
+        raise
+
+
+def _wrong_columns(inputs: Sequence[SidedInput], schemas: Schemas) -> Mistakes:
+    """Return what is wrong with the columns that feed an input alone."""
+    mistakes = Mistakes()
+    for sided in inputs:
+        for side, feed in ((each.side, each.feed) for each in sided.feeds):
+            if len(sided.feeds) == 1 and not isinstance(feed, Constant):
+                with mistakes.collected():
+                    plan_input(sided.fed.spec, feed, schemas[side])
+    return mistakes
+
+
+def _texts(error: Tf2SparkError) -> set[str]:
+    return {each.text_for("python") for each in error.mistakes or (error,)}
 
 
 def _check_kept(arguments: RecommendArguments, users: pa.Schema) -> None:
