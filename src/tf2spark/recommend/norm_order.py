@@ -116,8 +116,12 @@ def _share_needed(users: Array, vectors: Array, norms: Array, k: int) -> float:
         for rows in _steps(len(vectors)):
             best = np.concatenate([best, users @ vectors[rows].T], axis=1)
             best = -np.sort(-best, axis=1)[:, :k]
-        needed = may_reach(norms_of(users)[:, None], norms, best[:, -1:])
-    return float(needed.mean())
+        # A user at a time, because there may be millions of norms.
+        needed = [
+            np.mean(may_reach(norm, norms, bound))
+            for norm, bound in zip(norms_of(users), best[:, -1], strict=True)
+        ]
+    return float(np.mean(needed))
 
 
 def _steps(items: int) -> list[slice]:
