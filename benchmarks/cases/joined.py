@@ -1,7 +1,8 @@
-"""Dense and sparse rows after a join, so that Spark has to read: packed and plain transport.
+"""Dense and sparse rows after a join, which Spark has to run.
 
 Each row is joined with one of a thousand groups, which Spark sends to every task: the join costs
-little, and what is compared is how rows get from the JVM to the model.
+little, and what is compared is how rows get to the model. By default the workers read the features
+of joined rows themselves; with read="spark" they pass through the JVM, packed or value by value.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pyspark.sql import DataFrame
 
 from benchmarks import data, models
 from benchmarks.cases import dense, sparse
-from benchmarks.cases.rows import FLOOR, READ, US, run_rows
+from benchmarks.cases.rows import FLOOR, READ, US, US_SPARK_READS, run_rows
 from benchmarks.contenders import JAVA, peer_contender
 from benchmarks.floors import map_in_arrow
 from benchmarks.harness import Bench, Contender
@@ -41,13 +42,17 @@ def _run_kind(
 ) -> None:
     df = data.with_groups(bench.spark, table)
 
-    def score() -> DataFrame:
-        return score_table(path, df, ["id"], **names)
+    def score(read: str = "auto") -> DataFrame:
+        return score_table(path, df, ["id"], read=read, **names)
+
+    def score_by_spark() -> DataFrame:
+        return score("spark")
 
     arguments = {"model": path, "table": data.folder_of(table), "kind": kind, "joined": True}
     contenders = [
         Contender(US, score),
-        Contender(PLAIN, score, {SETTING: "false"}),
+        Contender(US_SPARK_READS, score_by_spark),
+        Contender(PLAIN, score_by_spark, {SETTING: "false"}),
         *(peer_contender(bench, name, arguments) for name in PEERS),
         Contender(FLOOR, lambda: map_in_arrow(df, ["id"])),
         Contender(READ, lambda: df, python=False),

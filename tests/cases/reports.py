@@ -59,6 +59,7 @@ def facts_of(written: WrittenTable, **changes: Any) -> JobFacts:
         versions=[("tf2spark", "0.1.0"), ("Spark", "4.3.0"), ("TensorFlow", "2.20.0")],
         written=written,
         driver_peak_bytes=402_653_184,
+        jvm_peaks=[("executors' heap, peak, the largest of 2", 3 << 30)],
     )
     return evolve(facts, **changes)
 

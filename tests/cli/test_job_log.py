@@ -140,7 +140,9 @@ class TestJobs:
         printed = capsys.readouterr()
         lines = printed.err.splitlines()
         assert all(re.match(rf"{_STAMP} \w+: ", line) for line in lines)
-        start, model, reading, *_, done = [line.split(" ", 1)[1] for line in lines]
+        events = [line.split(" ", 1)[1] for line in lines]
+        # Whoever was killed on this machine may have left folders.
+        start, model, reading, *_, done = [each for each in events if "which a run" not in each]
         assert re.match(r"start: tf2spark \S+ score, model .*keras_lookups, input .*in.pa", start)
         assert re.fullmatch(r"model: .*keras_lookups, digest sha256:\w{64}", model)
         assert re.fullmatch(r"reading: input .*: 1 file, about [\d.]+ KiB", reading)
@@ -183,6 +185,24 @@ class TestJobs:
         *_, failed, message = capsys.readouterr().err.splitlines()
         assert re.fullmatch(rf"{_STAMP} failed: after [\d.]+ s", failed)
         assert message.startswith("Error: ")
+
+    def test_what_killed_runs_left_is_said_when_it_is_removed(
+        self,
+        command: list[str],
+        tmp_path: Path,
+        capsys: Capture,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Also by a job that fails before its tables are open; the folder is gone all the same."""
+        left = ["removed /tmp/x, which a run that was killed had left"]
+        monkeypatch.setattr("tf2spark.package.staging.remove_abandoned", lambda: left)
+        (tmp_path / "broken.parquet").write_bytes(b"no Parquet")
+        broken = [each.replace("in.parquet", "broken.parquet") for each in command]
+        assert run(broken) == 2
+        assert f" note: {left[0]}\n" in capsys.readouterr().err
+        log = JobLog("bar")
+        log.note(left[0])
+        assert capsys.readouterr().err == f"{left[0]}\n"
 
     def test_recommend_counts_users(self, tmp_path: Path, capsys: Capture) -> None:
         """The events of recommend name both tables and count users."""

@@ -68,6 +68,7 @@ class TestScore:
             assert words in text, words
         assert re.search(r"id city year dt _error (3|23|43) null 2000 2026-11-0\d", text)
         assert re.search(r"Python workers, peak [\d.]+ [MG]iB, the largest of \d", text)
+        assert re.search(r"Spark's JVM here, peak [\d.]+ [MG]iB", text)
         events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         assert [event["event"] for event in events][-2:] == ["report", "done"]
         assert events[-2]["path"] == str(report)

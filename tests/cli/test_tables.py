@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,32 @@ class TestScore:
         assert not spark.catalog.tableExists("scored")
         assert sorted(path.name for path in tmp_path.rglob("scored*")) == []
 
+    def test_sigterm_ends_a_job_as_an_interruption_does(
+        self, scalars: str, capsys: Capture, tmp_path: Path
+    ) -> None:
+        """A scheduler's signal is Ctrl-C: the jobs are canceled, and it is said."""
+        slow = "SELECT *, java_method('java.lang.Thread', 'sleep', 50L + id) AS slept FROM people"
+        slow += " JOIN (SELECT explode(sequence(1, 100)) AS n)"
+        command = ["score", scalars, f"--input-sql={slow}", f"--output={tmp_path}/out"]
+        ended = threading.Event()
+
+        def terminate() -> None:
+            while not ended.wait(0.05) and not list(tmp_path.glob(".out.*/_temporary")):
+                pass
+            if not ended.wait(1.0):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        thread = threading.Thread(target=terminate)
+        thread.start()
+        try:
+            status = run(command)
+        finally:
+            ended.set()
+            thread.join()
+        assert (status, capsys.readouterr().err.splitlines()[-1]) == (1, "interrupted")
+        assert not (tmp_path / "out").exists()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
@@ -98,6 +126,8 @@ class TestScore:
             ("--input-table=people --where=idd=1 --output=out", "--where idd=1: "),
             ("--input-table=people --output-table=people --append", "is the same as the input"),
             ("--input-table=people --output=LAKE/people/out", "is inside the input"),
+            ("--input-table=people --output=MODEL --overwrite", "is the same as the model"),
+            ("--input-table=people --output=MODEL/out", "is inside the model"),
             ("--input-table=people --output-table=nodb.t", 'no database "nodb"'),
             ("--input-table=people --output=out --partition-by=day", 'no column "day"'),
             ("--input-table=people --output=out --overwrite-partitions", "none are named"),
@@ -117,7 +147,7 @@ class TestScore:
     ) -> None:
         """Each is one message, and nothing is written."""
         monkeypatch.chdir(lake.parent)
-        given = options.replace("LAKE", str(lake)).split(" ")
+        given = options.replace("LAKE", str(lake)).replace("MODEL", scalars).split(" ")
         status = run(["score", scalars, *given])
         printed = capsys.readouterr().err
         assert message in printed

@@ -47,6 +47,7 @@ def test_everything_of_the_job_is_there(nightly: Page) -> None:
         "By day of dt",
         'column "city" is null (row #)',
         "Python workers, peak 1.0 GiB, the largest of 1",
+        "executors' heap, peak, the largest of 2 3.0 GiB",
     ):
         assert text in nightly.text
 

@@ -7,6 +7,8 @@ those of our own errors are safe already.
 from __future__ import annotations
 
 import re
+import signal
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -47,6 +49,25 @@ def warnings_on_stderr() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def termination_as_interruption() -> Iterator[None]:
+    """In this block, have SIGTERM end the command as Ctrl-C does.
+
+    Schedulers send it. Without this, the process would end at once: Spark's tasks would go on for
+    some time, and the hidden folder that they write to would stay until the next run.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    # PySpark's own handler of SIGINT cancels the jobs, and raises KeyboardInterrupt.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def report_failure(error: Exception, log: JobLog, *, debug: bool = False) -> int:

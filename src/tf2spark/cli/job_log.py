@@ -93,6 +93,12 @@ class JobLog:
             stamp = now.astimezone().isoformat(timespec="seconds")
             self._write(f"{stamp} {event}: {shown(message)}")
 
+    def note(self, message: str) -> None:
+        """Say what the command did beside its job, also where a bar is the only other output."""
+        if self.format == "bar":
+            click.echo(shown(message), err=True)
+        self.event("note", message)
+
     def error(self, message: str, exit_status: int, **fields: Any) -> None:
         """Write why the command failed; in every format, also if it writes nothing else."""
         seconds = self.seconds()

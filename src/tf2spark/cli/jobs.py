@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import tf2spark
 from tf2spark.cli.job_log import log_of
 from tf2spark.cli.options import key_values, open_model
 from tf2spark.cli.tables import Source, check_exists, read
+from tf2spark.other_formats import is_mlflow_uri
 from tf2spark.package.digests import digest_text
 from tf2spark.shown_text import shown
 
@@ -62,17 +64,23 @@ def open_job(
 
     need_pyspark()
     from tf2spark.package.staging import remove_abandoned
-    from tf2spark.spark.output.checks import check_before_spark, check_separate, prepare
+    from tf2spark.spark.output.checks import (
+        check_apart_from_model,
+        check_before_spark,
+        check_separate,
+        prepare,
+    )
     from tf2spark.spark.tables.catalog import metastore_settings
     from tf2spark.spark.tables.option_names import check_options
 
-    notes = remove_abandoned()
     if target is not None:
         check_before_spark(target)
     for source in sources:
         check_exists(source)
     log = log_of(params)
     _log_start(log, params, sources, target)
+    for note in remove_abandoned():
+        log.note(note)
     fallback = metastore_settings() if _need_metastore(sources, target, settings) else {}
     ends = current_session() is None
     with running(params["master"], settings, quiet=not debug, fallback=fallback) as spark:
@@ -83,6 +91,8 @@ def open_job(
             if source.path is not None:
                 check_options(spark, f"--{source.name}-option", source.format, source.options)
         if target is not None:
+            if not is_mlflow_uri(model.contract.path):
+                check_apart_from_model(spark, target, _uri_of(model.contract.path))
             prepare(spark, target, ends=ends)
         tables = tuple(read(spark, source) for source in sources)
         if target is not None:
@@ -90,10 +100,15 @@ def open_job(
                 check_separate(spark, target, table, source.text, source.path)
         if log.format != "none":
             _log_sizes(log, sources, tables)
-        for note in notes:
-            log.event("note", note)
         with _described(spark, f"{params['model']}, {digest}"):
             yield Job(spark, model, tables)
+
+
+def _uri_of(path: str) -> str:
+    from tf2spark.locations import is_uri
+
+    # Not as_uri(): Hadoop takes %20 literally, not as a space.
+    return path if is_uri(path) or path.startswith("file:") else f"file:{os.path.abspath(path)}"
 
 
 @contextmanager

@@ -11,7 +11,12 @@ import tf2spark
 from tf2spark.cli.compile import compile_
 from tf2spark.cli.demo import demo
 from tf2spark.cli.doctor import doctor
-from tf2spark.cli.failures import report_failure, report_interruption, report_usage
+from tf2spark.cli.failures import (
+    report_failure,
+    report_interruption,
+    report_usage,
+    termination_as_interruption,
+)
 from tf2spark.cli.inspect import inspect
 from tf2spark.cli.job_log import log_for_failure
 from tf2spark.cli.recommend import recommend
@@ -51,9 +56,10 @@ def run(arguments: list[str]) -> int:
     arguments = ["--debug"] * debug + [argument for argument in arguments if argument != "--debug"]
     settings: dict[str, Any] = {}
     try:
-        status: Any = commands.main(
-            arguments, prog_name="tf2spark", standalone_mode=False, obj=settings
-        )
+        with termination_as_interruption():
+            status: Any = commands.main(
+                arguments, prog_name="tf2spark", standalone_mode=False, obj=settings
+            )
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as request:
         return request.exit_code

@@ -166,6 +166,7 @@ class JobReport:
             ],
             written=self._read_back(job, outputs, log),
             driver_peak_bytes=peak_bytes(),
+            jvm_peaks=job_facts.jvm_peaks(job.spark),
         )
         try:
             write_report(self.path, render(facts))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MEMORY_NOTE = (
     "The most resident memory that a Python worker has used so far, of those that read the output "
     "for this report. Spark uses workers again, so most of them have scored as well; one that "
-    "ended before isn't seen, and neither is the JVM."
+    "ended before isn't seen. Executors report their heap every ten seconds, and with each task."
 )
 
 
@@ -80,6 +80,7 @@ def _memory(facts: JobFacts) -> list[tuple[str, str]]:
     return [
         ("Python workers, peak", workers),
         ("this process, peak", size_text(driver) if driver else "not measured"),
+        *((name, size_text(peak)) for name, peak in facts.jvm_peaks),
     ]
 
 

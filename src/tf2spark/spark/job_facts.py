@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import re
+from pathlib import Path
 
 import pyspark
 from pyspark.sql import DataFrame, SparkSession
 
 from tf2spark.errors import SetupError
 from tf2spark.shown_text import safe_setting
-from tf2spark.spark.jvm import JavaError, jvm, query_execution
+from tf2spark.spark.jvm import JavaError, executor_heap_peaks, jvm, query_execution
 
 # What Spark sets by itself at every start; it says nothing of a job.
 _LEFT_OUT = (
@@ -42,6 +44,25 @@ def versions_of(spark: SparkSession) -> list[tuple[str, str]]:
     with contextlib.suppress(SetupError, JavaError):  # the page can do without
         versions.append(("Java", str(jvm(spark).java.lang.System.getProperty("java.version"))))
     return [*versions, ("Python", platform.python_version())]
+
+
+def jvm_peaks(spark: SparkSession) -> list[tuple[str, int]]:
+    """Return the most memory that Spark's JVMs have used, in bytes, of those where it is known.
+
+    Of the driver's, the resident memory (proc(5): VmHWM); of executors, the heap that Spark has
+    reported with their heartbeats and tasks.
+    """
+    peaks = []
+    with contextlib.suppress(SetupError, JavaError, OSError):
+        pid = int(jvm(spark).java.lang.ProcessHandle.current().pid())
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        if found := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
+            peaks.append(("Spark's JVM here, peak", int(found[1]) * 1024))
+    with contextlib.suppress(SetupError, JavaError):
+        heaps = executor_heap_peaks(spark)
+        if heaps:
+            peaks.append((f"executors' heap, peak, the largest of {len(heaps):,}", max(heaps)))
+    return peaks
 
 
 def plan_lines(table: DataFrame) -> list[str]:

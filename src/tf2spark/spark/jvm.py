@@ -172,6 +172,37 @@ def executor_count(spark: SparkSession) -> int | None:
         return None
 
 
+def dataframe_of(df: DataFrame, plan: Any) -> DataFrame:
+    """Return the DataFrame of a logical plan, in the session of another.
+
+    Assumes `SparkSession._jsparkSession`, Spark's `Dataset.ofRows`, and that PySpark's classes take
+    a Dataset and a session.
+    """
+    spark = df.sparkSession
+    sql = jvm(spark).org.apache.spark.sql
+    datasets = sql.Dataset if pyspark.__version__.startswith("3.") else sql.classic.Dataset
+    dataset = datasets.ofRows(_private_attribute(spark, "_jsparkSession"), plan)
+    return type(df)(dataset, spark)
+
+
+def executor_heap_peaks(spark: SparkSession) -> list[int]:
+    """Return the peak heap of each executor that isn't the driver, in bytes, where Spark knows it.
+
+    Assumes `SparkContext._jsc`, and Spark's `AppStatusStore.executorList`.
+
+    Raises:
+        SetupError: The context has no JVM that can be reached this way.
+        JavaError: This Spark has no such store.
+    """
+    store = _private_attribute(spark.sparkContext, "_jsc").sc().statusStore()
+    peaks = []
+    for executor in scala_items(store.executorList(False)):
+        metrics = executor.peakMemoryMetrics()
+        if str(executor.id()) != "driver" and metrics.isDefined():
+            peaks.append(int(metrics.get().getMetricValue("JVMHeapMemory")))
+    return [peak for peak in peaks if peak > 0]
+
+
 def scala_items(sequence: Any) -> Iterator[Any]:
     """Iterate over a Scala sequence, which py4j doesn't take for a collection."""
     return (sequence.apply(index) for index in range(sequence.size()))

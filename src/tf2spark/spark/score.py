@@ -2,8 +2,9 @@
 
 `mapInArrow` sends every kept column to Python and back; an `arrow_udf` (Spark 4.1 and later) sends
 only what the model reads and leaves the rest in the JVM. Where the table is a scan of Parquet files
-that workers can open, they read them themselves, and only what is kept goes back to the JVM. If the
-session asks for it, arrays and vectors that Spark reads travel as blocks of bytes (`packed`).
+that workers can open, they read them themselves, and only what is kept goes back to the JVM. Of a
+query that joins or computes, they read the long columns that Spark would only pass on from such
+files (`late_columns`); other arrays and vectors travel as blocks of bytes (`packed`).
 
 A column is renamed once on its way: the plan is bound to the table's own names, then renumbered for
 the columns that travel, and from there on columns are found by their position.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from attrs import evolve
@@ -35,12 +36,15 @@ from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_parts, packed_table
 from tf2spark.spark.recognize import is_connect
+from tf2spark.spark.scan.late_columns import late_parts
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_scan
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
+from tf2spark.worker.reading.row_reader import LateColumns
 from tf2spark.worker.spark_tasks import (
     Batches,
+    Travel,
     column_names,
     column_scorer,
     file_scorer,
@@ -88,7 +92,7 @@ def score_dataframe(
         scored = _score_files(df, plan, options.read)
         if scored is not None:
             return scored
-    return _score_by_spark(df, plan, carrier)
+    return _score_by_spark(df, plan, carrier, late=carrier is None and options.read == "auto")
 
 
 def scored_schema(
@@ -159,7 +163,7 @@ def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
     )
     if scan.unchanged is None or read == "worker":
         return by_workers
-    by_spark = _score_by_spark(df, plan, None)
+    by_spark = _score_by_spark(df, plan, None, late=False)
     return by_workers.where(scan.unchanged).union(by_spark.where(~scan.unchanged))
 
 
@@ -181,17 +185,41 @@ def _with_source(task_numbers: DataFrame, df: DataFrame) -> DataFrame:
     return task_numbers.union(df.select(F.lit(0).cast("bigint")).where(F.lit(False)))
 
 
-def _score_by_spark(df: DataFrame, plan: Plan, carrier: Carrier | None) -> DataFrame:
+def _score_by_spark(df: DataFrame, plan: Plan, carrier: Carrier | None, *, late: bool) -> DataFrame:
     if (carrier or choose_carrier(df.schema, plan)) == "arrow_udf":
-        return _score_by_arrow_udf(df, plan)
-    return _score_by_map_in_arrow(df, plan)
+        return _score_by_arrow_udf(df, plan, late=late)
+    return _score_by_map_in_arrow(df, plan, late=late)
 
 
-def _score_by_map_in_arrow(df: DataFrame, plan: Plan) -> DataFrame:
+def _score_by_map_in_arrow(df: DataFrame, plan: Plan, *, late: bool) -> DataFrame:
     columns = traveling_columns(plan)
-    table, packing = packed_table(select_numbered(df, columns))
-    score = partition_scorer(renumber(plan, columns), packing)
+    table, travel = _carrying(select_numbered(df, columns), plan, late=late)
+    score = partition_scorer(renumber(plan, columns), travel)
     return map_in_arrow(table, score, _result_fields(df, plan))
+
+
+def _carrying(df: DataFrame, plan: Plan, *, late: bool) -> tuple[DataFrame, Travel]:
+    """Return the table that carries one whose columns are c0, c1, ..., and how these travel."""
+    found = _late_parts(df, range(len(df.columns)), plan) if late else None
+    if found is None:
+        return packed_table(df)
+    table, parts, travel = found
+    names = column_names(len(parts))
+    named = [part.alias(name) for part, name in zip(parts, names, strict=True)]
+    return table.select(*named), travel
+
+
+def _late_parts(
+    df: DataFrame, indices: Sequence[int], plan: Plan, needed: Collection[int] = ()
+) -> tuple[DataFrame, list[Column], LateColumns] | None:
+    """Return what carries some columns of a table; None where the workers read none of them."""
+    try:
+        found = late_parts(df, indices, plan.fixed_rows or plan.batch_rows, needed)
+    except NotReadable as reason:
+        _log.info("Spark reads every column: %s", shown(str(reason)))
+        return None
+    _log.info("the workers read %d of the columns themselves", len(found[2].late))
+    return found
 
 
 def select_numbered(df: DataFrame, columns: Sequence[int]) -> DataFrame:
@@ -228,7 +256,7 @@ def _result_fields(df: DataFrame, plan: Plan) -> list[StructField]:
     return [df.schema.fields[index] for index in plan.keep] + output_fields(plan)
 
 
-def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
+def _score_by_arrow_udf(df: DataFrame, plan: Plan, *, late: bool) -> DataFrame:
     read = read_columns(plan)
     # Kept columns stay in the JVM, except for the ids, by which messages name rows.
     sent = [*read, *(each.column for each in plan.shown if each.is_id and each.column not in read)]
@@ -236,12 +264,13 @@ def _score_by_arrow_udf(df: DataFrame, plan: Plan) -> DataFrame:
     # Sail, a server that takes no files, can't filter by a partition's number, nor needs to.
     is_sail = is_connect(df.sparkSession) and plan.model.storage != "shipped"
     rows = df if is_sail else as_rows(df)
-    table, arguments, packing = packed_parts(
+    found = _late_parts(rows, sent, plan, needed=plan.keep) if late else None
+    table, arguments, travel = found or packed_parts(
         rows,
         [column(df.columns[index]) for index in sent],
         StructType([df.schema.fields[index] for index in sent]),
     )
-    score = column_scorer(renumber(evolve(plan, keep=()), sent), len(sent), packing)
+    score = column_scorer(renumber(evolve(plan, keep=()), sent), len(sent), travel)
     udf = arrow_udf_of(score, StructType(fields))
     scored = table.withColumn(_SCORED, udf(*arguments))
     kept = [column(df.columns[index]) for index in plan.keep]

@@ -28,6 +28,7 @@ from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.tensorflow_c.session import CApiSession, Session
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.reading.parquet_reader import ParquetTask, read_batches
+from tf2spark.worker.reading.row_reader import LateColumns, with_late_columns
 from tf2spark.worker.row_names import row_namer
 from tf2spark.worker.score_loop import batch_scorer, error_and_model_columns, score_batches
 from tf2spark.worker.task_start import begin_task, use_assigned_gpus
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 Batches = Iterator[pa.RecordBatch]
 Columns = Callable[[Iterable[tuple[pa.Array, ...]]], Iterator[pa.Array]]
+Travel = Packing | LateColumns | None
+"""How a table's columns travel; as they are where None."""
 
 
 def model_opener(model: ModelRef, hold_seconds: float = 0.0) -> Callable[[Batches], Batches]:
@@ -105,19 +108,21 @@ def column_names(count: int) -> list[str]:
     return [f"c{index}" for index in range(count)]
 
 
-def partition_scorer(plan: Plan, packing: Packing | None = None) -> Callable[[Batches], Batches]:
-    """Return the function for `DataFrame.mapInArrow`, which names columns by `column_names`.
-
-    Args:
-        plan: What to do.
-        packing: How the plan's columns travel; as they are where None.
-    """
+def partition_scorer(plan: Plan, travel: Travel = None) -> Callable[[Batches], Batches]:
+    """Return the function for `DataFrame.mapInArrow`, which names columns by `column_names`."""
 
     def score_partition(batches: Batches) -> Batches:
         begin_task()
-        yield from _score(plan, map(unpacker(packing), batches))
+        yield from _score(plan, _completed(travel, batches))
 
     return score_partition
+
+
+def _completed(travel: Travel, batches: Batches) -> Batches:
+    """Return batches with the table's own columns, of those that have traveled."""
+    if isinstance(travel, LateColumns):
+        return with_late_columns(travel, batches)
+    return map(unpacker(travel), batches)
 
 
 def _score(plan: Plan, batches: Batches) -> Batches:
@@ -163,19 +168,19 @@ def partition_recommender(
     return recommend_partition
 
 
-def column_scorer(plan: Plan, columns: int, packing: Packing | None = None) -> Columns:
+def column_scorer(plan: Plan, columns: int, travel: Travel = None) -> Columns:
     """Return the function for an `arrow_udf`: from arrays to one struct array of the outputs.
 
     Args:
         plan: What to do.
         columns: How many columns it takes: those that are read, and any that only name rows.
-        packing: How they travel; as they are where None.
+        travel: How they travel; as they are where None.
     """
-    names = column_names(columns if packing is None else packing.part_count)
+    names = column_names(columns if travel is None else travel.part_count)
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         begin_task()
-        batches = map(unpacker(packing), batches_of(arrays, names))
+        batches = _completed(travel, batches_of(arrays, names))
         yield from struct_arrays(plan, open_session(plan.model), batches)
 
     return score_columns

@@ -203,7 +203,7 @@ def test_many_files_are_left_to_spark(
     with pytest.raises(NotReadable, match="3 files"):
         plan_scan(df, 64, verify=True)
     assert sum(len(task.ranges) for task in plan_scan(df, 64, verify=False).tasks) == 3
-    monkeypatch.setattr("tf2spark.spark.scan.scan_plan._MAX_RANGES", 2)
+    monkeypatch.setattr("tf2spark.spark.scan.scan_plan.MAX_RANGES", 2)
     with pytest.raises(NotReadable, match="more than 2 parts"):
         plan_scan(df, 64, verify=False)
 

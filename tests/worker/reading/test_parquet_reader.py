@@ -184,8 +184,8 @@ def test_wide_rows_come_in_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     batches = list(read_batches(ParquetTask((whole(path),), columns, 8)))
     assert [batch.num_rows for batch in batches][:3] == [8, 8, 8]
     file = pq.ParquetFile(path)
-    assert parquet_reader._rows_within_bytes(file.metadata, [0], {"wide"}) == 9
-    assert parquet_reader._rows_within_bytes(file.metadata, [0], {"id"}) > 100
+    assert parquet_reader.rows_within_bytes(file.metadata, [0], {"wide"}) == 9
+    assert parquet_reader.rows_within_bytes(file.metadata, [0], {"id"}) > 100
 
 
 def test_bytes_are_those_of_all_leaves_of_a_column(
@@ -198,9 +198,9 @@ def test_bytes_are_those_of_all_leaves_of_a_column(
     table = {"a.b": wide, "s": [{"x": 1, "y": value} for value in wide], "a": range(100)}
     path = written(tmp_path / "f", pa.table(table), use_dictionary=False)
     footer = pq.ParquetFile(path).metadata
-    assert parquet_reader._rows_within_bytes(footer, [0], {"a.b"}) == 9
-    assert parquet_reader._rows_within_bytes(footer, [0], {"s"}) == 9
-    assert parquet_reader._rows_within_bytes(footer, [0], {"s", "a.b"}) == 4
+    assert parquet_reader.rows_within_bytes(footer, [0], {"a.b"}) == 9
+    assert parquet_reader.rows_within_bytes(footer, [0], {"s"}) == 9
+    assert parquet_reader.rows_within_bytes(footer, [0], {"s", "a.b"}) == 4
 
 
 def test_columns_have_the_order_and_types_of_the_task(tmp_path: Path) -> None:

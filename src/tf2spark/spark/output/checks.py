@@ -135,6 +135,28 @@ def check_separate(
             )
 
 
+def check_apart_from_model(spark: SparkSession, target: Target, uri: str) -> None:
+    """Refuse an output that is inside the model's folder, or has it inside.
+
+    Args:
+        spark: The session.
+        target: The output.
+        uri: Where the model is.
+
+    Raises:
+        OutputError: They overlap.
+    """
+    output = _place(spark, target)
+    if output is None:
+        return
+    relation = _relation(output, _resolved(spark, uri))
+    if relation is not None:
+        raise OutputError(
+            f"{target.option} {target.name} is {relation} the model ({uri})",
+            "write to another place, so that the model stays as it is",
+        )
+
+
 def _place(spark: SparkSession, target: Target) -> str | None:
     """Return where the rows will lie; None where only a catalog knows."""
     if target.path is not None:

@@ -21,7 +21,7 @@ from tf2spark.errors import StorageError, first_line
 from tf2spark.spark.jvm import hadoop_configuration
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.scan.not_readable import NotReadable
-from tf2spark.spark.scan.scan_plan import Scan, arrow_columns, scan_of
+from tf2spark.spark.scan.scan_plan import arrow_columns, scan_of
 from tf2spark.worker.reading.filters import Filter
 from tf2spark.worker.reading.parquet_reader import FileRange, ParquetTask, problem_of
 from tf2spark.worker.reading.parquet_types import Calendars
@@ -86,7 +86,7 @@ def plan_scan(
     Raises:
         NotReadable: The table is more than a scan, or it isn't known whether rows would be equal.
     """
-    _check_types(df.schema, names or df.columns)
+    check_types(df.schema, names or df.columns)
     if verify:
         _check_width(df.schema)
     if is_connect(df):
@@ -95,22 +95,22 @@ def plan_scan(
         raise NotReadable("it is a stream, whose new files only Spark keeps track of")
     spark = df.sparkSession
     try:
-        _check_settings(spark)
-        calendars = _calendars(spark)
+        check_settings(spark)
+        calendars = calendars_of(spark)
         zone = str(spark.conf.get("spark.sql.session.timeZone"))
         scan = scan_of(df, zone)
     except NotReadable:
         raise
     except Exception as error:  # plans are no interface: each release may differ
         raise NotReadable(f"its plan can't be examined ({first_line(error)})") from None
-    _check_types(scan.columns, scan.columns.names)
-    if spark.conf.get(_BY_FIELD_ID, "false") == "true" and _FIELD_ID in scan.columns.json():
-        raise NotReadable(f"{_BY_FIELD_ID} is true, and its columns have ids")
+    check_types(scan.columns, scan.columns.names)
+    check_field_ids(spark, scan.columns)
     columns = arrow_columns(scan.columns.fields, zone)
     if verify:
         skips_rows = spark.conf.get(_PUSHDOWN, "true") == "true"
-        _check_files(scan, columns, calendars, scan.where if skips_rows else None)
-    rows = _batch_rows(spark, model_rows)
+        where = scan.where if skips_rows else None
+        check_files(scan.partitions, columns, calendars, where, scan.field_ids)
+    rows = batch_rows_of(spark, model_rows)
     as_read = scan.where is None and scan.output == tuple(range(len(columns)))
     output = None if as_read else scan.output
     tasks = [
@@ -120,7 +120,7 @@ def plan_scan(
     return WorkerScan(tasks, scan.unchanged)
 
 
-def _calendars(spark: SparkSession) -> Calendars:
+def calendars_of(spark: SparkSession) -> Calendars:
     # Spark would move timestamps of other writers to the session's zone.
     if spark.conf.get(_INT96_CONVERSION) != "false":
         raise NotReadable(f"{_INT96_CONVERSION} is true")
@@ -129,7 +129,7 @@ def _calendars(spark: SparkSession) -> Calendars:
     return Calendars(dates == "CORRECTED", int96 == "CORRECTED")
 
 
-def _check_types(schema: t.StructType, names: Sequence[str]) -> None:
+def check_types(schema: t.StructType, names: Sequence[str]) -> None:
     if not schema.fields:
         raise NotReadable("no column of it is needed")
     for name, field in zip(names, schema.fields, strict=True):
@@ -178,7 +178,7 @@ def _count_leaves(data_type: t.DataType) -> int:
     return 1
 
 
-def _check_settings(spark: SparkSession) -> None:
+def check_settings(spark: SparkSession) -> None:
     for name, needed in _NEEDED_SETTINGS.items():
         if (value := spark.conf.get(name, needed)) != needed:
             raise NotReadable(f"{name} is {value}")
@@ -186,11 +186,21 @@ def _check_settings(spark: SparkSession) -> None:
         raise NotReadable(f"{_ENCRYPTION} is set, so files may be encrypted")
 
 
-def _check_files(
-    scan: Scan, columns: pa.Schema, calendars: Calendars, where: Filter | None
+def check_field_ids(spark: SparkSession, columns: t.StructType) -> None:
+    """Refuse columns that Spark finds in the files by their ids."""
+    if spark.conf.get(_BY_FIELD_ID, "false") == "true" and _FIELD_ID in columns.json():
+        raise NotReadable(f"{_BY_FIELD_ID} is true, and its columns have ids")
+
+
+def check_files(
+    partitions: Sequence[tuple[FileRange, ...]],
+    columns: pa.Schema,
+    calendars: Calendars,
+    where: Filter | None = None,
+    field_ids: Sequence[int] = (),
 ) -> None:
     """Refuse files whose own columns aren't the table's: Spark converts some types, we don't."""
-    files = {(file.files, file.path): file for ranges in scan.partitions for file in ranges}
+    files = {(file.files, file.path): file for ranges in partitions for file in ranges}
     if len(files) > _MAX_FILES:
         raise NotReadable(
             f"it has {len(files):,} files, and the footers of at most {_MAX_FILES} are checked"
@@ -198,7 +208,7 @@ def _check_files(
 
     def check(file: FileRange) -> str | None:
         try:
-            problem = problem_of(file, columns, calendars, where, scan.field_ids)
+            problem = problem_of(file, columns, calendars, where, field_ids)
         except StorageError as error:
             return f"the driver can't read its files ({error})"
         return f'its file "{file.path}" doesn\'t fit: {problem}' if problem else None
@@ -209,7 +219,7 @@ def _check_files(
         raise NotReadable(problem)
 
 
-def _batch_rows(spark: SparkSession, model_rows: int) -> int:
+def batch_rows_of(spark: SparkSession, model_rows: int) -> int:
     """Return how many rows a batch has: full runs of the model, but no more than Spark's limit."""
     limit = int(spark.conf.get(_BATCH_ROWS_SETTING, str(_SPARK_BATCH_ROWS)) or 0)
     runs = max(1, _BATCH_ROWS // model_rows)

@@ -43,7 +43,7 @@ _HARMLESS_OPTIONS = {
 # Marks a VARCHAR, which is a string, or a CHAR, which Spark pads by an expression of its own.
 _VARCHAR = "__CHAR_VARCHAR_TYPE_STRING"
 # A task list is sent to every executor, so a table of very many ranges is left to Spark.
-_MAX_RANGES = 4096
+MAX_RANGES = 4096
 
 
 @frozen
@@ -99,9 +99,9 @@ def scan_of(df: DataFrame, zone: str) -> Scan:
 def _file_scan(spark: SparkSession, relation: Any, plan: Any, zone: str) -> Scan:
     """Return what Spark's own scan of files reads, or Delta's, which is derived from it."""
     node = _find_scan(plan, "FileSourceScanExec")
-    _check_scan(node)
+    check_scan(node)
     # Asked before the scan lists its files.
-    same_files = unchanged(spark, relation.relation().location(), node, _MAX_RANGES)
+    same_files = unchanged(spark, relation.relation().location(), node, MAX_RANGES)
     columns, partition_columns = _columns(node)
     output, where = _output(plan, node, [*columns.fields, *partition_columns.fields], zone)
     in_arrow = arrow_columns(partition_columns.fields, zone)
@@ -173,7 +173,7 @@ def _is_node(plan: Any, name: str) -> bool:
     return bool(plan.getClass().getName() == f"{_EXECUTION}{name}")
 
 
-def _check_scan(scan: Any) -> None:
+def check_scan(scan: Any) -> None:
     relation = scan.relation()
     file_format = relation.fileFormat().getClass().getName()
     # This class itself and none derived from it, which may leave out rows, or rename columns.
@@ -273,8 +273,8 @@ def _file_ranges(
         ranges = []
         for file in partition.files():
             count += 1
-            if count > _MAX_RANGES:
-                raise NotReadable(f"it has more than {_MAX_RANGES:,} parts of files")
+            if count > MAX_RANGES:
+                raise NotReadable(f"it has more than {MAX_RANGES:,} parts of files")
             url = urlsplit(file.urlEncodedPath())
             files = file_systems.of(url)
             values = values_of(file.partitionValues()) if positions else None

@@ -141,7 +141,7 @@ def problem_of(
     Raises:
         StorageError: The file can't be read.
     """
-    with _Opened(file_range) as file:
+    with OpenedFile(file_range) as file:
         problem = file_problem(file, columns, calendars, field_ids)
         if problem is None and where is not None:
             problem = pushdown_problem(file, where, columns)
@@ -149,7 +149,7 @@ def problem_of(
 
 
 def _read_range(file_range: FileRange, task: ParquetTask) -> Iterator[pa.RecordBatch]:
-    opened = _Opened(file_range)
+    opened = OpenedFile(file_range)
     with opened as file:
         if problem := file_problem(file, task.columns, task.calendars, task.field_ids):
             raise ContractError(f'"{file_range.path}": {problem}', _ADVICE)
@@ -163,11 +163,11 @@ def _read_range(file_range: FileRange, task: ParquetTask) -> Iterator[pa.RecordB
         if not groups:
             return
         names = [name for name in task.columns.names if name in file.schema_arrow.names]
-        rows = min(task.batch_rows, _rows_within_bytes(file.metadata, groups, set(names)))
+        rows = min(task.batch_rows, rows_within_bytes(file.metadata, groups, set(names)))
         for part in opened.expect_in_turn(file.metadata, groups, set(names)):
             # Spark gives a task its CPUs: other threads would take those of its neighbors.
             batches = file.iter_batches(rows, row_groups=part, columns=names, use_threads=False)
-            while (batch := _next(batches, file_range.path)) is not None:
+            while (batch := next_batch(batches, file_range.path)) is not None:
                 yield from _output(batch, file_range, task)
 
 
@@ -175,7 +175,7 @@ def _output(
     batch: pa.RecordBatch, file_range: FileRange, task: ParquetTask
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a batch that pass the filter, with the task's columns; none if none do."""
-    read = _with_columns(batch, task.columns)
+    read = with_columns(batch, task.columns)
     if task.where is None and task.output is None:
         yield read
         return
@@ -220,7 +220,7 @@ def _statistics(
     return statistics_of
 
 
-class _Opened:
+class OpenedFile:
     """Open a Parquet file for reading; errors name its path."""
 
     def __init__(self, file_range: FileRange) -> None:
@@ -281,7 +281,7 @@ class _Opened:
         self._source.close()
 
 
-def _next(batches: Iterator[pa.RecordBatch], path: str) -> pa.RecordBatch | None:
+def next_batch(batches: Iterator[pa.RecordBatch], path: str) -> pa.RecordBatch | None:
     try:
         return next(batches, None)
     except (OSError, pa.ArrowException) as error:
@@ -327,7 +327,7 @@ def _middle(group: Any) -> int:
     return start + sum(int(chunk.total_compressed_size) for chunk in chunks) // 2
 
 
-def _rows_within_bytes(footer: Any, groups: Sequence[int], names: set[str]) -> int:
+def rows_within_bytes(footer: Any, groups: Sequence[int], names: set[str]) -> int:
     """Estimate how many rows of these columns a batch may have; at least one."""
     bytes_per_row = 1.0
     for group in map(footer.row_group, groups):
@@ -345,7 +345,7 @@ def _is_of(path: str, names: set[str]) -> bool:
     return any(".".join(parts[:count]) in names for count in range(1, len(parts) + 1))
 
 
-def _with_columns(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
+def with_columns(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
     """Return the batch with exactly these columns, by name; a missing one is null."""
     indices = {name: index for index, name in enumerate(batch.schema.names)}
     arrays = [
