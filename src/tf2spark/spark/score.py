@@ -86,8 +86,7 @@ def score_dataframe(
     model = evolve(model, threads=task_cpus(df.sparkSession))
     # Bound before the model is shipped, so that a mismatch costs nothing.
     plan = bind(request, arrow_schema(df.schema), options, model)
-    is_stream = not is_connect(df) and df.isStreaming
-    plan = evolve(plan, model=ship(df.sparkSession, plan.model, for_stream=is_stream))
+    plan = evolve(plan, model=ship(df.sparkSession, plan.model, for_stream=_is_stream(df)))
     if carrier is None and options.read != "spark":
         scored = _score_files(df, plan, options.read)
         if scored is not None:
@@ -127,6 +126,13 @@ def choose_carrier(schema: StructType, plan: Plan) -> Carrier:
     if all_numeric and len(kept) <= _FEW_NUMERIC_COLUMNS:
         return "map_in_arrow"
     return "arrow_udf"
+
+
+def _is_stream(df: DataFrame) -> bool:
+    try:
+        return bool(df.isStreaming)
+    except Exception:  # a server of Connect that can't be asked, such as Sail's, has no streams
+        return False
 
 
 def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:

@@ -73,6 +73,10 @@ def ship(spark: SparkSession, model: ModelRef, *, for_stream: bool = False) -> M
         check_local_python(spark)
     if runs_locally and scheme_of(model.path) is None and not for_stream:
         return model
+    if for_stream and is_connect(spark):
+        # Spark runs the query in a clone of the session, whose tasks don't get the session's files
+        # (seen on 4.3). So workers have to find the model, and tf2spark, as on Sail.
+        return model
     with _lock:
         if not runs_locally and not _send_own_code(spark):
             return model
