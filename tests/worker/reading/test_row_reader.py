@@ -64,6 +64,7 @@ def expected(row: tuple[int, int] | None) -> tuple[str | None, list[int] | None]
     return found["text"], None if row[0] == FILES - 1 else found["numbers"]
 
 
+@pytest.mark.oldest
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     batches=st.lists(

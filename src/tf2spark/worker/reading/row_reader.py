@@ -225,4 +225,5 @@ def _joined(batches: list[pa.RecordBatch], columns: pa.Schema) -> pa.RecordBatch
         return pa.RecordBatch.from_arrays(
             [pa.nulls(0, field.type) for field in columns], schema=columns
         )
-    return pa.concat_batches(batches)
+    joined: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return joined[0]
