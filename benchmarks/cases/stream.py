@@ -65,8 +65,8 @@ def run(bench: Bench) -> Report:
             name: _batch_times(bench, f"{name} {rows}", job, rows, batches)
             for name, job in jobs.items()
         }
-        lines += [[f"{rows:,}", name, *_cells(of_query)] for name, of_query in times.items()]
-    head = ["rows per batch", "", "first ms", "median ms", "p99 ms", "longest ms", "job median ms"]
+        lines += [[name, f"{rows:,}", *_cells(of_query)] for name, of_query in times.items()]
+    head = ["", "rows per batch", "first ms", "median ms", "p99 ms", "longest ms", "job median ms"]
     report.add(markdown_table(head, lines))
     compare(report, _answers(bench, jobs))
     return report
