@@ -90,15 +90,22 @@ class FormWalk:
                 self._leave_whole(node)
                 continue
             inputs = data_inputs(node)
-            missing = [tensor for tensor in inputs if tensor not in self.values]
+            # Of several tensors that are only passed on, the others don't matter.
+            is_passed_on = node.op == "IdentityN"
+            read = [inputs[_output_index(todo[-1])]] if is_passed_on else inputs
+            missing = [tensor for tensor in read if tensor not in self.values]
             if missing:
                 # Visited again with inputs still missing: TF1's loops are cycles in the graph.
-                if node.name in waiting:
+                key = todo[-1] if is_passed_on else node.name
+                if key in waiting:
                     raise NotRowWise(f'{node.op} "{node.name}": it is part of a loop')
-                waiting.add(node.name)
+                waiting.add(key)
                 todo += missing
                 continue
-            self._visit(node, [self.values[tensor] for tensor in inputs])
+            if is_passed_on:
+                self.values[todo[-1]] = self.values[read[0]]
+            else:
+                self._visit(node, [self.values[tensor] for tensor in inputs])
             todo.pop()
         return self.values[name]
 
@@ -274,6 +281,10 @@ class FormWalk:
         if dtype.numpy is not None and (shape is None or None in shape):
             shape = load().shape
         return Const(name, dtype, shape or (), load)
+
+
+def _output_index(tensor: str) -> int:
+    return int(tensor.rpartition(":")[2])
 
 
 def _waits_for(source: NodeMessage) -> list[str]:

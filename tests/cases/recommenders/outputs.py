@@ -110,7 +110,15 @@ CASES = [
         for task in ("ctr", "cvr", "ctcvr")
     ),
     Case("probs", make_probs, USERS, ITEMS, FEEDS, score="probs[1]", splits=("first dense layer",)),
-    Case("probs_and_more", make_probs_and_more, USERS, ITEMS, IDS, score="probs[2]"),
+    Case(
+        "probs_and_more",
+        make_probs_and_more,
+        USERS,
+        ITEMS,
+        IDS,
+        score="probs[2]",
+        splits=("embeddings",),
+    ),
     Case("doubles", make_doubles, USERS, ITEMS, IDS, splits=("first dense layer", "product")),
     Case(
         "signature",
