@@ -251,6 +251,16 @@ def test_a_file_that_was_replaced_is_an_error(
         scored.count()
 
 
+def test_tables_of_many_files_are_left_to_spark(
+    spark: SparkSession, mlp: tf2spark.SavedModel, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before all of them are listed in Python; partitions that aren't read don't count."""
+    monkeypatch.setattr("tf2spark.spark.scan.parquet_scan._MAX_FILES", 5)
+    assert reader_of(mlp.score(spark.table(table))) == "spark"
+    assert reader_of(mlp.score(spark.table(table).where("dt = '2026-11-01'"))) == "worker"
+    assert reader_of(mlp.score(spark.table(table), read="worker")) == "worker"
+
+
 def test_rules_of_the_optimizer_are_needed(
     spark: SparkSession, mlp: tf2spark.SavedModel, table: str
 ) -> None:

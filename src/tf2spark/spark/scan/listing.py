@@ -72,9 +72,9 @@ def unchanged(spark: SparkSession, source: Any, scan: Any, max_files: int) -> Co
 def _check_count(listed: Any, max_files: int) -> None:
     count = 0
     for folder in scala_items(listed):
-        count += folder.files().size() + 1
+        count += folder.files().size()
         if count > max_files:
-            raise NotReadable(f"it has more than {max_files:,} files and partitions")
+            raise NotReadable(f"it has more than {max_files:,} files")
 
 
 def _current_digest(spark: SparkSession, index: Any, filters: Any) -> Column:

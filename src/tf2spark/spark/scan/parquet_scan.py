@@ -98,7 +98,7 @@ def plan_scan(
         check_settings(spark)
         calendars = calendars_of(spark)
         zone = str(spark.conf.get("spark.sql.session.timeZone"))
-        scan = scan_of(df, zone)
+        scan = scan_of(df, zone, _MAX_FILES if verify else None)
     except NotReadable:
         raise
     except Exception as error:  # plans are no interface: each release may differ

@@ -70,12 +70,13 @@ class Scan:
     field_ids: tuple[int, ...] = ()
 
 
-def scan_of(df: DataFrame, zone: str) -> Scan:
+def scan_of(df: DataFrame, zone: str, max_files: int | None) -> Scan:
     """Return what a table reads, with just the columns that are needed.
 
     Args:
         df: The table.
         zone: The time zone that Spark gives timestamps in Arrow.
+        max_files: The most files that it may have; None for as many as tasks can list.
 
     Raises:
         NotReadable: The table is more than a scan of Parquet files that workers can open.
@@ -93,15 +94,15 @@ def scan_of(df: DataFrame, zone: str) -> Scan:
         return _iceberg_scan(spark, relation, plan, zone, same_files)
     # `sparkPlan` is the physical plan before Spark prepares it for execution. Adaptive execution
     # and code generation haven't wrapped its nodes yet, and nothing has been run.
-    return _file_scan(spark, relation, query.sparkPlan(), zone)
+    return _file_scan(spark, relation, query.sparkPlan(), zone, max_files or MAX_RANGES)
 
 
-def _file_scan(spark: SparkSession, relation: Any, plan: Any, zone: str) -> Scan:
+def _file_scan(spark: SparkSession, relation: Any, plan: Any, zone: str, max_files: int) -> Scan:
     """Return what Spark's own scan of files reads, or Delta's, which is derived from it."""
     node = _find_scan(plan, "FileSourceScanExec")
     check_scan(node)
     # Asked before the scan lists its files.
-    same_files = unchanged(spark, relation.relation().location(), node, MAX_RANGES)
+    same_files = unchanged(spark, relation.relation().location(), node, max_files)
     columns, partition_columns = _columns(node)
     output, where = _output(plan, node, [*columns.fields, *partition_columns.fields], zone)
     in_arrow = arrow_columns(partition_columns.fields, zone)
