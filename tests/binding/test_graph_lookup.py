@@ -6,12 +6,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from attrs import evolve
 
 from cases.models.saving import save_function
 from cases.tiny_models import save_function_model, save_graph_model
+from tf2spark.binding.calls.checks import check_call
 from tf2spark.binding.feeds import Column, Output
 from tf2spark.binding.graph_lookup import check_described, graph_of, inferred_shapes
 from tf2spark.binding.request import FedInput, FetchedOutput, Graph, Request, make_request
@@ -174,6 +176,29 @@ def test_an_input_that_is_not_in_the_graph_is_the_signature_s_fault(graph: Graph
         graph.unfed(["score:0"], [], ["gone:0"])
     assert str(raised.value).endswith('feed={"x:0": "COLUMN"}')
     assert graph.unfed(["score:0"], ["x:0"], ["gone:0"]).required == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("problem", "count"), [("the signature of the model is wrong: x", 1), ("no output y", 2)]
+)
+def test_columns_are_not_compared_with_a_wrong_signature(
+    loaded: LoadedModel, problem: str, count: int
+) -> None:
+    """Beside other mistakes of a call, columns of a wrong type are named."""
+
+    def make_request(*_: object) -> Request:
+        raise ContractError(problem)
+
+    schema = pa.schema([("x", pa.string())])
+    with pytest.raises(ContractError) as refused:
+        check_call(
+            make_request,
+            loaded.contract,
+            (None, None, None),
+            lambda _: schema,
+            {"batch_rows": None},
+        )
+    assert len(refused.value.mistakes or (refused.value,)) == count
 
 
 def request_of(*, fed: TensorSpec | None = None, fetched: TensorSpec | None = None) -> Request:

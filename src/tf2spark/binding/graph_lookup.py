@@ -55,6 +55,14 @@ def graph_of(loaded: Any) -> Graph:
     return Graph(find, unfed, state_rows)
 
 
+_WRONG_SIGNATURE = "the signature of the model is wrong"
+
+
+def is_wrong_signature(error: ContractError) -> bool:
+    """Return whether `check_described` raised an error."""
+    return str(error).startswith(_WRONG_SIGNATURE)
+
+
 def check_described(loaded: LoadedModel, request: Request) -> None:
     """Check that a signature describes its tensors as the graph has them, as far as nodes say.
 
@@ -72,7 +80,7 @@ def check_described(loaded: LoadedModel, request: Request) -> None:
         for tensor, dtype in zip(spec.tensors, _component_dtypes(spec), strict=True):
             if tensor and (problem := _difference(nodes, spec, tensor, dtype)):
                 raise ContractError(
-                    f'the signature of the model is wrong: {kind} "{spec.name}" {problem}',
+                    f'{_WRONG_SIGNATURE}: {kind} "{spec.name}" {problem}',
                     _raw_advice(tensor, feed),
                 )
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tf2spark.binding.bind import bind_inputs
 from tf2spark.binding.feeds import Column, FeedValue, Fetch, columns_of, normalize_feeds
+from tf2spark.binding.graph_lookup import is_wrong_signature
 from tf2spark.binding.messages import near_names
 from tf2spark.binding.options import Options, make_options, options_for_table
 from tf2spark.binding.request import FedInput, Request, choose_signature
@@ -45,8 +46,13 @@ def check_call(
     with mistakes.collected():
         options = make_options(**given)
     with mistakes.collected():
-        request = make_request(*asked, given["batch_rows"])
-    if options and request:
+        try:
+            request = make_request(*asked, given["batch_rows"])
+        except ContractError as error:
+            # Columns that don't fit a wrong signature may be right.
+            request = Request((), ()) if is_wrong_signature(error) else None
+            raise
+    if options and request and not mistakes:
         return request, options
     request = request or _valid_inputs(contract, *asked[:2])
     options = options or options_for_table(**given)
