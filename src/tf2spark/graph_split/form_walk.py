@@ -164,6 +164,8 @@ class FormWalk:
             return self._apply(node, [self.as_rows(value) for value in inputs])
         if any(isinstance(value, OneSided) for value in inputs):
             return self._leave_whole(node)
+        if any(isinstance(value, RandomRange) for value in inputs):
+            return self._apply(node, inputs)
         try:
             outputs = self._apply(node, inputs)
         except (NotRowWise, NotSplit):
