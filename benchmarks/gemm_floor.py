@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from attrs import frozen
 
 from benchmarks.models import serving_signature
+from benchmarks.own_process import run_module
 
-_ROOT = Path(__file__).resolve().parent.parent
 _SECONDS = 2.0
 
 
@@ -36,13 +34,8 @@ class Floor:
 
 def floor(path: str, shapes: Mapping[str, Sequence[int]]) -> Floor:
     """Time a model on a block of these shapes, in a process of its own, on one core."""
-    paths = os.pathsep.join([str(_ROOT), str(_ROOT / "src")])
-    environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "benchmarks.gemm_floor", path, json.dumps(dict(shapes))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise RuntimeError(f"timing {path} failed:\n{done.stderr}")
-    return Floor(**json.loads(done.stdout.splitlines()[-1]))
+    arguments = path, json.dumps(dict(shapes))
+    return Floor(**run_module("benchmarks.gemm_floor", *arguments, action=f"timing {path}"))
 
 
 def pin_to_one_core() -> None:

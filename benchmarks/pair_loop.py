@@ -8,21 +8,18 @@ best k. Both alternate in one process.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from attrs import asdict, frozen
 
 from benchmarks.gemm_floor import pin_to_one_core
 from benchmarks.models import serving_signature
+from benchmarks.own_process import run_module
 from benchmarks.recommender_models import TOWER
 
-_ROOT = Path(__file__).resolve().parent.parent
 _BATCH_USERS = 1024
 
 
@@ -49,13 +46,8 @@ class Seconds:
 
 def time_pair_loop(job: Job) -> Seconds:
     """Run the job in a process of its own."""
-    paths = os.pathsep.join([str(_ROOT), str(_ROOT / "src")])
-    environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "benchmarks.pair_loop", json.dumps(asdict(job))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise RuntimeError(f"timing the pair loop failed:\n{done.stderr}")
-    return Seconds(**json.loads(done.stdout.splitlines()[-1]))
+    arguments = json.dumps(asdict(job))
+    return Seconds(**run_module("benchmarks.pair_loop", arguments, action="timing the pair loop"))
 
 
 def main(job: Job) -> None:

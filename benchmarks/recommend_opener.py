@@ -8,21 +8,17 @@ the model, planning and computing the items' values are part of both.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from attrs import asdict, frozen
 
 from benchmarks.gemm_floor import pin_to_one_core
-
-_ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.own_process import run_module
 
 
 @frozen
@@ -52,13 +48,11 @@ class Job:
 
 def users_per_second(job: Job) -> list[float]:
     """Return the users per CPU second in each round, from the difference between both calls."""
-    paths = os.pathsep.join([str(_ROOT), str(_ROOT / "src")])
-    environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "benchmarks.recommend_opener", json.dumps(asdict(job))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise RuntimeError(f"recommending with {job.model} failed:\n{done.stderr}")
-    few, many = json.loads(done.stdout.splitlines()[-1])
+    few, many = run_module(
+        "benchmarks.recommend_opener",
+        json.dumps(asdict(job)),
+        action=f"recommending with {job.model}",
+    )
     # The same fixed cost for all rounds, because the smaller call varies little.
     fixed = statistics.median(few)
     return [(job.many - job.few) / (seconds - fixed) for seconds in many]

@@ -126,6 +126,13 @@ class TestRefusedOptions:
 @pytest.mark.usefixtures("spark")
 class TestJobs:
     @pytest.fixture
+    def left(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """What is said of folders that a killed run left, of which there is one."""
+        notes = ["removed /tmp/x, which a run that was killed had left"]
+        monkeypatch.setattr("tf2spark.package.staging.remove_abandoned", lambda: notes)
+        return notes
+
+    @pytest.fixture
     def command(self, tmp_path: Path) -> list[str]:
         """A job that scores 20 rows, the second of which has no city."""
         cities = ["Oslo", None, *["Rome"] * 18]
@@ -156,11 +163,9 @@ class TestJobs:
         command: list[str],
         tmp_path: Path,
         capsys: Capture,
-        monkeypatch: pytest.MonkeyPatch,
+        left: list[str],
     ) -> None:
         """Each line is an object, with the keys that the manual lists, and stdout is empty."""
-        left = ["removed /tmp/x, which a run that was killed had left"]
-        monkeypatch.setattr("tf2spark.package.staging.remove_abandoned", lambda: left)
         assert run([*command, "--mode", "dropmalformed", "--log-format", "json"]) == 0
         printed = capsys.readouterr()
         by_name = {event["event"]: event for event in events_of(printed.err)}
@@ -191,11 +196,9 @@ class TestJobs:
         command: list[str],
         tmp_path: Path,
         capsys: Capture,
-        monkeypatch: pytest.MonkeyPatch,
+        left: list[str],
     ) -> None:
         """Also by a job that fails before its tables are open; the folder is gone all the same."""
-        left = ["removed /tmp/x, which a run that was killed had left"]
-        monkeypatch.setattr("tf2spark.package.staging.remove_abandoned", lambda: left)
         (tmp_path / "broken.parquet").write_bytes(b"no Parquet")
         broken = [each.replace("in.parquet", "broken.parquet") for each in command]
         assert run(broken) == 2

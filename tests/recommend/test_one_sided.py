@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import tf2spark
@@ -14,6 +16,7 @@ from cases.recommenders.case import Case
 from cases.recommenders.running import best_of, path_of
 from tf2spark.recommend import compile_model
 from tf2spark.recommend.company import items as items_in_company
+from tf2spark.recommend.company.side_probe import SideProbe
 from tf2spark.recommend.explain import RecommendPlan
 
 
@@ -75,6 +78,15 @@ def test_a_package_with_loops_runs_whole_without_tensorflow(
     tf2spark.SavedModel(path_of(case)).compile(tmp_path / "package")
     monkeypatch.setattr(compile_model, "_compile", missing)
     assert "StatefulPartitionedCall" in str(_plan(case, tmp_path / "package").why_whole)
+
+
+def test_copies_of_ops_are_checked_by_workers_alone() -> None:
+    """The whole graph doesn't have them, so no rows are run; a stream has no sample at all."""
+    no_users = pa.table({"user_id": pa.array([], pa.int64())})
+    unused: Any = None
+    probe = SideProbe(unused, unused, {}, unused, {"user": no_users})
+    assert probe.row_dims("user", "tf2spark/Unique_3:0") is None
+    assert probe.relation("user", ["tf2spark/Unique_3:0"]) == "unknown"
 
 
 def test_users_of_any_length_are_scored_by_the_split_graph() -> None:

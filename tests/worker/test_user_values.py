@@ -19,7 +19,7 @@ from tf2spark.plan.recommend import CatalogPlan, SplitPlan
 from tf2spark.plan.score import ModelRef, RowRelation
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.tensorflow_c.tensor import Tensor
-from tf2spark.worker.same_values import same_values
+from tf2spark.worker.row_probe import same_values
 from tf2spark.worker.user_values import UserValues, user_values
 
 Array = np.ndarray[Any, Any]

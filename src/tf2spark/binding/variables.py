@@ -11,6 +11,7 @@ from attrs import Factory, frozen
 
 from tf2spark.errors import ModelError
 from tf2spark.saved_model.function_library import (
+    CALLS,
     FunctionLibrary,
     called_functions,
     calls,
@@ -33,7 +34,6 @@ _WRITES = re.compile("Assign(Add|Sub)?(VariableOp)?")
 # Ops that fail on a variable without a value.
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd"})
 _NOT_WRITING = _READS | {"Identity", "VariableShape", "VarIsInitializedOp", "DisableCopyOnRead"}
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _LOOPS = frozenset({"While", "StatelessWhile"})
 _BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 _MAX_DEPTH = 64  # of branches in branches
@@ -154,7 +154,7 @@ class _Functions:
 
         None are returned if it isn't known which functions run in their place.
         """
-        follows = node.op in _CALLS or node.op in _LOOPS or node.op in _BRANCHES
+        follows = node.op in CALLS or node.op in _LOOPS or node.op in _BRANCHES
         names = called_functions(node) if follows else [node.op]
         inputs = data_inputs(node)
         passed = tuple(map(body.variable, inputs[1:] if node.op in _BRANCHES else inputs))
@@ -281,7 +281,7 @@ def _results(function: FunctionMessage, node: NodeMessage, used: Iterable[str]) 
         # Its results are the next iteration's arguments, and the condition has another one.
         return sorted(function.ret.values())
     results = []
-    is_call = node.op in _CALLS or node.op in _BRANCHES
+    is_call = node.op in CALLS or node.op in _BRANCHES
     for tensor in used:
         # `call:1` in a graph; `call:output:1`, or `call:result:0`, in a function.
         _, *names, index = tensor.split(":")

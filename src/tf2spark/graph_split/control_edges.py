@@ -54,12 +54,12 @@ def refuse_assertions(graph: GraphMessage, score: str, sides: Mapping[str, Sides
     nodes = {node.name: node for node in graph.node}
     needed = upstream(nodes, [score], control_edges=False)
     for name, assertion in _waiting_for_assertions(nodes, score, _asserting_ops(graph)):
-        # A constant that waits could be read by pairs as well.
-        readers = [node for node in needed.values() if f"{name}:0" in data_inputs(node)]
-        waiting = [name] if data_inputs(nodes[name]) else [node.name for node in readers]
-        if all(len(sides.get(node, ())) == 1 for node in waiting):
-            continue
-        raise NotSplit(f'"{name}" runs only if an assertion ("{assertion}") holds')
+        waiting = [nodes[name]]
+        if not data_inputs(nodes[name]):
+            # A constant that waits could be read by pairs as well.
+            waiting = [node for node in needed.values() if f"{name}:0" in data_inputs(node)]
+        if any(len(sides.get(node.name, ())) != 1 for node in waiting):
+            raise NotSplit(f'"{name}" runs only if an assertion ("{assertion}") holds')
 
 
 def _waiting_for_assertions(

@@ -87,7 +87,8 @@ class FormWalk:
                 continue
             node = self.nodes[node_name(todo[-1])]
             if self._is_left_whole(node):
-                self._leave_whole(node)
+                self._keep(node, self._leave_whole(node))
+                todo.pop()
                 continue
             inputs = data_inputs(node)
             # Of several tensors that are only passed on, the others don't matter.
@@ -125,6 +126,9 @@ class FormWalk:
         # A rule may know only the first of several outputs; the others must not be read then.
         if len(outputs) < len(self._output_infos(node)):
             raise NotRowWise(f'{node.op} "{node.name}": the form of its other results isn\'t known')
+        self._keep(node, outputs)
+
+    def _keep(self, node: NodeMessage, outputs: Sequence[Value]) -> None:
         for index, value in enumerate(outputs):
             # Downstream, sizes that don't depend on the batch are plain constants.
             if isinstance(value, ShapeVector) and is_static(value):
@@ -151,12 +155,10 @@ class FormWalk:
         """Leave a node of one side to that side, as it is, and return its outputs."""
         side = self._side_of(node)
         assert side is not None
-        outputs: list[Value] = []
-        for index, (dtype, _) in enumerate(self._output_infos(node)):
-            name = f"{node.name}:{index}"
-            self.values[name] = OneSided(side, name, dtype)
-            outputs.append(self.values[name])
-        return outputs
+        return [
+            OneSided(side, f"{node.name}:{index}", dtype)
+            for index, (dtype, _) in enumerate(self._output_infos(node))
+        ]
 
     def _apply_or_leave(self, node: NodeMessage, inputs: Sequence[Value]) -> Sequence[Value]:
         """Find the forms of a node's outputs by its rule; leave it whole where that is enough."""

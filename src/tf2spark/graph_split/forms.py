@@ -75,7 +75,7 @@ class OneSided:
 
     Its first axis may be the side's rows, or not (what a loop keeps is [steps, rows, ...]), and
     rows may meet in it. Other ops of the same side take it as it is; where it meets the other side,
-    it must turn out to be a row for each of its side's (`one_side.as_rows`).
+    it must turn out to be a row for each of its side's (`FormWalk.as_rows`).
     """
 
     side: SideName

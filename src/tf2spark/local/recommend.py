@@ -25,13 +25,12 @@ from tf2spark.local.score import to_batch
 from tf2spark.plan.recommend import CatalogPlan, renumber_users
 from tf2spark.plan.score import ModelRef, Plan, columns_read_first, read_columns
 from tf2spark.recommend.arguments import RecommendArguments
+from tf2spark.recommend.items import score_items
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
 from tf2spark.table_types import is_pandas
-from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.recommend_loop import recommend_batches
-from tf2spark.worker.score_loop import score_batches
 
 _BATCH_ROWS = 10_000
 
@@ -76,13 +75,7 @@ class LocalTables:
             keep=(item_id,), id_columns=(item_id,), audience=None, batch_rows=run_rows
         )
         plan = bind(request, table.schema, options, model)
-        schema = _result_schema(plan, table)
-        if not table.num_rows:
-            return schema.empty_table()
-        batches = table.to_batches(max_chunksize=_BATCH_ROWS)
-        with closing(_open(model)) as session:
-            scored = score_batches(plan, session, batches, location=" of the items")
-            return pa.Table.from_batches(scored, schema=schema)
+        return score_items(table, plan, _BATCH_ROWS)
 
 
 def local_tables(
@@ -136,16 +129,12 @@ def _recommend(table: pa.Table, plan: CatalogPlan) -> pa.Table:
     batches = table.select(columns).combine_chunks().to_batches(max_chunksize=_BATCH_ROWS)
     if not table.num_rows:
         return schema.empty_table()
-    with closing(_open(plan.users.model)) as session:
+    # No other call can use the model: its catalog is part of it.
+    with closing(open_model(plan.users.model, Path(plan.users.model.path))) as session:
         recommended = recommend_batches(
             renumber_users(plan, columns), session, batches, location=" of the users"
         )
         return pa.Table.from_batches(recommended, schema=schema)
-
-
-def _open(model: ModelRef) -> CApiSession:
-    """Open the model of this call, which no other call can use: its catalog is part of it."""
-    return open_model(model, Path(model.path))
 
 
 def _result_schema(plan: Plan, table: pa.Table) -> pa.Schema:

@@ -23,6 +23,7 @@ from tf2spark.recommend.arguments import TOLERANCE
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import TensorSpec
+from tf2spark.saved_model.function_library import CALLS
 from tf2spark.worker.model_session import hold_files
 
 
@@ -73,9 +74,6 @@ def compile_pair_model(
         held.release()
 
 
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-
-
 def _has_calls(loaded: reader.LoadedModel) -> bool:
     """Say whether a package has calls left, for the sake of loops, that can be inlined here.
 
@@ -84,7 +82,7 @@ def _has_calls(loaded: reader.LoadedModel) -> bool:
     package = loaded.contract.package
     if package is None or package.weights or package.why_as_it_was is not None:
         return False
-    return any(node.op in _CALLS for node in loaded.meta_graph.graph_def.node)
+    return any(node.op in CALLS for node in loaded.meta_graph.graph_def.node)
 
 
 def _compiled_or_copied(

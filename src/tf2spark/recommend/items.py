@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ import pyarrow.compute as pc
 from tf2spark.binding.messages import did_you_mean, type_text
 from tf2spark.conversion.arrow_buffers import values_of
 from tf2spark.conversion.rows import Array
+from tf2spark.dtypes import DType
 from tf2spark.errors import Advice, ContractError, RowError, argument
 from tf2spark.graph_split.forms import Side
 from tf2spark.plan.recommend import IDS_FILE, ITEMS_FILE, ItemTensor
+from tf2spark.plan.score import Plan
 from tf2spark.recommend.files import write_item_tensor, write_table
+from tf2spark.worker.model_session import open_model
+from tf2spark.worker.score_loop import score_batches
 
 
 def id_column_type(schema: pa.Schema, name: str, id_argument: str, table: str) -> pa.DataType:
@@ -141,22 +146,45 @@ def write_values(
             number,
             placeholder,
             value.dtype,
-            _to_array(table.column(value_column(number)), value),
+            flat_values(table.column(value_column(number)), value.dtype).reshape(
+                table.num_rows, *(size or 0 for size in value.dims)
+            ),
             row_order,
         )
         for number, (value, placeholder) in enumerate(values)
     )
 
 
-def _to_array(column: pa.ChunkedArray, value: Side) -> Array:
-    """Return a column of lists, nested as deep as a row has dimensions, as one array."""
+def flat_values(column: pa.ChunkedArray, dtype: DType) -> Array:
+    """Return the numbers in a column, or in its lists nested to any depth, one after another."""
     chunks = []
     for chunk in column.chunks:
         while pa.types.is_list(chunk.type):
             chunk = chunk.flatten()
-        chunks.append(values_of(chunk).astype(value.dtype.numpy, copy=False))
-    flat = np.concatenate(chunks) if chunks else np.zeros(0, value.dtype.numpy)
-    return flat.reshape(len(column), *(size or 0 for size in value.dims))
+        chunks.append(values_of(chunk).astype(dtype.numpy, copy=False))
+    return np.concatenate(chunks) if chunks else np.zeros(0, dtype.numpy)
+
+
+def score_items(items: pa.Table, plan: Plan, rows: int) -> pa.Table:
+    """Score items in this process, and return them with the plan's columns.
+
+    Args:
+        items: The items.
+        plan: What to do; it was bound to their columns.
+        rows: The most rows of a batch.
+
+    Raises:
+        RowError: An item can't be scored.
+    """
+    kept = [items.schema.field(index) for index in plan.keep]
+    schema = pa.schema([*kept, *plan.output_fields()])
+    if not items.num_rows:
+        return schema.empty_table()
+    batches = items.to_batches(max_chunksize=rows)
+    # No other call can use the model: its catalog is part of it.
+    with closing(open_model(plan.model, Path(plan.model.path))) as session:
+        scored = score_batches(plan, session, batches, location=" of the items")
+        return pa.Table.from_batches(scored, schema=schema)
 
 
 def write_columns(tree: Path, table: pa.Table, names: tuple[str, ...]) -> None:

@@ -101,8 +101,7 @@ class _Sizer:
             return SizedFeed(feed, spec)
         shapes = self._row_shapes(feed, spec)
         if not shapes:
-            why = "no row shows its width"
-            raise NotSplit(f'input "{spec.name}", fed {feed.feed} of {feed.side}s: {why}')
+            raise _no_width(spec, feed, "no row shows its width")
         # A dimension that varies stays unknown: whatever pairs need must not depend on it.
         sizes = [set(sizes) for sizes in zip(*shapes, strict=True)]
         known = tuple(min(of_axis) if len(of_axis) == 1 else None for of_axis in sizes)
@@ -128,10 +127,7 @@ class _Sizer:
         """Size a feed beside others, whose width must be known."""
         sized = self.size_by_rows(feed, dims)
         if sized.dims[0] is None:
-            raise NotSplit(
-                f'input "{sized.spec.name}", fed {feed.feed} of {feed.side}s: rows have different '
-                "lengths"
-            )
+            raise _no_width(sized.spec, feed, "rows have different lengths")
         return sized
 
     def _size_last(self, feed: SideFeed, others: list[SizedFeed], width: int) -> SizedFeed:
@@ -173,6 +169,10 @@ class _Sizer:
 
     def _spec(self, dims: Dims) -> TensorSpec:
         return evolve(self.sided_input.fed.spec, shape=(None, *dims))
+
+
+def _no_width(spec: TensorSpec, feed: SideFeed, why: str) -> NotSplit:
+    return NotSplit(f'input "{spec.name}", fed {feed.feed} of {feed.side}s: {why}')
 
 
 def _refuse_short_rows(feed: SizedFeed) -> SizedFeed:

@@ -87,8 +87,7 @@ def _whole_requests(
     fed: dict[SideName, list[FedInput]] = {side: [] for side in SIDES}
     for split_input, feeds in zip(inputs, sized_inputs, strict=True):
         if len(feeds) == 1:
-            spec = evolve(feeds[0].spec, tensors=split_input.tensors)
-            fed[feeds[0].side].append(FedInput(spec, feeds[0].source.feed, exact=feeds[0].exact))
+            fed[feeds[0].side].append(_fed_input(feeds[0], split_input.tensors))
     return {side: Request(tuple(inputs), ()) for side, inputs in fed.items()}
 
 
@@ -125,12 +124,16 @@ def side_request(
 ) -> Request:
     """Return what one side feeds to the split graph, as a separate request."""
     fed = [
-        FedInput(evolve(feed.spec, tensors=tensors), feed.source.feed, exact=feed.exact)
+        _fed_input(feed, tensors)
         for feeds, fed_tensors in zip(sized_inputs, split_graph.feeds, strict=True)
         for feed, tensors in zip(feeds, fed_tensors, strict=True)
         if feed.side == side
     ]
     return Request(tuple(fed), outputs)
+
+
+def _fed_input(feed: SizedFeed, tensors: tuple[str, ...]) -> FedInput:
+    return FedInput(evolve(feed.spec, tensors=tensors), feed.source.feed, exact=feed.exact)
 
 
 def item_value_outputs(values: Sequence[tuple[Side, str]]) -> tuple[FetchedOutput, ...]:

@@ -11,7 +11,7 @@ from attrs import frozen
 from tf2spark.saved_model.protos import AttrMessage, FunctionMessage, GraphMessage, NodeMessage
 from tf2spark.saved_model.upstream import is_control
 
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Their first input chooses the branch; the others are the arguments of every branch.
 _BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 # The attributes that name what the ops above call, or the parts of a loop.
@@ -45,7 +45,7 @@ def calls(node: NodeMessage) -> Iterator[Call]:
     if not values:
         return
     direct: list[str] = []
-    if node.op in _CALLS or node.op in _BRANCHES:
+    if node.op in CALLS or node.op in _BRANCHES:
         direct = called_functions(node)
     arguments = inputs[1:] if node.op in _BRANCHES else inputs
     yield from (Call(name, arguments) for name in direct)

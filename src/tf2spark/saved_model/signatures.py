@@ -21,6 +21,7 @@ from tf2spark import dtypes
 from tf2spark.dtypes import Shape
 from tf2spark.errors import ModelError
 from tf2spark.saved_model.contract import Signature, TensorSpec
+from tf2spark.saved_model.function_library import CALLS
 from tf2spark.saved_model.protos import (
     FunctionMessage,
     MetaGraph,
@@ -38,7 +39,6 @@ _MAX_ELEMENTS = 2**40
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
 _NOT_SIGNATURES = frozenset({INIT_SIGNATURE, TRAIN_SIGNATURE})
 # The ops by which a wrapper's body calls the user's function.
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 Functions: TypeAlias = Mapping[str, FunctionMessage]
 
@@ -232,7 +232,7 @@ def _call_keys(wrapper: FunctionMessage | None, keywords: list[str]) -> tuple[li
         arguments = [argument.name for argument in wrapper.signature.input_arg]
         key_of = dict(zip(arguments, keywords, strict=False))
         for node in wrapper.node_def:
-            if node.op in _CALLS and "f" in node.attr:
+            if node.op in CALLS and "f" in node.attr:
                 inputs = [key_of.get(name, "") for name in node.input if not is_control(name)]
                 return inputs, node.attr["f"].func.name
     return [], ""

@@ -23,8 +23,8 @@ from tf2spark.plan.recommend import CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.session import Session
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.batching import rows_by_key, select_rows
+from tf2spark.worker.row_probe import same_values
 from tf2spark.worker.run_conversion import input_feeder
-from tf2spark.worker.same_values import same_values
 
 UserValues = Callable[[pa.RecordBatch], list[Tensor]]
 """From a batch of users to the values that pairs need, each [users, ...]."""

@@ -12,7 +12,7 @@ from attrs import Factory, define
 from tf2spark.binding.bind import bind_inputs
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
-from tf2spark.conversion.arrow_buffers import take_indices
+from tf2spark.conversion.arrow_buffers import take_rows
 from tf2spark.conversion.rows import Ints, RowsRefused, RowsTooLarge, RowsUneven
 from tf2spark.dtypes import Dims
 from tf2spark.graph_split.forms import NotRowWise, SideName
@@ -22,9 +22,8 @@ from tf2spark.recommend.sides import Schemas
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
-from tf2spark.worker.row_probe import PROBED_ROWS, runs_differ
+from tf2spark.worker.row_probe import PROBED_ROWS, runs_differ, same_values
 from tf2spark.worker.run_conversion import Conversion, conversion_of
-from tf2spark.worker.same_values import same_values
 
 _FAILURES = (RowsRefused, RowsUneven, RowsTooLarge, TensorFlowFailure)
 _SHAPED_ROWS = 8
@@ -90,8 +89,10 @@ class SideProbe:
         "batch" says that they do, "unknown" that nothing shows that they do.
         """
         tensors = [tensor for tensor in tensors if not tensor.startswith(PREFIX)]
+        if not tensors:
+            return "unknown"
         runnable = self._runnable_rows(side, tensors)
-        if not tensors or not len(runnable):
+        if not len(runnable):
             return "unknown"
 
         def run(numbers: Ints) -> list[list[Any]]:
@@ -135,10 +136,10 @@ class SideProbe:
     def _run(
         self, side: SideName, tensors: Sequence[str], numbers: Ints
     ) -> Sequence[Tensor | Strings]:
-        table = self.samples[side].take(take_indices(numbers)).combine_chunks()
-        (batch,) = table.to_batches()
+        (batch,) = self.samples[side].combine_chunks().to_batches()
         conversion = self._conversion(side)
-        return self.session.prepare(conversion.fed, tensors)(conversion.feed(batch))
+        feeds = conversion.feed(take_rows(batch, numbers))
+        return self.session.prepare(conversion.fed, tensors)(feeds)
 
     def _conversion(self, side: SideName) -> Conversion:
         if side not in self._conversions:
