@@ -16,7 +16,7 @@ PARALLEL := $(if $(TESTS),,-n 2 --dist loadfile --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick check lint types unit test-oldest test-oldest-setup test-python wheel \
-	release-check public-api bench format docs notebooks clean
+	release-check public-api bench chaos soak format docs notebooks clean
 
 help:  ## Print this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,13 @@ public-api: setup  ## Write release/public_api.txt anew, after a change of the p
 bench: setup  ## Us and the peers in turns: make bench [CASES="dense strings"] [PEER=mlflow] [SCALE=full]
 	@PYTHONPATH=. $(BIN)/python -m benchmarks $(CASES) --scale $(or $(SCALE),small) \
 		$(if $(PEER),--peer $(PEER),--write)
+
+chaos: setup $(VENV)/spark.jsa  ## Inject every fault into real clusters, for up to 40 minutes; docs/reliability.md
+	@$(BIN)/python -m pytest -m chaos $(or $(TESTS),tests/chaos)
+	@PYTHONPATH=tests $(BIN)/python -m chaos.figures
+
+soak: setup $(VENV)/spark.jsa  ## Two hours of jobs in one session: what grows? [MINUTES=40]
+	@PYTHONPATH=tests:tests/chaos $(BIN)/python -m chaos.soak --minutes $(or $(MINUTES),120)
 
 format: setup  ## Write the code in the project's format
 	@$(BIN)/ruff check --fix-only -q .

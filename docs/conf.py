@@ -49,6 +49,7 @@ NAVIGATION = {
         "docs/clusters",
         "docs/platforms",
         "docs/performance",
+        "docs/reliability",
         "docs/security",
     ],
     "Reference": [

@@ -63,12 +63,16 @@ def spark() -> Iterator[SparkSession]:
     session.stop()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that use the `spark` fixture; others that start Spark are marked by hand.
+
+    Those of `make chaos` run only where they are asked for by their marker.
 
     Files with clusters come first and short ones without Spark last, so that the processes among
     which pytest-xdist distributes the files end at about the same time.
     """
+    if "chaos" not in config.getoption("markexpr"):
+        items[:] = [item for item in items if not item.get_closest_marker("chaos")]
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker("spark")

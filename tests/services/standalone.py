@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,9 +17,17 @@ _SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 
 @contextmanager
 def standalone(
-    folder: Path, *, workers: int = 2, cores: int = 1, memory: str = "1500m"
+    folder: Path,
+    *,
+    workers: int = 2,
+    cores: int = 1,
+    memory: str = "1500m",
+    hosts: Sequence[str] = ("127.0.0.1",),
 ) -> Iterator[str]:
-    """Run a master and its workers, each with its own work folder; yields the master's URL."""
+    """Run a master and its workers, each with its own work folder; yields the master's URL.
+
+    The workers take the hosts, which are addresses of this machine, in turn.
+    """
     ensure_java()
     with ExitStack() as stack:
         master = stack.enter_context(
@@ -30,17 +38,20 @@ def standalone(
             name = f"worker-{number}"
             arguments = ["--webui-port", "0", "--cores", str(cores), "--memory", memory]
             arguments += ["--work-dir", str(folder / name), url]
-            worker = stack.enter_context(_spark_daemon(folder, name, "worker.Worker", *arguments))
+            host = hosts[number % len(hosts)]
+            worker = stack.enter_context(
+                _spark_daemon(folder, name, "worker.Worker", *arguments, host=host)
+            )
             worker.wait_for(r"(Successfully registered with master)")
         yield url
 
 
 def _spark_daemon(
-    folder: Path, name: str, main: str, *arguments: str
+    folder: Path, name: str, main: str, *arguments: str, host: str = "127.0.0.1"
 ) -> AbstractContextManager[Daemon]:
-    command = [str(_SPARK_CLASS), f"org.apache.spark.deploy.{main}", "--host", "127.0.0.1"]
+    command = [str(_SPARK_CLASS), f"org.apache.spark.deploy.{main}", "--host", host]
     environment = {
-        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_IP": host,
         "SPARK_NO_DAEMONIZE": "1",
         "PYSPARK_PYTHON": sys.executable,
     }

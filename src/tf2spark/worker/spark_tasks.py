@@ -15,6 +15,7 @@ A worker process runs many tasks, one after the other, and its sessions outlive 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,9 +128,19 @@ def _completed(travel: Travel, batches: Batches) -> Batches:
 
 def _score(plan: Plan, batches: Batches) -> Batches:
     names = column_names(len(plan.keep) + len(plan.output_fields()))
-    # Only the first task of a worker opens the model; it stays open for the others.
-    session = open_session(plan.model)
-    return score_batches(plan, session, batches, location=_location(), names=names)
+    for some in _unless_empty(batches):
+        # Only the first task of a worker opens the model; it stays open for the others.
+        session = open_session(plan.model)
+        yield from score_batches(plan, session, some, location=_location(), names=names)
+
+
+def _unless_empty(batches: Batches) -> Iterator[Batches]:
+    """Yield all batches of a partition at once; nothing if there are none.
+
+    So an empty partition opens no model.
+    """
+    for first in batches:
+        yield chain([first], batches)
 
 
 def file_scorer(plan: Plan, tasks: Sequence[ParquetTask]) -> Callable[[Batches], Batches]:
@@ -161,9 +172,9 @@ def partition_recommender(
 
         begin_task()
         names = column_names(len(plan.users.keep) + len(plan.users.output_fields()))
-        session = open_session(plan.users.model)
-        users = map(unpacker(packing), batches)
-        yield from recommend_batches(plan, session, users, location=_location(), names=names)
+        for users in _unless_empty(map(unpacker(packing), batches)):
+            session = open_session(plan.users.model)
+            yield from recommend_batches(plan, session, users, location=_location(), names=names)
 
     return recommend_partition
 
@@ -180,8 +191,8 @@ def column_scorer(plan: Plan, columns: int, travel: Travel = None) -> Columns:
 
     def score_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         begin_task()
-        batches = _completed(travel, batches_of(arrays, names))
-        yield from struct_arrays(plan, open_session(plan.model), batches)
+        for batches in _unless_empty(_completed(travel, batches_of(arrays, names))):
+            yield from struct_arrays(plan, open_session(plan.model), batches)
 
     return score_columns
 
