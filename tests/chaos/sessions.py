@@ -22,6 +22,7 @@ def start_session(master: str, settings: Mapping[str, str]) -> SparkSession:
         SparkSession.builder.master(master)
         .appName("tf2spark chaos")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.executor.memory", "600m")
         .config("spark.sql.shuffle.partitions", "2")
