@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tf2spark.errors import ModelError
 from tf2spark.package.known_hashes import LARGE_BYTES
 from tf2spark.package.manifest import FILES, FileEntry
 from tf2spark.package.safe_files import open_inside, open_regular, sha256_of
+from tf2spark.package.shipped_chunks import joined
 from tf2spark.package.stored_names import readable_names
 
 _COPIED = ("saved_model.pb", "assets/")
@@ -89,18 +90,25 @@ class ShippedFiles:
 
     Attributes:
         locate: Returns where a file lies on this host.
+        chunks: What reads the chunks of the files that came in chunks, by the files' SHA-256.
     """
 
     locate: Callable[[FileEntry], Path]
+    chunks: Mapping[str, Sequence[Callable[[], bytes]]] = field(factory=dict)
 
     @contextmanager
     def open(self, entry: FileEntry) -> Iterator[BinaryIO]:
+        if (chunks := self.chunks.get(entry.sha256)) is not None:
+            with joined(chunks) as stream:
+                yield stream
+            return
         opening = open_regular(self.locate(entry))
         with _opened(opening, lambda problem: _cant_be_opened(entry, problem)) as stream:
             yield stream
 
     def mismatch(self, entry: FileEntry) -> ModelError:
-        return damaged(self.locate(entry), entry)
+        is_whole = entry.sha256 not in self.chunks
+        return damaged(self.locate(entry) if is_whole else entry.stored, entry)
 
     def original(self, entry: FileEntry) -> Path | None:
         return None
@@ -146,5 +154,6 @@ def copy_verified(source: FileSource, entry: FileEntry, target: Path, *, mode: i
     """
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as output, source.open(entry) as stream:
-        if sha256_of(stream, output) != (entry.sha256, entry.size_bytes):
+        content = sha256_of(stream, output, limit_bytes=entry.size_bytes + 1)
+        if content != (entry.sha256, entry.size_bytes):
             raise source.mismatch(entry)

@@ -150,16 +150,20 @@ def read_inside(folder: Path, path: str, limit_bytes: int) -> tuple[bytes, Stamp
         return content, stamp
 
 
-def sha256_of(stream: BinaryIO, target: BinaryIO | None = None) -> tuple[str, int]:
+def sha256_of(
+    stream: BinaryIO, target: BinaryIO | None = None, *, limit_bytes: int | None = None
+) -> tuple[str, int]:
     """Return the SHA-256 (hex) and the size of what a stream still has, and copy it to `target`.
 
-    No more is read than the file had at the start, so that a file that grows has an end.
+    No more is read than `limit_bytes`, or else than the file had at the start and a byte, so that
+    a file that grows has an end.
 
     Raises:
         ModelError: The stream can't be read.
     """
     total, read_bytes = hashlib.sha256(), 0
-    limit_bytes = os.fstat(stream.fileno()).st_size + 1
+    if limit_bytes is None:
+        limit_bytes = os.fstat(stream.fileno()).st_size + 1
     while chunk := _read(stream, min(_CHUNK_BYTES, limit_bytes - read_bytes)):
         total.update(chunk)
         read_bytes += len(chunk)

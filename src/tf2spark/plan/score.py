@@ -161,6 +161,19 @@ class Initialization:
 
 
 @frozen
+class BroadcastFile:
+    """A file of a model that goes out as Spark's broadcast variables.
+
+    Attributes:
+        sha256: The SHA-256 of its content.
+        chunks: The variables, in order. The value of each is bytes.
+    """
+
+    sha256: str
+    chunks: tuple[Any, ...]
+
+
+@frozen
 class ModelRef:
     """Which model a worker opens, and how.
 
@@ -179,6 +192,7 @@ class ModelRef:
         op_libraries: The libraries of custom ops that are loaded before it.
         custom_ops: The ops of its graph that only these libraries can provide.
         initialization: What is run once after it was loaded.
+        broadcast: Its files that are shipped as broadcast variables.
     """
 
     path: str = field(repr=lambda path: repr(shown(path)))
@@ -195,6 +209,7 @@ class ModelRef:
     op_libraries: tuple[OpLibrary, ...] = ()
     custom_ops: tuple[str, ...] = ()
     initialization: Initialization = Initialization()
+    broadcast: tuple[BroadcastFile, ...] = field(default=(), repr=False)
 
 
 @frozen

@@ -31,6 +31,7 @@ from tf2spark.package.op_libraries import LibraryFile
 from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.package.stored_names import readable_names
 from tf2spark.plan.score import ModelRef
+from tf2spark.spark.broadcast.files import broadcast_files
 from tf2spark.spark.hadoop import exists, scheme_of
 from tf2spark.spark.memory_limit import memory_mib
 from tf2spark.spark.recognize import is_connect
@@ -80,6 +81,9 @@ def ship(spark: SparkSession, model: ModelRef, *, for_stream: bool = False) -> M
     with _lock:
         if not runs_locally and not _send_own_code(spark):
             return model
+        if not is_connect(spark) and not runs_locally and scheme_of(model.path) is None:
+            source = source_on_this_machine(model)
+            model = evolve(model, broadcast=broadcast_files(spark, model, source))
         for path in (*_shipped_paths(spark, model), *_shipped_libraries(model)):
             _send_once(spark, path)
     return evolve(model, storage="shipped")
@@ -125,8 +129,8 @@ def _size_bytes(text: str | None) -> int | None:
 def _shipped_paths(spark: SparkSession, model: ModelRef) -> Iterator[str]:
     """Yield what executors fetch: files on the storage, or copies that this process keeps."""
     if scheme_of(model.path) is None:
-        source = source_on_this_machine(model)
-        for entry in model.files:
+        source, broadcast = source_on_this_machine(model), {file.sha256 for file in model.broadcast}
+        for entry in (each for each in model.files if each.sha256 not in broadcast):
             yield str(staged_copy(entry, source))
         return
     for entry in model.files:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tf2spark.package.file_source import FileSource, ModelFolder, PackageFolder, ShippedFiles
 from tf2spark.package.host_cache import LIMIT_BYTES, HeldModel, hold_model
@@ -70,8 +72,22 @@ def hold_files(model: ModelRef, locate: Locate | None = None) -> HeldModel:
 def _source(model: ModelRef, locate: Locate | None) -> FileSource:
     if model.storage == "shipped":
         assert locate is not None, model
-        return ShippedFiles(locate)
+        return ShippedFiles(locate, _chunk_readers(model))
     return source_on_this_machine(model)
+
+
+def _chunk_readers(model: ModelRef) -> dict[str, list[Callable[[], bytes]]]:
+    return {
+        file.sha256: [partial(_read_chunk, chunk) for chunk in file.chunks]
+        for file in model.broadcast
+    }
+
+
+def _read_chunk(variable: Any) -> bytes:
+    """Return the bytes of a broadcast variable, which PySpark would keep in memory from then on."""
+    chunk: bytes = variable.value
+    vars(variable).pop("_value", None)
+    return chunk
 
 
 def source_on_this_machine(model: ModelRef) -> FileSource:
