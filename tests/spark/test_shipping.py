@@ -16,7 +16,13 @@ from tf2spark.errors import ContractError, ModelError
 from tf2spark.package.folder import entries_of
 from tf2spark.package.manifest import FILES, FileEntry
 from tf2spark.plan.score import ModelRef
-from tf2spark.spark.shipping import CACHE_SETTING, CACHE_SIZE_SETTING, own_zip, ship
+from tf2spark.spark.shipping import (
+    CACHE_SETTING,
+    CACHE_SIZE_SETTING,
+    SHARED_SETTING,
+    own_zip,
+    ship,
+)
 
 
 @pytest.fixture
@@ -37,11 +43,22 @@ class Session:
         self.pythonExec = sys.executable
         self.applicationId = f"app-{id(self)}"
         self.size = "1g"
+        self.shared: str | None = None
+        self.yarn_files = ""
         self.files: list[str] = []
         self.py_files: list[str] = []
 
     def get(self, key: str, default: Any = None) -> Any:
-        return {CACHE_SETTING: "/cache", CACHE_SIZE_SETTING: self.size}.get(key, default)
+        settings = {
+            CACHE_SETTING: "/cache",
+            CACHE_SIZE_SETTING: self.size,
+            SHARED_SETTING: self.shared,
+            "spark.yarn.dist.files": self.yarn_files,
+        }
+        return settings.get(key, default)
+
+    def getConf(self) -> Session:
+        return self
 
     def addFile(self, path: str) -> None:
         self.files.append(path)
@@ -121,6 +138,31 @@ def test_executors_fetch_a_package_from_its_storage() -> None:
     model = ModelRef("hdfs://n/p", ("serve",), "d", files=(entry,), storage="package")
     sent(session, model)
     assert session.files == [f"hdfs://n/p/{FILES}/{entry.stored}"]
+
+
+def test_yarn_brings_files_that_it_distributes(tree: Path) -> None:
+    """Only what ``spark.yarn.dist.files`` doesn't name is sent, and workers look in one place."""
+    (tree / "words.txt").write_text(f"{tree} words")
+    words, graph = sorted(entries_of(tree), key=lambda entry: entry.path, reverse=True)
+    session, model = Session("yarn"), reference(tree)
+    session.yarn_files = f"hdfs://n/p/files/{graph.stored}, hdfs://n/other#alias"
+    assert sent(session, model).files == model.files
+    assert [Path(file).name for file in session.files] == [words.stored]
+    elsewhere = Session("spark://host:7077")
+    elsewhere.yarn_files = session.yarn_files
+    sent(elsewhere, model)
+    assert len(elsewhere.files) == 2
+
+
+@pytest.mark.parametrize(("folder", "is_sent"), [("", False), ("/../other", True)])
+def test_a_model_in_a_shared_folder_is_not_sent(tree: Path, folder: str, is_sent: bool) -> None:
+    """Executors open it at its path, where they verify it; tf2spark is sent all the same."""
+    session = Session("k8s://host")
+    session.shared = f"/models, {tree.parent}{folder}"
+    shipped = sent(session, reference(tree))
+    assert shipped.storage == ("shipped" if is_sent else "folder")
+    assert bool(session.files) == is_sent
+    assert session.py_files == [str(own_zip())]
 
 
 def test_a_remote_package_is_fetched_by_a_local_master_too() -> None:

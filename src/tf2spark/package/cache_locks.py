@@ -30,11 +30,14 @@ def hold(path: Path) -> None:
     """Keep a model from eviction until `release`, at the latest until this process ends."""
     with _in_use_lock:
         _drop_released()
-        if path not in _in_use:
-            descriptor = _lock(path, fcntl.LOCK_SH)
-            assert descriptor is not None
-            _in_use[path] = descriptor, 0
-        descriptor, holders = _in_use[path]
+        descriptor, holders = _in_use.get(path, (None, 0))
+        if descriptor is None or not _is_at(descriptor, path):
+            # If somebody removed the cache, the lock is on a file that nobody else sees.
+            renewed = _lock(path, fcntl.LOCK_SH)
+            assert renewed is not None
+            if descriptor is not None:
+                os.close(descriptor)
+            descriptor = renewed
         _in_use[path] = descriptor, holders + 1
         os.utime(descriptor)
 

@@ -44,6 +44,8 @@ LIMIT_BYTES = 50 << 30
 _STALE_SECONDS = 24 * 3600
 # No file system that models lie on rounds the times of a file more coarsely, except FAT.
 _TICK_NS = 20_000_000
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_TIMES_REMOVED = 3
 
 
 @frozen
@@ -124,11 +126,25 @@ def hold_model(
 
     Raises:
         ModelError: A file is missing or has other bytes.
-        SetupError: The cache folder can't be used, or its disk is full.
+        SetupError: The cache folder can't be used, or its disk is full, even without unused models.
     """
-    folder = cache_root(root)
+    for _ in range(_TIMES_REMOVED):
+        folder = cache_root(root)
+        with _explained(folder, files), suppress(FileNotFoundError):
+            return _hold(folder, digest, files, source, limit_bytes)
+    raise SetupError(unusable(folder, "somebody removes it again and again"))
+
+
+def _hold(
+    folder: Path, digest: str, files: tuple[FileEntry, ...], source: FileSource, limit_bytes: int
+) -> HeldModel:
+    """Do what `hold_model` says, once.
+
+    Raises:
+        FileNotFoundError: The cache was removed meanwhile, as by a cleaner of temporary files.
+    """
     entry, lock_file = folder / digest, folder / f"{digest}.using"
-    with _explained(folder, files), ExitStack() as undo:
+    with ExitStack() as undo:
         hold(lock_file)
         undo.callback(release, lock_file)
         links = _verify(entry, files, source)
@@ -137,7 +153,7 @@ def hold_model(
                 # Another process may have made it while this one waited for the lock.
                 links = _verify(entry, files, source)
                 if links is None:
-                    links = _make(entry, files, source)
+                    links = _make_room_and_make(entry, files, source)
             _evict(folder, limit_bytes)
         undo.pop_all()
     return HeldModel(entry, links, lock_file)
@@ -152,7 +168,7 @@ def _explained(folder: Path, files: tuple[FileEntry, ...]) -> Iterator[None]:
         if isinstance(error, ModelError):
             raise
         why = str(error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _NO_ROOM:
             needed_bytes = sum(file.size_bytes for file in files)
             why = f"its disk is full ({error.strerror}); the model needs {needed_bytes:,} bytes"
         raise SetupError(unusable(folder, why)) from None
@@ -242,6 +258,19 @@ def _wait_for_next_tick(stamp: Stamp) -> None:
 
 
 # Making a model's folder.
+
+
+def _make_room_and_make(
+    entry: Path, files: tuple[FileEntry, ...], source: FileSource
+) -> tuple[Link, ...]:
+    """Make a model's folder; if the disk is full, after all unused models have been removed."""
+    try:
+        return _make(entry, files, source)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _evict(entry.parent, 0)
+        return _make(entry, files, source)
 
 
 def _make(entry: Path, files: tuple[FileEntry, ...], source: FileSource) -> tuple[Link, ...]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -26,7 +28,7 @@ from pyspark.sql import SparkSession
 
 from tf2spark._vendored import FOLDER
 from tf2spark.errors import ContractError
-from tf2spark.package.manifest import FILES
+from tf2spark.package.manifest import FILES, FileEntry
 from tf2spark.package.op_libraries import LibraryFile
 from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.package.stored_names import readable_names
@@ -41,6 +43,8 @@ from tf2spark.worker.model_session import source_on_this_machine
 
 CACHE_SETTING = "spark.tf2spark.cache.dir"
 CACHE_SIZE_SETTING = "spark.tf2spark.cache.size"
+SHARED_SETTING = "spark.tf2spark.shared.folders"
+_YARN_FILES = "spark.yarn.dist.files"
 _OWN = Path(__file__).parent.parent
 _sent: set[tuple[str, str]] = set()
 _lock = threading.Lock()
@@ -50,8 +54,9 @@ def ship(spark: SparkSession, model: ModelRef, *, for_stream: bool = False) -> M
     """Send a model to the executors of a session, once per session.
 
     With a local master, tasks run on this machine, where the model already is, and nothing is
-    sent. Executors fetch the files of a package on HDFS or object storage from there, and all
-    other files from the driver. A server that takes no files has to find the model itself.
+    sent. Executors fetch the files of a package on HDFS or object storage from there, large files
+    of this machine from each other, and small ones from the driver. A server that takes no files
+    has to find the model itself.
 
     Args:
         spark: The session.
@@ -81,12 +86,16 @@ def ship(spark: SparkSession, model: ModelRef, *, for_stream: bool = False) -> M
     with _lock:
         if not runs_locally and not _send_own_code(spark):
             return model
+        if _is_shared(spark, model):
+            return model
+        sent = evolve(model, files=_not_there(spark, model))
         if not is_connect(spark) and not runs_locally and scheme_of(model.path) is None:
-            source = source_on_this_machine(model)
-            model = evolve(model, broadcast=broadcast_files(spark, model, source))
-        for path in (*_shipped_paths(spark, model), *_shipped_libraries(model)):
+            sent = evolve(
+                sent, broadcast=broadcast_files(spark, sent, source_on_this_machine(sent))
+            )
+        for path in (*_shipped_paths(spark, sent), *_shipped_libraries(sent)):
             _send_once(spark, path)
-    return evolve(model, storage="shipped")
+    return evolve(model, storage="shipped", broadcast=sent.broadcast)
 
 
 def ship_own_code(spark: SparkSession) -> None:
@@ -115,6 +124,30 @@ def _send_own_code(spark: SparkSession) -> bool:
             raise
         return False
     return True
+
+
+def _is_shared(spark: SparkSession, model: ModelRef) -> bool:
+    """Say whether all of a model lies where the user says that executors have the same files."""
+    setting = spark.conf.get(SHARED_SETTING, None) or ""
+    folders = [folder.strip() for folder in setting.split(",") if folder.strip()]
+    libraries = (library.path for library in model.op_libraries if library.file is not None)
+    paths = [os.path.abspath(path) for path in (model.path, *libraries)]
+    return scheme_of(model.path) is None and all(
+        any(Path(path).is_relative_to(folder) for folder in folders) for path in paths
+    )
+
+
+def _not_there(spark: SparkSession, model: ModelRef) -> tuple[FileEntry, ...]:
+    """Return the files of a model that YARN doesn't bring to the executors by itself.
+
+    It puts what ``spark.yarn.dist.files`` names where Spark looks for files of the job, and the
+    name of a package's file says what is in it.
+    """
+    if is_connect(spark) or str(spark.sparkContext.master) != "yarn":
+        return model.files
+    uris = str(spark.sparkContext.getConf().get(_YARN_FILES, "")).split(",")
+    names = {re.split("[/#]", uri.strip())[-1] for uri in uris}
+    return tuple(entry for entry in model.files if entry.stored not in names)
 
 
 def _size_bytes(text: str | None) -> int | None:
