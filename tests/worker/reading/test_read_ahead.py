@@ -22,6 +22,12 @@ _MB = 1 << 20
 _CONTENT = np.random.default_rng(1).bytes(8 * _MB)
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat requests at once."""
+    monkeypatch.setattr(read_ahead, "_PAUSES_SECONDS", (0.0, 0.0, 0.0))
+
+
 class Server:
     """Answers requests for parts of some bytes, and knows which there were."""
 
@@ -179,6 +185,45 @@ def test_requests_that_fail_name_the_file(tmp_path: Path) -> None:
     task = scan(path, ServedFiles(most_request_bytes=_MB, before_each=fail_later), "x")
     with pytest.raises(StorageError, match=r'f" can\'t be read as Parquet: the server is gone'):
         list(read_batches(task))
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
+@pytest.mark.parametrize("fault", ["fails", "is cut"])
+def test_a_request_is_repeated(is_ahead: bool, fault: str) -> None:
+    """A service that restarts, or an answer that is cut, doesn't fail the task."""
+    server, faults = Server(), iter(range(3))
+
+    def request(start: int, buffer: memoryview) -> int:
+        size = server(start, buffer)
+        if next(faults, None) is None:
+            return size
+        buffer[:] = bytes(len(buffer))
+        if fault == "fails":
+            raise OSError("AWS Error SLOW_DOWN during GetObject operation")
+        return size // 2
+
+    with RemoteFile(request, len(_CONTENT), _MB) as file:
+        if is_ahead:
+            file.expect([(0, 4 * _MB)])
+        assert file.read(_MB) == _CONTENT[:_MB]
+    assert next(faults, None) is None
+
+
+@pytest.mark.parametrize(
+    "problem",
+    ["AWS Error ACCESS_DENIED during GetObject", "AWS Error NO_SUCH_KEY", "Permission denied: u"],
+)
+def test_a_problem_that_lasts_is_told_at_once(problem: str) -> None:
+    """A missing object or a wrong key is the same a second later."""
+    requests = []
+
+    def request(start: int, buffer: memoryview) -> int:
+        requests.append(start)
+        raise OSError(problem)
+
+    with RemoteFile(request, 100, _MB) as file, pytest.raises(OSError, match=problem):
+        file.read(10)
+    assert requests == [0]
 
 
 def test_a_reader_that_stops_early_leaves_no_thread(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ the one before it, and neighboring small chunks in one request.
 from __future__ import annotations
 
 import io
+import re
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +25,13 @@ _BYTES_AHEAD = 48 << 20
 _SMALLEST_REQUEST_BYTES = 256 << 10
 # Reading what lies between two chunks is cheaper than another request, up to this many bytes.
 _GAP_BYTES = 64 << 10
+# What lies between the attempts at a request; a service is back by then, or it won't be soon.
+_PAUSES_SECONDS = (0.5, 2.0, 6.0)
+# Errors of S3 and HDFS that another attempt meets again.
+_LASTING = re.compile(
+    r"ACCESS_DENIED|NO_SUCH|SIGNATURE|INVALID_ACCESS_KEY|EXPIRED_TOKEN|PRECONDITION_FAILED"
+    r"|HTTP status 40[0134]|[Cc]hecksum|Permission|AccessControl|No such file|not found"
+)
 # At most this many requests are under way, as when a row group begins.
 _REQUESTS_AT_ONCE = 4
 
@@ -194,7 +203,18 @@ class _Stream:
 
 
 def _whole(request: Request, start: int, buffer: memoryview) -> int:
-    size = request(start, buffer)
-    if size != len(buffer):
-        raise OSError(f"it ends at byte {start + size:,}, and was longer when it was opened")
-    return size
+    """Fill a buffer, and repeat the request where a server fails, cuts its answer or restarts."""
+    for pause_seconds in (*_PAUSES_SECONDS, None):
+        try:
+            size = request(start, buffer)
+            if size == len(buffer):
+                return size
+            problem = OSError(
+                f"it ends at byte {start + size:,}, and was longer when it was opened"
+            )
+        except OSError as error:
+            problem = error
+        if pause_seconds is None or _LASTING.search(str(problem)):
+            break
+        time.sleep(pause_seconds)
+    raise problem

@@ -1,6 +1,6 @@
 """A driver program: ships a model to many executors, and counts what the driver sends.
 
-Run as ``python broadcast_job.py MASTER MODEL MEGABYTES WAY EXECUTORS FOLDER``: the model gets a
+Run as ``python shipping_job.py MASTER MODEL MEGABYTES WAY EXECUTORS FOLDER``: the model gets a
 file of that size; WAY is "seeded", "torrent" (nobody is seeded) or "files" (no broadcast). FOLDER
 is for the model and the host's cache. All that executors ask of the driver goes through proxies of
 this process, which count it. The last line on stdout is JSON.
