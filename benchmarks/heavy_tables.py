@@ -81,7 +81,7 @@ TEXT = HeavyModel(
     f"texts of {TEXT_WORDS} words, split and looked up in the model, embedded, a convolution",
     480,
     7_680,
-    1_920,
+    9_600,
 )
 
 

@@ -266,7 +266,8 @@ class RunnableModel(PickledByPath):
         self._runs.check_restored(request)
         facts = self._runs.check_request(request)
         copied, size = facts.retains_strings, facts.row_bytes
-        return evolve(self.reference(), threads=threads, copy_strings=copied, row_bytes=size)
+        model = evolve(self.reference(), copy_strings=copied, row_bytes=size)
+        return evolve(model, threads=threads, divides_ops=threads > 1 and facts.divides_ops)
 
     def score(self, table: TableT, request: Request, options: Options) -> TableT:
         """Return the table with the outputs of a request as columns; see `SavedModel.score`."""

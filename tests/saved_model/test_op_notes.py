@@ -8,8 +8,9 @@ import pytest
 
 from tf2spark.errors import ModelError, UnsafeModelError
 from tf2spark.saved_model import op_check
-from tf2spark.saved_model.op_notes import careful_ops
+from tf2spark.saved_model.op_notes import careful_ops, divides_ops
 from tf2spark.saved_model.protos import SavedModel, VariableDef
+from tf2spark.saved_model.reachable_nodes import user_run, walk
 
 
 @pytest.fixture
@@ -73,3 +74,39 @@ def test_an_init_op_that_is_missing_is_an_error(meta_graph: Any) -> None:
     meta_graph.collection_def["legacy_init_op"].node_list.value.append("nowhere")
     with pytest.raises(ModelError, match='the graph has no node "nowhere"'):
         careful_ops(meta_graph, ["y:0"])
+
+
+def run_of(*ops: str, body: tuple[str, ...] = ()) -> Any:
+    """Return the walked nodes of a chain of ops, whose functions' bodies hold others."""
+    meta_graph = SavedModel().meta_graphs.add()
+    graph = meta_graph.graph_def
+    for position, op in enumerate(ops):
+        inputs = [f"n{position - 1}"] if position else []
+        node = graph.node.add(name=f"n{position}", op=op, input=inputs)
+        if op.endswith("Call"):
+            node.attr["f"].func.name = "body"
+    if body:
+        function = graph.library.function.add()
+        function.signature.name = "body"
+        for position, op in enumerate(body):
+            function.node_def.add(name=f"b{position}", op=op)
+    return walk(meta_graph, [user_run(meta_graph, [f"n{len(ops) - 1}:0"], [])])
+
+
+@pytest.mark.parametrize(
+    ("ops", "body", "expected"),
+    [
+        (("Placeholder", "MatMul", "Relu"), (), True),
+        (("Placeholder", "StatefulPartitionedCall"), ("Conv2D", "BiasAdd"), True),
+        (("Placeholder", "Relu"), (), False),
+        (("Placeholder", "StringSplitV2", "GatherV2", "MatMul"), (), False),
+        (("Placeholder", "MatMul", "SegmentMean"), (), False),
+        (("Placeholder", "MatMul", "StatefulPartitionedCall"), ("DecodeJpeg",), False),
+        (("Placeholder", "MatMul", "MyCustomOp"), (), False),
+    ],
+)
+def test_only_products_and_known_ops_are_divided(
+    ops: tuple[str, ...], body: tuple[str, ...], expected: bool
+) -> None:
+    """A single op that may run in one thread, wherever it is, leaves the ops to overlap."""
+    assert divides_ops(run_of(*ops, body=body)) is expected

@@ -10,15 +10,22 @@ from tf2spark.tensorflow_c import process, session_config
 
 
 @pytest.mark.parametrize("gpus", ["", "0", "1,0", "12"])
-@pytest.mark.parametrize("threads", [1, 2, 200])
-def test_config_is_what_the_proto_says(threads: int, gpus: str) -> None:
+@pytest.mark.parametrize(
+    ("threads", "divides_ops", "between_ops"),
+    [(1, False, -1), (1, True, -1), (2, False, 2), (2, True, 1), (200, False, 200), (3, True, 1)],
+)
+def test_config_is_what_the_proto_says(
+    threads: int, divides_ops: bool, between_ops: int, gpus: str
+) -> None:
     """The bytes written by hand read back through TensorFlow's own ConfigProto."""
     from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
-    config = config_pb2.ConfigProto.FromString(session_config.config(threads, gpus))
+    config = config_pb2.ConfigProto.FromString(
+        session_config.config(threads, gpus, divides_ops=divides_ops)
+    )
     assert config == config_pb2.ConfigProto(
         intra_op_parallelism_threads=threads,
-        inter_op_parallelism_threads=-1 if threads == 1 else threads,
+        inter_op_parallelism_threads=between_ops,
         use_per_session_threads=threads > 1,
         allow_soft_placement=True,
         gpu_options=config_pb2.GPUOptions(allow_growth=True, visible_device_list=gpus),
@@ -46,7 +53,7 @@ def test_a_session_opens_with_assigned_gpus(models: Path) -> None:
 from tf2spark.tensorflow_c import session_config
 configs = []
 write = session_config.config
-session_config.config = lambda *arguments: configs.append(arguments) or write(*arguments)
+session_config.config = lambda *args, **options: configs.append(args) or write(*args, **options)
 process.assign_gpus(["1"])
 sessions.open_session(sys.argv[1], ["serve", "old"], threads=2).close()
 print(configs)

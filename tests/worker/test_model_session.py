@@ -55,7 +55,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
     """Sessions in the order in which they were opened."""
     sessions: list[Session] = []
 
-    def open_session(path: str, tags: tuple[str, ...], *, threads: int, name: str) -> Session:
+    def open_session(
+        path: str, tags: tuple[str, ...], *, threads: int, divides_ops: bool, name: str
+    ) -> Session:
         sessions.append(Session(path, tags, threads))
         return sessions[-1]
 
@@ -80,6 +82,7 @@ def write_numbers(path: Path, *values: float) -> None:
         ({"digest": "other"}, False),
         ({"tags": ("serve", "gpu")}, False),
         ({"threads": 2}, False),
+        ({"divides_ops": True}, False),
     ],
 )
 def test_a_session_serves_equal_models_only(

@@ -228,7 +228,7 @@ def _bind_inputs(
     fixed = rows.fixed
     if options.reproducible:
         # With two threads, TensorFlow splits long sums differently than with one.
-        model = evolve(model, threads=1)
+        model = evolve(model, threads=1, divides_ops=False)
         fixed = fixed or next(rows for rows in REPRODUCIBLE_ROWS if rows <= batch_rows)
     plan = Plan(
         model,

@@ -15,7 +15,7 @@ from tf2spark.dtypes import DType, Shape
 from tf2spark.errors import unrestored
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.graph_rows import largest_row_bytes, row_mixing_ops
-from tf2spark.saved_model.op_notes import keeps_state
+from tf2spark.saved_model.op_notes import divides_ops, keeps_state
 from tf2spark.saved_model.reachable_nodes import user_run, walk
 from tf2spark.saved_model.reader import LoadedModel
 
@@ -31,12 +31,14 @@ class RunFacts:
         keeps_state: It can change the results of later runs.
         mixing_ops: The nodes through which rows may depend on each other.
         row_bytes: The bytes of a row in its largest tensor; see `largest_row_bytes`.
+        divides_ops: Each of its ops uses several threads; see `op_notes.divides_ops`.
     """
 
     retains_strings: bool
     keeps_state: bool
     mixing_ops: tuple[str, ...]
     row_bytes: int
+    divides_ops: bool
 
 
 class CheckedRuns:
@@ -156,4 +158,5 @@ class CheckedRuns:
             keeps_state(walked),
             row_mixing_ops(meta_graph.graph_def, walked),
             largest_row_bytes(walked),
+            divides_ops(walked),
         )

@@ -182,6 +182,7 @@ class ModelRef:
         tags: The tags of its MetaGraph.
         digest: The SHA-256 over its files: it keys the worker's session and the host's cache.
         threads: CPUs that a session may use.
+        divides_ops: Each op uses several of them; see `op_notes.divides_ops`.
         copy_strings: Strings must be fed as copies; see `op_check.retains_strings`.
         row_bytes: The bytes of a row in the largest tensor of a run, as far as the graph tells.
         files: Every file of the model: a session opens these bytes and no others.
@@ -199,6 +200,7 @@ class ModelRef:
     tags: tuple[str, ...]
     digest: str
     threads: int = 1
+    divides_ops: bool = False
     copy_strings: bool = False
     row_bytes: int = 0
     files: tuple[FileEntry, ...] = ()

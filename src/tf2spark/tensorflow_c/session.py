@@ -318,7 +318,12 @@ def _wrong_feeds(
 
 
 def open_session(
-    path: str, tags: Sequence[str], *, threads: int, name: str | None = None
+    path: str,
+    tags: Sequence[str],
+    *,
+    threads: int,
+    divides_ops: bool = False,
+    name: str | None = None,
 ) -> CApiSession:
     """Load a SavedModel from a local folder into a session of its own.
 
@@ -330,6 +335,7 @@ def open_session(
         path: The folder that holds ``saved_model.pb``.
         tags: The tags of the MetaGraph to load, such as ["serve"].
         threads: CPUs that the session may use.
+        divides_ops: Each op uses several of them, so that fewer ops run at once.
         name: How messages name the model, if not by the folder: by the path that its user gave.
 
     Raises:
@@ -346,16 +352,18 @@ def open_session(
     check_layout()
     graph_pointer: int = lib.TF_NewGraph()
     try:
-        session = _load(path, tags, threads, graph_pointer)
+        session = _load(path, tags, threads, divides_ops, graph_pointer)
     except TensorFlowFailure as failure:
         lib.TF_DeleteGraph(graph_pointer)
         raise _not_loaded(name or path, failure) from None
     return CApiSession(path, graph_pointer, session, name or path)
 
 
-def _load(path: str, tags: Sequence[str], threads: int, graph_pointer: int) -> int:
+def _load(
+    path: str, tags: Sequence[str], threads: int, divides_ops: bool, graph_pointer: int
+) -> int:
     names = (c_char_p * len(tags))(*(tag.encode() for tag in tags))
-    with session_options(threads) as options, status() as state, quiet():
+    with session_options(threads, divides_ops) as options, status() as state, quiet():
         session: int = tensorflow().TF_LoadSessionFromSavedModel(
             *(options, None, os.fsencode(path), names, len(tags), graph_pointer, None, state)
         )

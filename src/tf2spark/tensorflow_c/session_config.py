@@ -12,7 +12,7 @@ from tf2spark.tensorflow_c.library import status, tensorflow
 from tf2spark.tensorflow_c.process import visible_gpus
 
 
-def config(threads: int, gpus: str = "") -> bytes:
+def config(threads: int, gpus: str = "", *, divides_ops: bool = False) -> bytes:
     """Write the ``ConfigProto`` of a session that may use this many threads.
 
     Field numbers from ``tensorflow/core/protobuf/config.proto``.
@@ -20,12 +20,14 @@ def config(threads: int, gpus: str = "") -> bytes:
     Args:
         threads: CPUs that the session may use.
         gpus: The GPUs that it may use, as numbers with commas; "" for all of them.
+        divides_ops: Each op uses several CPUs.
     """
     # With one thread, the calling thread runs the graph itself (-1), which saves 30 us a run. With
     # more, the session has a pool of its own (use_per_session_threads): otherwise the size of the
     # first session's pool would apply to all. For the pool within ops, an environment variable does
     # the same (`library._load`).
-    between_ops = -1 if threads == 1 else threads
+    # Ops that each use all threads follow each other: see `saved_model.op_notes`.
+    between_ops = -1 if threads == 1 else threads // 2 if divides_ops else threads
     # optimize_for_static_graph, disable_output_partition_graphs: TensorFlow would otherwise keep
     # two more copies of the graph, for callers that extend it or inspect it.
     experimental = _varint(12, 1) + _varint(14, 1)
@@ -67,12 +69,12 @@ def _base128(value: int) -> bytes:
 
 
 @contextmanager
-def session_options(threads: int) -> Iterator[int]:
+def session_options(threads: int, divides_ops: bool = False) -> Iterator[int]:
     """Lend ``TF_SessionOptions`` for this many threads and this process's GPUs."""
     lib = tensorflow()
     options: int = lib.TF_NewSessionOptions()
     try:
-        content = config(threads, visible_gpus())
+        content = config(threads, visible_gpus(), divides_ops=divides_ops)
         with status() as state:
             lib.TF_SetConfig(options, content, len(content), state)
         yield options

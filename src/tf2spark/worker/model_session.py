@@ -35,7 +35,8 @@ def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
     """
     # By content and not by path: a model that is replaced at its path gets a session of its own.
     libraries = ",".join(library.key for library in model.op_libraries)
-    key = f"{model.digest} {','.join(model.tags)} {model.threads} {libraries}"
+    threads = f"{model.threads}{' divides' if model.divides_ops else ''}"
+    key = f"{model.digest} {','.join(model.tags)} {threads} {libraries}"
     return cached_session(key, lambda: _open(model, locate))
 
 
@@ -105,7 +106,13 @@ def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) ->
         weights: The folder of its weights, if another.
     """
     load_op_libraries(model)  # of what `session_of` opens, they are loaded already
-    session = open_session(str(folder), model.tags, threads=model.threads, name=model.path)
+    session = open_session(
+        str(folder),
+        model.tags,
+        threads=model.threads,
+        divides_ops=model.divides_ops,
+        name=model.path,
+    )
     try:
         for weight in model.weights:
             session.feed_always(weight.tensor, mapped_tensor(weight, weights or folder))
