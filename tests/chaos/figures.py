@@ -41,6 +41,17 @@ PROMISES = {
         "the command is killed at random points: new output, `--overwrite`, `--append`, partitions",
         "the output is the old or the new one, whole; running it again succeeds",
     ),
+    "s3": (
+        "S3 resets, cuts, delays or refuses (503) requests, or is away for seconds; "
+        "an object or a key is missing",
+        "what passes is healed, with the same bits; what stays fails in under a minute, named, "
+        "and leaves no output",
+    ),
+    "hdfs": (
+        "a DataNode or the NameNode is killed and started again; a block is damaged; safe mode, "
+        "a quota, a permission",
+        "the same",
+    ),
     "tasks": (
         "10,000 tasks; 990 of 1,000 partitions empty; one partition of 10,000,000 rows",
         "rows are complete, and a worker opens a model once",

@@ -1,14 +1,22 @@
-"""Many executors: the driver sends them a model once, and a host keeps one copy."""
+"""Many executors: a model is sent once by the driver, or once a host by YARN."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import keras
 import pytest
 
+import tf2spark
 from cases.models import case, path_of
 from chaos.sessions import run_program
+from services.hdfs import bytes_sent, hdfs
 from services.standalone import standalone
+from services.yarn import spark_conf, yarn
+from tf2spark.package.manifest import FILES
 
 _EXECUTORS = 8
 
@@ -29,3 +37,44 @@ def test_the_driver_sends_a_model_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert report["copies"] == 1
     # All of its bytes pass the proxies, which count them.
     assert report["model_bytes"] <= sum(report["sent_bytes"]) < 2 * report["model_bytes"]
+
+
+def write_package(folder: Path, uri: str) -> tuple[list[str], int]:
+    """Write a package with 20 MB of weights; return the URIs of its files, and its size."""
+    ids = keras.Input((4,), dtype="int64", name="ids")
+    summed = keras.layers.Flatten()(keras.layers.Embedding(80_000, 64)(ids))
+    keras.Model(ids, keras.layers.Dense(1)(summed)).export(str(folder / "big"), verbose=False)
+    local = tf2spark.SavedModel(folder / "big").compile(folder / "local.tf2spark")
+    command = [sys.executable, "-m", "tf2spark", "compile", str(folder / "big"), uri]
+    subprocess.run(command, check=True, env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"})
+    assert local.contract.package is not None
+    files = [file.stored for file in local.contract.package.files]
+    return [f"{uri}/{FILES}/{name}" for name in files], local.contract.package.size_bytes
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_yarn_brings_a_package_once_a_host(tmp_path: Path) -> None:
+    """Two executors share what ``spark.yarn.dist.files`` names, and the driver fetches nothing."""
+    with hdfs(tmp_path / "hdfs") as url, yarn(tmp_path / "yarn", url) as conf:
+        package = f"{url}/big.tf2spark"
+        files, size_bytes = write_package(tmp_path, package)
+        settings = spark_conf(f"{url}/staging") | {
+            "spark.executor.instances": "2",
+            "spark.executor.memoryOverhead": "900m",
+            "spark.scheduler.minRegisteredResourcesRatio": "1",
+            "spark.yarn.dist.files": ",".join(files),
+        }
+        before = bytes_sent(tmp_path / "hdfs")
+        report = run_program(
+            "../services/reads_job.py",
+            "yarn",
+            package,
+            *(f"{key}={value}" for key, value in settings.items()),
+            seconds=400,
+            environment={"HADOOP_CONF_DIR": str(conf)},
+        )
+        read_bytes = bytes_sent(tmp_path / "hdfs") - before
+    assert report == {"scored": 64, "executors": 2}
+    # PySpark's own files and checksums are added to the package.
+    assert size_bytes <= read_bytes < 1.5 * size_bytes

@@ -18,7 +18,7 @@ from hostile.corpus import CORPUS
 from hostile.harness import set_trap
 from tf2spark.cli import checks
 from tf2spark.cli.checks import judge_pyspark, pandas, spark_home
-from tf2spark.cli.doctor import judge_opened, judge_worker
+from tf2spark.cli.doctor import judge_opened, judge_versions, judge_worker
 from tf2spark.cli.main import run
 from tf2spark.spark.worker_checks import OpenedModel, WorkerPython, inspect_workers
 
@@ -195,6 +195,16 @@ class TestWorker:
         _, finding, _ = judge_worker(evolve(WORKER, cache_free_bytes=None))
         assert (finding.status, finding.found) == ("missing", "/tmp is not writable")
         assert "spark.tf2spark.cache.dir" in finding.advice
+
+    def test_several_versions_of_tensorflow_are_named_by_host(self) -> None:
+        """Each host's, as a warning; hosts without any are reported as such already."""
+        packages = tuple(dict(WORKER.packages, tensorflow="2.16.2").items())
+        older = evolve(WORKER, host="host2", packages=packages)
+        none = evolve(without(WORKER, "tensorflow"), host="host3")
+        (finding,) = judge_versions([WORKER, older, none])
+        assert finding.status == "warning"
+        assert finding.found == "several versions: 2.21.0 on host1; 2.16.2 on host2"
+        assert not list(judge_versions([WORKER, none, evolve(WORKER, host="host4")]))
 
     def test_a_model_that_opens_says_how_fast(self) -> None:
         """A model that was opened there is fine; one that wasn't says why."""

@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pty
+import socket
 import subprocess
 import sys
 from importlib.machinery import ModuleSpec
@@ -75,8 +76,9 @@ def test_missing_tensorflow_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SetupError) as error:
         library.library_path()
     assert str(error.value) == (
-        f"TensorFlow is not installed for {sys.executable}; every Python that scores (on Spark: "
-        "each executor's) needs it: pip install tensorflow-cpu (or tensorflow)"
+        f"TensorFlow is not installed for {sys.executable} on {socket.gethostname()}; every Python "
+        "that scores (on Spark: each executor's) needs it: pip install tensorflow-cpu (or "
+        "tensorflow)"
     )
 
 

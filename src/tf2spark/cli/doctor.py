@@ -109,8 +109,10 @@ def _job(
             check_worker_memory(spark)
         except SetupError as error:
             yield finding_of(error, "memory")
-        for worker in inspect_workers(spark):
+        workers = inspect_workers(spark)
+        for worker in workers:
             yield from judge_worker(worker)
+        yield from judge_versions(workers)
         if model is not None:
             yield from _open(model, options, spark)
 
@@ -205,6 +207,25 @@ def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
         yield Finding(name, "ok", found)
     yield _judge_cache(worker)
     yield Finding(f"CPU of {worker.host}", "ok", worker.cpu or "none of AVX2, AVX-512, AMX")
+
+
+def judge_versions(workers: Sequence[WorkerPython]) -> Iterator[Finding]:
+    """Warn of executors whose TensorFlow is another version than that of others."""
+    hosts: dict[str, list[str]] = {}
+    for worker in workers:
+        if version := dict(worker.packages)["tensorflow"]:
+            hosts.setdefault(version, []).append(worker.host)
+    if len(hosts) > 1:
+        listed = "; ".join(
+            f"{version} on {', '.join(sorted(set(names)))}" for version, names in hosts.items()
+        )
+        yield Finding(
+            "TensorFlow",
+            "warning",
+            f"several versions: {listed}",
+            "install one version everywhere: the last bits of a score may depend on it, and a "
+            "model may have ops that an older one lacks",
+        )
 
 
 def _judge_cache(worker: WorkerPython) -> Finding:

@@ -34,7 +34,7 @@ from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.package.stored_names import readable_names
 from tf2spark.plan.score import ModelRef
 from tf2spark.spark.broadcast.files import broadcast_files
-from tf2spark.spark.hadoop import exists, scheme_of
+from tf2spark.spark.hadoop import exists, explain_java_errors, scheme_of
 from tf2spark.spark.memory_limit import memory_mib
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.remote_models import fetch_file
@@ -70,7 +70,8 @@ def ship(spark: SparkSession, model: ModelRef, *, for_stream: bool = False) -> M
     Raises:
         ContractError: The setting for the size of the host cache is not a size.
         SetupError: Local workers run a Python that lacks a package.
-        ModelError: The model changed after it was read.
+        ModelError: The model changed after it was read, or a file of a package is missing.
+        StorageError: A file of a package can't be read.
     """
     cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
     model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
@@ -194,7 +195,8 @@ def _send_once(spark: SparkSession, path: str, *, pyfile: bool = False) -> None:
     elif pyfile:
         spark.sparkContext.addPyFile(path)
     else:
-        spark.sparkContext.addFile(path)
+        with explain_java_errors(spark, path):
+            spark.sparkContext.addFile(path)
     _sent.add((session, path))
 
 

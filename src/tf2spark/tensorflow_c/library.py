@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import os
 import re
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -141,7 +142,7 @@ def library_path() -> str:
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or not spec.submodule_search_locations:
         raise SetupError(
-            f"TensorFlow is not installed for {sys.executable}",
+            f"TensorFlow is not installed for {sys.executable} on {socket.gethostname()}",
             "every Python that scores (on Spark: each executor's) needs it: "
             "pip install tensorflow-cpu (or tensorflow)",
         )

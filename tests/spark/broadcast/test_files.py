@@ -26,6 +26,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelRef:
     """A model with a file of three variables, one of exactly one, and a small one."""
     monkeypatch.setattr(files, "LEAST_BYTES", 1000)
     monkeypatch.setattr(files, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(files, "expected_executors", lambda _: 8)
     monkeypatch.setattr(files, "_kept", type(files._kept)())
     folder = tmp_path / "model"
     folder.mkdir()
@@ -83,6 +84,44 @@ def test_the_models_that_were_shipped_last_are_kept(spark: SparkSession, model: 
     gc.collect()
     assert len(files._kept) == files._KEPT_MODELS
     assert sent(spark, model) is not first
+
+
+@pytest.mark.parametrize(
+    ("settings", "registered", "expected"),
+    [
+        ({}, None, 0),
+        ({}, 5, 5),
+        ({"spark.executor.instances": "16"}, 2, 16),
+        ({"spark.dynamicAllocation.enabled": "true"}, 0, float("inf")),
+        (
+            {
+                "spark.dynamicAllocation.enabled": "true",
+                "spark.dynamicAllocation.maxExecutors": "3",
+            },
+            1,
+            3,
+        ),
+    ],
+)
+def test_executors_are_expected(
+    spark: SparkSession,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    registered: int | None,
+    expected: float,
+) -> None:
+    """Those that are there, those that were requested, or those that may come."""
+    monkeypatch.setattr(files, "executor_count", lambda _: registered)
+    monkeypatch.setattr(type(spark.sparkContext), "getConf", lambda self: settings)
+    assert files.expected_executors(spark) == expected
+
+
+def test_few_executors_fetch_files(
+    spark: SparkSession, model: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They need less CPU for it, and the driver sends at most three copies."""
+    monkeypatch.setattr(files, "expected_executors", lambda _: 3)
+    assert sent(spark, model) == ()
 
 
 def test_nothing_is_broadcast_where_spark_encrypts(

@@ -41,7 +41,7 @@ def test_the_driver_is_listed_again(spark: SparkSession) -> None:
 def test_few_executors_are_not_seeded(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, executors: int | None
 ) -> None:
-    """The driver sends them less than twice the model anyway."""
+    """The driver sends them at most three copies in any case."""
     monkeypatch.setattr(seeding, "executor_count", lambda _: executors)
     assert not seeding.seed(spark, [spark.sparkContext.broadcast(b"x")])
 

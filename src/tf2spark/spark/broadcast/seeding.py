@@ -25,7 +25,7 @@ from tf2spark.shown_text import shown
 from tf2spark.spark.jvm import JOB_ERRORS, broadcast_id, driver_without_blocks, executor_count
 
 FEWEST_EXECUTORS = 4
-"""With fewer, the driver sends less than twice as much anyway."""
+"""With fewer, the driver sends at most three copies in any case."""
 _GROWTH = 4
 _DESCRIPTION = "tf2spark: the model goes to the executors"
 _KEY = "spark.job.description"
