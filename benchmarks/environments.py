@@ -81,6 +81,11 @@ TFRS = Environment(
     ("tensorflow-cpu==2.21.0", "pyarrow==26.0.1"),
     ("tf-keras==2.21.0", "tensorflow-recommenders==0.7.7"),
 )
+SURVEY = Environment(
+    "survey",
+    ("tensorflow-cpu==2.21.0",),
+    ("tf-keras==2.21.0", "tensorflow-recommenders==0.7.7", "deepctr==0.9.4"),
+)
 ONNX = Environment(
     "onnx",
     (

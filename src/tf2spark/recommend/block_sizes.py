@@ -137,12 +137,18 @@ class _CostedGraph:
         return values
 
     def inner_size(self, node: Any) -> int:
-        """Return how many products are summed for one value of a matrix product."""
-        left = self.shapes.get(tensor_name(node.input[0]))
-        if not left:
-            return 1
-        is_transposed = node.attr["adj_x"].b or node.attr["transpose_a"].b
-        size = left[-2] if is_transposed and len(left) > 1 else left[-1]
+        """Return how many products are summed for one value of a matrix product.
+
+        Both operands tell, and exporters often leave out what only one of them has.
+        """
+        transposed_left = node.attr["adj_x"].b or node.attr["transpose_a"].b
+        transposed_right = node.attr["adj_y"].b or node.attr["transpose_b"].b
+        left, right = (self.shapes.get(tensor_name(name)) for name in node.input[:2])
+        if node.op == "Conv2D" and right is not None:
+            return prod(_known(right[:-1]))  # height, width and depth of its window
+        size = _dim(left, -2 if transposed_left else -1)
+        if size is None and node.op != "Einsum":
+            size = _dim(right, -1 if transposed_right else -2)
         return size or 1
 
 
@@ -197,3 +203,8 @@ def _other_op_texts(graph: _CostedGraph) -> Iterator[str]:
     )
     if ops:
         yield ", ".join(f"{op} x {n}" if n > 1 else op for op, n in ops.most_common())
+
+
+def _dim(shape: Shape, position: int) -> int | None:
+    """Return a dimension counted from the end; None where it isn't known."""
+    return shape[position] if shape is not None and len(shape) >= -position else None

@@ -1,0 +1,64 @@
+"""``python -m benchmarks.survey [FOLDER]``: write the models, split them, print the table."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.environments import SURVEY, python_of
+from benchmarks.survey.split import Outcome, outcomes
+
+_ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = Path(__file__).with_name("SURVEY.md")
+
+
+def main(folder: Path) -> int:
+    """Write SURVEY.md; return 1 if scores differ from TensorFlow's, or a model fails."""
+    if not any(folder.glob("*/expected.npz")):
+        _write_models(folder)
+    survey = outcomes(folder)
+    DOCUMENT.write_text("\n".join(_lines(survey)) + "\n")
+    print(DOCUMENT.read_text())
+    return int(not all(outcome.agrees for outcome in survey))
+
+
+def _write_models(folder: Path) -> None:
+    environment = {
+        **os.environ,
+        "TF_USE_LEGACY_KERAS": "1",  # DeepCTR and TensorFlow Recommenders are written for Keras 2
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [python_of(SURVEY), "-m", "benchmarks.survey.write", str(folder)]
+    subprocess.run(command, check=True, cwd=_ROOT, env=environment, stderr=subprocess.DEVNULL)
+
+
+def _lines(survey: Sequence[Outcome]) -> Iterator[str]:
+    whole = [outcome for outcome in survey if outcome.why_whole]
+    yield "# What `recommend` splits"
+    yield ""
+    yield (
+        f"{len(survey)} published architectures, {len(whole)} of which run whole. FLOPs are those "
+        "of a pair: of the whole graph, and of what is left when the rest is computed once per "
+        "user and once per item. The largest difference is from TensorFlow's scores of all pairs. "
+        "`python -m benchmarks.survey` makes this page."
+    )
+    yield ""
+    yield "| model | FLOPs, whole | FLOPs left | largest difference | runs whole because |"
+    yield "|---|--:|--:|--:|---|"
+    yield from map(_row, survey)
+
+
+def _row(outcome: Outcome) -> str:
+    whole, left = (f"{flops:,}" for flops in outcome.flops) if outcome.flops else ("", "")
+    apart = outcome.largest_difference
+    difference = "" if apart is None else f"{apart:.0e}"
+    reason = outcome.failure or outcome.why_whole or ""
+    return f"| {outcome.name} | {whole} | {left} | {difference} | {reason} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())))
