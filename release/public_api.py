@@ -21,7 +21,7 @@ MODULES = ("tf2spark", "tf2spark.errors", "tf2spark.ml", "tf2spark.mlflow", "tf2
 # Classes that public methods return; users read their attributes and don't import them.
 RESULTS = {
     "tf2spark.saved_model.contract": ("Contract", "Signature", "TensorSpec"),
-    "tf2spark.recommend.explain": ("RecommendPlan",),
+    "tf2spark.recommend.explanation.plan": ("RecommendPlan",),
 }
 FILE = Path(__file__).with_name("public_api.txt")
 

@@ -17,7 +17,7 @@ from tf2spark.locations import KerasModel, need_pyspark, recommend_tables, saved
 from tf2spark.package.digests import digest_text
 from tf2spark.plan.score import Mode, ModelRef
 from tf2spark.recommend.arguments import TOLERANCE
-from tf2spark.recommend.explain import RecommendPlan, explain
+from tf2spark.recommend.explanation.plan import RecommendPlan, explain
 from tf2spark.recommend.job_folder import remove_job_folder
 from tf2spark.recommend.table_checks import check_call
 from tf2spark.runnable_model import RunnableModel

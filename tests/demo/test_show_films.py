@@ -7,7 +7,7 @@ from rich.console import Console
 
 from cases.ratings import entry, small_ratings
 from tf2spark.demo import show_films
-from tf2spark.recommend.explain import RecommendPlan
+from tf2spark.recommend.explanation.plan import RecommendPlan
 
 
 class TestShowFilms:

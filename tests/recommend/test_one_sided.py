@@ -17,7 +17,7 @@ from cases.recommenders.running import best_of, path_of
 from tf2spark.recommend import compile_model
 from tf2spark.recommend.company import items as items_in_company
 from tf2spark.recommend.company.side_probe import SideProbe
-from tf2spark.recommend.explain import RecommendPlan
+from tf2spark.recommend.explanation.plan import RecommendPlan
 
 
 def _plan(case: Case, path: Path | None = None) -> RecommendPlan:

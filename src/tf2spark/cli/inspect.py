@@ -22,7 +22,7 @@ from tf2spark.cli.tables import is_named, source_of
 from tf2spark.errors import ContractError
 
 if TYPE_CHECKING:
-    from tf2spark.recommend.explain import RecommendPlan
+    from tf2spark.recommend.explanation.plan import RecommendPlan
     from tf2spark.saved_model.contract import Contract
 
 
@@ -92,7 +92,7 @@ def _contract_and_plan(
     call = pair_call(params)
     sources = [source_of(params, "users"), source_of(params, "items")]
     with open_job(params, sources, None, debug=debug) as job:
-        from tf2spark.recommend.explain import explain
+        from tf2spark.recommend.explanation.plan import explain
 
         return job.model.contract, job.model.digest, explain(prepare(job, params, call))
 
@@ -117,12 +117,10 @@ def _as_text(
 def _as_json(
     contract: Contract, signature: str | None, digest: str, plan: RecommendPlan | None
 ) -> str:
-    from attrs import asdict
-
     from tf2spark.package.digests import digest_text
     from tf2spark.saved_model.contract_text import as_json
 
     description = {**as_json(contract, signature), "digest": digest_text(digest)}
     if plan is not None:
-        description = {**description, "recommend": asdict(plan)}
+        description = {**description, "recommend": json.loads(plan.to_json())}
     return json.dumps(description, indent=2)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from tf2spark.cli.jobs import Counts
-    from tf2spark.recommend.explain import RecommendPlan
+    from tf2spark.recommend.explanation.plan import RecommendPlan
     from tf2spark.recommend.prepare import Prepared
     from tf2spark.runnable_model import RunnableModel
     from tf2spark.spark.output.target import Target
@@ -91,7 +91,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
     call, log, report = pair_call(params), log_of(params), JobReport(params, target)
     debug = bool((context.obj or {}).get("debug"))
     with open_job(params, [users, items], target, debug=debug) as job:
-        from tf2spark.recommend.explain import explain
+        from tf2spark.recommend.explanation.plan import explain
         from tf2spark.spark.recommend import recommend_dataframe
 
         if params["dry_run"]:
@@ -103,6 +103,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
         started = time.monotonic()
         prepared = prepare(job, params, call)
         prepared_seconds = time.monotonic() - started
+        plan = explain(prepared, measured=False)
         recommend_users = report.watch(job, lambda rows: recommend_dataframe(rows, prepared))
         counts = _write(job, prepared, recommend_users, target, params)
         seconds = time.monotonic() - started
@@ -115,13 +116,13 @@ def recommend(context: click.Context, /, **params: Any) -> None:
             outputs=["recommendations"],
             tables=table_pairs([users, items], target),
             feed=feed_pairs(request),
-            plan=str(explain(prepared)).splitlines(),
+            plan=str(plan).splitlines(),
             pairs=(counts.written - (counts.failed or 0)) * prepared.plan.items,
         )
         counts.log_done(log, "users", seconds, target)
         log.summary(
             _closing_line(counts, prepared.plan.items, seconds, target.name),
-            *_model_lines(job.model, explain(prepared)),
+            *_model_lines(job.model, plan),
         )
 
 

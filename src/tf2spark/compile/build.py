@@ -23,6 +23,7 @@ from tf2spark.compile.loops import add_assignments, add_missing, loops_over_vari
 from tf2spark.compile.model_state import table_filling_ops
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.compile.signature import signature_def
+from tf2spark.compile.variable_names import nodes_of_variables, write_variables
 from tf2spark.compile.weights import WeightFiles, constant, move_large_constants
 from tf2spark.package.manifest import Weight
 from tf2spark.saved_model.contract import Signature, TensorSpec
@@ -103,6 +104,7 @@ def build(
     graph, filling = (_keep_calls if looped else _inline_calls)(graph, roots, inits, assets)
     files = WeightFiles(target, threshold_bytes, read_by_init=_upstream_names(graph, filling))
     variables = freeze(graph, original, files, only_large=looped)
+    variable_of_node = nodes_of_variables(graph, variable_names)
     if not looped:
         graph = optimize(graph, [*roots, *filling], FOLD)
     reordered = reorder and not looped and _reorder(graph, roots)
@@ -110,6 +112,7 @@ def build(
         graph = optimize(graph, [*roots, *filling], ("pruning",))
     files.read_by_init = _upstream_names(graph, filling)
     move_large_constants(graph, files)
+    write_variables(graph, variable_of_node)
     filling += add_assignments(graph, variables)
     assets = restore_paths(graph, assets)
     _write(graph, original.meta_graph, signature, filling, assets, target)

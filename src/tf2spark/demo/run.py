@@ -18,7 +18,7 @@ from tf2spark.demo.show_films import show_recommended
 from tf2spark.demo.train import EPOCHS, export, need_tensorflow, train
 from tf2spark.errors import OutputError
 from tf2spark.model import SavedModel
-from tf2spark.recommend.explain import RecommendPlan
+from tf2spark.recommend.explanation.plan import RecommendPlan
 from tf2spark.spark.session import running
 
 if TYPE_CHECKING:

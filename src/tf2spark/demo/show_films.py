@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tf2spark.demo.data import Ratings
 from tf2spark.demo.show import person, stars_text
-from tf2spark.recommend.explain import RecommendPlan
+from tf2spark.recommend.explanation.plan import RecommendPlan
 from tf2spark.shown_text import shown
 
 # Two columns of titles share the remaining width.

@@ -32,6 +32,7 @@ from tf2spark.graph_split.forms import (
 from tf2spark.graph_split.graph_builder import ITEMS, USERS, GraphBuilder
 from tf2spark.graph_split.materialize import materialize_pairs
 from tf2spark.graph_split.node_attributes import write_shape
+from tf2spark.graph_split.node_places import Place, places_of_nodes
 from tf2spark.graph_split.one_side import OneSidedRows, RowDims, nothing_is_run
 from tf2spark.graph_split.op_call import TensorInfo
 from tf2spark.plan.score import RowRelation
@@ -88,6 +89,7 @@ class SplitGraph:
         score_dtype: float32 or float64.
         unproven: Values of a side that aren't known to be independent of its other rows.
         relations: What was found out about the rows of the sides that have such values.
+        places: Where the nodes of the original are computed now.
     """
 
     graph: GraphMessage
@@ -98,6 +100,7 @@ class SplitGraph:
     score_dtype: DType
     unproven: tuple[Side, ...] = ()
     relations: Mapping[SideName, RowRelation] = Factory(dict)
+    places: Mapping[str, Place] = Factory(dict)
 
     def relation(self, side: SideName) -> RowRelation:
         """Return whether the rows of a side depend on each other."""
@@ -151,6 +154,7 @@ def split_graph(
         tensor,
         dtype,
         tuple(one_sided.rows_of.values()),
+        places=places_of_nodes(sides, walk.values),
     )
 
 

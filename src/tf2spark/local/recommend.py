@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from attrs import evolve, frozen
+from attrs import evolve
 
-from tf2spark.binding.bind import bind
-from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_table
 from tf2spark.graph_split.forms import SideName
@@ -23,11 +21,10 @@ from tf2spark.local.pandas_columns import (
 )
 from tf2spark.local.score import to_batch
 from tf2spark.plan.recommend import CatalogPlan, renumber_users
-from tf2spark.plan.score import ModelRef, Plan, columns_read_first, read_columns
+from tf2spark.plan.score import Plan, columns_read_first, read_columns
 from tf2spark.recommend.arguments import RecommendArguments
-from tf2spark.recommend.items import score_items
 from tf2spark.recommend.prepare import Prepared
-from tf2spark.recommend.sides import Schemas
+from tf2spark.recommend.tables import ArrowTables
 from tf2spark.table_types import is_pandas
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.recommend_loop import recommend_batches
@@ -50,43 +47,15 @@ def to_arrow(table: Any, name: str, paths: Collection[str]) -> pa.Table:
     return table_to_arrow(table, paths)
 
 
-@frozen(eq=False)
-class LocalTables:
-    """Users and items of this process, with the columns that a job reads."""
-
-    user_table: pa.Table
-    item_table: pa.Table
-
-    @property
-    def schemas(self) -> Schemas:
-        return {"user": self.user_table.schema, "item": self.item_table.schema}
-
-    def sample(self, side: SideName, rows: int) -> pa.Table:
-        return (self.user_table if side == "user" else self.item_table).slice(0, rows)
-
-    def items(self, columns: Sequence[str]) -> pa.Table:
-        return self.item_table.select(list(columns))
-
-    def scored_items(
-        self, request: Request, item_id: str, model: ModelRef, run_rows: int | None = None
-    ) -> pa.Table:
-        table = self.item_table
-        options = Options(
-            keep=(item_id,), id_columns=(item_id,), audience=None, batch_rows=run_rows
-        )
-        plan = bind(request, table.schema, options, model)
-        return score_items(table, plan, _BATCH_ROWS)
-
-
 def local_tables(
     users: Any, items: Any, request: Request, arguments: RecommendArguments
-) -> LocalTables:
+) -> ArrowTables:
     """Return the tables of a call of `recommend`.
 
     Raises:
         ContractError: One is no table, or a column of a DataFrame that is read can't be.
     """
-    return LocalTables(
+    return ArrowTables(
         to_arrow(users, "users", _paths_of("user", request, arguments)),
         to_arrow(items, "items", _paths_of("item", request, arguments)),
     )

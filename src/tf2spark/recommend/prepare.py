@@ -64,7 +64,7 @@ class Prepared:
         block_sizes: Work and memory per pair, and the blocks; None where the graph runs whole.
         why_whole: Why the graph runs whole; None where it is split.
         check: How the split graph compares with the whole one; None where nothing was compared.
-        folder: The folder with the job's files; see `job_folder`.
+        job: The call.
         scored_share: The share of pairs that must be scored, by a sample of the users; None where
             all are.
     """
@@ -74,8 +74,13 @@ class Prepared:
     block_sizes: BlockSizes | None
     why_whole: str | None
     check: SplitCheck | None
-    folder: Path
+    job: RecommendJob
     scored_share: float | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the job's files; see `job_folder`."""
+        return self.job.parent
 
 
 def prepare(
@@ -159,7 +164,7 @@ def _prepare_split(job: RecommendJob) -> Prepared:
     reference = refer_to(split.tree, job.model.reference())
     plan = evolve(plan, users=evolve(plan.users, model=reference))
     check = check_split(job, plan, split.tree, all_items=catalog.in_one_run)
-    return Prepared(plan, split.graph, sizes, None, check, job.parent, scored_share)
+    return Prepared(plan, split.graph, sizes, None, check, job, scored_share)
 
 
 def _split(job: RecommendJob) -> _SplitModel:
@@ -250,7 +255,7 @@ def _prepare_whole(job: RecommendJob, reason: str, *, row_wise: bool) -> Prepare
         score_dtype(job.model.score.dtype),
     )
     check_items(plan, job.samples, tree)
-    return Prepared(plan, None, None, reason, None, job.parent)
+    return Prepared(plan, None, None, reason, None, job)
 
 
 def _sorted_items(job: RecommendJob, whole: WholeGraph) -> pa.Table:

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import pyarrow as pa
+from attrs import frozen
 
+from tf2spark.binding.bind import bind
+from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.graph_split.forms import SideName
 from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.items import score_items
 from tf2spark.recommend.sides import Schemas
+
+_BATCH_ROWS = 10_000
 
 
 class Tables(Protocol):
@@ -19,6 +25,14 @@ class Tables(Protocol):
     @property
     def schemas(self) -> Schemas:
         """The columns of both as Arrow types."""
+
+    @property
+    def user_count(self) -> int | None:
+        """The number of users; None where it takes a job to count them."""
+
+    @property
+    def cores(self) -> int | None:
+        """How many cores score users at the same time; None where that isn't known."""
 
     def sample(self, side: SideName, rows: int) -> pa.Table:
         """Return at most this many rows of a table."""
@@ -40,3 +54,39 @@ class Tables(Protocol):
         Raises:
             RowError: An item can't be scored.
         """
+
+
+@frozen(eq=False)
+class ArrowTables:
+    """Users and items of this process, with the columns that a job reads."""
+
+    user_table: pa.Table
+    item_table: pa.Table
+
+    @property
+    def schemas(self) -> Schemas:
+        return {"user": self.user_table.schema, "item": self.item_table.schema}
+
+    @property
+    def user_count(self) -> int:
+        return int(self.user_table.num_rows)
+
+    @property
+    def cores(self) -> int:
+        return 1
+
+    def sample(self, side: SideName, rows: int) -> pa.Table:
+        return (self.user_table if side == "user" else self.item_table).slice(0, rows)
+
+    def items(self, columns: Sequence[str]) -> pa.Table:
+        return self.item_table.select(list(columns))
+
+    def scored_items(
+        self, request: Request, item_id: str, model: ModelRef, run_rows: int | None = None
+    ) -> pa.Table:
+        table = self.item_table
+        options = Options(
+            keep=(item_id,), id_columns=(item_id,), audience=None, batch_rows=run_rows
+        )
+        plan = bind(request, table.schema, options, model)
+        return score_items(table, plan, _BATCH_ROWS)

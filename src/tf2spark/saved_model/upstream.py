@@ -12,6 +12,8 @@ from tf2spark.errors import ModelError
 from tf2spark.saved_model.protos import NodeMessage
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
+VARIABLE_ATTRIBUTE = "_tf2spark_variable"
+"""In a compiled graph, which variable a constant was; TensorFlow ignores a leading underscore."""
 
 
 def tensor_name(name: str) -> str:
@@ -37,6 +39,13 @@ def data_inputs(node: NodeMessage) -> list[str]:
 def control_inputs(node: NodeMessage) -> list[str]:
     """Return the control edges of a node, each as ``^node``."""
     return [name for name in node.input if is_control(name)]
+
+
+def variable_of(node: NodeMessage) -> str | None:
+    """Return the variable that a constant was; None where it wasn't one, or isn't known."""
+    if VARIABLE_ATTRIBUTE not in node.attr:
+        return None
+    return str(node.attr[VARIABLE_ATTRIBUTE].s.decode("utf-8", "replace"))
 
 
 def input_at(node: NodeMessage, position: int) -> str:

@@ -27,6 +27,7 @@ from tf2spark.recommend.sides import Schemas
 from tf2spark.spark.jvm import collect_arrow
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_table
+from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.score import (
     column,
     map_in_arrow,
@@ -74,6 +75,16 @@ class SparkTables:
             "user": arrow_schema(self.user_table.schema),
             "item": arrow_schema(self.item_table.schema),
         }
+
+    @property
+    def user_count(self) -> None:
+        return None
+
+    @property
+    def cores(self) -> int | None:
+        """The cores that Spark's tasks share now; None on Spark Connect, which doesn't tell."""
+        spark = self.user_table.sparkSession
+        return None if is_connect(spark) else int(spark.sparkContext.defaultParallelism)
 
     def sample(self, side: SideName, rows: int) -> pa.Table:
         table = self.user_table if side == "user" else self.item_table

@@ -1,18 +1,35 @@
-"""The plan of a `recommend` job as text for people."""
+"""The plan of a `recommend` job, for people and programs."""
 
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterator, Sequence
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.recommend.block_sizes import BlockSizes
+from tf2spark.recommend.explanation.drawing import drawing
+from tf2spark.recommend.explanation.layers import PlannedLayer, layers_of
+from tf2spark.recommend.explanation.pair_cost import PairCost, measure_cost
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.verify import SplitCheck
 from tf2spark.saved_model.contract_text import html_table, notebook_html
 from tf2spark.shown_text import Lines
+
+
+@frozen
+class PlannedInput:
+    """An input of the model, and the columns that feed it.
+
+    Attributes:
+        name: Its name in the signature.
+        feed: What feeds it, each column with its side: ``user:age, item:price``.
+    """
+
+    name: str
+    feed: str
 
 
 @frozen
@@ -27,6 +44,10 @@ class RecommendPlan:
         sizing: Work and memory per pair, and the blocks; None where the whole graph runs.
         verified: How far scores were from those of the whole graph; None where nothing was
             compared.
+        inputs: The inputs that columns feed.
+        layers: The model's layers under their own names, and how often each is computed; empty
+            where the whole graph runs.
+        cost: What pairs take on this machine; None where that wasn't measured.
     """
 
     text: str
@@ -35,6 +56,9 @@ class RecommendPlan:
     digest: str
     sizing: BlockSizes | None
     verified: SplitCheck | None
+    inputs: tuple[PlannedInput, ...] = ()
+    layers: tuple[PlannedLayer, ...] = ()
+    cost: PairCost | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -42,11 +66,16 @@ class RecommendPlan:
     def __repr__(self) -> str:
         return self.text
 
+    def to_json(self) -> str:
+        """Return the plan as a JSON object, whose keys are the attributes."""
+        return json.dumps(asdict(self), indent=2)
+
     def _repr_html_(self) -> str:
         first, *others = (block.split("\n") for block in self.text.split("\n\n"))
         heading = "".join(f"<p>{html.escape(line)}</p>" for line in first)
+        picture = drawing(self.layers) if self.layers else ""
         tables = (html_table(None, list(map(_label_and_text, lines))) for lines in others)
-        return notebook_html("\n".join([heading, *tables]))
+        return notebook_html("\n".join([heading, picture, *tables]))
 
 
 def _label_and_text(line: str) -> Sequence[str]:
@@ -54,29 +83,54 @@ def _label_and_text(line: str) -> Sequence[str]:
     return line.split(": ", 1)
 
 
-def explain(prepared: Prepared) -> RecommendPlan:
-    """Describe a prepared job."""
+def explain(prepared: Prepared, *, measured: bool = True) -> RecommendPlan:
+    """Describe a prepared job.
+
+    Args:
+        prepared: The job.
+        measured: Say what pairs take, too, which takes some seconds to measure.
+    """
+    split = prepared.split
+    cost = measure_cost(prepared) if measured else None
+    inputs = tuple(
+        PlannedInput(sided.fed.spec.name, str(sided.fed.feed)) for sided in prepared.job.inputs
+    )
+    layers = () if split is None else layers_of(split, prepared.job.model)
     return RecommendPlan(
-        Lines.of(_lines(prepared)),
+        Lines.of(_lines(prepared, inputs, layers, cost)),
         prepared.why_whole,
         prepared.plan.items,
         prepared.plan.users.model.digest,
         prepared.block_sizes,
         prepared.check,
+        inputs,
+        layers,
+        cost,
     )
 
 
-def _lines(prepared: Prepared) -> Iterator[str]:
+def _lines(
+    prepared: Prepared,
+    inputs: Sequence[PlannedInput],
+    layers: Sequence[PlannedLayer],
+    cost: PairCost | None,
+) -> Iterator[str]:
     items, split, sizes = prepared.plan.items, prepared.split, prepared.block_sizes
     if split is None or sizes is None:
         yield f"The whole graph runs, one user against all {items:,} items at a time."
         yield f"It isn't split: {prepared.why_whole}."
+        yield from _cost(cost, items)
         return
     yield "The graph is split."
     yield ""
-    yield from _savings(sizes)
+    for planned in inputs:
+        yield f"input {planned.name}: {planned.feed}"
+    yield from map(str, layers)
     yield ""
-    yield from _layers(split, sizes)
+    yield from _savings(sizes)
+    yield from _cost(cost, items)
+    yield ""
+    yield from _values(split, sizes)
     yield ""
     yield from _memory(sizes, items)
     if prepared.scored_share is not None:
@@ -90,6 +144,21 @@ def _lines(prepared: Prepared) -> Iterator[str]:
     yield _check(prepared.check)
 
 
+def _cost(cost: PairCost | None, items: int) -> Iterator[str]:
+    if cost is None:
+        return
+    yield (
+        f"a million pairs: {cost.core_seconds_per_million_pairs:.2g} s of one core, measured here "
+        f"with {cost.measured_pairs:,} pairs of the first users, ranking included"
+    )
+    if cost.seconds is not None and cost.users is not None:
+        cores = "one core" if cost.cores == 1 else f"{cost.cores} cores"
+        yield (
+            f"all pairs: about {cost.seconds:.2g} s for {cost.users:,} users x {items:,} items "
+            f"on {cores}"
+        )
+
+
 def _savings(sizes: BlockSizes) -> Iterator[str]:
     factor = sizes.flops_whole / max(1, sizes.flops_pair)
     yield (
@@ -100,7 +169,7 @@ def _savings(sizes: BlockSizes) -> Iterator[str]:
         yield f"out of the pair loop: {', '.join(sizes.left_ops)}"
 
 
-def _layers(split: SplitGraph, sizes: BlockSizes) -> Iterator[str]:
+def _values(split: SplitGraph, sizes: BlockSizes) -> Iterator[str]:
     """List what the pair graph takes from each side, and what it computes."""
     for side, values in (("user", split.users), ("item", split.items)):
         for value, _ in values:
