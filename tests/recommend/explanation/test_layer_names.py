@@ -37,7 +37,7 @@ def test_a_scope_has_the_layer_of_its_variables() -> None:
     names = layer_names(nodes, nodes.values())
     assert names.of("call/model/dense_2/Tensordot/Reshape") == "dense_1"
     assert names.of("call/model/dense_2/Tensordot/deeper/Reshape") == "dense_1"
-    assert names.of("call/model/dense_2/Relu") == "dense_2"
+    assert names.of("call/model/dense_2/Relu") == "dense_1"
     assert names.of("call/model/Relu") == "model"
 
 
