@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tf2spark.binding.argument_types import path_text
 from tf2spark.binding.feeds import FeedValue, Fetch
@@ -114,6 +114,7 @@ class SavedModel:
         read: Read = "auto",
         rows: Rows = "auto",
         id_columns: Sequence[str] | None = None,
+        task_timeout: float | None = None,
     ) -> TableT:
         """Return the table with the model's outputs as columns.
 
@@ -142,6 +143,8 @@ class SavedModel:
                 over the batch: "independent"; "batch", for a model meant to score rows together,
                 all or none of a batch; or "auto", which finds out, and warns if they do.
             id_columns: What names a row in messages; by default ``id``, ``user_id`` and the like.
+            task_timeout: How many seconds a run (of `batch_rows` rows) may take in a Spark task, or
+                loading the model. Spark then tries the task again; no limit by default.
 
         Returns:
             A table of the same type.
@@ -163,7 +166,7 @@ class SavedModel:
                 table, signature, feed, fetch,
                 keep=keep, batch_rows=batch_rows, mode=mode, error_column=error_column,
                 reproducible=reproducible, model_column=model_column, read=read, rows=rows,
-                id_columns=id_columns, audience=audience,
+                id_columns=id_columns, task_timeout=task_timeout, audience=audience,
             )  # fmt: skip
             return self._runnable.score(table, request, options)
 
@@ -185,6 +188,7 @@ class SavedModel:
         error_column: str | None = None,
         model_column: str | None = None,
         tolerance: float = TOLERANCE,
+        task_timeout: float | None = None,
     ) -> TableT:
         """Score every user against every item and return each user's best `k`, exactly.
 
@@ -220,6 +224,7 @@ class SavedModel:
             tolerance: How far scores may differ from those of the whole graph, absolutely or
                 relative to their size, on the users and items that are checked. If they differ
                 more, the graph runs unsplit.
+            task_timeout: As in `score`; a run is a block of users and items.
 
         Returns:
             A table of the type of `users`: its id, the kept columns, and ``recommendations``, a
@@ -236,7 +241,7 @@ class SavedModel:
         with addressed_to(audience):
             arguments = check_call(
                 (k, user_id, item_id, exclude, candidates, keep, mode, error_column, model_column,
-                 tolerance, audience),
+                 tolerance, audience, task_timeout),
                 lambda: self._runnable.ranking_request(feed, score, signature),
                 partial(recommend_tables, users, items),
             )  # fmt: skip
@@ -335,6 +340,7 @@ class SavedModel:
         mode: Mode = "failfast",
         error_column: str | None = None,
         rows: Rows = "auto",
+        task_timeout: float | None = None,
     ) -> Callable[..., Column]:
         """Return a function of columns: ``df.select("id", model.udf()("features"))``.
 
@@ -349,7 +355,10 @@ class SavedModel:
             ContractError: An argument names something that the model doesn't have.
             SetupError: PySpark is missing.
         """
-        call = self._udf_call(feed, fetch, signature, batch_rows, mode, error_column, rows)
+        call = self._udf_call(
+            feed, fetch, signature, batch_rows=batch_rows, mode=mode, error_column=error_column,
+            rows=rows, task_timeout=task_timeout,
+        )  # fmt: skip
         from tf2spark.spark.udf import make_udf
 
         return make_udf(*call)
@@ -366,9 +375,13 @@ class SavedModel:
         mode: Mode = "failfast",
         error_column: str | None = None,
         rows: Rows = "auto",
+        task_timeout: float | None = None,
     ) -> None:
         """Make the model a SQL function: ``SELECT name(features) FROM t``; see `udf`."""
-        call = self._udf_call(feed, fetch, signature, batch_rows, mode, error_column, rows)
+        call = self._udf_call(
+            feed, fetch, signature, batch_rows=batch_rows, mode=mode, error_column=error_column,
+            rows=rows, task_timeout=task_timeout,
+        )  # fmt: skip
         from tf2spark.spark.udf import register
 
         register(spark, name, *call)
@@ -378,21 +391,10 @@ class SavedModel:
         feed: Mapping[str, FeedValue] | None,
         fetch: Fetch | None,
         signature: str | None,
-        batch_rows: int | None,
-        mode: Mode,
-        error_column: str | None,
-        rows: Rows,
+        **given: Any,
     ) -> tuple[Request, Options, ModelRef]:
         """Check the arguments of a column function; return what runs, how, and in which model."""
-        options = make_options(
-            keep=(),
-            batch_rows=batch_rows,
-            mode=mode,
-            error_column=error_column,
-            rows=rows,
-            columnwise=True,
-            audience="udf",
-        )
+        options = make_options(keep=(), columnwise=True, audience="udf", **given)
         request = self._runnable.column_request(signature, feed, fetch, options)
         options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()

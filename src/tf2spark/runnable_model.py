@@ -277,8 +277,8 @@ class RunnableModel(PickledByPath):
             from tf2spark.spark.late_binding.tables import score_any
 
             dataframe: Any = table
-            reference, shapes = self.reference_for(request), self._runs.shapes
-            scored = score_any(dataframe, request, options, reference, self.bind, shapes)
+            reference = evolve(self.reference_for(request), limit_seconds=options.task_timeout)
+            scored = score_any(dataframe, request, options, reference, self.bind, self._runs.shapes)
         else:
             from tf2spark.local.score import score_table
 

@@ -35,7 +35,7 @@ from tf2spark.binding.options import Read
 _MASTER = "local-cluster[2,1,900]"
 _TINY_TASKS = 250
 _ROUND_MIN_SECONDS = 5.0
-_MODELS = 40
+_MODELS = 12
 
 _READS: tuple[Read, ...] = ("spark", "worker")
 

@@ -142,6 +142,20 @@ def whole_number(name: str, value: Any) -> int:
     return int(value)
 
 
+def seconds(name: str, value: Any) -> float:
+    """Return an argument that is a time of at least a second.
+
+    Raises:
+        ContractError: It isn't.
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 1 <= value < float("inf"):
+        raise ContractError(
+            f"{name} must be at least 1 second, as a number, not {shortened(value)}"
+        )
+    return float(value)
+
+
 def check_switch(name: str, value: Any) -> None:
     """Check that an argument is True or False.
 

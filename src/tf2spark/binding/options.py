@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from attrs import evolve, frozen
 
-from tf2spark.binding.argument_types import check_choice, check_switch, names, whole_number
+from tf2spark.binding.argument_types import check_choice, check_switch, names, seconds, whole_number
 from tf2spark.errors import Audience, ContractError, Mistakes, argument, shortened
 from tf2spark.plan.score import Mode, RowRelation
 
@@ -47,6 +47,7 @@ class Options:
         audience: Who reads the messages of workers; None where advice would be of no use.
         rows: Whether rows depend on each other.
         id_columns: The columns that name a row in messages; None to choose them by their names.
+        task_timeout: How long a run in a Spark task may take, in seconds; None for no limit.
     """
 
     keep: tuple[str, ...] | None = None
@@ -59,6 +60,7 @@ class Options:
     audience: Audience | None = "python"
     rows: RowRelation = "independent"
     id_columns: tuple[str, ...] | None = None
+    task_timeout: float | None = None
 
 
 def make_options(
@@ -72,6 +74,7 @@ def make_options(
     read: Read = "auto",
     rows: Rows = "auto",
     id_columns: Sequence[str] | None = None,
+    task_timeout: float | None = None,
     columnwise: bool = False,
     audience: Audience = "python",
 ) -> Options:
@@ -92,6 +95,8 @@ def make_options(
         id_columns = _check_columns("id_columns", id_columns)
     with mistakes.collected():
         batch_rows = _check_batch_rows(batch_rows)
+    with mistakes.collected():
+        task_timeout = None if task_timeout is None else seconds("task_timeout", task_timeout)
     for name, value in (("error_column", error_column), ("model_column", model_column)):
         with mistakes.collected():
             _check_new_column(name, value)
@@ -123,6 +128,7 @@ def make_options(
         audience,
         "unknown" if rows == "auto" else rows,
         None if id_columns is None else tuple(id_columns),
+        task_timeout,
     )
 
 

@@ -91,6 +91,7 @@ def pair_call(params: Mapping[str, Any]) -> PairCall:
         params.get("model_column"),
         TOLERANCE if tolerance is None else tolerance,
         "command_line",
+        params.get("task_timeout"),
     )
     return PairCall(arguments, parse_feed(params["feed"]))
 

@@ -100,6 +100,15 @@ def row_options(command: Command) -> Command:
     return command
 
 
+task_timeout_option = click.option(
+    "--task-timeout",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="How long a run of the model may take, or loading it, before Spark tries the task again.  "
+    "[default: no limit]",
+)
+
+
 def spark_options(command: Command) -> Command:
     """Add the options that choose where Spark runs and how."""
     for decorate in (

@@ -19,6 +19,7 @@ from tf2spark.cli.options import (
     model_options,
     row_options,
     spark_options,
+    task_timeout_option,
 )
 from tf2spark.cli.report_option import JobReport, feed_pairs, report_option, table_pairs
 from tf2spark.cli.tables import source_of, target_of, target_options
@@ -57,6 +58,7 @@ _BATCH_PAIRS = 1 << 23
 )
 @click.option("--keep", metavar="COL,COL", help="Columns of users to keep, besides the id.")
 @row_options
+@task_timeout_option
 @log_option
 @report_option
 @call_options

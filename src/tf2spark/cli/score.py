@@ -19,6 +19,7 @@ from tf2spark.cli.options import (
     model_options,
     row_options,
     spark_options,
+    task_timeout_option,
 )
 from tf2spark.cli.report_option import JobReport, feed_pairs, report_option, table_pairs
 from tf2spark.cli.tables import source_of, source_options, target_of, target_options
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether a row's outputs depend on its batch, which is then scored whole or not at all.",
 )
+@task_timeout_option
 @log_option
 @report_option
 @call_options
@@ -159,6 +161,7 @@ def _scorer(
         read=params["read"],
         rows=params["rows"],
         id_columns=column_list(params["id_columns"]),
+        task_timeout=params["task_timeout"],
         audience="command_line",
     )
 

@@ -194,6 +194,8 @@ class ModelRef:
         custom_ops: The ops of its graph that only these libraries can provide.
         initialization: What is run once after it was loaded.
         broadcast: Its files that are shipped as broadcast variables.
+        limit_seconds: How long a run in a Spark task, or loading the model there, may take; None
+            for no limit.
     """
 
     path: str = field(repr=lambda path: repr(shown(path)))
@@ -212,6 +214,7 @@ class ModelRef:
     custom_ops: tuple[str, ...] = ()
     initialization: Initialization = Initialization()
     broadcast: tuple[BroadcastFile, ...] = field(default=(), repr=False)
+    limit_seconds: float | None = None
 
 
 @frozen

@@ -57,6 +57,7 @@ def make_arguments(
     model_column: str | None = None,
     tolerance: float = TOLERANCE,
     audience: Audience = "python",
+    task_timeout: float | None = None,
 ) -> RecommendArguments:
     """Check the arguments of `recommend` that can be checked without a table.
 
@@ -89,6 +90,7 @@ def make_arguments(
             rows="independent",
             id_columns=[str(user_id)],
             audience=audience,
+            task_timeout=task_timeout,
         )
     mistakes.raise_all()
     return RecommendArguments(k, user_id, item_id, exclude, candidates, options, tolerance)

@@ -31,6 +31,7 @@ class PairModel:
         copy_strings: See `op_check.retains_strings`.
         op_libraries: The libraries of its custom ops.
         custom_ops: The ops that these provide.
+        limit_seconds: See `ModelRef`.
     """
 
     meta_graph: Any
@@ -44,6 +45,7 @@ class PairModel:
     copy_strings: bool = False
     op_libraries: tuple[OpLibrary, ...] = ()
     custom_ops: tuple[str, ...] = ()
+    limit_seconds: float | None = None
 
     def reference(self) -> ModelRef:
         """Return what a session is opened with; the folder stands for the digest."""
@@ -57,6 +59,7 @@ class PairModel:
             op_libraries=self.op_libraries,
             custom_ops=self.custom_ops,
             initialization=initialization(self.meta_graph),
+            limit_seconds=self.limit_seconds,
         )
 
     def resolve_inputs(self, inputs: tuple[SidedInput, ...]) -> tuple[SidedInput, ...]:

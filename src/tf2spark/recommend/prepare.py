@@ -103,6 +103,7 @@ def prepare(
         ContractError: Tables, model and arguments don't fit, or an item id is null or not unique.
         RowError: An item can't be scored.
     """
+    model = evolve(model, limit_seconds=arguments.options.task_timeout)
     with other_sides_columns(inputs, tables.schemas):
         samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in SIDES}
         job = with_ranks(

@@ -206,6 +206,7 @@ def column_function(
     single = single and len(returned) == 1
     if spark is not None:
         check_worker_memory(spark)
+        model = evolve(model, limit_seconds=options.task_timeout)
         model = ship(spark, evolve(model, threads=task_cpus(spark)))
     scorer = late_column_scorer(request, options, model, names, single, call)
     return_type: DataType = returned[0].dataType if single else returned

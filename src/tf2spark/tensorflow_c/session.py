@@ -23,6 +23,7 @@ from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
 from tf2spark.tensorflow_c.library import TFOutput, check, status, tensorflow, version
 from tf2spark.tensorflow_c.process import has_forked, mark_started, refuse_fork
 from tf2spark.tensorflow_c.quiet_stderr import quiet
+from tf2spark.tensorflow_c.run_limit import NoProgress, limited, not_opened
 from tf2spark.tensorflow_c.session_config import session_options
 from tf2spark.tensorflow_c.string_reader import read_strings
 from tf2spark.tensorflow_c.strings import check_layout, string_scalar
@@ -127,13 +128,19 @@ class CApiSession:
         tensors = [graph.output(self._graph, name) for name, _ in initialization.assets]
         paths = [os.fsencode(Path(self._path, "assets", file)) for _, file in initialization.assets]
         values = [new_tensor(lib, string_scalar(path)) for path in paths]
-        try:
+
+        def run() -> None:
             with status() as state:
                 lib.TF_SessionRun(
                     *(session, None, (TFOutput * len(tensors))(*tensors)),
                     *((c_void_p * len(values))(*values), len(values), None, None, 0),
                     *((c_void_p * len(ops))(*ops), len(ops), None, state),
                 )
+
+        try:
+            limited(run)
+        except NoProgress as stuck:
+            raise not_opened(self._name, stuck) from None
         except TensorFlowFailure as failure:
             raise _not_loaded(self._name, failure) from None
         finally:
@@ -179,7 +186,7 @@ class CApiSession:
         def run(tensors: Sequence[Tensor]) -> list[Tensor | Strings]:
             if [tensor.dtype.code for tensor in tensors] != expected:
                 raise _wrong_feeds(feeds, known.inputs, tensors)
-            return execute(tensors)
+            return limited(lambda: execute(tensors))
 
         return run
 
@@ -352,7 +359,9 @@ def open_session(
     check_layout()
     graph_pointer: int = lib.TF_NewGraph()
     try:
-        session = _load(path, tags, threads, divides_ops, graph_pointer)
+        session = limited(lambda: _load(path, tags, threads, divides_ops, graph_pointer))
+    except NoProgress as stuck:
+        raise not_opened(name or path, stuck) from None
     except TensorFlowFailure as failure:
         lib.TF_DeleteGraph(graph_pointer)
         raise _not_loaded(name or path, failure) from None

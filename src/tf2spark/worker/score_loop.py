@@ -39,6 +39,7 @@ from tf2spark.errors import (
 )
 from tf2spark.plan.score import Plan
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
+from tf2spark.tensorflow_c.run_limit import NoProgress, not_run
 from tf2spark.tensorflow_c.session import Run, Session
 from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
 from tf2spark.worker.model_faults import ModelFaults, generated_values
@@ -141,9 +142,13 @@ def batch_scorer(
         for start, rows in row_slices(fed, plan):
             numbers = np.arange(start, start + rows)
             part = fed if rows == fed.num_rows else fed.slice(start, rows)
-            rows_run, refused = _score_slice(
-                relation, faults, part, numbers, failfast, lambda row: name_row(batch, row)
-            )
+            try:
+                rows_run, refused = _score_slice(
+                    relation, faults, part, numbers, failfast, lambda row: name_row(batch, row)
+                )
+            except NoProgress as stuck:
+                name = name_row(batch, start).in_message(rows_before + start, location)
+                raise not_run(plan.model.path, f"{rows:,} rows from {name} on", stuck) from None
             pieces += rows_run
             reasons |= refused
             if failfast and reasons:

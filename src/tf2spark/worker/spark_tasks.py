@@ -26,7 +26,9 @@ from tf2spark.errors import ContractError, ModelError, Tf2SparkError
 from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.packed import Packing
 from tf2spark.plan.score import ModelRef, Plan
+from tf2spark.tensorflow_c.run_limit import limit_calls
 from tf2spark.tensorflow_c.session import CApiSession, Session
+from tf2spark.worker.hang_watch import announce, watch_limit
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.reading.parquet_reader import ParquetTask, read_batches
 from tf2spark.worker.reading.row_reader import LateColumns, with_late_columns
@@ -87,6 +89,8 @@ def open_session(model: ModelRef) -> CApiSession:
             "before the next calls"
         )
     use_assigned_gpus()
+    limit_calls(model.limit_seconds, announce)
+    watch_limit(model.limit_seconds)
     return session_of(model, _shipped_file)
 
 
