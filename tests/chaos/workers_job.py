@@ -1,6 +1,7 @@
-"""A driver program: many jobs in one session, in each of which Python workers end.
+"""A driver program: many jobs in one session, in each of which Python workers end or hang.
 
-Run as ``python workers_job.py MASTER FOLDER JOBS``. The last line on stdout is JSON.
+Run as ``python workers_job.py MASTER FOLDER JOBS HOW ...`` with faults of `pyspark_faulty_worker`,
+which are taken in turn. The last line on stdout is JSON.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from chaos.compared_rows import difference
 from chaos.sessions import start_session
 from tf2spark.binding.options import Read
 
-ENDS = ("SIGKILL", "SIGSEGV", "exit", "abort", "exit0")
 _ROWS, _USERS, _ITEMS, _FILES = 16_000, 1_600, 300, 4
 _BATCH_ROWS = 500
+_LIMIT_SECONDS = 10
 
 
 @frozen
@@ -65,12 +66,16 @@ def kinds(spark: SparkSession, folder: Path) -> list[Kind]:
 
     def score(read: Read) -> pa.Table:
         rows = spark.read.parquet(str(folder / "rows"))
-        return model.score(rows, keep=["id"], batch_rows=_BATCH_ROWS, read=read).toArrow()
+        return model.score(
+            rows, keep=["id"], batch_rows=_BATCH_ROWS, read=read, task_timeout=_LIMIT_SECONDS
+        ).toArrow()
 
     def recommend() -> pa.Table:
         users = spark.read.parquet(str(folder / "users"))
         items = spark.read.parquet(str(folder / "items.parquet"))
-        best = recommender.recommend(users, items, 5, feed=pairs.feed, score=pairs.score)
+        best = recommender.recommend(
+            users, items, 5, feed=pairs.feed, score=pairs.score, task_timeout=_LIMIT_SECONDS
+        )
         return best.toArrow()
 
     return [
@@ -80,9 +85,9 @@ def kinds(spark: SparkSession, folder: Path) -> list[Kind]:
     ]
 
 
-def main(master: str, folder: Path, jobs: int) -> None:
+def main(master: str, folder: Path, jobs: int, *how: str) -> None:
     orders = folder / "faults"
-    orders.mkdir()
+    orders.mkdir(parents=True)
     os.environ.update(faults.environment(orders))
     write_tables(folder)
     settings = {
@@ -93,7 +98,7 @@ def main(master: str, folder: Path, jobs: int) -> None:
     spark = start_session(master, settings)
     known = [(kind, kind.run()) for kind in kinds(spark, folder)]
     chance, counted = random.Random(7), Counter[str]()
-    ends = itertools.cycle(ENDS)
+    ends = itertools.cycle(how)
     for number in range(jobs):
         kind, expected = known[number % len(known)]
         before = len(faults.injected(orders))
@@ -112,4 +117,4 @@ def main(master: str, folder: Path, jobs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -59,7 +59,7 @@ def test_a_run_that_hangs_ends_the_job(
     lines = said.splitlines()
     assert lines[0] == (
         f"{model.contract.path} made no progress for 2 s in a run of 2 rows from row 2 of "
-        "partition 0 (counted from 0), id=2, on"
+        "partition 0 (id=2) on"
     )
     assert any("session.py" in line and "in execute" in line for line in lines)
     assert "raise task_timeout=..." in lines[-1]

@@ -50,6 +50,7 @@ from tf2spark.recommend.tables import Tables
 from tf2spark.recommend.verify import SplitCheck, check_items, check_split
 from tf2spark.recommend.whole_graph import WholeGraph, bind_whole_graph, copy_model
 from tf2spark.saved_model.reachable_nodes import init_op
+from tf2spark.tensorflow_c.run_limit import calls_limited
 
 _SAMPLED_ROWS = 64
 
@@ -103,8 +104,12 @@ def prepare(
         ContractError: Tables, model and arguments don't fit, or an item id is null or not unique.
         RowError: An item can't be scored.
     """
-    model = evolve(model, limit_seconds=arguments.options.task_timeout)
-    with other_sides_columns(inputs, tables.schemas):
+    limit_seconds = arguments.options.task_timeout
+    model = evolve(model, limit_seconds=limit_seconds)
+    with (
+        calls_limited(limit_seconds, "the model"),
+        other_sides_columns(inputs, tables.schemas),
+    ):
         samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in SIDES}
         job = with_ranks(
             RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)

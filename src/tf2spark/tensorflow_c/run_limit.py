@@ -17,7 +17,9 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -66,18 +68,34 @@ class _Limit:
     announce: Callable[[float], None]
 
 
-_limit: _Limit | None = None
+_limit: ContextVar[_Limit | None] = ContextVar("limit", default=None)
 
 
 def limit_calls(seconds: float | None, announce: Callable[[float], None] = lambda _: None) -> None:
-    """Limit each call of this process from now on; None for no limit.
+    """Limit each call of this thread from now on; None for no limit.
 
     Args:
         seconds: How long a run, or loading a model, may take.
         announce: Is told by when a call must have come back, as `time.monotonic` counts; 0 after.
     """
-    global _limit
-    _limit = None if seconds is None else _Limit(seconds, announce)
+    _limit.set(None if seconds is None else _Limit(seconds, announce))
+
+
+@contextmanager
+def calls_limited(seconds: float | None, model: str) -> Iterator[None]:
+    """Limit each call of a block, which names no rows.
+
+    Raises:
+        RunError: A run hasn't come back in time.
+    """
+    before = _limit.get()
+    limit_calls(seconds)
+    try:
+        yield
+    except NoProgress as stuck:
+        raise not_run(model, "some of the rows", stuck) from None
+    finally:
+        _limit.set(before)
 
 
 def limited(call: Callable[[], T]) -> T:
@@ -86,7 +104,7 @@ def limited(call: Callable[[], T]) -> T:
     Raises:
         NoProgress: It hasn't come back in time. It may go on in its thread.
     """
-    limit = _limit
+    limit = _limit.get()
     if limit is None:
         return call()
     limit.announce(time.monotonic() + limit.seconds)
