@@ -25,23 +25,23 @@ def _save(path: Path, hang: Any) -> Path:
     return path
 
 
+def _loop(x: Any) -> Any:
+    return tf.while_loop(lambda _: True, lambda value: [value * 1.0], [x])[0]
+
+
+def _wait(x: Any) -> Any:
+    with tf.control_dependencies(tf.raw_ops.Unstage(dtypes=[tf.float32], shared_name="none")):
+        return tf.identity(x)
+
+
 def write_endless_loop(path: Path) -> Path:
     """The graph loops for ever, and computes all the time."""
-
-    def loop(x: Any) -> Any:
-        return tf.while_loop(lambda _: True, lambda value: [value * 1.0], [x])[0]
-
-    return _save(path, loop)
+    return _save(path, _loop)
 
 
 def write_deadlock(path: Path) -> Path:
     """A kernel waits for something that never comes, and computes nothing; needs the op Unstage."""
-
-    def wait(x: Any) -> Any:
-        with tf.control_dependencies(tf.raw_ops.Unstage(dtypes=[tf.float32], shared_name="none")):
-            return tf.identity(x)
-
-    return _save(path, wait)
+    return _save(path, _wait)
 
 
 def write_slow(path: Path) -> Path:
@@ -63,11 +63,9 @@ def write_slow(path: Path) -> Path:
     return path
 
 
-def write_endless_pairs(path: Path) -> Path:
-    """A product of a user's `u` and an item's `i`; users of 666 hang."""
-
-    def loop(x: Any) -> Any:
-        return tf.while_loop(lambda _: True, lambda value: [value * 1.0], [x])[0]
+def write_pairs(path: Path, *, computes: bool) -> Path:
+    """A product of a user's `u` and an item's `i`; users of 666 hang, computing or not."""
+    hang = _loop if computes else _wait
 
     @tf.function(
         input_signature=[
@@ -77,7 +75,7 @@ def write_endless_pairs(path: Path) -> Path:
     )
     def score(u: Any, i: Any) -> dict[str, Any]:
         hangs = tf.reduce_any(tf.equal(u, _HANGS))
-        return {"score": tf.cond(hangs, lambda: loop(u), lambda: u) * i}
+        return {"score": tf.cond(hangs, lambda: hang(u), lambda: u) * i}
 
     module = tf.Module()
     module.score = score

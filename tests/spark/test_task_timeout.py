@@ -16,7 +16,7 @@ import tf2spark
 from cases.hanging_models import (
     write_deadlock,
     write_endless_loop,
-    write_endless_pairs,
+    write_pairs,
     write_slow,
 )
 from tf2spark.errors import ContractError, RunError, from_spark
@@ -101,13 +101,21 @@ def test_a_column_function_has_a_limit_too(
     assert "made no progress for 2 s" in said
 
 
-def test_recommend_has_a_limit_for_users_and_items(spark: SparkSession, tmp_path: Path) -> None:
-    """A user and an item that hang."""
-    model = tf2spark.SavedModel(write_endless_pairs(tmp_path / "pairs"))
-    users = rows(spark, 1, 666).select(F.col("id").alias("user_id"), F.col("x").alias("u"))
+@pytest.mark.parametrize(
+    ("position", "computes"), [(1, False), (500, True)], ids=["on the driver", "in a task"]
+)
+def test_recommend_has_a_limit(
+    spark: SparkSession, tmp_path: Path, position: int, computes: bool
+) -> None:
+    """The first users run on the driver, which checks the plan, and then all in tasks."""
+    # On the driver, what computes would go on until this process ends.
+    pairs = write_pairs(tmp_path / "pairs", computes=computes)
+    model = tf2spark.SavedModel(pairs, allow_ops=["Unstage"])
+    tastes = [666.0 if number == position else 1.0 for number in range(600)]
+    users = rows(spark, *tastes).select(F.col("id").alias("user_id"), F.col("x").alias("u"))
     items = rows(spark, 1, 2).select(F.col("id").alias("item_id"), F.col("x").alias("i"))
-    best = model.recommend(users, items, 1, task_timeout=2)
-    assert "made no progress for 2 s" in message(best.collect)
+    said = message(lambda: model.recommend(users, items, 1, task_timeout=2).collect())
+    assert "made no progress for 2 s" in said
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "60", True, float("inf"), float("nan")])

@@ -98,8 +98,8 @@ def calls_limited(seconds: float | None, model: str) -> Iterator[None]:
         _limit.set(before)
 
 
-def limited(call: Callable[[], T]) -> T:
-    """Make a call, within the limit if there is one.
+def limited(call: Callable[[], T], *, if_stuck: Callable[[], object] = lambda: None) -> T:
+    """Make a call, within the limit if there is one; `if_stuck` is called where it hangs.
 
     Raises:
         NoProgress: It hasn't come back in time. It may go on in its thread.
@@ -110,6 +110,9 @@ def limited(call: Callable[[], T]) -> T:
     limit.announce(time.monotonic() + limit.seconds)
     try:
         return _caller().call(call, limit.seconds)
+    except NoProgress:
+        if_stuck()
+        raise
     finally:
         limit.announce(0)
 

@@ -186,7 +186,8 @@ class CApiSession:
         def run(tensors: Sequence[Tensor]) -> list[Tensor | Strings]:
             if [tensor.dtype.code for tensor in tensors] != expected:
                 raise _wrong_feeds(feeds, known.inputs, tensors)
-            return limited(lambda: execute(tensors))
+            # TensorFlow would crash if a session were closed in which a run hangs.
+            return limited(lambda: execute(tensors), if_stuck=self._release.detach)
 
         return run
 
