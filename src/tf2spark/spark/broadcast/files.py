@@ -27,7 +27,8 @@ from tf2spark.package.file_source import FileSource
 from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.score import BroadcastFile, ModelRef
 from tf2spark.spark.broadcast import seeding
-from tf2spark.spark.jvm import executor_count
+from tf2spark.spark.jvm import executor_count, forget_driver_file
+from tf2spark.spark.session import runs_here
 
 CHUNK_BYTES = 32 << 20
 LEAST_BYTES = 8 << 20
@@ -96,4 +97,7 @@ def _broadcast(spark: SparkSession, entry: FileEntry, source: FileSource) -> tup
         for chunk in chunks:
             chunk.destroy()
         raise source.mismatch(entry)
+    if not runs_here(str(spark.sparkContext.master)):
+        for chunk in chunks:
+            forget_driver_file(chunk)
     return tuple(chunks)
