@@ -48,8 +48,8 @@ PROMISES = {
         "and leaves no output",
     ),
     "hdfs": (
-        "a DataNode or the NameNode is killed and started again; a block is damaged; safe mode, "
-        "a quota, a permission",
+        "a DataNode or the NameNode is killed and started again; a block is damaged; safe mode; "
+        "a quota",
         "the same",
     ),
     "tasks": (

@@ -45,8 +45,14 @@ def error_of(call: Callable[[], Any]) -> Report:
         text = "no error"
     except Exception as error:
         known = error if isinstance(error, Tf2SparkError) else from_text(str(error))
-        text = f"{type(known).__name__}: {known}" if known else f"Spark: {error}"[:1000]
+        text = f"{type(known).__name__}: {known}" if known else f"Spark: {without_stack(error)}"
     return {"error": text, "seconds": time.monotonic() - started}
+
+
+def without_stack(error: BaseException) -> str:
+    """Return what an exception of Spark and its causes say."""
+    lines = str(error).splitlines()
+    return "; ".join(line.strip() for line in lines if not line.startswith("\tat "))[:4000]
 
 
 def rows_of(scored: Any) -> Any:
@@ -82,7 +88,7 @@ class Faults:
         try:
             is_right: Any = call() == self.expected
         except Exception as error:
-            is_right = str(error)[:2000]
+            is_right = without_stack(error)
         self.server.inject(fault, 0)
         return {
             "injected": self.server.injected - before,

@@ -27,3 +27,14 @@ def test_the_first_credentials_that_a_worker_has_are_used(monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     assert file_systems._choose(("environment", "machine")) == S3Keys("a", "s")
     assert file_systems._choose(("anonymous", "environment")) == "anonymous"
+
+
+def test_damaged_blocks_are_told_in_one_sentence() -> None:
+    """Without all that the NameNode knows about each DataNode."""
+
+    def fail() -> None:
+        with file_systems._hdfs_errors():
+            raise RuntimeError('DataTransferError("All DataNodes failed: [DatanodeInfoProto {...')
+
+    with pytest.raises(OSError, match=r"^none of its DataNodes answers with an undamaged block$"):
+        fail()

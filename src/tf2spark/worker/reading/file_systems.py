@@ -112,8 +112,11 @@ def _hdfs_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # hdfs-native has no class of its own for most errors
-        # The NameNode's errors come with its stack.
-        raise OSError(str(error).partition("\n")[0]) from None
+        # The NameNode's errors come with its stack, and those of DataNodes with all about them.
+        text = str(error).partition("\n")[0]
+        if "All DataNodes failed" in text:
+            text = "none of its DataNodes answers with an undamaged block"
+        raise OSError(text) from None
 
 
 Files = LocalFiles | S3Files | HdfsFiles
