@@ -39,6 +39,9 @@ def model(folder: Path) -> tf2spark.SavedModel:
 TABLE = pa.table({"x": [[1.0, 2.0], [3.0, 4.0]], "ids": [2, 0]})
 
 
+WRONG: dict[str, Any] = {"version": "x", "tags": 3, "digest": "a", "op_libraries": "b"}
+
+
 def scored(model: tf2spark.SavedModel, table: Any = TABLE, **arguments: Any) -> dict[str, Any]:
     columns: dict[str, Any] = model.score(table, keep=[], **arguments).to_pydict()
     return columns
@@ -239,18 +242,60 @@ def test_mistakes_in_arguments_and_in_the_table_come_at_once(
 
 
 @pytest.mark.parametrize(
+    ("call", "begins"),
+    [
+        (lambda model: model.udf(mode="x", fetch=["nope"]), ["mode", "the signature"]),
+        (
+            lambda model: model.udf(mode="dropmalformed", feed={"q": "w"}),
+            ["a udf", "the signature"],
+        ),
+        (
+            lambda model: model.register(None, "a.b", batch_rows=0, fetch=["nope"]),
+            ["register()", "batch_rows", "the signature"],
+        ),
+        (
+            lambda model: model.score(TABLE, reproducible=True, rows="batch", error_column="e"),
+            ["the model's rows", "an error column"],
+        ),
+        (
+            lambda model: model.compile("p", overwrite="n", tolerance=-1, fetch=["nope"], sample=1),
+            ["overwrite", "tolerance", "the signature", "sample"],
+        ),
+        (
+            lambda _: tf2spark.SavedModel("", **WRONG),
+            ["path", "version", "tags", "'a' is not a digest", "op_libraries"],
+        ),
+    ],
+    ids=["udf", "dropping_udf", "register", "score", "compile", "SavedModel"],
+)
+def test_mistakes_of_every_call_come_at_once(
+    model: tf2spark.SavedModel, call: Callable[[Any], Any], begins: list[str]
+) -> None:
+    """Nobody corrects them one by one."""
+    with pytest.raises(ContractError) as refused:
+        call(model)
+    first, *lines = str(refused.value).splitlines()
+    assert first == f"{len(begins)} mistakes:"
+    for line, begin in zip(lines, begins, strict=True):
+        assert line.startswith(f"- {begin}")
+
+
+@pytest.mark.parametrize(
     ("make", "cast"),
     [
-        (pa.table, 'table = table.set_column(0, "x", table["x"].cast(pa.float32()))'),
-        (pa.record_batch, 'table = table.set_column(0, "x", table["x"].cast(pa.float32()))'),
-        (pd.DataFrame, 'df["x"] = df["x"].astype("float32")'),
+        (pa.table, 'table = table.set_column(0, "scale", table["scale"].cast(pa.float32()))'),
+        (
+            pa.record_batch,
+            'table = table.set_column(0, "scale", table["scale"].cast(pa.float32()))',
+        ),
+        (pd.DataFrame, 'df["scale"] = df["scale"].astype("float32")'),
     ],
 )
 def test_casts_are_in_the_words_of_the_table(
-    model: tf2spark.SavedModel, make: Callable[[dict[str, list[str]]], Any], cast: str
+    model: tf2spark.SavedModel, make: Callable[[dict[str, list[Any]]], Any], cast: str
 ) -> None:
     """A user of pandas reads pandas, a user of pyarrow pyarrow."""
-    message = message_of(model, make({"x": ["1.0"]}))
+    message = message_of(model, make({"scale": ["1.0"], "x": [[1.0, 2.0]]}))
     assert message.endswith(f"the input takes float32; cast them first: {cast}")
 
 
@@ -282,12 +327,13 @@ def test_mistakes_of_spark_tables_are_found_on_the_driver(
     model: tf2spark.SavedModel, spark: SparkSession
 ) -> None:
     """The same message comes for a DataFrame, and no job has been started for it."""
-    df = spark.createDataFrame([("a",)], "x string")
+    df = spark.createDataFrame([(["a"],)], "x array<string>")
     with pytest.raises(ContractError) as refused:
         model.score(df)
     assert str(refused.value) == (
-        'input "x" (float32 [None, 2]) can\'t take column "x" (string): its values are string and '
-        'the input takes float32; cast them first: df = df.withColumn("x", df["x"].cast("float"))'
+        'input "x" (float32 [None, 2]) can\'t take column "x" (array<string>): its values are '
+        "string and the input takes float32; cast them first: "
+        'df = df.withColumn("x", df["x"].cast("array<float>"))'
     )
 
 

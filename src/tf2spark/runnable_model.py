@@ -12,23 +12,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 
-from tf2spark.binding.argument_types import (
-    check_switch,
-    check_tolerance,
-    op_names,
-    tag_names,
-    version_number,
-)
+from tf2spark.binding.argument_types import check_switch, check_tolerance
 from tf2spark.binding.bind import bind, with_declared_ranks
 from tf2spark.binding.calls.checks import check_call
+from tf2spark.binding.calls.opening import check_opening
 from tf2spark.binding.checked_runs import CheckedRuns
 from tf2spark.binding.feeds import Constant, FeedValue, Fetch, normalize
 from tf2spark.binding.kept_results import KeptByContent, KeptByObject, KeptResults
 from tf2spark.binding.options import Options, not_reproducible
 from tf2spark.binding.request import Request, make_request
 from tf2spark.call_warnings import CallWarnings
-from tf2spark.errors import ModelError, SetupError
-from tf2spark.local.sample import sample_to_arrow
+from tf2spark.errors import Mistakes, ModelError, SetupError
+from tf2spark.local.sample import check_sample, sample_to_arrow
 from tf2spark.locations import (
     PickledByPath,
     compiler_module,
@@ -40,7 +35,6 @@ from tf2spark.locations import (
     recommend_tables,
     schema_of,
 )
-from tf2spark.package.digests import parse_digest
 from tf2spark.package.manifest import Manifest
 from tf2spark.package.op_libraries import find_libraries
 from tf2spark.package.staging import staging_folder
@@ -82,7 +76,7 @@ class RunnableModel(PickledByPath):
 
     def __init__(
         self,
-        path: str,
+        path: str | os.PathLike[str],
         *,
         version: int | str | None = None,
         tags: Sequence[str] | None = None,
@@ -90,13 +84,13 @@ class RunnableModel(PickledByPath):
         digest: str | None = None,
         op_libraries: Collection[str | os.PathLike[str]] = (),
     ) -> None:
-        # First: a library that isn't there is said before a large model is read.
-        self.op_libraries = find_libraries(op_libraries, library_on_this_machine)
-        expected = None if digest is None else parse_digest(digest)
-        self.path = path
-        self.allow_ops = op_names(allow_ops)
+        # A library that isn't there is said before a large model is read.
+        libraries = functools.partial(find_libraries, op_libraries, library_on_this_machine)
+        opening = check_opening(path, version, tags, allow_ops, digest, libraries)
+        self.path, self.allow_ops = opening.path, opening.allow_ops
+        self.op_libraries = opening.op_libraries
         self.loaded, self.location = read_model(
-            path, version_number(version), tag_names(tags), expected
+            opening.path, opening.version, opening.tags, opening.digest
         )
         # Which the named libraries have to provide; whoever loads them makes sure that they do.
         self.custom_ops: tuple[str, ...] = ()
@@ -424,12 +418,19 @@ class RunnableModel(PickledByPath):
         """Write the model as a package and return its digest (hex); see `SavedModel.compile`."""
         if self.contract.package is not None:
             raise ModelError(f'"{self.contract.path}" is a package already')
-        check_switch("overwrite", overwrite)
-        if tolerance is not None:
-            check_tolerance(tolerance)
+        mistakes = Mistakes()
+        with mistakes.collected():
+            check_switch("overwrite", overwrite)
+        with mistakes.collected():
+            if tolerance is not None:
+                check_tolerance(tolerance)
         if missing_library := self._load_op_libraries():
             raise missing_library
-        request = self.request(signature, feed, fetch, any_rows=True)
+        with mistakes.collected():
+            request = self.request(signature, feed, fetch, any_rows=True)
+        with mistakes.collected():
+            check_sample(sample)
+        mistakes.raise_all()
         compiler = compiler_module()
         options = compiler.CompileOptions(
             sample=sample_to_arrow(sample, request),

@@ -39,6 +39,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> SavedModel:
         for name, shape in ((dtype.name, [None]), (f"{dtype.name}_lists", [None, None])):
             function = tf.function(lambda x: {"y": tf.identity(x)})
             signatures[name] = function.get_concrete_function(tf.TensorSpec(shape, dtype, "x"))
+    signatures["float32_pairs"] = tf.function(
+        lambda x: {"y": tf.identity(x)}
+    ).get_concrete_function(tf.TensorSpec([None, 2], tf.float32, "x"))
     tf.saved_model.save(module, str(path), signatures)
     return SavedModel(path)
 
@@ -102,6 +105,7 @@ def corrected(model: SavedModel, table: Any, signature: str, column: str = "x") 
         (pd.Series(DICTS), "float32_lists", [[1.5, 2.5], [3.5]]),
         (pd.Series([[1.5, 2.5], [3.5]]), "float32", [1.5, 3.5]),
         (pd.Series([[[1.5], [2.5]], [[3.5]]]), "float32_lists", [[1.5, 2.5], [3.5]]),
+        (pd.Series(["1.5,2", None]), "float32_pairs", [[1.5, 2.0], None]),
     ],
     ids=str,
 )  # fmt: skip
@@ -134,6 +138,7 @@ ARROW: list[tuple[Any, str, list[Any]]] = [
     (pa.array([timedelta(seconds=3), None]), "float32", [3.0, None]),
     (pa.array([[1.0, 2.0], None]), "int64_lists", [[1, 2], None]),
     (pa.array([[1.5, 2.5], [3.5]]), "float32", [1.5, 3.5]),
+    (pa.array(["1.5,2", None]), "float32_pairs", [[1.5, 2.0], None]),
 ]
 
 
@@ -177,6 +182,8 @@ def test_fields(model: SavedModel, table: Any) -> None:
         ([(1.5,)], "array<struct<a: double>>", "float32_lists", "x", [1.5]),
         (("7",), "struct<age: string>", "int64", "x.age", 7),
         ([[1.5], [2.5]], "array<array<double>>", "float32_lists", "x", [1.5, 2.5]),
+        ("1.5,2", "string", "float32_pairs", "x", [1.5, 2.0]),
+        (("1.5,2",), "struct<age: string>", "float32_pairs", "x.age", [1.5, 2.0]),
     ],
 )
 def test_spark(

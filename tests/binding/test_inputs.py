@@ -67,6 +67,30 @@ def message_of(spec: TensorSpec, feed: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    ("column", "kind", "advice"),
+    [
+        ("s", "string", 'df = df.withColumn("s", F.split(df["s"], ",").cast("array<float>"))'),
+        ("user.name", "string", 'F.split(df["`user.name`"], ",").cast("array<float>"))'),
+        ("bytes", "binary", "or one column of lists"),
+        ("b", "boolean", "or one column of lists"),
+    ],
+)
+def test_a_column_of_single_values_is_not_cast_for_rows_of_several(
+    column: str, kind: str, advice: str
+) -> None:
+    """A cast wouldn't be enough; text may have all values of a row."""
+    message = message_of(dense(FLOAT32, N, 3), column)
+    assert message.startswith(
+        f'input "x" (float32 [None, 3]) can\'t take column "{column}" ({kind}): its values are '
+        f"{kind} and the input takes float32, 3 values per row; name a column for each value, "
+    )
+    assert advice in message
+    assert ".cast(" not in message or kind == "string"
+    # Columns that are joined are cast one by one.
+    assert f'"{column}", df[' in message_of(dense(FLOAT32, N, 3), [column, "f", "f"])
+
+
+@pytest.mark.parametrize(
     ("dtype", "column", "kind", "values", "cast"),
     [
         (FLOAT32, "s", "string", "string", 'df["s"].cast("float")'),
@@ -100,8 +124,10 @@ def test_values_of_another_kind_are_cast_first(
 ) -> None:
     """A message names input, column, both types and the cast to write."""
     name = column.removesuffix(".values")
-    assert message_of(dense(dtype, N, 8), column) == (
-        f'input "x" ({dtype} [None, 8]) can\'t take column "{column}" ({kind}): its values are '
+    shape = (N,) if kind == values else (N, 8)
+    text = "[None]" if kind == values else "[None, 8]"
+    assert message_of(dense(dtype, *shape), column) == (
+        f'input "x" ({dtype} {text}) can\'t take column "{column}" ({kind}): its values are '
         f"{values} and the input takes {dtype}; cast them first: "
         f'df = df.withColumn("{name}", {cast})'
         + ('; then feed={"x": "v"}' if name != column else "")

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from cases.contracts import N, dense, sparse
 from tf2spark.binding.feeds import Column, Constant, Joined, literal, output
@@ -238,6 +239,20 @@ BOTH = (signature("a"), signature("b", (IDS,), (Z,)))
             {"feed": {"features": "x", "ids": "ids"}},
             'the signature "serving_default" has no input "features", but it has "x", "ids"; feed '
             'maps inputs to columns: write feed={"x": "features", "ids": "ids"}',
+        ),
+        (
+            (signature(inputs=(evolve(X, name="features"),)),),
+            {"feed": {"feature": "features"}},
+            'the signature "serving_default" has no input "feature", but it has "features"; did '
+            'you mean feed={"features": "features"}? Otherwise, feed maps inputs to columns: write '
+            'feed={"features": "feature"}',
+        ),
+        (
+            (signature(outputs=(evolve(Y, name="score"),)),),
+            {"fetch": {"score": "scores"}},
+            'the signature "serving_default" has no output "scores", but it has "score"; did you '
+            'mean fetch={"score": "score"}? Otherwise, fetch maps new columns to outputs: write '
+            'fetch={"scores": "score"}',
         ),
         (
             (signature(),),

@@ -253,6 +253,30 @@ class TestRefusedOnTheDriver:
         assert run(["score", lookups, *files, *options]) == 2
         assert message in capsys.readouterr().err
 
+    def test_mistakes_come_at_once(self, lookups: str, tmp_path: Path, capsys: Capture) -> None:
+        """Those of the options, and of the names of inputs and outputs, before Spark starts."""
+        command = ["score", lookups, "--input", f"{tmp_path}/no", "--error-column=e"]
+        assert run([*command, "--feed=q"]) == 2
+        first, *lines = capsys.readouterr().err.splitlines()
+        assert first == "Error: 4 mistakes:"
+        assert [line.split()[1] for line in lines] == ["--feed", "an", "--input", "the"]
+        command += ["--output", f"{tmp_path}/out", "--fetch=x=nope", "--fetch=y=no"]
+        assert run(command) == 2
+        first, *lines = capsys.readouterr().err.splitlines()
+        assert first == "Error: 4 mistakes:"
+        assert lines[0].endswith("; write --mode permissive")
+        assert 'has no output "nope"' in lines[2]
+
+    def test_mistakes_in_options_and_table_come_at_once(
+        self, lookups: str, table: str, tmp_path: Path, capsys: Capture
+    ) -> None:
+        """Whoever corrects an output isn't sent back for a column."""
+        files = ["--input", table, "--output", str(tmp_path / "out")]
+        assert run(["score", lookups, *files, "--fetch=x=nope", "--keep=idd"]) == 2
+        first, *lines = capsys.readouterr().err.splitlines()[-3:]
+        assert first == "Error: 2 mistakes:"
+        assert [line.split()[1] for line in lines] == ["the", "keep:"]
+
     def test_wrong_master(self, lookups: str, table: str, tmp_path: Path) -> None:
         """A master that Spark doesn't know ends with 2 before a JVM is started."""
         files = ["--input", table, "--output", str(tmp_path / "out")]

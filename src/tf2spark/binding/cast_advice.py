@@ -31,9 +31,43 @@ def cast_advice(
     # A vector becomes a list, which has no parts.
     if len(fed.path) == 1 and not (fed.source.part and fed.source.layout == "vector"):
         return advice
+    return advice + _then_feed(fed, input_name, feed)
+
+
+def split_advice(fed: FedColumn, input_name: str, dtype: DType) -> Advice | None:
+    """Say how a column of text becomes one of lists that can feed an input; None for other types.
+
+    The text is taken to have the values of a row, between commas.
+    """
+    if not is_text(fed.source.leaf) or is_text_bytes(fed.source.leaf) or fed.depth:
+        return None
+    python, sql = pyspark_column(fed.path), sql_column(fed.path)
+    target = spark_name(dtype)
+    pandas = None
+    if dtype.name != "bool":
+        array = f'np.asarray(row, "{_numpy_name(dtype)}")'
+        split = f'{pandas_column(fed.path)}.str.split(",")'
+        pandas = f'{split}.map(lambda row: {array}, na_action="ignore")'
+    names = {"str": "string", "bool": "bool_"}
+    lists = _arrow_list(names.get(_numpy_name(dtype), _numpy_name(dtype)), 1)
+    arrow = f'pc.split_pattern({arrow_column(fed.path)}, ",").cast({lists})'
+    purpose = "if each is a row's values between commas, split it first"
+    advice = set_column(
+        fed,
+        purpose,
+        f'F.split({python}, ",").cast("array<{target}>")',
+        f"CAST(split({sql}, ',') AS ARRAY<{str(target).upper()}>)",
+        pandas,
+        arrow,
+        otherwise=purpose,
+    )
+    return advice if len(fed.path) == 1 else advice + _then_feed(fed, input_name)
+
+
+def _then_feed(fed: FedColumn, input_name: str, feed: Feed | None = None) -> Advice:
     then_feed = "; then " + feed_advice({input_name: feed or Column(new_name(fed))})
     # In a query, the field's own value can be the argument.
-    return advice + evolve(then_feed, sql="")
+    return evolve(then_feed, sql="")
 
 
 def pyspark_cast(fed: FedColumn, dtype: DType) -> str | None:

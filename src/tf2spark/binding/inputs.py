@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from attrs import evolve
 
-from tf2spark.binding.cast_advice import cast_advice
+from tf2spark.binding.cast_advice import cast_advice, split_advice
 from tf2spark.binding.columns import resolve
 from tf2spark.binding.constants import check_pad, example, plan_constant
 from tf2spark.binding.expressions import (
@@ -17,7 +17,7 @@ from tf2spark.binding.expressions import (
 )
 from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
-from tf2spark.binding.messages import input_text, is_variant, type_text
+from tf2spark.binding.messages import input_text, is_variant, row_text, type_text
 from tf2spark.binding.row_shapes import (
     FedColumn,
     check_concatenated,
@@ -26,6 +26,7 @@ from tf2spark.binding.row_shapes import (
     fed_column,
     new_name,
     own_dims,
+    reshape_advice,
     set_column,
 )
 from tf2spark.binding.tf_example.feed import Example
@@ -67,7 +68,8 @@ def plan_input(
             + " to run the model row by row",
         )
     inner = feed.column if isinstance(feed, Padded) else feed
-    columns = _fed_columns(spec, inner, schema)
+    is_row = isinstance(feed, Column) and not single
+    columns = _fed_columns(spec, inner, schema, is_row=is_row)
     all_null = [column.source for column in columns if pa.types.is_null(column.kind)]
     if all_null and (spec.kind == "dense" or not isinstance(feed, Column)):
         # A column with only nulls has no shape either: each of its rows is refused.
@@ -91,16 +93,16 @@ def plan_input(
 
 
 def _fed_columns(
-    spec: TensorSpec, feed: Column | Joined | Assembled, schema: pa.Schema
+    spec: TensorSpec, feed: Column | Joined | Assembled, schema: pa.Schema, *, is_row: bool
 ) -> tuple[FedColumn, ...]:
-    """Find the columns of a feed, and check their types."""
+    """Find the columns of a feed and check their types; `is_row` if one has a whole row."""
     mistakes, columns = Mistakes(), []
     is_indices = isinstance(feed, Assembled) and feed.part == "indices"
     for column in columns_of(feed):
         with mistakes.collected():
             columns.append(fed := fed_column(resolve(column, schema, input_text(spec)), schema))
             if not is_indices:
-                _refuse_type(spec, fed)
+                _refuse_type(spec, fed, is_row=is_row)
     if isinstance(feed, Assembled) and is_indices:
         with mistakes.collected():
             _refuse_ids(spec, feed)
@@ -108,8 +110,8 @@ def _fed_columns(
     return tuple(columns)
 
 
-def _refuse_type(spec: TensorSpec, fed: FedColumn) -> None:
-    mismatch = _type_mismatch(spec, fed)
+def _refuse_type(spec: TensorSpec, fed: FedColumn, *, is_row: bool) -> None:
+    mismatch = _type_mismatch(spec, fed, is_row=is_row)
     if mismatch is not None:
         problem, advice = mismatch
         label, kind = fed.source.label, type_text(fed.kind)
@@ -118,7 +120,9 @@ def _refuse_type(spec: TensorSpec, fed: FedColumn) -> None:
         )
 
 
-def _type_mismatch(spec: TensorSpec, fed: FedColumn) -> tuple[str, str | Advice | None] | None:
+def _type_mismatch(
+    spec: TensorSpec, fed: FedColumn, *, is_row: bool
+) -> tuple[str, str | Advice | None] | None:
     """Return why the types don't fit, and what to do about it; None if they fit."""
     source, leaf = fed.source, fed.source.leaf
     if spark_name(spec.dtype) is None:
@@ -143,7 +147,16 @@ def _type_mismatch(spec: TensorSpec, fed: FedColumn) -> tuple[str, str | Advice 
         problem = f"its values are {type_text(leaf)} and the input takes tf.Example messages"
         return problem, "pack columns into them: " + feed_advice({spec.name: Example((), True)})
     problem = f"its values are {type_text(leaf)} and the input takes {spec.dtype}"
+    dims = (spec.shape or ())[1:]
+    if is_row and spec.kind == "dense" and fed.depth == 0 and not {1, None}.issuperset(dims):
+        return f"{problem}, {row_text(dims)}", _values_advice(spec, fed, dims)
     return problem, cast_advice(fed, spec.name, spec.dtype)
+
+
+def _values_advice(spec: TensorSpec, fed: FedColumn, dims: Dims) -> str | Advice | None:
+    """Say what to feed instead of a column of single values, where a row has several."""
+    columns, split = reshape_advice(fed, dims), split_advice(fed, spec.name, spec.dtype)
+    return columns + "; " + split if columns and split else columns or split
 
 
 def _map_lists(fed: FedColumn) -> Advice:

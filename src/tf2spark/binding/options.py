@@ -100,21 +100,12 @@ def make_options(
     for name, value in (("error_column", error_column), ("model_column", model_column)):
         with mistakes.collected():
             _check_new_column(name, value)
+    with mistakes.collected():
+        if rows == "batch" and reproducible is True:
+            raise not_reproducible()
+    with mistakes.collected():
+        _check_mode(mode, error_column, columnwise=columnwise)
     mistakes.raise_all()
-    if rows == "batch" and reproducible:
-        raise not_reproducible()
-    if columnwise and mode == "dropmalformed":
-        raise ContractError(
-            'a udf returns a value for every row, so the mode "dropmalformed" can\'t drop one',
-            "use "
-            + argument("mode", "permissive")
-            + " and filter on the error column, or use score()",
-        )
-    if error_column is not None and mode != "permissive":
-        raise ContractError(
-            f'an error column needs the mode "permissive", not "{mode}"',
-            "write " + argument("mode", "permissive"),
-        )
     if mode == "permissive" and error_column is None:
         error_column = ERROR_COLUMN
     return Options(
@@ -151,6 +142,22 @@ def options_for_table(
     with suppress(ContractError):
         options = evolve(options, batch_rows=_check_batch_rows(batch_rows))
     return options
+
+
+def _check_mode(mode: object, error_column: object, *, columnwise: bool) -> None:
+    """Check what follows from the mode, if it is one."""
+    if columnwise and mode == "dropmalformed":
+        raise ContractError(
+            'a udf returns a value for every row, so the mode "dropmalformed" can\'t drop one',
+            "use "
+            + argument("mode", "permissive")
+            + " and filter on the error column, or use score()",
+        )
+    if error_column is not None and mode in ("failfast", "dropmalformed"):
+        raise ContractError(
+            f'an error column needs the mode "permissive", not "{mode}"',
+            "write " + argument("mode", "permissive"),
+        )
 
 
 def not_reproducible(ops: str = "") -> ContractError:

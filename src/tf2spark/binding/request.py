@@ -12,6 +12,7 @@ from functools import cached_property
 from attrs import evolve, frozen
 
 from tf2spark.binding.argument_types import optional_name
+from tf2spark.binding.calls.swapped import refuse_swapped_feed, refuse_swapped_fetch
 from tf2spark.binding.constants import likely_feed
 from tf2spark.binding.feed_advice import feed_advice, fetch_advice
 from tf2spark.binding.feeds import (
@@ -289,7 +290,7 @@ def _outputs(
                 + fetch_advice({"score": Output("y:0")}),
             )
         fetches = {name: Output(name) for name in known}
-    _refuse_swapped_fetch(chosen, fetches)
+    refuse_swapped_fetch(chosen, fetches)
     mistakes, outputs = Mistakes(), []
     for column, output in fetches.items():
         with mistakes.collected():
@@ -298,38 +299,6 @@ def _outputs(
             outputs.append(FetchedOutput(column, _with_rank(spec, output), output))
     mistakes.raise_all()
     return outputs
-
-
-def _refuse_swapped_fetch(chosen: Signature | None, fetches: Mapping[str, Output]) -> None:
-    """Refuse a mapping of outputs to new columns; it is the other way round."""
-    known = {spec.name for spec in chosen.outputs} if chosen else set()
-    swapped = {output.name: evolve(output, name=name) for name, output in fetches.items()}
-    is_swapped = known.issuperset(fetches) and len(swapped) == len(fetches)
-    if not chosen or not is_swapped or any(name in known or ":" in name for name in swapped):
-        return
-    raise ContractError(
-        f'the signature "{chosen.name}" has no output {listed(swapped)}, but it has '
-        f"{listed(fetches)}",
-        "fetch maps new columns to outputs: write " + fetch_advice(swapped),
-    )
-
-
-def _refuse_swapped_feed(
-    contract: Contract, chosen: Signature | None, feeds: Mapping[str, Feed]
-) -> None:
-    """Refuse a mapping of columns to inputs; it is the other way round."""
-    known = {spec.name for spec in chosen.inputs} if chosen else set()
-    elsewhere = {spec.name for signature in contract.signatures for spec in signature.inputs}
-    columns = {feed.path: Column(name) for name, feed in feeds.items() if isinstance(feed, Column)}
-    unknown = [name for name in feeds if name not in known and ":" not in name]
-    is_swapped = known.issuperset(columns) and len(columns) == len(feeds)
-    if not chosen or not unknown or not is_swapped or elsewhere.intersection(unknown):
-        return
-    raise ContractError(
-        f'the signature "{chosen.name}" has no input {listed(unknown)}, but it has '
-        f"{listed(columns)}",
-        "feed maps inputs to columns: write " + feed_advice(columns),
-    )
 
 
 def _with_rank(spec: TensorSpec, output: Output) -> TensorSpec:
@@ -371,7 +340,7 @@ def _named_inputs(
     contract: Contract, chosen: Signature | None, graph: Graph, feeds: Mapping[str, Feed]
 ) -> list[FedInput]:
     known = {spec.name: spec for spec in chosen.inputs} if chosen else {}
-    _refuse_swapped_feed(contract, chosen, feeds)
+    refuse_swapped_feed(contract, chosen, feeds)
     mistakes, named = Mistakes(), []
     for name, feed in feeds.items():
         with mistakes.collected():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from tf2spark.cli.options import Command, column_list, feed_option
 from tf2spark.cli.tables import source_options
 
 if TYPE_CHECKING:
+    from tf2spark.binding.request import Request
     from tf2spark.recommend.arguments import RecommendArguments
     from tf2spark.recommend.prepare import Prepared
 
@@ -76,10 +78,43 @@ def pair_call(params: Mapping[str, Any]) -> PairCall:
         ContractError: An option is wrong.
     """
     from tf2spark.cli.feed_text import parse_feed
-    from tf2spark.recommend.arguments import TOLERANCE, make_arguments
+
+    return PairCall(pair_arguments(params), parse_feed(params["feed"]))
+
+
+def pair_arguments(params: Mapping[str, Any]) -> RecommendArguments:
+    """Check the options of `pair_options` about what is returned, and for whom.
+
+    Raises:
+        ContractError: An option is wrong.
+    """
+    from tf2spark.recommend.arguments import make_arguments
+
+    return make_arguments(*_given(params))
+
+
+def pair_request(job: Job, params: Mapping[str, Any], call: PairCall) -> Request:
+    """Return the request of a call of `recommend`.
+
+    Raises:
+        ContractError: The names of inputs and outputs are wrong; it lists the mistakes in the
+            tables as well.
+    """
+    from tf2spark.recommend.table_checks import check_call
+    from tf2spark.spark.recommend import SparkTables
+
+    score, signature = params["score"], params["signature"]
+    make_request = partial(job.model.ranking_request, call.feed, score, signature)
+    check_call(_given(params), make_request, lambda *_: SparkTables(*job.tables))
+    return make_request()
+
+
+def _given(params: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments of `make_arguments`."""
+    from tf2spark.recommend.arguments import TOLERANCE
 
     tolerance = params["tolerance"]
-    arguments = make_arguments(
+    return (
         params.get("k", 10),
         params["user_id"],
         params["item_id"],
@@ -93,7 +128,6 @@ def pair_call(params: Mapping[str, Any]) -> PairCall:
         "command_line",
         params.get("task_timeout"),
     )
-    return PairCall(arguments, parse_feed(params["feed"]))
 
 
 def prepare(job: Job, params: Mapping[str, Any], call: PairCall) -> Prepared:

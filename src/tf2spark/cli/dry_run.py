@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf2spark.cli.catalog import pair_request
 from tf2spark.cli.options import Command
 from tf2spark.package.digests import digest_text
 from tf2spark.shown_text import Lines
@@ -71,7 +72,7 @@ def print_recommend(
         ContractError: The tables, the model and the options don't fit.
         OutputError: The rows don't fit the output.
     """
-    request = job.model.ranking_request(call.feed, params["score"], params["signature"])
+    request = pair_request(job, params, call)
     result = check_recommendations(job, call, request, target)
     (ranking,) = request.outputs
     best = f"{ranking.output.name}, each user's best {params['k']:,}"

@@ -20,7 +20,7 @@ from tf2spark.binding.feeds import (
     example,
     padded,
 )
-from tf2spark.errors import ContractError
+from tf2spark.errors import ContractError, Mistakes
 from tf2spark.plan.score import VectorField
 
 T = TypeVar("T")
@@ -38,19 +38,24 @@ def parse_feed(options: Sequence[str]) -> dict[str, Feed] | None:
         ContractError: An option isn't of that form, or an input is named twice.
     """
     feeds: dict[str, Feed] = {}
+    mistakes = Mistakes()
     for option in options:
-        # A tensor name has a colon too ("x:0=col"), so ":=" is matched as a whole.
-        match = re.fullmatch(r"([^=]+?)(:?=)(.*)", option, re.DOTALL)
-        name, sign, text = (part.strip() for part in match.groups()) if match else ("", "", "")
-        if not (name and text):
-            raise _not_a_feed(f"--feed {option}")
-        feed: Feed
-        if sign == ":=":
-            feed = Constant(_json(text, f"--feed {option}"))
-        else:
-            feed = _parse_expression(text, f"--feed {option}")
-        _add(feeds, name, feed, f"--feed {option}")
+        with mistakes.collected():
+            _add(feeds, *_parse_feed(option), f"--feed {option}")
+    mistakes.raise_all()
     return feeds or None
+
+
+def _parse_feed(option: str) -> tuple[str, Feed]:
+    """Return the input that an option names, and its feed."""
+    # A tensor name has a colon too ("x:0=col"), so ":=" is matched as a whole.
+    match = re.fullmatch(r"([^=]+?)(:?=)(.*)", option, re.DOTALL)
+    name, sign, text = (part.strip() for part in match.groups()) if match else ("", "", "")
+    if not (name and text):
+        raise _not_a_feed(f"--feed {option}")
+    if sign == ":=":
+        return name, Constant(_json(text, f"--feed {option}"))
+    return name, _parse_expression(text, f"--feed {option}")
 
 
 def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
@@ -64,17 +69,25 @@ def parse_fetch(options: Sequence[str]) -> dict[str, Output] | None:
         ContractError: An option isn't of that form, or a column is named twice.
     """
     fetches: dict[str, Output] = {}
+    mistakes = Mistakes()
     for option in options:
-        column, _, text = (part.strip() for part in option.partition("="))
-        target = _parse_output(text)
-        if not column or target is None:
-            raise ContractError(
-                f"--fetch {option} can't be parsed",
-                "write COLUMN=OUTPUT, COLUMN=binary(OUTPUT), COLUMN=map(OUTPUT) or "
-                "COLUMN=output(OUTPUT, rank=2)",
-            )
-        _add(fetches, column, target, f"--fetch {option}")
+        with mistakes.collected():
+            _add(fetches, *_parse_fetch(option), f"--fetch {option}")
+    mistakes.raise_all()
     return fetches or None
+
+
+def _parse_fetch(option: str) -> tuple[str, Output]:
+    """Return the column that an option names, and its output."""
+    column, _, text = (part.strip() for part in option.partition("="))
+    target = _parse_output(text)
+    if not column or target is None:
+        raise ContractError(
+            f"--fetch {option} can't be parsed",
+            "write COLUMN=OUTPUT, COLUMN=binary(OUTPUT), COLUMN=map(OUTPUT) or "
+            "COLUMN=output(OUTPUT, rank=2)",
+        )
+    return column, target
 
 
 def _parse_output(text: str) -> Output | None:

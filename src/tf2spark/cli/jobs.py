@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,7 @@ import tf2spark
 from tf2spark.cli.job_log import log_of
 from tf2spark.cli.options import key_values, open_model
 from tf2spark.cli.tables import Source, check_exists, read
+from tf2spark.errors import Mistakes, ModelError, SetupError
 from tf2spark.other_formats import is_mlflow_uri
 from tf2spark.package.digests import digest_text
 from tf2spark.shown_text import shown
@@ -34,6 +35,45 @@ class Job:
     spark: SparkSession
     model: RunnableModel
     tables: tuple[DataFrame, ...]
+
+
+def checked_options(
+    params: Mapping[str, Any],
+    parse: Sequence[Callable[[], Any]],
+    check: Sequence[Callable[[], Any]],
+    check_model: Callable[..., Any],
+) -> list[Any]:
+    """Parse and check the options of a command, as far as that needs neither Spark nor a table.
+
+    Args:
+        params: The command's options.
+        parse: Parse what feeds inputs and which outputs are fetched.
+        check: Check the other options.
+        check_model: Checks the model for what was parsed. It is called only if options are wrong,
+            so that mistakes in the names of inputs and outputs come with them, and only for a model
+            on this machine.
+
+    Returns:
+        What `parse` and `check` return.
+
+    Raises:
+        ContractError: There are mistakes, all of which it lists.
+    """
+    from tf2spark.locations import needs_spark
+
+    mistakes, values = Mistakes(), list[Any]()
+    for each in parse:
+        with mistakes.collected():
+            values.append(each())
+    parsed = tuple(values)
+    for each in check:
+        with mistakes.collected():
+            values.append(each())
+    if mistakes and len(parsed) == len(parse) and not needs_spark(params["model"]):
+        with suppress(ModelError, SetupError), mistakes.collected():
+            check_model(open_model(params), *parsed)
+    mistakes.raise_all()
+    return values
 
 
 @contextmanager
@@ -75,8 +115,11 @@ def open_job(
 
     if target is not None:
         check_before_spark(target)
+    mistakes = Mistakes()
     for source in sources:
-        check_exists(source)
+        with mistakes.collected():
+            check_exists(source)
+    mistakes.raise_all()
     log = log_of(params)
     _log_start(log, params, sources, target)
     for note in remove_abandoned():
@@ -94,7 +137,7 @@ def open_job(
             if not is_mlflow_uri(model.contract.path):
                 check_apart_from_model(spark, target, _uri_of(model.contract.path))
             prepare(spark, target, ends=ends)
-        tables = tuple(read(spark, source) for source in sources)
+        tables = tuple(_read_all(spark, sources))
         if target is not None:
             for source, table in zip(sources, tables, strict=True):
                 check_separate(spark, target, table, source.text, source.path)
@@ -102,6 +145,15 @@ def open_job(
             _log_sizes(log, sources, tables)
         with _described(spark, f"{params['model']}, {digest}"):
             yield Job(spark, model, tables)
+
+
+def _read_all(spark: SparkSession, sources: Sequence[Source]) -> list[DataFrame]:
+    mistakes, tables = Mistakes(), []
+    for source in sources:
+        with mistakes.collected():
+            tables.append(read(spark, source))
+    mistakes.raise_all()
+    return tables
 
 
 def _uri_of(path: str) -> str:

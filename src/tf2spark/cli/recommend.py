@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf2spark.cli.catalog import pair_call, pair_options, prepare
+from tf2spark.cli.catalog import (
+    PairCall,
+    pair_arguments,
+    pair_options,
+    pair_request,
+    prepare,
+)
 from tf2spark.cli.dry_run import check_recommendations, dry_run_option, print_recommend
 from tf2spark.cli.job_log import log_of, log_option
-from tf2spark.cli.jobs import Job, open_job, per_second, write_counted
+from tf2spark.cli.jobs import Job, checked_options, open_job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
     key_values,
@@ -22,7 +28,7 @@ from tf2spark.cli.options import (
     task_timeout_option,
 )
 from tf2spark.cli.report_option import JobReport, feed_pairs, report_option, table_pairs
-from tf2spark.cli.tables import source_of, target_of, target_options
+from tf2spark.cli.tables import existing_source, target_of, target_options
 from tf2spark.package.digests import digest_text
 
 if TYPE_CHECKING:
@@ -89,8 +95,8 @@ def recommend(context: click.Context, /, **params: Any) -> None:
       --feed x=user:age            a column of users, if items have one of that name as well
       --feed x=user:a,item:b       columns of both sides, concatenated
     """
-    users, items, target = source_of(params, "users"), source_of(params, "items"), target_of(params)
-    call, log, report = pair_call(params), log_of(params), JobReport(params, target)
+    feed, arguments, users, items, target = _checked(params)
+    call, log, report = PairCall(arguments, feed), log_of(params), JobReport(params, target)
     debug = bool((context.obj or {}).get("debug"))
     with open_job(params, [users, items], target, debug=debug) as job:
         from tf2spark.recommend.explanation.plan import explain
@@ -99,7 +105,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
         if params["dry_run"]:
             print_recommend(job, params, call, [users, items], target)
             return
-        request = job.model.ranking_request(call.feed, params["score"], params["signature"])
+        request = pair_request(job, params, call)
         # Before the catalog is computed, which may take minutes.
         check_recommendations(job, call, request, target)
         started = time.monotonic()
@@ -126,6 +132,28 @@ def recommend(context: click.Context, /, **params: Any) -> None:
             _closing_line(counts, prepared.plan.items, seconds, target.name),
             *_model_lines(job.model, plan),
         )
+
+
+def _checked(params: Mapping[str, Any]) -> list[Any]:
+    """Return the feed, the arguments, the tables and the output, from options that are right.
+
+    Raises:
+        ContractError: There are mistakes, all of which it lists.
+    """
+    from tf2spark.cli.feed_text import parse_feed
+
+    score, signature = params["score"], params["signature"]
+    return checked_options(
+        params,
+        [lambda: parse_feed(params["feed"])],
+        [
+            lambda: pair_arguments(params),
+            lambda: existing_source(params, "users"),
+            lambda: existing_source(params, "items"),
+            lambda: target_of(params),
+        ],
+        lambda model, feed: model.ranking_request(feed, score, signature),
+    )
 
 
 def _write(

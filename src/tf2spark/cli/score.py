@@ -11,7 +11,7 @@ import click
 from tf2spark.cli.dry_run import dry_run_option, print_score
 from tf2spark.cli.failures import warnings_on_stderr
 from tf2spark.cli.job_log import log_of, log_option
-from tf2spark.cli.jobs import open_job, per_second, write_counted
+from tf2spark.cli.jobs import Job, checked_options, open_job, per_second, write_counted
 from tf2spark.cli.options import (
     call_options,
     column_list,
@@ -22,14 +22,20 @@ from tf2spark.cli.options import (
     task_timeout_option,
 )
 from tf2spark.cli.report_option import JobReport, feed_pairs, report_option, table_pairs
-from tf2spark.cli.tables import source_of, source_options, target_of, target_options
+from tf2spark.cli.tables import (
+    Source,
+    existing_source,
+    source_options,
+    target_of,
+    target_options,
+)
 from tf2spark.package.digests import digest_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tf2spark.binding.request import Request
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.spark.output.target import Target
 
 
 @click.command(short_help="Score a table: add the model's outputs as columns.")
@@ -105,10 +111,10 @@ def score(context: click.Context, /, **params: Any) -> None:
       --feed 'x=example(a, key=b)' columns packed into serialized tf.Example; example() for all
       --feed keep_prob:=1.0        one value for all rows (JSON after :=)
     """
-    source, target = source_of(params, "input"), target_of(params)
-    bind, log, report = _scorer(params), log_of(params), JobReport(params, target)
+    call, source, target = _checked(params)
+    log, report = log_of(params), JobReport(params, target)
     with open_job(params, [source], target, debug=bool((context.obj or {}).get("debug"))) as job:
-        request, run = bind(job.model)
+        request, run = _bound(job, params, *call)
         if params["dry_run"]:
             print_score(job, request, run, [source], target)
             return
@@ -140,39 +146,51 @@ def score(context: click.Context, /, **params: Any) -> None:
         )
 
 
-def _scorer(
-    params: Mapping[str, Any],
-) -> Callable[[RunnableModel], tuple[Request, Callable[[DataFrame], DataFrame]]]:
-    """Check the options that need neither model nor table, and return a function that binds them.
+def _checked(params: Mapping[str, Any]) -> tuple[tuple[Any, Any, dict[str, Any]], Source, Target]:
+    """Check the options that need no table.
+
+    Returns:
+        The feed, the fetch and the other arguments of the call; what is read, and what is written.
 
     Raises:
-        ContractError: One is wrong.
+        ContractError: There are mistakes, all of which it lists.
     """
     from tf2spark.binding.options import make_options
     from tf2spark.cli.feed_text import parse_feed, parse_fetch
 
-    feed, fetch = parse_feed(params["feed"]), parse_fetch(params["fetch"])
-    options = make_options(
-        keep=column_list(params["keep"]),
-        batch_rows=params["batch_rows"],
-        mode=params["mode"],
-        error_column=params["error_column"],
-        model_column=params["model_column"],
-        read=params["read"],
-        rows=params["rows"],
-        id_columns=column_list(params["id_columns"]),
-        task_timeout=params["task_timeout"],
-        audience="command_line",
+    given = {
+        "keep": column_list(params["keep"]), "id_columns": column_list(params["id_columns"]),
+        "batch_rows": params["batch_rows"], "mode": params["mode"], "read": params["read"],
+        "error_column": params["error_column"], "model_column": params["model_column"],
+        "rows": params["rows"], "task_timeout": params["task_timeout"],
+        "audience": "command_line",
+    }  # fmt: skip
+    feed, fetch, _, source, target = checked_options(
+        params,
+        [lambda: parse_feed(params["feed"]), lambda: parse_fetch(params["fetch"])],
+        [
+            lambda: make_options(**given),
+            lambda: existing_source(params, "input"),
+            lambda: target_of(params),
+        ],
+        lambda model, feed, fetch: model.request(params["signature"], feed, fetch),
     )
+    return (feed, fetch, given), source, target
 
-    def bind(model: RunnableModel) -> tuple[Request, Callable[[DataFrame], DataFrame]]:
+
+def _bound(
+    job: Job, params: Mapping[str, Any], feed: Any, fetch: Any, given: Mapping[str, Any]
+) -> tuple[Request, Callable[[DataFrame], DataFrame]]:
+    """Check the call against the model and the table; return the request, and what scores rows.
+
+    Raises:
+        ContractError: There are mistakes, all of which it lists.
+    """
+    with warnings_on_stderr():
+        request, options = job.model.call(job.tables[0], params["signature"], feed, fetch, **given)
+
+    def score_rows(rows: DataFrame) -> DataFrame:
         with warnings_on_stderr():
-            request = model.request(params["signature"], feed, fetch, params["batch_rows"])
+            return job.model.score(rows, request, options)
 
-        def score_rows(rows: DataFrame) -> DataFrame:
-            with warnings_on_stderr():
-                return model.score(rows, request, options)
-
-        return request, score_rows
-
-    return bind
+    return request, score_rows

@@ -289,6 +289,17 @@ def check_exists(source: Source) -> None:
         raise ContractError(f"{source.text}: there is no such file or folder")
 
 
+def existing_source(params: Mapping[str, Any], name: str) -> Source:
+    """Return a table to read, as `source_of` does, if there is something at a local path.
+
+    Raises:
+        ContractError: There isn't, or its options are wrong.
+    """
+    source = source_of(params, name)
+    check_exists(source)
+    return source
+
+
 def read(spark: SparkSession, source: Source) -> DataFrame:
     """Return a table as a DataFrame.
 

@@ -18,7 +18,7 @@ from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import FedInput, Request
 from tf2spark.binding.type_rules import spark_name
-from tf2spark.errors import ContractError, shortened
+from tf2spark.errors import ContractError
 from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
@@ -99,39 +99,11 @@ def _check_columns(names: tuple[str, ...], arguments: Iterable[Any]) -> None:
 def register(
     spark: SparkSession, name: str, request: Request, options: Options, model: ModelRef
 ) -> None:
-    """Make the model a SQL function of this session: ``SELECT name(features) FROM t``.
-
-    Raises:
-        ContractError: `spark` isn't a session, or `name` is no name of a temporary function.
-    """
-    _check_registration(spark, name)
+    """Make the model a SQL function of this session: ``SELECT name(features) FROM t``."""
     options = evolve(options, audience="sql")
     call = call_text(name, request, options)
     names = argument_names(request)
     spark.udf.register(name, _function(request, options, model, names, spark, call))
-
-
-def _check_registration(spark: Any, name: Any) -> None:
-    if not is_a(spark, "pyspark.sql", "SparkSession"):
-        advice = 'write model.register(spark, "NAME")'
-        if is_spark(spark):
-            advice = "write model.register(df.sparkSession, ...)"
-        elif is_a(name, "pyspark.sql", "SparkSession"):
-            advice = f"the session comes first: model.register(spark, {shortened(spark)})"
-        raise ContractError(
-            f"register() takes the Spark session first, not {type(spark).__name__}", advice
-        )
-    if not isinstance(name, str) or not name.strip():
-        raise ContractError(
-            f"name must be the name of a SQL function, not {shortened(name)}",
-            'write model.register(spark, "NAME")',
-        )
-    if "." in name:
-        short = name.rpartition(".")[2] or "NAME"
-        raise ContractError(
-            f'"{name}" has a dot, and a function of a session belongs to no database',
-            f'write model.register(spark, "{short}")',
-        )
 
 
 def call_text(name: str, request: Request, options: Options) -> str:

@@ -1,4 +1,4 @@
-"""The checks of a call of `score`: all of its mistakes come in one message."""
+"""The checks of a whole call: all of its mistakes come in one message."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from tf2spark.binding.bind import bind_inputs
+from tf2spark.binding.bind import bind_inputs, declared_outputs
 from tf2spark.binding.feeds import Column, FeedValue, Fetch, columns_of, normalize_feeds
 from tf2spark.binding.graph_lookup import is_wrong_signature
 from tf2spark.binding.messages import near_names
 from tf2spark.binding.options import Options, make_options, options_for_table
 from tf2spark.binding.request import FedInput, Request, choose_signature
 from tf2spark.binding.tf_example.plan import with_keys
-from tf2spark.errors import ContractError, Mistakes
+from tf2spark.errors import ContractError, Mistakes, shortened
 from tf2spark.plan.score import ModelRef
 from tf2spark.saved_model.contract import Contract
+from tf2spark.table_types import is_a, is_spark
 
 
 def check_call(
@@ -59,6 +60,57 @@ def check_call(
     with mistakes.collected():
         bind_inputs(request, schema_of(request.paths), options, ModelRef("", (), ""))
     raise mistakes.error()
+
+
+def check_column_call(
+    make_request: Callable[[Options], Request], given: Mapping[str, Any]
+) -> tuple[Request, Options]:
+    """Check the arguments of a column function.
+
+    Args:
+        make_request: Returns the request of a call with these options.
+        given: The arguments of `make_options`, as far as column functions have them.
+
+    Raises:
+        ContractError: There are mistakes, all of which it lists.
+        UnsafeModelError: The outputs depend on an op that isn't allowed.
+    """
+    mistakes, options = Mistakes(), options_for_table(**given)
+    with mistakes.collected():
+        options = make_options(**given, keep=(), columnwise=True, audience="udf")
+    with mistakes.collected():
+        request = make_request(options)
+        declared_outputs(request, options)
+    mistakes.raise_all()
+    return request, options
+
+
+def check_registration(spark: Any, name: Any) -> None:
+    """Check the session and the name of a SQL function.
+
+    Raises:
+        ContractError: `spark` isn't a session, or `name` is no name of a temporary function.
+    """
+    if not is_a(spark, "pyspark.sql", "SparkSession"):
+        advice = 'write model.register(spark, "NAME")'
+        if is_spark(spark):
+            advice = "write model.register(df.sparkSession, ...)"
+        elif is_a(name, "pyspark.sql", "SparkSession"):
+            advice = f"the session comes first: model.register(spark, {shortened(spark)})"
+        raise ContractError(
+            f"register() takes the Spark session first, not {type(spark).__name__}", advice
+        )
+    if not isinstance(name, str) or not name.strip():
+        raise ContractError(
+            f"name must be the name of a SQL function, not {shortened(name)}",
+            'write model.register(spark, "NAME")',
+        )
+    if "." in name:
+        short = name.rpartition(".")[2] or "NAME"
+        raise ContractError(
+            f'"{name}" has a dot, and a function of a session belongs to no database',
+            f'write model.register(spark, "{short}")',
+        )
 
 
 def _valid_inputs(
