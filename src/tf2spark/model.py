@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tf2spark.binding.argument_types import path_text
-from tf2spark.binding.calls.checks import check_column_call, check_registration
+from tf2spark.binding.calls.checks import check_column_call
 from tf2spark.binding.feeds import FeedValue, Fetch
 from tf2spark.binding.options import Options, Read, Rows
 from tf2spark.binding.request import Request
 from tf2spark.binding.table_advice import check_recommend_tables, check_table
-from tf2spark.errors import Mistakes, addressed_to
+from tf2spark.errors import addressed_to
 from tf2spark.locations import KerasModel, need_pyspark, recommend_tables, saved_model_of
 from tf2spark.package.digests import digest_text
 from tf2spark.plan.score import Mode, ModelRef
@@ -357,7 +357,7 @@ class SavedModel:
             SetupError: PySpark is missing.
         """
         call = self._udf_call(
-            feed, fetch, signature, batch_rows=batch_rows, mode=mode, error_column=error_column,
+            signature, feed, fetch, batch_rows=batch_rows, mode=mode, error_column=error_column,
             rows=rows, task_timeout=task_timeout,
         )  # fmt: skip
         from tf2spark.spark.udf import make_udf
@@ -379,31 +379,21 @@ class SavedModel:
         task_timeout: float | None = None,
     ) -> None:
         """Make the model a SQL function: ``SELECT name(features) FROM t``; see `udf`."""
-        mistakes = Mistakes()
-        with mistakes.collected():
-            check_registration(spark, name)
-        with mistakes.collected():
-            call = self._udf_call(
-                feed, fetch, signature, batch_rows=batch_rows, mode=mode,
-                error_column=error_column, rows=rows, task_timeout=task_timeout,
-            )  # fmt: skip
-        mistakes.raise_all()
+        call = self._udf_call(
+            signature, feed, fetch, batch_rows=batch_rows, mode=mode, error_column=error_column,
+            rows=rows, task_timeout=task_timeout, registered=(spark, name),
+        )  # fmt: skip
         from tf2spark.spark.udf import register
 
         register(spark, name, *call)
 
-    def _udf_call(
-        self,
-        feed: Mapping[str, FeedValue] | None,
-        fetch: Fetch | None,
-        signature: str | None,
-        **given: Any,
-    ) -> tuple[Request, Options, ModelRef]:
-        """Check the arguments of a column function; return what runs, how, and in which model."""
-        request, options = check_column_call(
-            partial(self._runnable.column_request, signature, feed, fetch),
-            given,
-        )
+    def _udf_call(self, *asked: Any, **given: Any) -> tuple[Request, Options, ModelRef]:
+        """Check the arguments of a column function; return what runs, how, and in which model.
+
+        `asked` is the signature, the feed and the fetch.
+        """
+        make_request = partial(self._runnable.column_request, *asked)
+        request, options = check_column_call(make_request, **given)
         options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()
         return request, options, self._runnable.reference_for(request)

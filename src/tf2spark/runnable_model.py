@@ -422,8 +422,7 @@ class RunnableModel(PickledByPath):
         with mistakes.collected():
             check_switch("overwrite", overwrite)
         with mistakes.collected():
-            if tolerance is not None:
-                check_tolerance(tolerance)
+            check_tolerance(0 if tolerance is None else tolerance)
         if missing_library := self._load_op_libraries():
             raise missing_library
         with mistakes.collected():

@@ -55,6 +55,9 @@ def test_file_that_cannot_be_read_is_the_datas_fault() -> None:
     """A broken input file that turns up while the job runs ends with 2."""
     error = RuntimeError("Job aborted.\n[FAILED_READ_FILE.NO_HINT] Error reading file a.parquet.")
     assert describe_failure(error) == (2, "Error reading file a.parquet.")
+    causes = "\n\tat x\nCaused by: a.B: failed\n\tat y\nCaused by: java.io.EOFException: cut off\n"
+    status, message = describe_failure(RuntimeError(str(error) + causes))
+    assert (status, message) == (2, "Error reading file a.parquet. (cut off)")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ _FILE_ERROR = re.compile(
     r"\[((?:FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|MALFORMED_\w+"
     r"|PATH_NOT_FOUND|DATA_SOURCE_NOT_FOUND|UNABLE_TO_INFER_SCHEMA)[\w.]*)\] (.*)"
 )
+# What lies behind it, such as a compressed file that is cut off.
+_CAUSE = re.compile(r"^Caused by: [\w.$]+: (.+)$", re.MULTILINE)
 # How Spark reports a worker that it has ended after its idle timeout.
 _HUNG = re.compile(r"Python worker process terminated due to idle timeout \(timeout: (\d+)")
 # Where rows were on their way to a worker that ended, however it ended, also after that timeout.
@@ -125,8 +127,14 @@ def describe_failure(error: Exception) -> tuple[int, str]:
         return 2, shown(_first_line(error))
     match = _FILE_ERROR.search(str(error))
     if match:
-        return 2, shown(_without_codes(match[2]))
+        return 2, shown(_without_codes(match[2]) + _cause(str(error)))
     return 1, shown(f"{type(error).__name__}: {_first_line(error)} (--debug shows more)")
+
+
+def _cause(text: str) -> str:
+    """Return the innermost cause that Java names, in parentheses; empty if it names none."""
+    causes = [cause for cause in _CAUSE.findall(text) if not cause.startswith("[")]
+    return f" ({_without_codes(causes[-1])})" if causes else ""
 
 
 def _describe_lean_worker(package: str) -> str:

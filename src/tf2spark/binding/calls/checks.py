@@ -63,12 +63,15 @@ def check_call(
 
 
 def check_column_call(
-    make_request: Callable[[Options], Request], given: Mapping[str, Any]
+    make_request: Callable[[Options], Request],
+    registered: tuple[Any, Any] | None = None,
+    **given: Any,
 ) -> tuple[Request, Options]:
     """Check the arguments of a column function.
 
     Args:
         make_request: Returns the request of a call with these options.
+        registered: The session and the name of a SQL function; None for a `udf`.
         given: The arguments of `make_options`, as far as column functions have them.
 
     Raises:
@@ -76,6 +79,9 @@ def check_column_call(
         UnsafeModelError: The outputs depend on an op that isn't allowed.
     """
     mistakes, options = Mistakes(), options_for_table(**given)
+    with mistakes.collected():
+        if registered is not None:
+            _check_registration(*registered)
     with mistakes.collected():
         options = make_options(**given, keep=(), columnwise=True, audience="udf")
     with mistakes.collected():
@@ -85,7 +91,7 @@ def check_column_call(
     return request, options
 
 
-def check_registration(spark: Any, name: Any) -> None:
+def _check_registration(spark: Any, name: Any) -> None:
     """Check the session and the name of a SQL function.
 
     Raises:

@@ -76,6 +76,11 @@ def explain(spark: SparkSession, text: str) -> Iterator[None]:
                 "name a metastore (--conf spark.hadoop.hive.metastore.uris=thrift://HOST:9083), or "
                 "wait for the other process",
             ) from error
+        if "UNABLE_TO_INFER_SCHEMA" in str(error):
+            raise ContractError(
+                f"{text}: there are no files to read",
+                'name a folder of files; those that begin with "_" or "." don\'t count',
+            ) from error
         if "TABLE_OR_VIEW_NOT_FOUND" in str(error):
             raise _not_found(spark, text, str(error)) from error
         if "PARSE_SYNTAX_ERROR" in str(error) or type(error).__name__ == "ParseException":
@@ -87,7 +92,7 @@ def explain(spark: SparkSession, text: str) -> Iterator[None]:
 
 def _message(error: Exception) -> str:
     line = re.sub(r"^\[[A-Z0-9_.]+\]\s*", "", first_line(error))
-    return re.sub(r"\s*SQLSTATE: \w+.*$", "", line)
+    return re.sub(r"\.?\s*SQLSTATE: \w+.*$", "", line)
 
 
 def _not_found(spark: SparkSession, text: str, message: str) -> ContractError:
