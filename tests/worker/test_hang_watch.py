@@ -86,6 +86,59 @@ def test_without_the_setting_nothing_watches(setting: str) -> None:
         assert watcher == "none"
 
 
+_LIMITED_WORKER = """
+import ctypes, os, signal, sys, time
+from tf2spark.tensorflow_c.run_limit import limit_calls, limited
+from tf2spark.worker.hang_watch import announce, watch_limit
+
+def work():
+    what = sys.argv[1]
+    if what == "is stopped":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif what == "keeps Python's lock":
+        ctypes.PyDLL(None).sleep(120)  # this way of calling C keeps it
+    elif what == "is slow":
+        time.sleep(3)
+
+watch_limit(1.0)  # of another task
+watch_limit(float(sys.argv[2]) or None)
+limit_calls(float(sys.argv[2]) or None, announce)
+print("works", flush=True)
+for _ in range(2):
+    limited(work)
+print("done", flush=True)
+"""
+
+
+def run_limited_worker(what: str, limit_seconds: float) -> tuple[int, str]:
+    """Run a worker that hangs, or not; return its exit status and what its log says."""
+    command = [sys.executable, "-c", _LIMITED_WORKER, what, str(limit_seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout.startswith("works")
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("is stopped", "it was stopped for 2 s (task_timeout)"),
+        ("keeps Python's lock", "TensorFlow kept Python's lock for 2 s (task_timeout)"),
+    ],
+)
+def test_a_worker_that_cannot_raise_an_error_is_killed_after_the_limit(what: str, why: str) -> None:
+    """And its log says why."""
+    status, log = run_limited_worker(what, 2)
+    assert status == -signal.SIGKILL
+    assert log.startswith("tf2spark killed the Python worker ")
+    assert why in log
+
+
+def test_a_worker_that_is_slow_is_not_killed() -> None:
+    """Nor by the limit of a task that it ran before, nor where its own task has none."""
+    assert run_limited_worker("is slow", 5) == (0, "")
+    assert run_limited_worker("is slow", 0) == (0, "")
+
+
 _DAEMON = """
 import os, subprocess, sys, time
 stopped = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
