@@ -100,6 +100,9 @@ class SavedModelParams(Params):
     rows: Param[Rows] = _param(
         "rows", 'whether rows depend on each other: "auto", "independent" or "batch"', plain_scalar
     )
+    task_timeout: Param[float | None] = _param(
+        "task_timeout", "the seconds that a run of the model may take in a task", plain_scalar
+    )
     save_model: Param[str] = _param(
         "save_model",
         'what save() writes: "copy", the model too, or "reference", its path and digest',
@@ -264,3 +267,11 @@ class SavedModelParams(Params):
     def getSaveModel(self) -> str:
         """Return `save_model`."""
         return self.getOrDefault(self.save_model)
+
+    def setTaskTimeout(self: Self, value: float | None) -> Self:
+        """Set `task_timeout`."""
+        return self._set(task_timeout=value)
+
+    def getTaskTimeout(self) -> float | None:
+        """Return `task_timeout`."""
+        return self.getOrDefault(self.task_timeout)

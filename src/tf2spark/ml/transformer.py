@@ -68,6 +68,7 @@ class SavedModelTransformer(
         model_column: A new column for the digest of the model.
         read_by: Who reads the files: `read` of `score`.
         rows: Whether rows depend on each other.
+        task_timeout: How many seconds a run may take in a Spark task.
         save_model: "copy" saves the model with the stage, "reference" its path and digest.
 
     Raises:
@@ -98,6 +99,7 @@ class SavedModelTransformer(
         model_column: str | None = None,
         read_by: Read = "auto",
         rows: Rows = "auto",
+        task_timeout: float | None = None,
         save_model: str = "copy",
     ) -> None:
         super().__init__()
@@ -179,7 +181,7 @@ class SavedModelTransformer(
         """Check all Params; return the model, and what `score` asks of it."""
         model = self.opened()
         names = ("keep", "batch_rows", "mode", "error_column", "reproducible", "model_column")
-        given = {name: self._value(name) for name in (*names, "rows")}
+        given = {name: self._value(name) for name in (*names, "rows", "task_timeout")}
         request, options = check_call(
             model.request,
             model.contract,
