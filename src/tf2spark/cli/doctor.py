@@ -6,6 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -30,6 +31,13 @@ _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
 @op_library_option
 @spark_options
 @click.option("--no-spark", is_flag=True, help="Check this machine only, without starting Spark.")
+@click.option(
+    "--event-log",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="Explain the last job in this event log of Spark, or in the newest of a folder; checks "
+    "nothing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def doctor(
@@ -40,6 +48,7 @@ def doctor(
     conf: tuple[str, ...],
     allow_op: tuple[str, ...],
     no_spark: bool,
+    event_log: Path | None,
     as_json: bool,
 ) -> int:
     """Say what is missing on this machine or cluster, and how to fix it.
@@ -59,7 +68,16 @@ def doctor(
       tf2spark doctor --master spark://head:7077 --conf spark.executor.memory=4g
       tf2spark doctor hdfs:///models/ctr.tf2spark --master yarn
       tf2spark doctor --json
+      tf2spark doctor --event-log /var/log/spark/eventlog_v2_app-20261128-0007
     """
+    if event_log is not None:
+        from tf2spark.report.event_log import explain_log, newest_log
+
+        text = explain_log(
+            newest_log(event_log), lambda failure: describe_failure(RuntimeError(failure))[1]
+        )
+        click.echo(json.dumps({"explanation": text}) if as_json else text)
+        return 0
     settings = key_values("--conf", conf)
     findings = [*on_this_machine(), *map(judge_library, op_library)]
     options = {"allow_ops": allow_op, "op_libraries": op_library}
