@@ -33,7 +33,7 @@ _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
 @click.option("--no-spark", is_flag=True, help="Check this machine only, without starting Spark.")
 @click.option(
     "--event-log",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="PATH",
     help="Explain the last job in this event log of Spark, or in the newest of a folder; checks "
     "nothing.",
