@@ -246,8 +246,7 @@ class SavedModel:
                 lambda: self._runnable.ranking_request(feed, score, signature),
                 partial(recommend_tables, users, items),
             )  # fmt: skip
-            prepared = self._runnable.prepare(users, items, arguments, feed, score, signature)
-            return self._runnable.recommend(users, prepared)
+            return self._runnable.recommend(users, items, arguments, feed, score, signature)
 
     def plan(
         self,

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
+from tf2spark.binding.checked_runs import RunFacts
 from tf2spark.binding.constants import plan_constant
 from tf2spark.binding.feeds import Constant
 from tf2spark.binding.generated_feeds import attempts, spec_feeds
@@ -24,7 +25,7 @@ from tf2spark.conversion.from_arrow import feeder, with_copied_strings
 from tf2spark.conversion.rows import Ints, RowsRefused
 from tf2spark.conversion.to_arrow import columns_builder
 from tf2spark.dtypes import INT64, STRING, DType
-from tf2spark.errors import ContractError, ModelError, RunError
+from tf2spark.errors import ContractError, ModelError, RunError, SetupError
 from tf2spark.plan.score import RowRelation
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
@@ -37,6 +38,7 @@ _TEXTS = (b"a", b"1", b"")
 Array = np.ndarray[Any, Any]
 Maker = Callable[[Ints], list[Tensor]]
 """Makes the tensors of one input for some of the rows."""
+OpenSession = Callable[[], CApiSession]
 
 
 class _Undetermined(Exception):
@@ -59,6 +61,31 @@ class RowFinding:
     def through(self) -> str:
         """The ops, for messages."""
         return f" through {', '.join(self.ops[:3])}" if self.ops else ""
+
+
+def find_dependence(
+    request: Request, facts: RunFacts, batch_rows: int | None, open_session: OpenSession | None
+) -> RowFinding:
+    """Find out whether the rows of a request depend on each other, as far as the driver can.
+
+    Args:
+        request: The request.
+        facts: What the graph says of it.
+        batch_rows: The rows per run; None for the default.
+        open_session: Opens the model on the driver; None for a Spark job's model that isn't on this
+            machine or is large.
+    """
+    if facts.keeps_state:
+        # Runs that no row asked for would change its scores.
+        return RowFinding("independent")
+    # With one row per run no run has other rows, unless the model fixes their number.
+    if batch_rows == 1 or open_session is None:
+        return RowFinding("unknown")
+    try:
+        depend = generated_rows_depend(open_session(), request, batch_rows)
+    except (ModelError, SetupError):
+        depend = None  # the job itself will say what is wrong, or has what is missing here
+    return RowFinding("batch" if depend else "unknown", facts.mixing_ops)
 
 
 def generated_rows_depend(

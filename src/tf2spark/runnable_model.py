@@ -45,11 +45,12 @@ from tf2spark.recommend.job_folder import new_job_folder, remove_job_folder
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.prepare import Prepared, prepare
 from tf2spark.recommend.table_checks import checked_sides
-from tf2spark.row_dependence import RowFinding, generated_rows_depend
+from tf2spark.row_dependence import RowFinding, find_dependence
 from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
 from tf2spark.saved_model.reachable_nodes import initialization
 from tf2spark.table_types import LocalTable, Table, TableT, is_spark
+from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.model_session import hold_files, session_of
 from tf2spark.worker.op_libraries import load_op_libraries
 from tf2spark.worker.task_start import available_cpus
@@ -315,33 +316,20 @@ class RunnableModel(PickledByPath):
     def _row_finding(
         self, request: Request, batch_rows: int | None, *, on_spark: bool
     ) -> RowFinding:
-        look = functools.partial(self._look_for_dependence, on_spark=on_spark)
         key = batch_rows, on_spark
-        return self._row_findings.get(request, lambda: look(request, batch_rows), *key)
+        look = functools.partial(self._look, request, *key)
+        return self._row_findings.get(request, look, *key)
 
-    def _look_for_dependence(
-        self, request: Request, batch_rows: int | None, *, on_spark: bool
-    ) -> RowFinding:
+    def _look(self, request: Request, batch_rows: int | None, on_spark: bool) -> RowFinding:
+        def open_here() -> CApiSession:
+            here = fetch_to_this_machine(self.reference_for(request, threads=available_cpus()))
+            return session_of(here)
+
         facts = self._runs.check_request(request)
-        if facts.keeps_state:
-            # Runs that no row asked for would change its scores.
-            return RowFinding("independent")
-        if batch_rows == 1:
-            # No run has other rows, unless the model fixes their number.
-            return RowFinding("unknown")
-        ops = facts.mixing_ops
-        if on_spark and not (ops and self._is_small()):
-            return RowFinding("unknown")
-        try:
-            model = fetch_to_this_machine(self.reference_for(request, threads=available_cpus()))
-            depend = generated_rows_depend(session_of(model), request, batch_rows)
-        except (ModelError, SetupError):
-            depend = None  # the job itself will say what is wrong, or has what is missing here
-        return RowFinding("batch" if depend else "unknown", ops)
-
-    def _is_small(self) -> bool:
         size_bytes = self.contract.graph_bytes + self.contract.variables_bytes
-        return size_bytes <= _CHECKED_BYTES and not is_uri(self.location)
+        is_small = size_bytes <= _CHECKED_BYTES and not is_uri(self.location)
+        opens = not on_spark or (facts.mixing_ops and is_small)
+        return find_dependence(request, facts, batch_rows, open_here if opens else None)
 
     def ranking_request(
         self, feed: Mapping[str, FeedValue] | None, score: str | None, signature: str | None
@@ -360,16 +348,16 @@ class RunnableModel(PickledByPath):
         signature: str | None,
     ) -> Prepared:
         """Return `recommend` ready to run, with the item side computed; see `explain`."""
-        column = choose_ranking_output(self.contract, signature, score).column
         request = self.ranking_request(feed, score, signature)
         tables = recommend_tables(users, items, request, arguments)
         inputs = checked_sides(request, arguments, tables)
-        model = self._pair_model(request, signature, column)
+        model = self._pair_model(request, score, signature)
         with new_job_folder(staging_folder()) as folder:
             return prepare(model, inputs, arguments, tables, folder)
 
-    def _pair_model(self, request: Request, signature: str | None, column: int | None) -> PairModel:
+    def _pair_model(self, request: Request, score: str | None, signature: str | None) -> PairModel:
         """Compile for `recommend`, once for equal requests; the last few are kept."""
+        column = choose_ranking_output(self.contract, signature, score).column
         copy_strings = self._runs.check_request(request).retains_strings
         libraries = self.op_libraries, self.custom_ops
         constants = [fed for fed in request.inputs if isinstance(fed.feed, Constant)]
@@ -387,17 +375,29 @@ class RunnableModel(PickledByPath):
             constants,
         )
 
-    def recommend(self, users: TableT, prepared: Prepared) -> TableT:
+    def recommend(
+        self,
+        users: TableT,
+        items: Table,
+        arguments: RecommendArguments,
+        feed: Mapping[str, FeedValue] | None,
+        score: str | None,
+        signature: str | None,
+    ) -> TableT:
         """Return the users with their recommendations; see `SavedModel.recommend`."""
+        tables: tuple[Any, Any] = (users, items)
+        request = self.ranking_request(feed, score, signature)
+        ready = functools.partial(self.prepare, *tables, arguments, feed, score, signature)
         recommended: Any
         if is_spark(users):
-            from tf2spark.spark.recommend import recommend_dataframe
+            from tf2spark.spark.late_binding.recommendations import recommend_any
 
-            dataframe: Any = users
-            recommended = recommend_dataframe(dataframe, prepared)
+            compiled = functools.partial(self._pair_model, request, score, signature)
+            recommended = recommend_any(*tables, request, arguments, ready, compiled)
         else:
             from tf2spark.local.recommend import recommend_table
 
+            prepared = ready()
             try:
                 recommended = recommend_table(users, prepared)
             finally:

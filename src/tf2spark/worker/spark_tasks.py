@@ -88,13 +88,18 @@ def open_session(model: ModelRef) -> CApiSession:
             "keeps those of the last 32, until it ends. Call recommend again, or write each result "
             "before the next calls"
         )
+    keep_limits(model)
+    return session_of(model, shipped_file)
+
+
+def keep_limits(model: ModelRef) -> None:
+    """Have this worker keep to what the task and the job allow: its GPUs, and how long calls take."""
     use_assigned_gpus()
     limit_calls(model.limit_seconds, announce)
     watch_limit(model.limit_seconds)
-    return session_of(model, _shipped_file)
 
 
-def _shipped_file(entry: FileEntry) -> Path:
+def shipped_file(entry: FileEntry) -> Path:
     """Return where a shipped file lies on this host.
 
     Spark fetches files before a task starts. If one is missing all the same, the host's cache says
@@ -135,7 +140,7 @@ def _score(plan: Plan, batches: Batches) -> Batches:
     for some in _unless_empty(batches):
         # Only the first task of a worker opens the model; it stays open for the others.
         session = open_session(plan.model)
-        yield from score_batches(plan, session, some, location=_location(), names=names)
+        yield from score_batches(plan, session, some, location=task_location(), names=names)
 
 
 def _unless_empty(batches: Batches) -> Iterator[Batches]:
@@ -178,7 +183,9 @@ def partition_recommender(
         names = column_names(len(plan.users.keep) + len(plan.users.output_fields()))
         for users in _unless_empty(map(unpacker(packing), batches)):
             session = open_session(plan.users.model)
-            yield from recommend_batches(plan, session, users, location=_location(), names=names)
+            yield from recommend_batches(
+                plan, session, users, location=task_location(), names=names
+            )
 
     return recommend_partition
 
@@ -205,7 +212,7 @@ def struct_arrays(plan: Plan, session: Session, batches: Batches) -> Iterator[pa
     """Yield, for each batch, its outputs (and error column) as one struct array."""
     name_row = row_namer(plan.shown)
     score = batch_scorer(plan, session, name_row=name_row)
-    rows_before, location = 0, _location()
+    rows_before, location = 0, task_location()
     for batch in batches:
         scored = score(batch, rows_before, location)
         rows_before += batch.num_rows
@@ -243,7 +250,8 @@ def taken_columns(names: Sequence[str], function: str = "") -> str:
     )
 
 
-def _location() -> str:
+def task_location() -> str:
+    """Return where rows are, for messages: `` of partition 3``; empty outside of a task."""
     from pyspark import TaskContext
 
     task = TaskContext.get()
