@@ -93,7 +93,7 @@ def open_session(model: ModelRef) -> CApiSession:
 
 
 def keep_limits(model: ModelRef) -> None:
-    """Have this worker keep to what the task and the job allow: its GPUs, and how long calls take."""
+    """Have this worker use the task's GPUs, and limit how long its calls may take."""
     use_assigned_gpus()
     limit_calls(model.limit_seconds, announce)
     watch_limit(model.limit_seconds)

@@ -12,9 +12,11 @@ from attrs import evolve
 
 import tf2spark
 from cases.recommenders import case, path_of
+from tf2spark.binding.kept_results import KeptResults
 from tf2spark.errors import ContractError, RowError
 from tf2spark.recommend.arguments import make_arguments
 from tf2spark.recommend.files import refer_to
+from tf2spark.recommend.prepare import prepare
 from tf2spark.spark.late_binding import late_recommender as late
 
 CASE = case("wide_and_deep")
@@ -114,14 +116,13 @@ def test_a_process_prepares_equal_jobs_once(
 ) -> None:
     """And keeps two of them, with their files, which go with them."""
     prepared: list[Path] = []
-    original = late.prepare
 
     def counted(*arguments: Any) -> Any:
         prepared.append(arguments[-1])
-        return original(*arguments)
+        return prepare(*arguments)
 
     monkeypatch.setattr(late, "prepare", counted)
-    monkeypatch.setattr(late, "_prepared", late.KeptResults(late._KEPT_JOBS))
+    monkeypatch.setattr(late, "_prepared", KeptResults(late._KEPT_JOBS))
     call = call_of(model)
     first = recommended(call, USERS, ITEMS)
     assert recommended(call, USERS, ITEMS) == first

@@ -80,8 +80,12 @@ def recommend_unresolved(
     """Return the users with their recommendations; no column is looked at, and no job runs."""
     spark = users.sparkSession
     check_worker_memory(spark)
-    reference = evolve(refer_to(model.folder, model.reference()), threads=task_cpus(spark))
     options = arguments.options
+    reference = evolve(
+        refer_to(model.folder, model.reference()),
+        threads=task_cpus(spark),
+        limit_seconds=options.task_timeout,
+    )
     late = options
     if options.mode == "dropmalformed":
         late = evolve(options, mode="permissive", error_column=ERROR_COLUMN)
