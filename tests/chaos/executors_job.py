@@ -131,12 +131,11 @@ def lose_host(jobs: Jobs) -> list[dict[str, Any]]:
 
 
 def lag(jobs: Jobs) -> list[dict[str, Any]]:
-    """Have two tasks of a job lag, which Spark then starts a second time."""
+    """Have a task lag, which Spark then starts a second time, on the other host."""
     orders, reports = jobs.folder / "faults", []
     for number in range(2):
         before = len(faults.attempts(orders))
-        for _ in range(2):
-            faults.order(orders, "lag", 2)
+        faults.order(orders, "lag", 2)
         report = jobs.run(f"lag-{number}")
         tasks = faults.attempts(orders)[before:]
         twice = {task for task, _ in tasks if len({pid for same, pid in tasks if same == task}) > 1}

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_LAG_SECONDS = 15
+_LAG_SECONDS = 60
 _runs = 0
 _patched = False
 

@@ -16,6 +16,8 @@ from chaos.processes import executor_jvms, loaded_workers
 Sample: TypeAlias = dict[str, float]
 """The time in seconds, and what is held, by name."""
 
+# Spark has no way to remove what `addFile` has sent before the session ends.
+_GROWS = "shipped files"
 # Of the last half of the samples: what may come on top of their mean, by the last part of the name.
 _ALLOWED = {
     "MiB": (0.05, 12.0),
@@ -36,9 +38,8 @@ def sample(spark: SparkSession, folder: Path) -> Sample:
         "seconds": round(time.monotonic(), 1),
         "workers": len(workers),
         "driver JVM heap MiB": (runtime.totalMemory() - runtime.freeMemory()) / 2**20,
-        "temporary files": sum(len(files) for _, _, files in os.walk(folder)),
-        "temporary MiB": _size_bytes(folder) / 2**20,
     }
+    held |= _files_in(folder)
     jvm_pid = int(jvm.java.lang.ProcessHandle.current().pid())
     groups = {"driver": [os.getpid()], "driver JVM": [jvm_pid], "executors": executors}
     for name, pids in {**groups, "worker": workers}.items():
@@ -68,15 +69,23 @@ def _entries(pid: int, what: str) -> float:
     return float(len(os.listdir(f"/proc/{pid}/{what}")))
 
 
-def _size_bytes(folder: Path) -> int:
-    total = 0
-    for parent, _, files in os.walk(folder):
-        for file in files:
-            try:
-                total += os.lstat(os.path.join(parent, file)).st_size
-            except OSError:
-                continue
-    return total
+def _files_in(folder: Path) -> Sample:
+    """Count the files in a folder, apart from Spark's shuffles, which its own cleaner removes."""
+    held: Sample = {"temporary files": 0, "temporary MiB": 0, "shipped files": 0}
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith("blockmgr-")]
+        is_shipped = "/userFiles-" in parent or "/executor-" in parent
+        held["shipped files" if is_shipped else "temporary files"] += len(files)
+        if not is_shipped:
+            held["temporary MiB"] += sum(_size_bytes(f"{parent}/{name}") for name in files) / 2**20
+    return held
+
+
+def _size_bytes(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:  # it has been removed
+        return 0
 
 
 def _settled(samples: Sequence[Sample]) -> Sequence[Sample]:
@@ -111,6 +120,8 @@ def growing(samples: Sequence[Sample]) -> list[str]:
     hours = (settled[-1]["seconds"] - settled[0]["seconds"]) / 3600
     grown = []
     for name in _names(samples):
+        if name == _GROWS:
+            continue
         share, least = _ALLOWED[name.split()[-1]]
         mean = float(np.mean([each[name] for each in settled]))
         if _slope(settled, name) * hours > max(share * mean, least):

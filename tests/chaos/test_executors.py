@@ -32,10 +32,10 @@ def run_jobs(folder: Path, *names: str) -> dict[str, Any]:
 
 def check_whole(job: dict[str, Any]) -> None:
     """The fault happened; all rows are right, and counted once, those that can't be scored too."""
-    assert job["injected"]
-    assert (job["lost"], job["doubled"], job["changed"]) == (0, 0, 0)
-    assert (job["counted"], job["refused"]) == (_ROWS, _REFUSED)
-    assert len(job["digests"]) == 1
+    assert job["injected"], job
+    assert (job["lost"], job["doubled"], job["changed"]) == (0, 0, 0), job
+    assert (job["counted"], job["refused"]) == (_ROWS, _REFUSED), job
+    assert len(job["digests"]) == 1, job
 
 
 @pytest.mark.chaos

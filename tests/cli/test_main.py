@@ -176,7 +176,7 @@ def test_a_worker_that_hung_is_reported_as_such() -> None:
     assert status == 1
     assert message.startswith("a Python worker hung: it sent nothing for 5 s, so Spark ended it")
     crashed = RuntimeError("SparkException: Python worker exited unexpectedly (crashed). Consider")
-    assert "or it hung for longer than" in describe_failure(crashed)[1]
+    assert "--task-timeout, or hung for longer than spark.sql" in describe_failure(crashed)[1]
 
 
 def test_spark_s_own_messages_are_safe_to_show() -> None:

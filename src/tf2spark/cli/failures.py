@@ -158,8 +158,9 @@ def _describe_ended_worker(text: str) -> str | None:
     if _CRASHED in text:
         return (
             "a Python worker ended without an error: the system killed it, mostly for lack of "
-            "memory, TensorFlow crashed, or it hung for longer than "
-            "spark.sql.execution.pyspark.udf.idleTimeoutSeconds (--debug shows more)"
+            "memory, TensorFlow crashed, or it was stopped for longer than --task-timeout, or hung "
+            "for longer than spark.sql.execution.pyspark.udf.idleTimeoutSeconds (--debug shows "
+            "more)"
         )
     return None
 
