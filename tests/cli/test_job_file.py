@@ -225,9 +225,8 @@ class TestMistakes:
 def test_messages_about_options_name_keys() -> None:
     """A message that was written for the command line suits the file."""
     text = in_keys("--partition-by dt: write --mode permissive, or --overwrite", JOBS["score"])
-    assert (
-        text
-        == 'output.partition_by dt: write options.mode permissive, or output.mode = "overwrite"'
+    assert text == (
+        'output.partition_by dt: write options.mode = "permissive", or output.mode = "overwrite"'
     )
     assert (
         in_keys("--feed city=town; --unknown x", JOBS["score"]) == "[feed] city=town; --unknown x"

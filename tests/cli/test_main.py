@@ -51,6 +51,13 @@ def test_message_of_spark_loses_its_codes() -> None:
     assert describe_failure(error) == (2, "Path does not exist: a.")
 
 
+def test_a_value_that_an_expression_refuses_is_the_datas_fault() -> None:
+    """Of a condition, for example: Spark raises Java's class, and names it in SQL's terms."""
+    text = "[CAST_INVALID_INPUT] The value 'x' cannot be cast. SQLSTATE: 22018\n== SQL ==\nid > 'x'"
+    assert describe_failure(RuntimeError(text)) == (2, "The value 'x' cannot be cast.")
+    assert describe_failure(RuntimeError(text.replace("22018", "XX000")))[0] == 1
+
+
 def test_file_that_cannot_be_read_is_the_datas_fault() -> None:
     """A broken input file that turns up while the job runs ends with 2."""
     error = RuntimeError("Job aborted.\n[FAILED_READ_FILE.NO_HINT] Error reading file a.parquet.")

@@ -167,7 +167,7 @@ class TestJobFile:
         assert "input.table peple: the catalog has no table or view" in capsys.readouterr().err
         right = ["--set", "input.table=people", "--set", "options.error_column=why"]
         assert run(["run", str(file), *right]) == 2
-        assert "write options.mode permissive" in capsys.readouterr().err
+        assert 'write options.mode = "permissive"' in capsys.readouterr().err
         assert run(["run", str(file), *right[:2], "--dry-run"]) == 0
         assert f"output   {lake.parent}/out, parquet, must not exist yet" in capsys.readouterr().out
         assert run(["run", str(file), *right[:2]]) == 0

@@ -23,6 +23,9 @@ from tf2spark.spark.recognize import is_java_error, is_query_error
 
 # 2: the user's arguments, model or data are wrong.
 _USER_ERRORS = (errors.ModelError, errors.ContractError, errors.RowError, errors.OutputError)
+# How Spark reports a value that an expression refuses, as in a condition of the user's: SQL states
+# of class 22 are data exceptions.
+_VALUE_ERROR = re.compile(r"\[[A-Z][A-Z0-9_.]+\] ([^\n]*?)\s*SQLSTATE: 22\w{3}")
 # How Spark reports files that it can't read, inside the error of the failed job.
 _FILE_ERROR = re.compile(
     r"\[((?:FAILED_READ_FILE|CANNOT_READ_FILE_FOOTER|CANNOT_MERGE_SCHEMAS|MALFORMED_\w+"
@@ -125,10 +128,16 @@ def describe_failure(error: Exception) -> tuple[int, str]:
         return 1, _describe_lean_worker((match[1] or match[2]).lower())
     if is_query_error(error):
         return 2, shown(_first_line(error))
+    match = _VALUE_ERROR.search(str(error))
+    if match:
+        return 2, shown(match[1])
     match = _FILE_ERROR.search(str(error))
     if match:
         return 2, shown(_without_codes(match[2]) + _cause(str(error)))
-    return 1, shown(f"{type(error).__name__}: {_first_line(error)} (--debug shows more)")
+    line = _first_line(error)
+    if "TASK_WRITE_FAILED" in line:  # which says that a task failed, and not why
+        line += _cause(str(error))
+    return 1, shown(f"{type(error).__name__}: {line} (--debug shows more)")
 
 
 def _cause(text: str) -> str:

@@ -251,14 +251,16 @@ def in_keys(text: str, command: click.Command) -> str:
         if known is None:
             return match[0]
         key, parameter = known
-        value = match[2] or ""
+        value = (match[2] or "") + (match[3] or "")
         if key.text == "output.mode":
             return f'output.mode = "{parameter.name}"' + value
         name = key.text
+        if isinstance(parameter.type, click.Choice) and match[3] in parameter.type.choices:
+            return f'{name} = "{match[3]}"'
         if name == "spark.*":
             name = "spark"
         if key.name == ANY_NAME:
             return f"[{key.section}]" + value
         return name + value
 
-    return re.sub(r"(?<![\w-])(--[a-z][a-z-]*)((?:[ =](?=[^-\s]))?)", replace, text)
+    return re.sub(r"(?<![\w-])(--[a-z][a-z-]*)((?:[ =](?=[^-\s]))?)(\w*)", replace, text)

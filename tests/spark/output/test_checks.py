@@ -154,3 +154,14 @@ class TestColumns:
             check(df.withColumn("y", df.id), target)
         with pytest.raises(OutputError, match=r"partitioned by dt, .* write --partition-by dt"):
             check(df, Target(out, mode="append"))
+
+    @pytest.mark.parametrize(("there", "added"), [("json", "parquet"), ("parquet", "text")])
+    def test_rows_are_added_to_files_of_the_same_format(
+        self, spark: SparkSession, tmp_path: Path, there: str, added: str
+    ) -> None:
+        """A folder of both would be one that nothing can read."""
+        out, df = str(tmp_path / "out"), spark.range(3).selectExpr("CAST(id AS STRING) AS id")
+        df.write.format(there).save(out)
+        check(df, Target(out, format=there, mode="append"))
+        with pytest.raises(OutputError, match=f"format {there}, .*; write --output-format {there}"):
+            check(df, Target(out, format=added, mode="append"))

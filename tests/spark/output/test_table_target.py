@@ -211,6 +211,11 @@ class TestRefused:
         with pytest.raises(OutputError, match=r'no database "nowhere".*CREATE DATABASE nowhere'):
             put(days(spark, "a"), "nowhere.t")
 
+    def test_name_that_no_table_may_have(self, spark: SparkSession) -> None:
+        """Spark would refuse it when all rows are written."""
+        with pytest.raises(ContractError, match="\"a-b\" can't be a table's name in the c"):
+            put(failing(days(spark, "a")), "`a-b`")
+
     def test_name_that_is_none(self, spark: SparkSession) -> None:
         """A name that Spark can't parse is the caller's mistake."""
         with pytest.raises(ContractError, match='"a-b c" is not the name of a table'):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,21 @@ def test_failed_overwrite_keeps_the_old_table(spark: SparkSession, tmp_path: Pat
     write(spark.range(10), str(tmp_path / "out"))
     with pytest.raises(Exception, match="refused"):
         write(failing(spark), str(tmp_path / "out"), mode="overwrite")
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 10
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_disk_without_room_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """In one sentence; the old table stays, and no part of the new one."""
+    write(spark.range(10), str(tmp_path / "out"))
+    jvm = int(spark._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
+    limits = resource.prlimit(jvm, resource.RLIMIT_FSIZE)
+    resource.prlimit(jvm, resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="out can't be written: File too large; make room"):
+            write(spark.range(100_000), str(tmp_path / "out"), mode="overwrite")
+    finally:
+        resource.prlimit(jvm, resource.RLIMIT_FSIZE, limits)
     assert spark.read.parquet(str(tmp_path / "out")).count() == 10
     assert names(tmp_path) == ["out"]
 
@@ -237,3 +253,9 @@ class TestLocalPath:
             check_local_path(str(tmp_path), mode="error")
         check_local_path(str(tmp_path), mode="overwrite")
         check_local_path(str(tmp_path / "new"), mode="error")
+
+
+def test_a_name_that_is_too_long_is_refused_before_the_job(tmp_path: Path) -> None:
+    """That of the hidden folder beside it would be."""
+    with pytest.raises(OutputError, match="can't be written: its name is too long"):
+        check_local_path(str(tmp_path / ("n" * 240)))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
 from tf2spark.errors import OutputError, SetupError
+from tf2spark.spark.hadoop import explain_java_errors, resolve
 from tf2spark.spark.jvm import JavaError, query_execution, scala_items
 from tf2spark.spark.output.target import Target
 
+# How the names of files end that Spark writes, with their compression.
+_FILE_NAME = re.compile(r"\.(parquet|orc|json|csv|txt|avro|xml|tfrecord)(?:\.\w+)?$")
+_LOOKED_AT = 100
 # Each type holds every value of those before it.
 _WIDER = (("tinyint", "smallint", "int", "bigint"), ("float", "double"))
 
@@ -55,6 +61,36 @@ def fitted(df: DataFrame, schema: StructType, text: str, *, widen: bool = True) 
             "choose columns with --keep and --fetch, alter the table, or write to a new one",
         )
     return df.select(*columns)
+
+
+def check_same_format(spark: SparkSession, target: Target) -> None:
+    """Refuse to add files to a folder that has files of another format, by their names.
+
+    Raises:
+        OutputError: It has.
+    """
+    own, there = target.path_format.lower(), _format_of_files(spark, target.name)
+    if there is not None and there != own:
+        raise OutputError(
+            f"--output {target.name} has files of the format {there}, and the rows would be added "
+            f"as {own}, so that nothing could read both",
+            f"write --output-format {there}, or choose another --output",
+        )
+
+
+def _format_of_files(spark: SparkSession, path: str) -> str | None:
+    """Return the format that the first few names of files in a folder tell; None if they don't."""
+    with explain_java_errors(spark, path):
+        file_system, folder = resolve(spark, path)
+        statuses = file_system.listFiles(folder, True)
+        for _ in range(_LOOKED_AT):
+            if not statuses.hasNext():
+                break
+            name = str(statuses.next().getPath().getName())
+            match = None if name.startswith((".", "_")) else _FILE_NAME.search(name)
+            if match is not None:
+                return "text" if match[1] == "txt" else match[1]
+    return None
 
 
 def check_same_files(df: DataFrame, target: Target) -> None:

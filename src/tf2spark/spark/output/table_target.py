@@ -8,6 +8,7 @@ Iceberg, those of any other catalog) commit in their own way.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 
 from pyspark.errors import PySparkException
@@ -68,6 +69,12 @@ def prepare_table(spark: SparkSession, target: Target, *, ends: bool = False) ->
 def _check_new(spark: SparkSession, target: Target, name: TableName, text: str) -> None:
     if not _is_new_file_table(target, name):
         return
+    # Spark would say so once the rows are written.
+    if not re.fullmatch(r"\w+", name.table, re.ASCII):
+        raise ContractError(
+            f"{text}: \"{name.table}\" can't be a table's name in the catalog {name.catalog}",
+            "it may have letters from a to z, digits and _",
+        )
     location = catalog.default_location(spark, name)
     table_writer.prepare_output(spark, location, format=target.path_format, mode="append")
     if exists(spark, location) and files(spark, location, limit=None):

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -22,12 +23,12 @@ from attrs import frozen
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql.types import ArrayType, MapType, StructType, UserDefinedType
 
-from tf2spark.errors import OutputError, Tf2SparkError
+from tf2spark.errors import OutputError, Tf2SparkError, from_text
 from tf2spark.package import publish as local_output
 from tf2spark.shown_text import shown
 from tf2spark.spark.hadoop import delete, exists, explain_java_errors, resolve
 from tf2spark.spark.output import local_merge, remote_merge, remote_output
-from tf2spark.spark.output.same_columns import check_same_files
+from tf2spark.spark.output.same_columns import check_same_files, check_same_format
 from tf2spark.spark.output.target import SaveMode, Target
 from tf2spark.spark.tfrecord.register import register_format
 from tf2spark.tfrecord import FORMAT
@@ -36,6 +37,11 @@ from tf2spark.tfrecord import FORMAT
 # their own way to commit.
 FILE_FORMATS = frozenset({"parquet", "orc", "json", "csv", "text", "avro", "xml", FORMAT})
 
+# What the system says when a task writes: to the output, or what Spark keeps on the way.
+_NO_ROOM = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|Read-only file system"
+    r"|Mkdirs failed to create \S+"
+)
 _reported: set[str] = set()
 _ADVICE = "pass --overwrite to replace it, or choose another --output"
 
@@ -126,17 +132,17 @@ def check_rows(df: DataFrame, target: Target) -> None:
 
     Raises:
         OutputError: The format has no nested columns, and the rows do; or rows are added to others
-            that have other columns.
+            that have other columns, or are in files of another format.
     """
     if target.path_format.lower() == "csv":
         _refuse_nested(df.schema)
     adds = target.mode in ("append", "overwrite_partitions")
-    has_columns = target.path_format.lower() in ("parquet", "orc", "avro", "csv")
-    if not adds or not target.path or not has_columns:
+    if not adds or not target.path or not is_files(target.path_format):
         return
-    spark = df.sparkSession
-    if exists(spark, target.path):
-        check_same_files(df, target)
+    if exists(df.sparkSession, target.path):
+        check_same_format(df.sparkSession, target)
+        if target.path_format.lower() in ("parquet", "orc", "avro", "csv"):
+            check_same_files(df, target)
 
 
 def _refuse_nested(schema: StructType) -> None:
@@ -162,7 +168,8 @@ def _write_local(
     staged = local_output.staged_path(target)
     try:
         # Not as_uri(): Hadoop takes %20 literally, not as a space.
-        writer.save(f"file:{staged}")
+        with _full_disks_named(path):
+            writer.save(f"file:{staged}")
         partitions = local_merge.partitions_of(staged, staging.depth)
         staging.announce(partitions)
         if not staging.merges:
@@ -187,7 +194,8 @@ def _write_remote(spark: SparkSession, writer: DataFrameWriter, staging: _Stagin
     path = staging.path
     staged = remote_output.staged_uri(spark, path)
     try:
-        writer.save(staged)
+        with _full_disks_named(path):
+            writer.save(staged)
         partitions = remote_merge.partitions_of(spark, staged, staging.depth)
         staging.announce(partitions)
         if staging.merges:
@@ -201,6 +209,26 @@ def _write_remote(spark: SparkSession, writer: DataFrameWriter, staging: _Stagin
         # After a success there is nothing to delete, and after a failure the first error counts.
         with contextlib.suppress(Exception):
             delete(spark, staged)
+
+
+@contextlib.contextmanager
+def _full_disks_named(path: str) -> Iterator[None]:
+    """Say of a job that had no room for its files that it hadn't, instead of what Spark says.
+
+    Raises:
+        OutputError: It hadn't.
+    """
+    try:
+        yield
+    except Exception as error:
+        match = _NO_ROOM.search(str(error))
+        if match is None or isinstance(error, Tf2SparkError) or from_text(str(error)):
+            raise
+        raise OutputError(
+            f"{path} can't be written: {match[0]}",
+            "make room there, or where Spark keeps its own files (spark.local.dir), and run the "
+            "job again",
+        ) from error
 
 
 def _appeared(path: str) -> OutputError:
@@ -292,6 +320,10 @@ def _check_parent(target: Path, path: str) -> None:
             f"{path} can't be written: {parent} "
             + ("is not writable by this user" if parent.is_dir() else "is not a folder")
         )
+    # That of the folder to which rows are written first is longer.
+    name = local_output.staged_path(target).name
+    if len(os.fsencode(name)) > os.pathconf(parent, "PC_NAME_MAX"):
+        raise OutputError(f"{path} can't be written: its name is too long")
 
 
 def _exists(path: str) -> OutputError:
