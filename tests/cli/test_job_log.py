@@ -149,10 +149,17 @@ class TestJobs:
         assert all(re.match(rf"{_STAMP} \w+: ", line) for line in lines)
         events = [line.split(" ", 1)[1] for line in lines]
         # Whoever was killed on this machine may have left folders.
-        start, model, reading, *_, done = [each for each in events if "which a run" not in each]
+        start, model, reading, *_, tasks, done = [
+            each for each in events if "which a run" not in each
+        ]
         assert re.match(r"start: tf2spark \S+ score, model .*keras_lookups, input .*in.pa", start)
         assert re.fullmatch(r"model: .*keras_lookups, digest sha256:\w{64}", model)
         assert re.fullmatch(r"reading: input .*: 1 file, about [\d.]+ KiB", reading)
+        assert re.fullmatch(
+            r"tasks: [1-9]\d* done, 0 attempts failed; the slowest took [\d.]+ s, the middle one "
+            r"[\d.]+ s",
+            tasks,
+        )
         assert re.fullmatch(
             r"done: 20 rows in, 20 out, 1 refused, [\d.]+ s, \d+ rows/s: .*/out", done
         )
@@ -174,6 +181,7 @@ class TestJobs:
         assert by_name["start"]["output"] == str(tmp_path / "out")
         assert by_name["note"]["message"] == left[0]
         assert by_name["reading"]["files"] == 1
+        assert by_name["tasks"]["failed"] == 0
         done = by_name["done"]
         assert (done["rows_in"], done["rows_out"], done["rows_refused"]) == (20, 19, 1)
         manual = (Path(__file__).parents[2] / "docs" / "logs_and_reports.md").read_text()

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
+from attrs import asdict, frozen
 
 import tf2spark
 from tf2spark.cli.job_log import log_of
@@ -293,10 +293,22 @@ def write_counted(
     permissive = params["mode"] == "permissive"
     reasons = (params["error_column"] or "_error") if permissive else None
     writes = RowCounter.of(result, "tf2spark.written", model=model, refused=reasons)
-    with log_of(params).progress(job.spark, *labels):
+    log = log_of(params)
+    with log.progress(job.spark, *labels):
         write(writes.table, target)
+    _log_tasks(log, job.spark)
     failed = writes.refused() if permissive else None
     return Counts(writes.rows(), failed, reads.rows() if reads else None)
+
+
+def _log_tasks(log: JobLog, spark: SparkSession) -> None:
+    from tf2spark.spark.job_facts import task_facts
+    from tf2spark.spark.recognize import is_connect
+
+    if is_connect(spark) or log.format not in ("text", "json"):
+        return
+    if (facts := task_facts(spark)) is not None:
+        log.event("tasks", str(facts), **asdict(facts))
 
 
 def per_second(count: int, seconds: float) -> str:
