@@ -148,7 +148,7 @@ def _wrong(expected: str, value: Any, advice: str | None = None) -> ContractErro
 
 
 def _toml(value: Any) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool | date | time):
         return str(value).lower()
     return json.dumps(value) if isinstance(value, str) else shortened(value)
 

@@ -167,7 +167,7 @@ def key_values(option: str, values: Sequence[str]) -> dict[str, str]:
     """Parse repeated KEY=VALUE options.
 
     Raises:
-        ContractError: One of them has no ``=``.
+        ContractError: One of them has no ``=``, or a name that no setting of Spark has.
     """
     by_key: dict[str, str] = {}
     for text in values:
@@ -176,6 +176,11 @@ def key_values(option: str, values: Sequence[str]) -> dict[str, str]:
             # Only the first word: others may be the value, and that a password.
             name = re.split(r"[\s=:]", text, maxsplit=1)[0]
             raise ContractError(f"{option} {name} has no value", f"write {option} KEY=VALUE")
+        if option == "--conf" and "." not in key:
+            raise ContractError(
+                f"--conf {key} has no effect: the names of Spark's settings have dots",
+                f"write --conf spark.{key}=VALUE",
+            )
         by_key[key] = value
     hide_secrets(by_key)
     return by_key

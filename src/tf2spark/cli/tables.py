@@ -252,6 +252,8 @@ def _check_named_once(
     for option, kind in options.items():
         if params[f"{name}_{kind}"] == "":
             raise ContractError(f"{option} is empty")
+        if "\0" in (params[f"{name}_{kind}"] or ""):
+            raise ContractError(f"{option} has a NUL character, which no name may have")
     named = [option for option, kind in options.items() if params[f"{name}_{kind}"] is not None]
     if len(named) > 1:
         raise ContractError(f"{' and '.join(named)} exclude each other", "write one of them")

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from tf2spark.errors import ContractError, SetupError
+from tf2spark.errors import ContractError, Mistakes, SetupError
 from tf2spark.spark.jvm import JavaError, jvm, scala_items
 
 # Spark's own lists of the options of a format.
@@ -71,17 +71,24 @@ def check_writer_options(format: str, options: Mapping[str, str], *, is_files: b
     Raises:
         ContractError: There is one.
     """
+    mistakes = Mistakes()
     for name in options:
-        instead = _ELSEWHERE.get(name.lower())
-        if instead is not None and (is_files or name.lower() != "partitionoverwritemode"):
-            raise ContractError(f"--output-option {name} has no effect", f"write {instead}")
-        if is_files and name.lower() in ("bucketby", "sortby"):
-            raise ContractError(f"--output-option {name} has no effect: no buckets are written")
-        if is_files and name.lower() in _ONLY_READS:
-            raise ContractError(
-                f"--output-option {name} has no effect: {format} heeds it when it is read",
-                "leave it out",
-            )
+        with mistakes.collected():
+            _check_writer_option(format, name, is_files=is_files)
+    mistakes.raise_all()
+
+
+def _check_writer_option(format: str, name: str, *, is_files: bool) -> None:
+    instead = _ELSEWHERE.get(name.lower())
+    if instead is not None and (is_files or name.lower() != "partitionoverwritemode"):
+        raise ContractError(f"--output-option {name} has no effect", f"write {instead}")
+    if is_files and name.lower() in ("bucketby", "sortby"):
+        raise ContractError(f"--output-option {name} has no effect: no buckets are written")
+    if is_files and name.lower() in _ONLY_READS:
+        raise ContractError(
+            f"--output-option {name} has no effect: {format} heeds it when it is read",
+            "leave it out",
+        )
 
 
 def check_options(
@@ -105,14 +112,17 @@ def check_options(
     known += _WRITER_NAMES if writes else _READER_NAMES
     if writes:
         known = [name for name in known if name.lower() not in _ONLY_READS]
-    by_lower = {name.lower(): name for name in known}
+    by_lower, mistakes = {name.lower(): name for name in known}, Mistakes()
     for name in options:
         # Hadoop's own settings have dots, and those of a column a "#" or "::".
         if name.lower() in by_lower or any(sign in name for sign in ".#:"):
             continue
         close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
         advice = f'did you mean "{by_lower[close[0]]}"?' if close else None
-        raise ContractError(f"{option} {name} has no effect: {format} has no such option", advice)
+        problem = f"{option} {name} has no effect: {format} has no such option"
+        with mistakes.collected():
+            raise ContractError(problem, advice)
+    mistakes.raise_all()
 
 
 def _known(spark: SparkSession, format: str) -> list[str] | None:
