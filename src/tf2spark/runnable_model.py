@@ -271,9 +271,9 @@ class RunnableModel(PickledByPath):
         if is_spark(table):
             from tf2spark.spark.late_binding.tables import score_any
 
-            dataframe: Any = table
-            reference = evolve(self.reference_for(request), limit_seconds=options.task_timeout)
-            scored = score_any(dataframe, request, options, reference, self.bind, self._runs.shapes)
+            model = evolve(self.reference_for(request), limit_seconds=options.task_timeout)
+            df: Any = table
+            scored = score_any(df, request, options, model, self.bind, self._runs.shapes)
         else:
             from tf2spark.local.score import score_table
 
@@ -326,9 +326,8 @@ class RunnableModel(PickledByPath):
             return session_of(here)
 
         facts = self._runs.check_request(request)
-        size_bytes = self.contract.graph_bytes + self.contract.variables_bytes
-        is_small = size_bytes <= _CHECKED_BYTES and not is_uri(self.location)
-        opens = not on_spark or (facts.mixing_ops and is_small)
+        is_small = self.contract.graph_bytes + self.contract.variables_bytes <= _CHECKED_BYTES
+        opens = not on_spark or (facts.mixing_ops and is_small and not is_uri(self.location))
         return find_dependence(request, facts, batch_rows, open_here if opens else None)
 
     def ranking_request(
@@ -351,6 +350,7 @@ class RunnableModel(PickledByPath):
         request = self.ranking_request(feed, score, signature)
         tables = recommend_tables(users, items, request, arguments)
         inputs = checked_sides(request, arguments, tables)
+        tables.begin_sampling()  # while the model is compiled
         model = self._pair_model(request, score, signature)
         with new_job_folder(staging_folder()) as folder:
             return prepare(model, inputs, arguments, tables, folder)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -16,6 +17,8 @@ from cases.frames import frame
 from cases.recommenders.calls import pairs_of, recommended
 from cases.recommenders.case import Case
 from tf2spark.errors import ContractError, from_text
+from tf2spark.graph_split.forms import SIDES
+from tf2spark.spark.recommend import SparkTables, in_background
 
 _CASES = [
     "dot_ties",
@@ -158,3 +161,26 @@ class TestOnSpark:
         )
         query.awaitTermination()
         assert by_user(spark.table("recommended")) == local(case, users, items)
+
+
+def test_samples_are_taken_meanwhile(spark: SparkSession) -> None:
+    """In a thread whose jobs have the caller's properties; each sample is taken once."""
+    users, items = spark.range(100), spark.range(30)
+    tables = SparkTables(users, items)
+    tables.begin_sampling()
+    assert [tables.sample(side).num_rows for side in SIDES] == [64, 30]
+    assert tables._begun == {}
+    assert [tables.sample(side, 5).num_rows for side in SIDES] == [5, 5]
+    spark.sparkContext.setLocalProperty("tf2spark.test", "here")
+    try:
+        read = partial(spark.sparkContext.getLocalProperty, "tf2spark.test")
+        assert in_background(spark, read)() == "here"
+    finally:
+        spark.sparkContext.setLocalProperty("tf2spark.test", cast(Any, None))
+
+
+def test_what_fails_meanwhile_fails_where_it_is_needed(spark: SparkSession) -> None:
+    """With the error that it would have had there."""
+    wait = in_background(spark, lambda: SparkTables(spark.range(1), cast(Any, None)))
+    with pytest.raises(ContractError, match="both must be"):
+        wait()

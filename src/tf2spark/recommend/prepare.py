@@ -52,8 +52,6 @@ from tf2spark.recommend.whole_graph import WholeGraph, bind_whole_graph, copy_mo
 from tf2spark.saved_model.reachable_nodes import init_op
 from tf2spark.tensorflow_c.run_limit import calls_limited
 
-_SAMPLED_ROWS = 64
-
 
 @frozen(eq=False)
 class Prepared:
@@ -110,7 +108,7 @@ def prepare(
         calls_limited(limit_seconds, "the model"),
         other_sides_columns(inputs, tables.schemas),
     ):
-        samples = {side: tables.sample(side, _SAMPLED_ROWS) for side in SIDES}
+        samples = {side: tables.sample(side) for side in SIDES}
         job = with_ranks(
             RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)
         )

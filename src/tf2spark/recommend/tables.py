@@ -16,6 +16,7 @@ from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.items import score_items
 from tf2spark.recommend.sides import Schemas
 
+SAMPLED_ROWS = 64
 _BATCH_ROWS = 10_000
 
 
@@ -34,7 +35,10 @@ class Tables(Protocol):
     def cores(self) -> int | None:
         """How many cores score users at the same time; None where that isn't known."""
 
-    def sample(self, side: SideName, rows: int) -> pa.Table:
+    def begin_sampling(self) -> None:
+        """Begin to look at the first `SAMPLED_ROWS` rows of both, where that takes jobs."""
+
+    def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
         """Return at most this many rows of a table."""
 
     def items(self, columns: Sequence[str]) -> pa.Table:
@@ -75,7 +79,10 @@ class ArrowTables:
     def cores(self) -> int:
         return 1
 
-    def sample(self, side: SideName, rows: int) -> pa.Table:
+    def begin_sampling(self) -> None:
+        pass
+
+    def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
         return (self.user_table if side == "user" else self.item_table).slice(0, rows)
 
     def items(self, columns: Sequence[str]) -> pa.Table:

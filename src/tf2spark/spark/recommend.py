@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
 from math import prod
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
-from attrs import evolve, frozen
-from pyspark.sql import DataFrame
+import pyspark
+from attrs import evolve, field, frozen
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -15,7 +20,7 @@ from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.dtypes import DType
 from tf2spark.errors import ContractError, from_spark
-from tf2spark.graph_split.forms import SideName
+from tf2spark.graph_split.forms import SIDES, SideName
 from tf2spark.graph_split.splitter import score_dtype
 from tf2spark.plan.recommend import renumber_users
 from tf2spark.plan.score import ModelRef, traveling_columns
@@ -24,6 +29,7 @@ from tf2spark.recommend.bind_users import bind_result
 from tf2spark.recommend.job_folder import keep_job_folder
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.sides import Schemas
+from tf2spark.recommend.tables import SAMPLED_ROWS
 from tf2spark.spark.jvm import collect_arrow
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_table
@@ -43,6 +49,7 @@ from tf2spark.worker.spark_tasks import partition_recommender
 
 # A quarter of what a job may bring back by default (spark.driver.maxResultSize).
 _DRIVER_BYTES = 256 << 20
+T = TypeVar("T")
 
 
 @frozen(eq=False)
@@ -51,6 +58,7 @@ class SparkTables:
 
     user_table: DataFrame
     item_table: DataFrame
+    _begun: dict[SideName, Callable[[], pa.Table]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         for name, table in (("users", self.user_table), ("items", self.item_table)):
@@ -86,7 +94,16 @@ class SparkTables:
         spark = self.user_table.sparkSession
         return None if is_connect(spark) else int(spark.sparkContext.defaultParallelism)
 
-    def sample(self, side: SideName, rows: int) -> pa.Table:
+    def begin_sampling(self) -> None:
+        for side in SIDES:
+            look = partial(self._first_rows, side, SAMPLED_ROWS)
+            self._begun[side] = in_background(self.user_table.sparkSession, look)
+
+    def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
+        begun = self._begun.pop(side, None) if rows == SAMPLED_ROWS else None
+        return self._first_rows(side, rows) if begun is None else begun()
+
+    def _first_rows(self, side: SideName, rows: int) -> pa.Table:
         table = self.user_table if side == "user" else self.item_table
         if table.isStreaming:
             return self.schemas[side].empty_table()
@@ -117,6 +134,28 @@ class SparkTables:
             return [self.item_table]
         part_of = F.pmod(F.xxhash64(column(item_id)), F.lit(parts))
         return [self.item_table.where(part_of == part) for part in range(parts)]
+
+
+def in_background(spark: SparkSession, call: Callable[[], T]) -> Callable[[], T]:
+    """Start a call in a thread of its own, and return the function that waits for its result.
+
+    The call's jobs belong to the group, the pool and the tags of this thread, and its messages
+    speak to the same audience.
+    """
+    future: Future[T] = Future()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            future.set_result(context.run(call))
+        except BaseException as error:
+            future.set_exception(error)
+
+    # PySpark's annotations leave out what it has for this.
+    thread = cast(Any, pyspark).InheritableThread(target=run, session=spark)
+    thread.daemon = True  # an interrupted call doesn't keep the process from ending
+    thread.start()
+    return future.result
 
 
 def collect(table: DataFrame) -> pa.Table:
