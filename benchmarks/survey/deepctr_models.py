@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import deepctr.models as published
+import tensorflow as tf
 from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from deepctr.models.multitask import ESMM, MMOE, PLE, SharedBottom
+from tensorflow.python.ops import array_ops
 
 from benchmarks.survey.tables import (
     CATEGORIES,
@@ -18,6 +20,9 @@ from benchmarks.survey.tables import (
     SESSIONS,
     USERS,
 )
+
+# DIEN's recurrent cells call it where TensorFlow had it until 2.13.
+array_ops.stack, array_ops.unstack = tf.stack, tf.unstack
 
 _WIDTH = 4
 _LAYERS = (16, 8)
@@ -90,7 +95,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "IFM": _linear_and_deep("IFM", **_DEEP),
     "MLR": lambda: published.MLR(_features()),
     "NFM": _linear_and_deep("NFM", **_DEEP),
-    "ONN": _linear_and_deep("ONN", dnn_hidden_units=_LAYERS),
+    "ONN": lambda: published.ONN(_ids(), _ids(), dnn_hidden_units=_LAYERS),
     "PNN inner": lambda: published.PNN(_features(), _LAYERS),
     "PNN outer": lambda: published.PNN(
         _features(), _LAYERS, use_inner=False, use_outter=True, kernel_type="vec"
@@ -106,7 +111,12 @@ MODELS: dict[str, Callable[[], Any]] = {
         _with_histories(), _HISTORIES, att_head_num=2, dnn_hidden_units=_LAYERS
     ),
     "DSIN": lambda: published.DSIN(
-        _with_sessions(), _HISTORIES, SESSIONS, att_head_num=2, dnn_hidden_units=_LAYERS
+        _with_sessions(),
+        _HISTORIES,
+        SESSIONS,
+        att_embedding_size=4,
+        att_head_num=2,
+        dnn_hidden_units=_LAYERS,
     ),
     "MMOE": lambda: MMOE(_features()),
     "PLE": lambda: PLE(_features()),

@@ -33,7 +33,7 @@ def _matrix_factorization() -> Any:
         [embedded(keras, ids, "user_id", USERS), embedded(keras, ids, "item_id", ITEMS)]
     )
     biases = [embedded(keras, ids, name, _SIZES[name], 1) for name in ids]
-    return keras.Model(ids, ops.sigmoid(dot + biases[0] + biases[1]))
+    return keras.Model(list(ids.values()), ops.sigmoid(dot + biases[0] + biases[1]))
 
 
 def _ncf() -> Any:
@@ -42,7 +42,7 @@ def _ncf() -> Any:
     product = layers.Multiply()([embedded(keras, ids, name, _SIZES[name]) for name in ids])
     joined = layers.Concatenate()([embedded(keras, ids, name, _SIZES[name]) for name in ids])
     hidden = layers.Dense(8, "relu")(layers.Dense(16, "relu")(joined))
-    return keras.Model(ids, layers.Dense(1)(layers.Concatenate()([product, hidden])))
+    return keras.Model(list(ids.values()), layers.Dense(1)(layers.Concatenate()([product, hidden])))
 
 
 def _wide_deep_cross() -> Any:
@@ -58,7 +58,9 @@ def _wide_deep_cross() -> Any:
         deep = layers.Dropout(0.3)(
             layers.ReLU()(layers.BatchNormalization()(layers.Dense(units)(deep)))
         )
-    return keras.Model(ids, layers.Dense(1, "sigmoid")(layers.Concatenate()([x, deep])))
+    return keras.Model(
+        list(ids.values()), layers.Dense(1, "sigmoid")(layers.Concatenate()([x, deep]))
+    )
 
 
 def _quotient_remainder() -> Any:
@@ -69,7 +71,9 @@ def _quotient_remainder() -> Any:
         quotient = layers.Embedding(_SIZES[name] // buckets + 1, 8)(ids[name] // buckets)
         return quotient * layers.Embedding(buckets, 8)(ids[name] % buckets)
 
-    return keras.Model(ids, layers.Dot(1)([vector("user_id", 16), vector("item_id", 16)]))
+    return keras.Model(
+        list(ids.values()), layers.Dot(1)([vector("user_id", 16), vector("item_id", 16)])
+    )
 
 
 def _behavior_transformer() -> Any:
@@ -80,7 +84,7 @@ def _behavior_transformer() -> Any:
     attended = layers.MultiHeadAttention(2, 4)(sequence, sequence)
     x = layers.LayerNormalization()(sequence + attended)
     x = layers.Flatten()(layers.LayerNormalization()(x + layers.Dense(8, "relu")(x)))
-    return keras.Model(ids, layers.Dense(1)(layers.Dense(16, "relu")(x)))
+    return keras.Model(list(ids.values()), layers.Dense(1)(layers.Dense(16, "relu")(x)))
 
 
 def _sasrec() -> Any:
@@ -89,13 +93,15 @@ def _sasrec() -> Any:
     x = history + layers.Embedding(HISTORY, 8)(ops.arange(HISTORY))
     x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 4)(x, x, use_causal_mask=True))
     x = layers.LayerNormalization()(x + layers.Dense(8)(layers.Dense(8, "relu")(x)))
-    return keras.Model(ids, ops.sum(x[:, -1] * item, -1, keepdims=True))
+    return keras.Model(list(ids.values()), ops.sum(x[:, -1] * item, -1, keepdims=True))
 
 
 def _gru4rec() -> Any:
     """GRU4Rec (Hidasi et al. 2016)."""
     ids, history, item = _history()
-    return keras.Model(ids, ops.sum(layers.GRU(8)(history) * item, -1, keepdims=True))
+    return keras.Model(
+        list(ids.values()), ops.sum(layers.GRU(8)(history) * item, -1, keepdims=True)
+    )
 
 
 def _caser() -> Any:
@@ -106,7 +112,7 @@ def _caser() -> Any:
         for size in (2, 3)
     ]
     taste = layers.Dense(8)(layers.Concatenate()(maps))
-    return keras.Model(ids, ops.sum(taste * item, -1, keepdims=True))
+    return keras.Model(list(ids.values()), ops.sum(taste * item, -1, keepdims=True))
 
 
 def _youtube_ranking() -> Any:
@@ -115,7 +121,7 @@ def _youtube_ranking() -> Any:
     x = layers.Concatenate()([ops.mean(history, 1), item])
     for units in (16, 8):
         x = layers.Dense(units, "relu")(x)
-    return keras.Model(ids, layers.Dense(1)(x))
+    return keras.Model(list(ids.values()), layers.Dense(1)(x))
 
 
 def _mind() -> Any:
@@ -123,7 +129,9 @@ def _mind() -> Any:
     ids, history, item = _history()
     interests = ops.reshape(layers.Dense(24, "relu")(layers.Flatten()(history)), (-1, 3, 8))
     affinity = ops.softmax(ops.einsum("bkd,bd->bk", interests, item) ** 2)
-    return keras.Model(ids, ops.einsum("bk,bkd,bd->b", affinity, interests, item)[:, None])
+    return keras.Model(
+        list(ids.values()), ops.einsum("bk,bkd,bd->b", affinity, interests, item)[:, None]
+    )
 
 
 def _poly_attention() -> Any:
@@ -131,14 +139,14 @@ def _poly_attention() -> Any:
     ids, history, item = _history()
     weights = ops.softmax(ops.einsum("btd,bd->bt", history, item))
     taste = ops.einsum("bt,btd->bd", weights, history)
-    return keras.Model(ids, layers.Dense(1)(layers.Concatenate()([taste, item])))
+    return keras.Model(list(ids.values()), layers.Dense(1)(layers.Concatenate()([taste, item])))
 
 
 def _metric_learning() -> Any:
     """CML (Hsieh et al. 2017): the negative distance."""
     ids = inputs_of(keras, ["user_id", "item_id"])
     user, item = (embedded(keras, ids, name, _SIZES[name]) for name in ids)
-    return keras.Model(ids, -ops.sum(ops.square(user - item), -1, keepdims=True))
+    return keras.Model(list(ids.values()), -ops.sum(ops.square(user - item), -1, keepdims=True))
 
 
 def _latent_cross() -> Any:
@@ -146,14 +154,16 @@ def _latent_cross() -> Any:
     ids, vectors = _all_ids()
     user, gender, item, category = vectors
     state = user * (1 + gender)
-    return keras.Model(ids, ops.sum(state * (item + category), -1, keepdims=True))
+    return keras.Model(list(ids.values()), ops.sum(state * (item + category), -1, keepdims=True))
 
 
 def _gated() -> Any:
     """GateNet (Huang et al. 2020): each field's vector by its own gate."""
     ids, vectors = _all_ids()
     gated = [vector * layers.Dense(8, "sigmoid")(vector) for vector in vectors]
-    return keras.Model(ids, layers.Dense(1)(layers.Dense(16, "relu")(layers.Concatenate()(gated))))
+    return keras.Model(
+        list(ids.values()), layers.Dense(1)(layers.Dense(16, "relu")(layers.Concatenate()(gated)))
+    )
 
 
 def _masknet() -> Any:
@@ -164,7 +174,7 @@ def _masknet() -> Any:
     hidden = layers.ReLU()(
         layers.LayerNormalization()(layers.Dense(16)(layers.LayerNormalization()(x) * mask))
     )
-    return keras.Model(ids, layers.Dense(1)(hidden))
+    return keras.Model(list(ids.values()), layers.Dense(1)(hidden))
 
 
 def _final_mlp() -> Any:
@@ -172,7 +182,9 @@ def _final_mlp() -> Any:
     ids, vectors = _all_ids()
     x = layers.Concatenate()(vectors)
     first, second = (layers.Dense(8, "relu")(layers.Dense(16, "relu")(x)) for _ in range(2))
-    return keras.Model(ids, ops.sum(layers.Dense(8)(first) * second, -1, keepdims=True))
+    return keras.Model(
+        list(ids.values()), ops.sum(layers.Dense(8)(first) * second, -1, keepdims=True)
+    )
 
 
 MODELS: dict[str, Callable[[], Any]] = {

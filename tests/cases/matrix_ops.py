@@ -164,6 +164,8 @@ MATRIX = [
     MatrixCase("ReverseV2", "last", lambda x: tf.reverse(x, [-1])),
     MatrixCase("ArgMax", "first", lambda x: tf.argmax(x, 1)),
     MatrixCase("ArgMin", "last", lambda x: tf.argmin(x, -1)),
+    MatrixCase("MatrixBandPart", "below", lambda x: tf.linalg.band_part(x, -1, 0)),
+    MatrixCase("MatrixBandPart", "band", lambda x: tf.linalg.band_part(x, 1, 1)),
     MatrixCase("Pad", "inside", lambda x: tf.pad(x, [[0, 0], [1, 0], [0, 2]])),
     MatrixCase(
         "PadV2", "inside", lambda x: tf.pad(x, [[0, 0], [1, 0], [0, 2]], constant_values=3.0)

@@ -162,6 +162,16 @@ def shift(values: Values, x: Any, n: int) -> Any:
     return values.constant(*dims_of(x)) - x if n % 2 else x + values.constant(dims_of(x)[-1])
 
 
+def rows_second(values: Values, x: Any, n: int) -> Any:
+    """The batch as the second axis for a while: by head, or with the order of axes changed."""
+    if n % 2 and len(x.shape) > 2:
+        others = list(range(2, len(x.shape)))
+        moved = tf.tanh(tf.transpose(x, [1, 0, *others])) + values.constant(x.shape[-1])
+        return tf.transpose(moved, [1, *others, 0] if n % 3 else [1, 0, *others])
+    by_head = tf.stack([x, x * 0.5, -x]) * 2
+    return tf.reduce_sum(by_head, 0) if n % 4 else tf.concat(tf.unstack(tf.nn.relu(by_head)), -1)
+
+
 def matrix_product(values: Values, x: Any, n: int) -> Any:
     if len(x.shape) != 3:
         return x
@@ -215,6 +225,7 @@ OPS: dict[str, Op] = {
     "scale": scale,
     "shift": shift,
     "matrix product": matrix_product,
+    "rows second": rows_second,
     "normalize": normalize,
 }
 _steps = st.lists(

@@ -43,7 +43,6 @@ NOT_ROW_WISE: dict[str, Build] = {
     "a running sum over the batch": lambda x, y: tf.cumsum(x * y, 0),
     "the batch reversed": lambda x, y: tf.reverse(x, [0]) * y,
     "a top-k over the batch": lambda x, y: tf.math.top_k(tf.reduce_sum(x * y, 1), 1)[0] + x[:, 0],
-    "a transpose": lambda x, y: transposed(transposed(x) * transposed(y)),
     "rows times rows": lambda x, y: tf.matmul(x, y, transpose_b=True),
     "a matrix from the left": lambda x, y: tf.matmul(x, tf.matmul(x, y, transpose_a=True)),
     "a reshape that cuts through rows": lambda x, y: tf.reshape(x + y, [-1, 2]),

@@ -23,16 +23,19 @@ from tf2spark.graph_split.forms import (
     OneSided,
     Pair,
     RandomRange,
+    RowPositions,
     ShapeVector,
     Side,
     SideName,
     StackedRows,
+    TransposedRows,
     Value,
     common_side,
 )
 from tf2spark.graph_split.graph_builder import PREFIX, GraphBuilder
 from tf2spark.graph_split.one_side import OneSidedRows
 from tf2spark.graph_split.op_call import OpCall, TensorInfo, elementwise
+from tf2spark.graph_split.row_masks import apply_to_positions, mask_positions
 from tf2spark.graph_split.rules.shape_arithmetic import SHAPE_OPS, apply_shape_op, is_static
 from tf2spark.graph_split.rules.stacked_rows import apply_to_stacked_rows
 from tf2spark.graph_split.rules.table import (
@@ -41,6 +44,7 @@ from tf2spark.graph_split.rules.table import (
     TAKES_CHANNEL_ROWS,
     TAKES_STACKED_ROWS,
 )
+from tf2spark.graph_split.rules.transposed_rows import apply_to_transposed_rows
 from tf2spark.saved_model.protos import NodeMessage
 from tf2spark.saved_model.upstream import control_inputs, data_inputs, node_name
 
@@ -90,6 +94,11 @@ class FormWalk:
                 self._keep(node, self._leave_whole(node))
                 todo.pop()
                 continue
+            if node.op == "Where":
+                positions = mask_positions(node, self.nodes, self.form_of)
+                if positions is not None:
+                    self._keep(node, [positions])
+                    continue
             inputs = data_inputs(node)
             # Of several tensors that are only passed on, the others don't matter.
             is_passed_on = node.op == "IdentityN"
@@ -223,6 +232,10 @@ class FormWalk:
             if isinstance(value, ShapeVector) and index not in SHAPE_INPUTS.get(node.op, ()):
                 raise NotRowWise("it takes the number of rows as an input")
         call = OpCall(self.b, node, tuple(inputs), tuple(self._output_infos(node)))
+        if call.has_input(RowPositions):
+            return [apply_to_positions(call)]
+        if call.has_input(TransposedRows):
+            return apply_to_transposed_rows(call, rule)
         if call.has_input(ChannelRows) and node.op not in TAKES_CHANNEL_ROWS:
             raise NotRowWise("it would mistake rows for columns")
         knows_stacked_rows = rule is elementwise or node.op in TAKES_STACKED_ROWS

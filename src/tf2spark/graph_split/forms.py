@@ -148,6 +148,33 @@ class ChannelRows:
 
 
 @frozen(eq=False)
+class TransposedRows:
+    """Rows along the second axis: the tensor is [count, batch, ...].
+
+    `inner` is the same values as one row per pair, with rows of [count, ...], which are `dims`.
+    """
+
+    inner: Value
+    dtype: DType
+    dims: Dims
+
+
+@frozen(eq=False)
+class RowPositions:
+    """The positions of values in the rows of a batch, one after the other: the same in each row.
+
+    Attributes:
+        columns: The positions in a row.
+        row_size: The number of values of a row.
+        dtype: That of the positions.
+    """
+
+    columns: tuple[int, ...]
+    row_size: int
+    dtype: DType
+
+
+@frozen(eq=False)
 class ShapeVector:
     """Shape arithmetic: integers, some known only as a multiple of the number of rows.
 
@@ -186,7 +213,7 @@ class BatchSize:
 
 Value = (
     Const | Side | OneSided | Pair | Concat | Sum | Product | StackedRows | ChannelRows
-    | ShapeVector | RandomRange
+    | TransposedRows | RowPositions | ShapeVector | RandomRange
 )  # fmt: skip
 """A tensor in one of its forms."""
 Operand = Const | Side | Pair
@@ -197,7 +224,7 @@ def dims_of(value: Value) -> Dims:
     """Return the dimensions of a row; the whole shape of what has no rows."""
     # Random numbers are followed as a range, for which their shape doesn't matter.
     # Nothing is known of what is merely one-sided, and no rule is given it.
-    if isinstance(value, RandomRange | OneSided):
+    if isinstance(value, RandomRange | OneSided | RowPositions):
         return ()
     if isinstance(value, ShapeVector):
         return tuple(value.values.shape)
@@ -215,7 +242,7 @@ def sides_of(value: Value) -> frozenset[SideName]:
             return frozenset().union(*map(sides_of, members))
         case Product():
             return sides_of(value.left) | sides_of(value.right)
-        case StackedRows() | ChannelRows():
+        case StackedRows() | ChannelRows() | TransposedRows():
             return sides_of(value.inner)
         case ShapeVector():
             return value.sides
@@ -257,7 +284,7 @@ def broadcast_dims(values: Sequence[Value]) -> Dims:
 
 def _check_constant_has_no_rows(value: Const, rank: int) -> None:
     # `rank` is without the batch: an axis beyond it would meet the batch, unless of size 1.
-    extra = value.shape[: len(value.shape) - rank]
+    extra = value.shape[: max(0, len(value.shape) - rank)]
     if any(size != 1 for size in extra):
         raise NotRowWise("a constant input has a value for each row of the batch")
     if len(extra) > 1:

@@ -21,11 +21,13 @@ from tf2spark.graph_split.form_walk import FormWalk
 from tf2spark.graph_split.forms import (
     Concat,
     Const,
+    NotRowWise,
     NotSplit,
     OneSided,
     ShapeVector,
     Side,
     SideName,
+    TransposedRows,
     Value,
     dims_of,
 )
@@ -145,6 +147,8 @@ def split_graph(
     if walk.obstacles:
         raise NotSplit(walk.obstacles[0], row_wise=True)
     refuse_assertions(graph, score, sides)
+    if isinstance(value, TransposedRows):
+        raise NotRowWise("the score has its rows along the second axis")
     tensor, dtype = _score_grid(b, _one_score_per_pair(b, value, column))
     return SplitGraph(
         graph,

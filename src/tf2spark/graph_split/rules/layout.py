@@ -18,6 +18,7 @@ from tf2spark.graph_split.forms import (
     NotSplit,
     ShapeVector,
     StackedRows,
+    TransposedRows,
     Value,
     dims_of,
     sides_of,
@@ -75,13 +76,13 @@ def reshape(call: OpCall) -> Value:
     # `inner` has one row per pair, so stacked rows are reshaped as the rows they came from.
     if not entries or any(isinstance(entry, BatchSize) for entry in entries[1:]):
         raise NotRowWise("it moves the batch axis")
-    lead, dims = _rows_after(value_count(dims_of(inner)), entries[0], entries[1:])
+    lead, dims = rows_after(value_count(dims_of(inner)), entries[0], entries[1:])
     if lead == 1:
         return reshape_rows(call.b, inner, dims)
     return StackedRows(reshape_rows(call.b, inner, (lead, *dims)), lead, call.dtype, dims)
 
 
-def _rows_after(row_values: int | None, first: Entry, rest: Sequence[Entry]) -> tuple[int, Dims]:
+def rows_after(row_values: int | None, first: Entry, rest: Sequence[Entry]) -> tuple[int, Dims]:
     """Return how many rows a pair has after a reshape, and their dimensions.
 
     Args:
@@ -152,9 +153,12 @@ def transpose(call: OpCall) -> Value:
     """Reorder the axes of rows, part by part: ``[U | I].T  ->  [U.T | I.T]``."""
     order = call.ints(1)
     # Other axes may be permuted freely: that happens within each row.
-    if order[0] != 0:
+    if order[0] == 0:
+        return transpose_rows(call.b, call.inputs[0], order[1:])
+    if order[1] != 0:
         raise NotRowWise("it moves the batch axis")
-    return transpose_rows(call.b, call.inputs[0], order[1:])
+    rows = transpose_rows(call.b, call.inputs[0], [order[0], *order[2:]])
+    return TransposedRows(rows, call.dtype, dims_of(rows))
 
 
 def concat_v2(call: OpCall) -> Value:
@@ -181,9 +185,10 @@ def _concat(call: OpCall, values: Sequence[Value], axis: int) -> Value:
 
 
 def pack(call: OpCall) -> Value:
-    """``stack(U, I)  ->  [U | I]`` along a new axis."""
-    axis = feature_axis(call.attr("axis").i, call.rank() + 1)
+    """``stack(U, I)  ->  [U | I]`` along a new axis; before the batch, as `TransposedRows`."""
     if call.has_input(Const):
         raise NotRowWise("a constant is concatenated with rows")
-    parts = [_insert_axis(call, value, axis) for value in call.inputs]
-    return concat_features(call.b, parts, axis)
+    axis = call.attr("axis").i % (call.rank() + 1)
+    parts = [_insert_axis(call, value, axis or 1) for value in call.inputs]
+    rows = concat_features(call.b, parts, axis or 1)
+    return rows if axis else TransposedRows(rows, call.dtype, dims_of(rows))

@@ -37,6 +37,13 @@ def with_constants(call: OpCall) -> Value:
     return apply_row_wise(call)
 
 
+def matrices(call: OpCall) -> Value:
+    """Apply an op along the last two axes, neither of which must be the batch."""
+    if call.rank() < 3:
+        raise NotRowWise("it runs over the batch")
+    return with_constants(call)
+
+
 def pad(call: OpCall) -> Value:
     """Pad rows along feature axes by constant amounts."""
     # Amounts are [axes, 2]: before and after. The first axis is the batch.

@@ -49,6 +49,7 @@ from tf2spark.graph_split.rules.row_wise import (
     along_axes,
     fused_batch_norm,
     last_axis,
+    matrices,
     pad,
     with_constants,
 )
@@ -108,6 +109,7 @@ RULES: Mapping[str, Rule] = {
     "LookupTableFind": lookup_table_find,
     "LookupTableFindV2": lookup_table_find,
     "MatMul": matmul,
+    "MatrixBandPart": matrices,
     "Max": max_,
     "Mean": mean,
     "Min": reduction("Minimum"),
