@@ -1,4 +1,7 @@
-"""The models of DeepCTR, as its users build them from columns of features."""
+"""The models of DeepCTR, as its users build them from columns of features.
+
+All but DIEN, whose recurrent cells don't run in TensorFlow 2.14 or later.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import deepctr.models as published
-import tensorflow as tf
 from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from deepctr.models.multitask import ESMM, MMOE, PLE, SharedBottom
-from tensorflow.python.ops import array_ops
 
 from benchmarks.survey.tables import (
     CATEGORIES,
@@ -20,9 +21,6 @@ from benchmarks.survey.tables import (
     SESSIONS,
     USERS,
 )
-
-# DIEN's recurrent cells call it where TensorFlow had it until 2.13.
-array_ops.stack, array_ops.unstack = tf.stack, tf.unstack
 
 _WIDTH = 4
 _LAYERS = (16, 8)
@@ -103,10 +101,6 @@ MODELS: dict[str, Callable[[], Any]] = {
     "WDL": _linear_and_deep("WDL", **_DEEP),
     "xDeepFM": _linear_and_deep("xDeepFM", cin_layer_size=(8, 8), **_DEEP),
     "DIN": lambda: published.DIN(_with_histories(), _HISTORIES, dnn_hidden_units=_LAYERS),
-    "DIEN": lambda: published.DIEN(_with_histories(), _HISTORIES, dnn_hidden_units=_LAYERS),
-    "DIEN AUGRU": lambda: published.DIEN(
-        _with_histories(), _HISTORIES, gru_type="AUGRU", dnn_hidden_units=_LAYERS
-    ),
     "BST": lambda: published.BST(
         _with_histories(), _HISTORIES, att_head_num=2, dnn_hidden_units=_LAYERS
     ),

@@ -142,6 +142,25 @@ def _poly_attention() -> Any:
     return keras.Model(list(ids.values()), layers.Dense(1)(layers.Concatenate()([taste, item])))
 
 
+def _interest_evolution() -> Any:
+    """DIEN (Zhou et al. 2019): the item's attention weighs the inputs of the second GRU."""
+    ids, history, item = _history()
+    states = layers.GRU(8, return_sequences=True)(history)
+    weights = ops.softmax(ops.einsum("btd,bd->bt", states, item))
+    interest = layers.GRU(8)(states * weights[..., None])
+    return keras.Model(list(ids.values()), layers.Dense(1)(layers.Concatenate()([interest, item])))
+
+
+def _hashed_cross() -> Any:
+    """Wide & Deep (Cheng et al. 2016), with a hashed cross of user and item."""
+    ids = inputs_of(keras, ["user_id", "item_id"])
+    crossed = layers.HashedCrossing(50)((ids["user_id"], ids["item_id"]))
+    wide = layers.Embedding(50, 1)(crossed)
+    deep = layers.Concatenate()([embedded(keras, ids, name, _SIZES[name]) for name in ids])
+    hidden = layers.Dense(1)(layers.Dense(16, "relu")(deep))
+    return keras.Model(list(ids.values()), ops.reshape(wide, (-1, 1)) + hidden)
+
+
 def _metric_learning() -> Any:
     """CML (Hsieh et al. 2017): the negative distance."""
     ids = inputs_of(keras, ["user_id", "item_id"])
@@ -199,6 +218,8 @@ MODELS: dict[str, Callable[[], Any]] = {
     "YouTube ranking": _youtube_ranking,
     "MIND": _mind,
     "DIN by products": _poly_attention,
+    "DIEN": _interest_evolution,
+    "Wide & Deep with a hashed cross": _hashed_cross,
     "CML": _metric_learning,
     "Latent Cross": _latent_cross,
     "GateNet": _gated,

@@ -1,4 +1,4 @@
-"""`row_masks`: masks that are the same for every row give TensorFlow's scores; others are refused."""
+"""`row_masks`: masks that are the same for every row give the same scores; others are refused."""
 
 from __future__ import annotations
 
