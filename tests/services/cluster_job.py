@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 import tf2spark
 from tf2spark.spark.row_counter import RowCounter
@@ -44,6 +45,10 @@ def equals_local_scores(scored: DataFrame, model: tf2spark.SavedModel, table: st
     local_scores = model.score(pq.read_table(table), keep=["id"], reproducible=True).sort_by("id")
     cluster_scores = scored.toArrow().sort_by("id")
     return bool(cluster_scores.to_pydict() == local_scores.to_pydict())
+
+
+def plan_of(scored: DataFrame) -> str:
+    return str(scored._jdf.queryExecution().executedPlan().toString())
 
 
 def tensorflow_modules(spark: SparkSession) -> list[str]:
@@ -170,6 +175,8 @@ def main(master: str, model_path: str, table: str, *settings: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         by_spark_udf = score_by_spark_udf(some, model, Path(folder) / "logged")
         difference = largest_difference(by_spark_udf, model.score(some, keep=["id"]))
+    computed = frame.withColumn("id", F.abs("id"))
+    late = model.score(computed, keep=["id"], reproducible=True)
     report = {
         "partitions": frame.rdd.getNumPartitions(),
         "executors": spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1,
@@ -178,6 +185,9 @@ def main(master: str, model_path: str, table: str, *settings: str) -> None:
         "counted_after_kill": counter.rows(),
         "same": same,
         "same_by_map_in_arrow": equals_local_scores(by_map, model, table),
+        "packed": "getBytes" in plan_of(by_map),
+        "same_of_late_columns": equals_local_scores(late, model, table),
+        "late": "row_index" in plan_of(late),
         "modules": tensorflow_modules(spark),
         "session_options": session_options(spark),
         "spark_udf_difference": difference,

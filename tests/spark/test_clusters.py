@@ -26,6 +26,12 @@ from services.yarn import yarn
 _JOB = Path(__file__).parents[1] / "services" / "cluster_job.py"
 _SHIPPING_JOB = Path(__file__).parents[1] / "services" / "shipping_job.py"
 _ROWS = 40_000
+# Rows and the columns that Spark reads lie outside of Java's heap.
+_OFF_HEAP = (
+    "spark.memory.offHeap.enabled=true",
+    "spark.memory.offHeap.size=128m",
+    "spark.sql.columnVector.offheap.enabled=true",
+)
 
 
 @frozen
@@ -51,7 +57,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     write_table(folder)
     if request.param == "standalone":
         return Cluster(request.getfixturevalue("standalone_master"), folder)
-    return Cluster(request.param, folder, gpu_settings(folder))
+    return Cluster(request.param, folder, (*gpu_settings(folder), *_OFF_HEAP))
 
 
 def gpu_settings(folder: Path) -> tuple[str, ...]:
@@ -125,10 +131,13 @@ class TestCluster:
         assert report["partitions"] > 2
 
     def test_scores_are_those_of_one_process(self, report: dict[str, Any]) -> None:
-        """Every carrier gives the bits that the same call gives in this process."""
+        """Every carrier gives the bits of this process, also from memory outside of Java's heap."""
         assert report["same"]
         assert report["same_by_map_in_arrow"]
         assert report["same_in_a_function"]
+        assert report["packed"]
+        assert report["late"]
+        assert report["same_of_late_columns"]
 
     def test_killed_worker_costs_nothing_but_time(self, report: dict[str, Any]) -> None:
         """A Python worker that dies with the model open leaves no row out and none twice."""
