@@ -33,6 +33,11 @@ from tf2spark.spark.output import table_writer
 
 _ROWS = 6_000
 _AWAY_SECONDS = 4.0
+# Without these, Hadoop's client gives up within seconds on a NameNode that isn't there.
+_SETTINGS = {
+    "spark.hadoop.dfs.client.retry.policy.enabled": "true",
+    "spark.hadoop.dfs.client.retry.policy.spec": "2000,10",
+}
 _READS: tuple[Read, ...] = ("worker", "spark")
 Report = dict[str, Any]
 
@@ -124,7 +129,7 @@ def damage(block: Path) -> None:
 def main(master: str, model: str, folder: str) -> None:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     with DisturbedHdfs(Path(folder)) as cluster:
-        spark = start_session(master, {})
+        spark = start_session(master, _SETTINGS)
         faults = Faults(spark, model, cluster)
         report = permanent(faults) | transient(faults)
         spark.stop()

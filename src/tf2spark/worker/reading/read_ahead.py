@@ -26,7 +26,7 @@ _SMALLEST_REQUEST_BYTES = 256 << 10
 # Reading what lies between two chunks is cheaper than another request, up to this many bytes.
 _GAP_BYTES = 64 << 10
 # What lies between the attempts at a request; a service is back by then, or it won't be soon.
-_PAUSES_SECONDS = (0.5, 1.5, 4.0)
+_PAUSES_SECONDS = (1.0, 3.0)
 # Errors of S3 and HDFS that another attempt meets again.
 _LASTING = re.compile(
     r"ACCESS_DENIED|NO_SUCH|SIGNATURE|INVALID_ACCESS_KEY|EXPIRED_TOKEN|PRECONDITION_FAILED"
