@@ -165,6 +165,13 @@ def test_a_model_in_a_shared_folder_is_not_sent(tree: Path, folder: str, is_sent
     assert session.py_files == [str(own_zip())]
 
 
+def test_a_stream_is_sent_a_model_of_a_shared_folder(tree: Path) -> None:
+    """The folder may be overwritten while it runs."""
+    session = Session("k8s://host")
+    session.shared = str(tree.parent)
+    assert ship(session, reference(tree), for_stream=True).storage == "shipped"  # type: ignore[arg-type]
+
+
 def test_a_remote_package_is_fetched_by_a_local_master_too() -> None:
     """This machine has no copy of the package, but it has tf2spark, which isn't sent."""
     entry = FileEntry("saved_model.pb", "cd" * 32, 5)

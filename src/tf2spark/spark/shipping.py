@@ -87,7 +87,7 @@ def ship(spark: SparkSession, model: ModelRef, *, for_stream: bool = False) -> M
     with _lock:
         if not runs_locally and not _send_own_code(spark):
             return model
-        if _is_shared(spark, model):
+        if not for_stream and _is_shared(spark, model):
             return model
         sent = evolve(model, files=_not_there(spark, model))
         if not is_connect(spark) and not runs_locally and scheme_of(model.path) is None:
