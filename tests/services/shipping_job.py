@@ -152,7 +152,7 @@ def saved_stage(frame: DataFrame, model: Any, folder: Path) -> tuple[DataFrame, 
 def main(master: str, model_path: str, table: str, python: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = python
     # On clusters, some files are broadcast and others aren't, whatever the number of executors.
-    files.LEAST_BYTES, files.expected_executors = 1000, lambda _: float("inf")
+    files.LEAST_BYTES, files.expected_executors = 1000, lambda spark: float("inf")
     spark_settings = parse_settings(settings)
     words_folder = spark_settings.pop("words", None)
     spark = start_session(master, spark_settings)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -324,16 +323,6 @@ def broadcast_id(variable: Broadcast[Any]) -> int:
         SetupError: The variable has none.
     """
     return int(_private_attribute(variable, "_jbroadcast").id())
-
-
-def forget_driver_file(variable: Broadcast[Any]) -> None:
-    """Remove the file from which PySpark broadcast a variable, which it keeps with the session.
-
-    Executors don't need it, as Spark's blocks have the content; workers of a local master do.
-    Assumes `Broadcast._path`. The file stays where this PySpark has no such attribute.
-    """
-    with suppress(SetupError, OSError):
-        os.unlink(_private_attribute(variable, "_path"))
 
 
 def block_manager(spark: SparkSession) -> Any:

@@ -51,16 +51,6 @@ def test_a_file_is_cut_into_variables(spark: SparkSession, model: ModelRef) -> N
     assert by_path == {"saved_model.pb": None, "table": [1000], "weights": [1000, 1000, 500]}
 
 
-def test_a_cluster_leaves_no_file_on_the_driver(
-    spark: SparkSession, model: ModelRef, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PySpark would keep another copy of the model until the session ends."""
-    monkeypatch.setattr(files, "runs_here", lambda master: False)
-    paths = [Path(chunk._path) for file in sent(spark, model) for chunk in file.chunks]
-    assert len(paths) == 4
-    assert not any(path.exists() for path in paths)
-
-
 def test_workers_read_them_as_files(spark: SparkSession, model: ModelRef, tmp_path: Path) -> None:
     """A worker's host cache has the bytes, which aren't kept in the worker's memory."""
     shipped = evolve(model, storage="shipped", broadcast=sent(spark, model))

@@ -11,8 +11,9 @@ A file is cut into variables of 32 MiB, because an executor holds a whole variab
 it puts the pieces together. Its Python workers then read it from disk (`PythonBroadcast`), and only
 those that unpack the model read it at all.
 
-Spark's cleaner removes a variable from the driver and the executors once nothing refers to it: no
-query that scores with the model, and none of the models that were shipped last.
+Spark's cleaner removes a variable from the driver's and the executors' blocks once nothing refers to
+it: no query that scores with the model, and none of the models that were shipped last. PySpark's
+own file of it on the driver stays until the session ends: Spark reads it again if memory is short.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ from tf2spark.package.file_source import FileSource
 from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.score import BroadcastFile, ModelRef
 from tf2spark.spark.broadcast import seeding
-from tf2spark.spark.jvm import executor_count, forget_driver_file
-from tf2spark.spark.session import runs_here
+from tf2spark.spark.jvm import executor_count
 
 CHUNK_BYTES = 32 << 20
 LEAST_BYTES = 8 << 20
@@ -97,7 +97,4 @@ def _broadcast(spark: SparkSession, entry: FileEntry, source: FileSource) -> tup
         for chunk in chunks:
             chunk.destroy()
         raise source.mismatch(entry)
-    if not runs_here(str(spark.sparkContext.master)):
-        for chunk in chunks:
-            forget_driver_file(chunk)
     return tuple(chunks)
