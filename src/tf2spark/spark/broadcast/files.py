@@ -11,7 +11,7 @@ A file is cut into variables of 32 MiB, because an executor holds a whole variab
 it puts the pieces together. Its Python workers then read it from disk (`PythonBroadcast`), and only
 those that unpack the model read it at all.
 
-Spark's cleaner removes a variable from the driver's and the executors' blocks once nothing refers to
+Spark's cleaner removes a variable from the blocks of driver and executors once nothing refers to
 it: no query that scores with the model, and none of the models that were shipped last. PySpark's
 own file of it on the driver stays until the session ends: Spark reads it again if memory is short.
 """
