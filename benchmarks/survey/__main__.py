@@ -44,7 +44,8 @@ def _lines(survey: Sequence[Outcome]) -> Iterator[str]:
         f"{len(survey)} published architectures, {len(whole)} of which run whole. FLOPs are those "
         "of a pair: of the whole graph, and of what is left when the rest is computed once per "
         "user and once per item; the count of the whole graph lacks ops whose sizes the exporter "
-        "left open, so it may be the smaller one. The largest difference is from TensorFlow's scores of all pairs. "
+        "left open, so it may be the smaller one. The largest difference is from TensorFlow's "
+        "scores of all pairs. "
         "`python -m benchmarks.survey` makes this page."
     )
     yield ""
