@@ -36,8 +36,9 @@ def test_the_length_of_sums_is_taken_from_either_operand(
     node: Any, left: Shape, right: Shape, expected: int
 ) -> None:
     """Exporters often leave out a width that the weights have."""
-    graph = CostedGraph([node], {"a:0": left, "b:0": right})
+    graph, before = CostedGraph([node], {"a:0": left, "b:0": right}), node.SerializeToString()
     assert graph.inner_size(node) == expected
+    assert node.SerializeToString() == before
 
 
 def node(name: str, op: str, *inputs: str) -> Any:

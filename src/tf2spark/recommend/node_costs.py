@@ -73,8 +73,8 @@ class CostedGraph:
 
         Both operands tell, and exporters often leave out what only one of them has.
         """
-        transposed_left = node.attr["adj_x"].b or node.attr["transpose_a"].b
-        transposed_right = node.attr["adj_y"].b or node.attr["transpose_b"].b
+        transposed_left = _is_set(node, "adj_x") or _is_set(node, "transpose_a")
+        transposed_right = _is_set(node, "adj_y") or _is_set(node, "transpose_b")
         left, right = (self.shapes.get(tensor_name(name)) for name in node.input[:2])
         if node.op == "Conv2D" and right is not None:
             return prod(known_sizes(right[:-1]))  # height, width and depth of its window
@@ -82,6 +82,11 @@ class CostedGraph:
         if size is None and node.op != "Einsum":
             size = _dim(right, -1 if transposed_right else -2)
         return size or 1
+
+
+def _is_set(node: Any, attribute: str) -> bool:
+    """Say whether a node has an attribute that is true; asking for one would add it to the node."""
+    return attribute in node.attr and bool(node.attr[attribute].b)
 
 
 def _dim(shape: Shape, position: int) -> int | None:
