@@ -148,15 +148,19 @@ def _cost(cost: PairCost | None, items: int) -> Iterator[str]:
     if cost is None:
         return
     yield (
-        f"a million pairs: {cost.core_seconds_per_million_pairs:.2g} s of one core, measured here "
+        f"a million pairs: {_seconds(cost.core_seconds_per_million_pairs)} of one core, measured here "
         f"with {cost.measured_pairs:,} pairs of the first users, ranking included"
     )
     if cost.seconds is not None and cost.users is not None:
         cores = "one core" if cost.cores == 1 else f"{cost.cores} cores"
         yield (
-            f"all pairs: about {cost.seconds:.2g} s for {cost.users:,} users x {items:,} items "
+            f"all pairs: about {_seconds(cost.seconds)} for {cost.users:,} users x {items:,} items "
             f"on {cores}"
         )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
 def _savings(sizes: BlockSizes) -> Iterator[str]:
