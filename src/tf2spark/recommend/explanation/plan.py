@@ -148,8 +148,8 @@ def _cost(cost: PairCost | None, items: int) -> Iterator[str]:
     if cost is None:
         return
     yield (
-        f"a million pairs: {_seconds(cost.core_seconds_per_million_pairs)} of one core, measured here "
-        f"with {cost.measured_pairs:,} pairs of the first users, ranking included"
+        f"a million pairs: {_seconds(cost.core_seconds_per_million_pairs)} of one core, measured "
+        f"here with {cost.measured_pairs:,} pairs of the first users, ranking included"
     )
     if cost.seconds is not None and cost.users is not None:
         cores = "one core" if cost.cores == 1 else f"{cost.cores} cores"
