@@ -58,6 +58,7 @@ NAVIGATION = {
         "docs/messages",
         "docs/stability",
         "benchmarks/RESULTS",
+        "benchmarks/survey/SURVEY",
         "CHANGELOG",
     ],
     "Contributing": [
@@ -77,7 +78,7 @@ version = release = tf2spark.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 source_suffix = {".md": "markdown"}
 root_doc = "README"
-include_patterns = ["*.md", "docs/**", "benchmarks/RESULTS.md"]
+include_patterns = ["*.md", "docs/**", "benchmarks/RESULTS.md", "benchmarks/survey/SURVEY.md"]
 # Folders that aren't entered.
 exclude_patterns = [".*", "build", "dist", "src", "tests", "benchmarks/small", "docs/_*"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tf2spark.binding.argument_types import path_text
 from tf2spark.binding.calls.checks import check_column_call
@@ -348,17 +348,17 @@ class SavedModel:
         ``"user.age"`` is a field of a struct, and a column whose own name has a dot is written
         in backquotes, as in PySpark. One output gives a column of its type, several a struct. A
         column's type becomes known when the query runs, so a mismatch is found in the first
-        batch. A column function returns a value for every row, so "dropmalformed" is not
-        available here.
+        batch. A column function returns a value for every row, so there is no "dropmalformed".
 
         Raises:
             ContractError: An argument names something that the model doesn't have.
             SetupError: PySpark is missing.
         """
-        call = self._udf_call(
-            signature, feed, fetch, batch_rows=batch_rows, mode=mode, error_column=error_column,
+        check = partial(
+            check_column_call, batch_rows=batch_rows, mode=mode, error_column=error_column,
             rows=rows, task_timeout=task_timeout,
         )  # fmt: skip
+        call = self._udf_call(check, signature, feed, fetch)
         from tf2spark.spark.udf import make_udf
 
         return make_udf(*call)
@@ -378,21 +378,24 @@ class SavedModel:
         task_timeout: float | None = None,
     ) -> None:
         """Make the model a SQL function: ``SELECT name(features) FROM t``; see `udf`."""
-        call = self._udf_call(
-            signature, feed, fetch, batch_rows=batch_rows, mode=mode, error_column=error_column,
+        check = partial(
+            check_column_call, batch_rows=batch_rows, mode=mode, error_column=error_column,
             rows=rows, task_timeout=task_timeout, registered=(spark, name),
         )  # fmt: skip
+        call = self._udf_call(check, signature, feed, fetch)
         from tf2spark.spark.udf import register
 
         register(spark, name, *call)
 
-    def _udf_call(self, *asked: Any, **given: Any) -> tuple[Request, Options, ModelRef]:
-        """Check the arguments of a column function; return what runs, how, and in which model.
-
-        `asked` is the signature, the feed and the fetch.
-        """
-        make_request = partial(self._runnable.column_request, *asked)
-        request, options = check_column_call(make_request, **given)
+    def _udf_call(
+        self,
+        check: Callable[[Callable[[Options], Request]], tuple[Request, Options]],
+        signature: str | None,
+        feed: Mapping[str, FeedValue] | None,
+        fetch: Fetch | None,
+    ) -> tuple[Request, Options, ModelRef]:
+        """Check the arguments of a column function; return what runs, how, and in which model."""
+        request, options = check(partial(self._runnable.column_request, signature, feed, fetch))
         options = self._runnable.with_row_relation(request, options, on_spark=True)
         need_pyspark()
         return request, options, self._runnable.reference_for(request)

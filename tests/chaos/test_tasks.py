@@ -23,7 +23,7 @@ def run_tasks(folder: Path, partitions: int, tasks: int, rows: int) -> dict[str,
     return report
 
 
-@pytest.mark.cluster
+@pytest.mark.chaos
 def test_workers_open_a_model_once_and_for_rows_only(tmp_path: Path) -> None:
     """Empty partitions open none."""
     run_tasks(tmp_path, 20, 20, 20_000)

@@ -70,7 +70,9 @@ def checked_options(
         with mistakes.collected():
             values.append(each())
     if mistakes and len(parsed) == len(parse) and not needs_spark(params["model"]):
-        with suppress(ModelError, SetupError), mistakes.collected():
+        # Another model than the one demanded comes before anything else that is wrong.
+        ignored = (SetupError,) if params.get("digest") else (ModelError, SetupError)
+        with suppress(*ignored), mistakes.collected():
             check_model(open_model(params), *parsed)
     mistakes.raise_all()
     return values

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
+from inspect import signature
 from math import prod
 from typing import Any, TypeVar, cast
 
@@ -151,8 +152,10 @@ def in_background(spark: SparkSession, call: Callable[[], T]) -> Callable[[], T]
         except BaseException as error:
             future.set_exception(error)
 
-    # PySpark's annotations leave out what it has for this.
-    thread = cast(Any, pyspark).InheritableThread(target=run, session=spark)
+    # PySpark's annotations leave out what it has for this; 3.5 doesn't take the session.
+    inheritable = cast(Any, pyspark).InheritableThread
+    takes_session = "session" in signature(inheritable.__init__).parameters
+    thread = inheritable(target=run, **({"session": spark} if takes_session else {}))
     thread.daemon = True  # an interrupted call doesn't keep the process from ending
     thread.start()
     return future.result

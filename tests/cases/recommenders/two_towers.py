@@ -114,6 +114,7 @@ def make_keras_dot_normalized(path: Path) -> None:
 
 def make_keras_towers(path: Path) -> None:
     """Build dense layers on each side, and a layer of one unit after the product."""
+    keras.utils.clear_session()  # the names of its layers are compared
     keras.utils.set_random_seed(3)
     user, item = _id_inputs()
     tastes, tags = layers.Input((5,), name="tastes"), layers.Input((7,), name="tags")
