@@ -231,6 +231,12 @@ def dims_of(value: Value) -> Dims:
     return value.shape if isinstance(value, Const) else value.dims
 
 
+def transposed(inner: Value) -> TransposedRows:
+    """Return the tensor [count, batch, ...] of the rows [batch, count, ...]."""
+    assert not isinstance(inner, Const)
+    return TransposedRows(inner, inner.dtype, dims_of(inner))
+
+
 def sides_of(value: Value) -> frozenset[SideName]:
     """Return the sides that a value depends on."""
     match value:

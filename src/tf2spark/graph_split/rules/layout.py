@@ -18,10 +18,10 @@ from tf2spark.graph_split.forms import (
     NotSplit,
     ShapeVector,
     StackedRows,
-    TransposedRows,
     Value,
     dims_of,
     sides_of,
+    transposed,
     value_count,
 )
 from tf2spark.graph_split.op_call import OpCall, feature_axis
@@ -157,8 +157,7 @@ def transpose(call: OpCall) -> Value:
         return transpose_rows(call.b, call.inputs[0], order[1:])
     if order[1] != 0:
         raise NotRowWise("it moves the batch axis")
-    rows = transpose_rows(call.b, call.inputs[0], [order[0], *order[2:]])
-    return TransposedRows(rows, call.dtype, dims_of(rows))
+    return transposed(transpose_rows(call.b, call.inputs[0], [order[0], *order[2:]]))
 
 
 def concat_v2(call: OpCall) -> Value:
@@ -191,4 +190,4 @@ def pack(call: OpCall) -> Value:
     axis = call.attr("axis").i % (call.rank() + 1)
     parts = [_insert_axis(call, value, axis or 1) for value in call.inputs]
     rows = concat_features(call.b, parts, axis or 1)
-    return rows if axis else TransposedRows(rows, call.dtype, dims_of(rows))
+    return rows if axis else transposed(rows)

@@ -22,6 +22,7 @@ from tf2spark.graph_split.forms import (
     Value,
     dims_of,
     require_known,
+    transposed,
     value_count,
 )
 from tf2spark.graph_split.op_call import OpCall, Rule, elementwise
@@ -65,12 +66,6 @@ def apply_to_transposed_rows(call: OpCall, rule: Rule) -> list[Value]:
     if rule is elementwise or _BROADCASTING.fullmatch(op) or op in _PRODUCTS or op in _LAST_AXIS:
         return _on_last_axes(call, rule)
     raise NotRowWise("it isn't known to leave rows along the second axis apart")
-
-
-def transposed(inner: Value) -> TransposedRows:
-    """Return the tensor [count, batch, ...] of the rows [batch, count, ...]."""
-    assert not isinstance(inner, Const)
-    return TransposedRows(inner, inner.dtype, dims_of(inner))
 
 
 def _shape(call: OpCall) -> Value:
