@@ -66,6 +66,13 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "a mask with a constant for rows": lambda x: tf.boolean_mask(
         x, triangle(x) > np.zeros((20, 1, 1), np.float32)
     ),
+    "a constant mask": lambda x: (
+        tf.gather(tf.reshape(x, [-1]), tf.where(tf.reshape(tf.ones_like(np.eye(4)), [-1]))[:, 0])
+        * x[0, 0, 0]
+    ),
+    "masks of different ranks": lambda x: tf.boolean_mask(
+        x, (tf.ones_like(x) + tf.ones_like(x[:4, 0])) > 1
+    ),
     "rows of a mask": lambda x: tf.boolean_mask(x, tf.ones_like(x)[:, 0, 0]),
     "other rows": lambda x: tf.boolean_mask(
         tf.reverse(x, [0]), tf.linalg.band_part(tf.ones_like(x), 0, -1)

@@ -14,7 +14,19 @@ import numpy as np
 from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import INT64, Dims, from_code
 from tf2spark.graph_split.algebra.layout import reshape_rows
-from tf2spark.graph_split.forms import Const, NotRowWise, RowPositions, StackedRows, Value, dims_of
+from tf2spark.graph_split.forms import (
+    Concat,
+    Const,
+    NotRowWise,
+    Pair,
+    Product,
+    RowPositions,
+    Side,
+    StackedRows,
+    Sum,
+    Value,
+    dims_of,
+)
 from tf2spark.graph_split.op_call import OpCall
 from tf2spark.graph_split.rules.slices import gather_columns
 from tf2spark.saved_model.protos import NodeMessage
@@ -82,9 +94,12 @@ def _row_of(
     inputs = data_inputs(node)
     match node.op:
         case "OnesLike" | "ZerosLike":
-            dims = dims_of(form_of(inputs[0]))
+            rows = form_of(inputs[0])
+            # Of a constant, or of several rows per pair, this isn't the mask of one row.
+            if not isinstance(rows, Side | Pair | Concat | Sum | Product):
+                raise _NoMask
             return np.full(
-                _known(dims), node.op == "OnesLike", from_code(node.attr["T"].type).numpy
+                _known(dims_of(rows)), node.op == "OnesLike", from_code(node.attr["T"].type).numpy
             )
         case "MatrixBandPart":
             lower, upper = (_number(form_of(name)) for name in inputs[1:])
@@ -98,6 +113,9 @@ def _row_of(
             return ~row if node.op == "LogicalNot" else row
         case op if op in _BINARY:
             left, right = (_operand(name, nodes, form_of) for name in inputs)
+            # Of different ranks, rows of one would meet columns of the other.
+            if left.ndim != right.ndim and left.ndim and right.ndim:
+                raise _NoMask
             return _BINARY[op](left, right)
         case _:
             raise _NoMask
