@@ -10,7 +10,10 @@ import pytest
 import tensorflow as tf
 
 from cases.graphs import item, scored, user
-from tf2spark.graph_split.forms import NotRowWise
+from tf2spark.dtypes import FLOAT32, INT32
+from tf2spark.graph_split.forms import Const, NotRowWise, Side, StackedRows, Value
+from tf2spark.graph_split.row_masks import mask_positions
+from tf2spark.saved_model.protos import SavedModel
 
 pytestmark = pytest.mark.slow
 SIZE = 4
@@ -66,13 +69,6 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "a mask with a constant for rows": lambda x: tf.boolean_mask(
         x, triangle(x) > np.zeros((20, 1, 1), np.float32)
     ),
-    "a constant mask": lambda x: (
-        tf.gather(tf.reshape(x, [-1]), tf.where(tf.reshape(tf.ones_like(np.eye(4)), [-1]))[:, 0])
-        * x[0, 0, 0]
-    ),
-    "masks of different ranks": lambda x: tf.boolean_mask(
-        x, (tf.ones_like(x) + tf.ones_like(x[:4, 0])) > 1
-    ),
     "rows of a mask": lambda x: tf.boolean_mask(x, tf.ones_like(x)[:, 0, 0]),
     "other rows": lambda x: tf.boolean_mask(
         tf.reverse(x, [0]), tf.linalg.band_part(tf.ones_like(x), 0, -1)
@@ -96,3 +92,33 @@ def test_other_masks_are_refused(name: str) -> None:
 
     with pytest.raises(NotRowWise):
         scored(build, user(SIZE, 2), item(SIZE, 2))
+
+
+X = Side("user", "x:0", FLOAT32, (4, 4))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "is_mask"),
+    [
+        (X, X, True),
+        (X, Side("item", "y:0", FLOAT32, (4,)), False),
+        (Const("x:0", FLOAT32, (4, 4), lambda: np.zeros((4, 4))), X, False),
+        (StackedRows(X, 4, FLOAT32, (4,)), StackedRows(X, 4, FLOAT32, (4,)), False),
+    ],
+)
+def test_only_rows_of_one_rank_make_a_mask_of_each_row(x: Value, y: Value, is_mask: bool) -> None:
+    """A constant, stacked rows and rows of another rank have their values elsewhere."""
+    graph = SavedModel().meta_graphs.add().graph_def
+    for name, op, inputs in (
+        ("left", "OnesLike", ["x"]),
+        ("right", "OnesLike", ["y"]),
+        ("mask", "AddV2", ["left", "right"]),
+        ("flat", "Reshape", ["mask", "shape"]),
+        ("where", "Where", ["flat"]),
+    ):
+        graph.node.add(name=name, op=op, input=inputs).attr["T"].type = FLOAT32.code
+    nodes = {node.name: node for node in graph.node}
+    flat = Const("shape:0", INT32, (1,), lambda: np.array([-1]))
+    forms: dict[str, Value] = {"x:0": x, "y:0": y, "shape:0": flat}
+    positions = mask_positions(nodes["where"], nodes, forms.__getitem__)
+    assert (positions is not None) is is_mask
