@@ -11,14 +11,16 @@ from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StructField, StructType
 
-from benchmarks.data import Rng, floats, write_table
+from benchmarks.data import FILES, Rng, floats, write_table
 from benchmarks.recommender_models import FIELDS, SIZE, VOCABULARY
 
 Side = Literal["user", "item"]
 _SEEDS = {"user": 7, "item": 8}
 
 
-def fields(spark: SparkSession, folder: Path, side: Side, rows: int) -> DataFrame:
+def fields(
+    spark: SparkSession, folder: Path, side: Side, rows: int, files: int = FILES
+) -> DataFrame:
     """Return `user_id` or `item_id`, and `features`.
 
     `features` are MLlib vectors of size 100,000 with one id for each of 20 fields; the users'
@@ -40,7 +42,7 @@ def fields(spark: SparkSession, folder: Path, side: Side, rows: int) -> DataFram
         vectors = pa.StructArray.from_arrays(list(children.values()), names=list(children))
         return {"features": vectors}
 
-    path = _path(folder, "fields", side, rows, columns)
+    path = _path(folder, "fields", side, rows, columns, files)
     schema = StructType(
         [StructField(f"{side}_id", LongType()), StructField("features", VectorUDT())]
     )
@@ -67,6 +69,8 @@ def vectors(spark: SparkSession, folder: Path, side: Side, rows: int, width: int
     return spark.read.parquet(_path(folder, f"vectors-{width}", side, rows, columns))
 
 
-def _path(folder: Path, kind: str, side: Side, rows: int, columns: Any) -> str:
-    name = f"catalog-{kind}-{side}-{rows}"
-    return write_table(folder, name, rows, columns, key=f"{side}_id", seed=_SEEDS[side])
+def _path(folder: Path, kind: str, side: Side, rows: int, columns: Any, files: int = FILES) -> str:
+    name = f"catalog-{kind}-{side}-{rows}" + (f"-{files}" if files != FILES else "")
+    return write_table(
+        folder, name, rows, columns, key=f"{side}_id", seed=_SEEDS[side], files=files
+    )

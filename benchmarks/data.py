@@ -120,7 +120,14 @@ def _words(rows: int, rng: Rng) -> dict[str, pa.Array]:
 
 
 def write_table(
-    folder: Path, name: str, rows: int, columns: Columns, *, key: str = "id", seed: int = 7
+    folder: Path,
+    name: str,
+    rows: int,
+    columns: Columns,
+    *,
+    key: str = "id",
+    seed: int = 7,
+    files: int = FILES,
 ) -> str:
     """Write a table of a column `key` of 0, 1, ... and `columns`, if missing; return its path."""
     path = folder / "tables" / name
@@ -128,7 +135,7 @@ def write_table(
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         rng = np.random.default_rng(seed)
-        bounds = np.linspace(0, rows, FILES + 1).astype(int)
+        bounds = np.linspace(0, rows, files + 1).astype(int)
         for number, (start, end) in enumerate(pairwise(bounds)):
             arrays: dict[str, Any] = {key: pa.array(np.arange(start, end))}
             arrays |= columns(int(end - start), rng)

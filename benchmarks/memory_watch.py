@@ -124,6 +124,34 @@ class MemoryPeaks:
             self.totals[kind] = max(size, self.totals.get(kind, 0))
 
 
+@define
+class MemorySamples:
+    """Context manager that samples the resident memory (RSS) of this process's tree.
+
+    Attributes:
+        interval_seconds: The time between samples.
+        samples: For each kind of process the largest, in bytes, sample by sample.
+    """
+
+    interval_seconds: float
+    samples: dict[Kind, list[int]] = field(factory=dict)
+    _poller: _Poller = field(factory=_Poller)
+
+    def __enter__(self) -> MemorySamples:
+        self._poller.start(self._measure, self.interval_seconds)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._poller.stop()
+
+    def _measure(self) -> None:
+        largest: dict[Kind, int] = {}
+        for pid, kind in process_tree(os.getpid()).items():
+            largest[kind] = max(largest.get(kind, 0), _resident_bytes(pid))
+        for kind, size in largest.items():
+            self.samples.setdefault(kind, []).append(size)
+
+
 def process_tree(root: int) -> dict[int, Kind]:
     """Return the kinds of a process and its descendants. Source: proc(5), stat, fields 2 and 4."""
     parents, names = {}, {}
@@ -138,6 +166,14 @@ def process_tree(root: int) -> dict[int, Kind]:
     while more := {pid for pid, parent in parents.items() if parent in kinds} - set(kinds):
         kinds |= {pid: _KINDS.get(names[pid], "worker") for pid in more}
     return kinds
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return a process's RSS; 0 if it has ended. Source: proc(5), statm, in pages."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def _memory_bytes(pid: int) -> tuple[int, int]:

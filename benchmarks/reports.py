@@ -55,7 +55,8 @@ class Growth:
 class Report:
     """What a case prints, in Markdown, and whether the answers agreed.
 
-    `runs` says how often each contender ran, where that differs from the other cases.
+    `runs` says how often each contender ran, where that differs from the other cases; `figures` are
+    what the manual cites.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Report:
     ratios: list[Ratio] = field(factory=list)
     growths: list[Growth] = field(factory=list)
     versions: dict[str, str] = field(factory=dict)
+    figures: dict[str, float] = field(factory=dict)
 
     @property
     def name(self) -> str:

@@ -45,6 +45,7 @@ def save(home: Path, report: Report, written_by: str) -> None:
         "written_by": written_by,
         "targets": report.targets,
         "ratios": [asdict(ratio) for ratio in report.ratios],
+        "figures": report.figures,
         "growths": [asdict(growth) for growth in report.growths],
     }
     (folder / f"{report.name}.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -15,7 +15,7 @@ from benchmarks import results
 from benchmarks.cases import CASES, PEERS
 from benchmarks.contenders import PEER_PROCESSES
 from benchmarks.environments import Environment, Unavailable
-from benchmarks.memory_watch import MemoryWatch, process_tree
+from benchmarks.memory_watch import MemorySamples, MemoryWatch, process_tree
 from benchmarks.peer_process import PeerProcess
 from benchmarks.reports import Growth, Report, compare
 from benchmarks.timing import Timing
@@ -165,6 +165,29 @@ def test_memory_of_a_process_is_watched() -> None:
         pass
     child.communicate(b"\n")
     assert watch.scoring_peak(child.pid) > 200_000_000
+
+
+def test_memory_is_sampled_by_kind_of_process() -> None:
+    """Each sample has the largest process of a kind; children of another name are workers."""
+    code = "x = bytearray(b'1') * 100_000_000; print(len(x), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        with MemorySamples(0.01) as memory:
+            pass
+        child.communicate(b"\n")
+    assert len(memory.samples["driver"]) == len(memory.samples["worker"]) >= 1
+    assert min(memory.samples["worker"]) > 100_000_000
+
+
+def test_figures_are_saved_with_the_results(tmp_path: Path) -> None:
+    """What the manual cites is in a case's JSON as numbers."""
+    report = Report("dense: a case")
+    report.figures["users"] = 10
+    results.save(tmp_path, report, "Written by hand.")
+    assert results.load(tmp_path)[0]["figures"] == {"users": 10}
 
 
 @pytest.mark.cluster

@@ -15,6 +15,7 @@ from benchmarks.cases import (
     peer_settings,
     recommend_deepfm,
     recommend_floor,
+    recommend_million,
     recommend_scale,
     recommend_top_k,
     recommend_towers,
@@ -50,6 +51,7 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "recommend-floor": recommend_floor.run,
     "recommend-top-k": recommend_top_k.run,
     "recommend-scale": recommend_scale.run,
+    "recommend-million": recommend_million.run,
     "growth-rows": tables.rows,
     "growth-columns": tables.columns,
     "growth-width": tables.widths,
@@ -78,5 +80,5 @@ PEERS: dict[str, tuple[str, ...]] = {
 }
 """The peers of each case, by their names for ``--peer``."""
 
-EXTRA = frozenset({"carriers", "peer-settings", "remote", "shipping"})
-"""Cases that run only if they are named: they need servers, or inform the development."""
+EXTRA = frozenset({"carriers", "peer-settings", "recommend-million", "remote", "shipping"})
+"""Cases that run only if they are named: they need servers or long, or inform the development."""
