@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import machine, results
+from benchmarks import core_hours, machine, results
 from benchmarks.cases import CASES, EXTRA, PEERS
 from benchmarks.environments import PLOTS, make_all, python_of
 from benchmarks.harness import Bench
@@ -73,6 +73,8 @@ def draw(home: Path) -> None:
     """Write `RESULTS.md` and its plots from the saved results."""
     results.write_document(home)
     results.write_ratio_plots(home, results.README_PLOT if home == results.HERE else None)
+    if home == results.HERE:
+        core_hours.write_page(results.load(home))
     folders = [str(home / name) for name in ("results", "plots")]
     command = [python_of(PLOTS), "-m", "benchmarks.plots", *folders]
     subprocess.run(command, check=True, cwd=_ROOT)

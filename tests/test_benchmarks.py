@@ -8,10 +8,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import results
+from benchmarks import core_hours, results
 from benchmarks.cases import CASES, PEERS
 from benchmarks.contenders import PEER_PROCESSES
 from benchmarks.environments import Environment, Unavailable
@@ -188,6 +189,47 @@ def test_figures_are_saved_with_the_results(tmp_path: Path) -> None:
     report.figures["users"] = 10
     results.save(tmp_path, report, "Written by hand.")
     assert results.load(tmp_path)[0]["figures"] == {"users": 10}
+
+
+def test_core_hours_of_the_manual_are_those_of_the_results() -> None:
+    """The page has the tables that the saved results give: `--draw` writes them."""
+    tables = core_hours.tables(results.load(results.HERE))
+    assert f"{core_hours.BEGIN}{tables}{core_hours.END}" in core_hours.PAGE.read_text(), (
+        "run `python -m benchmarks --draw`"
+    )
+
+
+def test_core_hours_come_from_our_row_of_a_case(tmp_path: Path) -> None:
+    """A million users x 5,000 items at 0.36 core-s per million pairs take half a core-hour."""
+    head = "|          | users | core-s per million pairs |\n|----|---:|---:|\n"
+    rows = "| tf2spark |    10 | {} |\n| a peer   |    10 | 99 |\n"
+    results_of: dict[str, dict[str, Any]] = {
+        name: {"name": name, "text": head + rows.format(cost)}
+        for name, cost in (
+            ("recommend-deepfm", 0.36),
+            ("recommend-wide-deep", 0.18),
+            ("recommend-towers", 0.0036),
+        )
+    }
+    scale = "### 1,000,000 users x 1,000 items\n" + head + rows.format(0.0072)
+    results_of["recommend-scale"] = {"name": "recommend-scale", "text": scale}
+    figures = {"users": 10**6, "few_users": 20_000, "items": 5_000, "core_seconds": 1980.0}
+    figures["few_core_seconds"] = 36.0
+    results_of["recommend-million"] = {"name": "recommend-million", "text": "", "figures": figures}
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{core_hours.BEGIN}old\n{core_hours.END}after\n")
+    core_hours.write_page(list(results_of.values()), page)
+    text = re.sub(" +", " ", page.read_text())
+    assert re.search(r"DeepFM, 40 fields.+ \| 0.36 \| 0.05 \| 0.5 \| 100 \|", text)
+    for line in (
+        "| DeepFM, 20,000 x 5,000 | 0.01 | 0.01 |",
+        "| DeepFM, 1,000,000 x 5,000 | 0.5 | 0.55 |",
+        "| two towers, 1,000,000 x 1,000 | 0.001 | 0.002 |",
+        "before",
+        "after",
+    ):
+        assert line in text
+    assert "old" not in text
 
 
 @pytest.mark.cluster
