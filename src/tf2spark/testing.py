@@ -14,7 +14,7 @@ from tf2spark.tensorflow_c.tensor import Strings, Tensor
 Model = Callable[[dict[str, Tensor]], dict[str, "Tensor | Strings"]]
 
 
-@define
+@define(eq=False)
 class FakeSession:
     """A session whose model is a Python function from named feeds to named fetches.
 

@@ -7,7 +7,7 @@ from attrs import define
 from tf2spark.testing import FakeSession
 
 
-@define
+@define(eq=False)
 class FakeFolderSession(FakeSession):
     """A fake session whose model is in a folder."""
 

@@ -53,6 +53,26 @@ class Restriction:
 
 
 @frozen
+class CoarseScan:
+    """Tensors for inner products: of all pairs in bfloat16, and of few pairs in float32.
+
+    Attributes:
+        users: The placeholder of users' vectors, bfloat16 [users, width].
+        items: The placeholder of items' vectors, bfloat16 [items, width].
+        scores: Their products, bfloat16 [users, items].
+        candidates: The placeholder of positions of items, int32 [users, candidates].
+        rescored: The products of users with these items, float32 [users, candidates, 1]; fed with
+            the vectors of all items (`ItemTensor.placeholder`) and those of the users.
+    """
+
+    users: str
+    items: str
+    scores: str
+    candidates: str
+    rescored: str
+
+
+@frozen
 class SplitPlan:
     """How scores are computed by a split graph.
 
@@ -72,6 +92,8 @@ class SplitPlan:
             norm is too small for any user's best k.
         user_rows: Whether the users' values depend on the other users of a run. If so ("batch"),
             each user runs alone; if that isn't known, workers keep checking.
+        coarse: How pairs may be scanned in bfloat16, where the score is an inner product; None
+            where it isn't, or where a scan wouldn't pay on any processor.
     """
 
     user_tensors: tuple[str, ...]
@@ -85,6 +107,7 @@ class SplitPlan:
     block_items: int
     by_norm: bool = False
     user_rows: RowRelation = "independent"
+    coarse: CoarseScan | None = None
 
 
 @frozen

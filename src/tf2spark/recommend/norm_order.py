@@ -16,11 +16,11 @@ from attrs import evolve
 from tf2spark.conversion.arrow_buffers import take_rows
 from tf2spark.conversion.rows import Array, RowsRefused, RowsUneven
 from tf2spark.dtypes import FLOAT32, from_code
+from tf2spark.graph_split.inner_product import is_inner_product
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.plan.recommend import NORMS_FILE, POSITIONS_FILE, CatalogPlan, SplitPlan
 from tf2spark.recommend.files import write_item_tensor
 from tf2spark.recommend.job import RecommendJob
-from tf2spark.saved_model.upstream import data_inputs, node_name
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.worker.model_session import open_model
@@ -46,7 +46,7 @@ def order_by_norm(
     strategy = plan.strategy
     if (
         not isinstance(strategy, SplitPlan)
-        or not _is_inner_product(graph)
+        or not is_inner_product(graph)
         or plan.items < max(_LEAST_ITEMS, 8 * plan.k)
     ):
         return plan, None
@@ -67,25 +67,8 @@ def order_by_norm(
     order.astype(np.int64).tofile(tree / POSITIONS_FILE)
     norms[order].tofile(tree / NORMS_FILE)
     users_plan = evolve(plan.users, batch_rows=users_by_norm(plan.k))
-    strategy = evolve(strategy, items=(kept,), by_norm=True)
+    strategy = evolve(strategy, items=(kept,), by_norm=True, coarse=None)
     return evolve(plan, users=users_plan, strategy=strategy), share
-
-
-def _is_inner_product(graph: SplitGraph) -> bool:
-    """Say whether the score is the inner product of one vector of each side, and nothing else."""
-    if len(graph.users) != 1 or len(graph.items) != 1:
-        return False
-    placeholders = [graph.users[0][1], graph.items[0][1]]
-    nodes = {node.name: node for node in graph.graph.node}
-    node = nodes[node_name(graph.score)]
-    while node.op in ("Reshape", "Identity"):
-        node = nodes[node_name(data_inputs(node)[0])]
-    return (
-        node.op == "MatMul"
-        and node.attr["T"].type == FLOAT32.code
-        and list(data_inputs(node)) == placeholders
-        and (node.attr["transpose_a"].b, node.attr["transpose_b"].b) == (False, True)
-    )
 
 
 def _sampled_vectors(

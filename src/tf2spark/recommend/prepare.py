@@ -16,8 +16,16 @@ from tf2spark.errors import RowError
 from tf2spark.graph_split.control_edges import remove_control_edges
 from tf2spark.graph_split.forms import SIDES, NotRowWise, NotSplit, SideName
 from tf2spark.graph_split.graph_builder import ITEMS, USERS
+from tf2spark.graph_split.inner_product import add_coarse_scan
 from tf2spark.graph_split.splitter import SplitGraph, score_dtype
-from tf2spark.plan.recommend import WHOLE_FOLDER, CatalogPlan, ItemTensor, SplitPlan, WholePlan
+from tf2spark.plan.recommend import (
+    WHOLE_FOLDER,
+    CatalogPlan,
+    CoarseScan,
+    ItemTensor,
+    SplitPlan,
+    WholePlan,
+)
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.bind_users import bind_users
 from tf2spark.recommend.block_sizes import BlockSizes, choose_block_sizes
@@ -51,6 +59,7 @@ from tf2spark.recommend.verify import SplitCheck, check_items, check_split
 from tf2spark.recommend.whole_graph import WholeGraph, bind_whole_graph, copy_model
 from tf2spark.saved_model.reachable_nodes import init_op
 from tf2spark.tensorflow_c.run_limit import calls_limited
+from tf2spark.worker.ranking.coarse_scan import is_worth_scanning
 
 
 @frozen(eq=False)
@@ -131,6 +140,7 @@ class _SplitModel:
     graph: SplitGraph
     inputs: SizedInputs
     tree: Path
+    coarse: CoarseScan | None
 
     def is_pinned(self, side: SideName) -> bool:
         """Say whether rows of this side may have other dimensions than the graph has."""
@@ -158,7 +168,7 @@ def _prepare_split(job: RecommendJob) -> Prepared:
         job,
         side_request(split.graph, split.inputs, "user"),
         job.model.reference(),
-        _split_plan(split.graph, catalog, sizes),
+        _split_plan(split, catalog, sizes, job.arguments.k),
         catalog.items,
         split.graph.score_dtype,
         fallback,
@@ -186,8 +196,9 @@ def _split(job: RecommendJob) -> _SplitModel:
     # Written twice: constants are read from the graph before it is split.
     write_graph(tree, meta_graph)
     graph = split_model(model, meta_graph, inputs, sized, job.schemas, job.samples, tree)
+    coarse = add_coarse_scan(graph)
     write_graph(tree, meta_graph)
-    return _SplitModel(graph, sized, tree)
+    return _SplitModel(graph, sized, tree, coarse)
 
 
 def _compute_catalog(job: RecommendJob, split: _SplitModel) -> _Catalog:
@@ -228,7 +239,8 @@ def _write_fallback(job: RecommendJob, split: _SplitModel, items: int) -> WholeP
     return whole.strategy(items, row_wise=not split.graph.unproven)
 
 
-def _split_plan(graph: SplitGraph, catalog: _Catalog, sizes: BlockSizes) -> SplitPlan:
+def _split_plan(split: _SplitModel, catalog: _Catalog, sizes: BlockSizes, k: int) -> SplitPlan:
+    graph = split.graph
     return SplitPlan(
         tuple(value.tensor for value, _ in graph.users),
         tuple(placeholder for _, placeholder in graph.users),
@@ -240,6 +252,7 @@ def _split_plan(graph: SplitGraph, catalog: _Catalog, sizes: BlockSizes) -> Spli
         sizes.block_users,
         sizes.block_items,
         user_rows=graph.relation("user"),
+        coarse=split.coarse if is_worth_scanning(catalog.values, catalog.items, k) else None,
     )
 
 

@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
 from tf2spark.conversion.arrow_buffers import number_array, take_indices, take_rows
-from tf2spark.conversion.rows import Array, Ints, Mask, RowsRefused
+from tf2spark.conversion.rows import Array, Ints, RowsRefused
 from tf2spark.dtypes import from_code
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
 from tf2spark.worker.item_lists import ItemLists, list_reader
 from tf2spark.worker.mapped_tables import FolderSession, mapped_table
 from tf2spark.worker.other_widths import whole_session, with_fallback
+from tf2spark.worker.ranking.coarse_scan import coarse_ranker, scan_may_pay
 from tf2spark.worker.ranking.norm_order import positions_by_norm, ranker_by_norm
-from tf2spark.worker.ranking.top_k import TopK
+from tf2spark.worker.ranking.top_k import Best, Ranked, TopK
+from tf2spark.worker.ranking.trial import trial_of
 from tf2spark.worker.score_loop import Runner, score_batches
-from tf2spark.worker.split_scores import Block, Blocks, PairsRefused, split_blocks, with_company
+from tf2spark.worker.split_scores import (
+    LEAST_ROWS,
+    Block,
+    Blocks,
+    PairsRefused,
+    split_blocks,
+    with_company,
+)
 from tf2spark.worker.whole_scores import whole_blocks
 
-Best = tuple[Ints, Ints, Array]
-"""The best items of some users: how many each user has, [users]; then the positions and the scores
-of all of them, user after user, best first."""
+FindBest = Callable[[pa.RecordBatch, ItemLists | None, ItemLists | None], Best]
+"""From a batch of users, and its lists of excluded items and of candidates, to their best items.
+
+It raises `PairsRefused` where the score of a pair is NaN."""
+
+
+class Rank(Protocol):
+    """From a batch of users, and its lists, to `Ranked`."""
+
+    def __call__(
+        self,
+        batch: pa.RecordBatch,
+        excluded: ItemLists | None,
+        candidates: ItemLists | None,
+        *,
+        forecast: bool = True,
+    ) -> Ranked: ...
 
 
 def recommend_batches(
@@ -108,13 +133,8 @@ def _strategy_runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -
     return run
 
 
-def _best_finder(
-    plan: CatalogPlan, session: FolderSession, catalog: Path
-) -> Callable[[pa.RecordBatch, ItemLists | None, ItemLists | None], Best]:
-    """Return the function that finds the best items of all users of a batch.
-
-    It raises `PairsRefused` where the score of a pair is NaN.
-    """
+def _best_finder(plan: CatalogPlan, session: FolderSession, catalog: Path) -> FindBest:
+    """Return the function that finds the best items of all users of a batch."""
     if isinstance(plan.strategy, SplitPlan) and plan.strategy.by_norm:
         rank_by_norm = ranker_by_norm(plan, plan.strategy, session)
 
@@ -132,14 +152,49 @@ def _best_finder(
     assert dtype is not None
     top = TopK(0, min(plan.k, max(1, plan.items)), dtype)
 
+    def rank_all(
+        batch: pa.RecordBatch,
+        excluded: ItemLists | None,
+        candidates: ItemLists | None,
+        *,
+        forecast: bool = True,
+    ) -> Ranked:
+        return _rank(top, batch, blocks, excluded, candidates, forecast=forecast)
+
+    exact = _proven(rank_all, rank_all)
+    if not scan_may_pay(plan):
+        return exact
+    scanner = cache(lambda: coarse_ranker(plan, session))
+    trial = trial_of(session, plan.k)
+
     def find(
         batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
     ) -> Best:
-        results, unproven, nan_positions = _rank(top, batch, blocks, excluded, candidates)
+        # Rounding all items takes time, which few users aren't worth.
+        ranker = scanner() if batch.num_rows >= LEAST_ROWS else None
+        if ranker is None:
+            return exact(batch, excluded, candidates)
+        scan = _proven(ranker.rank, rank_all)
+        return trial.run(
+            lambda: exact(batch, excluded, candidates),
+            lambda: scan(batch, excluded, candidates),
+            batch.num_rows,
+        )
+
+    return find
+
+
+def _proven(rank: Rank, rank_all: Rank) -> FindBest:
+    """Return the function that ranks users, and those again by `rank_all` who are unproven."""
+
+    def find(
+        batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
+    ) -> Best:
+        results, unproven, nan_positions = rank(batch, excluded, candidates)
         if unproven.any():
             rows = with_company(unproven)
             lists = [None if part is None else part.take(rows) for part in (excluded, candidates)]
-            again = _rank(top, take_rows(batch, rows), blocks, *lists, forecast=False)
+            again = rank_all(take_rows(batch, rows), *lists, forecast=False)
             results = _replaced(results, rows, _joined(again[0]))
             nan_positions[rows] = again[2]
         _refuse_nans(nan_positions)
@@ -156,13 +211,8 @@ def _rank(
     candidates: ItemLists | None,
     *,
     forecast: bool = True,
-) -> tuple[list[Best], Mask, Ints]:
-    """Rank the items for all users of a batch.
-
-    Returns:
-        The best items of each block of users; which users are unproven (`TopK.unproven`); and the
-        position of each user's first NaN, -1 for none.
-    """
+) -> Ranked:
+    """Rank the items for all users of a batch."""
     users = batch.num_rows
     results: list[Best] = []
     unproven, nan_positions = np.zeros(users, np.bool_), np.full(users, -1)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tf2spark.conversion.casts import from_bfloat16, to_bfloat16
 from tf2spark.conversion.rows import Array
 from tf2spark.worker.ranking.rivals import Entries, sparse_nonzero
 from tf2spark.worker.ranking.top_k import TopK
@@ -149,6 +150,20 @@ def test_any_call_gives_what_sorting_everything_gives(drawn: tuple[Call, list[in
     """Whatever the scores, exclusions and restrictions are, and however the catalog is cut."""
     call, cuts = drawn
     assert run(call, cuts) == best_of(call)
+
+
+@given(calls())
+@settings(max_examples=100, deadline=None)
+def test_bits_of_bfloat16_rank_as_their_numbers_do(drawn: tuple[Call, list[int]]) -> None:
+    """Those below zero, and -0.0, count as -inf."""
+    call, cuts = drawn
+    bits = to_bfloat16(np.nan_to_num(call.scores, nan=1.0)).view(np.int16)
+    numbers = from_bfloat16(bits)
+    ranked = run(evolve(call, scores=bits), cuts)[0]
+    expected, _ = best_of(evolve(call, scores=np.where(bits < 0, -INF, numbers)))
+    for row, best in zip(ranked, expected, strict=True):
+        scores = from_bfloat16(np.array([score for _, score in row], np.int16)).tolist()
+        assert list(zip([position for position, _ in row], scores, strict=True)) == best
 
 
 @given(calls(), st.integers(0, 2**32))
@@ -407,7 +422,7 @@ def test_what_does_not_fit_is_refused(scores: Array, first: int, message: str) -
     ("k", "dtype", "message"),
     [
         (0, np.float32, "k must be at least 1, not 0"),
-        (1, np.int32, "scores must be float32 or float64, not int32"),
+        (1, np.int32, "scores must be float32, float64 or int16, not int32"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(k: int, dtype: Any, message: str) -> None:

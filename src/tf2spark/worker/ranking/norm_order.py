@@ -22,7 +22,7 @@ from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.item_lists import ItemLists
 from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.ranking.keys import FILLER, best_of
-from tf2spark.worker.ranking.top_k import TopK
+from tf2spark.worker.ranking.top_k import Best, TopK
 from tf2spark.worker.split_scores import LEAST_ROWS, PairScorer, round_up, with_company
 from tf2spark.worker.user_values import UserValues, user_values
 
@@ -41,7 +41,6 @@ _MOST_USERS, _COMPUTED_USERS = 4096, 1024
 # Users are left behind together, when this share of those who remain is finished.
 _FINISHED_SHARE = 0.2
 
-Best = tuple[Ints, Ints, Array]
 RankByNorm = Callable[[pa.RecordBatch, ItemLists | None, ItemLists | None], tuple[Best, Ints]]
 """From a batch, and its lists of excluded items and of candidates, to the best items and to the
 position of each user's first NaN, -1 for none."""

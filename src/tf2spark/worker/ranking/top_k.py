@@ -18,7 +18,16 @@ import numpy.typing as npt
 
 from tf2spark.conversion.rows import Array, Ints, Mask
 from tf2spark.worker.ranking.forecast import Forecast, Kind
-from tf2spark.worker.ranking.keys import FILLER, best_of, pack, unpack
+from tf2spark.worker.ranking.keys import (
+    FILLER,
+    LOWEST,
+    MINUS_INFINITY,
+    best_of,
+    from_floats,
+    pack,
+    to_floats,
+    unpack,
+)
 from tf2spark.worker.ranking.rivals import Entries, RivalFinder
 
 # Columns per group of maxima: fewer make a tighter bound, more make shorter passes.
@@ -26,7 +35,13 @@ _STRIDES = 8
 # Scores per exclusion. Where exclusions are more frequent, a copy of the block without the
 # excluded scores is faster.
 _RARE = 128
-_LOWEST = {np.dtype(kind): np.finfo(kind).min for kind in (np.float32, np.float64)}
+
+Best = tuple[Ints, Ints, Array]
+"""The best items of some users: how many each user has, [users]; then the positions and the scores
+of all of them, user after user, best first."""
+Ranked = tuple[list[Best], Mask, Ints]
+"""The best items of each block of users; which users are unproven, so that these aren't theirs; and
+the position of each user's first NaN, -1 for none."""
 
 
 class TopK:
@@ -38,7 +53,8 @@ class TopK:
     Args:
         users: The number of users.
         k: How many items to keep per user, at least 1; may be more than the catalog has.
-        dtype: The scores' dtype, float32 or float64.
+        dtype: The scores' dtype: float32, float64, or int16 for the bits of bfloat16, where scores
+            below zero count as -inf (see `keys`).
         positions: The positions of the items in the order in which blocks have them; None where
             that is the order of positions.
 
@@ -50,8 +66,8 @@ class TopK:
         self, users: int, k: int, dtype: npt.DTypeLike, positions: Ints | None = None
     ) -> None:
         self._dtype = np.dtype(dtype)
-        if self._dtype not in _LOWEST:
-            raise ValueError(f"scores must be float32 or float64, not {self._dtype}")
+        if self._dtype not in LOWEST:
+            raise ValueError(f"scores must be float32, float64 or int16, not {self._dtype}")
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         self._k, self._positions = k, positions
@@ -70,7 +86,7 @@ class TopK:
             norms: [users], numbers that scores may be proportional to.
         """
         self._users, self._end, self._first_end, self._norms = users, 0, 0, norms
-        lowest = np.full(users, -np.inf, self._dtype)
+        lowest = np.full(users, MINUS_INFINITY[self._dtype], self._dtype)
         # The score that k items reach, the one that they are hoped to reach, and the larger one.
         self._bound, self._hoped, self._limit = lowest, lowest, lowest
         self._nan_positions = np.full(users, -1, np.int64)
@@ -94,7 +110,7 @@ class TopK:
             self._rank = self._forecast.rank()
         elif kind == "norm" and (ratio := self._forecast.ratio()) is not None:
             assert self._norms is not None
-            self._hoped = self._limit = (self._norms * ratio).astype(self._dtype)
+            self._hoped = self._limit = from_floats(self._norms * ratio, self._dtype)
 
     def add(
         self,
@@ -195,7 +211,7 @@ class TopK:
             in_first = counts
         else:
             in_first = np.count_nonzero(positions.reshape(-1, self._k) < self._first_end, axis=1)
-        self._forecast.learn(in_first, scores[self._k - 1 :: self._k], self._norms)
+        self._forecast.learn(in_first, to_floats(scores[self._k - 1 :: self._k]), self._norms)
 
     def _check(self, scores: Array, first: int) -> None:
         if scores.ndim != 2 or len(scores) != self._users or scores.dtype != self._dtype:
@@ -213,7 +229,7 @@ class TopK:
         if self._rank is not None:
             self._hoped = self._limit = self._score_reached(scores, excluded, self._rank)
             self._rank = None
-        if (self._limit > -np.inf).any():
+        if (self._limit > MINUS_INFINITY[self._dtype]).any():
             rivals = (
                 self._rivals(scores, excluded, self._limit, np.less_equal)
                 if self._in_order
@@ -244,7 +260,7 @@ class TopK:
     def _not_below(
         self, scores: Array, excluded: Entries | None, bound: Array
     ) -> tuple[Ints, Ints] | None:
-        least = np.maximum(bound, _LOWEST[self._dtype])  # so that -inf stays out
+        least = np.maximum(bound, LOWEST[self._dtype])  # so that -inf stays out
         return self._rivals(scores, excluded, least, np.less)
 
     def _rivals(
@@ -261,7 +277,7 @@ class TopK:
         """
         users, width = scores.shape
         if width < count:
-            return np.full(users, -np.inf, self._dtype)
+            return np.full(users, MINUS_INFINITY[self._dtype], self._dtype)
         few = 4 * count + 64
         groups = min(width, max(-(-width // _STRIDES), few))
         maxima = _maxima(scores, groups)
@@ -269,7 +285,7 @@ class TopK:
             # A maximum that is itself excluded says nothing of the other columns of its group.
             rows, group = excluded[0], excluded[1] % groups
             is_maximum = ~(scores[excluded] < maxima[rows, group])
-            maxima[rows[is_maximum], group[is_maximum]] = -np.inf
+            maxima[rows[is_maximum], group[is_maximum]] = MINUS_INFINITY[self._dtype]
         maxima = _maxima(maxima, min(groups, few))
         # NumPy sorts short rows faster than it partitions them.
         maxima.sort(axis=1)
@@ -355,7 +371,7 @@ def _maxima(scores: Array, groups: int) -> Array:
 
 def _restrict(scores: Array, only: Entries, restricted: Mask | None) -> Array:
     """Return a copy with -inf for what restricted users may not get."""
-    copy = np.full_like(scores, -np.inf)
+    copy = np.full_like(scores, MINUS_INFINITY[scores.dtype])
     if restricted is not None:
         copy[~restricted] = scores[~restricted]
     copy[only] = scores[only]
@@ -365,5 +381,5 @@ def _restrict(scores: Array, only: Entries, restricted: Mask | None) -> Array:
 def _without(scores: Array, excluded: Entries) -> Array:
     """Return a copy with -inf for excluded entries."""
     copy = scores.copy()
-    copy[excluded] = -np.inf
+    copy[excluded] = MINUS_INFINITY[scores.dtype]
     return copy
