@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -66,13 +67,13 @@ def make_wide_deep(path: str) -> None:
     _save(Model(), path)
 
 
-def make_dot(path: str) -> None:
+def make_dot(path: str, width: int = TOWER) -> None:
     """The inner product of two vectors, which is how ALS scores its factors."""
     import tensorflow as tf
 
     class Model(tf.Module):
         @tf.function(
-            input_signature=[tf.TensorSpec([None, TOWER], name=name) for name in ("user", "item")]
+            input_signature=[tf.TensorSpec([None, width], name=name) for name in ("user", "item")]
         )
         def __call__(self, user: Any, item: Any) -> dict[str, Any]:
             return {"score": tf.reduce_sum(user * item, 1)}
@@ -162,7 +163,9 @@ def _save(model: Any, path: str) -> None:
 
 
 def make(name: str, path: str) -> bool:
-    """Make a model of this module; "rest-256-128-1" has layers of those widths.
+    """Make a model of this module.
+
+    "rest-256-128-1" has layers of those widths, "dot-256" multiplies vectors of that width.
 
     Returns:
         Whether this module has a model of that name.
@@ -170,7 +173,10 @@ def make(name: str, path: str) -> bool:
     if name.startswith("rest-"):
         make_layers(path, [int(width) for width in name.removeprefix("rest-").split("-")])
         return True
-    makers = {
+    if name.startswith("dot-"):
+        make_dot(path, int(name.removeprefix("dot-")))
+        return True
+    makers: dict[str, Callable[[str], None]] = {
         "catalog-deepfm": make_deepfm,
         "catalog-wide-deep": make_wide_deep,
         "catalog-dot": make_dot,

@@ -256,7 +256,7 @@ def test_the_bound_holds() -> None:
     _, rounded_items, errors = _rounded(items)
     norm, error_norm = (np.linalg.norm(part, axis=1).max() for part in (items, errors))
     vectors = Tensor(FLOAT32, items.shape, items)
-    pairs = coarse_scan._CoarsePairs(lambda _: [], lambda _: [], vectors, [], norm, error_norm)
+    pairs = coarse_scan.CoarsePairs(lambda _: [], lambda _: [], vectors, [], norm, error_norm)
     exact_scores = users.astype(np.float64) @ items.T.astype(np.float64)
     users_as_scanned = from_bfloat16(rounded.rounded.data).astype(np.float64)
     scanned = users_as_scanned @ rounded_items.T.astype(np.float64)

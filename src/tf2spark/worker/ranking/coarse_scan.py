@@ -79,14 +79,14 @@ class CoarseRanker:
     """
 
     _compute_users: UserValues
-    _pairs: _CoarsePairs
+    pairs: CoarsePairs
     _k: int
     _top: TopK
-    _candidates: int
+    candidates: int
     _is_first: bool = True
 
     @classmethod
-    def of(cls, compute_users: UserValues, pairs: _CoarsePairs, k: int) -> CoarseRanker:
+    def of(cls, compute_users: UserValues, pairs: CoarsePairs, k: int) -> CoarseRanker:
         count = most_candidates(k)
         return cls(compute_users, pairs, k, TopK(0, count, np.int16), count)
 
@@ -113,7 +113,7 @@ class CoarseRanker:
             users = _RoundedUsers.of(slice_rows(vectors, start, end))
             best, needed = self._rank_block(users, excluded, (start, end), forecast=forecast)
             results.append(best)
-            unproven.append(needed > self._candidates)
+            unproven.append(needed > self.candidates)
             if self._is_first:
                 self._is_first = False
                 self._keep_fewer(needed)
@@ -122,8 +122,8 @@ class CoarseRanker:
     def _keep_fewer(self, needed: Ints) -> None:
         """Keep as many candidates as nearly all of these users needed."""
         count = ceil(needed.mean() + _DEVIATIONS * needed.std())
-        if count < self._candidates:
-            self._top, self._candidates = TopK(0, count, np.int16), count
+        if count < self.candidates:
+            self._top, self.candidates = TopK(0, count, np.int16), count
 
     def _rank_block(
         self,
@@ -139,15 +139,15 @@ class CoarseRanker:
         """
         top = self._top
         top.restart(len(users.norms), forecast=forecast, norms=users.norms)
-        for first, scores in self._pairs.scan(users.rounded):
+        for first, scores in self.pairs.scan(users.rounded):
             end = first + scores.shape[1]
             entries = None if excluded is None else excluded.in_block(rows, first, end)
             top.add(scores, first, entries)
         counts, positions, bits = top.result()
-        is_candidate = np.arange(self._candidates) < counts[:, None]
+        is_candidate = np.arange(self.candidates) < counts[:, None]
         candidates: Array = np.zeros(is_candidate.shape, np.int32)
         candidates[is_candidate] = positions
-        scores = self._pairs.score(users.vectors, candidates)
+        scores = self.pairs.score(users.vectors, candidates)
         keys = np.where(is_candidate, pack(scores, candidates), FILLER[scores.dtype])
         best = best_of(keys, self._k, np.zeros(len(counts), np.bool_), scores.dtype)
         # What isn't a candidate at all has a scanned score below zero.
@@ -155,7 +155,7 @@ class CoarseRanker:
         scanned[is_candidate] = _highest_rounded_to(bits)
         # Of users whose vectors aren't finite, bits may be anything.
         with np.errstate(invalid="ignore"):
-            most = scanned + self._pairs.errors(users)[:, None]
+            most = scanned + self.pairs.errors(users)[:, None]
         return best, _needed(best, self._k, most, top.unproven())
 
 
@@ -189,7 +189,7 @@ def coarse_ranker(plan: CatalogPlan, session: FolderSession) -> CoarseRanker | N
     assert isinstance(strategy, SplitPlan)
     assert strategy.coarse is not None
     if session not in _PAIRS:
-        _PAIRS[session] = _CoarsePairs.of(strategy, strategy.coarse, session)
+        _PAIRS[session] = CoarsePairs.of(strategy, strategy.coarse, session)
     pairs = _PAIRS[session]
     if not np.isfinite(pairs.norm):
         return None
@@ -238,7 +238,7 @@ class _RoundedUsers:
 
 
 @frozen(eq=False)
-class _CoarsePairs:
+class CoarsePairs:
     """The products of users and items, of all in bfloat16, of few in float32."""
 
     _scan: Run
@@ -250,7 +250,7 @@ class _CoarsePairs:
     error_norm: float
 
     @classmethod
-    def of(cls, strategy: SplitPlan, coarse: CoarseScan, session: FolderSession) -> _CoarsePairs:
+    def of(cls, strategy: SplitPlan, coarse: CoarseScan, session: FolderSession) -> CoarsePairs:
         """Prepare the runs, and round the items' vectors."""
         (item,) = strategy.items
         vectors = mapped_file(Path(session.path) / item.path, from_code(item.code), item.shape)
@@ -332,4 +332,4 @@ def _highest_rounded_to(bits: Array) -> Array:
 
 
 # Tasks of a job follow each other in a process, and share its session.
-_PAIRS: WeakKeyDictionary[FolderSession, _CoarsePairs] = WeakKeyDictionary()
+_PAIRS: WeakKeyDictionary[FolderSession, CoarsePairs] = WeakKeyDictionary()
