@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 from benchmarks import models
+from benchmarks.coarse_layers import ITEMS, WIDTHS, K, time_layers
 from benchmarks.harness import Bench
 from benchmarks.reports import Report, markdown_table
 from benchmarks.scan_loop import Job, time_scan
@@ -60,4 +61,20 @@ def run(bench: Bench) -> Report:
             report.target(label, 1.5, ratio, spread)
         else:
             report.add(f"{label}: **{ratio:.2f} x**{spread}.")
+    _add_layers(report)
     return report
+
+
+def _add_layers(report: Report) -> None:
+    """Report what a scan would bring to layers that run per pair; it isn't built."""
+    layers = time_layers()
+    widths = " - ".join(map(str, WIDTHS))
+    report.add(
+        f"Layers behind the sum of two halves ({widths}), which aren't scanned: "
+        f"{layers.float32_ns:.0f} ns a pair in float32, {layers.bfloat16_ns:.0f} in bfloat16, "
+        f"{layers.mixed_ns:.0f} with only the layers in bfloat16 "
+        f"({layers.float32_ns / layers.mixed_ns:.2f} x). A bound by spectral norms would leave "
+        f"{layers.share_left:.1%} of {ITEMS:,} items to be scored in float32 for the best {K}: it "
+        f"allows for {layers.bound:.2f} where {layers.seen:.3f} is the largest error seen, and "
+        f"scores deviate by {layers.spread:.2f}."
+    )
