@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,6 +166,10 @@ CASES: dict[str, Callable[[], tuple[Array, Array]]] = {
         with_rows(normal(1, USERS), {3: 3e38, 170: -3e38}),
         normal(2, ITEMS) * np.float32(100),
     ),
+    "tiny users of huge items": lambda: (
+        abs(normal(1, USERS)) * np.float32(1e-39),
+        abs(normal(2, ITEMS)) * np.float32(1e30),
+    ),
     "one huge item": lambda: (normal(1, USERS), with_rows(normal(2, ITEMS), {700: 1e6})),
 }
 
@@ -227,6 +234,9 @@ def test_users_with_lists_of_candidates_are_not_scanned(scans: list[Array], tmp_
     assert not scans
 
 
+@pytest.mark.skipif(
+    "ONEDNN_MAX_CPU_ISA" in os.environ, reason="TensorFlow takes bfloat16 to oneDNN, which refuses"
+)
 def test_tensorflow_scans_as_it_scores(
     tmp_path: Path, scans: list[Array], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,13 +266,28 @@ def test_the_bound_holds() -> None:
     _, rounded_items, errors = _rounded(items)
     norm, error_norm = (np.linalg.norm(part, axis=1).max() for part in (items, errors))
     vectors = Tensor(FLOAT32, items.shape, items)
-    pairs = coarse_scan.CoarsePairs(lambda _: [], lambda _: [], vectors, [], norm, error_norm)
+    all_items = coarse_scan.RoundedItems(vectors, [], norm, error_norm)
+    pairs = coarse_scan.CoarsePairs(all_items, lambda _: [], lambda _: [])
     exact_scores = users.astype(np.float64) @ items.T.astype(np.float64)
     users_as_scanned = from_bfloat16(rounded.rounded.data).astype(np.float64)
     scanned = users_as_scanned @ rounded_items.T.astype(np.float64)
     difference, bound = np.abs(exact_scores - scanned), pairs.errors(rounded)[:, None]
     assert (difference < bound).all()
     assert (difference > bound / 10).any()
+
+
+def test_a_session_is_not_kept_by_what_is_kept_for_it(tmp_path: Path) -> None:
+    """Items are rounded once for all tasks of a process, which ends with the session."""
+    catalog = Catalog(*CASES["normal"](), tmp_path)
+    session = FakeFolderSession(catalog.run, path=str(tmp_path))
+    first, again = (coarse_scan.coarse_ranker(catalog.plan(K), session) for _ in range(2))
+    assert first is not None
+    assert again is not None
+    assert first.pairs.items is again.pairs.items
+    kept = weakref.ref(session)
+    del session, first, again
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize(("scores", "most", "needed"), [

@@ -50,8 +50,11 @@ _GATHERED_BYTES = 8 << 20
 # Sums in float32 differ by at most this, relative to the sum of their terms' sizes, for each term:
 # three sums are compared, each of which is rounded once a term.
 _SUM_ERROR = 4 * 2.0**-24
-# Up to this, no sum of products overflows. Processors may take what is below 2**-126 for zero.
-_NO_OVERFLOW, _VANISHES = 1e38, 1e-30
+# Up to this, no sum of products overflows.
+_NO_OVERFLOW = 1e38
+# Processors may take what is below 2**-126 for zero: factors, products and sums, here and in
+# float32.
+_VANISHES = 4 * 2.0**-126
 # Standard deviations that the number of candidates allows for: more make longer lists, fewer leave
 # more users unproven.
 _DEVIATIONS = 4.5
@@ -188,10 +191,8 @@ def coarse_ranker(plan: CatalogPlan, session: FolderSession) -> CoarseRanker | N
     strategy = plan.strategy
     assert isinstance(strategy, SplitPlan)
     assert strategy.coarse is not None
-    if session not in _PAIRS:
-        _PAIRS[session] = CoarsePairs.of(strategy, strategy.coarse, session)
-    pairs = _PAIRS[session]
-    if not np.isfinite(pairs.norm):
+    pairs = CoarsePairs.of(strategy, strategy.coarse, session)
+    if not np.isfinite(pairs.items.norm):
         return None
     return CoarseRanker.of(user_values(plan, strategy, session), pairs, plan.k)
 
@@ -238,25 +239,22 @@ class _RoundedUsers:
 
 
 @frozen(eq=False)
-class CoarsePairs:
-    """The products of users and items, of all in bfloat16, of few in float32."""
+class RoundedItems:
+    """The vectors of all items: as they are, and in bfloat16.
 
-    _scan: Run
-    _score: Run
+    Attributes:
+        vectors: float32 [items, width].
+        blocks: The first item of each block, and the block in bfloat16.
+        norm, error_norm: The largest norm of a vector, and of what rounding took from one.
+    """
+
     vectors: Tensor
-    _blocks: list[tuple[int, Tensor]]
-    # The largest norms of the items' vectors and of what rounding takes from them.
+    blocks: list[tuple[int, Tensor]]
     norm: float
     error_norm: float
 
     @classmethod
-    def of(cls, strategy: SplitPlan, coarse: CoarseScan, session: FolderSession) -> CoarsePairs:
-        """Prepare the runs, and round the items' vectors."""
-        (item,) = strategy.items
-        vectors = mapped_file(Path(session.path) / item.path, from_code(item.code), item.shape)
-        scan = session.prepare([coarse.users, coarse.items], [coarse.scores])
-        score_feeds = [item.placeholder, strategy.placeholders[0], coarse.candidates]
-        score = session.prepare(score_feeds, [coarse.rescored])
+    def of(cls, vectors: Tensor) -> RoundedItems:
         size = even_size(len(vectors.data), _BLOCK_ITEMS)
         size = -(-size // _ITEM_MULTIPLE) * _ITEM_MULTIPLE
         edges = [*range(0, len(vectors.data), size), len(vectors.data)]
@@ -268,11 +266,40 @@ class CoarsePairs:
             blocks.append((first, Tensor(BFLOAT16, bits.shape, bits)))
             norms.append(norms_of(exact).max())
             error_norms.append(norms_of(errors).max())
-        return cls(scan, score, vectors, blocks, max(norms), max(error_norms))
+        return cls(vectors, blocks, max(norms), max(error_norms))
+
+
+# Tasks of a job follow each other in a process, and share its session. Nothing here may refer to
+# the session, as what `prepare` returns does: it would never be closed.
+_ROUNDED: WeakKeyDictionary[FolderSession, RoundedItems] = WeakKeyDictionary()
+
+
+def _rounded_items(item: ItemTensor, session: FolderSession) -> RoundedItems:
+    if session not in _ROUNDED:
+        path = Path(session.path) / item.path
+        _ROUNDED[session] = RoundedItems.of(mapped_file(path, from_code(item.code), item.shape))
+    return _ROUNDED[session]
+
+
+@frozen(eq=False)
+class CoarsePairs:
+    """The products of users and items, of all in bfloat16, of few in float32."""
+
+    items: RoundedItems
+    _scan: Run
+    _score: Run
+
+    @classmethod
+    def of(cls, strategy: SplitPlan, coarse: CoarseScan, session: FolderSession) -> CoarsePairs:
+        (item,) = strategy.items
+        scan = session.prepare([coarse.users, coarse.items], [coarse.scores])
+        score_feeds = [item.placeholder, strategy.placeholders[0], coarse.candidates]
+        score = session.prepare(score_feeds, [coarse.rescored])
+        return cls(_rounded_items(item, session), scan, score)
 
     def scan(self, users: Tensor) -> Iterator[tuple[int, Array]]:
         """Score users and all items: the first item of each block, and bits [users, items]."""
-        for first, items in self._blocks:
+        for first, items in self.items.blocks:
             (scores,) = self._scan([users, items])
             assert isinstance(scores, Tensor)
             yield first, scores.data.view(np.int16)
@@ -285,7 +312,7 @@ class CoarsePairs:
         for start in range(0, len(candidates), size):
             rows = slice(start, min(start + size, len(candidates)))
             positions = Tensor(INT32, candidates[rows].shape, candidates[rows])
-            feeds = [self.vectors, slice_rows(users, rows.start, rows.stop), positions]
+            feeds = [self.items.vectors, slice_rows(users, rows.start, rows.stop), positions]
             (products,) = self._score(feeds)
             assert isinstance(products, Tensor)
             scores[rows] = products.data.reshape(positions.shape)
@@ -298,13 +325,12 @@ class CoarsePairs:
         nothing is known: infinity.
         """
         with np.errstate(all="ignore"):
-            largest = users.norms * self.norm
-            width = users.rounded.shape[1]
+            largest = users.norms * self.items.norm
             errors = (
-                users.error_norms * self.norm
-                + users.rounded_norms * self.error_norm
-                + width * _SUM_ERROR * largest
-                + _VANISHES
+                users.error_norms * self.items.norm
+                + users.rounded_norms * self.items.error_norm
+                + users.vectors.shape[1]
+                * (_SUM_ERROR * largest + _VANISHES * (1 + users.norms + self.items.norm))
             )
         known: Array = np.where(largest < _NO_OVERFLOW, errors, np.inf)
         return known
@@ -329,7 +355,3 @@ def _highest_rounded_to(bits: Array) -> Array:
     """Return the largest numbers that are rounded to these bits of bfloat16, all at least 0."""
     halfway: Array = (bits.astype(np.uint32) << 16) + np.uint32(0x8000)
     return halfway.view(np.float32)
-
-
-# Tasks of a job follow each other in a process, and share its session.
-_PAIRS: WeakKeyDictionary[FolderSession, CoarsePairs] = WeakKeyDictionary()
