@@ -27,7 +27,10 @@ def java_options() -> str:
     if not archive.exists() or archive.stat().st_size == 0:
         return _QUICK_START
     # Without a message where a JVM can't use it: tests read what programs print.
-    return f"{_QUICK_START} -Xshare:auto -XX:SharedArchiveFile={archive} -Xlog:cds*=off"
+    options = f"-Xshare:auto -XX:SharedArchiveFile={archive} -Xlog:cds*=off"
+    # At the address at which it was written, so that no pointer in it has to be changed.
+    at_its_address = "-XX:+UnlockDiagnosticVMOptions -XX:ArchiveRelocationMode=0"
+    return f"{_QUICK_START} {options} {at_its_address}"
 
 
 def main(path: str) -> None:

@@ -28,6 +28,7 @@ def start_session(master: str, settings: dict[str, str]) -> SparkSession:
         SparkSession.builder.master(master)
         .appName("tf2spark cluster test")
         .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "2")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.executor.memory", "600m")
         .config("spark.executor.extraJavaOptions", os.environ["SPARK_SUBMIT_OPTS"])

@@ -39,6 +39,7 @@ def start_session(master: str, settings: dict[str, str]) -> SparkSession:
     builder = builder.master(master) if server == master else builder.remote(server)
     for key, value in {
         "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
         "spark.driver.host": "127.0.0.1",
         "spark.executor.memory": "600m",
         "spark.executor.extraJavaOptions": os.environ["SPARK_SUBMIT_OPTS"],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyspark
 
+from services.class_archive import java_options
 from services.daemons import Daemon, daemon
 from tf2spark.spark.java import ensure_java
 
@@ -34,14 +35,18 @@ def standalone(
             _spark_daemon(folder, "master", "master.Master", "--port", "0", "--webui-port", "0")
         )
         url = master.wait_for(r"Starting Spark master at (spark://\S+)")
+        daemons = []
         for number in range(workers):
             name = f"worker-{number}"
             arguments = ["--webui-port", "0", "--cores", str(cores), "--memory", memory]
             arguments += ["--work-dir", str(folder / name), url]
             host = hosts[number % len(hosts)]
-            worker = stack.enter_context(
-                _spark_daemon(folder, name, "worker.Worker", *arguments, host=host)
+            daemons.append(
+                stack.enter_context(
+                    _spark_daemon(folder, name, "worker.Worker", *arguments, host=host)
+                )
             )
+        for worker in daemons:
             worker.wait_for(r"(Successfully registered with master)")
         yield url
 
@@ -53,6 +58,7 @@ def _spark_daemon(
     environment = {
         "SPARK_LOCAL_IP": host,
         "SPARK_NO_DAEMONIZE": "1",
+        "SPARK_DAEMON_JAVA_OPTS": java_options(),
         "PYSPARK_PYTHON": sys.executable,
     }
     return daemon(folder, name, [*command, *arguments], environment)
