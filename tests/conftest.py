@@ -27,6 +27,9 @@ if "TF2SPARK_TEST_MODELS" not in os.environ:
     # The models of `cases`, for this process and those that it starts: writing one takes a second.
     _models = tempfile.TemporaryDirectory(prefix="tf2spark-zoo-")
     os.environ["TF2SPARK_TEST_MODELS"] = _models.name
+# What the commands record of their runs, likewise.
+_state = tempfile.TemporaryDirectory(prefix="tf2spark-state-")
+os.environ["XDG_STATE_HOME"] = _state.name
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", java_options())
 os.environ["PYSPARK_PYTHON"] = sys.executable

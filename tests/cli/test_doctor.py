@@ -17,8 +17,14 @@ from cases.models.saving import save_function
 from hostile.corpus import CORPUS
 from hostile.harness import set_trap
 from tf2spark.cli import checks
-from tf2spark.cli.checks import judge_pyspark, pandas, spark_home
-from tf2spark.cli.doctor import judge_opened, judge_versions, judge_worker
+from tf2spark.cli.checks import (
+    judge_pyspark,
+    judge_versions,
+    judge_worker,
+    pandas,
+    spark_home,
+)
+from tf2spark.cli.doctor import judge_opened
 from tf2spark.cli.main import run
 from tf2spark.spark.worker_checks import OpenedModel, WorkerPython, inspect_workers
 

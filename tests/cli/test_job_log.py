@@ -156,8 +156,8 @@ class TestJobs:
         assert re.fullmatch(r"model: .*keras_lookups, digest sha256:\w{64}", model)
         assert re.fullmatch(r"reading: input .*: 1 file, about [\d.]+ KiB", reading)
         assert re.fullmatch(
-            r"tasks: [1-9]\d* done, 0 attempts failed; the slowest took [\d.]+ s, the middle one "
-            r"[\d.]+ s",
+            r"tasks: [1-9]\d* done, 0 attempts failed; (the middle one took .*, )?the slowest .*; "
+            r"(1 model|models) opened.* [\d.]+ s",
             tasks,
         )
         assert re.fullmatch(
@@ -182,6 +182,7 @@ class TestJobs:
         assert by_name["note"]["message"] == left[0]
         assert by_name["reading"]["files"] == 1
         assert by_name["tasks"]["failed"] == 0
+        assert by_name["tasks"]["models_opened"] > 0
         done = by_name["done"]
         assert (done["rows_in"], done["rows_out"], done["rows_refused"]) == (20, 19, 1)
         manual = (Path(__file__).parents[2] / "docs" / "logs_and_reports.md").read_text()
@@ -194,6 +195,10 @@ class TestJobs:
         *_, last = events_of(capsys.readouterr().err)
         assert (last["event"], last["exit_status"]) == ("error", 2)
         assert '"city"' in last["message"]
+        assert run(["doctor", "--last"]) == 0
+        explained = capsys.readouterr().out
+        assert "score, model " in explained
+        assert f"with exit status 2: {last['message'].rstrip('.')}" in explained
         assert run(command) == 2
         *_, failed, message = capsys.readouterr().err.splitlines()
         assert re.fullmatch(rf"{_STAMP} failed: after [\d.]+ s", failed)

@@ -1,4 +1,4 @@
-"""What `tf2spark doctor` checks on this machine, one function per check."""
+"""What `tf2spark doctor` checks on this machine and on executors, one function per check."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
 from tf2spark.errors import SetupError, Tf2SparkError
+from tf2spark.shown_text import Lines, shown
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from tf2spark.cli.job_log import JobLog
+    from tf2spark.spark.worker_checks import OpenedModel, WorkerPython
 
 Status = Literal["ok", "warning", "missing"]
 NEWEST_SPARK = (4, 3)
@@ -149,3 +156,96 @@ def _spark_version(home: Path) -> str | None:
 def _release(version: str) -> tuple[int, int]:
     numbers = [int(digits) for digits in re.findall(r"\d+", version)[:2]]
     return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)
+
+
+def check_workers(spark: SparkSession, log: JobLog) -> None:
+    """Check every executor that is there, before the first job of a command; a second or two.
+
+    Of executors that come later, a task's own error says what is missing.
+
+    Raises:
+        SetupError: An executor lacks what scoring needs.
+    """
+    from tf2spark.spark.recognize import is_connect
+    from tf2spark.spark.session import runs_here
+    from tf2spark.spark.worker_checks import inspect_workers
+
+    if is_connect(spark) or runs_here(str(spark.sparkContext.master)):
+        return
+    workers = inspect_workers(spark)
+    findings = [finding for worker in workers for finding in judge_worker(worker)]
+    missing = [
+        f"{each.name}: {shown(each.found)}; {each.advice}"
+        for each in findings
+        if each.status == "missing"
+    ]
+    if missing:
+        raise SetupError(Lines.of(["executors lack what scoring needs", *missing]))
+    for finding in judge_versions(workers):
+        log.note(f"{finding.name}: {finding.found}; {finding.advice}")
+
+
+def executors_text(report: WorkerPython | OpenedModel) -> str:
+    """Return a host, and how many of its executors said the same."""
+    count = f", {report.executors} executors" if report.executors > 1 else ""
+    return report.host + count
+
+
+def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
+    """Report whether an executor's Python has what scoring needs."""
+    packages = dict(worker.packages)
+    name = f"worker on {executors_text(worker)}"
+    installed = ", ".join(f"{package} {version}" for package, version in worker.packages if version)
+    found = f"Python {worker.python} ({worker.executable}): {installed or 'no required package'}"
+    # tf2spark itself is shipped with the job.
+    missing = [package for package in ("pyarrow", "numpy", "pandas") if not packages[package]]
+    if not worker.library:
+        missing.append("tensorflow-cpu")
+    if missing:
+        # An executor takes its Python from PYSPARK_PYTHON, or python3 on its PATH.
+        advice = (
+            f"install into {shown(worker.executable)} there: pip install {' '.join(missing)}; or "
+            "name another Python with --conf spark.pyspark.python=PATH"
+        )
+        yield Finding(name, "missing", found, advice)
+    elif worker.python.split(".")[:2] != platform.python_version().split(".")[:2]:
+        advice = (
+            f"PySpark needs the driver's Python {platform.python_version()} there: name one with "
+            "--conf spark.pyspark.python=PATH"
+        )
+        yield Finding(name, "missing", found, advice)
+    else:
+        yield Finding(name, "ok", found)
+    yield _judge_cache(worker)
+    yield Finding(f"CPU of {worker.host}", "ok", worker.cpu or "none of AVX2, AVX-512, AMX")
+
+
+def judge_versions(workers: Sequence[WorkerPython]) -> Iterator[Finding]:
+    """Warn of executors whose TensorFlow is another version than that of others."""
+    hosts: dict[str, list[str]] = {}
+    for worker in workers:
+        if version := dict(worker.packages)["tensorflow"]:
+            hosts.setdefault(version, []).append(worker.host)
+    if len(hosts) > 1:
+        listed = "; ".join(
+            f"{version} on {', '.join(sorted(set(names)))}" for version, names in hosts.items()
+        )
+        yield Finding(
+            "TensorFlow",
+            "warning",
+            f"several versions: {listed}",
+            "install one version everywhere: the last bits of a score may depend on it, and a "
+            "model may have ops that an older one lacks",
+        )
+
+
+def _judge_cache(worker: WorkerPython) -> Finding:
+    name = f"cache on {worker.host}"
+    if worker.cache_free_bytes is None:
+        return Finding(
+            name,
+            "missing",
+            f"{worker.cache} is not writable",
+            "name another folder with --conf spark.tf2spark.cache.dir=PATH",
+        )
+    return Finding(name, "ok", f"{worker.cache}, {worker.cache_free_bytes / 2**30:,.0f} GiB free")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tf2spark.cli.checks import Finding, finding_of, on_this_machine
+from tf2spark.cli.checks import (
+    Finding,
+    executors_text,
+    finding_of,
+    judge_versions,
+    judge_worker,
+    on_this_machine,
+)
 from tf2spark.cli.failures import describe_failure
 from tf2spark.cli.options import allow_op_option, key_values, op_library_option, spark_options
 from tf2spark.errors import SetupError, Tf2SparkError
@@ -20,7 +26,7 @@ from tf2spark.shown_text import shown
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from tf2spark.spark.worker_checks import OpenedModel, WorkerPython
+    from tf2spark.spark.worker_checks import OpenedModel
 
 _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
@@ -38,6 +44,12 @@ _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
     help="Explain the last job in this event log of Spark, or in the newest of a folder; checks "
     "nothing.",
 )
+@click.option(
+    "--last",
+    is_flag=True,
+    help="Explain the last run of score or recommend by this user on this machine: why it failed, "
+    "or what was slow; checks nothing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def doctor(
@@ -49,6 +61,7 @@ def doctor(
     allow_op: tuple[str, ...],
     no_spark: bool,
     event_log: Path | None,
+    last: bool,
     as_json: bool,
 ) -> int:
     """Say what is missing on this machine or cluster, and how to fix it.
@@ -68,14 +81,11 @@ def doctor(
       tf2spark doctor --master spark://head:7077 --conf spark.executor.memory=4g
       tf2spark doctor hdfs:///models/ctr.tf2spark --master yarn
       tf2spark doctor --json
+      tf2spark doctor --last
       tf2spark doctor --event-log /var/log/spark/eventlog_v2_app-20261128-0007
     """
-    if event_log is not None:
-        from tf2spark.report.event_log import explain_log, newest_log
-
-        text = explain_log(
-            newest_log(event_log), lambda failure: describe_failure(RuntimeError(failure))[1]
-        )
+    if last or event_log is not None:
+        text = _explanation(event_log)
         click.echo(json.dumps({"explanation": text}) if as_json else text)
         return 0
     settings = key_values("--conf", conf)
@@ -88,6 +98,21 @@ def doctor(
         findings += _on_spark(findings, model, options, master, settings, debug)
     click.echo(_as_json(findings) if as_json else _as_text(findings))
     return int(any(finding.status == "missing" for finding in findings))
+
+
+def _explanation(event_log: Path | None) -> str:
+    """Return what became of the last run, or of the last job of an event log."""
+
+    def describe(failure: str) -> str:
+        return describe_failure(RuntimeError(failure))[1]
+
+    if event_log is None:
+        from tf2spark.report.last_run import explain_last
+
+        return explain_last(describe)
+    from tf2spark.report.event_log import explain_log, newest_log
+
+    return explain_log(newest_log(event_log), describe)
 
 
 def _on_spark(
@@ -187,75 +212,10 @@ def judge_library(name: str) -> Finding:
 
 def judge_opened(model: str, opened: OpenedModel) -> Finding:
     """Report whether a model opened on an executor."""
-    name = f"model on {_executors_text(opened)}"
+    name = f"model on {executors_text(opened)}"
     if opened.error:
         return Finding(name, "missing", f"{shown(model)} doesn't open", opened.error)
     return Finding(name, "ok", f"{shown(model)} opened in {opened.seconds:.1f} s")
-
-
-def _executors_text(report: WorkerPython | OpenedModel) -> str:
-    count = f", {report.executors} executors" if report.executors > 1 else ""
-    return report.host + count
-
-
-def judge_worker(worker: WorkerPython) -> Iterator[Finding]:
-    """Report whether an executor's Python has what scoring needs."""
-    packages = dict(worker.packages)
-    name = f"worker on {_executors_text(worker)}"
-    installed = ", ".join(f"{package} {version}" for package, version in worker.packages if version)
-    found = f"Python {worker.python} ({worker.executable}): {installed or 'no required package'}"
-    # tf2spark itself is shipped with the job.
-    missing = [package for package in ("pyarrow", "numpy", "pandas") if not packages[package]]
-    if not worker.library:
-        missing.append("tensorflow-cpu")
-    if missing:
-        # An executor takes its Python from PYSPARK_PYTHON, or python3 on its PATH.
-        advice = (
-            f"install into {shown(worker.executable)} there: pip install {' '.join(missing)}; or "
-            "name another Python with --conf spark.pyspark.python=PATH"
-        )
-        yield Finding(name, "missing", found, advice)
-    elif worker.python.split(".")[:2] != platform.python_version().split(".")[:2]:
-        advice = (
-            f"PySpark needs the driver's Python {platform.python_version()} there: name one with "
-            "--conf spark.pyspark.python=PATH"
-        )
-        yield Finding(name, "missing", found, advice)
-    else:
-        yield Finding(name, "ok", found)
-    yield _judge_cache(worker)
-    yield Finding(f"CPU of {worker.host}", "ok", worker.cpu or "none of AVX2, AVX-512, AMX")
-
-
-def judge_versions(workers: Sequence[WorkerPython]) -> Iterator[Finding]:
-    """Warn of executors whose TensorFlow is another version than that of others."""
-    hosts: dict[str, list[str]] = {}
-    for worker in workers:
-        if version := dict(worker.packages)["tensorflow"]:
-            hosts.setdefault(version, []).append(worker.host)
-    if len(hosts) > 1:
-        listed = "; ".join(
-            f"{version} on {', '.join(sorted(set(names)))}" for version, names in hosts.items()
-        )
-        yield Finding(
-            "TensorFlow",
-            "warning",
-            f"several versions: {listed}",
-            "install one version everywhere: the last bits of a score may depend on it, and a "
-            "model may have ops that an older one lacks",
-        )
-
-
-def _judge_cache(worker: WorkerPython) -> Finding:
-    name = f"cache on {worker.host}"
-    if worker.cache_free_bytes is None:
-        return Finding(
-            name,
-            "missing",
-            f"{worker.cache} is not writable",
-            "name another folder with --conf spark.tf2spark.cache.dir=PATH",
-        )
-    return Finding(name, "ok", f"{worker.cache}, {worker.cache_free_bytes / 2**30:,.0f} GiB free")
 
 
 def _as_text(findings: Sequence[Finding]) -> str:

@@ -104,6 +104,7 @@ def report_usage(error: click.ClickException, log: JobLog) -> int:
     if log.format == "json":
         log.error(error.format_message(), error.exit_code)
     else:
+        log.keep_error(error.format_message(), error.exit_code)
         error.show()
     return error.exit_code
 
@@ -113,6 +114,7 @@ def report_interruption(log: JobLog) -> int:
     if log.format == "json":
         log.error("interrupted", 1)
     else:
+        log.keep_error("interrupted", 1)
         click.echo("interrupted", err=True)
     return 1
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 import click
 
 from tf2spark.cli.options import Command
+from tf2spark.report.run_record import RunRecord
 from tf2spark.shown_text import Lines, shown
 
 if TYPE_CHECKING:
@@ -65,10 +66,11 @@ class JobLog:
     Attributes:
         format: "bar" for a bar alone, "text" for timestamped lines, "json" for one object a line,
             or "none".
+        record: Keeps the events for `tf2spark doctor --last`; None where nothing is kept.
     """
 
-    def __init__(self, format: LogFormat) -> None:
-        self.format = format
+    def __init__(self, format: LogFormat, record: RunRecord | None = None) -> None:
+        self.format, self.record = format, record
         self._started = time.monotonic()
         self._has_events = False
         self._duplicate: TextIO | None = None
@@ -83,8 +85,10 @@ class JobLog:
         """
         self._has_events = True
         now = datetime.now(UTC)
+        facts = {key: _safe(value) for key, value in fields.items()}
+        if self.record is not None:
+            self.record.add(event, shown(message), facts)
         if self.format == "json":
-            facts = {key: _safe(value) for key, value in fields.items()}
             time_text = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
             self._write(
                 json.dumps({"time": time_text, "event": event, "message": shown(message), **facts})
@@ -101,14 +105,20 @@ class JobLog:
 
     def error(self, message: str, exit_status: int, **fields: Any) -> None:
         """Write why the command failed; in every format, also if it writes nothing else."""
-        seconds = self.seconds()
         if self.format == "json":
-            facts = {"exit_status": exit_status, "seconds": round(seconds, 3), **fields}
+            facts = {"exit_status": exit_status, "seconds": round(self.seconds(), 3), **fields}
             self.event("error", message, **facts)
             return
         if self._has_events:
-            self.event("failed", f"after {seconds:.1f} s")
+            self.event("failed", f"after {self.seconds():.1f} s")
+        self.keep_error(message, exit_status)
         click.echo(f"Error: {message}", err=True)
+
+    def keep_error(self, message: str, exit_status: int) -> None:
+        """Keep an error in the record, which is said elsewhere."""
+        if self.record is not None:
+            facts = {"exit_status": exit_status, "seconds": round(self.seconds(), 3)}
+            self.record.add("error", shown(message), facts)
 
     def summary(self, *lines: str) -> None:
         """Print what a job did to stdout; in JSON the event "done" has said it."""
@@ -244,7 +254,7 @@ def log_option(command: Command) -> Command:
 
 
 def _open_log(context: click.Context, _: click.Parameter, format: str) -> JobLog:
-    log = JobLog(_format_here(format))
+    log = JobLog(_format_here(format), RunRecord(str(context.info_name)))
     # Where `main.run` finds it when the command fails.
     context.ensure_object(dict)["log"] = log
     context.with_resource(log.other_lines_as_events())

@@ -12,6 +12,7 @@ import click
 from attrs import asdict, frozen
 
 import tf2spark
+from tf2spark.cli.checks import check_workers
 from tf2spark.cli.job_log import log_of
 from tf2spark.cli.options import key_values, open_model
 from tf2spark.cli.tables import Source, check_exists, read
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from tf2spark.cli.job_log import JobLog
     from tf2spark.runnable_model import RunnableModel
+    from tf2spark.spark.facts.tasks import TaskFacts
     from tf2spark.spark.output.target import Target
 
 
@@ -123,12 +125,16 @@ def open_job(
             check_exists(source)
     mistakes.raise_all()
     log = log_of(params)
+    if params.get("dry_run"):
+        log.record = None  # nothing runs
     _log_start(log, params, sources, target)
     for note in remove_abandoned():
         log.note(note)
     fallback = metastore_settings() if _need_metastore(sources, target, settings) else {}
     ends = current_session() is None
     with running(params["master"], settings, quiet=not debug, fallback=fallback) as spark:
+        _remember_event_log(log, spark)
+        check_workers(spark, log)
         model = model or open_model(params)
         digest = digest_text(model.digest)
         log.event("model", f"{model.contract.path}, digest {digest}", digest=digest)
@@ -143,7 +149,7 @@ def open_job(
         if target is not None:
             for source, table in zip(sources, tables, strict=True):
                 check_separate(spark, target, table, source.text, source.path)
-        if log.format != "none":
+        if log.format != "none":  # which may list many files
             _log_sizes(log, sources, tables)
         with _described(spark, f"{params['model']}, {digest}"):
             yield Job(spark, model, tables)
@@ -215,6 +221,20 @@ def _log_start(
     )
 
 
+def _remember_event_log(log: JobLog, spark: SparkSession) -> None:
+    """Keep in the record where Spark writes the history of the application, if it does."""
+    from tf2spark.spark.recognize import is_connect
+
+    if log.record is None or is_connect(spark):
+        return
+    settings, application = spark.sparkContext.getConf(), spark.sparkContext.applicationId
+    folder = str(settings.get("spark.eventLog.dir", "/tmp/spark-events"))
+    if settings.get("spark.eventLog.enabled", "false") == "true":
+        log.record.remember(
+            application=application, event_log_folder=shown(folder.removeprefix("file:"))
+        )
+
+
 def _log_sizes(log: JobLog, sources: Sequence[Source], tables: Sequence[DataFrame]) -> None:
     from tf2spark.spark.input_size import input_size
 
@@ -232,11 +252,15 @@ def _log_sizes(log: JobLog, sources: Sequence[Source], tables: Sequence[DataFram
 
 @frozen
 class Counts:
-    """How many rows were written, not scored, and read; None for what wasn't counted."""
+    """How many rows were written, not scored, and read, and what became of the tasks.
+
+    None for what wasn't counted.
+    """
 
     written: int
     failed: int | None = None
     read: int | None = None
+    tasks: TaskFacts | None = None
 
     @property
     def rows_in(self) -> int:
@@ -296,21 +320,25 @@ def write_counted(
     reasons = (params["error_column"] or "_error") if permissive else None
     writes = RowCounter.of(result, "tf2spark.written", model=model, refused=reasons)
     log = log_of(params)
-    with log.progress(job.spark, *labels):
-        write(writes.table, target)
-    _log_tasks(log, job.spark)
+    try:
+        with log.progress(job.spark, *labels):
+            write(writes.table, target)
+    except Exception:
+        with suppress(Exception):  # it says more of what failed, if Spark still can
+            _logged_tasks(log, job.spark)
+        raise
+    tasks = _logged_tasks(log, job.spark)
     failed = writes.refused() if permissive else None
-    return Counts(writes.rows(), failed, reads.rows() if reads else None)
+    return Counts(writes.rows(), failed, reads.rows() if reads else None, tasks)
 
 
-def _log_tasks(log: JobLog, spark: SparkSession) -> None:
-    from tf2spark.spark.job_facts import task_facts
-    from tf2spark.spark.recognize import is_connect
+def _logged_tasks(log: JobLog, spark: SparkSession) -> TaskFacts | None:
+    from tf2spark.spark.facts.tasks import task_facts
 
-    if is_connect(spark) or log.format not in ("text", "json"):
-        return
-    if (facts := task_facts(spark)) is not None:
-        log.event("tasks", str(facts), **asdict(facts))
+    facts = task_facts(spark)
+    if facts is not None:
+        log.event("tasks", str(facts), **asdict(facts), skew=facts.skew)
+    return facts
 
 
 def per_second(count: int, seconds: float) -> str:

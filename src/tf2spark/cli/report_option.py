@@ -135,7 +135,7 @@ class JobReport:
         from tf2spark.report.facts import JobFacts
         from tf2spark.report.page import render
         from tf2spark.report.write import write_report
-        from tf2spark.spark import job_facts
+        from tf2spark.spark.facts import application
         from tf2spark.worker.statistics.task import peak_bytes
 
         started = time.monotonic()
@@ -156,17 +156,18 @@ class JobReport:
             k=params.get("k"),
             tables=tables,
             feed=feed,
-            plan=job_facts.plan_lines(self._result) if plan is None else plan,
+            plan=application.plan_lines(self._result) if plan is None else plan,
             options=_options(params),
-            settings=job_facts.settings_of(job.spark),
+            settings=application.settings_of(job.spark),
             versions=[
                 ("tf2spark", tf2spark.__version__),
-                *job_facts.versions_of(job.spark),
+                *application.versions_of(job.spark),
                 *_package_versions(),
             ],
             written=self._read_back(job, outputs, log),
             driver_peak_bytes=peak_bytes(),
-            jvm_peaks=job_facts.jvm_peaks(job.spark),
+            tasks=counts.tasks.pairs() if counts.tasks else (),
+            jvm_peaks=application.jvm_peaks(job.spark),
         )
         try:
             write_report(self.path, render(facts))

@@ -215,6 +215,7 @@ class ModelRef:
     initialization: Initialization = Initialization()
     broadcast: tuple[BroadcastFile, ...] = field(default=(), repr=False)
     limit_seconds: float | None = None
+    openings: Any = field(default=None, repr=False, eq=False)
 
 
 @frozen

@@ -22,7 +22,9 @@ from tf2spark.shown_text import shown
 
 _COMPRESSION = {".zstd": "zstd"}
 _CRASHED = "Python worker exited unexpectedly"
-_SKEWED = 4.0
+SKEWED = 4.0
+"""From here on, the slowest task takes too many times as long as the middle one."""
+SKEW_ADVICE = "That is skewed: repartition the table, or look at that partition's rows."
 Event = dict[str, Any]
 
 
@@ -205,8 +207,8 @@ def _durations(stages: Sequence[_Stage]) -> Iterator[str]:
         f"Of {tasks} that succeeded, the middle one took {middle:.1f} s and the slowest, of "
         f"partition {partition}, {longest:.1f} s."
     )
-    if len(stage.seconds) > 1 and longest > _SKEWED * max(middle, 0.1):
-        yield "That is skewed: repartition the table, or look at that partition's rows."
+    if len(stage.seconds) > 1 and longest > SKEWED * max(middle, 0.1):
+        yield SKEW_ADVICE
 
 
 def _count(number: int, noun: str) -> str:

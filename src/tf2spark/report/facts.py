@@ -60,6 +60,7 @@ class JobFacts:
         versions: Versions of all that took part.
         written: What was written.
         driver_peak_bytes: The most memory that this process has used.
+        tasks: What became of its tasks, and how often the model was opened.
         jvm_peaks: The most memory that Spark's JVMs have used, in bytes, by what they are.
     """
 
@@ -84,6 +85,7 @@ class JobFacts:
     versions: Pairs = ()
     written: WrittenTable = field()
     driver_peak_bytes: int | None = None
+    tasks: Pairs = ()
     jvm_peaks: Sequence[tuple[str, int]] = ()
 
     @property

@@ -187,54 +187,21 @@ def dataframe_of(df: DataFrame, plan: Any) -> DataFrame:
     return type(df)(dataset, spark)
 
 
-def executor_heap_peaks(spark: SparkSession) -> list[int]:
-    """Return the peak heap of each executor that isn't the driver, in bytes, where Spark knows it.
+def application_store(spark: SparkSession) -> Any:
+    """Return Spark's `AppStatusStore`, which has the stages, tasks and executors for the web page.
 
-    Assumes `SparkContext._jsc`, and Spark's `AppStatusStore.executorList`.
+    Assumes `SparkContext._jsc`, and Spark's `SparkContext.statusStore`.
 
     Raises:
         SetupError: The context has no JVM that can be reached this way.
         JavaError: This Spark has no such store.
     """
-    peaks = []
-    for executor in scala_items(_application_store(spark).executorList(False)):
-        metrics = executor.peakMemoryMetrics()
-        if str(executor.id()) != "driver" and metrics.isDefined():
-            peaks.append(int(metrics.get().getMetricValue("JVMHeapMemory")))
-    return [peak for peak in peaks if peak > 0]
-
-
-def stages_of(spark: SparkSession) -> list[Any]:
-    """Return what Spark knows of all stages (`StageData`); as `executor_heap_peaks`."""
-    everything = None, False, False, _doubles(spark), jvm(spark).java.util.ArrayList()
-    return list(scala_items(_application_store(spark).stageList(*everything)))
-
-
-def task_seconds(spark: SparkSession, stage: Any, *shares: float) -> list[float]:
-    """Return quantiles of how long tasks of a stage ran, if one has; as `executor_heap_peaks`."""
-    quantiles = stage.stageId(), stage.attemptId(), _doubles(spark, *shares)
-    summary = _application_store(spark).taskSummary(*quantiles)
-    times = summary.get().executorRunTime() if summary.isDefined() else None
-    return [] if times is None else [float(each) / 1000 for each in scala_items(times)]
-
-
-def lost_executors(spark: SparkSession) -> int:
-    """Return how many executors have gone; as `executor_heap_peaks`."""
-    executors = scala_items(_application_store(spark).executorList(False))
-    return sum(not executor.isActive() for executor in executors)
-
-
-def _application_store(spark: SparkSession) -> Any:
     return _private_attribute(spark.sparkContext, "_jsc").sc().statusStore()
 
 
-def _doubles(spark: SparkSession, *values: float) -> Any:
-    array = _private_attribute(spark.sparkContext, "_gateway").new_array(
-        jvm(spark).double, len(values)
-    )
-    for index, value in enumerate(values):
-        array[index] = value
-    return array
+def java_doubles(spark: SparkSession, *values: float) -> Any:
+    """Return numbers as Java's ``double[]``; errors are those of `java_array`."""
+    return java_array(spark, jvm(spark).double, values)
 
 
 def scala_items(sequence: Any) -> Iterator[Any]:

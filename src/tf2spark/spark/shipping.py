@@ -34,6 +34,7 @@ from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.package.stored_names import readable_names
 from tf2spark.plan.score import ModelRef
 from tf2spark.spark.broadcast.files import broadcast_files
+from tf2spark.spark.facts.openings import openings_accumulator
 from tf2spark.spark.hadoop import exists, explain_java_errors, scheme_of
 from tf2spark.spark.memory_limit import memory_mib
 from tf2spark.spark.recognize import is_connect
@@ -74,7 +75,8 @@ def ship(spark: SparkSession, model: ModelRef, *, for_stream: bool = False) -> M
         StorageError: A file of a package can't be read.
     """
     cache, limit = (spark.conf.get(key, None) for key in (CACHE_SETTING, CACHE_SIZE_SETTING))
-    model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit))
+    counted = openings_accumulator(spark)
+    model = evolve(model, cache=cache, cache_bytes=_size_bytes(limit), openings=counted)
     runs_locally = not is_connect(spark) and runs_here(str(spark.sparkContext.master))
     if runs_locally:
         check_local_python(spark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,7 @@ from tf2spark.tensorflow_c.mapped_files import mapped_tensor
 from tf2spark.tensorflow_c.process import cached_session
 from tf2spark.tensorflow_c.session import CApiSession, open_session
 from tf2spark.worker.op_libraries import load_op_libraries
+from tf2spark.worker.openings import count_opening
 
 Locate = Callable[[FileEntry], Path]
 """A function that returns where a file that came with the job lies on this host."""
@@ -37,7 +39,14 @@ def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
     libraries = ",".join(library.key for library in model.op_libraries)
     threads = f"{model.threads}{' divides' if model.divides_ops else ''}"
     key = f"{model.digest} {','.join(model.tags)} {threads} {libraries}"
-    return cached_session(key, lambda: _open(model, locate))
+    return cached_session(key, lambda: _open_counted(model, locate))
+
+
+def _open_counted(model: ModelRef, locate: Locate | None) -> CApiSession:
+    started = time.monotonic()
+    session = _open(model, locate)
+    count_opening(model.openings, time.monotonic() - started)
+    return session
 
 
 def _open(model: ModelRef, locate: Locate | None) -> CApiSession:

@@ -1,4 +1,4 @@
-"""What a report says of the Spark that ran a job."""
+"""What a report says of the Spark that ran a job: settings, versions, memory, plan."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ import re
 from pathlib import Path
 
 import pyspark
-from attrs import frozen
 from pyspark.sql import DataFrame, SparkSession
 
 from tf2spark.errors import SetupError
 from tf2spark.shown_text import safe_setting
-from tf2spark.spark.jvm import (
-    JavaError,
-    executor_heap_peaks,
-    jvm,
-    lost_executors,
-    query_execution,
-    stages_of,
-    task_seconds,
-)
+from tf2spark.spark.facts.status_store import executor_heap_peaks
+from tf2spark.spark.jvm import JavaError, jvm, query_execution
 
 # What Spark sets by itself at every start; it says nothing of a job.
 _LEFT_OUT = (
@@ -72,50 +64,6 @@ def jvm_peaks(spark: SparkSession) -> list[tuple[str, int]]:
         if heaps:
             peaks.append((f"executors' heap, peak, the largest of {len(heaps):,}", max(heaps)))
     return peaks
-
-
-@frozen
-class TaskFacts:
-    """What became of the tasks of an application so far.
-
-    Attributes:
-        tasks: How many have succeeded.
-        failed: How many attempts have failed.
-        executors_lost: How many executors have gone.
-        slowest_seconds: How long the slowest task ran, of the stage with the most work.
-        median_seconds: The same of the middle one.
-    """
-
-    tasks: int
-    failed: int
-    executors_lost: int
-    slowest_seconds: float
-    median_seconds: float
-
-    def __str__(self) -> str:
-        lost = f", {self.executors_lost:,} executors lost" if self.executors_lost else ""
-        return (
-            f"{self.tasks:,} done, {self.failed:,} attempts failed{lost}; the slowest took "
-            f"{self.slowest_seconds:.1f} s, the middle one {self.median_seconds:.1f} s"
-        )
-
-
-def task_facts(spark: SparkSession) -> TaskFacts | None:
-    """Return what became of an application's tasks; None where Spark can't be asked."""
-    try:
-        stages = stages_of(spark)
-        longest = max(stages, key=lambda stage: stage.executorRunTime(), default=None)
-        seconds = [] if longest is None else task_seconds(spark, longest, 0.5, 1.0)
-        median, slowest = seconds or (0.0, 0.0)
-        return TaskFacts(
-            sum(stage.numCompleteTasks() for stage in stages),
-            sum(stage.numFailedTasks() for stage in stages),
-            lost_executors(spark),
-            slowest,
-            median,
-        )
-    except (SetupError, JavaError, TypeError):  # of Connect, or of another Spark
-        return None
 
 
 def plan_lines(table: DataFrame) -> list[str]:

@@ -1,0 +1,1 @@
+"""What Spark knows of a job once it has run."""
