@@ -12,7 +12,7 @@ from tf2spark.binding.calls.checks import check_column_call
 from tf2spark.binding.feeds import FeedValue, Fetch
 from tf2spark.binding.options import Options, Read, Rows
 from tf2spark.binding.request import Request
-from tf2spark.binding.table_advice import check_recommend_tables, check_table
+from tf2spark.binding.table_advice import check_has_tasks, check_recommend_tables, check_table
 from tf2spark.errors import addressed_to
 from tf2spark.locations import KerasModel, need_pyspark, recommend_tables, saved_model_of
 from tf2spark.package.digests import digest_text
@@ -26,6 +26,7 @@ from tf2spark.saved_model.contract import Contract
 from tf2spark.table_types import LocalTable, Table, TableT, audience_of
 
 if TYPE_CHECKING:
+    from pyspark.resource import ResourceProfile
     from pyspark.sql import Column, SparkSession
 
 
@@ -40,8 +41,7 @@ class SavedModel:
         path: A SavedModel, a package, or a base path with integer folders, as for TF Serving: on
             this machine, on Hadoop (``hdfs://``, ``s3a://``, ``oss://``), or MLflow (``models:/``).
         version: Which integer folder; the largest by default. ``"3"`` is the same as ``3``.
-        tags: The tags of the MetaGraph; ``serve``, or the only ones, by default. ``"a,b"`` is the
-            same as ``["a", "b"]``.
+        tags: The MetaGraph's tags, ``"a,b"`` or ``["a", "b"]``; ``serve``, or the only ones.
         allow_ops: Ops that the user vouches for, beyond the allow-list.
         op_libraries: Libraries of custom ops that the user vouches for: their native code runs on
             the driver and in every worker. Each is a Python module that is installed there, such
@@ -116,6 +116,7 @@ class SavedModel:
         rows: Rows = "auto",
         id_columns: Sequence[str] | None = None,
         task_timeout: float | None = None,
+        resources: ResourceProfile | None = None,
     ) -> TableT:
         """Return the table with the model's outputs as columns.
 
@@ -146,6 +147,7 @@ class SavedModel:
             id_columns: What names a row in messages; by default ``id``, ``user_id`` and the like.
             task_timeout: How many seconds a run (of `batch_rows` rows) may take in a Spark task, or
                 loading the model. Spark then tries the task again; no limit by default.
+            resources: A `ResourceProfile` of Spark 4 for the tasks that score (CPUs, GPUs).
 
         Returns:
             A table of the same type.
@@ -161,6 +163,7 @@ class SavedModel:
             SetupError: PySpark or TensorFlow is missing.
         """
         check_table(table)
+        check_has_tasks(table, resources)
         audience = audience_of(table)
         with addressed_to(audience):
             request, options = self._runnable.call(
@@ -169,7 +172,7 @@ class SavedModel:
                 reproducible=reproducible, model_column=model_column, read=read, rows=rows,
                 id_columns=id_columns, task_timeout=task_timeout, audience=audience,
             )  # fmt: skip
-            return self._runnable.score(table, request, options)
+            return self._runnable.score(table, request, options, resources=resources)
 
     def recommend(
         self,
@@ -210,11 +213,9 @@ class SavedModel:
             k: The maximum number of items per user; there may be fewer.
             user_id: The users' id column.
             item_id: The items' id column, of integers or strings; without nulls or duplicates.
-            feed: Input (or tensor ``x:0``) to what feeds it, as in `score`. A column that both
-                tables have is written ``user:NAME`` or ``item:NAME``; a list may mix both
-                sides: ``{"ids": ["user:ids", "item:ids"]}``.
-            score: The output to rank by, if there are several; ``"probs[1]"`` for one entry of
-                each row.
+            feed: Input (or tensor ``x:0``) to what feeds it, as in `score`. A column of both tables
+                is ``user:NAME`` or ``item:NAME``: ``{"ids": ["user:ids", "item:ids"]}``.
+            score: The output to rank by, if there are several; ``"probs[1]"`` for one entry of it.
             signature: Which signature; ``serving_default``, or the only one, by default.
             exclude: A column of users: lists of item ids never to return.
             candidates: A column of users: lists of the only item ids to return; null for all.
@@ -301,9 +302,8 @@ class SavedModel:
         Args:
             path: Where to write the package.
             signature: Which signature to compile; as in `score`.
-            feed: Numbers and bools become part of the graph (``keep_prob``), a raw tensor
-                ``x:0`` becomes an input named after its column. Pass everything else to
-                `score`.
+            feed: Numbers and bools become part of the graph (``keep_prob``), a raw tensor ``x:0``
+                becomes an input named after its column. Pass everything else to `score`.
             fetch: New name to output (or tensor ``y:0``); all outputs of the signature by default.
             sample: Rows (pandas, pyarrow) that both models are run on; by default the model's own
                 warmup requests, or inputs generated from the contract if there are none.

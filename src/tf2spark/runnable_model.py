@@ -264,7 +264,7 @@ class RunnableModel(PickledByPath):
         model = evolve(self.reference(), copy_strings=copied, row_bytes=size)
         return evolve(model, threads=threads, divides_ops=threads > 1 and facts.divides_ops)
 
-    def score(self, table: TableT, request: Request, options: Options) -> TableT:
+    def score(self, table: TableT, request: Request, options: Options, **spark: Any) -> TableT:
         """Return the table with the outputs of a request as columns; see `SavedModel.score`."""
         scored: Any
         options = self.with_row_relation(request, options, on_spark=is_spark(table))
@@ -273,7 +273,7 @@ class RunnableModel(PickledByPath):
 
             model = evolve(self.reference_for(request), limit_seconds=options.task_timeout)
             df: Any = table
-            scored = score_any(df, request, options, model, self.bind, self._runs.shapes)
+            scored = score_any(df, request, options, model, self.bind, self._runs.shapes, **spark)
         else:
             from tf2spark.local.score import score_table
 

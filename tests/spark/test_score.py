@@ -18,7 +18,7 @@ from tf2spark import errors
 from tf2spark.binding.options import make_options
 from tf2spark.plan.score import Plan
 from tf2spark.spark import memory_limit
-from tf2spark.spark.score import Carrier, choose_carrier, score_dataframe, task_cpus
+from tf2spark.spark.score import Carrier, choose_carrier, score_dataframe
 
 CARRIERS: list[Carrier] = ["map_in_arrow", "arrow_udf"]
 _ROWS = 100
@@ -290,11 +290,6 @@ def test_too_little_worker_memory_is_refused_before_the_job(
     monkeypatch.setattr(memory_limit, "_worker_memory", lambda spark: "512m")
     with pytest.raises(errors.SetupError, match=r"pyspark.memory=512m .* set .*=2g or more"):
         mlp.score(frame(spark, table))
-
-
-def test_threads_follow_the_task(spark: SparkSession) -> None:
-    """TensorFlow gets as many threads as Spark gives CPUs to a task."""
-    assert task_cpus(spark) == 1
 
 
 def test_carrier_keeps_wide_tables_out_of_python(

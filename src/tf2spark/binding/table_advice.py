@@ -108,6 +108,20 @@ def check_table(table: Any, taken_by: str = "score() takes", *, local: bool = Fa
     raise ContractError(f"{taken_by} {tables}, not {kind}", table_advice(table))
 
 
+def check_has_tasks(table: object, resources: object) -> None:
+    """Check that a table is scored by Spark's tasks, if resources are given for them.
+
+    Raises:
+        ContractError: It is scored in this process.
+    """
+    if resources is not None and not is_spark(table):
+        raise ContractError(
+            f"resources are for the tasks of a Spark DataFrame, and {type_name(table)} is scored "
+            "in this process",
+            "leave resources out",
+        )
+
+
 def check_recommend_tables(users: Any, items: Any) -> None:
     """Check that users and items are tables.
 

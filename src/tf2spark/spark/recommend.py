@@ -35,13 +35,13 @@ from tf2spark.spark.jvm import collect_arrow
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_table
 from tf2spark.spark.recognize import is_connect
+from tf2spark.spark.resources import task_cpus
 from tf2spark.spark.score import (
     column,
     map_in_arrow,
     output_fields,
     score_dataframe,
     select_numbered,
-    task_cpus,
 )
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema

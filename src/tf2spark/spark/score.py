@@ -15,10 +15,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     NumericType,
@@ -36,6 +36,7 @@ from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_parts, packed_table
 from tf2spark.spark.recognize import is_connect
+from tf2spark.spark.resources import check_kept, check_resources, task_cpus
 from tf2spark.spark.scan.late_columns import late_parts
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_scan
@@ -50,6 +51,9 @@ from tf2spark.worker.spark_tasks import (
     file_scorer,
     partition_scorer,
 )
+
+if TYPE_CHECKING:
+    from pyspark.resource import ResourceProfile
 
 Carrier = Literal["map_in_arrow", "arrow_udf"]
 _SCORED = "_tf2spark_scored"
@@ -67,6 +71,7 @@ def score_dataframe(
     *,
     carrier: Carrier | None = None,
     bind: Bind = bind,
+    resources: ResourceProfile | None = None,
 ) -> DataFrame:
     """Return `df` with the model's outputs as columns; nothing runs until an action.
 
@@ -77,21 +82,28 @@ def score_dataframe(
         model: The model that the workers open; its threads are set from ``spark.task.cpus``.
         carrier: How batches reach the worker where Spark reads; chosen from the schema where None.
         bind: Binds the table; it may return plans that it has kept.
+        resources: What Spark gives the tasks that score; the session's settings where None.
 
     Raises:
-        ContractError: Table and model don't fit, or the workers can't read the files as asked.
+        ContractError: Table and model don't fit, the workers can't read the files as asked, or
+            this Spark has no such resources.
         SetupError: The session's memory limit is too low for TensorFlow.
     """
     check_worker_memory(df.sparkSession)
-    model = evolve(model, threads=task_cpus(df.sparkSession))
+    if resources is not None:
+        resources = check_resources(df, resources)
+    model = evolve(model, threads=task_cpus(df.sparkSession, resources))
     # Bound before the model is shipped, so that a mismatch costs nothing.
     plan = bind(request, arrow_schema(df.schema), options, model)
     plan = evolve(plan, model=ship(df.sparkSession, plan.model, for_stream=_is_stream(df)))
+    if resources is not None:
+        check_kept(df, plan)
     if carrier is None and options.read != "spark":
-        scored = _score_files(df, plan, options.read)
+        scored = _score_files(df, plan, options.read, resources)
         if scored is not None:
             return scored
-    return _score_by_spark(df, plan, carrier, late=carrier is None and options.read == "auto")
+    late = carrier is None and options.read == "auto"
+    return _score_by_spark(df, plan, carrier, resources, late=late)
 
 
 def scored_schema(
@@ -100,11 +112,6 @@ def scored_schema(
     """Return the columns of a scored table; arguments and errors are those of `score_dataframe`."""
     plan = bind(request, arrow_schema(schema), options, model)
     return StructType([schema.fields[index] for index in plan.keep] + output_fields(plan))
-
-
-def task_cpus(spark: SparkSession) -> int:
-    """Return how many CPUs Spark gives a task, which bounds TensorFlow's threads."""
-    return int(spark.conf.get("spark.task.cpus", "1") or 1)
 
 
 def choose_carrier(schema: StructType, plan: Plan) -> Carrier:
@@ -135,7 +142,9 @@ def _is_stream(df: DataFrame) -> bool:
         return False
 
 
-def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
+def _score_files(
+    df: DataFrame, plan: Plan, read: Read, resources: ResourceProfile | None
+) -> DataFrame | None:
     """Have the workers read the table's files; None where Spark has to.
 
     The result keeps `df` in its plan: Spark reads it where it has other files by then.
@@ -165,11 +174,14 @@ def _score_files(df: DataFrame, plan: Plan, read: Read) -> DataFrame | None:
     if scan.unchanged is None or read == "worker":
         task_numbers = _with_source(task_numbers, df)
     by_workers = map_in_arrow(
-        task_numbers, file_scorer(renumber(plan, columns), tasks), _result_fields(df, plan)
+        task_numbers,
+        file_scorer(renumber(plan, columns), tasks),
+        _result_fields(df, plan),
+        resources,
     )
     if scan.unchanged is None or read == "worker":
         return by_workers
-    by_spark = _score_by_spark(df, plan, None, late=False)
+    by_spark = _score_by_spark(df, plan, None, resources, late=False)
     return by_workers.where(scan.unchanged).union(by_spark.where(~scan.unchanged))
 
 
@@ -191,17 +203,28 @@ def _with_source(task_numbers: DataFrame, df: DataFrame) -> DataFrame:
     return task_numbers.union(df.select(F.lit(0).cast("bigint")).where(F.lit(False)))
 
 
-def _score_by_spark(df: DataFrame, plan: Plan, carrier: Carrier | None, *, late: bool) -> DataFrame:
+def _score_by_spark(
+    df: DataFrame,
+    plan: Plan,
+    carrier: Carrier | None,
+    resources: ResourceProfile | None,
+    *,
+    late: bool,
+) -> DataFrame:
+    if resources is not None:  # a column function runs with those of its query
+        carrier = "map_in_arrow"
     if (carrier or choose_carrier(df.schema, plan)) == "arrow_udf":
         return _score_by_arrow_udf(df, plan, late=late)
-    return _score_by_map_in_arrow(df, plan, late=late)
+    return _score_by_map_in_arrow(df, plan, resources, late=late)
 
 
-def _score_by_map_in_arrow(df: DataFrame, plan: Plan, *, late: bool) -> DataFrame:
+def _score_by_map_in_arrow(
+    df: DataFrame, plan: Plan, resources: ResourceProfile | None, *, late: bool
+) -> DataFrame:
     columns = traveling_columns(plan)
     table, travel = _carrying(select_numbered(df, columns), plan, late=late)
     score = partition_scorer(renumber(plan, columns), travel)
-    return map_in_arrow(table, score, _result_fields(df, plan))
+    return map_in_arrow(table, score, _result_fields(df, plan), resources)
 
 
 def _carrying(df: DataFrame, plan: Plan, *, late: bool) -> tuple[DataFrame, Travel]:
@@ -245,7 +268,10 @@ def select_numbered(df: DataFrame, columns: Sequence[int]) -> DataFrame:
 
 
 def map_in_arrow(
-    df: DataFrame, function: Callable[[Batches], Batches], fields: Sequence[StructField]
+    df: DataFrame,
+    function: Callable[[Batches], Batches],
+    fields: Sequence[StructField],
+    resources: ResourceProfile | None = None,
 ) -> DataFrame:
     """Map a table's batches to batches of these fields, which the function names c0, c1, ..."""
     travel_names = column_names(len(fields))
@@ -255,7 +281,9 @@ def map_in_arrow(
             for name, field in zip(travel_names, fields, strict=True)
         ]
     )
-    return df.mapInArrow(function, returns).toDF(*(field.name for field in fields))
+    # Spark 3.5 has no such argument.
+    profile: dict[str, Any] = {} if resources is None else {"profile": resources}
+    return df.mapInArrow(function, returns, **profile).toDF(*(field.name for field in fields))
 
 
 def _result_fields(df: DataFrame, plan: Plan) -> list[StructField]:

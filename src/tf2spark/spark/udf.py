@@ -24,7 +24,7 @@ from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.spark.arrow_udfs import arrow_udf_of, pandas_udf_of
 from tf2spark.spark.late_binding.column_functions import late_column_scorer
 from tf2spark.spark.memory_limit import check_worker_memory
-from tf2spark.spark.score import task_cpus
+from tf2spark.spark.resources import task_cpus
 from tf2spark.spark.session import current_session
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type

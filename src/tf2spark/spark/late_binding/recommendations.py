@@ -35,7 +35,8 @@ from tf2spark.spark.late_binding.late_recommender import (
 from tf2spark.spark.late_binding.tables import is_resolved
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.recommend import recommend_dataframe
-from tf2spark.spark.score import as_rows, column, task_cpus
+from tf2spark.spark.resources import task_cpus
+from tf2spark.spark.score import as_rows, column
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type
 from tf2spark.table_types import is_spark

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from attrs import evolve
 from pyspark.errors import PySparkException
+from pyspark.resource import ResourceProfile
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -34,6 +35,7 @@ def score_any(
     model: ModelRef,
     bind: Bind,
     shapes: InferShapes,
+    resources: ResourceProfile | None = None,
 ) -> DataFrame:
     """Return `df` with the model's outputs as columns, whether or not its columns are known.
 
@@ -44,6 +46,7 @@ def score_any(
         model: The model that the workers open.
         bind: Binds the table.
         shapes: Infers the shapes of outputs whose rank the graph leaves open.
+        resources: What Spark gives the tasks that score; the session's settings where None.
 
     Raises:
         ContractError: Table, arguments and model don't fit. Where columns aren't known, the first
@@ -51,7 +54,12 @@ def score_any(
         SetupError: The session's memory limit is too low for TensorFlow.
     """
     if is_resolved(df):
-        return score_dataframe(df, request, options, model, bind=bind)
+        return score_dataframe(df, request, options, model, bind=bind, resources=resources)
+    if resources is not None:
+        raise ContractError(
+            "resources can't be given inside a pipeline, where a column function scores",
+            "leave resources out, and set spark.task.cpus for all of the pipeline",
+        )
     return _score_unresolved(df, with_declared_ranks(request, options, shapes), options, model)
 
 
