@@ -52,6 +52,10 @@ PROMISES = {
         "a quota",
         "the same; a damaged block that Spark reads, after about 80 s",
     ),
+    "scheduling": (
+        "executors come and go by dynamic allocation; two CPUs a task; several executors a host",
+        "rows are complete, and TensorFlow has as many threads as a task has CPUs",
+    ),
     "tasks": (
         "10,000 tasks; 990 of 1,000 partitions empty; one partition of 10,000,000 rows",
         "rows are complete, and a worker opens a model once",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pyspark
 
@@ -24,10 +25,12 @@ def standalone(
     cores: int = 1,
     memory: str = "1500m",
     hosts: Sequence[str] = ("127.0.0.1",),
+    environments: Sequence[Mapping[str, str]] = ({},),
 ) -> Iterator[str]:
     """Run a master and its workers, each with its own work folder; yields the master's URL.
 
-    The workers take the hosts, which are addresses of this machine, in turn.
+    The workers take the hosts, which are addresses of this machine, in turn, and so the variables
+    of the environment that their executors inherit.
     """
     ensure_java()
     with ExitStack() as stack:
@@ -41,9 +44,17 @@ def standalone(
             arguments = ["--webui-port", "0", "--cores", str(cores), "--memory", memory]
             arguments += ["--work-dir", str(folder / name), url]
             host = hosts[number % len(hosts)]
+            variables = environments[number % len(environments)]
             daemons.append(
                 stack.enter_context(
-                    _spark_daemon(folder, name, "worker.Worker", *arguments, host=host)
+                    _spark_daemon(
+                        folder,
+                        name,
+                        "worker.Worker",
+                        *arguments,
+                        host=host,
+                        variables=variables,
+                    )
                 )
             )
         for worker in daemons:
@@ -52,7 +63,12 @@ def standalone(
 
 
 def _spark_daemon(
-    folder: Path, name: str, main: str, *arguments: str, host: str = "127.0.0.1"
+    folder: Path,
+    name: str,
+    main: str,
+    *arguments: str,
+    host: str = "127.0.0.1",
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> AbstractContextManager[Daemon]:
     command = [str(_SPARK_CLASS), f"org.apache.spark.deploy.{main}", "--host", host]
     environment = {
@@ -60,5 +76,6 @@ def _spark_daemon(
         "SPARK_NO_DAEMONIZE": "1",
         "SPARK_DAEMON_JAVA_OPTS": java_options(),
         "PYSPARK_PYTHON": sys.executable,
+        **variables,
     }
     return daemon(folder, name, [*command, *arguments], environment)
