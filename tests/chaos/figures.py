@@ -52,6 +52,11 @@ PROMISES = {
         "a quota",
         "the same; a damaged block that Spark reads, after about 80 s",
     ),
+    "versions": (
+        "a host has another TensorFlow, and another tf2spark of its own; one has no TensorFlow",
+        "told for each host by `doctor` and before the first job; every host runs the tf2spark of "
+        "the job",
+    ),
     "scheduling": (
         "executors come and go by dynamic allocation; two CPUs a task; several executors a host",
         "rows are complete, and TensorFlow has as many threads as a task has CPUs",

@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 
 @frozen(eq=False)
 class Job:
-    """A session, and the model and the tables that the command names."""
+    """A session, and the model and the tables that the command names.
+
+    The command's own stages are those from `first_stage` on.
+    """
 
     spark: SparkSession
     model: RunnableModel
     tables: tuple[DataFrame, ...]
+    first_stage: int = 0
 
 
 def checked_options(
@@ -108,6 +112,7 @@ def open_job(
 
     need_pyspark()
     from tf2spark.package.staging import remove_abandoned
+    from tf2spark.spark.facts.tasks import next_stage
     from tf2spark.spark.output.checks import (
         check_apart_from_model,
         check_before_spark,
@@ -152,7 +157,7 @@ def open_job(
         if log.format != "none":  # which may list many files
             _log_sizes(log, sources, tables)
         with _described(spark, f"{params['model']}, {digest}"):
-            yield Job(spark, model, tables)
+            yield Job(spark, model, tables, 0 if ends else next_stage(spark))
 
 
 def _read_all(spark: SparkSession, sources: Sequence[Source]) -> list[DataFrame]:
@@ -325,17 +330,17 @@ def write_counted(
             write(writes.table, target)
     except Exception:
         with suppress(Exception):  # it says more of what failed, if Spark still can
-            _logged_tasks(log, job.spark)
+            _logged_tasks(log, job)
         raise
-    tasks = _logged_tasks(log, job.spark)
+    tasks = _logged_tasks(log, job)
     failed = writes.refused() if permissive else None
     return Counts(writes.rows(), failed, reads.rows() if reads else None, tasks)
 
 
-def _logged_tasks(log: JobLog, spark: SparkSession) -> TaskFacts | None:
+def _logged_tasks(log: JobLog, job: Job) -> TaskFacts | None:
     from tf2spark.spark.facts.tasks import task_facts
 
-    facts = task_facts(spark)
+    facts = task_facts(job.spark, job.first_stage)
     if facts is not None:
         log.event("tasks", str(facts), **asdict(facts), skew=facts.skew)
     return facts

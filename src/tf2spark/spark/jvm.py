@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -197,6 +197,17 @@ def application_store(spark: SparkSession) -> Any:
         JavaError: This Spark has no such store.
     """
     return _private_attribute(spark.sparkContext, "_jsc").sc().statusStore()
+
+
+def wait_for_listeners(spark: SparkSession, seconds: float) -> None:
+    """Wait until Spark has told its listeners what has happened, but not longer than this.
+
+    What `application_store` has comes from such a listener. Assumes `SparkContext._jsc`, and
+    Spark's `LiveListenerBus.waitUntilEmpty`; without them, nothing is waited for.
+    """
+    with suppress(SetupError, JavaError):  # a timeout is one of Java's errors
+        bus = _private_attribute(spark.sparkContext, "_jsc").sc().listenerBus()
+        bus.waitUntilEmpty(int(seconds * 1000))
 
 
 def java_doubles(spark: SparkSession, *values: float) -> Any:

@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 
 from cases.models import case, path_of
 from tf2spark import SavedModel
-from tf2spark.spark.facts.tasks import TaskFacts, task_facts
+from tf2spark.spark.facts.tasks import TaskFacts, next_stage, task_facts
 
 _FACTS = TaskFacts(
     tasks=96, failed=3, workers_lost=2, executors_lost=1, slowest_seconds=8.0, slowest_partition=7,
@@ -50,3 +50,6 @@ def test_of_an_application(spark: SparkSession) -> None:
     assert second.models_opened == first.models_opened
     assert second.tasks > first.tasks > before.tasks
     assert second.opening_seconds > 0
+    none = task_facts(spark, next_stage(spark))
+    assert none is not None
+    assert (none.tasks, none.slowest_partition) == (0, None)

@@ -10,11 +10,13 @@ from pyspark.sql import SparkSession
 from tf2spark.errors import SetupError
 from tf2spark.spark.facts import status_store
 from tf2spark.spark.facts.openings import openings_so_far
-from tf2spark.spark.jvm import JavaError
+from tf2spark.spark.jvm import JavaError, wait_for_listeners
 from tf2spark.spark.recognize import is_connect
 
 # How Spark says that a Python worker ended, however it did.
 _WORKER_ENDED = "Python worker exited unexpectedly"
+# For Spark to tell what has happened; on a cluster that is busy, some of it may be missing then.
+_MOST_WAIT_SECONDS = 5.0
 
 
 @frozen(kw_only=True)
@@ -106,13 +108,31 @@ def _rows(count: int) -> str:
     return f" for {count:,} rows" if count else ""
 
 
-def task_facts(spark: SparkSession) -> TaskFacts | None:
-    """Return what became of an application's tasks; None where Spark can't be asked."""
+def next_stage(spark: SparkSession) -> int:
+    """Return the number of the application's next stage; 0 where Spark can't be asked."""
+    if is_connect(spark):
+        return 0
+    wait_for_listeners(spark, _MOST_WAIT_SECONDS)
+    try:
+        return max((stage.stageId() + 1 for stage in status_store.stages_of(spark)), default=0)
+    except (SetupError, JavaError, TypeError):  # of another Spark
+        return 0
+
+
+def task_facts(spark: SparkSession, first_stage: int = 0) -> TaskFacts | None:
+    """Return what became of an application's tasks; None where Spark can't be asked.
+
+    Args:
+        spark: The session.
+        first_stage: The tasks of earlier stages don't count. Models and executors always do.
+    """
     if is_connect(spark):
         return None
+    wait_for_listeners(spark, _MOST_WAIT_SECONDS)
     openings = openings_so_far(spark).values()
     try:
-        facts = _facts_of_stages(spark, status_store.stages_of(spark))
+        stages = status_store.stages_of(spark)
+        facts = _facts_of_stages(spark, [each for each in stages if each.stageId() >= first_stage])
     except (SetupError, JavaError, TypeError):  # of another Spark
         return None
     return evolve(
