@@ -1,4 +1,8 @@
-"""Python workers that end or hang in the middle of a job cost no row."""
+"""Python workers that end or hang in the middle of a job cost no row.
+
+`make test` has a short form: `spark/test_clusters.py` kills a worker, `spark/test_task_timeout.py`
+stops one.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ def run_jobs(master: str, folder: Path, jobs: int, *how: str) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.cluster
+@pytest.mark.chaos
 def test_workers_that_end_or_stop_cost_no_row(tmp_path: Path) -> None:
     """In each kind of job, in different ways."""
     report = run_jobs("local[2,4]", tmp_path, 4, "SIGSTOP", *_ENDS)

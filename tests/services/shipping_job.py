@@ -185,8 +185,7 @@ def main(master: str, model_path: str, table: str, python: str, *settings: str) 
     if words_folder is not None:
         shutil.copytree(words_folder, folder / "with_library")
         words = score_words(spark, folder / "with_library")
-    if not master.startswith("local["):  # a local master opens the model where it is
-        shutil.rmtree(folder)
+    shutil.rmtree(folder)
     report: dict[str, Any] = {name: has_rows(*job) for name, job in jobs.items()}
     for name, scored in words.items():
         report[name] = sorted(scored.toArrow().to_pydict()["words"]) == [0, 2, 3]

@@ -219,22 +219,6 @@ def run_shipping_job(cluster: Cluster, python: str, *settings: str, **environmen
 
 
 @pytest.mark.cluster
-class TestLocalShipping(ShippingContract):
-    """A local master, whose workers open the model where it is, with the driver's tf2spark."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def shipped(cls, tmp_path_factory: pytest.TempPathFactory) -> Any:
-        cluster = Cluster("local[2]", tmp_path_factory.mktemp("shipping"))
-        return run_shipping_job(cluster, sys.executable)
-
-    def test_tf2spark_travels_with_the_job(self, shipped: dict[str, Any]) -> None:
-        """Nothing is shipped: workers have what the driver has."""
-        (origins,) = shipped["module_paths"]
-        assert ".zip" not in origins
-
-
-@pytest.mark.cluster
 class TestStandaloneShipping(ShippingContract):
     """Spark's own cluster manager."""
 
