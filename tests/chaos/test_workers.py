@@ -1,7 +1,7 @@
 """Python workers that end or hang in the middle of a job cost no row.
 
 `make test` has a short form: `spark/test_clusters.py` kills a worker, `spark/test_task_timeout.py`
-stops one.
+has a model that hangs, `worker/test_hang_watch.py` stops a worker.
 """
 
 from __future__ import annotations
