@@ -173,9 +173,13 @@ class TestRecommend:
     def test_a_dry_run_prints_the_columns(
         self, model: str, tables: list[str], tmp_path: Path, capsys: Capture
     ) -> None:
-        """Those that are written then, and nothing is."""
+        """Those that are written then, and nothing is; the plan is that of `inspect`."""
         assert run(["recommend", model, *tables, "--dry-run", "--keep", "name"]) == 0
-        (line,) = re.findall(r"^columns  (.*)$", capsys.readouterr().out, re.M)
+        printed = capsys.readouterr().out
+        (line,) = re.findall(r"^columns  (.*)$", printed, re.M)
+        for part in ("The graph is split.", "for every pair", "a million pairs: "):
+            assert part in printed
+        assert printed.endswith("read, and nothing was written\n")
         assert not (tmp_path / "out").exists()
         assert run(["recommend", model, *tables, "--keep", "name"]) == 0
         written = pq.read_schema(next((tmp_path / "out").glob("*.parquet")))

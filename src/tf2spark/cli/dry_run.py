@@ -1,4 +1,4 @@
-"""What ``--dry-run`` prints: everything that a job is bound to, before a row is read."""
+"""What ``--dry-run`` prints: everything that a job is bound to, and the plan of `recommend`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf2spark.cli.catalog import pair_request
+from tf2spark.cli.catalog import pair_request, prepare
 from tf2spark.cli.options import Command
 from tf2spark.package.digests import digest_text
 from tf2spark.shown_text import Lines
@@ -32,13 +32,9 @@ _MODES = {
 Line = tuple[str, str]
 
 
-def dry_run_option(command: Command) -> Command:
-    """Add the option that prints what a job would do."""
-    return click.option(
-        "--dry-run",
-        is_flag=True,
-        help="Check everything and print what the job would do, without reading or writing a row.",
-    )(command)
+def dry_run_option(help_text: str) -> Callable[[Command], Command]:
+    """Return what adds the option that prints what a job would do."""
+    return click.option("--dry-run", is_flag=True, help=help_text)
 
 
 def print_score(
@@ -61,23 +57,30 @@ def print_score(
     check(result, target)
     lines = [("reader", message) for message in messages] + [("columns", _columns(result))]
     _print(job, [*_tables(job, sources), *_feeds(request), *lines], target)
+    click.echo("dry run: no row was read, and nothing was written")
 
 
 def print_recommend(
     job: Job, params: Mapping[str, Any], call: PairCall, sources: Sequence[Source], target: Target
 ) -> None:
-    """Print what `tf2spark recommend` would do; neither users nor items are read.
+    """Print what `tf2spark recommend` would do, and its plan, for which it computes the items.
 
     Raises:
         ContractError: The tables, the model and the options don't fit.
         OutputError: The rows don't fit the output.
+        RowError: An item can't be scored.
     """
+    from tf2spark.recommend.explanation.plan import explain
+
     request = pair_request(job, params, call)
     result = check_recommendations(job, call, request, target)
+    plan = explain(prepare(job, params, call))
     (ranking,) = request.outputs
     best = f"{ranking.output.name}, each user's best {params['k']:,}"
     lines = [("rank by", best), ("columns", _columns(result))]
     _print(job, [*_tables(job, sources), *_feeds(request), *lines], target)
+    click.echo(f"\n{plan}\n")
+    click.echo("dry run: items and the first users were read, and nothing was written")
 
 
 def check_recommendations(job: Job, call: PairCall, request: Request, target: Target) -> DataFrame:
@@ -140,7 +143,6 @@ def _print(job: Job, lines: Iterable[Line], target: Target) -> None:
         ("spark", f"{spark.version}, {spark.sparkContext.master}"),
     ]
     click.echo(Lines.of([f"{name:<8} {text}" for name, text in shown]))
-    click.echo("dry run: no row was read, and nothing was written")
 
 
 def _output(target: Target) -> str:

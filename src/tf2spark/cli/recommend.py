@@ -70,7 +70,10 @@ _BATCH_PAIRS = 1 << 23
 @call_options
 @model_options
 @spark_options
-@dry_run_option
+@dry_run_option(
+    "Check everything and print what the job would do and its plan, without scoring or writing a "
+    "user."
+)
 @click.pass_context
 def recommend(context: click.Context, /, **params: Any) -> None:
     """Score every user against every item with MODEL, and write each user's best K.

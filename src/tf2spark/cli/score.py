@@ -82,7 +82,9 @@ if TYPE_CHECKING:
 @call_options
 @model_options
 @spark_options
-@dry_run_option
+@dry_run_option(
+    "Check everything and print what the job would do, without reading or writing a row."
+)
 @click.pass_context
 def score(context: click.Context, /, **params: Any) -> None:
     """Score a table with MODEL and write it with the model's outputs as new columns.

@@ -113,6 +113,15 @@ def _refuse_duplicates(ids: pa.Array, name: str) -> None:
         )
 
 
+def unequal_ids(name: str) -> ContractError:
+    """Return the error of items whose query gives other rows each time that it runs."""
+    return ContractError(
+        f'the items have other ids ("{name}") each time that they are read, as with a limit '
+        "without an order",
+        "write them to a table first, and read that",
+    )
+
+
 def item_error(error: RowError) -> RowError:
     """Return the error of an item that can't be scored."""
     return RowError(f"an item can't be scored, so it can't be recommended: {error.problem}")

@@ -37,6 +37,7 @@ from tf2spark.recommend.items import (
     item_id_type,
     sort_by_id,
     sort_ids,
+    unequal_ids,
     write_columns,
     write_ids,
     write_values,
@@ -149,20 +150,24 @@ class _SplitModel:
 
 @frozen(eq=False)
 class _Catalog:
-    """The items' values, in files, and the number of items.
+    """The items' values, in files, and their ids in ascending order.
 
     `in_one_run` says that the values may depend on the catalog: they were computed in one run.
     """
 
     values: tuple[ItemTensor, ...]
-    items: int
+    ids: pa.Array
     in_one_run: bool = False
+
+    @property
+    def items(self) -> int:
+        return len(self.ids)
 
 
 def _prepare_split(job: RecommendJob) -> Prepared:
     split = _split(job)
     catalog = _compute_catalog(job, split)
-    fallback = _write_fallback(job, split, catalog.items)
+    fallback = _write_fallback(job, split, catalog.ids)
     sizes = choose_block_sizes(split.graph, catalog.items, job.model)
     plan = bind_users(
         job,
@@ -211,7 +216,7 @@ def _compute_catalog(job: RecommendJob, split: _SplitModel) -> _Catalog:
     ids, order = sort_ids(table.column(item_id), item_id)
     write_ids(split.tree, ids, item_id_type(job.schemas["item"], item_id))
     values = write_values(split.tree, table, order, split.graph.items)
-    return _Catalog(values, table.num_rows, in_one_run)
+    return _Catalog(values, ids, in_one_run)
 
 
 def _score_items(job: RecommendJob, split: _SplitModel) -> tuple[pa.Table, bool]:
@@ -229,14 +234,26 @@ def _score_items(job: RecommendJob, split: _SplitModel) -> tuple[pa.Table, bool]
         raise item_error(error) from None
 
 
-def _write_fallback(job: RecommendJob, split: _SplitModel, items: int) -> WholePlan | None:
-    """Write the whole graph next to the split one, for users whose rows may have other sizes."""
+def _write_fallback(job: RecommendJob, split: _SplitModel, ids: pa.Array) -> WholePlan | None:
+    """Write the whole graph next to the split one, for users whose rows may have other sizes.
+
+    Args:
+        job: The call.
+        split: The split graph.
+        ids: The ids of the items that it knows, in ascending order.
+
+    Raises:
+        ContractError: The items that the whole graph would be fed have other ids.
+    """
     if not split.is_pinned("user"):
         return None
     whole = bind_whole_graph(job)
-    write_columns(split.tree, _sorted_items(job, whole), whole.item_columns)
+    items = _sorted_items(job, whole)
+    if items.column(job.arguments.item_id) != pa.chunked_array([ids]):
+        raise unequal_ids(job.arguments.item_id)
+    write_columns(split.tree, items, whole.item_columns)
     copy_model(job.model, split.tree / WHOLE_FOLDER)
-    return whole.strategy(items, row_wise=not split.graph.unproven)
+    return whole.strategy(len(ids), row_wise=not split.graph.unproven)
 
 
 def _split_plan(split: _SplitModel, catalog: _Catalog, sizes: BlockSizes, k: int) -> SplitPlan:

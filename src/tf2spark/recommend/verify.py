@@ -17,7 +17,7 @@ from tf2spark.errors import RowError
 from tf2spark.graph_split.forms import NotSplit
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, WholePlan
 from tf2spark.recommend.files import new_tree, refer_to
-from tf2spark.recommend.items import item_id_type, write_columns
+from tf2spark.recommend.items import item_id_type, unequal_ids, write_columns
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.side_widths import Samples
 from tf2spark.recommend.whole_graph import bind_whole_graph, copy_model
@@ -70,6 +70,7 @@ def check_split(
 
     Raises:
         NotSplit: The scores differ by more than the tolerance.
+        ContractError: The items have other ids than before.
     """
     arguments = job.arguments
     users = _as_batch(_pick_rows(job.samples["user"], arguments.user_id))
@@ -85,6 +86,11 @@ def check_split(
     id_type = item_id_type(job.schemas["item"], arguments.item_id)
     ids = items.combine_chunks().column(arguments.item_id).cast(id_type)
     positions = find_positions(ids.chunk(0))
+    if not (is_known := positions >= 0).all():
+        # Those that were in both reads are enough, unless an item's score depends on the others.
+        if all_items or not is_known.any():
+            raise unequal_ids(arguments.item_id)
+        items, positions = items.filter(pa.array(is_known)), positions[is_known]
     with (
         closing(open_model(plan.users.model, tree)) as session,
         _whole_scorer(job, plan, items, row_wise=not all_items) as score_whole,

@@ -21,6 +21,7 @@ from tf2spark.spark.late_binding import late_recommender as late
 
 CASE = case("wide_and_deep")
 USERS, ITEMS = CASE.users(30), CASE.items(40)
+_HASH = 7
 IDS = sorted(ITEMS["item_id"].to_pylist())
 
 
@@ -43,9 +44,12 @@ def recommended(
     call: late.LateCall, users: pa.Table, items: pa.Table, rows: int = 12
 ) -> list[dict[str, Any]]:
     """Run the worker's function as Spark does: the catalog stands beside the first row alone."""
-    catalog = {"ids": sorted(items["item_id"].to_pylist()), "items": items.to_pylist()}
+    ids = sorted(items["item_id"].to_pylist())
+    catalog = {"ids": ids, "items": items.to_pylist(), "ids_hash": _HASH}
     rows_type = pa.list_(pa.struct(list(items.schema)))
-    catalog_type = pa.struct([("ids", pa.list_(pa.int64())), ("items", rows_type)])
+    catalog_type = pa.struct(
+        [("ids", pa.list_(pa.int64())), ("items", rows_type), ("ids_hash", pa.int64())]
+    )
 
     def arrays() -> Iterator[tuple[pa.Array, ...]]:
         for first in range(0, users.num_rows, rows):
@@ -78,7 +82,8 @@ def expected_of(model: tf2spark.SavedModel, users: pa.Table, **given: Any) -> li
 def test_a_worker_recommends_as_the_driver_does(model: tf2spark.SavedModel) -> None:
     """Whatever the batches; kept columns aren't returned, because they never leave the JVM."""
     rows = recommended(call_of(model, keep=["job"]), USERS, ITEMS)
-    assert {key for row in rows for key in row} == {"recommendations"}
+    assert {key for row in rows for key in row} == {"recommendations", "ids_hash"}
+    assert {row["ids_hash"] for row in rows} == {_HASH}
     assert with_ids(rows) == expected_of(model, USERS)
 
 

@@ -37,6 +37,7 @@ from tf2spark.worker.spark_tasks import Columns, keep_limits, shipped_file, task
 from tf2spark.worker.task_start import begin_task
 
 IDS, ITEMS, POSITION, SCORE = "ids", "items", "position", "score"
+IDS_HASH = "ids_hash"
 _SAMPLED_USERS = 64
 _KEPT_JOBS = 2
 
@@ -72,7 +73,7 @@ _prepared: KeptResults[_Prepared] = KeptResults(_KEPT_JOBS)
 def late_recommender(call: LateCall) -> Columns:
     """Return the function from users, and the catalog beside a task's first, to the best items.
 
-    These come as positions among the catalog's sorted ids.
+    These come as positions among the catalog's sorted ids, beside the hash of these ids.
     """
 
     def recommend_columns(arrays: Iterable[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
@@ -88,7 +89,7 @@ def late_recommender(call: LateCall) -> Columns:
         ids = catalog[IDS].values
         batches = (pa.RecordBatch.from_struct_array(users) for users, _ in chain([first], listed))
         for best in recommend_batches(job.plan, job.session, batches, location=task_location()):
-            yield _with_positions(best, ids)
+            yield _with_positions(best, ids, catalog[IDS_HASH])
 
     return recommend_columns
 
@@ -147,7 +148,9 @@ def _discard(session: CApiSession, folder: Path) -> None:
     remove_job_folder(folder)
 
 
-def _with_positions(best: pa.RecordBatch, ids: pa.Array) -> pa.StructArray:
+def _with_positions(
+    best: pa.RecordBatch, ids: pa.Array, ids_hash: pa.Int64Scalar
+) -> pa.StructArray:
     """Return recommendations with the items' positions among `ids` in place of their ids."""
     lists, *others = best.columns
     items, scores = lists.values.flatten()
@@ -155,4 +158,7 @@ def _with_positions(best: pa.RecordBatch, ids: pa.Array) -> pa.StructArray:
     structs = pa.StructArray.from_arrays([positions, scores], names=[POSITION, SCORE])
     mask = lists.is_null() if lists.null_count else None
     by_position = pa.ListArray.from_arrays(lists.offsets, structs, mask=mask)
-    return pa.StructArray.from_arrays([by_position, *others], names=best.schema.names)
+    hashes = pa.repeat(ids_hash, best.num_rows)
+    return pa.StructArray.from_arrays(
+        [by_position, *others, hashes], names=[*best.schema.names, IDS_HASH]
+    )

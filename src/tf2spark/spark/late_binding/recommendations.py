@@ -12,19 +12,29 @@ from collections.abc import Callable
 from attrs import evolve
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BooleanType, IntegerType, StringType, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructType,
+)
 
 from tf2spark.binding.options import ERROR_COLUMN, Options
 from tf2spark.binding.request import Request
+from tf2spark.errors import Tf2SparkError
 from tf2spark.graph_split.splitter import score_dtype
 from tf2spark.plan.recommend import RECOMMENDATIONS
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.files import refer_to
+from tf2spark.recommend.items import unequal_ids
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.late_binding.late_recommender import (
     IDS,
+    IDS_HASH,
     ITEMS,
     POSITION,
     SCORE,
@@ -42,6 +52,7 @@ from tf2spark.spark.types import spark_type
 from tf2spark.table_types import is_spark
 
 _SCORED, _IDS = "_tf2spark_recommended", "_tf2spark_item_ids"
+_HASH = "_tf2spark_item_ids_hash"
 
 
 def recommend_any(
@@ -102,9 +113,13 @@ def recommend_unresolved(
     if late is not options:
         rows = rows.where(F.col(_SCORED)[ERROR_COLUMN].isNull())
     # A second look at the ids, as a table of one row: a subquery isn't allowed inside `transform`.
-    ids = items.agg(_ids(arguments.item_id).alias(_IDS))
+    # Whether they are those that the workers have seen, their hash tells.
+    ids = items.agg(*_ids_and_hash(arguments.item_id, _IDS, _HASH))
     rows = rows.crossJoin(F.broadcast(ids))
-    lists = F.transform(F.col(_SCORED)[RECOMMENDATIONS], _with_ids(arguments.item_id))
+    lists = F.when(
+        F.col(_SCORED)[IDS_HASH] == F.col(_HASH),
+        F.transform(F.col(_SCORED)[RECOMMENDATIONS], _with_ids(arguments.item_id)),
+    ).otherwise(_raise(unequal_ids(arguments.item_id)))
     others = [name for name in (options.error_column, options.model_column) if name is not None]
     return rows.select(
         *map(column, options.keep or ()),
@@ -124,17 +139,23 @@ def _returned(model: PairModel, options: Options) -> StructType:
     for name in (options.error_column, options.model_column):
         if name is not None:
             struct = struct.add(name, StringType())
-    return struct
+    return struct.add(IDS_HASH, LongType())
 
 
 def _catalog(items: DataFrame, item_id: str) -> Column:
-    """Return all items, and their ids in Spark's order, as one value."""
-    rows = F.collect_list(F.struct("*"))
-    return items.agg(F.struct(_ids(item_id).alias(IDS), rows.alias(ITEMS))).scalar()
+    """Return all items, their ids in Spark's order, and the hash of these, as one value."""
+    rows = F.collect_list(F.struct("*")).alias(ITEMS)
+    return items.agg(F.struct(*_ids_and_hash(item_id, IDS, IDS_HASH), rows)).scalar()
 
 
-def _ids(item_id: str) -> Column:
-    return F.sort_array(F.collect_list(column(item_id)))
+def _ids_and_hash(item_id: str, name: str, hash_name: str) -> tuple[Column, Column]:
+    ids = F.sort_array(F.collect_list(column(item_id)))
+    return ids.alias(name), F.xxhash64(ids).alias(hash_name)
+
+
+def _raise(error: Tf2SparkError) -> Column:
+    """Return an expression that fails the job; `errors.from_spark` finds the error in the text."""
+    return F.raise_error(F.lit(f"\ntf2spark.errors.{type(error).__name__}: {error}"))
 
 
 def _with_ids(item_id: str) -> Callable[[Column], Column]:
