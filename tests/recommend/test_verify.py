@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import tf2spark
+from cases import recommenders
+from cases.recommenders.running import path_of
 from tf2spark.graph_split.forms import NotSplit
-from tf2spark.recommend.verify import _compare, _pick_rows
+from tf2spark.recommend.arguments import make_arguments
+from tf2spark.recommend.prepare import prepare
+from tf2spark.recommend.table_checks import checked_sides
+from tf2spark.recommend.tables import ArrowTables
+from tf2spark.recommend.verify import _compare, _pick_rows, _split_scorer
+from tf2spark.worker.model_session import open_model
+from tf2spark.worker.recommend_loop import user_scorer
 
 NAN, INF = np.nan, np.inf
 
@@ -74,3 +86,20 @@ def test_few_rows_are_all_checked() -> None:
     """Each once, and none of none."""
     assert _pick_rows(pa.table({"id": [4, 2, 7]}), "id")["id"].to_pylist() == [4, 2, 7]
     assert _pick_rows(pa.table({"id": pa.array([], pa.int64())}), "id").num_rows == 0
+
+
+def test_only_the_items_of_the_check_are_scored(tmp_path: Path) -> None:
+    """They get the scores that they have among all items."""
+    case = recommenders.case("wide_and_deep")
+    runnable = tf2spark.SavedModel(path_of(case))._runnable
+    request = runnable.ranking_request(case.feed, case.score, None)
+    tables = ArrowTables(case.users(3), case.items(400))
+    arguments = make_arguments(3, "user_id", "item_id", None, None, None, "failfast")
+    sides = checked_sides(request, arguments, tables)
+    model = runnable._pair_model(request, case.score, None)
+    plan = prepare(model, sides, arguments, tables, tmp_path).plan
+    positions = np.array([399, 0, 210, 211])
+    with closing(open_model(plan.users.model, Path(plan.users.model.path))) as session:
+        score_some, score_all = _split_scorer(plan, session, positions), user_scorer(plan, session)
+        for batch in tables.user_table.to_batches(max_chunksize=1):
+            assert score_some(batch).tolist() == score_all(batch)[positions].tolist()

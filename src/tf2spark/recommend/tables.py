@@ -36,7 +36,10 @@ class Tables(Protocol):
         """How many cores score users at the same time; None where that isn't known."""
 
     def begin_sampling(self) -> None:
-        """Begin to look at the first `SAMPLED_ROWS` rows of both, where that takes jobs."""
+        """Begin to look at the first `SAMPLED_ROWS` rows of both, and to count the items.
+
+        Tables that take no jobs for that do nothing.
+        """
 
     def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
         """Return at most this many rows of a table."""

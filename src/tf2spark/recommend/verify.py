@@ -12,21 +12,25 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve, frozen
 
-from tf2spark.conversion.rows import Array, RowsRefused, RowsUneven
+from tf2spark.conversion.rows import Array, Ints, RowsRefused, RowsUneven
 from tf2spark.errors import RowError
 from tf2spark.graph_split.forms import NotSplit
-from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, WholePlan
+from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
 from tf2spark.recommend.files import new_tree, refer_to
 from tf2spark.recommend.items import item_id_type, unequal_ids, write_columns
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.side_widths import Samples
 from tf2spark.recommend.whole_graph import bind_whole_graph, copy_model
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
+from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.item_lists import position_finder
 from tf2spark.worker.mapped_tables import mapped_table
 from tf2spark.worker.model_session import open_model
+from tf2spark.worker.ranking.norm_order import positions_by_norm
 from tf2spark.worker.recommend_loop import user_scorer
 from tf2spark.worker.row_names import id_text
+from tf2spark.worker.split_scores import PairScorer, even_size, round_up
+from tf2spark.worker.user_values import user_values
 from tf2spark.worker.whole_scores import refused_items
 
 _MAX_ROWS = 8
@@ -95,9 +99,9 @@ def check_split(
         closing(open_model(plan.users.model, tree)) as session,
         _whole_scorer(job, plan, items, row_wise=not all_items) as score_whole,
     ):
-        score_split = user_scorer(plan, session)
+        score_split = _split_scorer(plan, session, positions)
         pairs = [
-            (split_scores[positions], whole_scores)
+            (split_scores, whole_scores)
             for user in _one_by_one(users)
             if (split_scores := _try_scoring(score_split, user)) is not None
             and (whole_scores := _try_scoring(score_whole, user)) is not None
@@ -168,6 +172,34 @@ def _try_scoring(score: UserScorer, user: pa.RecordBatch) -> Array | None:
         return score(user)
     except _CANT_SCORE:
         return None
+
+
+def _split_scorer(plan: CatalogPlan, session: CApiSession, positions: Ints) -> UserScorer:
+    """Return the function from a user to the scores of the items at these positions.
+
+    Only their blocks are computed: all others would take longer than the rest of the check.
+    """
+    strategy = plan.strategy
+    assert isinstance(strategy, SplitPlan)
+    compute_users = user_values(plan, strategy, session)
+    if strategy.by_norm:
+        order = positions_by_norm(Path(session.path), plan.items)
+        places = np.empty_like(order)
+        places[order] = np.arange(plan.items)
+        positions = places[positions]
+    # Blocks as workers have them.
+    size = round_up(even_size(plan.items, strategy.block_items))
+    pairs = PairScorer.of(strategy, session, range(size, plan.items + size, size))
+    starts = np.array([start for start, _ in pairs.blocks])
+    numbers = np.searchsorted(starts, positions, side="right") - 1
+
+    def score(user: pa.RecordBatch) -> Array:
+        users = compute_users(user)
+        blocks = {number: pairs.score(users, 1, number)[0] for number in set(numbers.tolist())}
+        places = zip(numbers.tolist(), (positions - starts[numbers]).tolist(), strict=True)
+        return np.array([blocks[number][place] for number, place in places])
+
+    return score
 
 
 @contextmanager

@@ -60,6 +60,7 @@ class SparkTables:
     user_table: DataFrame
     item_table: DataFrame
     _begun: dict[SideName, Callable[[], pa.Table]] = field(init=False, factory=dict)
+    _begun_count: list[Callable[[], int]] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
         for name, table in (("users", self.user_table), ("items", self.item_table)):
@@ -99,6 +100,8 @@ class SparkTables:
         for side in SIDES:
             look = partial(self._first_rows, side, SAMPLED_ROWS)
             self._begun[side] = in_background(self.user_table.sparkSession, look)
+        counted = in_background(self.item_table.sparkSession, self.item_table.count)
+        self._begun_count.append(counted)
 
     def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
         begun = self._begun.pop(side, None) if rows == SAMPLED_ROWS else None
@@ -130,7 +133,8 @@ class SparkTables:
         item_bytes = 8 * sum(
             prod(size or 1 for size in output.spec.shape or ()) for output in request.outputs
         )
-        parts = -(-self.item_table.count() * item_bytes // _DRIVER_BYTES)
+        count = self._begun_count[0]() if self._begun_count else self.item_table.count()
+        parts = -(-count * item_bytes // _DRIVER_BYTES)
         if parts <= 1:
             return [self.item_table]
         part_of = F.pmod(F.xxhash64(column(item_id)), F.lit(parts))
