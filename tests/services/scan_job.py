@@ -18,7 +18,7 @@ _ROWS = 3_000
 
 def write_table(spark: SparkSession, path: str) -> DataFrame:
     """Write rows with columns of many types, by days and by names with odd characters."""
-    df = spark.range(0, _ROWS, 1, 3).select(
+    df = spark.range(0, _ROWS, 1, 2).select(
         F.transform(
             F.sequence(F.lit(1), F.lit(8)), lambda n: (F.col("id") % n).cast("float")
         ).alias("features"),
@@ -27,7 +27,7 @@ def write_table(spark: SparkSession, path: str) -> DataFrame:
         F.expr("CAST(id AS DECIMAL(12, 2)) / 4").alias("price"),
         F.expr("TIMESTAMP'2026-03-29 01:30:00' + make_interval(0, 0, 0, 0, id)").alias("at"),
         F.expr("map('a', id, concat('k', id), NULL)").alias("map"),
-        F.expr("DATE'2026-01-01' + CAST(id % 3 AS INT)").alias("day"),
+        F.expr("DATE'2026-01-01' + CAST(id % 2 AS INT)").alias("day"),
         F.expr("CASE id % 4 WHEN 0 THEN NULL WHEN 1 THEN 'a b/%=' ELSE 'ü' END").alias("name"),
     )
     df.write.partitionBy("day", "name").parquet(path)

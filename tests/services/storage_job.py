@@ -1,15 +1,15 @@
 """A driver program for models and packages on another file system: what works, what must fail.
 
-Run as ``python storage_job.py MASTER MODEL BASE PYTHON [KEY=VALUE ...]``: BASE is the URI of a
-folder for all files. With the setting ``scan=MODEL``, workers also read tables, to score them with
-that model. The last line on stdout is JSON: the results by name.
+Run as ``python storage_job.py MASTER MODEL BASES PYTHON [KEY=VALUE ...]``: BASES are folders for
+all files, or their URIs, with commas between them. With the setting ``scan=MODEL``, workers also
+read tables below a URI, to score them with that model. The last line on stdout is JSON: for each
+base, the results by name.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 import warnings
@@ -62,15 +62,28 @@ def rows_of(scored: Any) -> Any:
     return scored.toArrow().sort_by("id").to_pydict()
 
 
-def main(master: str, model_path: str, base: str, python: str, *settings: str) -> None:
+def main(master: str, model_path: str, bases: str, python: str, *settings: str) -> None:
     os.environ["PYSPARK_PYTHON"] = python
     conf = parse_settings(settings)
     scan_model = conf.pop("scan", None)
     spark = start_session(master, conf)
-    folder = Path(tempfile.mkdtemp(prefix="tf2spark-storage-"))
+    reports = {}
+    for base in bases.split(","):
+        report = work_in(spark, base, model_path)
+        if scan_model is not None and hadoop.scheme_of(base) is not None:
+            report["scan"] = scan(spark, scan_model, base, conf)
+        # The last, as it changes the settings.
+        reports[base] = report | failures(spark, base, model_path)
+    spark.stop()
+    print(json.dumps(reports))
+
+
+def work_in(spark: SparkSession, base: str, model_path: str) -> dict[str, Any]:
+    """Put a table and models into a folder, and do everything there that has to work."""
     table = case("mlp_128").table(_ROWS).append_column("id", pa.array(np.arange(_ROWS)))
-    pq.write_table(table, folder / "table.parquet")
-    hadoop.upload(spark, folder / "table.parquet", f"{base}/table.parquet")
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(table, f"{folder}/table.parquet")
+        hadoop.upload(spark, Path(folder, "table.parquet"), f"{base}/table.parquet")
     for version in (3, 12):
         upload_folder(spark, Path(model_path), f"{base}/ctr/{version}")
     scored = tf2spark.SavedModel(model_path).score(table, keep=["id"], reproducible=True)
@@ -79,14 +92,9 @@ def main(master: str, model_path: str, base: str, python: str, *settings: str) -
     report |= killed(spark, base) | merged(spark, f"{base}/days")
     report |= with_op_library(spark, f"{base}/words") | keras_files(spark, f"{base}/keras")
     report |= other_formats(spark, f"{base}/others", f"{base}/ctr/3")
-    if has_python_sources(spark):
+    if hadoop.scheme_of(base) is not None and has_python_sources(spark):
         report |= records(spark, f"{base}/records")
-    if scan_model is not None:
-        report["scan"] = scan(spark, scan_model, base, conf)
-    report |= failures(spark, base, model_path)  # the last, as it changes the settings
-    spark.stop()
-    shutil.rmtree(folder)
-    print(json.dumps(report))
+    return report
 
 
 def successes(spark: SparkSession, base: str, table: pa.Table, expected: Any) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from cases.models import case, path_of
 from services.hdfs import bytes_sent, hdfs
 from services.lean_python import lean_python
 from services.s3 import s3
-from services.standalone import standalone
 from services.yarn import spark_conf as yarn_conf
 from services.yarn import yarn
 
@@ -28,12 +27,13 @@ _JOB = Path(__file__).parents[1] / "services" / "storage_job.py"
 _READS_JOB = _JOB.with_name("reads_job.py")
 
 
-def run_job(master: str, base: str, python: str, conf: Mapping[str, str]) -> Any:
+def run_job(master: str, bases: list[str], python: str, conf: Mapping[str, str]) -> Any:
+    """Return what the job saw in each of these folders."""
     model = str(path_of(case("mlp_128")))
     settings = [f"{key}={value}" for key, value in conf.items()]
-    if "://" in base:
-        settings.append(f"scan={path_of(case('keras_mlp'))}")
-    return run_python(_JOB, master, model, base, python, *settings)
+    settings.append(f"scan={path_of(case('keras_mlp'))}")
+    reports = run_python(_JOB, master, model, ",".join(bases), python, *settings)
+    return [{"base": base, **reports[base]} for base in bases]
 
 
 Report = dict[str, Any]
@@ -157,13 +157,6 @@ class StorageContract:
         """As on a local disk, by the content or the name of the file."""
         assert words in report[f"other:{name}"]
 
-    def test_tfrecord_files_are_written_and_read(self, report: Report) -> None:
-        """By the data source, and as the command line writes them; nothing else is left."""
-        assert report["records"] == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 4, 5, 5], [0, 1]]
-        assert report["records_cli"] == report["records_glob"] == 12
-        assert report["records_hidden"] == []
-        assert "there is no such file or folder" in report["records_missing"]
-
     def test_a_missing_model_is_named(self, report: Report) -> None:
         """A path where nothing is gets an error of its own class."""
         assert self.missing.format(base=report["base"]) in report["missing"]
@@ -178,6 +171,13 @@ class RemoteContract(StorageContract):
         assert scan["reader"] == "worker", scan["reason"]
         assert [scan[name] for name in ("rows", "few_columns", "partition", "filter")] == [True] * 4
         assert scan["rows_of_filter"] > 100
+
+    def test_tfrecord_files_are_written_and_read(self, report: Report) -> None:
+        """By the data source, and as the command line writes them; nothing else is left."""
+        assert report["records"] == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 4, 5, 5], [0, 1]]
+        assert report["records_cli"] == report["records_glob"] == 12
+        assert report["records_hidden"] == []
+        assert "there is no such file or folder" in report["records_missing"]
 
     def test_no_plan_shows_a_secret(self, report: Report) -> None:
         """Workers get the keys of Hadoop's configuration, which nothing shows."""
@@ -207,7 +207,19 @@ def big_package(running_hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) ->
     return uri, write_big_package(tmp_path_factory.mktemp("big"), uri)
 
 
-@pytest.mark.spark
+@pytest.fixture(scope="module")
+def local_reports(tmp_path_factory: pytest.TempPathFactory) -> list[Report]:
+    """S3 and a folder of this machine, by a session whose workers are on the driver's machine.
+
+    S3 comes first: what its job has cached would help the other.
+    """
+    with s3(tmp_path_factory.mktemp("s3")) as server:
+        bases = [server.path("m"), str(tmp_path_factory.mktemp("disk") / "m")]
+        reports: list[Report] = run_job("local[2]", bases, sys.executable, server.conf())
+    return reports
+
+
+@pytest.mark.cluster
 class TestLocalDisk(StorageContract):
     """A folder of this machine, which is read without Hadoop."""
 
@@ -215,9 +227,8 @@ class TestLocalDisk(StorageContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def report(cls, tmp_path_factory: pytest.TempPathFactory) -> Report:
-        base = str(tmp_path_factory.mktemp("disk") / "m")
-        return {"base": base, **run_job("local[2]", base, sys.executable, {})}
+    def report(cls, local_reports: list[Report]) -> Report:
+        return local_reports[1]
 
 
 @pytest.mark.cluster
@@ -227,9 +238,10 @@ class TestHdfs(RemoteContract):
     @pytest.fixture(scope="class")
     @classmethod
     def report(cls, running_hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> Report:
-        base = f"{running_hdfs.url}/m"
         python = str(lean_python(tmp_path_factory.mktemp("python") / "lean"))
-        return {"base": base, **run_job("local-cluster[2,1,900]", base, python, {})}
+        base = f"{running_hdfs.url}/m"
+        (report,) = run_job("local-cluster[2,1,900]", [base], python, {})
+        return dict(report)
 
 
 @pytest.mark.cluster
@@ -238,10 +250,8 @@ class TestS3(RemoteContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def report(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
-        with s3(tmp_path_factory.mktemp("s3")) as server:
-            base = server.path("m")
-            yield {"base": base, **run_job("local[2]", base, sys.executable, server.conf())}
+    def report(cls, local_reports: list[Report]) -> Report:
+        return local_reports[0]
 
     def test_a_run_killed_between_its_renames_is_finished(self, report: Report) -> None:
         """Not here: parts of tables may have both names, so the next run leaves them alone."""
@@ -254,7 +264,7 @@ class TestS3(RemoteContract):
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("kind", ["standalone", "yarn"])
+@pytest.mark.parametrize("kind", ["local-cluster", "yarn"])
 def test_a_package_is_read_once_an_executor(
     kind: str, tmp_path: Path, running_hdfs: Hdfs, big_package: tuple[str, int]
 ) -> None:
@@ -276,9 +286,8 @@ def test_a_package_is_read_once_an_executor(
 @contextmanager
 def cluster(kind: str, folder: Path, url: str) -> Iterator[tuple[str, list[str], dict[str, str]]]:
     """Yield the master, the settings and the environment of a job with two executors."""
-    if kind == "standalone":
-        with standalone(folder / "spark", cores=2) as master:
-            yield master, [], {}
+    if kind == "local-cluster":
+        yield "local-cluster[2,2,900]", [], {}
         return
     with yarn(folder, url) as conf:
         two = {"spark.executor.instances": "2", "spark.executor.memoryOverhead": "900m"}
