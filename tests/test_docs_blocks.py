@@ -7,8 +7,7 @@ import doctest
 import io
 import os
 import re
-import subprocess
-import sys
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 import tf2spark
 import tf2spark.ml
 import tf2spark.mlflow
+from tf2spark.cli.main import run
 
 _ROOT = Path(__file__).parent.parent
 _DOCS = _ROOT / "docs"
@@ -104,25 +104,22 @@ def test_start_prints_what_it_shows(start: tuple[dict[str, Any], str]) -> None:
     assert len(re.findall(r"\|recommendations +\|", printed)) == 1
 
 
-def test_commands_of_start_run(start: tuple[dict[str, Any], str], folder: Path) -> None:
-    """The commands work on what the Python before them has written."""
+def test_commands_of_start_run(
+    start: tuple[dict[str, Any], str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands work on what the Python before them has written, in this process's session."""
     lines = "\n".join(blocks(_DOCS / "start.md", "console")).replace("\\\n", " ").splitlines()
     shown = [line.removeprefix("$ ") for line in lines if line.startswith("$ tf2spark ")]
     assert len(shown) == 5
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-e", "-c", "\n".join(shown)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        env={**os.environ, "PATH": path, "PYSPARK_PYTHON": sys.executable},
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 rows, " in done.stdout
-    assert "3 users, 12 pairs, " in done.stdout
-    assert "ready to score" in done.stdout
+    for line in shown:
+        _, *words = shlex.split(line)
+        # Spark's JVM has its own folder.
+        arguments = [str(folder / word) if word.endswith(".parquet") else word for word in words]
+        assert run(arguments) == 0, capsys.readouterr()
+    printed = capsys.readouterr().out
+    assert "2 rows, " in printed
+    assert "3 users, 12 pairs, " in printed
+    assert "ready to score" in printed
 
 
 @pytest.mark.filterwarnings("default")  # as for a reader: other tools warn of their own ways
