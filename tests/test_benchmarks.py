@@ -239,11 +239,13 @@ def test_case_runs_and_agrees(tmp_path: Path) -> None:
         sys.executable,
         "-m",
         "benchmarks",
-        "dense",
+        "strings",
         "--peer",
         "tensorflow",
         "--rows",
         "3000",
+        "--cores",
+        "1",
     ]
     done = subprocess.run(
         [*command, "--runs", "1", "--folder", str(tmp_path)],
