@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.class_archive import java_options
 from services.daemons import daemon, free_ports
 from services.hadoop import daemon_command, write_settings
 from services.jars import SPARK_JARS
@@ -52,6 +53,7 @@ def spark_conf(staging: str) -> dict[str, str]:
         "spark.yarn.jars": f"local:{SPARK_JARS}/*",
         "spark.yarn.stagingDir": staging,
         "spark.yarn.am.memory": "256m",
+        "spark.yarn.am.extraJavaOptions": java_options(),
         "spark.executor.instances": "1",
         "spark.executor.memory": "600m",
         # Python's memory is in here: YARN kills a container that uses more than it requested.

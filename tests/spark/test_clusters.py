@@ -202,20 +202,18 @@ class ShippingContract:
 
 
 def shipped_on(master: str, folder: Path, *settings: str, **environment: str) -> Any:
-    """Run the job with executors that have neither the model's folder nor tf2spark."""
-    return run_shipping_job(
-        Cluster(master, folder), str(lean_python(folder / "lean")), *settings, **environment
-    )
+    """Run the job with executors that have neither the model's folder nor tf2spark.
 
-
-def run_shipping_job(cluster: Cluster, python: str, *settings: str, **environment: str) -> Any:
-    """Run the job with this Python for the workers, and with a model that has a custom op."""
-    write_table(cluster.folder)
-    words = cluster.folder / "with_library"
+    One of its models has a custom op.
+    """
+    write_table(folder)
+    words = folder / "with_library"
     words.mkdir()
     write_word_model(words / "words")
     shutil.copy(text_library(), words / "our_ops.so")
-    return run_job(_SHIPPING_JOB, cluster, python, f"words={words}", *settings, **environment)
+    python = str(lean_python(folder / "lean"))
+    more = (python, f"words={words}", *settings)
+    return run_job(_SHIPPING_JOB, Cluster(master, folder), *more, **environment)
 
 
 @pytest.mark.cluster
