@@ -14,6 +14,30 @@ from benchmarks.survey.split import Outcome, outcomes
 
 _ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = Path(__file__).with_name("SURVEY.md")
+_JAX = """
+## Models of JAX
+
+A model that jax2tf has exported is one op, `XlaCallModule`, which holds a StableHLO module as MLIR
+bytecode. No rule sees what is inside, so it runs whole. This was looked at with JAX 0.10.2: two
+embeddings side by side, a layer with ReLU, and one with a sigmoid, for any number of rows. The
+weights are inputs of the op, and the module takes 3.5 kB. To split it would take
+
+- a reader of the bytecode on the driver. TensorFlow 2.21 has it, without JAX, behind names that
+  aren't public: `stablehlo.deserialize_portable_artifact_str`, and then a pass pipeline of
+  `inline,canonicalize`, which returns the module as text, its functions inlined, in 0.04 s. What is
+  left is a parser of that text;
+- the number of rows, followed through the module: more than half of its 68 ops are constants,
+  compute shapes (`get_dimension_size`, `reshape`, `concatenate`) or spread constants to them
+  (`dynamic_broadcast_in_dim`), which TensorFlow's broadcasting does; `custom_call @shape_assertion`
+  goes;
+- ops of TensorFlow for the rest: `dot_general` to `MatMul`, `add`, `maximum`, `negate`,
+  `exponential`, `divide`, `concatenate`, and `gather` of whole rows to `GatherV2` of ids that are
+  clamped, after `compare` and `select` have made negative ones count from the end. A
+  `dynamic_gather` takes the last column; it becomes a slice;
+- a comparison with what `XlaCallModule` gives, as for any split graph.
+
+These are some twenty translations for a model of layers and embeddings.
+"""
 
 
 def main(folder: Path) -> int:
@@ -52,6 +76,7 @@ def _lines(survey: Sequence[Outcome]) -> Iterator[str]:
     yield "| model | FLOPs, whole | FLOPs left | largest difference | runs whole because |"
     yield "|---|--:|--:|--:|---|"
     yield from map(_row, survey)
+    yield from _JAX.rstrip().splitlines()
 
 
 def _row(outcome: Outcome) -> str:
