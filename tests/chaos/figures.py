@@ -49,8 +49,13 @@ PROMISES = {
     ),
     "hdfs": (
         "a DataNode or the NameNode is killed and started again; a block is damaged; safe mode; "
-        "a quota",
+        "a quota; a user without permission",
         "the same; a damaged block that Spark reads, after about 80 s",
+    ),
+    "memory": (
+        "the least memory that is documented: an address space of 2 GiB; on YARN, with its checks "
+        "on, an overhead of 1 GiB; rows of 300 MB",
+        "it is enough; a smaller address space is refused before a job runs, with the figure",
     ),
     "versions": (
         "a host has another TensorFlow, and another tf2spark of its own; one has no TensorFlow",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from services.hdfs import DisturbedHdfs
 from services.shipping_job import start_session
 from tf2spark.binding.options import Read
 from tf2spark.spark import hadoop
+from tf2spark.spark.jvm import hadoop_configuration, jvm
 from tf2spark.spark.output import table_writer
 
 _ROWS = 6_000
@@ -112,7 +114,38 @@ def permanent(faults: Faults) -> dict[str, Report]:
     cluster.admin("-setSpaceQuota", "10k", f"{base}/small")
     report["quota"] = error_of(partial(faults.write, "small/out"))
     report["quota"]["left"] = hadoop.exists(spark, f"{base}/small/out")
+    return report | denied(faults)
+
+
+def denied(faults: Faults) -> dict[str, Report]:
+    """Have somebody else, who isn't HDFS's superuser, read and write what isn't theirs."""
+    spark, base, report = faults.spark, faults.base, {}
+    faults.upload("private")
+    path = jvm(spark).org.apache.hadoop.fs.Path(f"{base}/private")
+    mode = jvm(spark).org.apache.hadoop.fs.permission.FsPermission("700")
+    path.getFileSystem(hadoop_configuration(spark)).setPermission(path, mode)
+    for name, table in (("reads", "private"), ("writes", "table")):
+        seen = score_as_a_stranger(faults, f"{base}/{table}", f"{base}/denied-{name}")
+        seen["left"] = hadoop.exists(spark, f"{base}/denied-{name}")
+        report[f"permission {name}"] = seen
     return report
+
+
+def score_as_a_stranger(faults: Faults, table: str, output: str) -> Report:
+    """Run the command as another user; return how it failed."""
+    command = [sys.executable, "-m", "tf2spark", "score", faults.model.contract.path]
+    command += ["--input", table, "--output", output, "--keep", "id", "--log-format", "none"]
+    started = time.monotonic()
+    done = subprocess.run(
+        [*command, "--master", "local[2]", "--conf", "spark.ui.enabled=false"],
+        env={**os.environ, "HADOOP_USER_NAME": "stranger"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    seconds = time.monotonic() - started
+    return {"error": done.stderr[-1000:], "status": done.returncode, "seconds": seconds}
 
 
 def newest(paths: list[Path]) -> Path:

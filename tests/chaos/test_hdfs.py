@@ -58,6 +58,17 @@ def test_a_quota_leaves_no_output(report: dict[str, Any]) -> None:
     assert not report["quota"]["left"]
 
 
+@pytest.mark.parametrize("does", ["reads", "writes"])
+def test_who_may_not_is_told(report: dict[str, Any], does: str) -> None:
+    """The message names the user, what is denied, and nothing is begun."""
+    seen = report[f"permission {does}"]
+    assert seen["status"] in (1, 2)
+    assert "ermission denied" in seen["error"]
+    assert "stranger" in seen["error"]
+    assert seen["seconds"] < _MOST_SECONDS
+    assert not seen["left"]
+
+
 def test_figures(report: dict[str, Any]) -> None:
     """They go into docs/reliability.md."""
     right = [seen for seen in report.values() if "right" in seen]

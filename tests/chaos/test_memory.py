@@ -1,0 +1,107 @@
+"""The least memory that is documented is enough, and less is refused before a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from cases.models.saving import save_function
+from chaos.figures import Figures, record
+from chaos.sessions import run_program
+from services.yarn import spark_conf, yarn
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
+_WIDE_ENTRIES = 75_000_000  # of four bytes: 300 MB
+_ROWS, _WIDE_ROWS = 2_000, 3
+
+
+def write_sums(path: Path) -> Path:
+    """Write a model that adds up rows of any width."""
+    spec = tf.TensorSpec([None, None], tf.float32, name="x")
+    save_function(path, lambda x: {"sum": tf.reduce_sum(x, axis=1)}, spec)
+    return path
+
+
+def write_table(path: Path, rows: int, entries: int) -> Path:
+    """Write rows whose entries are all their id."""
+    for row in range(rows):
+        values = pa.FixedSizeListArray.from_arrays(
+            pa.repeat(pa.scalar(float(row), pa.float32()), entries), entries
+        ).cast(pa.list_(pa.float32()))
+        table = pa.table({"id": pa.array([row]), "x": values})
+        if row == 0:
+            writer = pq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    writer.close()
+    return path
+
+
+def run(
+    master: str,
+    model: Path,
+    table: Path,
+    settings: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    listed = [f"{key}={value}" for key, value in settings.items()]
+    arguments = [master, str(model), str(table), *listed]
+    report: dict[str, Any] = run_program(
+        "memory_job.py", *arguments, seconds=400, environment=environment
+    )
+    return report
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sums(tmp_path_factory.mktemp("model") / "sums")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows of 16 entries."""
+    rows = pa.table({"id": range(_ROWS), "x": [[float(row)] * 16 for row in range(_ROWS)]})
+    path = tmp_path_factory.mktemp("table") / "rows.parquet"
+    pq.write_table(rows.set_column(1, "x", rows["x"].cast(pa.list_(pa.float32()))), path)
+    return path
+
+
+def test_an_address_space_that_is_documented_is_enough(model: Path, table: Path) -> None:
+    """Two gibibytes (RLIMIT_AS); less than TensorFlow reserves is refused, and no job runs."""
+    limit = "spark.executor.pyspark.memory"
+    enough = run("local-cluster[1,1,3000]", model, table, {limit: "2g"})
+    assert enough["scores"]["7"] == 7 * 16
+    assert len(enough["scores"]) == _ROWS
+    less = run("local-cluster[1,1,3000]", model, table, {limit: "1600m"})
+    assert less["jobs"] == 0
+    assert f"{limit}=1600m limits a worker's address space to 1,600 MiB" in less["error"]
+    assert "TensorFlow needs 1,640 MiB" in less["error"]
+
+
+def test_yarn_with_its_checks_lets_the_documented_memory_run(
+    model: Path, table: Path, tmp_path: Path
+) -> None:
+    """An overhead of 1 GiB, which YARN watches; the address space is limited as well."""
+    with yarn(tmp_path / "yarn", "file:///") as conf:
+        settings = spark_conf((tmp_path / "staging").as_uri())
+        assert settings["spark.executor.memoryOverhead"] == "1g"
+        settings |= {"spark.executor.pyspark.memory": "2g"}
+        seen = run("yarn", model, table, settings, {"HADOOP_CONF_DIR": str(conf)})
+    assert len(seen["scores"]) == _ROWS
+    assert 0 < seen["peak_bytes"] < 1 << 30
+
+
+def test_wide_rows(model: Path, tmp_path: Path) -> None:
+    """Rows of 300 MB, which a worker reads one after the other."""
+    wide = write_table(tmp_path / "wide.parquet", _WIDE_ROWS, _WIDE_ENTRIES)
+    seen = run("local[1]", model, wide, {"spark.driver.memory": "1g"})
+    expected = {str(row): pytest.approx(row * _WIDE_ENTRIES, rel=1e-3) for row in range(_WIDE_ROWS)}
+    assert seen["scores"] == expected
+    gibibytes = seen["peak_bytes"] / 2**30
+    note = f"rows of 300 MB: {gibibytes:.1f} GiB in the Python worker"
+    record("memory", Figures(4, 1, 2 * _ROWS + _WIDE_ROWS, note=note))
