@@ -85,14 +85,15 @@ def threads_of(spark: SparkSession) -> list[int]:
 
 def task_cpus(table: Table) -> Report:
     """Two CPUs a task, by the session's settings."""
-    with session("local-cluster[1,2,900]", {"spark.task.cpus": "2"}) as spark:
+    settings = {"spark.task.cpus": "2", "spark.executor.cores": "2"}
+    with session("local-cluster[1,2,900]", settings) as spark:
         return {"wrong": table.wrong(table.rows(spark)), "threads": threads_of(spark)}
 
 
 def stage_of_its_own(table: Table) -> Report:
     """Two CPUs a task, for the stage that scores alone; Spark reads, and then the workers."""
     resources = ResourceProfileBuilder().require(TaskResourceRequests().cpus(2)).build
-    with session("local-cluster[1,2,900]", {}) as spark:
+    with session("local-cluster[1,2,900]", {"spark.executor.cores": "2"}) as spark:
         wrong = table.wrong(table.rows(spark), resources=resources)
         table.wrong(spark.read.parquet(str(table.path)), read="worker", resources=resources)
         return {"wrong": wrong, "threads": threads_of(spark)}

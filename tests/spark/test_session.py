@@ -44,13 +44,18 @@ def program(text: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.spark
 def test_starts_quietly_with_defaults_that_settings_win_over() -> None:
-    """A local session has no web page, this Python in its workers, our settings, and no noise."""
+    """A local session has no web page, this Python in its workers, our settings, and no noise.
+
+    A setting for the Python wins over the variable, as with spark-submit.
+    """
     done = program(
         """
         import os, sys
+        os.environ["PYSPARK_PYTHON"] = "no-such-python"
         from tf2spark.spark.session import running
         options = os.environ.get("SPARK_SUBMIT_OPTS")
-        with running("local[1]", {"spark.driver.memory": "700m"}) as spark:
+        settings = {"spark.driver.memory": "700m", "spark.pyspark.python": sys.executable}
+        with running("local[1]", settings) as spark:
             conf = spark.sparkContext.getConf()
             print(spark.sparkContext.master, conf.get("spark.driver.memory"))
             print(spark.sparkContext.uiWebUrl, os.environ["SPARK_LOCAL_IP"])

@@ -56,7 +56,7 @@ def get_or_create(
     settings.pop("spark.master", None)
     _check_master(master)
     settings = _defaults(master) | settings
-    _prepare_environment(master)
+    _prepare_environment(master, settings)
     return _start(spark_session, master, app_name, settings, quiet, fallback or {})
 
 
@@ -222,9 +222,12 @@ def _defaults(master: str) -> dict[str, str]:
     return settings
 
 
-def _prepare_environment(master: str) -> None:
+def _prepare_environment(master: str, settings: Mapping[str, str]) -> None:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         ensure_java(*java_range(importlib.metadata.version("pyspark")))
+    if python := settings.get("spark.pyspark.python"):
+        # Only spark-submit reads the setting, and makes this of it.
+        os.environ["PYSPARK_PYTHON"] = python
     if is_local(master):
         # Executors on other hosts have their own Python, which only the user knows.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
