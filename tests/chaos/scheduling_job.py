@@ -30,6 +30,8 @@ from tf2spark.spark.jvm import executor_count
 
 _ROWS, _PARTITIONS, _IDLE_SECONDS, _LAG_SECONDS = 4_000, 4, 2, 8
 Report = dict[str, Any]
+# A JVM keeps the settings of its first session where later ones don't say otherwise.
+_DEFAULTS = {"spark.task.cpus": "1", "spark.dynamicAllocation.enabled": "false"}
 
 
 def session_threads(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -38,7 +40,7 @@ def session_threads(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatc
 
     threads = [int(key.split()[2]) for key in process._sessions]
     for _ in batches:
-        yield pa.RecordBatch.from_pydict({"threads": pa.array(threads, pa.int64())})
+        yield pa.RecordBatch.from_pydict({"n": pa.array(threads, pa.int64())})
 
 
 def lag(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -62,6 +64,12 @@ class Table:
     def rows(self, spark: SparkSession) -> DataFrame:
         return spark.read.parquet(str(self.path)).repartition(_PARTITIONS, "id")
 
+    def threads(self, df: DataFrame, **options: Any) -> list[int]:
+        """Score rows, not by one thread for the same bits; return the threads of the sessions."""
+        self.model.score(df, keep=["id"], **options).collect()
+        workers = df.sparkSession.range(8).repartition(4)
+        return sorted({r.n for r in workers.mapInArrow(session_threads, "n long").collect()})
+
     def wrong(self, df: DataFrame, **options: Any) -> int:
         """Score rows; return how many were lost, doubled or changed."""
         scored = self.model.score(df, keep=["id"], reproducible=True, **options)
@@ -71,32 +79,30 @@ class Table:
 
 @contextmanager
 def session(master: str, settings: Mapping[str, str]) -> Iterator[SparkSession]:
-    spark = start_session(master, settings)
+    spark = start_session(master, _DEFAULTS | dict(settings))
     try:
         yield spark
     finally:
         spark.stop()
 
 
-def threads_of(spark: SparkSession) -> list[int]:
-    workers = spark.range(8).repartition(4).mapInArrow(session_threads, "threads long")
-    return sorted({row.threads for row in workers.collect()})
-
-
 def task_cpus(table: Table) -> Report:
     """Two CPUs a task, by the session's settings."""
     settings = {"spark.task.cpus": "2", "spark.executor.cores": "2"}
     with session("local-cluster[1,2,900]", settings) as spark:
-        return {"wrong": table.wrong(table.rows(spark)), "threads": threads_of(spark)}
+        threads = table.threads(table.rows(spark))
+        return {"wrong": table.wrong(table.rows(spark)), "threads": threads}
 
 
 def stage_of_its_own(table: Table) -> Report:
     """Two CPUs a task, for the stage that scores alone; Spark reads, and then the workers."""
     resources = ResourceProfileBuilder().require(TaskResourceRequests().cpus(2)).build
     with session("local-cluster[1,2,900]", {"spark.executor.cores": "2"}) as spark:
+        threads = table.threads(table.rows(spark), resources=resources)
+        files = spark.read.parquet(str(table.path))
         wrong = table.wrong(table.rows(spark), resources=resources)
-        table.wrong(spark.read.parquet(str(table.path)), read="worker", resources=resources)
-        return {"wrong": wrong, "threads": threads_of(spark)}
+        wrong += table.wrong(files, read="worker", resources=resources)
+        return {"wrong": wrong, "threads": threads}
 
 
 def several_executors(table: Table) -> Report:

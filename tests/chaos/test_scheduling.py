@@ -43,7 +43,7 @@ def test_executors_come_and_go(report: dict[str, Any]) -> None:
 def test_figures(report: dict[str, Any]) -> None:
     """They go into docs/reliability.md."""
     seen = report["come_and_go"]
-    jobs = len(report) + 2
+    jobs = len(report) + 2  # two of a stage of its own, and two while executors come and go
     assert sum(way["wrong"] for way in report.values()) == 0
     note = f"{seen['gone']} executors came and went, {seen['gone_in_the_job']} while a task ran"
     record("scheduling", Figures(jobs, seen["gone"], jobs * _ROWS, note=note))
