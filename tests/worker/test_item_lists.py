@@ -76,6 +76,14 @@ class TestPositions:
         wanted = pa.array(["ba", "", "c", None, "a", "b ", "zz", "A"], text)
         assert positions_of(catalog, wanted) == [2, -1, -1, -1, 0, -1, -1, -1]
 
+    def test_of_a_few_strings_in_a_large_catalog(self) -> None:
+        """The same as if all were looked up; some come twice, some aren't there at all."""
+        catalog = pa.array([f"item-{number:03d}" for number in range(900)])
+        wanted = pa.array(["item-899", "item-1", None, "item-000", "item-899", ""])
+        assert positions_of(catalog, wanted) == [899, -1, -1, 0, 899, -1]
+        assert positions_of(catalog, wanted.slice(1, 2)) == [-1, -1]
+        assert positions_of(catalog, wanted.slice(0, 0)) == []
+
     @pytest.mark.parametrize("dtype", [pa.int64(), pa.string()], ids=str)
     def test_in_an_empty_catalog(self, dtype: pa.DataType) -> None:
         """Nothing is known, and nothing to look up is no problem."""
@@ -126,3 +134,19 @@ def test_entries_of_a_block_are_counted_from_its_start() -> None:
     assert list(zip(block_rows.tolist(), block_columns.tolist(), strict=True)) == [
         (0, 0), (0, 1), (1, 1),
     ]  # fmt: skip
+
+
+def test_entries_are_the_same_in_the_hundredth_block() -> None:
+    """Those of long lists are sorted by then; other users begin anew, and the first come again."""
+    rng = np.random.default_rng(1)
+    rows, positions = np.sort(rng.integers(0, 4, 600)), rng.integers(0, 500, 600)
+    lists = ItemLists(rows, positions, np.ones(4, np.bool_))
+    for users in ((0, 2), (2, 4), (0, 2)):
+        for first in range(0, 500, 5):
+            in_rows, in_columns = lists.in_block(users, first, first + 5)
+            chosen = (rows >= users[0]) & (rows < users[1])
+            chosen &= (positions >= first) & (positions < first + 5)
+            assert sorted(zip(in_rows.tolist(), in_columns.tolist(), strict=True)) == sorted(
+                zip((rows - users[0])[chosen].tolist(), (positions - first)[chosen].tolist(),
+                    strict=True)
+            )  # fmt: skip

@@ -8,14 +8,44 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from attrs import frozen
+from attrs import define, field
 
 from tf2spark.conversion.arrow_buffers import values_of
 from tf2spark.conversion.rows import Array, Ints, Mask
 from tf2spark.plan.recommend import Restriction
 
+_SCANS_BEFORE_SORT = 32
+"""Sorting entries takes about as long as looking at all of them so often."""
 
-@frozen(eq=False)
+
+@define(eq=False)
+class _UsersEntries:
+    """The entries of some users, which are sorted by position once many blocks ask for them.
+
+    Otherwise each block would look at all of them, be it a million of one user; if they were sorted
+    at once, short lists in a small catalog would take longer than its scores.
+    """
+
+    users: tuple[int, int]
+    rows: Ints
+    positions: Ints
+    scans: int = 0
+
+    def between(self, first: int, end: int) -> tuple[Ints, Ints]:
+        """Return the rows, and the positions counted from `first`, of those below `end`."""
+        if self.scans < _SCANS_BEFORE_SORT:
+            self.scans += 1
+            inside = (self.positions >= first) & (self.positions < end)
+            return self.rows[inside], self.positions[inside] - first
+        if self.scans == _SCANS_BEFORE_SORT:
+            self.scans += 1
+            order = np.argsort(self.positions)
+            self.rows, self.positions = self.rows[order], self.positions[order]
+        low, high = np.searchsorted(self.positions, (first, end))
+        return self.rows[low:high], self.positions[low:high] - first
+
+
+@define(eq=False)
 class ItemLists:
     """The lists of a batch of users, one entry per id that the catalog has.
 
@@ -28,17 +58,20 @@ class ItemLists:
     rows: Ints
     positions: Ints
     has_list: Mask
+    _block: _UsersEntries | None = field(init=False, default=None)
 
     def in_block(self, users: tuple[int, int], first: int, end: int) -> tuple[Ints, Ints]:
         """Return the entries of users ``users[0]`` to ``users[1] - 1``, from `first` to `end`.
 
         `end` is excluded. Users and positions are counted from the start of the block: they are
-        rows and columns of a block of scores.
+        rows and columns of a block of scores. Entries are in no particular order.
         """
-        low, high = np.searchsorted(self.rows, users)
-        rows, positions = self.rows[low:high], self.positions[low:high]
-        inside = (positions >= first) & (positions < end)
-        return rows[inside] - users[0], positions[inside] - first
+        # Blocks of items follow each other for the same users.
+        if self._block is None or self._block.users != users:
+            low, high = np.searchsorted(self.rows, users)
+            rows, positions = self.rows[low:high] - users[0], self.positions[low:high]
+            self._block = _UsersEntries(users, rows, positions)
+        return self._block.between(first, end)
 
     def take(self, users: Ints) -> ItemLists:
         """Return the lists of some users, which are ascending, as those of a batch of their own."""
@@ -111,5 +144,18 @@ def _fits(values: Array, dtype: np.dtype[Any]) -> Mask:
 
 def _look_up(ids: pa.Array, wanted: pa.Array) -> Ints:
     """Look strings up by their hash."""
-    positions = pc.index_in(wanted.cast(ids.type), value_set=ids, skip_nulls=True)
+    wanted = wanted.cast(ids.type)
+    if len(wanted) >= len(ids) // 4:
+        return _index_in(wanted, ids)
+    # Finding the few in the catalog takes less than hashing a million ids for each batch.
+    few = wanted.drop_null().unique()
+    numbers = _index_in(ids, few)
+    positions = np.full(len(few) + 1, -1)  # the last stands for nulls, whose number is -1
+    positions[numbers[numbers >= 0]] = np.flatnonzero(numbers >= 0)
+    return positions[_index_in(wanted, few)]
+
+
+def _index_in(values: pa.Array, known: pa.Array) -> Ints:
+    """Return the positions of values among known ones, -1 for others and nulls."""
+    positions = pc.index_in(values, value_set=known, skip_nulls=True)
     return values_of(pc.fill_null(positions, -1)).astype(np.int64)
