@@ -19,7 +19,7 @@ from tf2spark.runnable_model import RunnableModel
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.recommend_loop import recommend_batches
 
-_USERS, _ITEMS = 128, 4096
+_USERS, _ITEMS = 128, 1024
 
 
 def main(batches: int) -> None:

@@ -98,9 +98,9 @@ def work():
     elif what == "keeps Python's lock":
         ctypes.PyDLL(None).sleep(120)  # this way of calling C keeps it
     elif what == "is slow":
-        time.sleep(3)
+        time.sleep(1.5)
 
-watch_limit(1.0)  # of another task
+watch_limit(0.5)  # of another task
 watch_limit(float(sys.argv[2]) or None)
 limit_calls(float(sys.argv[2]) or None, announce)
 print("works", flush=True)
