@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import keras
 import pytest
 from attrs import frozen
+from hdfs_native.fsspec import HdfsFileSystem
 
 import tf2spark
 from cases.models import case, path_of
@@ -297,19 +299,19 @@ def cluster(kind: str, folder: Path, url: str) -> Iterator[tuple[str, list[str],
 
 
 def write_big_package(folder: Path, uri: str) -> int:
-    """Write a package with 20 MB of weights to a URI, and return its size."""
+    """Put a package with 20 MB of weights into an HDFS, without a Spark, and return its size."""
     ids = keras.Input((4,), dtype="int64", name="ids")
     summed = keras.layers.Flatten()(keras.layers.Embedding(80_000, 64)(ids))
     keras.Model(ids, keras.layers.Dense(1)(summed)).export(str(folder / "big"), verbose=False)
-    run_python("-m", "tf2spark", "compile", str(folder / "big"), uri, parsed=False)
-    local = tf2spark.SavedModel(folder / "big").compile(folder / "local.tf2spark")
-    assert local.contract.package is not None
-    return local.contract.package.size_bytes
+    package = tf2spark.SavedModel(folder / "big").compile(folder / "big.tf2spark")
+    address = urlsplit(uri)
+    hdfs_files = HdfsFileSystem(address.hostname, address.port)
+    hdfs_files.put(f"{folder}/big.tf2spark", address.path, recursive=True)
+    assert package.contract.package is not None
+    return package.contract.package.size_bytes
 
 
-def run_python(
-    *arguments: object, parsed: bool = True, environment: Mapping[str, str] | None = None
-) -> Any:
+def run_python(*arguments: object, environment: Mapping[str, str] | None = None) -> Any:
     """Run a program in the tests' Python, and return what its last line says, as JSON."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
@@ -325,4 +327,4 @@ def run_python(
         check=False,
     )
     assert done.returncode == 0, done.stderr[-6000:]
-    return json.loads(done.stdout.splitlines()[-1]) if parsed else None
+    return json.loads(done.stdout.splitlines()[-1])
