@@ -28,7 +28,7 @@ from tf2spark.spark.facts.status_store import lost_executors
 from tf2spark.spark.facts.tasks import task_facts
 from tf2spark.spark.jvm import executor_count
 
-_ROWS, _PARTITIONS, _IDLE_SECONDS, _LAG_SECONDS = 4_000, 4, 2, 8
+_ROWS, _PARTITIONS, _IDLE_SECONDS, _LAG_SECONDS = 4_000, 4, 2, 15
 Report = dict[str, Any]
 # A JVM keeps the settings of its first session where later ones don't say otherwise.
 _DEFAULTS = {"spark.task.cpus": "1", "spark.dynamicAllocation.enabled": "false"}
@@ -67,8 +67,11 @@ class Table:
     def threads(self, df: DataFrame, **options: Any) -> list[int]:
         """Score rows, not by one thread for the same bits; return the threads of the sessions."""
         self.model.score(df, keep=["id"], **options).collect()
-        workers = df.sparkSession.range(8).repartition(4)
-        return sorted({r.n for r in workers.mapInArrow(session_threads, "n long").collect()})
+        numbers = df.sparkSession.range(8).repartition(_PARTITIONS)
+        # Spark keeps workers of each profile apart.
+        profile = options.get("resources")
+        workers = numbers.mapInArrow(session_threads, "n long", profile=profile)
+        return sorted({row.n for row in workers.collect()})
 
     def wrong(self, df: DataFrame, **options: Any) -> int:
         """Score rows; return how many were lost, doubled or changed."""
@@ -123,6 +126,7 @@ def come_and_go(table: Table) -> Report:
         "spark.dynamicAllocation.maxExecutors": "2",
         "spark.dynamicAllocation.executorIdleTimeout": f"{_IDLE_SECONDS}s",
         "spark.executor.cores": "1",
+        "spark.sql.files.maxPartitionBytes": "300k",
     }
     with session("local-cluster[2,1,900]", settings) as spark:
         rows = spark.read.parquet(str(table.path))
