@@ -49,7 +49,7 @@ PROMISES = {
     ),
     "hdfs": (
         "a DataNode or the NameNode is killed and started again; a block is damaged; safe mode; "
-        "a quota",
+        "a quota; a user without permission",
         "the same; a damaged block that Spark reads, after about 80 s",
     ),
     "memory": (

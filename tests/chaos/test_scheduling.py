@@ -45,5 +45,6 @@ def test_figures(report: dict[str, Any]) -> None:
     seen = report["come_and_go"]
     jobs = len(report) + 2  # two of a stage of its own, and two while executors come and go
     assert sum(way["wrong"] for way in report.values()) == 0
+    assert seen["gone_in_the_job"] >= 1
     note = f"{seen['gone']} executors came and went, {seen['gone_in_the_job']} while a task ran"
     record("scheduling", Figures(jobs, seen["gone"], jobs * _ROWS, note=note))
