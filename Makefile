@@ -11,6 +11,8 @@ OLDEST_PYTHON ?= $(shell for p in python3.11 python3.12 $(PYTHON); do $$p -c \
 	'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 HAS_JAVA := { "$${JAVA_HOME:-/nowhere}/bin/java" -version || java -version; } >/dev/null 2>&1
 export SPARK_LOCAL_IP := 127.0.0.1
+# Tests start some hundred processes, each of which would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # Test files are distributed among two processes, as each may start a Spark; a chosen few aren't.
 PARALLEL := $(if $(TESTS),,-n 2 --dist loadfile --no-loadscope-reorder)
 
