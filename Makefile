@@ -126,7 +126,7 @@ bench: setup  ## Us and the peers in turns: make bench [CASES="dense strings"] [
 		$(if $(PEER),--peer $(PEER),--write)
 
 chaos: setup $(VENV)/spark.jsa  ## Inject every fault into real clusters, for up to 40 minutes; docs/reliability.md
-	@$(BIN)/python -m pytest -m chaos $(or $(TESTS),tests/chaos)
+	@$(BIN)/python -m pytest -m chaos $(or $(TESTS),tests/chaos tests/spark/test_remote_models.py)
 	@PYTHONPATH=tests $(BIN)/python -m chaos.figures
 
 soak: setup $(VENV)/spark.jsa  ## Two hours of jobs in one session: what grows? [MINUTES=40]

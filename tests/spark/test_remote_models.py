@@ -266,7 +266,7 @@ class TestS3(RemoteContract):
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("kind", ["local-cluster", "yarn"])
+@pytest.mark.parametrize("kind", ["local-cluster", pytest.param("yarn", marks=pytest.mark.chaos)])
 def test_a_package_is_read_once_an_executor(
     kind: str, tmp_path: Path, running_hdfs: Hdfs, big_package: tuple[str, int]
 ) -> None:
@@ -305,7 +305,7 @@ def write_big_package(folder: Path, uri: str) -> int:
     keras.Model(ids, keras.layers.Dense(1)(summed)).export(str(folder / "big"), verbose=False)
     package = tf2spark.SavedModel(folder / "big").compile(folder / "big.tf2spark")
     address = urlsplit(uri)
-    hdfs_files = HdfsFileSystem(address.hostname, address.port)
+    hdfs_files = HdfsFileSystem(address.hostname, address.port, skip_instance_cache=True)
     hdfs_files.put(f"{folder}/big.tf2spark", address.path, recursive=True)
     assert package.contract.package is not None
     return package.contract.package.size_bytes
