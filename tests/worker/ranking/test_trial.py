@@ -64,6 +64,19 @@ def test_time_is_compared_per_row(clock: Clock) -> None:
     assert clock.done[-1] == "second"
 
 
+def test_what_becomes_slower_is_left(clock: Clock) -> None:
+    """Users who follow may be others; one slow batch is no reason yet."""
+    tried = Trial()
+    for turn in range(12):
+        second = 1.0 if turn < 8 else 9.0
+        tried.run(
+            lambda: clock.work("first", 2.0),
+            lambda second=second: clock.work("second", second),  # type: ignore[misc]
+            1,
+        )
+    assert clock.done[6:] == ["second"] * 4 + ["first"] * 2
+
+
 def test_a_turn_that_fails_is_taken_again(clock: Clock) -> None:
     """What users refuse says nothing about speed."""
     tried = Trial()

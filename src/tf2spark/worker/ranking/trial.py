@@ -13,8 +13,10 @@ from tf2spark.tensorflow_c.session import Session
 
 _Result = TypeVar("_Result")
 
-# The first turn of each way prepares what later ones use, and isn't counted.
+# Turns of each way before one is chosen; the first prepares what later ones use, and isn't counted.
 _TURNS = 3
+# The last turns that count: what was faster may not be for the users who follow.
+_LAST = 2
 
 
 @define
@@ -24,23 +26,24 @@ class Trial:
     Time is the processor's for this process, whatever else runs on the machine.
     """
 
+    _turns: list[int] = field(factory=lambda: [0, 0])
     _seconds: tuple[list[float], list[float]] = field(factory=lambda: ([], []))
 
     def run(
         self, first: Callable[[], _Result], second: Callable[[], _Result], rows: int
     ) -> _Result:
         """Do the work of some rows, at least one, in one of the two ways."""
-        counts = [len(seconds) for seconds in self._seconds]
-        if min(counts) >= _TURNS:
-            return (first, second)[self._faster()]()
-        way = counts.index(min(counts))
+        tried = min(self._turns) >= _TURNS
+        way = self._faster() if tried else self._turns.index(min(self._turns))
         before = time.process_time()
         result = (first, second)[way]()
+        self._turns[way] += 1
         self._seconds[way].append((time.process_time() - before) / rows)
+        del self._seconds[way][:-_LAST]
         return result
 
     def _faster(self) -> int:
-        first, second = (min(seconds[1:]) for seconds in self._seconds)
+        first, second = map(min, self._seconds)
         return int(second < first)
 
 
