@@ -42,7 +42,7 @@ USERS, ITEMS = f"{PREFIX}users", f"{PREFIX}items"
 _DTYPES = {
     dtype.numpy: dtype for dtype in BY_CODE.values() if dtype.numpy and dtype.name != "bfloat16"
 }
-_Attribute = DType | bool | int | float | str
+Attribute = DType | bool | int | float | str
 _Computed = TypeVar("_Computed", bound=Value)
 _FOLDS: Mapping[str, Callable[..., Array]] = {
     "AddV2": np.add,
@@ -89,10 +89,7 @@ class GraphBuilder:
 
     def placeholder(self, name: str, dtype: DType, shape: Dims) -> str:
         """Add a placeholder of this whole shape, batch included."""
-        node = self.graph.node.add(name=name, op="Placeholder")
-        node.attr["dtype"].type = dtype.code
-        write_shape(node, shape)
-        return f"{name}:0"
+        return add_placeholder(self.graph, name, dtype, shape)
 
     def constant(self, value: npt.ArrayLike, dtype: DType | None = None) -> Const:
         """Add a constant of numbers; its dtype is the array's unless it is given."""
@@ -115,13 +112,9 @@ class GraphBuilder:
         """Return a constant int32; the same tensor for the same value."""
         return self._tensor_once(("scalar", value), lambda: self.constant(np.int32(value)).tensor)
 
-    def node(self, op: str, inputs: Sequence[str], **attributes: _Attribute) -> str:
+    def node(self, op: str, inputs: Sequence[str], **attributes: Attribute) -> str:
         """Add a node and return its first output."""
-        node = self.graph.node.add(name=self._new_name(op), op=op)
-        node.input.extend(inputs)
-        for name, value in attributes.items():
-            set_attribute(node.attr[name], value)
-        return f"{node.name}:0"
+        return add_node(self.graph, self._new_name(op), op, inputs, attributes)
 
     def copy_node(self, original: NodeMessage, inputs: Sequence[str]) -> str:
         """Return the name of a copy with these inputs, or of the node itself if it has them."""
@@ -222,16 +215,16 @@ class GraphBuilder:
 
     @overload
     def write_elementwise(
-        self, op: str, operands: Sequence[Side | Pair], dtype: DType, **attributes: _Attribute
+        self, op: str, operands: Sequence[Side | Pair], dtype: DType, **attributes: Attribute
     ) -> Side | Pair: ...
 
     @overload
     def write_elementwise(
-        self, op: str, operands: Sequence[Operand], dtype: DType, **attributes: _Attribute
+        self, op: str, operands: Sequence[Operand], dtype: DType, **attributes: Attribute
     ) -> Operand: ...
 
     def write_elementwise(
-        self, op: str, operands: Sequence[Operand], dtype: DType, **attributes: _Attribute
+        self, op: str, operands: Sequence[Operand], dtype: DType, **attributes: Attribute
     ) -> Operand:
         """Add an elementwise op: on a side if all operands belong to it, else for the pairs."""
         constants = [operand for operand in operands if isinstance(operand, Const)]
@@ -307,6 +300,29 @@ class GraphBuilder:
         # Layer normalization checks whether its scale is filled with 1, and its offset with 0.
         self.fill_values[tensor] = value
         return Side(side, tensor, value.dtype, sizes)
+
+
+def add_placeholder(graph: GraphMessage, name: str, dtype: DType, shape: Dims) -> str:
+    """Add a placeholder of this whole shape, batch included."""
+    node = graph.node.add(name=name, op="Placeholder")
+    node.attr["dtype"].type = dtype.code
+    write_shape(node, shape)
+    return f"{name}:0"
+
+
+def add_node(
+    graph: GraphMessage,
+    name: str,
+    op: str,
+    inputs: Sequence[str],
+    attributes: Mapping[str, Attribute],
+) -> str:
+    """Add a node and return its first output."""
+    node = graph.node.add(name=name, op=op)
+    node.input.extend(inputs)
+    for key, value in attributes.items():
+        set_attribute(node.attr[key], value)
+    return f"{name}:0"
 
 
 def with_tensor(

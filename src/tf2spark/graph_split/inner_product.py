@@ -10,15 +10,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tf2spark.dtypes import BFLOAT16, FLOAT32, INT32, Dims, DType
-from tf2spark.graph_split.graph_builder import PREFIX
-from tf2spark.graph_split.node_attributes import set_attribute, write_constant, write_shape
+from tf2spark.dtypes import BFLOAT16, FLOAT32, INT32
+from tf2spark.graph_split.graph_builder import (
+    PREFIX,
+    Attribute,
+    add_node,
+    add_placeholder,
+)
+from tf2spark.graph_split.node_attributes import write_constant
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.plan.recommend import CoarseScan
 from tf2spark.saved_model.protos import GraphMessage
 from tf2spark.saved_model.upstream import data_inputs, node_name
-
-_Attribute = DType | bool
 
 
 def is_inner_product(split: SplitGraph) -> bool:
@@ -49,11 +52,11 @@ def add_coarse_scan(split: SplitGraph) -> CoarseScan | None:
     graph = split.graph
     (user, user_vectors), (_, item_vectors) = split.users[0], split.items[0]
     (width,) = user.dims
-    users = _placeholder(graph, "coarse_users", BFLOAT16, (None, width))
-    items = _placeholder(graph, "coarse_items", BFLOAT16, (None, width))
+    users = add_placeholder(graph, f"{PREFIX}coarse_users", BFLOAT16, (None, width))
+    items = add_placeholder(graph, f"{PREFIX}coarse_items", BFLOAT16, (None, width))
     product = {"transpose_a": False, "transpose_b": True}
     scores = _node(graph, "MatMul", "coarse_scores", [users, items], T=BFLOAT16, **product)
-    candidates = _placeholder(graph, "candidates", INT32, (None, None))
+    candidates = add_placeholder(graph, f"{PREFIX}candidates", INT32, (None, None))
     gathered = _node(
         graph, "GatherV2", "candidate_vectors", [item_vectors, candidates, _int(graph, "first", 0)],
         Tparams=FLOAT32, Tindices=INT32, Taxis=INT32,
@@ -69,13 +72,6 @@ def add_coarse_scan(split: SplitGraph) -> CoarseScan | None:
     return CoarseScan(users, items, scores, candidates, rescored)
 
 
-def _placeholder(graph: GraphMessage, name: str, dtype: DType, shape: Dims) -> str:
-    node = graph.node.add(name=f"{PREFIX}{name}", op="Placeholder")
-    node.attr["dtype"].type = dtype.code
-    write_shape(node, shape)
-    return f"{node.name}:0"
-
-
 def _int(graph: GraphMessage, name: str, value: int) -> str:
     node = graph.node.add(name=f"{PREFIX}{name}_axis", op="Const")
     write_constant(node, np.array(value, np.int32), INT32)
@@ -83,10 +79,6 @@ def _int(graph: GraphMessage, name: str, value: int) -> str:
 
 
 def _node(
-    graph: GraphMessage, op: str, name: str, inputs: Sequence[str], **attributes: _Attribute
+    graph: GraphMessage, op: str, name: str, inputs: Sequence[str], **attributes: Attribute
 ) -> str:
-    node = graph.node.add(name=f"{PREFIX}{name}", op=op)
-    node.input.extend(inputs)
-    for key, value in attributes.items():
-        set_attribute(node.attr[key], value)
-    return f"{node.name}:0"
+    return add_node(graph, f"{PREFIX}{name}", op, inputs, attributes)

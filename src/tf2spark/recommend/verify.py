@@ -29,7 +29,7 @@ from tf2spark.worker.model_session import open_model
 from tf2spark.worker.ranking.norm_order import positions_by_norm
 from tf2spark.worker.recommend_loop import user_scorer
 from tf2spark.worker.row_names import id_text
-from tf2spark.worker.split_scores import PairScorer, even_size, round_up
+from tf2spark.worker.split_scores import PairScorer, block_ends
 from tf2spark.worker.user_values import user_values
 from tf2spark.worker.whole_scores import refused_items
 
@@ -187,9 +187,7 @@ def _split_scorer(plan: CatalogPlan, session: CApiSession, positions: Ints) -> U
         places = np.empty_like(order)
         places[order] = np.arange(plan.items)
         positions = places[positions]
-    # Blocks as workers have them.
-    size = round_up(even_size(plan.items, strategy.block_items))
-    pairs = PairScorer.of(strategy, session, range(size, plan.items + size, size))
+    pairs = PairScorer.of(strategy, session, block_ends(strategy))
     starts = np.array([start for start, _ in pairs.blocks])
     numbers = np.searchsorted(starts, positions, side="right") - 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -39,17 +38,8 @@ FindBest = Callable[[pa.RecordBatch, ItemLists | None, ItemLists | None], Best]
 It raises `PairsRefused` where the score of a pair is NaN."""
 
 
-class Rank(Protocol):
-    """From a batch of users, and its lists, to `Ranked`."""
-
-    def __call__(
-        self,
-        batch: pa.RecordBatch,
-        excluded: ItemLists | None,
-        candidates: ItemLists | None,
-        *,
-        forecast: bool = True,
-    ) -> Ranked: ...
+Rank = Callable[[pa.RecordBatch, ItemLists | None, ItemLists | None], Ranked]
+"""From a batch of users, and its lists, to `Ranked`."""
 
 
 def recommend_batches(
@@ -152,16 +142,17 @@ def _best_finder(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Fi
     assert dtype is not None
     top = TopK(0, min(plan.k, max(1, plan.items)), dtype)
 
-    def rank_all(
-        batch: pa.RecordBatch,
-        excluded: ItemLists | None,
-        candidates: ItemLists | None,
-        *,
-        forecast: bool = True,
+    def rank(
+        batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
     ) -> Ranked:
-        return _rank(top, batch, blocks, excluded, candidates, forecast=forecast)
+        return _rank(top, batch, blocks, excluded, candidates)
 
-    exact = _proven(rank_all, rank_all)
+    def rank_again(
+        batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
+    ) -> Ranked:
+        return _rank(top, batch, blocks, excluded, candidates, forecast=False)
+
+    exact = _proven(rank, rank_again)
     if not scan_may_pay(plan):
         return exact
     scanner = cache(lambda: coarse_ranker(plan, session))
@@ -174,7 +165,7 @@ def _best_finder(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Fi
         ranker = scanner() if batch.num_rows >= LEAST_ROWS else None
         if ranker is None:
             return exact(batch, excluded, candidates)
-        scan = _proven(ranker.rank, rank_all)
+        scan = _proven(ranker.rank, rank_again)
         return trial.run(
             lambda: exact(batch, excluded, candidates),
             lambda: scan(batch, excluded, candidates),
@@ -184,8 +175,8 @@ def _best_finder(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Fi
     return find
 
 
-def _proven(rank: Rank, rank_all: Rank) -> FindBest:
-    """Return the function that ranks users, and those again by `rank_all` who are unproven."""
+def _proven(rank: Rank, rank_again: Rank) -> FindBest:
+    """Return the function that ranks users, and those again by `rank_again` who are unproven."""
 
     def find(
         batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
@@ -194,7 +185,7 @@ def _proven(rank: Rank, rank_all: Rank) -> FindBest:
         if unproven.any():
             rows = with_company(unproven)
             lists = [None if part is None else part.take(rows) for part in (excluded, candidates)]
-            again = rank_all(take_rows(batch, rows), *lists, forecast=False)
+            again = rank_again(take_rows(batch, rows), *lists)
             results = _replaced(results, rows, _joined(again[0]))
             nan_positions[rows] = again[2]
         _refuse_nans(nan_positions)

@@ -76,9 +76,7 @@ def split_blocks(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession)
     refuses their values.
     """
     compute_users = user_values(plan, strategy, session)
-    count = strategy.item_count
-    block_items = round_up(even_size(count, strategy.block_items))
-    pairs = PairScorer.of(strategy, session, range(block_items, count + block_items, block_items))
+    pairs = PairScorer.of(strategy, session, block_ends(strategy))
     together = strategy.block_items
 
     def blocks(batch: pa.RecordBatch) -> Iterator[Block]:
@@ -104,6 +102,12 @@ def _norms(values: Sequence[Tensor]) -> Array | None:
     with np.errstate(all="ignore"):
         norms: Array = np.linalg.norm(values[0].data, axis=1)
     return norms
+
+
+def block_ends(strategy: SplitPlan) -> range:
+    """Return where the blocks of items end that workers score; the last may end after the items."""
+    size = round_up(even_size(strategy.item_count, strategy.block_items))
+    return range(size, strategy.item_count + size, size)
 
 
 def even_size(count: int, max_size: int) -> int:

@@ -98,8 +98,6 @@ class CoarseRanker:
         batch: pa.RecordBatch,
         excluded: ItemLists | None,
         candidates: ItemLists | None,
-        *,
-        forecast: bool = True,
     ) -> Ranked:
         """Rank the items for all users of a batch, who have no lists of candidates.
 
@@ -114,7 +112,7 @@ class CoarseRanker:
         for start in range(0, batch.num_rows, size):
             end = min(start + size, batch.num_rows)
             users = _RoundedUsers.of(slice_rows(vectors, start, end))
-            best, needed = self._rank_block(users, excluded, (start, end), forecast=forecast)
+            best, needed = self._rank_block(users, excluded, (start, end))
             results.append(best)
             unproven.append(needed > self.candidates)
             if self._is_first:
@@ -129,19 +127,14 @@ class CoarseRanker:
             self._top, self.candidates = TopK(0, count, np.int16), count
 
     def _rank_block(
-        self,
-        users: _RoundedUsers,
-        excluded: ItemLists | None,
-        rows: tuple[int, int],
-        *,
-        forecast: bool,
+        self, users: _RoundedUsers, excluded: ItemLists | None, rows: tuple[int, int]
     ) -> tuple[Best, Ints]:
         """Return the best items of a block of users, and how many candidates each user needed.
 
         That is more than there were where a user is unproven.
         """
         top = self._top
-        top.restart(len(users.norms), forecast=forecast, norms=users.norms)
+        top.restart(len(users.norms), forecast=True, norms=users.norms)
         for first, scores in self.pairs.scan(users.rounded):
             end = first + scores.shape[1]
             entries = None if excluded is None else excluded.in_block(rows, first, end)

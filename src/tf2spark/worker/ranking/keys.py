@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tf2spark.conversion.casts import from_bfloat16
 from tf2spark.conversion.rows import Array, Ints, Mask
 
 _BITS = np.dtype(np.int16)
@@ -88,7 +89,7 @@ def to_floats(scores: Array) -> Array:
     """Return scores as floats."""
     if scores.dtype != _BITS:
         return scores
-    return (scores.astype(np.uint32) << 16).view(np.float32)
+    return from_bfloat16(scores.view(np.uint16))
 
 
 def from_floats(values: Array, dtype: np.dtype[Any]) -> Array:
