@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tf2spark.conversion.casts import from_bfloat16, to_bfloat16
 from tf2spark.conversion.rows import Array
-from tf2spark.worker.ranking.rivals import Entries, sparse_nonzero
+from tf2spark.worker.ranking.rivals import Entries
 from tf2spark.worker.ranking.top_k import TopK
 
 Best = list[list[tuple[int, float]]]
@@ -220,14 +220,6 @@ def test_a_forecast_is_learned_from_the_users_before(by_norm: bool) -> None:
         ]
     assert kept[-1] < 50 * 2.5
     assert unproven < 10
-
-
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 0.3, 1.0])
-@pytest.mark.parametrize("size", [0, 1, 7, 64, 5000, 4097])
-def test_flags_are_found_as_numpy_finds_them(share: float, size: int) -> None:
-    """However many there are, and however many of them are set."""
-    flags = np.random.default_rng(6).random(size) < share
-    assert sparse_nonzero(flags).tolist() == np.flatnonzero(flags).tolist()
 
 
 @given(calls(), st.data())

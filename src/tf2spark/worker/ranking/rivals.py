@@ -11,10 +11,10 @@ Entries = tuple[Ints, Ints]
 """Rows (users) and columns (items) of entries of a block, in any order; repeats are allowed."""
 
 _EIGHT_TRUE = np.uint64(0x0101010101010101)
-# Flags, one per eight scores, are folded at most twice.
-_ROUNDED_TO = 8 * 4
-# Flags per one that is set, where it pays to fold them, and until when.
-_FEW, _DENSE = 32, 8
+# Flags are read eight at a time, and groups of eight again.
+_ROUNDED_TO = 8 * 8
+# Where more flags than one in so many are set, NumPy finds them without a branch for each.
+_SPARSE = 10
 
 
 @define
@@ -51,22 +51,20 @@ class RivalFinder:
         """
         users, width = scores.shape
         flags = self._flags(scores.size)
-        out = flags[: scores.size].reshape(users, width)
-        _compare(worse, scores, bound, out)
+        is_worse = flags[: scores.size].reshape(users, width)
+        _compare(worse, scores, bound, is_worse)
         skipped_users, skipped_entries = skipped
         if skipped_entries is not None:
-            out[skipped_entries] = True
+            is_worse[skipped_entries] = True
         if skipped_users.any():
-            out[skipped_users] = True
+            is_worse[skipped_users] = True
         # Eight at a time, because in most groups of eight all are worse.
         eights = flags.view(np.uint64)
         has_rival = eights != _EIGHT_TRUE
         if np.count_nonzero(has_rival) > users * most // 2:
             return None
         rival_eights = sparse_nonzero(has_rival)
-        in_eights = np.flatnonzero(~eights[rival_eights].view(np.bool_))
-        flat = (rival_eights << 3)[in_eights >> 3]
-        flat |= in_eights & 7
+        flat = _indices(rival_eights, ~eights[rival_eights].view(np.bool_))
         counts = np.diff(np.searchsorted(flat, np.arange(users + 1) * width))
         return None if counts.max() > most else (flat, counts)
 
@@ -92,20 +90,26 @@ def _compare(worse: np.ufunc, scores: Array, bound: Array, out: Mask) -> None:
 
 
 def sparse_nonzero(flags: Mask) -> Ints:
-    """Return what `np.flatnonzero` does, faster where up to a tenth of the flags are set.
+    """Return what `np.flatnonzero` does, faster where few flags are set.
 
-    There, NumPy mispredicts a branch for each of them. So flags are folded onto each other until
-    more than a tenth are set, and what was folded is looked up again.
+    Up to a tenth of them, NumPy mispredicts a branch for each that is set. So groups of eight flags
+    are looked at first, of which more are set.
     """
-    count, folded = np.count_nonzero(flags), flags
-    if count * _FEW < len(flags):
+    if len(flags) % 8 or np.count_nonzero(flags) * _SPARSE > len(flags):
         return np.flatnonzero(flags)
-    while len(folded) > count * _DENSE and len(folded) % 2 == 0:
-        half = len(folded) // 2
-        folded = folded[:half] | folded[half:]
-    found = np.flatnonzero(folded)
-    if len(folded) == len(flags):
-        return found
-    starts = np.arange(0, len(flags), len(folded))
-    candidates: Ints = (starts[:, None] + found).reshape(-1)
-    return candidates[np.flatnonzero(flags[candidates])]
+    eights = flags.view(np.uint64)
+    set_eights = np.flatnonzero(eights != 0)
+    return _indices(set_eights, eights[set_eights].view(np.bool_))
+
+
+def _indices(eights: Ints, flags: Mask) -> Ints:
+    """Return the indices of flags that are set, given some groups of eight flags and their numbers.
+
+    Args:
+        eights: [groups], ascending.
+        flags: [groups x 8].
+    """
+    in_eights = np.flatnonzero(flags)
+    indices: Ints = (eights << 3)[in_eights >> 3]
+    indices |= in_eights & 7
+    return indices
