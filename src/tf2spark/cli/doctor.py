@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from attrs import evolve
 
 from tf2spark.cli.checks import (
     Finding,
@@ -26,6 +27,7 @@ from tf2spark.shown_text import shown
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from tf2spark.plan.score import ModelRef
     from tf2spark.spark.worker_checks import OpenedModel
 
 _COLORS = {"ok": "green", "warning": "yellow", "missing": "red"}
@@ -141,23 +143,33 @@ def _job(
     debug: bool,
 ) -> Iterator[Finding]:
     from tf2spark.spark.comet import has_comet
-    from tf2spark.spark.memory_limit import check_worker_memory
     from tf2spark.spark.session import running
     from tf2spark.spark.worker_checks import inspect_workers
 
     with running(master, settings, quiet=not debug) as spark:
         comet = ", with Comet" if has_comet(spark) else ""
         yield Finding("Spark", "ok", f"{spark.version} on {spark.sparkContext.master}{comet}")
-        try:
-            check_worker_memory(spark)
-        except SetupError as error:
-            yield finding_of(error, "memory")
+        if model is None:
+            yield from _memory(spark, None)
         workers = inspect_workers(spark)
         for worker in workers:
             yield from judge_worker(worker)
         yield from judge_versions(workers)
         if model is not None:
             yield from _open(model, options, spark)
+
+
+def _memory(spark: SparkSession, model: ModelRef | None) -> Iterator[Finding]:
+    """Check the limits on an executor's memory, as far as settings tell."""
+    from tf2spark.spark.memory_limit import low_memory
+
+    try:
+        low = low_memory(spark, model)
+    except SetupError as error:
+        yield finding_of(error, "memory")
+    else:
+        if low is not None:
+            yield evolve(finding_of(low, "memory"), status="warning")
 
 
 def _open_here(model: str, options: Mapping[str, Sequence[str]]) -> Finding:
@@ -190,7 +202,12 @@ def _open(
         reference = runnable.reference_to_open()
     except Tf2SparkError as error:
         yield finding_of(error, "model")
+        yield from _memory(spark, None)
         return
+    limits = list(_memory(spark, reference))
+    yield from limits
+    if any(limit.status == "missing" for limit in limits):
+        return  # the executors would be ended
     for opened in open_on_workers(spark, reference):
         yield judge_opened(model, opened)
 

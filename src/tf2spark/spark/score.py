@@ -87,11 +87,11 @@ def score_dataframe(
     Raises:
         ContractError: Table and model don't fit, the workers can't read the files as asked, or
             this Spark has no such resources.
-        SetupError: The session's memory limit is too low for TensorFlow.
+        SetupError: The session's memory limit is too low for TensorFlow or the model.
     """
-    check_worker_memory(df.sparkSession)
     if resources is not None:
         resources = check_resources(df, resources)
+    check_worker_memory(df.sparkSession, model, resources)
     model = evolve(model, threads=task_cpus(df.sparkSession, resources))
     # Bound before the model is shipped, so that a mismatch costs nothing.
     plan = bind(request, arrow_schema(df.schema), options, model)

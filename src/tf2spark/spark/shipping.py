@@ -34,9 +34,9 @@ from tf2spark.package.staging import staged_copy, staging_folder
 from tf2spark.package.stored_names import readable_names
 from tf2spark.plan.score import ModelRef
 from tf2spark.spark.broadcast.files import broadcast_files
+from tf2spark.spark.facts.containers import memory_mib
 from tf2spark.spark.facts.openings import openings_accumulator
 from tf2spark.spark.hadoop import exists, explain_java_errors, scheme_of
-from tf2spark.spark.memory_limit import memory_mib
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.remote_models import fetch_file
 from tf2spark.spark.session import check_local_python, runs_here

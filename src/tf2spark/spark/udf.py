@@ -177,7 +177,7 @@ def column_function(
     """
     single = single and len(returned) == 1
     if spark is not None:
-        check_worker_memory(spark)
+        check_worker_memory(spark, model)
         model = evolve(model, limit_seconds=options.task_timeout)
         model = ship(spark, evolve(model, threads=task_cpus(spark)))
     scorer = late_column_scorer(request, options, model, names, single, call)
