@@ -241,7 +241,7 @@ def recommend_tables(
     if is_spark(users) or is_spark(items):
         from tf2spark.spark.recommend import SparkTables
 
-        return SparkTables(users, items)
+        return SparkTables(users, items, resources=arguments.resources)
     from tf2spark.local.recommend import local_tables
 
     return local_tables(users, items, request, arguments)

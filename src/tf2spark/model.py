@@ -164,8 +164,7 @@ class SavedModel:
         """
         check_table(table)
         check_has_tasks(table, resources)
-        audience = audience_of(table)
-        with addressed_to(audience):
+        with addressed_to(audience := audience_of(table)):
             request, options = self._runnable.call(
                 table, signature, feed, fetch,
                 keep=keep, batch_rows=batch_rows, mode=mode, error_column=error_column,
@@ -193,6 +192,7 @@ class SavedModel:
         model_column: str | None = None,
         tolerance: float = TOLERANCE,
         task_timeout: float | None = None,
+        resources: ResourceProfile | None = None,
     ) -> TableT:
         """Score every user against every item and return each user's best `k`, exactly.
 
@@ -227,6 +227,7 @@ class SavedModel:
                 relative to their size, on the users and items that are checked. If they differ
                 more, the graph runs unsplit.
             task_timeout: As in `score`; a run is a block of users and items.
+            resources: As in `score`, for users and items.
 
         Returns:
             A table of the type of `users`: its id, the kept columns, and ``recommendations``, a
@@ -238,12 +239,11 @@ class SavedModel:
             RowError: An item can't be scored; or a user, in "failfast" mode.
             SetupError: PySpark or TensorFlow is missing.
         """
-        check_recommend_tables(users, items)
-        audience = audience_of(users)
-        with addressed_to(audience):
+        check_recommend_tables(users, items, resources)
+        with addressed_to(audience := audience_of(users)):
             arguments = check_call(
                 (k, user_id, item_id, exclude, candidates, keep, mode, error_column, model_column,
-                 tolerance, audience, task_timeout),
+                 tolerance, audience, task_timeout, resources),
                 lambda: self._runnable.ranking_request(feed, score, signature),
                 partial(recommend_tables, users, items),
             )  # fmt: skip

@@ -76,3 +76,14 @@ def test_kept_columns_must_reach_python(
     rows = frame(spark, case("keras_mlp").table(3)).withColumn("c", F.expr("make_interval(1)"))
     with pytest.raises(ContractError, match=r'"c" \(interval\).* can\'t'):
         model.score(rows, resources=profile(2))
+
+
+def test_recommend_takes_them(spark: SparkSession) -> None:
+    """They are checked like those of `score`, before anything is computed."""
+    recommender = SavedModel(path_of(case("mlp_128")))
+    users, items = spark.range(2), spark.range(3)
+    arguments: Any = {"user_id": "id", "item_id": "id"}
+    with pytest.raises(ContractError, match=r"resources need executors, .* on local\[2\]"):
+        recommender.recommend(users, items, resources=profile(2), **arguments)
+    with pytest.raises(ContractError, match="in this process"):
+        recommender.recommend(users.toPandas(), items, resources=profile(2), **arguments)

@@ -122,17 +122,18 @@ def check_has_tasks(table: object, resources: object) -> None:
         )
 
 
-def check_recommend_tables(users: Any, items: Any) -> None:
-    """Check that users and items are tables.
+def check_recommend_tables(users: Any, items: Any, resources: object = None) -> None:
+    """Check that users and items are tables, whose tasks take resources if some are given.
 
     Raises:
-        ContractError: They aren't; see `check_table`.
+        ContractError: They aren't; see `check_table` and `check_has_tasks`.
     """
     mistakes = Mistakes()
     for name, table in (("users", users), ("items", items)):
         with mistakes.collected():
             check_table(table, f"recommend() takes the {name} as")
     mistakes.raise_all()
+    check_has_tasks(users, resources)
 
 
 def table_advice(value: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -17,6 +17,9 @@ from tf2spark.dtypes import Shape
 from tf2spark.errors import Advice, Audience, ContractError, Mistakes, argument, shortened
 from tf2spark.plan.score import Mode
 from tf2spark.saved_model.contract import Contract, TensorSpec
+
+if TYPE_CHECKING:
+    from pyspark.resource import ResourceProfile
 
 TOLERANCE = 1e-4
 
@@ -34,6 +37,7 @@ class RecommendArguments:
         options: Which columns of users are kept, and what happens to users that can't be scored.
         tolerance: How far scores may be from those of the whole graph: absolutely for scores up
             to 1, relative to the score beyond that.
+        resources: What Spark gives the tasks that recommend; the session's settings where None.
     """
 
     k: int
@@ -43,6 +47,7 @@ class RecommendArguments:
     candidates: str | None
     options: Options
     tolerance: float
+    resources: ResourceProfile | None = None
 
 
 def make_arguments(
@@ -58,6 +63,7 @@ def make_arguments(
     tolerance: float = TOLERANCE,
     audience: Audience = "python",
     task_timeout: float | None = None,
+    resources: ResourceProfile | None = None,
 ) -> RecommendArguments:
     """Check the arguments of `recommend` that can be checked without a table.
 
@@ -93,7 +99,9 @@ def make_arguments(
             task_timeout=task_timeout,
         )
     mistakes.raise_all()
-    return RecommendArguments(k, user_id, item_id, exclude, candidates, options, tolerance)
+    return RecommendArguments(
+        k, user_id, item_id, exclude, candidates, options, tolerance, resources
+    )
 
 
 def _check_column_name(keyword: str, name: Any) -> None:

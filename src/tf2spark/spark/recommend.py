@@ -8,7 +8,7 @@ from contextvars import copy_context
 from functools import partial
 from inspect import signature
 from math import prod
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pyarrow as pa
 import pyspark
@@ -35,7 +35,7 @@ from tf2spark.spark.jvm import collect_arrow
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_table
 from tf2spark.spark.recognize import is_connect
-from tf2spark.spark.resources import task_cpus
+from tf2spark.spark.resources import check_resources, task_cpus
 from tf2spark.spark.score import (
     column,
     map_in_arrow,
@@ -48,6 +48,9 @@ from tf2spark.spark.types import arrow_schema
 from tf2spark.table_types import is_arrow, is_spark, type_name
 from tf2spark.worker.spark_tasks import partition_recommender
 
+if TYPE_CHECKING:
+    from pyspark.resource import ResourceProfile
+
 # A quarter of what a job may bring back by default (spark.driver.maxResultSize).
 _DRIVER_BYTES = 256 << 20
 T = TypeVar("T")
@@ -55,10 +58,11 @@ T = TypeVar("T")
 
 @frozen(eq=False)
 class SparkTables:
-    """Users and items as Spark DataFrames."""
+    """Users and items as Spark DataFrames, and what Spark gives the tasks that score them."""
 
     user_table: DataFrame
     item_table: DataFrame
+    resources: ResourceProfile | None = field(default=None, kw_only=True)
     _begun: dict[SideName, Callable[[], pa.Table]] = field(init=False, factory=dict)
     _begun_count: list[Callable[[], int]] = field(init=False, factory=list)
 
@@ -72,7 +76,9 @@ class SparkTables:
                     f"{name} are {type_name(table)}",
                     f"write spark.createDataFrame({frame})",
                 )
-        check_worker_memory(self.user_table.sparkSession)
+        if self.resources is not None:
+            check_resources(self.user_table, self.resources)
+        check_worker_memory(self.user_table.sparkSession, resources=self.resources)
         if self.item_table.isStreaming:
             raise ContractError(
                 "the items are a stream, but every user needs the whole catalog",
@@ -123,7 +129,7 @@ class SparkTables:
             keep=(item_id,), id_columns=(item_id,), audience=None, batch_rows=run_rows
         )
         scored = [
-            collect(score_dataframe(items, request, options, model))
+            collect(score_dataframe(items, request, options, model, resources=self.resources))
             for items in self._split_items(request, item_id)
         ]
         return pa.concat_tables(scored)
@@ -197,11 +203,12 @@ def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
     """Return the users with their recommendations; nothing runs until an action."""
     spark = users.sparkSession
     keep_job_folder(prepared.folder)
-    model = evolve(prepared.plan.users.model, threads=task_cpus(spark))
+    resources = prepared.job.arguments.resources
+    model = evolve(prepared.plan.users.model, threads=task_cpus(spark, resources))
     model = ship(spark, model, for_stream=users.isStreaming)
     plan = evolve(prepared.plan, users=evolve(prepared.plan.users, model=model))
     columns = traveling_columns(plan.users)
     table, packing = packed_table(select_numbered(users, columns))
     recommend = partition_recommender(renumber_users(plan, columns), packing)
     fields = [users.schema.fields[index] for index in plan.users.keep] + output_fields(plan.users)
-    return map_in_arrow(table, recommend, fields)
+    return map_in_arrow(table, recommend, fields, resources)

@@ -50,6 +50,14 @@ def check_resources(df: DataFrame, resources: Any) -> ResourceProfile:
     return resources
 
 
+def in_pipeline(does: str) -> ContractError:
+    """Return the error of `resources` where the columns of tables aren't known."""
+    return ContractError(
+        f"resources can't be given inside a pipeline, where a column function {does}",
+        "leave resources out, and set spark.task.cpus for all of the pipeline",
+    )
+
+
 def check_kept(df: DataFrame, plan: Plan) -> None:
     """Check that kept columns can travel to Python, as those of a stage of its own have to.
 

@@ -45,7 +45,7 @@ from tf2spark.spark.late_binding.late_recommender import (
 from tf2spark.spark.late_binding.tables import is_resolved
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.recommend import recommend_dataframe
-from tf2spark.spark.resources import task_cpus
+from tf2spark.spark.resources import in_pipeline, task_cpus
 from tf2spark.spark.score import as_rows, column
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import spark_type
@@ -79,6 +79,8 @@ def recommend_any(
     """
     if is_resolved(users) and (not is_spark(items) or is_resolved(items)):
         return recommend_dataframe(users, prepare())
+    if arguments.resources is not None:
+        raise in_pipeline("recommends")
     return recommend_unresolved(users, items, compiled(), request, arguments)
 
 

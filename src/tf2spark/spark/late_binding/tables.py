@@ -21,6 +21,7 @@ from tf2spark.errors import ContractError, argument
 from tf2spark.plan.row_names import MAX_SHOWN, is_id_name
 from tf2spark.plan.score import ModelRef
 from tf2spark.spark.recognize import is_connect
+from tf2spark.spark.resources import in_pipeline
 from tf2spark.spark.score import as_rows, column, score_dataframe
 from tf2spark.spark.udf import argument_names, column_function, declared_type
 
@@ -56,10 +57,7 @@ def score_any(
     if is_resolved(df):
         return score_dataframe(df, request, options, model, bind=bind, resources=resources)
     if resources is not None:
-        raise ContractError(
-            "resources can't be given inside a pipeline, where a column function scores",
-            "leave resources out, and set spark.task.cpus for all of the pipeline",
-        )
+        raise in_pipeline("scores")
     return _score_unresolved(df, with_declared_ranks(request, options, shapes), options, model)
 
 
