@@ -9,7 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tf2spark.tensorflow_c.run_limit import NoProgress, limit_calls, limited, not_opened, not_run
+from tf2spark.errors import RunError
+from tf2spark.tensorflow_c.run_limit import (
+    NoProgress,
+    limit_calls,
+    limited,
+    not_opened,
+    not_run,
+    rows_limited,
+)
 
 
 @pytest.fixture
@@ -100,3 +108,25 @@ def test_errors_name_model_rows_limit_and_stack() -> None:
         .text_for("command_line")
         .startswith("m wasn't loaded within 60 s\nThread 0x1:")
     )
+
+
+def test_the_outermost_block_names_the_rows() -> None:
+    """So a user is named, not the items that the user is scored with."""
+    named: list[str] = []
+    limit_calls(0.5, name_rows=named.append)
+    try:
+        with (
+            pytest.raises(RunError, match=r"^m made no progress for 0\.5 s in a run of user 7"),
+            rows_limited("m", lambda: "user 7"),
+            rows_limited("m", lambda: "64 items"),
+        ):
+            limited(sleep_for_an_hour)
+    finally:
+        limit_calls(None)
+    assert named == ["user 7", ""]
+
+
+def test_without_a_limit_rows_are_not_named() -> None:
+    """Which would take time in every run."""
+    with rows_limited("m", lambda: pytest.fail("named")):
+        limited(threading.get_ident)

@@ -88,8 +88,8 @@ def test_without_the_setting_nothing_watches(setting: str) -> None:
 
 _LIMITED_WORKER = """
 import ctypes, os, signal, sys, time
-from tf2spark.tensorflow_c.run_limit import limit_calls, limited
-from tf2spark.worker.hang_watch import announce, watch_limit
+from tf2spark.tensorflow_c.run_limit import limit_calls, limited, rows_limited
+from tf2spark.worker.hang_watch import announce, name_rows, watch_limit
 
 def work():
     what = sys.argv[1]
@@ -102,10 +102,11 @@ def work():
 
 watch_limit(0.5)  # of another task
 watch_limit(float(sys.argv[2]) or None)
-limit_calls(float(sys.argv[2]) or None, announce)
+limit_calls(float(sys.argv[2]) or None, announce, name_rows)
 print("works", flush=True)
-for _ in range(2):
-    limited(work)
+for number in range(2):
+    with rows_limited("model", lambda: f"2 rows from row {number} on"):
+        limited(work)
 print("done", flush=True)
 """
 
@@ -121,16 +122,19 @@ def run_limited_worker(what: str, limit_seconds: float) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("what", "why"),
     [
-        ("is stopped", "it was stopped for 2 s (task_timeout)"),
-        ("keeps Python's lock", "TensorFlow kept Python's lock for 2 s (task_timeout)"),
+        ("is stopped", "it was stopped for 2 s"),
+        (
+            "keeps Python's lock",
+            "TensorFlow kept Python's lock for 2 s",
+        ),
     ],
 )
 def test_a_worker_that_cannot_raise_an_error_is_killed_after_the_limit(what: str, why: str) -> None:
-    """And its log says why."""
+    """And its log says why, and in which rows."""
     status, log = run_limited_worker(what, 2)
     assert status == -signal.SIGKILL
     assert log.startswith("tf2spark killed the Python worker ")
-    assert why in log
+    assert f"{why} in a run of 2 rows from row 0 on (task_timeout)" in log
 
 
 def test_a_worker_that_is_slow_is_not_killed() -> None:

@@ -66,19 +66,51 @@ def not_run(model: str, rows: str, stuck: NoProgress) -> RunError:
 class _Limit:
     seconds: float
     announce: Callable[[float], None]
+    name_rows: Callable[[str], None]
 
 
 _limit: ContextVar[_Limit | None] = ContextVar("limit", default=None)
+_has_rows: ContextVar[bool] = ContextVar("has_rows", default=False)
 
 
-def limit_calls(seconds: float | None, announce: Callable[[float], None] = lambda _: None) -> None:
+def limit_calls(
+    seconds: float | None,
+    announce: Callable[[float], None] = lambda _: None,
+    name_rows: Callable[[str], None] = lambda _: None,
+) -> None:
     """Limit each call of this thread from now on; None for no limit.
 
     Args:
         seconds: How long a run, or loading a model, may take.
         announce: Is told by when a call must have come back, as `time.monotonic` counts; 0 after.
+        name_rows: Is told of which rows the next calls are; "" for none.
     """
-    _limit.set(None if seconds is None else _Limit(seconds, announce))
+    _limit.set(None if seconds is None else _Limit(seconds, announce, name_rows))
+
+
+@contextmanager
+def rows_limited(model: str, rows: Callable[[], str]) -> Iterator[None]:
+    """Say of which rows the calls of a block are, where they are limited.
+
+    Blocks may nest, as where a user is scored by rows of items: the outermost names the rows.
+
+    Raises:
+        RunError: A call hasn't come back in time.
+    """
+    limit = _limit.get()
+    if limit is None or _has_rows.get():
+        yield
+        return
+    named = rows()
+    before = _has_rows.set(True)
+    limit.name_rows(named)
+    try:
+        yield
+    except NoProgress as stuck:
+        raise not_run(model, named, stuck) from None
+    finally:
+        limit.name_rows("")
+        _has_rows.reset(before)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ which kills it, and Spark runs the task again:
 
 - With `task_timeout`, a worker that has been stopped for as long, or whose call of TensorFlow
   hasn't come back some seconds after the limit, when the worker itself should have raised an error
-  (see `tensorflow_c.run_limit`). The worker says by when in memory that both have mapped.
+  (see `tensorflow_c.run_limit`). The worker says by when in memory that both have mapped, and of
+  which rows the run is.
 - With Spark's ``killOnIdleTimeout``, a worker of the same executor that SIGTERM has been pending
   for some seconds. Spark sends it to a worker that has been silent for ``idleTimeoutSeconds``, and
   then waits without a limit.
@@ -38,7 +39,7 @@ _SETTINGS = (
 _WATCH = """
 import glob, mmap, os, select, signal, struct, sys, time
 worker, daemon, memory = sys.argv[1:]
-shared = mmap.mmap(int(memory), 16, prot=mmap.PROT_READ) if memory != "-" else None
+shared = mmap.mmap(int(memory), 512, prot=mmap.PROT_READ) if memory != "-" else None
 
 def read(path):
     try:
@@ -74,6 +75,10 @@ def kill(pid, why):
     except OSError:
         pass
 
+def in_run():
+    rows = shared[16:].split(b"\\0")[0].decode(errors="ignore")
+    return f" in a run of {rows}" if rows else ""
+
 def longer(counts, name, pids):
     counts[name] = {pid: counts.get(name, {}).get(pid, 0) + 1 for pid in pids}
     return counts[name].items()
@@ -84,17 +89,20 @@ while not select.select([0], [], [], 1)[0]:
     for pid, seconds in longer(counts, "ends", filter(lambda pid: ends(status[pid]), status)):
         if seconds >= 3:
             kill(pid, "it was asked to end and can't")
-    limit, deadline = struct.unpack("dd", shared[:]) if shared else (0, 0)
+    limit, deadline = struct.unpack("dd", shared[:16]) if shared else (0, 0)
     if not limit:
         continue
     for pid, seconds in longer(counts, "stopped", filter(lambda pid: stopped(status[pid]), status)):
         if seconds >= limit:
-            kill(pid, f"it was stopped for {limit:g} s (task_timeout)")
+            rows = in_run() if pid == worker else ""
+            kill(pid, f"it was stopped for {limit:g} s{rows} (task_timeout)")
     late = [worker] if deadline and time.monotonic() > deadline else []
     for pid, seconds in longer(counts, "late", late):
         if seconds >= 5:
-            kill(pid, f"TensorFlow kept Python's lock for {limit:g} s (task_timeout)")
+            kill(pid, f"TensorFlow kept Python's lock for {limit:g} s{in_run()} (task_timeout)")
 """
+_SHARED_BYTES = 512
+"""Two numbers, the limit and when a call must have come back, and a text that ends with a NUL."""
 _watcher: subprocess.Popen[bytes] | None = None
 _shared: mmap.mmap | None = None
 
@@ -119,21 +127,28 @@ def watch_limit(seconds: float | None) -> None:
     if _shared is None and seconds is not None and _watcher is None:
         _start()
     if _shared is not None:
-        _shared[:] = struct.pack("dd", seconds or 0.0, 0.0)
+        _shared[:16] = struct.pack("dd", seconds or 0.0, 0.0)
 
 
 def announce(deadline: float) -> None:
     """Say by when a call must have come back, as `time.monotonic` counts; 0 for no call."""
     if _shared is not None:
-        _shared[8:] = struct.pack("d", deadline)
+        _shared[8:16] = struct.pack("d", deadline)
+
+
+def name_rows(rows: str) -> None:
+    """Say of which rows the next calls are; "" for none."""
+    if _shared is not None:
+        text = rows.encode()[: _SHARED_BYTES - 17]
+        _shared[16 : 16 + len(text) + 1] = text + b"\0"
 
 
 def _start() -> None:
     global _watcher, _shared
     with suppress(OSError, AttributeError):  # this system has no memfd_create: nothing watches
         memory = os.memfd_create("tf2spark")
-        os.ftruncate(memory, 16)
-        shared = mmap.mmap(memory, 16)
+        os.ftruncate(memory, _SHARED_BYTES)
+        shared = mmap.mmap(memory, _SHARED_BYTES)
         # Without the watch, Spark waits as it would without us.
         _watcher = subprocess.Popen(
             [sys.executable, "-IS", "-c", _WATCH, str(os.getpid()), str(os.getppid()), str(memory)],

@@ -15,6 +15,7 @@ scored together or not at all (`_refuse_all`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +40,7 @@ from tf2spark.errors import (
 )
 from tf2spark.plan.score import Plan
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
-from tf2spark.tensorflow_c.run_limit import NoProgress, not_run
+from tf2spark.tensorflow_c.run_limit import rows_limited
 from tf2spark.tensorflow_c.session import Run, Session
 from tf2spark.worker.batching import halves, pad_to_rows, row_slices, rows_by_key, select_rows
 from tf2spark.worker.model_faults import ModelFaults, generated_values
@@ -133,6 +134,12 @@ def batch_scorer(
     failfast = plan.mode == "failfast"
     advice = OTHER_BATCHES if plan.rows == "batch" else OTHER_MODES
 
+    def describe(
+        batch: pa.RecordBatch, rows_before: int, location: str, start: int, rows: int
+    ) -> str:
+        name = name_row(batch, start).in_message(rows_before + start, location)
+        return f"{rows:,} rows from {name} on"
+
     @addressed_to(plan.audience)
     def score(batch: pa.RecordBatch, rows_before: int, location: str) -> Scored:
         pieces: list[Piece] = []
@@ -142,13 +149,11 @@ def batch_scorer(
         for start, rows in row_slices(fed, plan):
             numbers = np.arange(start, start + rows)
             part = fed if rows == fed.num_rows else fed.slice(start, rows)
-            try:
+            described = partial(describe, batch, rows_before, location, start, rows)
+            with rows_limited(plan.model.path, described):
                 rows_run, refused = _score_slice(
                     relation, faults, part, numbers, failfast, lambda row: name_row(batch, row)
                 )
-            except NoProgress as stuck:
-                name = name_row(batch, start).in_message(rows_before + start, location)
-                raise not_run(plan.model.path, f"{rows:,} rows from {name} on", stuck) from None
             pieces += rows_run
             reasons |= refused
             if failfast and reasons:

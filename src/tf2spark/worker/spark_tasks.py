@@ -28,7 +28,7 @@ from tf2spark.plan.packed import Packing
 from tf2spark.plan.score import ModelRef, Plan
 from tf2spark.tensorflow_c.run_limit import limit_calls
 from tf2spark.tensorflow_c.session import CApiSession, Session
-from tf2spark.worker.hang_watch import announce, watch_limit
+from tf2spark.worker.hang_watch import announce, name_rows, watch_limit
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.reading.parquet_reader import ParquetTask, read_batches
 from tf2spark.worker.reading.row_reader import LateColumns, with_late_columns
@@ -95,7 +95,7 @@ def open_session(model: ModelRef) -> CApiSession:
 def keep_limits(model: ModelRef) -> None:
     """Have this worker use the task's GPUs, and limit how long its calls may take."""
     use_assigned_gpus()
-    limit_calls(model.limit_seconds, announce)
+    limit_calls(model.limit_seconds, announce, name_rows)
     watch_limit(model.limit_seconds)
 
 
