@@ -14,6 +14,11 @@ files, so that trying a model doesn't cost a copy of it: they are hashed like co
 again once TensorFlow has loaded them.
 
 The locks end with their process, however it ends; see `cache_locks`.
+
+Drivers and workers of other versions of tf2spark may use the same cache. So these names and locks
+stay, and a version that lays out a model's files otherwise finds a folder that isn't right, and
+makes it again: each version pays for a copy where they take turns, and no version opens what it
+hasn't verified.
 """
 
 from __future__ import annotations
