@@ -19,7 +19,6 @@ from tf2spark.recommend.table_checks import checked_sides
 from tf2spark.recommend.tables import ArrowTables
 from tf2spark.recommend.verify import _compare, _pick_rows, _split_scorer
 from tf2spark.worker.model_session import open_model
-from tf2spark.worker.recommend_loop import user_scorer
 
 NAN, INF = np.nan, np.inf
 
@@ -100,6 +99,7 @@ def test_only_the_items_of_the_check_are_scored(tmp_path: Path) -> None:
     plan = prepare(model, sides, arguments, tables, tmp_path).plan
     positions = np.array([399, 0, 210, 211])
     with closing(open_model(plan.users.model, Path(plan.users.model.path))) as session:
-        score_some, score_all = _split_scorer(plan, session, positions), user_scorer(plan, session)
+        score_some = _split_scorer(plan, session, positions)
+        score_all = _split_scorer(plan, session, np.arange(400))
         for batch in tables.user_table.to_batches(max_chunksize=1):
             assert score_some(batch).tolist() == score_all(batch)[positions].tolist()

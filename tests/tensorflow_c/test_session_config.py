@@ -40,6 +40,20 @@ def test_config_is_what_the_proto_says(
     )
 
 
+def test_a_graph_can_be_run_as_it_is() -> None:
+    """TensorFlow's optimizer is off, and nothing else changes."""
+    from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+
+    config, plain = (
+        config_pb2.ConfigProto.FromString(session_config.config(2, optimizes=optimizes))
+        for optimizes in (True, False)
+    )
+    config.graph_options.rewrite_options.CopyFrom(
+        rewriter_config_pb2.RewriterConfig(disable_meta_optimizer=True)
+    )
+    assert plain == config
+
+
 def test_without_gpus_the_config_is_the_same_bytes() -> None:
     """Without an assigned GPU, nothing of a session's options changes."""
     assert session_config.config(1).hex() == (

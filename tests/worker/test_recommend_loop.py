@@ -28,7 +28,7 @@ from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_item_tensor, write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.ranking.forecast import Forecast
-from tf2spark.worker.recommend_loop import _replaced, recommend_batches, user_scorer
+from tf2spark.worker.recommend_loop import _replaced, recommend_batches
 from tf2spark.worker.split_scores import even_size, split_blocks
 
 Best = list[tuple[int, float]]
@@ -259,16 +259,6 @@ class TestUsersThatCannotBeScored:
         assert got[3][0][1] == 2 * max(
             sum(row) for row in np.fromfile(folder / "catalog/0.bin", np.float32).reshape(-1, WIDTH)
         )
-
-
-def test_scores_for_checks_are_all_scores(folder: Path, items: np.ndarray[Any, Any]) -> None:
-    """One user's scores of all items, by position, whatever the blocks."""
-    batch = users_table()
-    for strategy in (split_strategy(3, 32), whole_strategy(9)):
-        score = user_scorer(plan_of(strategy), FakeFolderSession(inner_products, path=str(folder)))
-        for row in range(USERS):
-            got = score(batch.slice(row, 1))
-            assert got.tolist() == (items @ np.float32(batch["v"][row].as_py())).tolist()
 
 
 @pytest.mark.parametrize(("count", "max_size", "size"), [

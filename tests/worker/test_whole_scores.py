@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 
 from cases.folder_session import FakeFolderSession
+from tf2spark.conversion.rows import RowsRefused
 from tf2spark.dtypes import FLOAT32, FLOAT64
 from tf2spark.errors import RunError
 from tf2spark.plan.recommend import ITEMS_FILE, CatalogPlan, WholePlan
@@ -18,7 +19,7 @@ from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.split_scores import PairsRefused
-from tf2spark.worker.whole_scores import refused_items, whole_blocks
+from tf2spark.worker.whole_scores import refused_items, whole_blocks, whole_scorer
 
 ITEMS = [1.0, 2.0, 3.0, 4.0, 5.0]
 
@@ -119,6 +120,18 @@ def test_pairs_of_a_user_share_a_run(
     assert session.runs == rows_of_runs
     expected = [float(rows) for rows in rows_of_runs for _ in range(fixed_rows or rows)]
     assert got == [expected[:5], expected[:5]]
+
+
+def test_scores_for_checks_are_those_of_all_items(session: FakeFolderSession) -> None:
+    """A user at a time; one that an item refuses has none."""
+    strategy, folder = evolve(STRATEGY, column=0), Path(session.path)
+    score = whole_scorer(plan_of(strategy), strategy, session, folder)
+    assert score(USERS.slice(1)).tolist() == [20 + item for item in ITEMS]
+    nulls: list[Any] = [1.0, None, 3.0, 4.0, 5.0]
+    write_table(folder, ITEMS_FILE, pa.table({"item:i": pa.array(nulls, pa.float32())}))
+    score = whole_scorer(plan_of(strategy), strategy, session, folder)
+    with pytest.raises(RowsRefused):
+        score(USERS.slice(1))
 
 
 def test_pairs_that_cannot_be_scored_name_the_item(session: FakeFolderSession) -> None:

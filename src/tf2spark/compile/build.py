@@ -70,6 +70,7 @@ def build(
     source: Path,
     target: Path,
     threshold_bytes: int,
+    table_bytes: int,
     *,
     reorder: bool = True,
     inline_loops: bool = False,
@@ -82,6 +83,7 @@ def build(
         source: The folder of the original, for its assets.
         target: An empty folder.
         threshold_bytes: Tensors of at least this size become files.
+        table_bytes: See `WeightFiles`.
         reorder: Rewrite convolutions and dense layers; scores are then rounded otherwise.
         inline_loops: Inline a graph with loops over variables too; see `loops`.
 
@@ -102,7 +104,8 @@ def build(
     variable_names = [node.name for node in pruned.node if node.op in VARIABLE_OPS]
     looped = not inline_loops and loops_over_variables(pruned, variable_names)
     graph, filling = (_keep_calls if looped else _inline_calls)(graph, roots, inits, assets)
-    files = WeightFiles(target, threshold_bytes, read_by_init=_upstream_names(graph, filling))
+    read_by_init = _upstream_names(graph, filling)
+    files = WeightFiles(target, threshold_bytes, table_bytes, read_by_init=read_by_init)
     variables = freeze(graph, original, files, only_large=looped)
     variable_of_node = nodes_of_variables(graph, variable_names)
     if not looped:

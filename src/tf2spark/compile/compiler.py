@@ -46,6 +46,7 @@ class CompileOptions:
             requests, or inputs generated from the contract.
         tolerance: How much outputs may differ; see `verify`.
         threshold_bytes: Tensors of at least this size become files that workers map.
+        table_bytes: The same for tables from which rows are gathered; see `WeightFiles`.
         overwrite: Replace an existing package.
         op_libraries: The names of the op libraries that it needs.
         custom_ops: The ops of the graph that these provide.
@@ -56,6 +57,7 @@ class CompileOptions:
     sample: Any = None
     tolerance: float = TOLERANCE
     threshold_bytes: int = THRESHOLD_BYTES
+    table_bytes: int = THRESHOLD_BYTES
     overwrite: bool = False
     op_libraries: tuple[str, ...] = ()
     custom_ops: tuple[str, ...] = ()
@@ -226,6 +228,7 @@ def _build_verified(
         source,
         tree,
         options.threshold_bytes,
+        options.table_bytes,
         inline_loops=options.inline_loops,
     )
     feeds, kind_or_reason = _feeds(original, source, compilation, request, options)

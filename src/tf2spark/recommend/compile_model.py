@@ -26,6 +26,9 @@ from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.saved_model.function_library import CALLS
 from tf2spark.worker.model_session import hold_files
 
+# A call writes, opens and optimizes the graph several times, each time with all of its constants.
+_TABLE_BYTES = 1 << 20
+
 
 @frozen(eq=False)
 class PairRequest:
@@ -115,7 +118,10 @@ def _compile(
 ) -> None:
     """Write the model as a package."""
     options = compiler.CompileOptions(
-        tolerance=TOLERANCE, custom_ops=pair_request.custom_ops, inline_loops=True
+        tolerance=TOLERANCE,
+        table_bytes=_TABLE_BYTES,
+        custom_ops=pair_request.custom_ops,
+        inline_loops=True,
     )
     request = _request_to_compile(pair_request.request)
     compiler.compile_to(package, held, loaded, request, pair_request.signature, options)

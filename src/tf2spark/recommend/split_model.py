@@ -64,7 +64,7 @@ def split_model(
         )
         for sided_input, feeds in zip(inputs, sized_inputs, strict=True)
     ]
-    with closing(open_model(model.reference(), tree)) as session:
+    with closing(open_model(model.reference(), tree, optimizes=False)) as session:
         load = _constant_loader(model, session, tree)
         score = model.score.tensors[0]
         probe = SideProbe(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,22 +16,19 @@ from tf2spark.conversion.rows import Array, Ints, RowsRefused, RowsUneven
 from tf2spark.errors import RowError
 from tf2spark.graph_split.forms import NotSplit
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
-from tf2spark.recommend.files import new_tree, refer_to
 from tf2spark.recommend.items import item_id_type, unequal_ids, write_columns
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.side_widths import Samples
-from tf2spark.recommend.whole_graph import bind_whole_graph, copy_model
+from tf2spark.recommend.whole_graph import bind_whole_graph
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
-from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.item_lists import position_finder
-from tf2spark.worker.mapped_tables import mapped_table
+from tf2spark.worker.mapped_tables import FolderSession, mapped_table
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.ranking.norm_order import positions_by_norm
-from tf2spark.worker.recommend_loop import user_scorer
 from tf2spark.worker.row_names import id_text
 from tf2spark.worker.split_scores import PairScorer, block_ends
 from tf2spark.worker.user_values import user_values
-from tf2spark.worker.whole_scores import refused_items
+from tf2spark.worker.whole_scores import refused_items, whole_scorer
 
 _MAX_ROWS = 8
 _USERS_OF_ALL_ITEMS = 2
@@ -174,7 +171,7 @@ def _try_scoring(score: UserScorer, user: pa.RecordBatch) -> Array | None:
         return None
 
 
-def _split_scorer(plan: CatalogPlan, session: CApiSession, positions: Ints) -> UserScorer:
+def _split_scorer(plan: CatalogPlan, session: FolderSession, positions: Ints) -> UserScorer:
     """Return the function from a user to the scores of the items at these positions.
 
     Only their blocks are computed: all others would take longer than the rest of the check.
@@ -206,21 +203,17 @@ def _whole_scorer(
 ) -> Iterator[UserScorer]:
     """Yield the function from a user to the scores of these items by the whole graph."""
     whole = bind_whole_graph(job)
-    tree = new_tree(job.model.folder, job.parent)
-    try:
-        copy_model(job.model, tree)
-        write_columns(tree, items, whole.item_columns)
-        reference = refer_to(tree, job.model.reference())
-        whole_plan = evolve(
-            plan,
-            strategy=whole.strategy(items.num_rows, row_wise=row_wise),
-            items=items.num_rows,
-            users=evolve(plan.users, model=reference),
-        )
-        with closing(open_model(reference, tree)) as session:
-            yield user_scorer(whole_plan, session)
-    finally:
-        shutil.rmtree(tree, ignore_errors=True)
+    strategy = whole.strategy(items.num_rows, row_wise=row_wise)
+    reference = job.model.reference()
+    whole_plan = evolve(
+        plan, strategy=strategy, items=items.num_rows, users=evolve(plan.users, model=reference)
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="checked-", dir=job.parent) as folder,
+        closing(open_model(reference, job.model.folder, optimizes=False)) as session,
+    ):
+        write_columns(Path(folder), items, whole.item_columns)
+        yield whole_scorer(whole_plan, strategy, session, Path(folder))
 
 
 def check_items(plan: CatalogPlan, samples: Samples, tree: Path) -> None:

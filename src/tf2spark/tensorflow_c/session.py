@@ -331,6 +331,7 @@ def open_session(
     *,
     threads: int,
     divides_ops: bool = False,
+    optimizes: bool = True,
     name: str | None = None,
 ) -> CApiSession:
     """Load a SavedModel from a local folder into a session of its own.
@@ -344,6 +345,7 @@ def open_session(
         tags: The tags of the MetaGraph to load, such as ["serve"].
         threads: CPUs that the session may use.
         divides_ops: Each op uses several of them, so that fewer ops run at once.
+        optimizes: TensorFlow optimizes the graph for each pair of feeds and fetches.
         name: How messages name the model, if not by the folder: by the path that its user gave.
 
     Raises:
@@ -360,7 +362,7 @@ def open_session(
     check_layout()
     graph_pointer: int = lib.TF_NewGraph()
     try:
-        session = limited(lambda: _load(path, tags, threads, divides_ops, graph_pointer))
+        session = limited(lambda: _load(path, tags, graph_pointer, threads, divides_ops, optimizes))
     except NoProgress as stuck:
         raise not_opened(name or path, stuck) from None
     except TensorFlowFailure as failure:
@@ -369,11 +371,9 @@ def open_session(
     return CApiSession(path, graph_pointer, session, name or path)
 
 
-def _load(
-    path: str, tags: Sequence[str], threads: int, divides_ops: bool, graph_pointer: int
-) -> int:
+def _load(path: str, tags: Sequence[str], graph_pointer: int, *options_of: Any) -> int:
     names = (c_char_p * len(tags))(*(tag.encode() for tag in tags))
-    with session_options(threads, divides_ops) as options, status() as state, quiet():
+    with session_options(*options_of) as options, status() as state, quiet():
         session: int = tensorflow().TF_LoadSessionFromSavedModel(
             *(options, None, os.fsencode(path), names, len(tags), graph_pointer, None, state)
         )

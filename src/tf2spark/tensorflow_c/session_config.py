@@ -12,7 +12,9 @@ from tf2spark.tensorflow_c.library import status, tensorflow
 from tf2spark.tensorflow_c.process import visible_gpus
 
 
-def config(threads: int, gpus: str = "", *, divides_ops: bool = False) -> bytes:
+def config(
+    threads: int, gpus: str = "", *, divides_ops: bool = False, optimizes: bool = True
+) -> bytes:
     """Write the ``ConfigProto`` of a session that may use this many threads.
 
     Field numbers from ``tensorflow/core/protobuf/config.proto``.
@@ -21,6 +23,8 @@ def config(threads: int, gpus: str = "", *, divides_ops: bool = False) -> bytes:
         threads: CPUs that the session may use.
         gpus: The GPUs that it may use, as numbers with commas; "" for all of them.
         divides_ops: Each op uses several CPUs.
+        optimizes: TensorFlow optimizes the graph for each pair of feeds and fetches, which a few
+            runs don't repay.
     """
     # With one thread, the calling thread runs the graph itself (-1), which saves 30 us a run. With
     # more, the session has a pool of its own (use_per_session_threads): otherwise the size of the
@@ -35,7 +39,7 @@ def config(threads: int, gpus: str = "", *, divides_ops: bool = False) -> bytes:
     # placeholders, as it relies on those of arguments in TensorFlow 2's functions. Without them it
     # finds fewer sums and products to merge. Constant folding must not be aggressive: it would take
     # the value of a constant that is fed for known.
-    rewrites = _varint(7, 3)
+    rewrites = _varint(7, 3) if optimizes else _varint(19, 1)  # disable_meta_optimizer
     return b"".join(
         (
             _varint(2, threads),
@@ -69,12 +73,14 @@ def _base128(value: int) -> bytes:
 
 
 @contextmanager
-def session_options(threads: int, divides_ops: bool = False) -> Iterator[int]:
+def session_options(
+    threads: int, divides_ops: bool = False, optimizes: bool = True
+) -> Iterator[int]:
     """Lend ``TF_SessionOptions`` for this many threads and this process's GPUs."""
     lib = tensorflow()
     options: int = lib.TF_NewSessionOptions()
     try:
-        content = config(threads, visible_gpus(), divides_ops=divides_ops)
+        content = config(threads, visible_gpus(), divides_ops=divides_ops, optimizes=optimizes)
         with status() as state:
             lib.TF_SetConfig(options, content, len(content), state)
         yield options

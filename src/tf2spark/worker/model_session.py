@@ -106,13 +106,16 @@ def source_on_this_machine(model: ModelRef) -> FileSource:
     return PackageFolder(folder) if model.storage == "package" else ModelFolder(folder)
 
 
-def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) -> CApiSession:
+def open_model(
+    model: ModelRef, folder: Path, *, weights: Path | None = None, optimizes: bool = True
+) -> CApiSession:
     """Open a new session for a model that lies unpacked in a folder; the caller closes it.
 
     Args:
         model: Its tags, threads and weights.
         folder: The folder of its ``saved_model.pb``.
         weights: The folder of its weights, if another.
+        optimizes: TensorFlow optimizes the graph, which takes longer than the few runs of a check.
     """
     load_op_libraries(model)  # of what `session_of` opens, they are loaded already
     session = open_session(
@@ -120,6 +123,7 @@ def open_model(model: ModelRef, folder: Path, *, weights: Path | None = None) ->
         model.tags,
         threads=model.threads,
         divides_ops=model.divides_ops,
+        optimizes=optimizes,
         name=model.path,
     )
     try:

@@ -18,7 +18,7 @@ from tf2spark.worker.item_lists import ItemLists, list_reader
 from tf2spark.worker.mapped_tables import FolderSession, mapped_table
 from tf2spark.worker.other_widths import whole_session, with_fallback
 from tf2spark.worker.ranking.coarse_scan import coarse_ranker, scan_may_pay
-from tf2spark.worker.ranking.norm_order import positions_by_norm, ranker_by_norm
+from tf2spark.worker.ranking.norm_order import ranker_by_norm
 from tf2spark.worker.ranking.top_k import Best, Ranked, TopK
 from tf2spark.worker.ranking.trial import trial_of
 from tf2spark.worker.score_loop import Runner, score_batches
@@ -59,27 +59,6 @@ def recommend_batches(
     yield from score_batches(
         plan.users, session, batches, location=location, runner=runner, names=names
     )
-
-
-def user_scorer(plan: CatalogPlan, session: FolderSession) -> Callable[[pa.RecordBatch], Array]:
-    """Return the function from a batch of one user to the scores of all items, [items].
-
-    It is for checks; top-k never holds all scores of a user.
-    """
-    blocks = _blocks(plan, session, Path(session.path))
-    by_norm = isinstance(plan.strategy, SplitPlan) and plan.strategy.by_norm
-    order = positions_by_norm(Path(session.path), plan.items) if by_norm else slice(None)
-
-    def score(user: pa.RecordBatch) -> Array:
-        try:
-            scores = np.concatenate([block.scores[0] for block in blocks(user)])
-            result = np.empty_like(scores)
-            result[order] = scores
-            return result
-        except PairsRefused as refused:
-            raise RowsRefused(refused.rows, ["a pair is refused"]) from None
-
-    return score
 
 
 def _blocks(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Blocks:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from attrs import evolve
 
 from tf2spark.conversion.arrow_buffers import take_indices, values_of
-from tf2spark.conversion.rows import Array
+from tf2spark.conversion.rows import Array, RowsRefused
 from tf2spark.dtypes import from_code
 from tf2spark.errors import RunError, argument
 from tf2spark.plan.recommend import ITEMS_FILE, CatalogPlan, WholePlan
@@ -43,6 +43,27 @@ def whole_blocks(
             yield Block((row, row + 1), 0, scores[None])
 
     return blocks
+
+
+def whole_scorer(
+    plan: CatalogPlan, strategy: WholePlan, session: FolderSession, catalog: Path
+) -> Callable[[pa.RecordBatch], Array]:
+    """Return the function from a batch of one user to the scores of all items, [items].
+
+    It is for checks: top-k never holds all scores of a user. It raises `RowsRefused` where the user
+    can't be scored with an item. The other arguments are those of `whole_blocks`.
+    """
+    blocks = whole_blocks(plan, strategy, session, catalog)
+
+    def score(user: pa.RecordBatch) -> Array:
+        try:
+            (block,) = blocks(user)
+        except PairsRefused as refused:
+            raise RowsRefused(refused.rows, ["a pair is refused"]) from None
+        scores: Array = block.scores[0]
+        return scores
+
+    return score
 
 
 def refused_items(

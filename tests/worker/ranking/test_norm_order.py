@@ -24,11 +24,12 @@ from tf2spark.plan.recommend import (
 )
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.files import write_item_tensor, write_table
+from tf2spark.recommend.verify import _split_scorer
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker import split_scores
 from tf2spark.worker.ranking import norm_order
 from tf2spark.worker.ranking.norm_order import may_reach, norms_of
-from tf2spark.worker.recommend_loop import recommend_batches, user_scorer
+from tf2spark.worker.recommend_loop import recommend_batches
 
 USERS, ITEMS, WIDTH = 70, 500, 5
 INF, NAN = np.inf, np.nan
@@ -202,9 +203,10 @@ def test_scores_for_checks_are_by_position(tmp_path: Path) -> None:
     users = random.standard_normal((3, WIDTH)).astype(np.float32)
     catalog = Catalog(users, vectors("skewed", random, ITEMS), tmp_path)
     plan = catalog.plan(5, by_norm=True)
-    score = user_scorer(plan, catalog.session("norm"))
+    positions = np.array([ITEMS - 1, 0, 17])
+    score = _split_scorer(plan, catalog.session("norm"), positions)
     got = score(catalog.batch().slice(1, 1))
-    assert got.tolist() == (users[1] * catalog.items).sum(axis=1).tolist()
+    assert got.tolist() == (users[1] * catalog.items[positions]).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("exponent", [-40, -20, -10, 0, 10, 18, 30])
