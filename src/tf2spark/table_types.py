@@ -7,6 +7,7 @@ returns the type that it was given: a Spark DataFrame for a Spark DataFrame.
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol, TypeVar, runtime_checkable
 
 from tf2spark.errors import Audience
@@ -98,4 +99,19 @@ def audience_of(table: object) -> Audience:
 
 def type_name(table: object) -> str:
     """Return the full name of a table's type, for messages."""
-    return f"{type(table).__module__}.{type(table).__qualname__}"
+    return class_name(type(table))
+
+
+def class_name(kind: type) -> str:
+    """Return the full name of a class as users import it: ``pyarrow.Table``.
+
+    That is from the outermost package that has it, not from the module that defines it.
+    """
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    parts = kind.__module__.split(".")
+    for depth in range(1, len(parts)):
+        package = ".".join(parts[:depth])
+        if getattr(sys.modules.get(package), kind.__qualname__, None) is kind:
+            return f"{package}.{kind.__qualname__}"
+    return f"{kind.__module__}.{kind.__qualname__}"

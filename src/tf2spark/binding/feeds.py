@@ -18,6 +18,7 @@ from tf2spark.binding.tf_example.feed import Example as Example
 from tf2spark.binding.tf_example.feed import example as example
 from tf2spark.errors import Advice, ContractError, Mistakes, shortened
 from tf2spark.plan.score import VectorField
+from tf2spark.table_types import class_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -270,7 +271,7 @@ def _feed_value_advice(value: object) -> str | Advice:
 def _one_line(value: object) -> str:
     """Return the repr of a value; of a table or an array, whose repr has many lines, its class."""
     kind = type(value)
-    return f"{kind.__module__}.{kind.__qualname__}" if "\n" in repr(value) else shortened(value)
+    return class_name(kind) if "\n" in repr(value) else shortened(value)
 
 
 def as_output(value: object) -> Output:

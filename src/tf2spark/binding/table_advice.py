@@ -103,7 +103,7 @@ def check_table(table: Any, taken_by: str = "score() takes", *, local: bool = Fa
     """
     if is_pandas(table) or is_arrow(table) or (is_spark(table) and not local):
         return
-    kind = "None" if table is None else type_name(table).removeprefix("builtins.")
+    kind = "None" if table is None else type_name(table)
     tables = _LOCAL_TABLES if local else f"a Spark DataFrame, {_LOCAL_TABLES}"
     raise ContractError(f"{taken_by} {tables}, not {kind}", table_advice(table))
 

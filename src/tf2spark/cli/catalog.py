@@ -12,7 +12,7 @@ from attrs import frozen
 
 from tf2spark.cli.job_log import log_of
 from tf2spark.cli.jobs import Job
-from tf2spark.cli.options import Command, column_list, feed_option
+from tf2spark.cli.options import Command, column_list, feed_option, number
 from tf2spark.cli.tables import source_options
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def pair_options(command: Command) -> Command:
     for add in (
         click.option(
             "--tolerance",
-            type=click.FloatRange(min=0),
+            type=number(least=0),
             metavar="X",
             help="How far scores may differ from those of the whole graph; if they differ "
             "more, it runs unsplit.  [default: 1e-4]",

@@ -10,6 +10,7 @@ import click
 from tf2spark.cli.options import (
     call_options,
     model_options,
+    number,
     open_model,
     session_if_needed,
     spark_options,
@@ -41,7 +42,7 @@ from tf2spark.errors import ContractError
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=number(least=0),
     metavar="X",
     help="How far numbers may differ.  [default: 1e-5]",
 )

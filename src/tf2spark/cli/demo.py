@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tf2spark.cli.options import whole_number
+
 
 @click.command()
 @click.option(
@@ -18,7 +20,7 @@ import click
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=whole_number(least=0),
     default=7,
     show_default=True,
     metavar="N",

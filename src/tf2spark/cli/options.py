@@ -19,6 +19,20 @@ Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
 
+def number(least: float) -> click.FloatRange:
+    """Return the type of an option that is a number of at least so much."""
+    kind = click.FloatRange(min=least)
+    kind.name = "number"  # click's own messages have "a valid float range"
+    return kind
+
+
+def whole_number(least: int) -> click.IntRange:
+    """Return the type of an option that is a whole number of at least so much."""
+    kind = click.IntRange(min=least)
+    kind.name = "whole number"
+    return kind
+
+
 def model_options(command: Command) -> Command:
     """Add the options that choose a model's version and MetaGraph, and demand its digest."""
     for decorate in (
@@ -102,7 +116,7 @@ def row_options(command: Command) -> Command:
 
 task_timeout_option = click.option(
     "--task-timeout",
-    type=click.FloatRange(min=1),
+    type=number(least=1),
     metavar="SECONDS",
     help="How long a run of the model may take, or loading it, before Spark tries the task again.  "
     "[default: no limit]",

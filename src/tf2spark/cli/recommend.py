@@ -26,6 +26,7 @@ from tf2spark.cli.options import (
     row_options,
     spark_options,
     task_timeout_option,
+    whole_number,
 )
 from tf2spark.cli.report_option import JobReport, feed_pairs, report_option, table_pairs
 from tf2spark.cli.tables import existing_source, target_of, target_options
@@ -50,7 +51,7 @@ _BATCH_PAIRS = 1 << 23
 @target_options("Where to write the recommendations.")
 @click.option(
     "--k",
-    type=click.IntRange(min=1),
+    type=whole_number(least=1),
     default=10,
     show_default=True,
     metavar="K",

@@ -20,6 +20,7 @@ from tf2spark.cli.options import (
     row_options,
     spark_options,
     task_timeout_option,
+    whole_number,
 )
 from tf2spark.cli.report_option import JobReport, feed_pairs, report_option, table_pairs
 from tf2spark.cli.tables import (
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 @row_options
 @click.option(
     "--batch-rows",
-    type=click.IntRange(min=1),
+    type=whole_number(least=1),
     metavar="N",
     help="The maximum number of rows in one run of the model.",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
-from tf2spark.cli.options import Command, Decorator, column_list, key_values
+from tf2spark.cli.options import Command, Decorator, column_list, key_values, whole_number
 from tf2spark.errors import ContractError
 from tf2spark.spark.output.target import SaveMode, Target
 
@@ -133,7 +133,7 @@ def target_options(text: str) -> Decorator:
         for add in (
             click.option(
                 "--output-files",
-                type=click.IntRange(min=1),
+                type=whole_number(least=1),
                 metavar="N",
                 help="The number of files to write, for each partition if there are any.  "
                 "[default: one per task]",
