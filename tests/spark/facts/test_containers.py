@@ -41,8 +41,11 @@ def session(master: str, settings: dict[str, str]) -> Any:
 
 @pytest.fixture
 def hadoop(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Hadoop's settings, which grant what is asked for."""
-    settings = {"yarn.scheduler.minimum-allocation-mb": "1"}
+    """Hadoop's settings, which grant what is asked for, and watch it."""
+    settings = {
+        "yarn.scheduler.minimum-allocation-mb": "1",
+        "yarn.nodemanager.resource.memory.enforced": "false",
+    }
     monkeypatch.setattr(containers, "hadoop_configuration", lambda spark: settings)
     return settings
 
@@ -95,6 +98,15 @@ def test_pods_of_python_have_more() -> None:
         ({"yarn.scheduler.minimum-allocation-mb": "256"}, 1536),
         ({"yarn.resourcemanager.scheduler.class": "x.fair.FairScheduler"}, 2048),
         ({"yarn.nodemanager.pmem-check-enabled": "false"}, None),
+        ({"yarn.nodemanager.resource.memory.enforced": "true"}, None),
+        ({"yarn.nodemanager.elastic-memory-control.enabled": "true"}, None),
+        (
+            {
+                "yarn.nodemanager.resource.memory.enforced": "true",
+                "yarn.nodemanager.resource.memory.enabled": "true",
+            },
+            1408,
+        ),
     ],
 )
 def test_yarn_grants_multiples(

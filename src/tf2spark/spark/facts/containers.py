@@ -84,12 +84,28 @@ def _granted_mib(spark: SparkSession, requested_mib: float) -> float | None:
     if is_connect(spark):
         return None
     hadoop = hadoop_configuration(spark)
-    if str(hadoop.get("yarn.nodemanager.pmem-check-enabled", "true")).lower() != "true":
+    if not _is_watched(hadoop):
         return None
     step_mib = max(1.0, float(hadoop.get("yarn.scheduler.minimum-allocation-mb", "1024")))
     if "Fair" in str(hadoop.get("yarn.resourcemanager.scheduler.class", "")):
         step_mib = max(step_mib, 1024.0)
     return math.ceil(requested_mib / step_mib) * step_mib
+
+
+def _is_watched(hadoop: Any) -> bool:
+    """Say whether Hadoop's settings have a NodeManager end containers that use too much.
+
+    By default it doesn't, though its check is on: the check leaves containers to cgroups
+    (``memory.enforced``), which are off (``memory.enabled``; seen with Hadoop 3.5).
+    """
+
+    def is_on(name: str, default: str) -> bool:
+        return str(hadoop.get(f"yarn.nodemanager.{name}", default)).lower() == "true"
+
+    if is_on("elastic-memory-control.enabled", "false"):  # as long as the node has memory
+        return False
+    checks = is_on("pmem-check-enabled", "true") and not is_on("resource.memory.enforced", "true")
+    return checks or is_on("resource.memory.enabled", "false")
 
 
 def _requested(resources: Any) -> Mapping[str, float]:
