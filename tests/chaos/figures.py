@@ -53,9 +53,10 @@ PROMISES = {
         "the same; a damaged block that Spark reads, after about 80 s",
     ),
     "memory": (
-        "the least memory that is documented: an address space of 2 GiB; on YARN, with its check "
-        "of physical memory on, an overhead of 1 GiB; rows of 300 MB",
-        "it is enough; a smaller address space is refused before a job runs, with the figure",
+        "the least memory that is documented: an address space of 2 GiB; on YARN, which ends "
+        "what uses more, an overhead of 1 GiB; rows of 300 MB",
+        "it is enough; a smaller address space, and a container in which a model can't be loaded, "
+        "are refused before a job runs, with the figure",
     ),
     "versions": (
         "a host has another TensorFlow, and another tf2spark of its own; one has no TensorFlow",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -15,6 +15,22 @@ def executor_jvms() -> list[int]:
 def loaded_workers() -> list[int]:
     """Return the Python workers that have TensorFlow's library mapped."""
     return sorted(pid for pid, maps in _processes() if "libtensorflow_cc" in maps)
+
+
+def peak_bytes(pids: Iterable[int]) -> int:
+    """Return the most memory that one of these processes has had (proc(5): VmHWM)."""
+    peaks = [0]
+    for pid in pids:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            lines = [line.split() for line in status if line.startswith("VmHWM:")]
+        peaks += [int(line[1]) * 1024 for line in lines]
+    return max(peaks)
+
+
+def children() -> list[int]:
+    """Return the processes that this one has started."""
+    listed = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return [int(pid) for each in listed for pid in each.read_text().split()]
 
 
 def parent_of(pid: int) -> int:

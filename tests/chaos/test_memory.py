@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ import tensorflow as tf
 
 from cases.models.saving import save_function
 from chaos.figures import Figures, record
+from chaos.large_models import write_large_model
 from chaos.sessions import run_program
 from services.yarn import spark_conf, yarn
+from tf2spark.spark.facts.containers import OVERHEAD
+from tf2spark.spark.memory_limit import _LEAST_MIB
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 _WIDE_ENTRIES = 75_000_000  # of four bytes: 300 MB
 _ROWS, _WIDE_ROWS = 2_000, 3
+_LARGE_MIB = 512
 
 
 def write_sums(path: Path) -> Path:
@@ -92,17 +97,48 @@ def test_an_address_space_that_is_documented_is_enough(
     notes["address space"] = f"refused: {limit}=1600m"
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], str]]:
+    """YARN, which watches memory: the settings of its jobs, and the folder of its configuration."""
+    folder = tmp_path_factory.mktemp("yarn")
+    with yarn(folder, "file:///", watches_memory=True) as conf:
+        yield spark_conf((folder / "staging").as_uri()), str(conf)
+
+
 def test_yarn_with_its_checks_lets_the_documented_memory_run(
-    model: Path, table: Path, tmp_path: Path, notes: dict[str, str]
+    model: Path, table: Path, cluster: tuple[dict[str, str], str], notes: dict[str, str]
 ) -> None:
     """An overhead of 1 GiB, which YARN watches."""
-    with yarn(tmp_path / "yarn", "file:///") as conf:
-        settings = spark_conf((tmp_path / "staging").as_uri())
-        assert settings["spark.executor.memoryOverhead"] == "1g"
-        seen = run("yarn", model, table, settings, {"HADOOP_CONF_DIR": str(conf)})
+    settings, conf = cluster
+    assert settings["spark.executor.memoryOverhead"] == "1g"
+    seen = run("yarn", model, table, settings, {"HADOOP_CONF_DIR": conf})
     assert len(seen["scores"]) == _ROWS
     assert 0 < seen["peak_bytes"] < 1 << 30
+    # What is refused is held against less than both have had.
+    assert seen["peak_bytes"] + seen["jvm_bytes"] > _LEAST_MIB["YARN"] << 20
     notes["yarn"] = f"on YARN {seen['peak_bytes'] / 2**20:.0f} MiB in the Python worker"
+
+
+def test_an_overhead_in_which_a_model_does_not_fit_is_refused(
+    table: Path, tmp_path: Path, cluster: tuple[dict[str, str], str], notes: dict[str, str]
+) -> None:
+    """No job runs; YARN would end the executor; what the message and the manual name is enough."""
+    settings, conf = cluster
+    large, overhead = write_large_model(tmp_path / "large", _LARGE_MIB, "x"), OVERHEAD
+    low = settings | {"spark.executor.memory": "512m", overhead: "100m"}
+    environment = {"HADOOP_CONF_DIR": conf}
+    refused = run("yarn", large, table, low, environment)
+    assert refused["jobs"] == 0
+    assert "YARN ends an executor that uses more than 768 MiB" in refused["error"]
+    named = re.search(rf"set {overhead}=(\d+)m or more", refused["error"])
+    assert named is not None
+    unchecked = low | {"spark.tf2spark.memoryCheck": "false", "spark.task.maxFailures": "1"}
+    ended = run("yarn", large, table, unchecked | {"seconds": "60"}, environment)
+    assert "physical memory" in ended["error"]
+    enough = run("yarn", large, table, settings | {overhead: f"{named[1]}m"}, environment)
+    assert len(enough["scores"]) == _ROWS
+    assert "error" not in enough
+    notes["overhead"] = f"{overhead}=100m for a model of {_LARGE_MIB} MiB"
 
 
 def test_wide_rows(model: Path, tmp_path: Path, notes: dict[str, str]) -> None:
@@ -118,5 +154,5 @@ def test_wide_rows(model: Path, tmp_path: Path, notes: dict[str, str]) -> None:
 
 def test_figures(notes: dict[str, str]) -> None:
     """They go into docs/reliability.md."""
-    assert len(notes) == 3
-    record("memory", Figures(4, 1, 2 * _ROWS + _WIDE_ROWS, note=", ".join(notes.values())))
+    assert len(notes) == 4
+    record("memory", Figures(7, 3, 3 * _ROWS + _WIDE_ROWS, note=", ".join(notes.values())))

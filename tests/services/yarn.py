@@ -24,10 +24,15 @@ _QUEUES = {
 
 
 @contextmanager
-def yarn(folder: Path, default_fs: str) -> Iterator[Path]:
-    """Run both daemons; yields a driver's HADOOP_CONF_DIR, with `default_fs` as file system."""
+def yarn(
+    folder: Path, default_fs: str, *, memory_mib: int = 4096, watches_memory: bool = False
+) -> Iterator[Path]:
+    """Run both daemons; yields a driver's HADOOP_CONF_DIR, with `default_fs` as file system.
+
+    The NodeManager has `memory_mib`, and, if it watches, ends containers that use too much.
+    """
     conf = folder / "yarn-conf"
-    site = _resource_manager() | _node_manager(folder)
+    site = _resource_manager() | _node_manager(folder, memory_mib, watches_memory)
     core = {"fs.defaultFS": default_fs, "hadoop.tmp.dir": str(folder / "yarn-tmp")}
     write_settings(conf, core_site=core, yarn_site=site, capacity_scheduler=_QUEUES)
     java = {"JAVA_HOME": str(ensure_java().home)}
@@ -75,7 +80,7 @@ def _resource_manager() -> dict[str, str]:
     }
 
 
-def _node_manager(folder: Path) -> dict[str, str]:
+def _node_manager(folder: Path, memory_mib: int, watches_memory: bool) -> dict[str, str]:
     settings = {
         "hostname": "127.0.0.1",
         "address": "127.0.0.1:0",
@@ -84,9 +89,12 @@ def _node_manager(folder: Path) -> dict[str, str]:
         "collector-service.address": "127.0.0.1:0",
         "local-dirs": str(folder / "yarn-local"),
         "log-dirs": str(folder / "yarn-logs"),
-        "resource.memory-mb": "4096",
+        "resource.memory-mb": str(memory_mib),
         "resource.cpu-vcores": "4",
         "process-kill-wait.ms": "500",
+        "container-monitor.interval-ms": "500",
+        # By default, its check is on and leaves containers to cgroups, which are off.
+        "resource.memory.enforced": str(not watches_memory).lower(),
         "vmem-check-enabled": "false",
         "disk-health-checker.max-disk-utilization-per-disk-percentage": "99",
         "env-whitelist": "JAVA_HOME,HADOOP_CONF_DIR,PATH",
