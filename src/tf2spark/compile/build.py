@@ -23,6 +23,7 @@ from tf2spark.compile.loops import add_assignments, add_missing, loops_over_vari
 from tf2spark.compile.model_state import table_filling_ops
 from tf2spark.compile.original import NotCompilable, Original
 from tf2spark.compile.signature import signature_def
+from tf2spark.compile.stablehlo.open_modules import open_modules as open_jax_modules
 from tf2spark.compile.variable_names import nodes_of_variables, write_variables
 from tf2spark.compile.weights import WeightFiles, constant, move_large_constants
 from tf2spark.package.manifest import Weight
@@ -55,8 +56,8 @@ class Built:
     Attributes:
         signature: Its signature, whose tensors may have new names.
         weights: Its weights.
-        reordered: Whether convolutions or dense layers were rewritten, so that scores are rounded
-            otherwise.
+        reordered: Whether convolutions, dense layers or modules of JAX were rewritten, so that
+            scores are rounded otherwise.
     """
 
     signature: Signature
@@ -74,6 +75,7 @@ def build(
     *,
     reorder: bool = True,
     inline_loops: bool = False,
+    open_modules: bool = False,
 ) -> Built:
     """Write the compiled model to the folder `target`, as a SavedModel without a checkpoint.
 
@@ -86,6 +88,7 @@ def build(
         table_bytes: See `WeightFiles`.
         reorder: Rewrite convolutions and dense layers; scores are then rounded otherwise.
         inline_loops: Inline a graph with loops over variables too; see `loops`.
+        open_modules: Replace modules of JAX by ops, if scores may be rounded otherwise.
 
     Raises:
         NotCompilable: The model can't be compiled.
@@ -108,6 +111,8 @@ def build(
     files = WeightFiles(target, threshold_bytes, table_bytes, read_by_init=read_by_init)
     variables = freeze(graph, original, files, only_large=looped)
     variable_of_node = nodes_of_variables(graph, variable_names)
+    # Before constants are folded: a module has many that follow from each other.
+    opened = open_modules and reorder and not looped and bool(open_jax_modules(graph).rewritten)
     if not looped:
         graph = optimize(graph, [*roots, *filling], FOLD)
     reordered = reorder and not looped and _reorder(graph, roots)
@@ -120,7 +125,7 @@ def build(
     assets = restore_paths(graph, assets)
     _write(graph, original.meta_graph, signature, filling, assets, target)
     _copy_assets(source, target)
-    return Built(signature, tuple(files.written), reordered)
+    return Built(signature, tuple(files.written), reordered or opened)
 
 
 def _reorder(graph: GraphMessage, roots: list[str]) -> bool:

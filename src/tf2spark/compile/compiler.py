@@ -52,6 +52,7 @@ class CompileOptions:
         custom_ops: The ops of the graph that these provide.
         inline_loops: Inline a graph with loops over variables too, which makes it slower on its
             own, but lets `recommend` split it.
+        open_modules: Replace modules of JAX by ops, for the same reason; see `stablehlo`.
     """
 
     sample: Any = None
@@ -62,6 +63,7 @@ class CompileOptions:
     op_libraries: tuple[str, ...] = ()
     custom_ops: tuple[str, ...] = ()
     inline_loops: bool = False
+    open_modules: bool = False
 
 
 def compile_to(
@@ -230,6 +232,7 @@ def _build_verified(
         options.threshold_bytes,
         options.table_bytes,
         inline_loops=options.inline_loops,
+        open_modules=options.open_modules,
     )
     feeds, kind_or_reason = _feeds(original, source, compilation, request, options)
     if feeds is None:

@@ -45,6 +45,7 @@ from tf2spark.graph_split.rules.table import (
     TAKES_STACKED_ROWS,
 )
 from tf2spark.graph_split.rules.transposed_rows import apply_to_transposed_rows
+from tf2spark.saved_model.function_library import NOT_OPENED
 from tf2spark.saved_model.protos import NodeMessage
 from tf2spark.saved_model.upstream import control_inputs, data_inputs, node_name
 
@@ -248,7 +249,9 @@ class FormWalk:
         """Apply an op without a rule to rows of one side, though its original also reads others."""
         side = common_side(inputs)
         if side is None:
-            raise NotRowWise("this op isn't known to treat rows independently")
+            reason = node.attr[NOT_OPENED].s.decode() if NOT_OPENED in node.attr else ""
+            why = f"; {reason}" if reason else ""
+            raise NotRowWise(f"this op isn't known to treat rows independently{why}")
         operands = [value.tensor for value in inputs if isinstance(value, Const | Side)]
         name = self.b.copy_node(node, operands)
         outputs: list[Value] = []

@@ -23,7 +23,7 @@ from tf2spark.recommend.arguments import TOLERANCE
 from tf2spark.recommend.pair_model import PairModel
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import TensorSpec
-from tf2spark.saved_model.function_library import CALLS
+from tf2spark.saved_model.function_library import CALLS, JAX_MODULE
 from tf2spark.worker.model_session import hold_files
 
 # A call writes, opens and optimizes the graph several times, each time with all of its constants.
@@ -80,12 +80,16 @@ def compile_pair_model(
 def _has_calls(loaded: reader.LoadedModel) -> bool:
     """Say whether a package has calls left, for the sake of loops, that can be inlined here.
 
+    Modules of JAX are left too, as `compile` doesn't open them.
+
     Files that workers map are placeholders of its graph, which can't be compiled again.
     """
     package = loaded.contract.package
     if package is None or package.weights or package.why_as_it_was is not None:
         return False
-    return any(node.op in CALLS for node in loaded.meta_graph.graph_def.node)
+    return any(
+        node.op in CALLS or node.op == JAX_MODULE for node in loaded.meta_graph.graph_def.node
+    )
 
 
 def _compiled_or_copied(
@@ -122,6 +126,7 @@ def _compile(
         table_bytes=_TABLE_BYTES,
         custom_ops=pair_request.custom_ops,
         inline_loops=True,
+        open_modules=True,
     )
     request = _request_to_compile(pair_request.request)
     compiler.compile_to(package, held, loaded, request, pair_request.signature, options)

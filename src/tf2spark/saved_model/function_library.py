@@ -11,6 +11,10 @@ from attrs import frozen
 from tf2spark.saved_model.protos import AttrMessage, FunctionMessage, GraphMessage, NodeMessage
 from tf2spark.saved_model.upstream import is_control
 
+JAX_MODULE = "XlaCallModule"
+"""The op that holds a model of JAX: jax2tf exports a module of StableHLO."""
+NOT_OPENED = "_tf2spark_not_opened"
+"""The attribute that says why `compile` left such an op as it is."""
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Their first input chooses the branch; the others are the arguments of every branch.
 _BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})

@@ -1,0 +1,1 @@
+"""StableHLO modules, as jax2tf exports them, opened into ops of TensorFlow."""

@@ -1,0 +1,177 @@
+"""Translation of lookups: rows of a table by ids, entries by several positions, single columns.
+
+XLA moves positions that are outside into the table, so they are bounded here too; TensorFlow's
+lookup would fail. Where ids lead to NaN instead (`jnp.take` fills), the module itself selects it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from attrs import frozen
+
+from tf2spark.compile.stablehlo.call import Call, Translation
+from tf2spark.compile.stablehlo.elementwise import apply
+from tf2spark.compile.stablehlo.layout import strided_slice
+from tf2spark.compile.stablehlo.module_text import NotOpened
+from tf2spark.compile.stablehlo.values import (
+    Known,
+    Sizes,
+    Tensor,
+    Value,
+    check_size,
+    in_full,
+    reshaped,
+)
+
+_INT32 = np.dtype(np.int32)
+
+
+@frozen
+class _Lookup:
+    """Where a gather looks up.
+
+    Attributes:
+        first: The first axis that ids count along.
+        bounds: The sizes of these axes, which follow each other.
+        vector_axis: The axis of the ids along which one position is told.
+    """
+
+    first: int
+    bounds: tuple[int, ...]
+    vector_axis: int
+
+
+def gather(call: Call) -> Value:
+    """``table[ids]`` along one axis, or along several that follow each other."""
+    return _gathered(call, call.ints("slice_sizes"))
+
+
+def dynamic_gather(call: Call) -> Value:
+    """The same, where the sizes of what is looked up are computed."""
+    return _gathered(call, call.sizes_from(2))
+
+
+def _gathered(call: Call, widths: Sizes) -> Value:
+    table, ids = in_full(call.nodes, call.inputs[0]), call.inputs[1]
+    lookup = _lookup(call, table.sizes, ids.sizes, widths)
+    found_sizes = tuple(size for axis, size in enumerate(ids.sizes) if axis != lookup.vector_axis)
+    _check_layout(call, lookup, len(table.sizes), len(found_sizes))
+    end = lookup.first + len(lookup.bounds)
+    sizes = (*table.sizes[: lookup.first], *found_sizes, *table.sizes[end:])
+    positions = _positions(call, lookup, ids)
+    if isinstance(positions, Known) and not found_sizes and len(lookup.bounds) == 1:
+        return _column(call, table, lookup.first, int(positions.array), sizes)
+    if len(lookup.bounds) > 1:
+        merged: Sizes = (int(np.prod(lookup.bounds)),)
+        flat = (*table.sizes[: lookup.first], *merged, *table.sizes[end:])
+        table = reshaped(call.nodes, table, flat, flat)
+    rows = in_full(call.nodes, positions)
+    name = call.nodes.add(
+        "GatherV2",
+        [table.name, rows.name, call.nodes.constant(np.int32(lookup.first))],
+        Tparams=table.dtype,
+        Tindices=rows.dtype,
+        Taxis=_INT32,
+        batch_dims=0,
+    )
+    return Tensor(name, table.dtype, sizes, sizes)
+
+
+def _lookup(call: Call, table: Sizes, ids: Sizes, widths: Sizes) -> _Lookup:
+    if "batching_dims" in call.statement.text:
+        raise NotOpened("its gather looks up in a table of its own for each row")
+    axes = call.ints("start_index_map")
+    if not axes or call.ints("collapsed_slice_dims") != axes:
+        raise NotOpened("its gather takes parts of rows")
+    expected = tuple(1 if axis in axes else size for axis, size in enumerate(table))
+    if tuple(widths) != expected or list(axes) != list(range(axes[0], axes[0] + len(axes))):
+        raise NotOpened("its gather takes parts of rows")
+    bounds = tuple(
+        size for size in (table[axis] for axis in axes) if isinstance(size, int) and size
+    )
+    # MLIR leaves out an axis that is 0.
+    (vector_axis,) = call.ints("index_vector_dim") or (0,)
+    length = ids[vector_axis] if vector_axis < len(ids) else 1
+    if len(bounds) < len(axes) or length != len(axes):
+        raise NotOpened("its gather looks up rows of the batch")
+    return _Lookup(axes[0], bounds, vector_axis)
+
+
+def _check_layout(call: Call, lookup: _Lookup, table_rank: int, ids_rank: int) -> None:
+    """Refuse a result whose axes aren't in TensorFlow's order: the looked-up ones in one place."""
+    rest = table_rank - len(lookup.bounds)
+    after = range(lookup.first + ids_rank, rest + ids_rank)
+    if call.ints("offset_dims") != (*range(lookup.first), *after):
+        raise NotOpened("the result of its gather has its axes in another order")
+
+
+def _positions(call: Call, lookup: _Lookup, ids: Value) -> Value:
+    """Return ids as numbers along one axis, moved into the table."""
+    parts = [_part(call, ids, lookup.vector_axis, index) for index in range(len(lookup.bounds))]
+    bounded = [
+        _bounded(call, part, bound) for part, bound in zip(parts, lookup.bounds, strict=True)
+    ]
+    positions = bounded[0]
+    for part, bound in zip(bounded[1:], lookup.bounds[1:], strict=True):
+        positions = _sum(call, _product(call, positions, bound), part)
+    return positions
+
+
+def _part(call: Call, ids: Value, axis: int, index: int) -> Value:
+    """Return one number of each position."""
+    if axis == len(ids.sizes):
+        return ids
+    if isinstance(ids, Known):
+        check_size(ids.array.shape)
+        return Known(ids.array.take(index, axis))
+    sizes = _without(ids.sizes, axis)
+    if not ids.graph_sizes:
+        return Tensor(ids.name, ids.dtype, sizes, ())
+    graph_sizes = _without(ids.graph_sizes, axis)
+    if ids.graph_sizes[axis] == 1:
+        return reshaped(call.nodes, ids, graph_sizes, sizes)
+    parts = [slice(None)] * len(ids.sizes)
+    parts[axis] = slice(index, index + 1)
+    name = strided_slice(call, ids, parts, removed=1 << axis)
+    return Tensor(name, ids.dtype, sizes, graph_sizes)
+
+
+def _without(sizes: Sizes, axis: int) -> Sizes:
+    return (*sizes[:axis], *sizes[axis + 1 :])
+
+
+def _bounded(call: Call, ids: Value, bound: int) -> Value:
+    if isinstance(ids, Known):
+        return Known(np.clip(ids.array, 0, bound - 1).astype(ids.dtype))
+    if ids.dtype.kind != "i":
+        raise NotOpened("its gather looks up by numbers that aren't integers")
+    last, first = (_like(ids, number) for number in (bound - 1, 0))
+    return apply(call, "Maximum", [apply(call, "Minimum", [ids, last]), first])
+
+
+def _product(call: Call, value: Value, number: int) -> Value:
+    if isinstance(value, Known):
+        return Known(value.array * number)
+    return apply(call, "Mul", [value, _like(value, number)])
+
+
+def _sum(call: Call, left: Value, right: Value) -> Value:
+    if isinstance(left, Known) and isinstance(right, Known):
+        return Known(left.array + right.array)
+    return apply(call, "AddV2", [left, right])
+
+
+def _like(value: Value, number: int) -> Known:
+    return Known(np.array(number, value.dtype))
+
+
+def _column(call: Call, table: Tensor, axis: int, position: int, sizes: Sizes) -> Tensor:
+    parts: list[slice] = [slice(None)] * len(table.sizes)
+    parts[axis] = slice(position, position + 1)
+    name = strided_slice(call, table, parts, removed=1 << axis)
+    return Tensor(name, table.dtype, sizes, sizes)
+
+
+LOOKUPS: Mapping[str, Translation] = {"dynamic_gather": dynamic_gather, "gather": gather}

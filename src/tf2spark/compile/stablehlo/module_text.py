@@ -1,0 +1,140 @@
+"""The text of a StableHLO module: its functions, and their statements.
+
+Only what MLIR prints on one line is understood. Statements with regions (loops, sorts) are kept by
+name, so that the translation can refuse those that the result needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from attrs import frozen
+
+
+class NotOpened(Exception):
+    """A module stays whole; the message says why."""
+
+
+@frozen
+class TensorType:
+    """A tensor's type; sizes that the module leaves open are None."""
+
+    sizes: tuple[int | None, ...]
+    element: str
+
+
+@frozen
+class Statement:
+    """One op.
+
+    Attributes:
+        op: Its name, without the dialect's.
+        result: The name of what it computes; "" if nothing.
+        operands: The names of what it reads.
+        text: Everything between its name and its types.
+        types: The types of its results.
+        has_region: Whether it has code of its own.
+    """
+
+    op: str
+    result: str
+    operands: tuple[str, ...]
+    text: str
+    types: tuple[TensorType, ...] = ()
+    has_region: bool = False
+
+
+@frozen
+class Function:
+    """A function of a module: its parameters with their types, statements, and what it returns."""
+
+    parameters: tuple[tuple[str, TensorType], ...]
+    statements: tuple[Statement, ...]
+    returned: tuple[str, ...]
+
+
+_FUNCTION = re.compile(r"^  func\.func (?:public |private )?@([\w.$-]+)\((.*)\) -> .*\{$")
+_PARAMETER = re.compile(r"(%\w+): (tensor<[^<>]*>)")
+_STATEMENT = re.compile(
+    r'^(?:(%\w+)(?::\d+)? = )?(?:"?(?:stablehlo|func)\.)?([a-z_]+)"?(?=[ (]|$)(.*)$'
+)
+_OPERAND = re.compile(r"%\w+(?:#\d+)?")
+_TENSOR = re.compile(r"tensor<((?:(?:\d+|\?)x)*)(\w+)>")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def parse(text: str) -> Mapping[str, Function]:
+    """Return the functions of a module by their names.
+
+    Raises:
+        NotOpened: It has a function that isn't written as expected.
+    """
+    functions: dict[str, Function] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        if not line.startswith("  func.func"):
+            continue
+        header = _FUNCTION.match(line)
+        if header is None:
+            raise NotOpened("a function of its module is declared in another form")
+        functions[header[1]] = _function(header[2], lines)
+    return functions
+
+
+def _function(parameters: str, lines: Iterator[str]) -> Function:
+    statements = []
+    for line in lines:
+        if line == "  }":
+            break
+        statements.append(_statement(line, lines))
+    if not statements or statements[-1].op != "return":
+        raise NotOpened("a function of its module doesn't end by returning something")
+    *body, last = statements
+    declared = [(name, tensor_type(kind)) for name, kind in _PARAMETER.findall(parameters)]
+    return Function(tuple(declared), tuple(body), last.operands)
+
+
+def _statement(line: str, lines: Iterator[str]) -> Statement:
+    match = _STATEMENT.match(line.strip())
+    if match is None:
+        raise NotOpened("a line of its module is in another form")
+    result, op, rest = match[1] or "", match[2], match[3]
+    if rest.endswith("{"):
+        indent = len(line) - len(line.lstrip())
+        # Code within is indented further; what follows the last brace are types.
+        for inner in lines:
+            if inner[indent : indent + 1] == "}" and not inner.rstrip().endswith("{"):
+                break
+        return Statement(op, result, (), "", has_region=True)
+    body, _, types = rest.rpartition(" : ")
+    if not types.startswith(("(", "tensor<")):  # `return` of nothing, say
+        body, types = rest, ""
+    operands = tuple(_OPERAND.findall(_STRING.sub("", body)))
+    return Statement(op, result, operands, body, _result_types(types))
+
+
+def _result_types(types: str) -> tuple[TensorType, ...]:
+    """Return the types after the arrow, or else the last one, if there is none."""
+    _, arrow, results = types.rpartition("-> ")
+    found_types = tuple(tensor_type(match[0]) for match in _TENSOR.finditer(results))
+    return found_types if arrow else found_types[-1:]
+
+
+def tensor_type(text: str) -> TensorType:
+    """Return a type from its text, such as ``tensor<?x8xf32>``.
+
+    Raises:
+        NotOpened: It is of another kind.
+    """
+    match = _TENSOR.fullmatch(text)
+    if match is None:
+        raise NotOpened(f"its module has values of type {text[:40]}")
+    sizes = (None if size == "?" else int(size) for size in match[1].split("x")[:-1])
+    return TensorType(tuple(sizes), match[2])
+
+
+def int_list(text: str, key: str) -> tuple[int, ...]:
+    """Return the integers of an attribute such as ``dims = [0, 1]``; none where it is missing."""
+    match = re.search(rf"\b{key} = (?:array<i64: )?\[?([\d, ]*)", text)
+    return tuple(map(int, match[1].replace(" ", "").split(","))) if match and match[1] else ()

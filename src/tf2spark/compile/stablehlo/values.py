@@ -1,0 +1,196 @@
+"""Values of a module while it is translated: known numbers, and tensors of the graph.
+
+JAX writes every broadcast out, for any number of rows. TensorFlow broadcasts by itself, so a tensor
+has the sizes that it has in the graph beside those that the module gives it: an axis that has
+size 1 in the graph stands for all positions. Only what can't be broadcast is made as large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from attrs import define, evolve, frozen
+from tensorflow.core.framework import node_def_pb2
+
+from tf2spark.compile.stablehlo.literals import Array
+from tf2spark.compile.stablehlo.module_text import NotOpened
+from tf2spark.compile.weights import constant
+from tf2spark.saved_model.protos import GraphMessage
+
+MAX_KNOWN = 1 << 20
+"""The most numbers that are computed with here; a hostile module could ask for any amount."""
+
+
+@frozen
+class Rows:
+    """A size that is the number of rows of the batch, times a number."""
+
+    times: int = 1
+
+
+_INT32 = np.dtype(np.int32)
+Size = int | Rows
+Sizes = tuple[Size, ...]
+
+
+@frozen(eq=False)
+class Known:
+    """Numbers that are known here; those of shapes may be `Rows`, in an array of objects."""
+
+    array: Array
+
+    @property
+    def sizes(self) -> Sizes:
+        return tuple(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return _INT32 if self.array.dtype == object else self.array.dtype
+
+
+@frozen
+class Tensor:
+    """A tensor of the graph.
+
+    Attributes:
+        name: Its name in the graph.
+        dtype: Its dtype.
+        sizes: Its sizes in the module.
+        graph_sizes: Its sizes in the graph: the same, or 1 along some axes, or none at all.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    sizes: Sizes
+    graph_sizes: Sizes
+
+
+Value = Known | Tensor
+
+
+@define
+class Nodes:
+    """The nodes that are added to a graph.
+
+    Attributes:
+        graph: The graph.
+        prefix: How their names begin.
+        rows_of: A tensor whose first axis is the batch.
+        rows_dtype: Its dtype.
+        count: How many there are.
+    """
+
+    graph: GraphMessage
+    prefix: str
+    rows_of: str = ""
+    rows_dtype: np.dtype[Any] = _INT32
+    count: int = 0
+
+    def add(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add a node, and return its name."""
+        node = node_def_pb2.NodeDef(name=self._name(op), op=op, input=inputs)
+        for key, value in attributes.items():
+            _set(node.attr[key], value)
+        self.graph.node.append(node)
+        return str(node.name)
+
+    def constant(self, value: Any) -> str:
+        """Add a constant, and return its name."""
+        node = constant(self._name("Const"), value)
+        self.graph.node.append(node)
+        return str(node.name)
+
+    def _name(self, op: str) -> str:
+        self.count += 1
+        return f"{self.prefix}/{op}_{self.count}"
+
+    def shape(self, sizes: Sizes) -> str:
+        """Return a tensor with these sizes, for the batch as it is when the graph runs."""
+        if not any(isinstance(size, Rows) for size in sizes):
+            return self.constant(np.array(sizes, np.int32))
+        parts = [self._size(size) for size in sizes]
+        return self.add("Pack", parts, N=len(parts), T=_INT32, axis=0)
+
+    def _size(self, size: Size) -> str:
+        if isinstance(size, int):
+            return self.constant(np.int32(size))
+        shape = self.add("Shape", [self.rows_of], T=self.rows_dtype, out_type=_INT32)
+        ends = [self.constant(np.array([end], np.int32)) for end in (0, 1, 1)]
+        kinds = {"T": _INT32, "Index": _INT32}
+        rows = self.add("StridedSlice", [shape, *ends], **kinds, shrink_axis_mask=1)
+        if size.times == 1:
+            return rows
+        times = self.constant(np.int32(size.times))
+        return self.add("Mul", [rows, times], T=_INT32)
+
+
+def _set(attribute: Any, value: Any) -> None:
+    match value:
+        case bool():
+            attribute.b = value
+        case int():
+            attribute.i = value
+        case str():
+            attribute.s = value.encode()
+        case np.dtype():
+            attribute.type = tf.as_dtype(value).as_datatype_enum
+        case list():
+            attribute.list.type.extend(tf.as_dtype(kind).as_datatype_enum for kind in value)
+
+
+def reshape_target(sizes: Sizes) -> Array:
+    """Return the shape to give to a reshape: the number of rows follows from the others.
+
+    Raises:
+        NotOpened: It would not.
+    """
+    if sum(isinstance(size, Rows) for size in sizes) > 1:
+        raise NotOpened("its module has a value with the batch along two axes")
+    return np.array([-1 if isinstance(size, Rows) else size for size in sizes], np.int32)
+
+
+def as_tensor(nodes: Nodes, value: Value) -> Tensor:
+    """Return a value as a tensor; one number for all places stays one number.
+
+    Raises:
+        NotOpened: It is a number of rows.
+    """
+    if isinstance(value, Tensor):
+        return value
+    array = value.array
+    if array.dtype == object:
+        raise NotOpened("its module computes with the number of rows")
+    if array.ndim and array.size and not any(array.strides):
+        array = array.reshape(-1)[0]
+    return Tensor(nodes.constant(array), value.dtype, value.sizes, array.shape)
+
+
+def in_full(nodes: Nodes, value: Value) -> Tensor:
+    """Return a tensor that is as large in the graph as in the module."""
+    tensor = as_tensor(nodes, value)
+    if tensor.graph_sizes == tensor.sizes:
+        return tensor
+    shape = nodes.shape(tensor.sizes)
+    kinds = {"T": tensor.dtype, "Tidx": _INT32}
+    name = nodes.add("BroadcastTo", [tensor.name, shape], **kinds)
+    return evolve(tensor, name=name, graph_sizes=tensor.sizes)
+
+
+def reshaped(nodes: Nodes, tensor: Tensor, graph_sizes: Sizes, sizes: Sizes) -> Tensor:
+    """Return a tensor with other sizes and the same numbers."""
+    if graph_sizes == tensor.graph_sizes:
+        return evolve(tensor, sizes=sizes)
+    target = nodes.constant(reshape_target(graph_sizes))
+    kinds = {"T": tensor.dtype, "Tshape": _INT32}
+    name = nodes.add("Reshape", [tensor.name, target], **kinds)
+    return Tensor(name, tensor.dtype, sizes, graph_sizes)
+
+
+def check_size(sizes: Sequence[int]) -> None:
+    """Refuse to compute with more numbers here than is reasonable."""
+    if prod(sizes) > MAX_KNOWN:
+        raise NotOpened("its module computes large values from constants")
