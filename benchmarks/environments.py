@@ -84,7 +84,7 @@ TFRS = Environment(
 SURVEY = Environment(
     "survey",
     ("tensorflow-cpu==2.21.0",),
-    ("tf-keras==2.21.0", "tensorflow-recommenders==0.7.7", "deepctr==0.9.4"),
+    ("tf-keras==2.21.0", "tensorflow-recommenders==0.7.7", "deepctr==0.9.4", "jax==0.10.2"),
 )
 ONNX = Environment(
     "onnx",

@@ -18,25 +18,26 @@ _JAX = """
 ## Models of JAX
 
 A model that jax2tf has exported is one op, `XlaCallModule`, which holds a StableHLO module as MLIR
-bytecode. No rule sees what is inside, so it runs whole. This was looked at with JAX 0.10.2: two
-embeddings side by side, a layer with ReLU, and one with a sigmoid, for any number of rows. The
-weights are inputs of the op, and the module takes 3.5 kB. To split it would take
+bytecode. For `recommend`, the module is opened into ops of TensorFlow (`compile/stablehlo`), which
+are then split like any others; users need no JAX. Opened ops are compared with the module itself,
+within the tolerance of `recommend`, before anything is split. `score` runs the module as it is,
+because XLA's sums are rounded otherwise.
 
-- a reader of the bytecode on the driver. TensorFlow 2.21 has it, without JAX, behind names that
-  aren't public: `stablehlo.deserialize_portable_artifact_str`, and then a pass pipeline of
-  `inline,canonicalize`, which returns the module as text, its functions inlined, in 0.04 s. What is
-  left is a parser of that text;
-- the number of rows, followed through the module: more than half of its 68 ops are constants,
-  compute shapes (`get_dimension_size`, `reshape`, `concatenate`) or spread constants to them
-  (`dynamic_broadcast_in_dim`), which TensorFlow's broadcasting does; `custom_call @shape_assertion`
-  goes;
-- ops of TensorFlow for the rest: `dot_general` to `MatMul`, `add`, `maximum`, `negate`,
-  `exponential`, `divide`, `concatenate`, and `gather` of whole rows to `GatherV2` of ids that are
-  clamped, after `compare` and `select` have made negative ones count from the end. A
-  `dynamic_gather` takes the last column; it becomes a slice;
-- a comparison with what `XlaCallModule` gives, as for any split graph.
+TensorFlow reads and prints the module. It has a pass of its own from HLO to ops
+(`stablehlo-legalize-to-hlo,tf-legalize-hlo`), which isn't used: it leaves `dynamic_gather`, which
+JAX writes for a column of a batch of any size; it doesn't bound ids, as XLA does; and it computes
+the shapes of matrix products by ops that `recommend` doesn't follow.
 
-These are some twenty translations for a model of layers and embeddings.
+What stays whole, with the reason in the plan:
+
+- ops without a translation: `sort`, `while`, `scatter`, `rng`, remainders, code from outside;
+- a module for a fixed number of rows, or with another open size besides it; for several platforms;
+- reductions along the batch, and sums of integers that are divided by the number of rows;
+- numbers other than float32, float64, int32, int64 and booleans; floats converted to integers;
+- modules of more than 64 MiB or 20,000 statements, calls followed.
+
+The error function (`jax.nn.gelu(x, approximate=False)`) of JAX 0.10.2 runs in no TensorFlow 2.21:
+its StableHLO is newer.
 """
 
 

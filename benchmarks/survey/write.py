@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.survey import tables
 
-SOURCES = ("deepctr_models", "tfrs_models", "keras_models")
+SOURCES = ("deepctr_models", "tfrs_models", "keras_models", "jax_models")
 
 
 def main(folder: Path, wanted: list[str]) -> None:
@@ -35,8 +35,12 @@ def main(folder: Path, wanted: list[str]) -> None:
 def _write(path: Path, model: Any) -> None:
     import tensorflow as tf
 
-    _fill(model)
-    if type(model).__module__.startswith("keras."):  # Keras 3 says what restores its variables
+    serve = getattr(model, "serve", None)  # models of JAX come with random weights
+    if serve is None:
+        _fill(model)
+    if serve is not None:
+        tf.saved_model.save(model, str(path), signatures=serve)
+    elif type(model).__module__.startswith("keras."):  # Keras 3 says what restores its variables
         model.export(path, verbose=False)
     else:
         tf.saved_model.save(model, str(path))
