@@ -17,6 +17,7 @@ from benchmarks.cases import (
     recommend_deepfm,
     recommend_floor,
     recommend_million,
+    recommend_partitions,
     recommend_scale,
     recommend_scan,
     recommend_top_k,
@@ -56,6 +57,7 @@ CASES: dict[str, Callable[[Bench], Report]] = {
     "recommend-scan": recommend_scan.run,
     "recommend-scale": recommend_scale.run,
     "recommend-million": recommend_million.run,
+    "recommend-partitions": recommend_partitions.run,
     "growth-rows": tables.rows,
     "growth-columns": tables.columns,
     "growth-width": tables.widths,
@@ -84,5 +86,7 @@ PEERS: dict[str, tuple[str, ...]] = {
 }
 """The peers of each case, by their names for ``--peer``."""
 
-EXTRA = frozenset({"carriers", "peer-settings", "recommend-million", "remote", "shipping"})
+EXTRA = frozenset(
+    {"carriers", "peer-settings", "recommend-million", "recommend-partitions", "remote", "shipping"}
+)
 """Cases that run only if they are named: they need servers or long, or inform the development."""
