@@ -108,6 +108,24 @@ def stage_of_its_own(table: Table) -> Report:
         return {"wrong": wrong, "threads": threads}
 
 
+def recommendations(table: Table) -> Report:
+    """The same for `recommend`, whose users have half of the features and its items the others."""
+    resources = ResourceProfileBuilder().require(TaskResourceRequests().cpus(2)).build
+    with session("local-cluster[1,2,900]", {"spark.executor.cores": "2"}) as spark:
+        rows = table.rows(spark)
+        users = rows.where("id < 200").selectExpr("id", "slice(features, 1, 64) a")
+        items = rows.where("id < 50").selectExpr("id", "slice(features, 65, 64) b")
+        feed = {table.model.contract.signatures[0].inputs[0].name: ["a", "b"]}
+        arguments: Any = {"user_id": "id", "item_id": "id", "feed": feed}
+        best = table.model.recommend(users, items, 5, **arguments, resources=resources)
+        lists = {row.id: [item.id for item in row.recommendations] for row in best.collect()}
+        usual = table.model.recommend(users, items, 5, **arguments).collect()
+        wrong = sum(lists[row.id] != [item.id for item in row.recommendations] for row in usual)
+        workers = spark.range(8).repartition(_PARTITIONS)
+        seen = workers.mapInArrow(session_threads, "n long", profile=resources).collect()
+        return {"wrong": wrong + 200 - len(lists), "threads": sorted({row.n for row in seen})}
+
+
 def several_executors(table: Table) -> Report:
     """Three executors on one host, with a core each."""
     settings = {"spark.executor.cores": "1"}
@@ -147,7 +165,7 @@ def wait(condition: Callable[[], bool]) -> None:
 
 def main(folder: Path) -> None:
     table, report = Table(folder), {}
-    for way in (task_cpus, stage_of_its_own, several_executors, come_and_go):
+    for way in (task_cpus, stage_of_its_own, recommendations, several_executors, come_and_go):
         report[way.__name__] = way(table)
         print(way.__name__, report[way.__name__], file=sys.stderr, flush=True)
     print(json.dumps(report))

@@ -19,7 +19,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return run_program("scheduling_job.py", str(tmp_path_factory.mktemp("rows")), seconds=800)
 
 
-@pytest.mark.parametrize("way", ["task_cpus", "stage_of_its_own"])
+@pytest.mark.parametrize("way", ["task_cpus", "stage_of_its_own", "recommendations"])
 def test_threads_follow_the_cpus_of_a_task(report: dict[str, Any], way: str) -> None:
     """Those of the session, or of the stage alone, with ``resources``."""
     assert report[way] == {"wrong": 0, "threads": [2]}
