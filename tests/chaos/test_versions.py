@@ -20,6 +20,7 @@ from chaos.figures import Figures, record
 from services.mixed_python import (
     VARIABLE,
     dispatcher,
+    on_host,
     python_without,
     with_other_tf2spark,
     with_tensorflow,
@@ -29,13 +30,15 @@ from tf2spark import SavedModel
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1200)]
 _ROWS = 4_000
+_HOSTS = ("host-a", "host-b")
 _OLDEST = Path(__file__).parents[2] / "constraints-oldest.txt"
 
 
 @contextmanager
 def cluster(folder: Path, pythons: Sequence[Path]) -> Iterator[list[str]]:
     """Run workers that have these Pythons; yields the options of a command for it."""
-    environments = [{VARIABLE: str(python)} for python in pythons]
+    named = [on_host(python, name) for python, name in zip(pythons, _HOSTS, strict=True)]
+    environments = [{VARIABLE: str(python)} for python in named]
     hosts = ["127.0.0.1", "127.0.0.2"]
     with standalone(folder, hosts=hosts, environments=environments) as master:
         python = dispatcher(folder / "any")
@@ -87,7 +90,8 @@ def test_other_versions_are_named_and_rows_are_right(tmp_path: Path) -> None:
         each for each in findings if each["name"] == "TensorFlow" and "several" in each["found"]
     ]
     assert [each["status"] for each in told] == ["warning"]
-    assert f"{oldest} on " in told[0]["found"]
+    assert f"{oldest} on host-a" in told[0]["found"]
+    assert re.search(r"[\d.]+ on host-b", told[0]["found"])
     workers = [each["found"] for each in findings if each["name"].startswith("worker on ")]
     assert any("tf2spark 0.0.9" in each for each in workers), workers
     assert done.returncode == 0, done.stderr
@@ -113,11 +117,13 @@ def test_a_host_without_tensorflow_is_named_before_the_job(tmp_path: Path) -> No
         findings = json.loads(run("doctor", "--json", *options).stdout)["findings"]
         done = score(tmp_path / "rows.parquet", tmp_path / "out", options)
     missing = [each for each in findings if each["status"] == "missing"]
-    assert [each["name"].partition(" on ")[0] for each in missing] == ["worker"]
+    assert [each["name"] for each in missing] == ["worker on host-a"]
     assert "pip install tensorflow-cpu" in missing[0]["advice"]
     assert done.returncode == 1
     error = json.loads([line for line in done.stderr.splitlines() if line.startswith("{")][-1])
     assert error["event"] == "error"
     assert "executors lack what scoring needs" in error["message"]
-    assert str(lacking) in error["message"] or "pip install tensorflow-cpu" in error["message"]
+    assert "host-a" in error["message"]
+    assert "host-b" not in error["message"]
+    assert "pip install tensorflow-cpu" in error["message"]
     assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,14 @@ def with_other_tf2spark(python: Path) -> Path:
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: tf2spark\nVersion: 0.0.9\n")
     return python
+
+
+def on_host(python: Path, name: str) -> Path:
+    """Have such a Python see a host's name of its own; it takes a namespace of Linux."""
+    inner = python.rename(python.with_name("python-of-host"))
+    unshare = "unshare --uts" if os.getuid() == 0 else "unshare --user --map-root-user --uts"
+    script = 'hostname "$0" && exec "$@"'
+    return _write_command(python, f'exec {unshare} sh -c \'{script}\' {name} "{inner}" "$@"')
 
 
 def _with_packages(folder: Path, packages: Path) -> Path:
