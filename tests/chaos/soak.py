@@ -125,6 +125,11 @@ def soak(minutes: float, folder: Path) -> tuple[list[Sample], Round]:
         "spark.sql.files.openCostInBytes": "128m",
         "spark.local.dir": str(folder / "local"),
         "spark.driver.memory": "800m",
+        # A JVM fills its heap before it collects. Here it has all of it at once, so that what grows
+        # is beside it.
+        "spark.executor.extraJavaOptions": " ".join(
+            (os.environ.get("SPARK_SUBMIT_OPTS", ""), "-Xms600m -XX:+AlwaysPreTouch")
+        ).strip(),
         # What Spark keeps of ended jobs for its UI: the figures are to show what isn't bounded.
         "spark.ui.retainedJobs": "20", "spark.ui.retainedStages": "20",
         "spark.ui.retainedTasks": "1000", "spark.sql.ui.retainedExecutions": "20",
