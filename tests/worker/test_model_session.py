@@ -56,7 +56,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
     sessions: list[Session] = []
 
     def open_session(
-        path: str, tags: tuple[str, ...], *, threads: int, divides_ops: bool, name: str
+        path: str,
+        tags: tuple[str, ...],
+        *,
+        threads: int,
+        divides_ops: bool,
+        optimizes: bool,
+        name: str,
     ) -> Session:
         sessions.append(Session(path, tags, threads))
         return sessions[-1]
