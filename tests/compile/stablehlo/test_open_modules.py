@@ -13,6 +13,7 @@ from tensorflow.compiler.tf2xla.ops.gen_xla_ops import xla_call_module
 
 from tf2spark.compile.stablehlo.open_modules import open_modules
 from tf2spark.compile.stablehlo.translate import MAX_STATEMENTS
+from tf2spark.compile.weights import constant
 from tf2spark.saved_model.function_library import NOT_OPENED
 
 tf1 = tf.compat.v1
@@ -32,6 +33,9 @@ _HEAD = """
     %halves = stablehlo.dynamic_broadcast_in_dim %half, %shape, dims = [] : (tensor<f32>, tensor<2xi32>) -> tensor<?x4xf32>
     %flag = stablehlo.compare GT, %x, %halves, FLOAT : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xi1>
     %abs = stablehlo.abs %x : tensor<?x4xf32>
+    %m = stablehlo.get_dimension_size %i, dim = 0 : (tensor<?x4xi32>) -> tensor<i32>
+    %same = stablehlo.compare EQ, %m, %n, SIGNED : (tensor<i32>, tensor<i32>) -> tensor<i1>
+    stablehlo.custom_call @shape_assertion(%same, %m, %n) {api_version = 2 : i32, error_message = "b", has_side_effect = true} : (tensor<i1>, tensor<i32>, tensor<i32>) -> ()
 """  # noqa: E501
 _UNARY = """
 abs ceil cosine exponential exponential_minus_one floor log log_plus_one logistic negate
@@ -112,6 +116,43 @@ _OPENED: dict[str, tuple[str, str]] = {
         "slice_sizes = array<i64: 1, 1>}> : (tensor<7x4xf32>, tensor<?x2xi32>) -> tensor<?xf32>",
         _N,
     ),
+    "NaN in maxima": side_by_side(
+        [
+            # XLA takes the two orders of the same values for the same.
+            "maximum %nan, %x",
+            "minimum %x, %nan",
+            "maximum %halves, %nan",
+        ]
+    ),
+    "largest without NaN": (
+        "%r = stablehlo.reduce(%nan init: %least) applies stablehlo.maximum across dimensions = "
+        f"[1] : ({_F}, tensor<f32>) -> {_N}",
+        _N,
+    ),
+    "integers divided": (
+        f"%q = stablehlo.divide %i, %threes : {_I}\n"
+        f"%rest = stablehlo.remainder %i, %threes : {_I}\n"
+        f"%a = stablehlo.abs %rest : {_I}\n%r = stablehlo.multiply %a, %q : {_I}",
+        _I,
+    ),
+    "barrier": (
+        f"%s:2 = stablehlo.optimization_barrier %x, %abs : {_F}, {_F}\n"
+        f"%r = stablehlo.add %s#0, %s#1 : {_F}",
+        _F,
+    ),
+    "part of rows, moved so that it fits": (
+        '%r = "stablehlo.dynamic_gather"(%x, %at, %part) <{dimension_numbers = #stablehlo.gather<'
+        f"offset_dims = [0, 1], start_index_map = [1]>}}> : ({_F}, tensor<1xi32>, tensor<2xi32>)"
+        " -> tensor<?x2xf32>",
+        "tensor<?x2xf32>",
+    ),
+    "spread over more than fits in memory": (
+        "%s = stablehlo.constant dense<[1.0, 2.0]> : tensor<2xf32>\n"
+        "%b = stablehlo.broadcast_in_dim %s, dims = [0] : (tensor<2xf32>) -> "
+        "tensor<2x100000000000xf32>\n%r = stablehlo.slice %b [0:2, 0:4] : "
+        "(tensor<2x100000000000xf32>) -> tensor<2x4xf32>",
+        "tensor<2x4xf32>",
+    ),
 }
 _SLICE = """
     %s = stablehlo.constant dense<[0, 1]> : tensor<2xi32>
@@ -123,7 +164,25 @@ _POSITIONS = """
     %j2 = stablehlo.constant dense<[[0], [2]]> : tensor<2x1xi32>
     %c = stablehlo.concatenate %n1, %one, dim = 0 : (tensor<1xi32>, tensor<1xi32>) -> tensor<2xi32>
 """
-_BEFORE = {"slice": _SLICE, "lookup by two positions": _POSITIONS}
+_NAN = f"    %nan = stablehlo.log %x : {_F}\n"
+_LEAST = "    %least = stablehlo.constant dense<0xFF800000> : tensor<f32>\n"
+_THREES = """
+    %three = stablehlo.constant dense<3> : tensor<i32>
+    %threes = stablehlo.dynamic_broadcast_in_dim %three, %shape, dims = [] : (tensor<i32>, tensor<2xi32>) -> tensor<?x4xi32>
+"""  # noqa: E501
+_PART = """
+    %at = stablehlo.constant dense<3> : tensor<1xi32>
+    %two = stablehlo.constant dense<2> : tensor<1xi32>
+    %part = stablehlo.concatenate %n1, %two, dim = 0 : (tensor<1xi32>, tensor<1xi32>) -> tensor<2xi32>
+"""  # noqa: E501
+_BEFORE = {
+    "slice": _SLICE,
+    "lookup by two positions": _POSITIONS,
+    "NaN in maxima": _NAN,
+    "largest without NaN": _NAN + _LEAST,
+    "integers divided": _THREES,
+    "part of rows, moved so that it fits": _PART,
+}
 _WHOLE: dict[str, tuple[str, str, str]] = {
     "sort": (
         f'%r = "stablehlo.sort"(%x) <{{dimension = 1 : i64}}> ({{\n'
@@ -164,6 +223,17 @@ _WHOLE: dict[str, tuple[str, str, str]] = {
         f"%r = stablehlo.convert %x : ({_F}) -> tensor<?x4xbf16>",
         "tensor<?x4xbf16>",
         "its module computes with values of type bf16",
+    ),
+    "integers divided by integers": (
+        f"%r = stablehlo.remainder %i, %i : {_I}",
+        _I,
+        "its remainder is by an integer that may be zero or less",
+    ),
+    "complex numbers": (
+        "%c = stablehlo.constant dense<(1.0,2.0)> : tensor<4xcomplex<f32>>\n"
+        "%r = stablehlo.real %c : (tensor<4xcomplex<f32>>) -> tensor<4xf32>",
+        "tensor<4xf32>",
+        "the type of its constant isn't translated",
     ),
     "huge constants": (
         "%s = stablehlo.iota dim = 0 : tensor<100000000000xf32>\n%r = stablehlo.slice %s [0:4] : "
@@ -284,3 +354,43 @@ def test_what_is_no_module_stays_whole() -> None:
     node.attr["module"].s = b"ML\xefR\rnonsense"
     (refusal,) = open_modules(graph).refused
     assert refusal.reason == "TensorFlow can't read its module"
+
+
+def test_inputs_that_may_have_different_numbers_of_rows_stay_whole() -> None:
+    """Two variables of shapes in JAX: in TensorFlow's graph both would be the batch."""
+    text = module_of(f"%r = stablehlo.abs %x : {_F}", _F)
+    text = "\n".join(line for line in text.splitlines() if "@shape_assertion" not in line)
+    (refusal,) = open_modules(graph_of(text, rows(), [tf.float32])).refused
+    assert refusal.reason.startswith("its module doesn't say that its inputs have the same number")
+
+
+def test_functions_whose_names_need_quotes_are_called() -> None:
+    """`jax.jit` names a function "<lambda>"."""
+    text = module_of(f'    %r = call @"<lambda>"(%x) : ({_F}) -> {_F}', _F)
+    function = f'  func.func private @"<lambda>"(%x: {_F}) -> {_F} {{\n    return %x : {_F}\n  }}\n'
+    graph = graph_of(f"{text.rpartition('}')[0]}{function}}}", rows(), [tf.float32])
+    assert open_modules(graph).rewritten
+
+
+def test_an_open_number_of_rows_of_a_constant_table_is_that_of_the_table() -> None:
+    table = "tensor<?x4xf32>"
+    text = (
+        f"module @m {{\n  func.func public @main(%x: {_F}, %table: {table}) -> {table} {{\n"
+        f"    %r = stablehlo.abs %table : {table}\n    return %r : {table}\n  }}\n}}"
+    )
+    inputs = {"x": rows()["x"], "table": rows()["table"]}
+    graph = graph_of(text, inputs, [tf.float32])
+    (node,) = (node for node in graph.node if node.name == "table")
+    node.CopyFrom(constant("table", inputs["table"]))
+    assert open_modules(graph).rewritten
+    np.testing.assert_array_equal(run(graph, {"x": inputs["x"]}), abs(inputs["table"]))
+
+
+def test_names_of_added_nodes_are_new() -> None:
+    body, result = _OPENED["clamp"]
+    graph = graph_of(module_of(body, result), rows(), [element(result)])
+    for number in range(60):
+        graph.node.append(constant(f"module/Const_{number}", 1.0))
+    assert open_modules(graph).rewritten
+    names = [node.name for node in graph.node]
+    assert len(set(names)) == len(names)

@@ -20,7 +20,13 @@ class Call:
 
     @property
     def kind(self) -> TensorType:
-        """The type of the result."""
+        """The type of the result.
+
+        Raises:
+            NotOpened: It isn't a type of tensors of numbers.
+        """
+        if not self.statement.types:
+            raise NotOpened(f"the type of its {self.statement.op} isn't translated")
         return self.statement.types[0]
 
     def ints(self, key: str) -> tuple[int, ...]:

@@ -17,7 +17,6 @@ from tf2spark.compile.stablehlo.values import (
     Tensor,
     Value,
     as_tensor,
-    check_size,
 )
 
 _COMPARISONS = {
@@ -37,11 +36,19 @@ _OF_INTEGERS: Mapping[str, tuple[str, Callable[..., Any]]] = {
     "negate": ("Neg", np.negative),
     "subtract": ("Sub", np.subtract),
 }
+_FIRST_UNLESS = {"maximum": "Less", "minimum": "Greater"}
 _OF_BOOLEANS = {
     "and": ("LogicalAnd", np.logical_and),
     "not": ("LogicalNot", np.logical_not),
     "or": ("LogicalOr", np.logical_or),
     "xor": ("NotEqual", np.not_equal),
+}
+_DIVISIONS = ("divide", "remainder")
+_OF_INTEGERS_TOO = {
+    "abs": "Abs",
+    "divide": "TruncateDiv",
+    "remainder": "TruncateMod",
+    "sign": "Sign",
 }
 _OF_FLOATS = {
     "abs": "Abs",
@@ -55,6 +62,7 @@ _OF_FLOATS = {
     "log_plus_one": "Log1p",
     "logistic": "Sigmoid",
     "power": "Pow",
+    "remainder": "TruncateMod",
     "round_nearest_even": "Rint",
     "rsqrt": "Rsqrt",
     "sign": "Sign",
@@ -90,12 +98,12 @@ def _broadcast(shapes: Sequence[Sizes]) -> Sizes:
     return tuple(next((size for size in axis if size != 1), 1) for axis in zip(*full, strict=True))
 
 
-def _computed(function: Callable[..., Any], inputs: Sequence[Value]) -> Known | None:
+def _computed(call: Call, function: Callable[..., Any]) -> Known | None:
     """Return the result where all inputs are known integers or booleans."""
-    arrays = [value.array for value in inputs if isinstance(value, Known)]
-    if len(arrays) < len(inputs) or any(array.dtype.kind not in "ib" for array in arrays):
+    arrays = [value.array for value in call.inputs if isinstance(value, Known)]
+    if len(arrays) < len(call.inputs) or any(array.dtype.kind not in "ib" for array in arrays):
         return None
-    check_size(arrays[-1].shape)
+    call.nodes.check_size(arrays[-1].shape)
     with np.errstate(over="ignore"):  # integers wrap around, in XLA as well
         return Known(np.asarray(function(*arrays)))
 
@@ -109,9 +117,25 @@ def _of_numbers(name: str) -> Translation:
             raise NotOpened(f"its {name} is of booleans")
         if name == "multiply" and any(_has_rows(value) for value in call.inputs):
             return _times(call)
-        return _computed(function, call.inputs) or apply(call, op, call.inputs)
+        if name in _FIRST_UNLESS and dtype.kind == "f":
+            return extreme(call, name, *call.inputs)
+        return _computed(call, function) or apply(call, op, call.inputs)
 
     return translate
+
+
+def extreme(call: Call, name: str, left: Value, right: Value) -> Tensor:
+    """Add a maximum or minimum, which for XLA's CPU is the first value, unless it is beaten.
+
+    So NaN wins on the left and loses on the right, where XLA puts constants. TensorFlow's own op
+    gives NaN for both.
+    """
+    sides = [as_tensor(call.nodes, value) for value in (left, right)]
+    constants = [side.name in call.nodes.constants for side in sides]
+    if sides[0].dtype.kind != "f" or any(constants):
+        return apply(call, _OF_INTEGERS[name][0], sides)
+    beaten = apply(call, _FIRST_UNLESS[name], sides, np.dtype(np.bool_))
+    return apply(call, "SelectV2", [beaten, sides[1], sides[0]])
 
 
 def _has_rows(value: Value) -> bool:
@@ -135,18 +159,30 @@ def _of_booleans(name: str) -> Translation:
     def translate(call: Call) -> Value:
         if call.kind.element != "i1":
             raise NotOpened(f"its {name} is of integers")
-        return _computed(function, call.inputs) or apply(call, op, call.inputs)
+        return _computed(call, function) or apply(call, op, call.inputs)
 
     return translate
 
 
 def _of_floats(name: str) -> Translation:
     def translate(call: Call) -> Value:
-        if dtype_of(call.kind).kind != "f":
+        if dtype_of(call.kind).kind == "f":
+            return apply(call, _OF_FLOATS[name], call.inputs)
+        if name not in _OF_INTEGERS_TOO or dtype_of(call.kind) == np.bool_:
             raise NotOpened(f"its {name} is of integers")
-        return apply(call, _OF_FLOATS[name], call.inputs)
+        if name in _DIVISIONS:
+            _check_divisor(call)
+        return apply(call, _OF_INTEGERS_TOO[name], call.inputs)
 
     return translate
+
+
+def _check_divisor(call: Call) -> None:
+    """Refuse a division by zero, or by -1: XLA and TensorFlow have results of their own."""
+    divisor = as_tensor(call.nodes, call.inputs[1])
+    value = call.nodes.constants.get(divisor.name)
+    if value is None or not (value > 0).all():
+        raise NotOpened(f"its {call.statement.op} is by an integer that may be zero or less")
 
 
 def compare(call: Call) -> Value:
@@ -155,20 +191,19 @@ def compare(call: Call) -> Value:
     if "TOTALORDER" in words or not words or words[0] not in _COMPARISONS:
         raise NotOpened("its module compares in an order that TensorFlow doesn't have")
     op, function = _COMPARISONS[words[0]]
-    computed = _computed(function, call.inputs)
+    computed = _computed(call, function)
     return computed or apply(call, op, call.inputs, np.dtype(np.bool_))
 
 
 def select(call: Call) -> Value:
     """Take one of two values for each place."""
-    return _computed(np.where, call.inputs) or apply(call, "SelectV2", call.inputs)
+    return _computed(call, np.where) or apply(call, "SelectV2", call.inputs)
 
 
 def clamp(call: Call) -> Value:
     """Bounds from below and above; the lower one comes first where they cross."""
     low, value, high = call.inputs
-    raised = apply(call, "Maximum", [low, value])
-    return apply(call, "Minimum", [raised, high])
+    return extreme(call, "minimum", extreme(call, "maximum", low, value), high)
 
 
 def convert(call: Call) -> Value:

@@ -13,14 +13,15 @@ from attrs import frozen
 
 from tf2spark.compile.stablehlo.call import Call, Translation
 from tf2spark.compile.stablehlo.elementwise import apply
-from tf2spark.compile.stablehlo.layout import strided_slice
+from tf2spark.compile.stablehlo.layout import sliced, strided_slice
 from tf2spark.compile.stablehlo.module_text import NotOpened
 from tf2spark.compile.stablehlo.values import (
     Known,
+    Size,
     Sizes,
     Tensor,
     Value,
-    check_size,
+    as_tensor,
     in_full,
     reshaped,
 )
@@ -55,6 +56,12 @@ def dynamic_gather(call: Call) -> Value:
 
 def _gathered(call: Call, widths: Sizes) -> Value:
     table, ids = in_full(call.nodes, call.inputs[0]), call.inputs[1]
+    if (
+        not isinstance(ids, Tensor)
+        and len(ids.sizes) == 1
+        and call.ints("index_vector_dim") in ((), (0,))
+    ):
+        return _part_at(call, table, ids, widths)
     lookup = _lookup(call, table.sizes, ids.sizes, widths)
     found_sizes = tuple(size for axis, size in enumerate(ids.sizes) if axis != lookup.vector_axis)
     _check_layout(call, lookup, len(table.sizes), len(found_sizes))
@@ -77,6 +84,28 @@ def _gathered(call: Call, widths: Sizes) -> Value:
         batch_dims=0,
     )
     return Tensor(name, table.dtype, sizes, sizes)
+
+
+def _part_at(call: Call, table: Tensor, position: Known, widths: Sizes) -> Value:
+    """``table[:, 2:5]``: a part at a position that is known, moved so that it fits."""
+    starts = dict(zip(call.ints("start_index_map"), call.sizes_from(1), strict=True))
+    bounds: list[tuple[Size, Size, Size]] = []
+    for axis, (size, width) in enumerate(zip(table.sizes, widths, strict=True)):
+        start = starts.get(axis, 0)
+        if width == size:
+            bounds.append((0, size, 1))
+        elif isinstance(start, int) and isinstance(size, int) and isinstance(width, int):
+            start = max(0, min(start, size - width))
+            bounds.append((start, start + width, 1))
+        else:
+            raise NotOpened("its module slices the batch")
+    part = as_tensor(call.nodes, sliced(call, table, bounds))
+    removed = call.ints("collapsed_slice_dims")
+    kept = [axis for axis in range(len(widths)) if axis not in removed]
+    if call.ints("offset_dims") != tuple(range(len(kept))):
+        raise NotOpened("the result of its gather has its axes in another order")
+    sizes = tuple(part.sizes[axis] for axis in kept)
+    return reshaped(call.nodes, part, sizes, sizes)
 
 
 def _lookup(call: Call, table: Sizes, ids: Sizes, widths: Sizes) -> _Lookup:
@@ -124,7 +153,7 @@ def _part(call: Call, ids: Value, axis: int, index: int) -> Value:
     if axis == len(ids.sizes):
         return ids
     if isinstance(ids, Known):
-        check_size(ids.array.shape)
+        call.nodes.check_size(ids.array.shape)
         return Known(ids.array.take(index, axis))
     sizes = _without(ids.sizes, axis)
     if not ids.graph_sizes:

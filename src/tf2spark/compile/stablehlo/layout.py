@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from tf2spark.compile.stablehlo.call import Call, Translation
 from tf2spark.compile.stablehlo.literals import dtype_of, literal
 from tf2spark.compile.stablehlo.module_text import NotOpened
 from tf2spark.compile.stablehlo.values import (
+    MAX_KNOWN,
     Known,
     Rows,
     Size,
@@ -18,7 +20,6 @@ from tf2spark.compile.stablehlo.values import (
     Tensor,
     Value,
     as_tensor,
-    check_size,
     in_full,
     reshaped,
 )
@@ -36,7 +37,7 @@ def iota(call: Call) -> Value:
     """Positions along an axis."""
     sizes = [size or 0 for size in call.kind.sizes]
     (axis,) = call.ints("dim")
-    check_size(sizes)
+    call.nodes.check_size(sizes)
     positions = np.arange(sizes[axis], dtype=dtype_of(call.kind))
     shape = [size if index == axis else 1 for index, size in enumerate(sizes)]
     call.static_sizes()
@@ -69,7 +70,11 @@ def _broadcast(call: Call, sizes: Sizes) -> Value:
     if list(axes) != sorted(set(axes)) or len(axes) != len(value.sizes):
         raise NotOpened("its module broadcasts and transposes at once")
     known_sizes = [size for size in sizes if isinstance(size, int)]
-    if isinstance(value, Known) and len(known_sizes) == len(sizes):
+    if (
+        isinstance(value, Known)
+        and len(known_sizes) == len(sizes)
+        and _is_small(value, known_sizes)
+    ):
         return Known(np.broadcast_to(_spread(value, axes, len(sizes)), known_sizes))
     tensor = as_tensor(call.nodes, value)
     if not tensor.graph_sizes:  # one number stands for all places, however many there are
@@ -78,6 +83,11 @@ def _broadcast(call: Call, sizes: Sizes) -> Value:
     for axis, size in zip(axes, tensor.graph_sizes, strict=True):
         graph_sizes[axis] = size
     return reshaped(call.nodes, tensor, tuple(graph_sizes), sizes)
+
+
+def _is_small(value: Known, sizes: Sequence[int]) -> bool:
+    """Say whether a value can be spread here; a larger one is spread where it is used."""
+    return not any(value.array.strides) or prod(sizes) <= max(MAX_KNOWN, value.array.size)
 
 
 def _spread(value: Known, axes: Sequence[int], rank: int) -> np.ndarray[tuple[int, ...], np.dtype]:
@@ -91,7 +101,7 @@ def reshape(call: Call) -> Value:
     """Other sizes, the same values."""
     value, sizes = call.inputs[0], call.static_sizes()
     if isinstance(value, Known):
-        check_size(value.array.shape)
+        call.nodes.check_size(value.array.shape)
         return Known(value.array.reshape([size for size in sizes if isinstance(size, int)]))
     return _reshaped(call, value, sizes)
 
@@ -131,7 +141,7 @@ def concatenate(call: Call) -> Value:
     (axis,) = call.ints("dim")
     arrays = [value.array for value in call.inputs if isinstance(value, Known)]
     if len(arrays) == len(call.inputs):
-        check_size([sum(array.size for array in arrays)])
+        call.nodes.check_size([sum(array.size for array in arrays)])
         return Known(np.concatenate(arrays, axis))
     tensors = [in_full(call.nodes, value) for value in call.inputs]
     if len(tensors) == 1:
@@ -163,13 +173,13 @@ def slice_(call: Call) -> Value:
         (int(start), int(end), int(step or 1))
         for start, end, step in _BOUNDS.findall(text[text.find("[") :])
     ]
-    return _sliced(call, bounds)
+    return sliced(call, call.inputs[0], bounds)
 
 
 def real_dynamic_slice(call: Call) -> Value:
     """A part of a value, whose bounds the module computes."""
     starts, ends, steps = (call.sizes_from(index) for index in (1, 2, 3))
-    return _sliced(call, list(zip(starts, ends, steps, strict=True)))
+    return sliced(call, call.inputs[0], list(zip(starts, ends, steps, strict=True)))
 
 
 def dynamic_slice(call: Call) -> Value:
@@ -182,11 +192,11 @@ def dynamic_slice(call: Call) -> Value:
             raise NotOpened("its module slices the batch")
         start = max(0, min(start, size - width))
         bounds.append((start, start + width, 1))
-    return _sliced(call, bounds)
+    return sliced(call, call.inputs[0], bounds)
 
 
-def _sliced(call: Call, bounds: Sequence[tuple[Size, Size, Size]]) -> Value:
-    value = call.inputs[0]
+def sliced(call: Call, value: Value, bounds: Sequence[tuple[Size, Size, Size]]) -> Value:
+    """Return a part of a value, given the start, end and step along each axis."""
     if len(bounds) != len(value.sizes):
         raise NotOpened("a slice of its module is in another form")
     sizes: list[Size] = []

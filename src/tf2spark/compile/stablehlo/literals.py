@@ -44,6 +44,8 @@ def literal(text: str, kind: TensorType) -> Array:
     sizes = tuple(size or 0 for size in kind.sizes)
     inner = text.strip().removeprefix("dense<").removesuffix(">")
     try:
+        if not inner and 0 in sizes:
+            return np.zeros(sizes, dtype)
         if inner.startswith('"0x'):
             return _from_bytes(bytes.fromhex(inner[3:-1]), dtype, sizes)
         if not inner.startswith("["):

@@ -7,7 +7,7 @@ name, so that the translation can refuse those that the result needs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -54,7 +54,10 @@ class Function:
     returned: tuple[str, ...]
 
 
-_FUNCTION = re.compile(r"^  func\.func (?:public |private )?@([\w.$-]+)\((.*)\) -> .*\{$")
+_FUNCTION = re.compile(
+    r'^  func\.func (?:public |private )?@([\w.$-]+|"(?:[^"\\]|\\.)*")\((.*)\) -> .*\{$'
+)
+_CALLED = re.compile(r'\s*@([\w.$-]+|"(?:[^"\\]|\\.)*")\(')
 _PARAMETER = re.compile(r"(%\w+): (tensor<[^<>]*>)")
 _STATEMENT = re.compile(
     r'^(?:(%\w+)(?::\d+)? = )?(?:"?(?:stablehlo|func)\.)?([a-z_]+)"?(?=[ (]|$)(.*)$'
@@ -111,14 +114,46 @@ def _statement(line: str, lines: Iterator[str]) -> Statement:
     if not types.startswith(("(", "tensor<")):  # `return` of nothing, say
         body, types = rest, ""
     operands = tuple(_OPERAND.findall(_STRING.sub("", body)))
-    return Statement(op, result, operands, body, _result_types(types))
+    return Statement(op, result, operands, body, _result_types(op, types))
 
 
-def _result_types(types: str) -> tuple[TensorType, ...]:
-    """Return the types after the arrow, or else the last one, if there is none."""
+def _result_types(op: str, types: str) -> tuple[TensorType, ...]:
+    """Return the types after the arrow; if there is none, the last one, or all of a barrier."""
     _, arrow, results = types.rpartition("-> ")
-    found_types = tuple(tensor_type(match[0]) for match in _TENSOR.finditer(results))
-    return found_types if arrow else found_types[-1:]
+    result_types = tuple(tensor_type(match[0]) for match in _TENSOR.finditer(results))
+    return result_types if arrow or op == "optimization_barrier" else result_types[-1:]
+
+
+def called_function(call: Statement) -> str:
+    """Return the name of the function that a statement calls, as its declaration writes it."""
+    match = _CALLED.match(call.text)
+    return match[1] if match else ""
+
+
+def same_rows(main: Function, parameters: Sequence[str]) -> bool:
+    """Say whether a module asserts that parameters have the same size along their first axis."""
+    of_size: dict[str, str] = {}
+    for statement in main.statements:
+        if statement.op == "get_dimension_size" and not any(int_list(statement.text, "dim")):
+            of_size[statement.result] = statement.operands[0]
+        if statement.op == "convert":
+            of_size[statement.result] = of_size.get(statement.operands[0], "")
+    equal = {
+        statement.result: {of_size.get(operand, "") for operand in statement.operands}
+        for statement in main.statements
+        if statement.op == "compare" and statement.text.split(",")[0].strip() == "EQ"
+    }
+    asserted = [
+        equal.get(statement.operands[0], set())
+        for statement in main.statements
+        if statement.text.lstrip().startswith("@shape_assertion(")
+    ]
+    same = set(parameters[:1])
+    for _ in asserted:
+        same.update(
+            *(pair for pair in asserted if len(pair) == 2 and "" not in pair and same & pair)
+        )
+    return same.issuperset(parameters)
 
 
 def tensor_type(text: str) -> TensorType:

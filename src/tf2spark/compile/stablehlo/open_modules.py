@@ -12,15 +12,17 @@ import tensorflow as tf
 
 from tf2spark.compile.rewriting import Refusal, Rewriting
 from tf2spark.compile.stablehlo.literals import DTYPES
-from tf2spark.compile.stablehlo.module_text import NotOpened, TensorType, parse
+from tf2spark.compile.stablehlo.module_text import NotOpened, TensorType, parse, same_rows
 from tf2spark.compile.stablehlo.translate import Module
 from tf2spark.compile.stablehlo.values import Nodes, Rows, Sizes, Tensor, Value, in_full
 from tf2spark.saved_model.function_library import JAX_MODULE, NOT_OPENED
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import is_control
+from tf2spark.saved_model.upstream import is_control, tensor_name
 
 _MAX_BYTES = 1 << 26
 _MAX_TEXT = 1 << 28
+# MLIR's text has no specification, and the module may be anything: it then stays whole.
+_UNEXPECTED = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 
 
 def open_modules(graph: GraphMessage) -> Rewriting:
@@ -33,9 +35,11 @@ def open_modules(graph: GraphMessage) -> Rewriting:
     for node in [node for node in graph.node if node.op == JAX_MODULE]:
         try:
             _open(graph, node)
-        except NotOpened as error:
-            node.attr[NOT_OPENED].s = str(error).encode()
-            refused.append(Refusal(node.name, str(error)))
+        except (NotOpened, *_UNEXPECTED) as error:
+            is_expected = isinstance(error, NotOpened)
+            reason = str(error) if is_expected else "its module is in an unexpected form"
+            node.attr[NOT_OPENED].s = reason.encode()
+            refused.append(Refusal(node.name, reason))
         else:
             rewritten.append(node.name)
     return Rewriting(tuple(rewritten), tuple(refused))
@@ -48,14 +52,22 @@ def _open(graph: GraphMessage, node: NodeMessage) -> None:
     inputs = [name for name in node.input if not is_control(name)]
     if main is None or len(main.parameters) != len(inputs):
         raise NotOpened("its module has other inputs than the op")
-    nodes = Nodes(type(graph)(), node.name)
+    nodes = Nodes(type(graph)(), _free_prefix(graph, node.name))
+    known_sizes = _sizes_of_constants(graph)
     arguments: list[Value] = []
-    for name, (_, kind), code in zip(
+    open_parameters = []
+    for name, (parameter, kind), code in zip(
         inputs, main.parameters, node.attr["Tin"].list.type, strict=True
     ):
-        arguments.append(_argument(nodes, name, kind, code))
-    if not nodes.rows_of:
+        argument = _argument(name, kind, code, known_sizes.get(tensor_name(name)))
+        if Rows() in argument.sizes:
+            open_parameters.append(parameter)
+            nodes.rows_of, nodes.rows_dtype = name, argument.dtype
+        arguments.append(argument)
+    if not open_parameters:
         raise NotOpened("its module is for a fixed number of rows")
+    if not same_rows(main, open_parameters):
+        raise NotOpened("its module doesn't say that its inputs have the same number of rows")
     results = [in_full(nodes, value) for value in Module(functions, nodes).call("main", arguments)]
     types = [tf.as_dtype(code).as_numpy_dtype for code in node.attr["Tout"].list.type]
     if [result.dtype for result in results] != [np.dtype(kind) for kind in types]:
@@ -110,13 +122,32 @@ def _text(module: bytes) -> str:
     return text if isinstance(text, str) else text.decode()
 
 
-def _argument(nodes: Nodes, name: str, kind: TensorType, code: int) -> Tensor:
+def _free_prefix(graph: GraphMessage, name: str) -> str:
+    """Return a name that no other node's name begins with."""
+    names = [node.name for node in graph.node]
+    while any(other.startswith(f"{name}/") for other in names):
+        name += "_opened"
+    return name
+
+
+def _sizes_of_constants(graph: GraphMessage) -> dict[str, tuple[int, ...]]:
+    """Return the sizes of weights: a module may leave open how many rows a table has."""
+    return {
+        tensor_name(node.name): tuple(
+            dim.size for dim in node.attr["value"].tensor.tensor_shape.dim
+        )
+        for node in graph.node
+        if node.op == "Const"
+    }
+
+
+def _argument(name: str, kind: TensorType, code: int, known: tuple[int, ...] | None) -> Tensor:
     dtype = tf.as_dtype(code).as_numpy_dtype
     if DTYPES.get(kind.element) is not dtype:
         raise NotOpened(f"its module has inputs of type {kind.element[:20]}")
+    if known is not None and len(known) == len(kind.sizes):
+        return Tensor(name, np.dtype(dtype), known, known)
     if None in kind.sizes[1:]:
         raise NotOpened("its module leaves more sizes open than the number of rows")
     sizes: Sizes = tuple(Rows() if size is None else size for size in kind.sizes)
-    if Rows() in sizes and not nodes.rows_of:
-        nodes.rows_of, nodes.rows_dtype = name, np.dtype(dtype)
     return Tensor(name, np.dtype(dtype), sizes, sizes)

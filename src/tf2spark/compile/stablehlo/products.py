@@ -10,6 +10,7 @@ import numpy as np
 from attrs import frozen
 
 from tf2spark.compile.stablehlo.call import Call, Translation
+from tf2spark.compile.stablehlo.elementwise import apply
 from tf2spark.compile.stablehlo.literals import dtype_of
 from tf2spark.compile.stablehlo.module_text import NotOpened
 from tf2spark.compile.stablehlo.values import Rows, Sizes, Tensor, Value, in_full
@@ -109,6 +110,10 @@ def reduce(call: Call) -> Value:
     if start.shape or start != neutral or (start.dtype == np.bool_) != (op in ("All", "Any")):
         raise NotOpened("its reduction starts from another number than nothing gives")
     axes, value = call.ints("dimensions"), in_full(call.nodes, call.inputs[0])
+    if op in ("Max", "Min") and value.dtype.kind == "f":
+        # XLA's CPU passes over NaN, see `extreme`.
+        is_nan = apply(call, "IsNan", [value], np.dtype(np.bool_))
+        value = apply(call, "SelectV2", [is_nan, call.inputs[1], value])
     if any(isinstance(value.sizes[axis], Rows) for axis in axes):
         raise NotOpened("its module reduces along the batch")
     kinds = {} if op in ("All", "Any") else {"T": value.dtype}

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import define
+from attrs import Factory, define
 
 from tf2spark.compile.stablehlo.call import Call, Translation
 from tf2spark.compile.stablehlo.elementwise import ELEMENTWISE
 from tf2spark.compile.stablehlo.gather import LOOKUPS
 from tf2spark.compile.stablehlo.layout import LAYOUT
-from tf2spark.compile.stablehlo.module_text import Function, NotOpened, Statement, TensorType
+from tf2spark.compile.stablehlo.module_text import (
+    Function,
+    NotOpened,
+    Statement,
+    TensorType,
+    called_function,
+)
 from tf2spark.compile.stablehlo.products import PRODUCTS
 from tf2spark.compile.stablehlo.values import Nodes, Value
 
@@ -32,11 +38,13 @@ class Module:
         functions: Its functions.
         nodes: The nodes that are added.
         statements: How many statements were translated.
+        needed: The statements that the results of a function need, by its name.
     """
 
     functions: Mapping[str, Function]
     nodes: Nodes
     statements: int = 0
+    needed: dict[str, list[Statement]] = Factory(dict)
 
     def call(self, name: str, arguments: Sequence[Value], depth: int = 0) -> list[Value]:
         """Translate a function.
@@ -52,7 +60,9 @@ class Module:
         values: dict[str, Value] = {}
         for (parameter, kind), argument in zip(function.parameters, arguments, strict=True):
             values[parameter] = _checked(argument, kind, "a parameter")
-        for statement in _needed(function):
+        if name not in self.needed:
+            self.needed[name] = _needed(function)
+        for statement in self.needed[name]:
             self._count()
             self._translate(statement, values, depth)
         return [_value(values, operand) for operand in function.returned]
@@ -65,8 +75,7 @@ class Module:
     def _translate(self, statement: Statement, values: dict[str, Value], depth: int) -> None:
         inputs = [_value(values, operand) for operand in statement.operands]
         if statement.op == "call":
-            name = statement.text.strip().partition("(")[0].removeprefix("@")
-            results = self.call(name, inputs, depth + 1)
+            results = self.call(called_function(statement), inputs, depth + 1)
         elif statement.op == "optimization_barrier":
             results = inputs
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from attrs import define, evolve, frozen
+from attrs import Factory, define, evolve, frozen
 from tensorflow.core.framework import node_def_pb2
 
 from tf2spark.compile.stablehlo.literals import Array
@@ -22,7 +22,8 @@ from tf2spark.compile.weights import constant
 from tf2spark.saved_model.protos import GraphMessage
 
 MAX_KNOWN = 1 << 20
-"""The most numbers that are computed with here; a hostile module could ask for any amount."""
+"""The most numbers of a value that is computed here; a hostile module could ask for any amount."""
+_MAX_TOTAL = 1 << 26
 
 
 @frozen
@@ -82,6 +83,8 @@ class Nodes:
         rows_of: A tensor whose first axis is the batch.
         rows_dtype: Its dtype.
         count: How many there are.
+        constants: The values of constants, by their names.
+        computed: How many numbers were computed here, or written as constants.
     """
 
     graph: GraphMessage
@@ -89,6 +92,8 @@ class Nodes:
     rows_of: str = ""
     rows_dtype: np.dtype[Any] = _INT32
     count: int = 0
+    constants: dict[str, Array] = Factory(dict)
+    computed: int = 0
 
     def add(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Add a node, and return its name."""
@@ -102,7 +107,21 @@ class Nodes:
         """Add a constant, and return its name."""
         node = constant(self._name("Const"), value)
         self.graph.node.append(node)
+        self.constants[node.name] = np.asarray(value)
         return str(node.name)
+
+    def check_size(self, sizes: Sequence[int]) -> None:
+        """Refuse to compute with more numbers here than is reasonable."""
+        numbers = prod(sizes)
+        if numbers > MAX_KNOWN:
+            raise NotOpened("its module computes large values from constants")
+        self.count_numbers(numbers)
+
+    def count_numbers(self, numbers: int) -> None:
+        """Refuse to take more memory than is reasonable, however often a constant is used."""
+        self.computed += numbers
+        if self.computed > _MAX_TOTAL:
+            raise NotOpened("its module has too many constants that follow from each other")
 
     def _name(self, op: str) -> str:
         self.count += 1
@@ -166,6 +185,7 @@ def as_tensor(nodes: Nodes, value: Value) -> Tensor:
         raise NotOpened("its module computes with the number of rows")
     if array.ndim and array.size and not any(array.strides):
         array = array.reshape(-1)[0]
+    nodes.count_numbers(array.size)
     return Tensor(nodes.constant(array), value.dtype, value.sizes, array.shape)
 
 
@@ -188,9 +208,3 @@ def reshaped(nodes: Nodes, tensor: Tensor, graph_sizes: Sizes, sizes: Sizes) -> 
     kinds = {"T": tensor.dtype, "Tshape": _INT32}
     name = nodes.add("Reshape", [tensor.name, target], **kinds)
     return Tensor(name, tensor.dtype, sizes, graph_sizes)
-
-
-def check_size(sizes: Sequence[int]) -> None:
-    """Refuse to compute with more numbers here than is reasonable."""
-    if prod(sizes) > MAX_KNOWN:
-        raise NotOpened("its module computes large values from constants")
