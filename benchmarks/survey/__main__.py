@@ -30,9 +30,10 @@ the shapes of matrix products by ops that `recommend` doesn't follow.
 
 What stays whole, with the reason in the plan:
 
-- ops without a translation: `sort`, `while`, `scatter`, `rng`, remainders, code from outside;
+- ops without a translation: `sort`, `while`, `scatter`, `rng`, integers divided by what may be zero;
 - a module for a fixed number of rows, or with another open size besides it; for several platforms;
-- reductions along the batch, and sums of integers that are divided by the number of rows;
+- one that does not assert that its inputs have the same number of rows; code from outside;
+- reductions along the batch, and any arithmetic with the number of rows but multiples of it;
 - numbers other than float32, float64, int32, int64 and booleans; floats converted to integers;
 - modules of more than 64 MiB or 20,000 statements, calls followed.
 
