@@ -30,7 +30,7 @@ the shapes of matrix products by ops that `recommend` doesn't follow.
 
 What stays whole, with the reason in the plan:
 
-- ops without a translation: `sort`, `while`, `scatter`, `rng`, integers divided by what may be zero;
+- ops without a translation: `sort`, `while`, `scatter`, `rng`; integers divided by unknown ones;
 - a module for a fixed number of rows, or with another open size besides it; for several platforms;
 - one that does not assert that its inputs have the same number of rows; code from outside;
 - reductions along the batch, and any arithmetic with the number of rows but multiples of it;
