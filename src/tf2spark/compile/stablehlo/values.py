@@ -157,8 +157,6 @@ def _set(attribute: Any, value: Any) -> None:
             attribute.s = value.encode()
         case np.dtype():
             attribute.type = tf.as_dtype(value).as_datatype_enum
-        case list():
-            attribute.list.type.extend(tf.as_dtype(kind).as_datatype_enum for kind in value)
 
 
 def reshape_target(sizes: Sizes) -> Array:
