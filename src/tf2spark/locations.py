@@ -239,7 +239,7 @@ def recommend_tables(
             DataFrame that is read can't be.
     """
     if is_spark(users) or is_spark(items):
-        from tf2spark.spark.recommend import SparkTables
+        from tf2spark.spark.recommend.tables import SparkTables
 
         return SparkTables(users, items, resources=arguments.resources)
     from tf2spark.local.recommend import local_tables

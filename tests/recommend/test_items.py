@@ -9,14 +9,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import tf2spark
+from cases.models import case, path_of
+from tf2spark.binding.bind import bind
 from tf2spark.dtypes import FLOAT32
 from tf2spark.errors import ContractError, RowError
 from tf2spark.graph_split.forms import Side
 from tf2spark.plan.recommend import IDS_FILE, ITEMS_FILE
+from tf2spark.plan.score import Plan
 from tf2spark.recommend import files
+from tf2spark.recommend import items as items_module
 from tf2spark.recommend.items import (
     item_error,
     item_id_type,
+    item_options,
+    score_items,
+    score_quickly,
     sort_by_id,
     sort_ids,
     write_columns,
@@ -115,6 +123,47 @@ class TestFiles:
         write_ids(tmp_path, pa.array([], pa.int64()), pa.int64())
         ids = mapped_table(tmp_path, IDS_FILE)
         assert (ids.num_rows, ids.schema.field(0).type) == (0, pa.int64())
+
+
+class TestScoring:
+    @pytest.fixture
+    def plan(self) -> Plan:
+        """A dense model's plan for `catalog`."""
+        runnable = tf2spark.SavedModel(path_of(case("keras_mlp")))._runnable
+        options = item_options("id")
+        return bind(runnable.request(None, None, None), catalog(1).schema, options,
+                    runnable.reference())  # fmt: skip
+
+    def test_of_growing_batches_gives_what_fixed_ones_give(self, plan: Plan) -> None:
+        """Every row once, in order, however many there are."""
+        for rows in (0, 1, 32, 33, 3_000):
+            items = catalog(rows)
+            quickly, slowly = score_quickly(items, plan), score_items(items, plan, 7)
+            assert quickly is not None
+            assert quickly.schema == slowly.schema
+            assert quickly["id"].equals(items["id"])
+            got, want = quickly.drop(["id"]), slowly.drop(["id"])
+            for name in want.column_names:
+                assert got[name].to_pylist() == pytest.approx(want[name].to_pylist(), 1e-5)
+
+    def test_that_takes_long_is_left_to_others(
+        self, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After the first batches, unless these were all."""
+        monkeypatch.setattr(items_module, "_PATIENCE_SECONDS", -1.0)
+        assert score_quickly(catalog(33), plan) is None
+        whole = score_quickly(catalog(32), plan)
+        assert whole is not None
+        assert whole.num_rows == 32
+
+
+def catalog(rows: int) -> pa.Table:
+    """Items with 8 features."""
+    features = np.random.default_rng(rows).normal(size=(rows, 8)).astype(np.float32)
+    return pa.table({
+        "id": pa.array(range(rows), pa.int64()),
+        "features": pa.array(list(features), pa.list_(pa.float32())),
+    })  # fmt: skip
 
 
 def test_error_of_an_item_has_no_advice_for_users() -> None:

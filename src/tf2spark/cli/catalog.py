@@ -101,7 +101,7 @@ def pair_request(job: Job, params: Mapping[str, Any], call: PairCall) -> Request
             tables as well.
     """
     from tf2spark.recommend.table_checks import check_call
-    from tf2spark.spark.recommend import SparkTables
+    from tf2spark.spark.recommend.tables import SparkTables
 
     score, signature = params["score"], params["signature"]
     make_request = partial(job.model.ranking_request, call.feed, score, signature)

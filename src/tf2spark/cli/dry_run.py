@@ -92,7 +92,8 @@ def check_recommendations(job: Job, call: PairCall, request: Request, target: Ta
     """
     from tf2spark.recommend.table_checks import checked_sides
     from tf2spark.spark.output.write import check
-    from tf2spark.spark.recommend import SparkTables, recommended_schema
+    from tf2spark.spark.recommend.job import recommended_schema
+    from tf2spark.spark.recommend.tables import SparkTables
 
     tables = SparkTables(*job.tables)
     checked_sides(request, call.arguments, tables)

@@ -104,7 +104,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
     debug = bool((context.obj or {}).get("debug"))
     with open_job(params, [users, items], target, debug=debug) as job:
         from tf2spark.recommend.explanation.plan import explain
-        from tf2spark.spark.recommend import recommend_dataframe
+        from tf2spark.spark.recommend.job import recommend_dataframe
 
         if params["dry_run"]:
             print_recommend(job, params, call, [users, items], target)

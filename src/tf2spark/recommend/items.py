@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tf2spark.binding.messages import did_you_mean, type_text
+from tf2spark.binding.options import Options
 from tf2spark.conversion.arrow_buffers import values_of
 from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import DType
@@ -20,6 +23,11 @@ from tf2spark.plan.score import Plan
 from tf2spark.recommend.files import write_item_tensor, write_table
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.score_loop import score_batches
+
+_BATCH_ROWS = 10_000
+_FIRST_ROWS = 32
+_PATIENCE_SECONDS = 0.5
+"""How long the driver computes items before it leaves them to Spark's workers."""
 
 
 def id_column_type(schema: pa.Schema, name: str, id_argument: str, table: str) -> pa.DataType:
@@ -174,7 +182,17 @@ def flat_values(column: pa.ChunkedArray, dtype: DType) -> Array:
     return np.concatenate(chunks) if chunks else np.zeros(0, dtype.numpy)
 
 
-def score_items(items: pa.Table, plan: Plan, rows: int) -> pa.Table:
+def item_options(item_id: str, run_rows: int | None = None) -> Options:
+    """Return how the items' own values are computed: what names an item, and its id beside them.
+
+    Args:
+        item_id: The items' id column.
+        run_rows: The most items of a run; None for the default.
+    """
+    return Options(keep=(item_id,), id_columns=(item_id,), audience=None, batch_rows=run_rows)
+
+
+def score_items(items: pa.Table, plan: Plan, rows: int = _BATCH_ROWS) -> pa.Table:
     """Score items in this process, and return them with the plan's columns.
 
     Args:
@@ -185,15 +203,47 @@ def score_items(items: pa.Table, plan: Plan, rows: int) -> pa.Table:
     Raises:
         RowError: An item can't be scored.
     """
-    kept = [items.schema.field(index) for index in plan.keep]
-    schema = pa.schema([*kept, *plan.output_fields()])
-    if not items.num_rows:
-        return schema.empty_table()
-    batches = items.to_batches(max_chunksize=rows)
+    return _scored_table(items, plan, _score(items.to_batches(max_chunksize=rows), plan))
+
+
+def score_quickly(items: pa.Table, plan: Plan) -> pa.Table | None:
+    """Score items in this process, unless that turns out to take long.
+
+    The batches grow, so that little is lost where it does.
+
+    Returns:
+        What `score_items` does; None where it takes longer than `_PATIENCE_SECONDS`.
+
+    Raises:
+        RowError: An item can't be scored.
+    """
+    deadline, scored = time.monotonic() + _PATIENCE_SECONDS, []
+    with closing(_score(_growing_batches(items), plan)) as batches:
+        for batch in batches:
+            scored.append(batch)
+            if time.monotonic() > deadline:
+                break
+    is_whole = sum(batch.num_rows for batch in scored) == items.num_rows
+    return _scored_table(items, plan, scored) if is_whole else None
+
+
+def _growing_batches(items: pa.Table) -> Iterator[pa.RecordBatch]:
+    start, rows = 0, _FIRST_ROWS
+    while start < items.num_rows:
+        yield from items.slice(start, rows).combine_chunks().to_batches()
+        start, rows = start + rows, min(4 * rows, _BATCH_ROWS)
+
+
+def _score(batches: Iterable[pa.RecordBatch], plan: Plan) -> Generator[pa.RecordBatch, None, None]:
     # No other call can use the model: its catalog is part of it.
     with closing(open_model(plan.model, Path(plan.model.path))) as session:
-        scored = score_batches(plan, session, batches, location=" of the items")
-        return pa.Table.from_batches(scored, schema=schema)
+        yield from score_batches(plan, session, batches, location=" of the items")
+
+
+def _scored_table(items: pa.Table, plan: Plan, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    kept = [items.schema.field(index) for index in plan.keep]
+    schema = pa.schema([*kept, *plan.output_fields()])
+    return pa.Table.from_batches(batches if items.num_rows else (), schema=schema)
 
 
 def write_columns(tree: Path, table: pa.Table, names: tuple[str, ...]) -> None:

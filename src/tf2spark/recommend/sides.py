@@ -84,6 +84,15 @@ def _assign_sides(fed: FedInput, schemas: Schemas) -> SidedInput:
     return SidedInput(fed, tuple(feeds))
 
 
+def item_columns(inputs: Sequence[SidedInput], item_id: str, schemas: Schemas) -> tuple[str, ...]:
+    """Return the items' columns that a call reads, the ids first."""
+    prefix, names = "item:", schemas["item"].names
+    columns = [column.path for sided in inputs for column in columns_of(sided.fed.feed)]
+    paths = [path.removeprefix(prefix) for path in columns if path.startswith(prefix)]
+    read = [name for name in names if any(has_column([name], path) for path in paths)]
+    return tuple(dict.fromkeys([item_id, *read]))
+
+
 def _join(paths: Sequence[str], feed: Feed) -> Feed:
     """Feed columns joined, and padded where all of the feed is."""
     columns = tuple(map(Column, paths))

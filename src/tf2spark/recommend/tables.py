@@ -9,15 +9,13 @@ import pyarrow as pa
 from attrs import frozen
 
 from tf2spark.binding.bind import bind
-from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.graph_split.forms import SideName
 from tf2spark.plan.score import ModelRef
-from tf2spark.recommend.items import score_items
-from tf2spark.recommend.sides import Schemas
+from tf2spark.recommend.items import item_options, score_items
+from tf2spark.recommend.sides import Schemas, SidedInput
 
 SAMPLED_ROWS = 64
-_BATCH_ROWS = 10_000
 
 
 class Tables(Protocol):
@@ -35,10 +33,15 @@ class Tables(Protocol):
     def cores(self) -> int | None:
         """How many cores score users at the same time; None where that isn't known."""
 
-    def begin_sampling(self) -> None:
-        """Begin to look at the first `SAMPLED_ROWS` rows of both, and to count the items.
+    def begin_reading(self, inputs: Sequence[SidedInput], item_id: str) -> Tables:
+        """Begin to read the first users and the items, where that takes jobs.
 
-        Tables that take no jobs for that do nothing.
+        Args:
+            inputs: The model's inputs, and what the sides feed to them.
+            item_id: The items' id column.
+
+        Returns:
+            The tables, perhaps without the items' columns that the call doesn't read.
         """
 
     def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
@@ -82,8 +85,8 @@ class ArrowTables:
     def cores(self) -> int:
         return 1
 
-    def begin_sampling(self) -> None:
-        pass
+    def begin_reading(self, inputs: Sequence[SidedInput], item_id: str) -> ArrowTables:
+        return self
 
     def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
         return (self.user_table if side == "user" else self.item_table).slice(0, rows)
@@ -94,9 +97,5 @@ class ArrowTables:
     def scored_items(
         self, request: Request, item_id: str, model: ModelRef, run_rows: int | None = None
     ) -> pa.Table:
-        table = self.item_table
-        options = Options(
-            keep=(item_id,), id_columns=(item_id,), audience=None, batch_rows=run_rows
-        )
-        plan = bind(request, table.schema, options, model)
-        return score_items(table, plan, _BATCH_ROWS)
+        options = item_options(item_id, run_rows)
+        return score_items(self.item_table, bind(request, self.schemas["item"], options, model))

@@ -11,6 +11,8 @@ from tf2spark.spark.jvm import JavaError, input_file_count, query_execution, sca
 
 # What Spark assumes of a relation whose size it doesn't know, and above.
 _UNKNOWN_BYTES = 1 << 62
+# Plans are no interface, and Spark Connect has none.
+_NO_PLAN = (SetupError, JavaError, AttributeError, TypeError)
 
 
 @frozen
@@ -37,11 +39,21 @@ class InputSize:
 def input_size(table: DataFrame) -> InputSize:
     """Return what a table's query reads, without running it."""
     try:
-        plan = query_execution(table).optimizedPlan()
         files = input_file_count(table)
-        leaves = scala_items(plan.collectLeaves())
+    except _NO_PLAN:
+        return InputSize()
+    return InputSize(files or None, input_bytes(table))
+
+
+def input_bytes(table: DataFrame) -> int | None:
+    """Return what Spark's planner assumes of all relations of a query together, before it runs.
+
+    None where that isn't known.
+    """
+    try:
+        leaves = scala_items(query_execution(table).optimizedPlan().collectLeaves())
         # Through text, which py4j's Python number and a Scala BigInt both have.
         size = sum(int(str(leaf.stats().sizeInBytes())) for leaf in leaves)
-    except (SetupError, JavaError, AttributeError, TypeError):
-        return InputSize()  # plans are no interface, and Spark Connect has none
-    return InputSize(files or None, size if 0 < size < _UNKNOWN_BYTES else None)
+    except _NO_PLAN:
+        return None
+    return size if 0 < size < _UNKNOWN_BYTES else None

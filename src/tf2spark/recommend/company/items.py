@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 from attrs import evolve
 
 from tf2spark.binding.bind import bind
-from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
 from tf2spark.plan.score import ModelRef, read_columns
-from tf2spark.recommend.items import flat_values, score_items
+from tf2spark.recommend.items import flat_values, item_options, score_items
 from tf2spark.recommend.tables import Tables
 from tf2spark.worker.row_probe import same_values
 
@@ -38,7 +37,7 @@ def score_in_company(
     Raises:
         RowError: An item can't be scored.
     """
-    options = Options(keep=(item_id,), id_columns=(item_id,), audience=None)
+    options = item_options(item_id)
     items = tables.sample("item", _ONE_RUN_ROWS + 1)
     if items.num_rows > _ONE_RUN_ROWS:
         usual = tables.scored_items(request, item_id, model)

@@ -44,7 +44,7 @@ from tf2spark.spark.late_binding.late_recommender import (
 )
 from tf2spark.spark.late_binding.tables import is_resolved
 from tf2spark.spark.memory_limit import check_worker_memory
-from tf2spark.spark.recommend import recommend_dataframe
+from tf2spark.spark.recommend.job import recommend_dataframe
 from tf2spark.spark.resources import in_pipeline, task_cpus
 from tf2spark.spark.score import as_rows, column
 from tf2spark.spark.shipping import ship

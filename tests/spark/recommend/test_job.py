@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,8 +16,7 @@ from cases.frames import frame
 from cases.recommenders.calls import pairs_of, recommended
 from cases.recommenders.case import Case
 from tf2spark.errors import ContractError, from_text
-from tf2spark.graph_split.forms import SIDES
-from tf2spark.spark.recommend import SparkTables, in_background
+from tf2spark.spark.recommend import small_catalog
 
 _CASES = [
     "dot_ties",
@@ -45,24 +43,53 @@ def local(case: Case, users: pa.Table, items: pa.Table) -> dict[Any, list[tuple[
     )
 
 
+@pytest.fixture
+def on_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every catalog is too large for the driver."""
+    monkeypatch.setattr(small_catalog, "_MAX_INPUT_BYTES", -1)
+    monkeypatch.setattr(small_catalog, "MAX_ITEMS", -1)
+
+
+def check_equals_local(spark: SparkSession, name: str, partitions: tuple[int, int]) -> None:
+    """Compare a call on DataFrames of these numbers of partitions with one in this process."""
+    case = recommenders.case(name)
+    users, items = case.users(29), case.items(50)
+    got = recommended(
+        case, frame(spark, users, partitions[0]), frame(spark, items, partitions[1]), K
+    )
+    best, expected = by_user(got), local(case, users, items)
+    assert best.keys() == expected.keys()
+    for user, pairs in expected.items():
+        assert [item for item, _ in best[user]] == [item for item, _ in pairs]
+        scores = [score for _, score in best[user]]
+        assert scores == pytest.approx([score for _, score in pairs], 1e-5, 1e-6)
+
+
+def check_bad_item(spark: SparkSession) -> None:
+    """Check that a call whose items lack a value names the item."""
+    case = recommenders.case("dot_ties")
+    (name,) = [column for column in case.items(1).column_names if column != "item_id"][:1]
+    bad = case.items(9)["item_id"][4].as_py()
+    items = frame(spark, case.items(9)).withColumn(
+        name, F.when(F.col("item_id") != bad, F.col(name))
+    )
+    with pytest.raises(tf2spark.errors.RowError, match=f"item_id={bad}"):
+        recommended(case, frame(spark, case.users(3)), items)
+
+
 class TestOnSpark:
     @pytest.mark.parametrize("name", _CASES)
-    @pytest.mark.parametrize("partitions", [(1, 1), (5, 3)])
-    def test_gives_what_one_process_gives(
-        self, spark: SparkSession, name: str, partitions: tuple[int, int]
+    def test_gives_what_one_process_gives(self, spark: SparkSession, name: str) -> None:
+        """With the items computed by the driver."""
+        check_equals_local(spark, name, (1, 1))
+
+    @pytest.mark.usefixtures("on_workers")
+    @pytest.mark.parametrize("name", _CASES)
+    def test_gives_the_same_if_workers_compute_the_items(
+        self, spark: SparkSession, name: str
     ) -> None:
         """However users and items are partitioned."""
-        case = recommenders.case(name)
-        users, items = case.users(29), case.items(50)
-        got = recommended(
-            case, frame(spark, users, partitions[0]), frame(spark, items, partitions[1]), K
-        )
-        best, expected = by_user(got), local(case, users, items)
-        assert best.keys() == expected.keys()
-        for user, pairs in expected.items():
-            assert [item for item, _ in best[user]] == [item for item, _ in pairs]
-            scores = [score for _, score in best[user]]
-            assert scores == pytest.approx([score for _, score in pairs], 1e-5, 1e-6)
+        check_equals_local(spark, name, (5, 3))
 
     @pytest.mark.oldest
     def test_has_the_schema_of_als(self, spark: SparkSession) -> None:
@@ -120,14 +147,12 @@ class TestOnSpark:
 
     def test_bad_item_is_named_before_users_start(self, spark: SparkSession) -> None:
         """The call itself raises our own error, with the item's id."""
-        case = recommenders.case("dot_ties")
-        (name,) = [column for column in case.items(1).column_names if column != "item_id"][:1]
-        bad = case.items(9)["item_id"][4].as_py()
-        items = frame(spark, case.items(9)).withColumn(
-            name, F.when(F.col("item_id") != bad, F.col(name))
-        )
-        with pytest.raises(tf2spark.errors.RowError, match=f"item_id={bad}"):
-            recommended(case, frame(spark, case.users(3)), items)
+        check_bad_item(spark)
+
+    @pytest.mark.usefixtures("on_workers")
+    def test_bad_item_of_a_worker_is_named_too(self, spark: SparkSession) -> None:
+        """With the same id."""
+        check_bad_item(spark)
 
     def test_tables_of_two_kinds_are_refused(self, spark: SparkSession) -> None:
         """Both are DataFrames, or neither is."""
@@ -161,26 +186,3 @@ class TestOnSpark:
         )
         query.awaitTermination()
         assert by_user(spark.table("recommended")) == local(case, users, items)
-
-
-def test_samples_are_taken_meanwhile(spark: SparkSession) -> None:
-    """In a thread whose jobs have the caller's properties; each sample is taken once."""
-    users, items = spark.range(100), spark.range(30)
-    tables = SparkTables(users, items)
-    tables.begin_sampling()
-    assert [tables.sample(side).num_rows for side in SIDES] == [64, 30]
-    assert tables._begun == {}
-    assert [tables.sample(side, 5).num_rows for side in SIDES] == [5, 5]
-    spark.sparkContext.setLocalProperty("tf2spark.test", "here")
-    try:
-        read = partial(spark.sparkContext.getLocalProperty, "tf2spark.test")
-        assert in_background(spark, read)() == "here"
-    finally:
-        spark.sparkContext.setLocalProperty("tf2spark.test", cast(Any, None))
-
-
-def test_what_fails_meanwhile_fails_where_it_is_needed(spark: SparkSession) -> None:
-    """With the error that it would have had there."""
-    wait = in_background(spark, lambda: SparkTables(spark.range(1), cast(Any, None)))
-    with pytest.raises(ContractError, match="both must be"):
-        wait()

@@ -1,0 +1,1 @@
+"""`recommend` on Spark DataFrames: items eagerly, users lazily."""

@@ -1,0 +1,52 @@
+"""Spark jobs of a call that run while the driver does something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
+from inspect import signature
+from typing import Any, TypeVar, cast
+
+import pyarrow as pa
+import pyspark
+from pyspark.sql import DataFrame, SparkSession
+
+from tf2spark.errors import from_spark
+from tf2spark.spark.jvm import collect_arrow
+
+T = TypeVar("T")
+
+
+def in_background(spark: SparkSession, call: Callable[[], T]) -> Callable[[], T]:
+    """Start a call in a thread of its own, and return the function that waits for its result.
+
+    The call's jobs belong to the group, the pool and the tags of this thread, and its messages
+    speak to the same audience.
+    """
+    future: Future[T] = Future()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            future.set_result(context.run(call))
+        except BaseException as error:
+            future.set_exception(error)
+
+    # PySpark's annotations leave out what it has for this; 3.5 doesn't take the session.
+    inheritable = cast(Any, pyspark).InheritableThread
+    takes_session = "session" in signature(inheritable.__init__).parameters
+    thread = inheritable(target=run, **({"session": spark} if takes_session else {}))
+    thread.daemon = True  # an interrupted call doesn't keep the process from ending
+    thread.start()
+    return future.result
+
+
+def collect(table: DataFrame) -> pa.Table:
+    """Return a DataFrame's rows as an Arrow table.
+
+    Raises:
+        Tf2SparkError: A worker raised it; Spark's exception about it is only its text.
+    """
+    with from_spark():
+        return collect_arrow(table)

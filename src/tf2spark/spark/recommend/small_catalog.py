@@ -1,0 +1,94 @@
+"""Catalogs that are small enough for the driver, which reads them once and computes them itself.
+
+Each Spark job takes some 0.1 s to plan and to start, and seconds where its Python workers are new.
+A catalog of a few thousand items takes less than that to compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pyarrow as pa
+from attrs import frozen
+from pyspark.sql import DataFrame
+
+from tf2spark.errors import Tf2SparkError
+from tf2spark.recommend.tables import SAMPLED_ROWS
+from tf2spark.spark.input_size import input_bytes
+from tf2spark.spark.jvm import JOB_ERRORS
+from tf2spark.spark.recommend.background import collect, in_background
+
+MAX_ITEMS = 20_000
+"""The most items that the driver reads for itself."""
+_MAX_INPUT_BYTES = 8 << 20
+"""How much a query may read for which one job takes the place of a sample, a count and a look."""
+_MAX_BYTES = 16 << 20
+"""How much memory the items may take, by a sample of them."""
+
+
+@frozen(eq=False)
+class BegunItems:
+    """What is being read of the items; each function waits for its part.
+
+    Attributes:
+        first: Returns the first `SAMPLED_ROWS` items.
+        count: Returns the number of items.
+        all: Returns all items; None where that might be too much for the driver.
+    """
+
+    first: Callable[[], pa.Table]
+    count: Callable[[], int]
+    all: Callable[[], pa.Table | None]
+
+
+def begin_reading(items: DataFrame) -> BegunItems:
+    """Begin to read the items, with as few jobs as their size allows."""
+    begin = partial(in_background, items.sparkSession)
+    at_once = begin(partial(_read_at_once, items))
+
+    def first() -> pa.Table:
+        table = at_once()
+        return collect(items.limit(SAMPLED_ROWS)) if table is None else table.slice(0, SAMPLED_ROWS)
+
+    def count() -> int:
+        table = at_once()
+        if table is None or table.num_rows > MAX_ITEMS:
+            return items.count()
+        return int(table.num_rows)
+
+    def all_items() -> pa.Table | None:
+        table = at_once()
+        if table is not None:
+            return table if table.num_rows <= MAX_ITEMS else None
+        return _read_if_small(items, counted(), sampled())
+
+    sampled, counted = begin(first), begin(count)
+    return BegunItems(sampled, counted, begin(all_items))
+
+
+def _read_at_once(items: DataFrame) -> pa.Table | None:
+    """Return up to one item too many; None where the items' query may read a lot, or fails."""
+    size = input_bytes(items)
+    if size is None or size > _MAX_INPUT_BYTES:
+        return None
+    # However many items a small input makes, each task stops at the limit.
+    return _try_collecting(items.limit(MAX_ITEMS + 1))
+
+
+def _read_if_small(items: DataFrame, rows: int, first: pa.Table) -> pa.Table | None:
+    if rows > MAX_ITEMS:
+        return None
+    if rows == first.num_rows:
+        return first
+    if rows * first.nbytes > _MAX_BYTES * max(1, first.num_rows):
+        return None
+    return _try_collecting(items)
+
+
+def _try_collecting(items: DataFrame) -> pa.Table | None:
+    """Return the items; None where they can't be read, which the job that needs them explains."""
+    try:
+        return collect(items)
+    except (Tf2SparkError, *JOB_ERRORS):
+        return None

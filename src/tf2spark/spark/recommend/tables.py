@@ -1,0 +1,144 @@
+"""Users and items of a call of `recommend` that are Spark DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from attrs import evolve, field, frozen
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tf2spark.binding.bind import bind
+from tf2spark.binding.request import Request
+from tf2spark.errors import ContractError
+from tf2spark.graph_split.forms import SideName
+from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.items import item_options, score_quickly
+from tf2spark.recommend.sides import Schemas, SidedInput, item_columns
+from tf2spark.recommend.tables import SAMPLED_ROWS
+from tf2spark.spark.memory_limit import check_worker_memory
+from tf2spark.spark.recognize import is_connect
+from tf2spark.spark.recommend.background import collect, in_background
+from tf2spark.spark.recommend.small_catalog import BegunItems, begin_reading
+from tf2spark.spark.resources import check_resources
+from tf2spark.spark.score import column, score_dataframe
+from tf2spark.spark.types import arrow_schema
+from tf2spark.table_types import is_arrow, is_spark, type_name
+
+if TYPE_CHECKING:
+    from pyspark.resource import ResourceProfile
+
+# A quarter of what a job may bring back by default (spark.driver.maxResultSize).
+_DRIVER_BYTES = 256 << 20
+
+
+@frozen(eq=False)
+class _Begun:
+    """What is being read of both tables; each function waits for its part."""
+
+    users: Callable[[], pa.Table]
+    items: BegunItems
+
+
+@frozen(eq=False)
+class SparkTables:
+    """Users and items as Spark DataFrames, and what Spark gives the tasks that score them."""
+
+    user_table: DataFrame
+    item_table: DataFrame
+    resources: ResourceProfile | None = field(default=None, kw_only=True)
+    _begun: _Begun | None = field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        for name, table in (("users", self.user_table), ("items", self.item_table)):
+            if not is_spark(table):
+                # Spark 3.5 has no conversion of pyarrow tables of its own.
+                frame = f"{name}.to_pandas()" if is_arrow(table) else name
+                raise ContractError(
+                    "if one table is a Spark DataFrame, both must be, but the "
+                    f"{name} are {type_name(table)}",
+                    f"write spark.createDataFrame({frame})",
+                )
+        if self.resources is not None:
+            check_resources(self.user_table, self.resources)
+        check_worker_memory(self.user_table.sparkSession, resources=self.resources)
+        if self.item_table.isStreaming:
+            raise ContractError(
+                "the items are a stream, but every user needs the whole catalog",
+                "pass the items as a table; users may be a stream",
+            )
+
+    @property
+    def schemas(self) -> Schemas:
+        return {
+            "user": arrow_schema(self.user_table.schema),
+            "item": arrow_schema(self.item_table.schema),
+        }
+
+    @property
+    def user_count(self) -> None:
+        return None
+
+    @property
+    def cores(self) -> int | None:
+        """The cores that Spark's tasks share now; None on Spark Connect, which doesn't tell."""
+        spark = self.user_table.sparkSession
+        return None if is_connect(spark) else int(spark.sparkContext.defaultParallelism)
+
+    def begin_reading(self, inputs: Sequence[SidedInput], item_id: str) -> SparkTables:
+        read = item_columns(inputs, item_id, self.schemas)
+        items = self.item_table.select(*map(column, read))
+        look = partial(_first_rows, self.user_table, SAMPLED_ROWS)
+        users = in_background(self.user_table.sparkSession, look)
+        return evolve(self, item_table=items, begun=_Begun(users, begin_reading(items)))
+
+    def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
+        if self._begun is not None and rows == SAMPLED_ROWS:
+            return self._begun.users() if side == "user" else self._begun.items.first()
+        if side == "item" and (catalog := self._catalog()) is not None:
+            return catalog.slice(0, rows)
+        return _first_rows(self.user_table if side == "user" else self.item_table, rows)
+
+    def items(self, columns: Sequence[str]) -> pa.Table:
+        if (catalog := self._catalog()) is not None:
+            return catalog.select(list(columns))
+        return collect(self.item_table.select(*map(column, columns)))
+
+    def _catalog(self) -> pa.Table | None:
+        """Return the items where the driver has read them all."""
+        return None if self._begun is None else self._begun.items.all()
+
+    def scored_items(
+        self, request: Request, item_id: str, model: ModelRef, run_rows: int | None = None
+    ) -> pa.Table:
+        options = item_options(item_id, run_rows)
+        if (catalog := self._catalog()) is not None:
+            plan = bind(request, catalog.schema, options, model)
+            if (scored := score_quickly(catalog, plan)) is not None:
+                return scored
+        return pa.concat_tables(
+            collect(score_dataframe(items, request, options, model, resources=self.resources))
+            for items in self._split_items(request, item_id)
+        )
+
+    def _split_items(self, request: Request, item_id: str) -> list[DataFrame]:
+        """Split a large catalog by a hash of the ids, so that each job brings back a part of it."""
+        item_bytes = 8 * sum(
+            prod(size or 1 for size in output.spec.shape or ()) for output in request.outputs
+        )
+        count = self.item_table.count() if self._begun is None else self._begun.items.count()
+        parts = -(-count * item_bytes // _DRIVER_BYTES)
+        if parts <= 1:
+            return [self.item_table]
+        part_of = F.pmod(F.xxhash64(column(item_id)), F.lit(parts))
+        return [self.item_table.where(part_of == part) for part in range(parts)]
+
+
+def _first_rows(table: DataFrame, rows: int) -> pa.Table:
+    if table.isStreaming:
+        return arrow_schema(table.schema).empty_table()
+    return collect(table.limit(rows))
