@@ -200,8 +200,8 @@ class SavedModel:
         on the item alone once per item. `plan` prints how. A graph that can't be split runs whole,
         one user against all items per run.
 
-        With Spark DataFrames the item side runs at once, on the cluster, and the user side lazily;
-        pandas and pyarrow tables are scored in this process by the same code.
+        With Spark DataFrames the item side runs at once, on the cluster or, if that is quick, here;
+        the user side is lazy. pandas and pyarrow tables are scored here by the same code.
 
         For the best users of each item, swap the roles: ``recommend(items, users,
         user_id="item_id", item_id="user_id")``. The rows of the first table are then called users

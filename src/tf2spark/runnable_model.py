@@ -350,7 +350,7 @@ class RunnableModel(PickledByPath):
         request = self.ranking_request(feed, score, signature)
         tables = recommend_tables(users, items, request, arguments)
         inputs = checked_sides(request, arguments, tables)
-        tables = tables.begin_reading(inputs, arguments.item_id)  # while the model is compiled
+        tables = tables.begin_reading(inputs, arguments)  # while the model is compiled
         model = self._pair_model(request, score, signature)
         with new_job_folder(staging_folder()) as folder:
             return prepare(model, inputs, arguments, tables, folder)

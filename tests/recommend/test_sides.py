@@ -11,7 +11,7 @@ from tf2spark.binding.request import FedInput, Request
 from tf2spark.dtypes import FLOAT32
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SideName
-from tf2spark.recommend.sides import SidedInput, assign_sides, item_columns
+from tf2spark.recommend.sides import SidedInput, assign_sides, columns_fed
 
 SCHEMAS: dict[SideName, pa.Schema] = {
     "user": pa.schema([("age", pa.float32()), ("x", pa.float32()), ("u.v", pa.float32())]),
@@ -118,9 +118,10 @@ class TestRefused:
             assign(Column("in"), by_name=True)
 
 
-def test_columns_of_items_are_those_that_are_read() -> None:
-    """By either side's name, once, whatever else feeds the input; the id first."""
+def test_columns_fed_are_those_of_a_side_that_are_read() -> None:
+    """Once, in the table's order, whatever else feeds the input."""
     fed = [assign(Joined(columns("age", "item:x"))), assign(Padded(Column("item:x"), 0)),
            assign(Constant(1)), assign(Column("price.usd"))]  # fmt: skip
-    assert item_columns(fed, "id", SCHEMAS) == ("id", "price", "x")
-    assert item_columns(fed[1:2], "x", SCHEMAS) == ("x",)
+    assert columns_fed(fed, "item", SCHEMAS["item"].names) == ["price", "x"]
+    assert columns_fed(fed, "user", SCHEMAS["user"].names) == ["age"]
+    assert columns_fed((), "user", SCHEMAS["user"].names) == []

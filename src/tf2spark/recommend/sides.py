@@ -84,13 +84,18 @@ def _assign_sides(fed: FedInput, schemas: Schemas) -> SidedInput:
     return SidedInput(fed, tuple(feeds))
 
 
-def item_columns(inputs: Sequence[SidedInput], item_id: str, schemas: Schemas) -> tuple[str, ...]:
-    """Return the items' columns that a call reads, the ids first."""
-    prefix, names = "item:", schemas["item"].names
+def columns_fed(inputs: Sequence[SidedInput], side: SideName, names: Sequence[str]) -> list[str]:
+    """Return those of a side's columns that feed the inputs, in the table's order.
+
+    Args:
+        inputs: The inputs.
+        side: The side.
+        names: The columns of its table.
+    """
     columns = [column.path for sided in inputs for column in columns_of(sided.fed.feed)]
+    prefix = f"{side}:"
     paths = [path.removeprefix(prefix) for path in columns if path.startswith(prefix)]
-    read = [name for name in names if any(has_column([name], path) for path in paths)]
-    return tuple(dict.fromkeys([item_id, *read]))
+    return [name for name in names if any(has_column([name], path) for path in paths)]
 
 
 def _join(paths: Sequence[str], feed: Feed) -> Feed:

@@ -12,6 +12,7 @@ from tf2spark.binding.bind import bind
 from tf2spark.binding.request import Request
 from tf2spark.graph_split.forms import SideName
 from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.items import item_options, score_items
 from tf2spark.recommend.sides import Schemas, SidedInput
 
@@ -33,12 +34,12 @@ class Tables(Protocol):
     def cores(self) -> int | None:
         """How many cores score users at the same time; None where that isn't known."""
 
-    def begin_reading(self, inputs: Sequence[SidedInput], item_id: str) -> Tables:
+    def begin_reading(self, inputs: Sequence[SidedInput], arguments: RecommendArguments) -> Tables:
         """Begin to read the first users and the items, where that takes jobs.
 
         Args:
             inputs: The model's inputs, and what the sides feed to them.
-            item_id: The items' id column.
+            arguments: The arguments of the call.
 
         Returns:
             The tables, perhaps without the items' columns that the call doesn't read.
@@ -85,7 +86,9 @@ class ArrowTables:
     def cores(self) -> int:
         return 1
 
-    def begin_reading(self, inputs: Sequence[SidedInput], item_id: str) -> ArrowTables:
+    def begin_reading(
+        self, inputs: Sequence[SidedInput], arguments: RecommendArguments
+    ) -> ArrowTables:
         return self
 
     def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Catalyst expressions that call methods of Java objects, made through py4j, without a jar.
+"""Catalyst expressions and plans that PySpark has no functions for, made through py4j: no jar.
 
 They are no interface: callers treat an error from them as "this Spark can't".
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from tf2spark.spark.jvm import java_class, jvm, scala_seq
+from tf2spark.spark.jvm import dataframe_of, java_class, jvm, query_execution, scala_seq
 
 
 def expressions(spark: SparkSession) -> Any:
@@ -59,3 +59,14 @@ def text_bytes(spark: SparkSession, java_string: Any) -> Any:
     utf8 = jvm(spark).java.nio.charset.StandardCharsets.UTF_8
     charset = expressions(spark).Literal(utf8, object_type(spark, "java.nio.charset.Charset"))
     return invoke(spark, java_string, "getBytes", type_object(spark, "BinaryType"), charset)
+
+
+def limit_partitions(df: DataFrame, rows: int) -> DataFrame:
+    """Return a DataFrame with at most this many rows of each partition, without a shuffle.
+
+    Raises:
+        JavaError: This Spark has no `LocalLimit`, or takes it in another way.
+    """
+    number = expressions(df.sparkSession).Literal(rows, type_object(df.sparkSession, "IntegerType"))
+    plans = jvm(df.sparkSession).org.apache.spark.sql.catalyst.plans.logical
+    return dataframe_of(df, plans.LocalLimit(number, query_execution(df).analyzed()))

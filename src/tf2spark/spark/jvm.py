@@ -238,6 +238,23 @@ def collect_arrow(df: DataFrame) -> pa.Table:
     return table.rename_columns(df.columns)
 
 
+def first_rows(df: DataFrame, rows: int) -> DataFrame:
+    """Return a DataFrame's first rows, which the driver has then, as a DataFrame of their own.
+
+    Spark looks at one partition first, and at more where there are too few rows in it. For
+    ``df.limit(rows)`` as an Arrow table, it would compute them all (seen on 4.3).
+
+    Assumes `DataFrame._jdf`, `SparkSession._jsparkSession`, and Spark's `Dataset.takeAsList`.
+
+    Raises:
+        SetupError: The session has no JVM that can be reached this way.
+        JavaError: The job failed.
+    """
+    dataset, spark = _private_attribute(df, "_jdf"), df.sparkSession
+    session = _private_attribute(spark, "_jsparkSession")
+    return type(df)(session.createDataFrame(dataset.takeAsList(rows), dataset.schema()), spark)
+
+
 def java_class(spark: SparkSession, name: str) -> Any:
     """Return a class of Spark or Java, as a value of the JVM.
 

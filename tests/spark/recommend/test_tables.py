@@ -8,9 +8,19 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from cases.contracts import N, dense
+from tf2spark.binding.feeds import Column
+from tf2spark.binding.request import FedInput
+from tf2spark.dtypes import FLOAT32
 from tf2spark.graph_split.forms import SIDES
+from tf2spark.recommend.arguments import RecommendArguments, make_arguments
+from tf2spark.recommend.sides import SidedInput, SideFeed
 from tf2spark.spark.recommend import small_catalog
 from tf2spark.spark.recommend.tables import SparkTables
+
+
+def arguments(item_id: str = "a.b") -> RecommendArguments:
+    return make_arguments(1, "id", item_id, "seen", None, ["kept"], "failfast")
 
 
 @pytest.mark.parametrize("max_items", [100, 1_000])
@@ -21,7 +31,7 @@ def test_tables_that_are_being_read_tell_what_others_do(
     monkeypatch.setattr(small_catalog, "MAX_ITEMS", max_items)
     items = spark.range(300).select(F.col("id").alias("a.b"), F.lit(1).alias("c"))
     tables = SparkTables(spark.range(100), items)
-    begun = tables.begin_reading((), "a.b")
+    begun = tables.begin_reading((), arguments())
     assert [begun.sample(side).num_rows for side in SIDES] == [64, 64]
     assert [begun.sample(side).num_rows for side in SIDES] == [64, 64]
     assert [begun.sample(side, 80).num_rows for side in SIDES] == [80, 80]
@@ -30,3 +40,24 @@ def test_tables_that_are_being_read_tell_what_others_do(
         ids = each.items(["a.b"])
         assert ids.column_names == ["a.b"]
         assert sorted(ids["a.b"].to_pylist()) == np.arange(300).tolist()
+
+
+def test_users_begin_to_be_packed_before_it_is_known_what_travels(spark: SparkSession) -> None:
+    """What was begun is used where it is the same, and for no other users."""
+    users = spark.range(3).select(
+        F.lit(1).alias("no"), F.lit(2).alias("kept"), F.array(F.lit(1.0)).alias("x"), "id",
+        F.array(F.lit(5)).alias("seen"),
+    )  # fmt: skip
+    fed = FedInput(dense(FLOAT32, N, N, name="in"), Column("user:x"), by_name=False)
+    inputs = (SidedInput(fed, (SideFeed("user", Column("x")),)),)
+    items = spark.range(2)
+    begun = SparkTables(users, items).begin_reading(inputs, arguments("id"))
+    assert begun._begun is not None
+    assert begun._begun.traveling == [2, 4, 1, 3]
+    expected = begun._begun.packed()
+    assert begun.packed_users(users, [2, 4, 1, 3])[0] is expected[0]
+    for others, columns in ((users, [2, 1]), (users.where("id > 0"), [2, 4, 1, 3])):
+        table, packing = begun.packed_users(others, columns)
+        assert table is not expected[0]
+        assert table.count() == others.count()
+        assert packing is not None

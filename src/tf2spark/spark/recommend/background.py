@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyspark
 from pyspark.sql import DataFrame, SparkSession
 
-from tf2spark.errors import from_spark
-from tf2spark.spark.jvm import collect_arrow
+from tf2spark.errors import Tf2SparkError, from_spark
+from tf2spark.spark.jvm import JOB_ERRORS, collect_arrow, first_rows
+from tf2spark.spark.types import arrow_schema
 
 T = TypeVar("T")
 
@@ -50,3 +51,18 @@ def collect(table: DataFrame) -> pa.Table:
     """
     with from_spark():
         return collect_arrow(table)
+
+
+def collect_first(table: DataFrame, rows: int) -> pa.Table:
+    """Return the first rows of a DataFrame as an Arrow table; no row of a stream.
+
+    Raises:
+        Tf2SparkError: A worker raised it.
+    """
+    if table.isStreaming:
+        return arrow_schema(table.schema).empty_table()
+    try:
+        return collect(first_rows(table, rows))
+    except (Tf2SparkError, *JOB_ERRORS):
+        # Spark Connect, or rows that Spark can't take back; a job's own error comes again.
+        return collect(table.limit(rows))

@@ -14,10 +14,9 @@ from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.bind_users import bind_result
 from tf2spark.recommend.job_folder import keep_job_folder
 from tf2spark.recommend.prepare import Prepared
-from tf2spark.spark.packed.transport import packed_table
 from tf2spark.spark.recommend.tables import SparkTables
 from tf2spark.spark.resources import task_cpus
-from tf2spark.spark.score import map_in_arrow, output_fields, select_numbered
+from tf2spark.spark.score import map_in_arrow, output_fields
 from tf2spark.spark.shipping import ship
 from tf2spark.worker.spark_tasks import partition_recommender
 
@@ -41,7 +40,12 @@ def recommended_schema(
 
 
 def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
-    """Return the users with their recommendations; nothing runs until an action."""
+    """Return the users with their recommendations; nothing runs until an action.
+
+    Args:
+        users: The users of the call that was prepared, or others with the same columns.
+        prepared: The call.
+    """
     spark = users.sparkSession
     keep_job_folder(prepared.folder)
     resources = prepared.job.arguments.resources
@@ -49,7 +53,9 @@ def recommend_dataframe(users: DataFrame, prepared: Prepared) -> DataFrame:
     model = ship(spark, model, for_stream=users.isStreaming)
     plan = evolve(prepared.plan, users=evolve(prepared.plan.users, model=model))
     columns = traveling_columns(plan.users)
-    table, packing = packed_table(select_numbered(users, columns))
+    tables = prepared.job.tables
+    assert isinstance(tables, SparkTables)
+    table, packing = tables.packed_users(users, columns)
     recommend = partition_recommender(renumber_users(plan, columns), packing)
     fields = [users.schema.fields[index] for index in plan.users.keep] + output_fields(plan.users)
     return map_in_arrow(table, recommend, fields, resources)

@@ -15,9 +15,10 @@ from pyspark.sql import DataFrame
 
 from tf2spark.errors import Tf2SparkError
 from tf2spark.recommend.tables import SAMPLED_ROWS
+from tf2spark.spark.catalyst import limit_partitions
 from tf2spark.spark.input_size import input_bytes
 from tf2spark.spark.jvm import JOB_ERRORS
-from tf2spark.spark.recommend.background import collect, in_background
+from tf2spark.spark.recommend.background import collect, collect_first, in_background
 
 MAX_ITEMS = 20_000
 """The most items that the driver reads for itself."""
@@ -49,7 +50,9 @@ def begin_reading(items: DataFrame) -> BegunItems:
 
     def first() -> pa.Table:
         table = at_once()
-        return collect(items.limit(SAMPLED_ROWS)) if table is None else table.slice(0, SAMPLED_ROWS)
+        if table is None:
+            return collect_first(items, SAMPLED_ROWS)
+        return table.slice(0, SAMPLED_ROWS)
 
     def count() -> int:
         table = at_once()
@@ -68,12 +71,15 @@ def begin_reading(items: DataFrame) -> BegunItems:
 
 
 def _read_at_once(items: DataFrame) -> pa.Table | None:
-    """Return up to one item too many; None where the items' query may read a lot, or fails."""
+    """Return the items, or so many that they are too many for the driver.
+
+    None where the items' query may read a lot, or can't be run.
+    """
     size = input_bytes(items)
     if size is None or size > _MAX_INPUT_BYTES:
         return None
     # However many items a small input makes, each task stops at the limit.
-    return _try_collecting(items.limit(MAX_ITEMS + 1))
+    return _unless_it_fails(lambda: collect(limit_partitions(items, MAX_ITEMS + 1)))
 
 
 def _read_if_small(items: DataFrame, rows: int, first: pa.Table) -> pa.Table | None:
@@ -83,12 +89,12 @@ def _read_if_small(items: DataFrame, rows: int, first: pa.Table) -> pa.Table | N
         return first
     if rows * first.nbytes > _MAX_BYTES * max(1, first.num_rows):
         return None
-    return _try_collecting(items)
+    return _unless_it_fails(lambda: collect(items))
 
 
-def _try_collecting(items: DataFrame) -> pa.Table | None:
-    """Return the items; None where they can't be read, which the job that needs them explains."""
+def _unless_it_fails(read: Callable[[], pa.Table]) -> pa.Table | None:
+    """Return what is read; None where that fails, which the job that needs it explains."""
     try:
-        return collect(items)
-    except (Tf2SparkError, *JOB_ERRORS):
+        return read()
+    except (Tf2SparkError, *JOB_ERRORS, TypeError):  # a TypeError: Spark lacks a class
         return None

@@ -16,16 +16,19 @@ from tf2spark.binding.bind import bind
 from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SideName
+from tf2spark.plan.packed import Packing
 from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.items import item_options, score_quickly
-from tf2spark.recommend.sides import Schemas, SidedInput, item_columns
+from tf2spark.recommend.sides import Schemas, SidedInput, columns_fed
 from tf2spark.recommend.tables import SAMPLED_ROWS
 from tf2spark.spark.memory_limit import check_worker_memory
+from tf2spark.spark.packed.transport import packed_table
 from tf2spark.spark.recognize import is_connect
-from tf2spark.spark.recommend.background import collect, in_background
+from tf2spark.spark.recommend.background import collect, collect_first, in_background
 from tf2spark.spark.recommend.small_catalog import BegunItems, begin_reading
 from tf2spark.spark.resources import check_resources
-from tf2spark.spark.score import column, score_dataframe
+from tf2spark.spark.score import column, score_dataframe, select_numbered
 from tf2spark.spark.types import arrow_schema
 from tf2spark.table_types import is_arrow, is_spark, type_name
 
@@ -38,10 +41,19 @@ _DRIVER_BYTES = 256 << 20
 
 @frozen(eq=False)
 class _Begun:
-    """What is being read of both tables; each function waits for its part."""
+    """What is being read of both tables; each function waits for its part.
+
+    Attributes:
+        users: Returns the first `SAMPLED_ROWS` users.
+        items: The items.
+        traveling: The users' columns that will probably travel to workers.
+        packed: Returns the table in which they do, and how.
+    """
 
     users: Callable[[], pa.Table]
     items: BegunItems
+    traveling: list[int]
+    packed: Callable[[], tuple[DataFrame, Packing | None]]
 
 
 @frozen(eq=False)
@@ -89,19 +101,35 @@ class SparkTables:
         spark = self.user_table.sparkSession
         return None if is_connect(spark) else int(spark.sparkContext.defaultParallelism)
 
-    def begin_reading(self, inputs: Sequence[SidedInput], item_id: str) -> SparkTables:
-        read = item_columns(inputs, item_id, self.schemas)
-        items = self.item_table.select(*map(column, read))
-        look = partial(_first_rows, self.user_table, SAMPLED_ROWS)
-        users = in_background(self.user_table.sparkSession, look)
-        return evolve(self, item_table=items, begun=_Begun(users, begin_reading(items)))
+    def begin_reading(
+        self, inputs: Sequence[SidedInput], arguments: RecommendArguments
+    ) -> SparkTables:
+        users, schemas, spark = self.user_table, self.schemas, self.user_table.sparkSession
+        fed = columns_fed(inputs, "item", schemas["item"].names)
+        items = self.item_table.select(*map(column, dict.fromkeys([arguments.item_id, *fed])))
+        traveling = _traveling_columns(inputs, arguments, schemas["user"].names)
+        begun = _Begun(
+            in_background(spark, partial(collect_first, users, SAMPLED_ROWS)),
+            begin_reading(items),
+            traveling,
+            in_background(spark, partial(_packed, users, traveling)),
+        )
+        return evolve(self, item_table=items, begun=begun)
+
+    def packed_users(
+        self, users: DataFrame, columns: Sequence[int]
+    ) -> tuple[DataFrame, Packing | None]:
+        """Return these columns of users as they travel to workers; see `packed_table`."""
+        if users is self.user_table and self._begun and self._begun.traveling == columns:
+            return self._begun.packed()
+        return _packed(users, columns)
 
     def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
         if self._begun is not None and rows == SAMPLED_ROWS:
             return self._begun.users() if side == "user" else self._begun.items.first()
         if side == "item" and (catalog := self._catalog()) is not None:
             return catalog.slice(0, rows)
-        return _first_rows(self.user_table if side == "user" else self.item_table, rows)
+        return collect_first(self.user_table if side == "user" else self.item_table, rows)
 
     def items(self, columns: Sequence[str]) -> pa.Table:
         if (catalog := self._catalog()) is not None:
@@ -116,7 +144,8 @@ class SparkTables:
         self, request: Request, item_id: str, model: ModelRef, run_rows: int | None = None
     ) -> pa.Table:
         options = item_options(item_id, run_rows)
-        if (catalog := self._catalog()) is not None:
+        # Resources were asked for because this process lacks them, perhaps.
+        if self.resources is None and (catalog := self._catalog()) is not None:
             plan = bind(request, catalog.schema, options, model)
             if (scored := score_quickly(catalog, plan)) is not None:
                 return scored
@@ -138,7 +167,18 @@ class SparkTables:
         return [self.item_table.where(part_of == part) for part in range(parts)]
 
 
-def _first_rows(table: DataFrame, rows: int) -> pa.Table:
-    if table.isStreaming:
-        return arrow_schema(table.schema).empty_table()
-    return collect(table.limit(rows))
+def _packed(users: DataFrame, columns: Sequence[int]) -> tuple[DataFrame, Packing | None]:
+    return packed_table(select_numbered(users, columns))
+
+
+def _traveling_columns(
+    inputs: Sequence[SidedInput], arguments: RecommendArguments, names: Sequence[str]
+) -> list[int]:
+    """Return what `traveling_columns` gives if the plan drops no input, which isn't known yet."""
+    lists = {arguments.exclude, arguments.candidates}
+    read = {*columns_fed(inputs, "user", names), *(lists & set(names))}
+    kept = {arguments.user_id, *(arguments.options.keep or ())} - read
+    return [
+        *(index for index, name in enumerate(names) if name in read),
+        *(index for index, name in enumerate(names) if name in kept),
+    ]
