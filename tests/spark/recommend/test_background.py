@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import partial
 from typing import Any, cast
 
 import pytest
+from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from tf2spark.errors import ContractError
-from tf2spark.spark.recommend.background import in_background
+from tf2spark.errors import ContractError, SetupError
+from tf2spark.spark.recommend import background
+from tf2spark.spark.recommend.background import collect, collect_first, in_background
 from tf2spark.spark.recommend.tables import SparkTables
 
 
@@ -28,3 +32,40 @@ def test_what_fails_meanwhile_fails_where_it_is_needed(spark: SparkSession) -> N
     wait = in_background(spark, lambda: SparkTables(spark.range(1), cast(Any, None)))
     with pytest.raises(ContractError, match="both must be"):
         wait()
+
+
+def test_first_rows_come_from_as_few_partitions_as_have_them(spark: SparkSession) -> None:
+    """One of two hundred; more, where the first has too few; vectors and texts as they are."""
+    table = spark.range(0, 800, 1, 200).select(
+        "id", F.array(F.col("id")).alias("ids"), array_to_vector(F.array(F.lit(1.0))).alias("v"),
+        F.current_timestamp().alias("t"),
+    )  # fmt: skip
+    for rows, most_tasks in ((3, 10), (5, 20)):
+        name = uuid.uuid4().hex
+        spark.sparkContext.setJobGroup(name, "")
+        first = collect_first(table, rows)
+        tasks = _tasks(spark, name)
+        assert 0 < tasks < most_tasks
+        assert first["id"].to_pylist() == list(range(rows))
+        assert first.drop(["t"]).equals(collect(table.where(F.col("id") < rows).drop("t")))
+    spark.sparkContext.setLocalProperty("spark.jobGroup.id", cast(Any, None))
+
+
+def _tasks(spark: SparkSession, group: str) -> int:
+    """Count the tasks of a group's jobs."""
+    tracker = spark.sparkContext.statusTracker()
+    jobs = [tracker.getJobInfo(number) for number in tracker.getJobIdsForGroup(group)]
+    stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+    return sum(stage.numTasks for stage in stages if stage)
+
+
+def test_rows_that_spark_does_not_take_back_are_read_all_the_same(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From all partitions, as on Spark Connect."""
+
+    def refuse(*_: object) -> None:
+        raise SetupError("no JVM")
+
+    monkeypatch.setattr(background, "first_rows", refuse)
+    assert collect_first(spark.range(9), 2)["id"].to_pylist() == [0, 1]
