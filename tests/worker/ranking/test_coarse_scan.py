@@ -312,11 +312,16 @@ def test_a_processor_without_the_units_does_not_scan(
     real = coarse_scan.multiplies_bfloat16.__wrapped__
     for name in ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA"):
         monkeypatch.delenv(name, raising=False)
-    texts = {"with": "flags : avx512f amx_bf16 amx_tile", "without": "flags : avx512f avx512_bf16"}
+    texts = {
+        "AMX": "flags : avx512f amx_bf16 amx_tile",
+        "Zen 4": "flags : avx512f avx512_bf16",
+        "without": "flags : avx512f amx_tile",
+    }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(coarse_scan, "Path", lambda _: tmp_path / "with")
-    assert real()
+    for name in ("AMX", "Zen 4"):
+        monkeypatch.setattr(coarse_scan, "Path", lambda _, name=name: tmp_path / name)
+        assert real()
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert not real()
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")

@@ -1,7 +1,7 @@
 """The best items by inner products, found in bfloat16 and scored in float32.
 
-Some processors (Intel's with AMX) multiply bfloat16 several times as fast as float32, and its
-scores are half as long. So all pairs are scanned in bfloat16, somewhat more than k candidates of
+Some processors (Intel's with AMX, AMD's from Zen 4 on) multiply bfloat16 faster than float32, and
+its scores are half as long. So all pairs are scanned in bfloat16, somewhat more than k candidates of
 each user are kept, and these are scored in float32. With û and v̂ for rounded vectors,
 
     u.v - û.v̂ = (u - û).v + û.(v - v̂),    so    |u.v - û.v̂| <= |u - û| |v| + |û| |v - v̂|.
@@ -55,6 +55,8 @@ _NO_OVERFLOW = 1e38
 # Processors may take what is below 2**-126 for zero: factors, products and sums, here and in
 # float32.
 _VANISHES = 4 * 2.0**-126
+# What Linux calls the processor's units for bfloat16. Whether they gain, each worker tries out.
+_UNITS = {"amx_bf16", "avx512_bf16"}
 # Standard deviations that the number of candidates allows for: more make longer lists, fewer leave
 # more users unproven.
 _DEVIATIONS = 4.5
@@ -197,7 +199,7 @@ def multiplies_bfloat16() -> bool:
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" or "ONEDNN_MAX_CPU_ISA" in os.environ:
         return False
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text().split()
+        return bool(_UNITS.intersection(Path("/proc/cpuinfo").read_text().split()))
     except OSError:  # not Linux
         return False
 
