@@ -23,7 +23,7 @@ def run(bench: Bench) -> Report:
         "bfloat16"
     )
     if not multiplies_bfloat16():
-        report.add("This processor has no units that multiply bfloat16 (AMX, AVX512_BF16): no scan.")
+        report.add("This processor has no units that multiply bfloat16 (AMX, AVX-512 BF16).")
         return report
     lines, ratios = [], {}
     for width, k, items in SIZES:

@@ -1,8 +1,8 @@
 """The best items by inner products, found in bfloat16 and scored in float32.
 
 Some processors (Intel's with AMX, AMD's from Zen 4 on) multiply bfloat16 faster than float32, and
-its scores are half as long. So all pairs are scanned in bfloat16, somewhat more than k candidates of
-each user are kept, and these are scored in float32. With û and v̂ for rounded vectors,
+its scores are half as long. So all pairs are scanned in bfloat16, somewhat more than k candidates
+of each user are kept, and these are scored in float32. With û and v̂ for rounded vectors,
 
     u.v - û.v̂ = (u - û).v + û.(v - v̂),    so    |u.v - û.v̂| <= |u - û| |v| + |û| |v - v̂|.
 
