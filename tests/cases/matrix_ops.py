@@ -342,6 +342,13 @@ MATRIX = [
         tf.int32,
     ),
     MatrixCase(
+        "GatherV2",
+        "one row of its own",
+        lambda x: tf.gather(tf.cast(x, tf.float32), x[:, 0, 0] % 3, axis=1, batch_dims=1),
+        counts,
+        tf.int32,
+    ),
+    MatrixCase(
         "DenseBincount",
         "of each row",
         lambda x: raw.DenseBincount(input=x[:, 0], size=30, weights=tf.constant([], tf.float32)),

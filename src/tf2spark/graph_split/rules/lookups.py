@@ -32,7 +32,8 @@ def gather(call: OpCall) -> Value:
         if axis % max(1, len(params.shape)) or isinstance(indices, Const):
             raise NotRowWise("it looks up along another axis than the table's first")
         return _gather_rows(call, params, indices)
-    batch_dims = call.attr("batch_dims").i % max(1, call.rank(1))
+    batch_dims = call.attr("batch_dims").i
+    batch_dims += call.rank(1) if batch_dims < 0 else 0
     if isinstance(params, StackedRows) or isinstance(indices, StackedRows):
         raise NotRowWise("stacked rows are combined with rows that aren't")
     if isinstance(indices, Const) and not batch_dims:
