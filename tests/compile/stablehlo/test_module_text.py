@@ -43,16 +43,54 @@ def test_a_barrier_has_the_types_of_all_its_operands() -> None:
     assert len(statement.types) == 2
 
 
-def test_code_of_an_op_is_passed_over() -> None:
+def test_code_of_an_op_is_a_region_with_names_of_its_own() -> None:
     lines = (
         '%0 = "stablehlo.sort"(%x) ({',
         "^bb0(%a: tensor<f32>, %b: tensor<f32>):",
-        "  stablehlo.return %a : tensor<f32>",
+        "  %c = stablehlo.compare LT, %a, %b : (tensor<f32>, tensor<f32>) -> tensor<i1>",
+        "  stablehlo.return %c : tensor<i1>",
         f"}}) : ({_KIND}) -> {_KIND}",
         f"return %x : {_KIND}",
     )
     (statement,) = parse(module(*lines))["main"].statements
-    assert (statement.op, statement.has_region) == ("sort", True)
+    assert (statement.op, statement.operands) == ("sort", ("%x",))
+    assert statement.types == (TensorType((None, 8), "f32"),)
+    (region,) = statement.regions
+    assert (region.parameters, region.returned) == (("%a", "%b"), ("%c",))
+
+
+def test_a_loop_has_a_condition_and_a_body_of_what_it_carries() -> None:
+    lines = (
+        f"%0:2 = stablehlo.while(%c = %x, %d = %x) : {_KIND}, {_KIND}",
+        "cond {",
+        "  stablehlo.return %c : tensor<i1>",
+        "} do {",
+        f"  stablehlo.return %d, %c : {_KIND}, {_KIND}",
+        "}",
+        f"return %0#1 : {_KIND}",
+    )
+    (loop,) = parse(module(*lines))["main"].statements
+    assert (loop.op, loop.operands, len(loop.types)) == ("while", ("%x", "%x"), 2)
+    assert [region.parameters for region in loop.regions] == [("%c", "%d")] * 2
+    assert loop.regions[1].returned == ("%d", "%c")
+
+
+def test_what_a_reduction_computes_is_on_the_lines_after_it() -> None:
+    lines = (
+        f"%0:2 = stablehlo.reduce(%x init: %y), (%x init: %y) across dimensions = [1] : {_KIND}",
+        " reducer(%a: tensor<f32>, %b: tensor<f32>) (%c: tensor<f32>, %d: tensor<f32>)  {",
+        "  stablehlo.return %a, %c : tensor<f32>, tensor<f32>",
+        "}",
+        f"return %0#1 : {_KIND}",
+    )
+    (reduction,) = parse(module(*lines))["main"].statements
+    assert reduction.regions[0].parameters == ("%a", "%b", "%c", "%d")
+
+
+def test_code_within_code_up_to_any_depth_is_refused() -> None:
+    opening = ['%0 = "stablehlo.case"(%x) ({'] * 5_000
+    with pytest.raises(NotOpened, match="nested too deeply"):
+        parse(module(*opening))
 
 
 @pytest.mark.parametrize("name", ["f.1$-", '"<lambda>"', '"a (b) {"', r'"a \" b"'])

@@ -60,7 +60,7 @@ class Call:
         """
         value = self.inputs[index]
         if not isinstance(value, Known):
-            raise NotOpened(f"its {self.statement.op} depends on values of rows")
+            raise NotOpened(f"its {self.statement.op} depends on values that aren't constants")
         return value
 
 

@@ -17,6 +17,7 @@ from tf2spark.compile.stablehlo.values import (
     Tensor,
     Value,
     as_tensor,
+    known,
 )
 
 _COMPARISONS = {
@@ -44,11 +45,11 @@ _OF_BOOLEANS = {
     "xor": ("NotEqual", np.not_equal),
 }
 _DIVISIONS = ("divide", "remainder")
-_OF_INTEGERS_TOO = {
-    "abs": "Abs",
-    "divide": "TruncateDiv",
-    "remainder": "TruncateMod",
-    "sign": "Sign",
+_OF_INTEGERS_TOO: Mapping[str, tuple[str, Callable[..., Any]]] = {
+    "abs": ("Abs", np.abs),
+    "divide": ("TruncateDiv", lambda left, right: (left - np.fmod(left, right)) // right),
+    "remainder": ("TruncateMod", np.fmod),
+    "sign": ("Sign", np.sign),
 }
 _OF_FLOATS = {
     "abs": "Abs",
@@ -98,14 +99,14 @@ def _broadcast(shapes: Sequence[Sizes]) -> Sizes:
     return tuple(next((size for size in axis if size != 1), 1) for axis in zip(*full, strict=True))
 
 
-def _computed(call: Call, function: Callable[..., Any]) -> Known | None:
-    """Return the result where all inputs are known integers or booleans."""
+def _computed(call: Call, function: Callable[..., Any], kinds: str = "ib") -> Known | None:
+    """Return the result where all inputs are known, of kinds that are computed exactly here."""
     arrays = [value.array for value in call.inputs if isinstance(value, Known)]
-    if len(arrays) < len(call.inputs) or any(array.dtype.kind not in "ib" for array in arrays):
+    if len(arrays) < len(call.inputs) or any(array.dtype.kind not in kinds for array in arrays):
         return None
     call.nodes.check_size(arrays[-1].shape)
     with np.errstate(over="ignore"):  # integers wrap around, in XLA as well
-        return Known(np.asarray(function(*arrays)))
+        return known(np.asarray(function(*arrays)), dtype_of(call.kind))
 
 
 def _of_numbers(name: str) -> Translation:
@@ -119,7 +120,9 @@ def _of_numbers(name: str) -> Translation:
             return _times(call)
         if name in _FIRST_UNLESS and dtype.kind == "f":
             return extreme(call, name, *call.inputs)
-        return _computed(call, function) or apply(call, op, call.inputs)
+        # Sizes are added and subtracted in loops over parts of a batch.
+        kinds = "ibO" if name in ("add", "subtract") else "ib"
+        return _computed(call, function, kinds) or apply(call, op, call.inputs)
 
     return translate
 
@@ -172,7 +175,8 @@ def _of_floats(name: str) -> Translation:
             raise NotOpened(f"its {name} is of integers")
         if name in _DIVISIONS:
             _check_divisor(call)
-        return apply(call, _OF_INTEGERS_TOO[name], call.inputs)
+        op, function = _OF_INTEGERS_TOO[name]
+        return _computed(call, function) or apply(call, op, call.inputs)
 
     return translate
 
@@ -191,19 +195,20 @@ def compare(call: Call) -> Value:
     if "TOTALORDER" in words or not words or words[0] not in _COMPARISONS:
         raise NotOpened("its module compares in an order that TensorFlow doesn't have")
     op, function = _COMPARISONS[words[0]]
-    computed = _computed(call, function)
+    computed = _computed(call, function, "ibf")
     return computed or apply(call, op, call.inputs, np.dtype(np.bool_))
 
 
 def select(call: Call) -> Value:
     """Take one of two values for each place."""
-    return _computed(call, np.where) or apply(call, "SelectV2", call.inputs)
+    return _computed(call, np.where, "ibfO") or apply(call, "SelectV2", call.inputs)
 
 
 def clamp(call: Call) -> Value:
     """Bounds from below and above; the lower one comes first where they cross."""
     low, value, high = call.inputs
-    return extreme(call, "minimum", extreme(call, "maximum", low, value), high)
+    computed = _computed(call, lambda least, of, most: np.minimum(np.maximum(least, of), most))
+    return computed or extreme(call, "minimum", extreme(call, "maximum", low, value), high)
 
 
 def convert(call: Call) -> Value:

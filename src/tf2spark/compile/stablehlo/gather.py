@@ -11,18 +11,20 @@ from collections.abc import Mapping
 import numpy as np
 from attrs import frozen
 
+from tf2spark.compile.stablehlo.batched_gather import gather_by_row
 from tf2spark.compile.stablehlo.call import Call, Translation
 from tf2spark.compile.stablehlo.elementwise import apply
 from tf2spark.compile.stablehlo.layout import sliced, strided_slice
 from tf2spark.compile.stablehlo.module_text import NotOpened
+from tf2spark.compile.stablehlo.positions import bounded, gather_node, like, part, without
 from tf2spark.compile.stablehlo.values import (
     Known,
     Size,
     Sizes,
     Tensor,
     Value,
-    as_tensor,
     in_full,
+    known,
     reshaped,
 )
 
@@ -55,13 +57,15 @@ def dynamic_gather(call: Call) -> Value:
 
 
 def _gathered(call: Call, widths: Sizes) -> Value:
-    table, ids = in_full(call.nodes, call.inputs[0]), call.inputs[1]
-    if (
-        not isinstance(ids, Tensor)
-        and len(ids.sizes) == 1
-        and call.ints("index_vector_dim") in ((), (0,))
-    ):
-        return _part_at(call, table, ids, widths)
+    source, ids = call.inputs[:2]
+    if isinstance(ids, Known):
+        if len(ids.sizes) == 1 and call.ints("index_vector_dim") in ((), (0,)):
+            return _part_at(call, source, ids, widths)
+        if isinstance(source, Known):
+            return _known_rows(call, source, ids, widths)
+    table = in_full(call.nodes, source, call.inputs)
+    if call.ints("operand_batching_dims"):
+        return gather_by_row(call, table, ids, widths)
     lookup = _lookup(call, table.sizes, ids.sizes, widths)
     found_sizes = tuple(size for axis, size in enumerate(ids.sizes) if axis != lookup.vector_axis)
     _check_layout(call, lookup, len(table.sizes), len(found_sizes))
@@ -75,18 +79,22 @@ def _gathered(call: Call, widths: Sizes) -> Value:
         flat = (*table.sizes[: lookup.first], *merged, *table.sizes[end:])
         table = reshaped(call.nodes, table, flat, flat)
     rows = in_full(call.nodes, positions)
-    name = call.nodes.add(
-        "GatherV2",
-        [table.name, rows.name, call.nodes.constant(np.int32(lookup.first))],
-        Tparams=table.dtype,
-        Tindices=rows.dtype,
-        Taxis=_INT32,
-        batch_dims=0,
-    )
-    return Tensor(name, table.dtype, sizes, sizes)
+    return gather_node(call, table, rows, lookup.first, sizes)
 
 
-def _part_at(call: Call, table: Tensor, position: Known, widths: Sizes) -> Value:
+def _known_rows(call: Call, table: Known, ids: Known, widths: Sizes) -> Known:
+    """Look up in numbers that are known: `jnp.take_along_axis` does so in a shape."""
+    lookup = _lookup(call, table.sizes, ids.sizes, widths)
+    if len(lookup.bounds) > 1:
+        raise NotOpened("its gather looks up constants by several positions")
+    _check_layout(call, lookup, len(table.sizes), len(without(ids.sizes, lookup.vector_axis)))
+    positions = _positions(call, lookup, ids)
+    assert isinstance(positions, Known)
+    call.nodes.check_size([size or 0 for size in call.kind.sizes])
+    return known(table.array.take(positions.array, lookup.first), table.dtype)
+
+
+def _part_at(call: Call, table: Value, position: Known, widths: Sizes) -> Value:
     """``table[:, 2:5]``: a part at a position that is known, moved so that it fits."""
     starts = dict(zip(call.ints("start_index_map"), call.sizes_from(1), strict=True))
     bounds: list[tuple[Size, Size, Size]] = []
@@ -99,18 +107,20 @@ def _part_at(call: Call, table: Tensor, position: Known, widths: Sizes) -> Value
             bounds.append((start, start + width, 1))
         else:
             raise NotOpened("its module slices the batch")
-    part = as_tensor(call.nodes, sliced(call, table, bounds))
+    part = sliced(call, table, bounds)
     removed = call.ints("collapsed_slice_dims")
     kept = [axis for axis in range(len(widths)) if axis not in removed]
     if call.ints("offset_dims") != tuple(range(len(kept))):
         raise NotOpened("the result of its gather has its axes in another order")
-    sizes = tuple(part.sizes[axis] for axis in kept)
-    return reshaped(call.nodes, part, sizes, sizes)
+    if isinstance(part, Known):
+        return known(part.array.reshape([part.array.shape[axis] for axis in kept]), part.dtype)
+    sizes, graph_sizes = (
+        tuple(of[axis] for axis in kept) if of else () for of in (part.sizes, part.graph_sizes)
+    )
+    return reshaped(call.nodes, part, graph_sizes, sizes)
 
 
 def _lookup(call: Call, table: Sizes, ids: Sizes, widths: Sizes) -> _Lookup:
-    if "batching_dims" in call.statement.text:
-        raise NotOpened("its gather looks up in a table of its own for each row")
     axes = call.ints("start_index_map")
     if not axes or call.ints("collapsed_slice_dims") != axes:
         raise NotOpened("its gather takes parts of rows")
@@ -138,62 +148,26 @@ def _check_layout(call: Call, lookup: _Lookup, table_rank: int, ids_rank: int) -
 
 def _positions(call: Call, lookup: _Lookup, ids: Value) -> Value:
     """Return ids as numbers along one axis, moved into the table."""
-    parts = [_part(call, ids, lookup.vector_axis, index) for index in range(len(lookup.bounds))]
-    bounded = [
-        _bounded(call, part, bound) for part, bound in zip(parts, lookup.bounds, strict=True)
+    numbers = [
+        bounded(call, part(call, ids, lookup.vector_axis, index), bound)
+        for index, bound in enumerate(lookup.bounds)
     ]
-    positions = bounded[0]
-    for part, bound in zip(bounded[1:], lookup.bounds[1:], strict=True):
-        positions = _sum(call, _product(call, positions, bound), part)
+    positions = numbers[0]
+    for number, bound in zip(numbers[1:], lookup.bounds[1:], strict=True):
+        positions = _sum(call, _product(call, positions, bound), number)
     return positions
-
-
-def _part(call: Call, ids: Value, axis: int, index: int) -> Value:
-    """Return one number of each position."""
-    if axis == len(ids.sizes):
-        return ids
-    if isinstance(ids, Known):
-        call.nodes.check_size(ids.array.shape)
-        return Known(ids.array.take(index, axis))
-    sizes = _without(ids.sizes, axis)
-    if not ids.graph_sizes:
-        return Tensor(ids.name, ids.dtype, sizes, ())
-    graph_sizes = _without(ids.graph_sizes, axis)
-    if ids.graph_sizes[axis] == 1:
-        return reshaped(call.nodes, ids, graph_sizes, sizes)
-    parts = [slice(None)] * len(ids.sizes)
-    parts[axis] = slice(index, index + 1)
-    name = strided_slice(call, ids, parts, removed=1 << axis)
-    return Tensor(name, ids.dtype, sizes, graph_sizes)
-
-
-def _without(sizes: Sizes, axis: int) -> Sizes:
-    return (*sizes[:axis], *sizes[axis + 1 :])
-
-
-def _bounded(call: Call, ids: Value, bound: int) -> Value:
-    if isinstance(ids, Known):
-        return Known(np.clip(ids.array, 0, bound - 1).astype(ids.dtype))
-    if ids.dtype.kind != "i":
-        raise NotOpened("its gather looks up by numbers that aren't integers")
-    last, first = (_like(ids, number) for number in (bound - 1, 0))
-    return apply(call, "Maximum", [apply(call, "Minimum", [ids, last]), first])
 
 
 def _product(call: Call, value: Value, number: int) -> Value:
     if isinstance(value, Known):
         return Known(value.array * number)
-    return apply(call, "Mul", [value, _like(value, number)])
+    return apply(call, "Mul", [value, like(value, number)])
 
 
 def _sum(call: Call, left: Value, right: Value) -> Value:
     if isinstance(left, Known) and isinstance(right, Known):
         return Known(left.array + right.array)
     return apply(call, "AddV2", [left, right])
-
-
-def _like(value: Value, number: int) -> Known:
-    return Known(np.array(number, value.dtype))
 
 
 def _column(call: Call, table: Tensor, axis: int, position: int, sizes: Sizes) -> Tensor:

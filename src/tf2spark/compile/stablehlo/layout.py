@@ -44,6 +44,19 @@ def iota(call: Call) -> Value:
     return Known(np.broadcast_to(positions.reshape(shape), sizes))
 
 
+def dynamic_iota(call: Call) -> Value:
+    """Positions along an axis of a value as long as the batch."""
+    sizes, (axis,) = call.sizes_from(0), call.ints("dim")
+    length = sizes[axis]
+    if isinstance(length, Rows):
+        raise NotOpened("its module numbers the rows of the batch")
+    call.nodes.check_size([length])
+    positions = np.arange(length, dtype=dtype_of(call.kind))
+    graph_sizes = tuple(length if index == axis else 1 for index in range(len(sizes)))
+    name = call.nodes.constant(positions.reshape(graph_sizes))
+    return Tensor(name, positions.dtype, sizes, graph_sizes)
+
+
 def dimension_size(call: Call) -> Value:
     """A size of a value, which may be the number of rows."""
     (axis,) = call.ints("dim")
@@ -122,28 +135,36 @@ def transpose(call: Call) -> Value:
     value, order = call.inputs[0], call.ints("dims")
     if isinstance(value, Known):
         return Known(value.array.transpose(order))
+    return transposed(call, value, order)
+
+
+def transposed(call: Call, value: Tensor, order: Sequence[int]) -> Tensor:
+    """Return a tensor with its axes in another order."""
+    if list(order) == list(range(len(order))):
+        return value
     sizes = tuple(value.sizes[axis] for axis in order)
     if not value.graph_sizes:
         return Tensor(value.name, value.dtype, sizes, ())
     graph_sizes = tuple(value.graph_sizes[axis] for axis in order)
     permutation = call.nodes.constant(np.array(order, np.int32))
     kinds = {"T": value.dtype, "Tperm": _INT32}
-    return Tensor(
-        call.nodes.add("Transpose", [value.name, permutation], **kinds),
-        value.dtype,
-        sizes,
-        graph_sizes,
-    )
+    name = call.nodes.add("Transpose", [value.name, permutation], **kinds)
+    return Tensor(name, value.dtype, sizes, graph_sizes)
 
 
 def concatenate(call: Call) -> Value:
     """Values side by side."""
     (axis,) = call.ints("dim")
-    arrays = [value.array for value in call.inputs if isinstance(value, Known)]
-    if len(arrays) == len(call.inputs):
+    return joined(call, call.inputs, axis)
+
+
+def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
+    """Return values side by side along an axis."""
+    arrays = [value.array for value in values if isinstance(value, Known)]
+    if len(arrays) == len(values):
         call.nodes.check_size([sum(array.size for array in arrays)])
         return Known(np.concatenate(arrays, axis))
-    tensors = [in_full(call.nodes, value) for value in call.inputs]
+    tensors = [in_full(call.nodes, value, values) for value in values]
     if len(tensors) == 1:
         return tensors[0]
     widths = [tensor.sizes[axis] for tensor in tensors]
@@ -247,6 +268,7 @@ LAYOUT: Mapping[str, Translation] = {
     "concatenate": concatenate,
     "constant": constant,
     "dynamic_broadcast_in_dim": dynamic_broadcast,
+    "dynamic_iota": dynamic_iota,
     "dynamic_reshape": dynamic_reshape,
     "dynamic_slice": dynamic_slice,
     "get_dimension_size": dimension_size,

@@ -53,7 +53,7 @@ def literal(text: str, kind: TensorType) -> Array:
         numbers = json.loads(_HEX.sub(lambda match: f'"{match[0]}"', inner))
         values = [_number(str(number), kind.element) for number in _flat(numbers)]
         return np.array(values, dtype).reshape(sizes)
-    except (ValueError, RecursionError, OverflowError) as error:
+    except (KeyError, ValueError, RecursionError, OverflowError) as error:
         raise NotOpened("a constant of its module is written in another form") from error
 
 

@@ -1,7 +1,7 @@
 """The text of a StableHLO module: its functions, and their statements.
 
-Only what MLIR prints on one line is understood. Statements with regions (loops, sorts) are kept by
-name, so that the translation can refuse those that the result needs.
+Only what MLIR prints on one line is understood, besides the code within an op: the body of a loop,
+the branches of a case, what a sort compares by.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 
 class NotOpened(Exception):
@@ -30,11 +30,11 @@ class Statement:
 
     Attributes:
         op: Its name, without the dialect's.
-        result: The name of what it computes; "" if nothing.
+        result: The name of what it computes; "" if nothing, several if they are named apart.
         operands: The names of what it reads.
         text: Everything between its name and its types.
         types: The types of its results.
-        has_region: Whether it has code of its own.
+        regions: The code within it.
     """
 
     op: str
@@ -42,7 +42,16 @@ class Statement:
     operands: tuple[str, ...]
     text: str
     types: tuple[TensorType, ...] = ()
-    has_region: bool = False
+    regions: tuple[Region, ...] = ()
+
+
+@frozen
+class Region:
+    """Code within an op: the names of its parameters, its statements, and what it returns."""
+
+    parameters: tuple[str, ...]
+    statements: tuple[Statement, ...]
+    returned: tuple[str, ...]
 
 
 @frozen
@@ -60,10 +69,15 @@ _FUNCTION = re.compile(
 _CALLED = re.compile(r'\s*@([\w.$-]+|"(?:[^"\\]|\\.)*")\(')
 _PARAMETER = re.compile(r"(%\w+): (tensor<[^<>]*>)")
 _STATEMENT = re.compile(
-    r'^(?:(%\w+)(?::\d+)? = )?(?:"?(?:stablehlo|func)\.)?([a-z_]+)"?(?=[ (]|$)(.*)$'
+    r'^(?:(%\w+(?:, %\w+)*)(?::\d+)? = )?(?:"?(?:stablehlo|func)\.)?([a-z_]+)"?(?=[ (]|$)(.*)$'
 )
 _OPERAND = re.compile(r"%\w+(?:#\d+)?")
 _TENSOR = re.compile(r"tensor<((?:(?:\d+|\?)x)*)(\w+)>")
+_CARRIED = re.compile(r"(%\w+) = (%\w+(?:#\d+)?)")
+# The code of a loop or a reduction is on the lines after it.
+_REGIONS_BELOW = ("cond {", "reducer(")
+_OF_ALL_OPERANDS = ("optimization_barrier", "while")
+_MAX_DEPTH = 20
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -86,42 +100,77 @@ def parse(text: str) -> Mapping[str, Function]:
 
 
 def _function(parameters: str, lines: Iterator[str]) -> Function:
-    statements = []
+    region, _ = _region("", lines, 0)
+    declared = [(name, tensor_type(kind)) for name, kind in _PARAMETER.findall(parameters)]
+    return Function(tuple(declared), region.statements, region.returned)
+
+
+def _region(parameters: str, lines: Iterator[str], depth: int) -> tuple[Region, str]:
+    """Read up to the brace that closes a region; return the region, and the line of the brace."""
+    if depth > _MAX_DEPTH:
+        raise NotOpened("the code of its module is nested too deeply")
+    statements: list[Statement] = []
     for line in lines:
-        if line == "  }":
-            break
-        statements.append(_statement(line, lines))
+        text = line.strip()
+        if text.startswith("}"):
+            return _closed(parameters, statements), text
+        if text.startswith("^bb"):
+            parameters = text
+        elif text.startswith(_REGIONS_BELOW) and statements:
+            regions, _ = _regions(_names(statements[-1], text), lines, depth + 1)
+            statements[-1] = evolve(statements[-1], regions=regions)
+        else:
+            statements.append(_statement(text, lines, depth))
+    raise NotOpened("a function of its module doesn't end")
+
+
+def _closed(parameters: str, statements: Sequence[Statement]) -> Region:
     if not statements or statements[-1].op != "return":
         raise NotOpened("a function of its module doesn't end by returning something")
     *body, last = statements
-    declared = [(name, tensor_type(kind)) for name, kind in _PARAMETER.findall(parameters)]
-    return Function(tuple(declared), tuple(body), last.operands)
+    names = [name for name, _ in _PARAMETER.findall(parameters)]
+    return Region(tuple(names), tuple(body), last.operands)
 
 
-def _statement(line: str, lines: Iterator[str]) -> Statement:
-    match = _STATEMENT.match(line.strip())
+def _names(statement: Statement, header: str) -> str:
+    """Return the parameters of code that follows a statement: those of a loop are in the loop."""
+    if statement.op != "while":
+        return header
+    return "".join(f"{name}: tensor<>" for name, _ in _CARRIED.findall(statement.text))
+
+
+def _regions(parameters: str, lines: Iterator[str], depth: int) -> tuple[tuple[Region, ...], str]:
+    regions = []
+    closing = "{"
+    while closing.endswith("{"):  # "}, {" and "} do {"
+        region, closing = _region(parameters, lines, depth)
+        regions.append(region)
+    return tuple(regions), closing
+
+
+def _statement(line: str, lines: Iterator[str], depth: int) -> Statement:
+    match = _STATEMENT.match(line)
     if match is None:
         raise NotOpened("a line of its module is in another form")
     result, op, rest = match[1] or "", match[2], match[3]
+    regions: tuple[Region, ...] = ()
     if rest.endswith("{"):
-        indent = len(line) - len(line.lstrip())
-        # Code within is indented further; what follows the last brace are types.
-        for inner in lines:
-            if inner[indent : indent + 1] == "}" and not inner.rstrip().endswith("{"):
-                break
-        return Statement(op, result, (), "", has_region=True)
+        regions, closing = _regions("", lines, depth + 1)
+        rest = rest.removesuffix("({") + closing.removeprefix("})")
     body, _, types = rest.rpartition(" : ")
     if not types.startswith(("(", "tensor<")):  # `return` of nothing, say
         body, types = rest, ""
     operands = tuple(_OPERAND.findall(_STRING.sub("", body)))
-    return Statement(op, result, operands, body, _result_types(op, types))
+    if op == "while":
+        operands = tuple(value for _, value in _CARRIED.findall(body))
+    return Statement(op, result, operands, body, _result_types(op, types), regions)
 
 
 def _result_types(op: str, types: str) -> tuple[TensorType, ...]:
-    """Return the types after the arrow; if there is none, the last one, or all of a barrier."""
+    """Return the types after the arrow; if there is none, the last one, or those of all values."""
     _, arrow, results = types.rpartition("-> ")
     result_types = tuple(tensor_type(match[0]) for match in _TENSOR.finditer(results))
-    return result_types if arrow or op == "optimization_barrier" else result_types[-1:]
+    return result_types if arrow or op in _OF_ALL_OPERANDS else result_types[-1:]
 
 
 def called_function(call: Statement) -> str:
@@ -171,5 +220,5 @@ def tensor_type(text: str) -> TensorType:
 
 def int_list(text: str, key: str) -> tuple[int, ...]:
     """Return the integers of an attribute such as ``dims = [0, 1]``; none where it is missing."""
-    match = re.search(rf"\b{key} = (?:array<i64: )?\[?([\d, ]*)", text)
+    match = re.search(rf"\b{key} = (?:array<i64: )?\[?([-\d, ]*)", text)
     return tuple(map(int, match[1].replace(" ", "").split(","))) if match and match[1] else ()

@@ -14,7 +14,15 @@ from tf2spark.compile.rewriting import Refusal, Rewriting
 from tf2spark.compile.stablehlo.literals import DTYPES
 from tf2spark.compile.stablehlo.module_text import NotOpened, TensorType, parse, same_rows
 from tf2spark.compile.stablehlo.translate import Module
-from tf2spark.compile.stablehlo.values import Nodes, Rows, Sizes, Tensor, Value, in_full
+from tf2spark.compile.stablehlo.values import (
+    Known,
+    Nodes,
+    Rows,
+    Sizes,
+    Tensor,
+    Value,
+    in_full,
+)
 from tf2spark.saved_model.function_library import JAX_MODULE, NOT_OPENED
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
 from tf2spark.saved_model.upstream import is_control, tensor_name
@@ -36,8 +44,9 @@ def open_modules(graph: GraphMessage) -> Rewriting:
         try:
             _open(graph, node)
         except (NotOpened, *_UNEXPECTED) as error:
-            is_expected = isinstance(error, NotOpened)
-            reason = str(error) if is_expected else "its module is in an unexpected form"
+            reason = str(error)
+            if not isinstance(error, NotOpened):
+                reason = f"its module is in a form that isn't known ({type(error).__name__})"
             node.attr[NOT_OPENED].s = reason.encode()
             refused.append(Refusal(node.name, reason))
         else:
@@ -50,14 +59,15 @@ def _open(graph: GraphMessage, node: NodeMessage) -> None:
     functions = parse(_text(node.attr["module"].s))
     main = functions.get("main")
     inputs = [name for name in node.input if not is_control(name)]
-    if main is None or len(main.parameters) != len(inputs):
+    platforms = _platforms(node)
+    if main is None or len(main.parameters) != len(platforms) + len(inputs):
         raise NotOpened("its module has other inputs than the op")
     nodes = Nodes(type(graph)(), _free_prefix(graph, node.name))
     known_sizes = _sizes_of_constants(graph)
-    arguments: list[Value] = []
+    arguments: list[Value] = list(platforms)
     open_parameters = []
     for name, (parameter, kind), code in zip(
-        inputs, main.parameters, node.attr["Tin"].list.type, strict=True
+        inputs, main.parameters[len(platforms) :], node.attr["Tin"].list.type, strict=True
     ):
         argument = _argument(name, kind, code, known_sizes.get(tensor_name(name)))
         if Rows() in argument.sizes:
@@ -89,12 +99,25 @@ def _replace(node: NodeMessage, results: list[Tensor]) -> None:
 
 
 def _check_attributes(node: NodeMessage) -> None:
-    if len(node.attr["platforms"].list.s) > 1:
-        raise NotOpened("its module is for several platforms")
     if len(node.attr["function_list"].list.func) or node.attr["has_token_input_output"].b:
         raise NotOpened("its module calls functions of TensorFlow")
     if len(node.attr["dim_args_spec"].list.s):
         raise NotOpened("its module takes sizes as inputs")
+
+
+def _platforms(node: NodeMessage) -> list[Known]:
+    """Return the first argument of a module for several platforms: which of them this is.
+
+    Raises:
+        NotOpened: It isn't for CPUs, on which what is opened is compared with it.
+    """
+    names = [name.decode() for name in node.attr["platforms"].list.s]
+    if names and "CPU" not in names:
+        raise NotOpened(
+            f"its module is for {' and '.join(names)[:60]} only; export it for the CPU too: "
+            '`jax2tf.convert(..., native_serialization_platforms=["cpu", "cuda"])`'
+        )
+    return [Known(np.array(names.index("CPU"), np.int32))] if len(names) > 1 else []
 
 
 def _text(module: bytes) -> str:
@@ -144,7 +167,9 @@ def _sizes_of_constants(graph: GraphMessage) -> dict[str, tuple[int, ...]]:
 def _argument(name: str, kind: TensorType, code: int, known: tuple[int, ...] | None) -> Tensor:
     dtype = tf.as_dtype(code).as_numpy_dtype
     if DTYPES.get(kind.element) is not dtype:
-        raise NotOpened(f"its module has inputs of type {kind.element[:20]}")
+        raise NotOpened(
+            f"its module has inputs of type {kind.element[:20]}, which aren't those of the op"
+        )
     if known is not None and len(known) == len(kind.sizes):
         return Tensor(name, np.dtype(dtype), known, known)
     if None in kind.sizes[1:]:

@@ -13,7 +13,7 @@ from tf2spark.compile.stablehlo.call import Call, Translation
 from tf2spark.compile.stablehlo.elementwise import apply
 from tf2spark.compile.stablehlo.literals import dtype_of
 from tf2spark.compile.stablehlo.module_text import NotOpened
-from tf2spark.compile.stablehlo.values import Rows, Sizes, Tensor, Value, in_full
+from tf2spark.compile.stablehlo.values import Rows, Sizes, Tensor, Value, full_along
 
 _PAIR_OF_AXES = r"\b{} = \[([\d, ]*)\] x \[([\d, ]*)\]"
 _REDUCER = re.compile(r"applies stablehlo\.(\w+) across")
@@ -37,13 +37,18 @@ class _Axes:
 
 def dot_general(call: Call) -> Value:
     """``sum_k x[b, i, k] * y[b, k, j]``, with any axes in place of these."""
-    left, right = (in_full(call.nodes, value) for value in call.inputs)
+    axes = _Axes(_axes(call, "batching_dims"), _axes(call, "contracting_dims"))
+    # An axis that is in one factor only may keep size 1: a loop starts from zeros, say.
+    left, right = (
+        full_along(call.nodes, value, (*batch, *summed), call.inputs)
+        for value, batch, summed in zip(call.inputs, axes.batch, axes.summed, strict=True)
+    )
     if dtype_of(call.kind) != left.dtype or left.dtype != right.dtype or left.dtype.kind != "f":
         raise NotOpened("its product is of another type than its factors")
-    axes = _Axes(_axes(call, "batching_dims"), _axes(call, "contracting_dims"))
     sizes = _product_sizes(left.sizes, right.sizes, axes)
+    graph_sizes = _product_sizes(left.graph_sizes, right.graph_sizes, axes)
     name = _matmul(call, left, right, axes) or _einsum(call, left, right, axes)
-    return Tensor(name, left.dtype, sizes, sizes)
+    return Tensor(name, left.dtype, sizes, graph_sizes)
 
 
 def _axes(call: Call, key: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -109,7 +114,8 @@ def reduce(call: Call) -> Value:
         neutral = limits.min if op == "Max" else limits.max
     if start.shape or start != neutral or (start.dtype == np.bool_) != (op in ("All", "Any")):
         raise NotOpened("its reduction starts from another number than nothing gives")
-    axes, value = call.ints("dimensions"), in_full(call.nodes, call.inputs[0])
+    axes = call.ints("dimensions")
+    value = full_along(call.nodes, call.inputs[0], axes)
     if op in ("Max", "Min") and value.dtype.kind == "f":
         # XLA's CPU passes over NaN, see `extreme`.
         is_nan = apply(call, "IsNan", [value], np.dtype(np.bool_))
@@ -124,8 +130,11 @@ def reduce(call: Call) -> Value:
         Tidx=np.dtype(np.int32),
         keep_dims=False,
     )
-    sizes = tuple(size for axis, size in enumerate(value.sizes) if axis not in axes)
-    return Tensor(name, value.dtype, sizes, sizes)
+    sizes, graph_sizes = (
+        tuple(size for axis, size in enumerate(of) if axis not in axes)
+        for of in (value.sizes, value.graph_sizes)
+    )
+    return Tensor(name, value.dtype, sizes, graph_sizes)
 
 
 PRODUCTS: Mapping[str, Translation] = {"dot_general": dot_general, "reduce": reduce}

@@ -28,10 +28,28 @@ _MAX_TOTAL = 1 << 26
 
 @frozen
 class Rows:
-    """A size that is the number of rows of the batch, times a number."""
+    """A size that is the number of rows of the batch, times a number.
+
+    Loops compute where a part of a batch begins, so sums and differences are known in two cases.
+    """
 
     times: int = 1
 
+    def __add__(self, other: Size) -> Rows:
+        if isinstance(other, Rows) or other != 0:
+            raise NotOpened(_COMPUTED)
+        return self
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Size) -> Size:
+        return 0 if self == other else self + other
+
+    def __rsub__(self, other: int) -> Size:
+        raise NotOpened(_COMPUTED)
+
+
+_COMPUTED = "its module computes with the number of rows"
 
 _INT32 = np.dtype(np.int32)
 Size = int | Rows
@@ -51,6 +69,11 @@ class Known:
     @property
     def dtype(self) -> np.dtype[Any]:
         return _INT32 if self.array.dtype == object else self.array.dtype
+
+    def check_numbers(self) -> None:
+        """Refuse to compute with the number of rows."""
+        if self.array.dtype == object:
+            raise NotOpened(_COMPUTED)
 
 
 @frozen
@@ -73,6 +96,12 @@ class Tensor:
 Value = Known | Tensor
 
 
+def known(array: Array, dtype: np.dtype[Any]) -> Known:
+    """Return numbers of a dtype; an array of objects stays one only where it has `Rows`."""
+    has_rows = any(isinstance(number, Rows) for number in array.reshape(-1).tolist())
+    return Known(array if has_rows else array.astype(dtype))
+
+
 @define
 class Nodes:
     """The nodes that are added to a graph.
@@ -85,6 +114,7 @@ class Nodes:
         count: How many there are.
         constants: The values of constants, by their names.
         computed: How many numbers were computed here, or written as constants.
+        written: The constants of known values, so that a large one is written once.
     """
 
     graph: GraphMessage
@@ -94,6 +124,7 @@ class Nodes:
     count: int = 0
     constants: dict[str, Array] = Factory(dict)
     computed: int = 0
+    written: dict[int, tuple[Known, Tensor]] = Factory(dict)
 
     def add(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Add a node, and return its name."""
@@ -127,18 +158,26 @@ class Nodes:
         self.count += 1
         return f"{self.prefix}/{op}_{self.count}"
 
-    def shape(self, sizes: Sizes) -> str:
-        """Return a tensor with these sizes, for the batch as it is when the graph runs."""
+    def shape(self, sizes: Sizes, like: Tensor | None = None) -> str:
+        """Return a tensor with these sizes, for the batch as it is when the graph runs.
+
+        Args:
+            sizes: The sizes.
+            like: A tensor with an axis that is the batch: what takes part in an op takes its size
+                from another part, so that a value of users doesn't wait for the items.
+        """
         if not any(isinstance(size, Rows) for size in sizes):
             return self.constant(np.array(sizes, np.int32))
-        parts = [self._size(size) for size in sizes]
+        parts = [self._size(size, like) for size in sizes]
         return self.add("Pack", parts, N=len(parts), T=_INT32, axis=0)
 
-    def _size(self, size: Size) -> str:
+    def _size(self, size: Size, like: Tensor | None) -> str:
         if isinstance(size, int):
             return self.constant(np.int32(size))
-        shape = self.add("Shape", [self.rows_of], T=self.rows_dtype, out_type=_INT32)
-        ends = [self.constant(np.array([end], np.int32)) for end in (0, 1, 1)]
+        name, dtype = (like.name, like.dtype) if like else (self.rows_of, self.rows_dtype)
+        axis = like.graph_sizes.index(Rows()) if like else 0
+        shape = self.add("Shape", [name], T=dtype, out_type=_INT32)
+        ends = [self.constant(np.array([end], np.int32)) for end in (axis, axis + 1, 1)]
         kinds = {"T": _INT32, "Index": _INT32}
         rows = self.add("StridedSlice", [shape, *ends], **kinds, shrink_axis_mask=1)
         if size.times == 1:
@@ -178,24 +217,55 @@ def as_tensor(nodes: Nodes, value: Value) -> Tensor:
     """
     if isinstance(value, Tensor):
         return value
+    value.check_numbers()
+    if id(value) not in nodes.written:
+        nodes.written[id(value)] = value, _constant(nodes, value)
+    return nodes.written[id(value)][1]
+
+
+def _constant(nodes: Nodes, value: Known) -> Tensor:
     array = value.array
-    if array.dtype == object:
-        raise NotOpened("its module computes with the number of rows")
     if array.ndim and array.size and not any(array.strides):
         array = array.reshape(-1)[0]
     nodes.count_numbers(array.size)
     return Tensor(nodes.constant(array), value.dtype, value.sizes, array.shape)
 
 
-def in_full(nodes: Nodes, value: Value) -> Tensor:
-    """Return a tensor that is as large in the graph as in the module."""
+def in_full(nodes: Nodes, value: Value, others: Sequence[Value] = ()) -> Tensor:
+    """Return a tensor that is as large in the graph as in the module.
+
+    Args:
+        nodes: The nodes that are added.
+        value: The value.
+        others: What it is combined with, one of which may have an axis that is the batch.
+    """
+    return full_along(nodes, value, range(len(value.sizes)), others)
+
+
+def full_along(
+    nodes: Nodes, value: Value, axes: Sequence[int], others: Sequence[Value] = ()
+) -> Tensor:
+    """Return a tensor that is as large in the graph as in the module along some axes.
+
+    Along the others it keeps size 1, if it has that; see `in_full`.
+    """
     tensor = as_tensor(nodes, value)
-    if tensor.graph_sizes == tensor.sizes:
+    present = tensor.graph_sizes or (1,) * len(tensor.sizes)
+    target = tuple(
+        size if axis in axes else kept
+        for axis, (size, kept) in enumerate(zip(tensor.sizes, present, strict=True))
+    )
+    if tensor.graph_sizes == target:
         return tensor
-    shape = nodes.shape(tensor.sizes)
+    like = next((other for other in others if _has_batch(other)), None)
+    shape = nodes.shape(target, like if isinstance(like, Tensor) else None)
     kinds = {"T": tensor.dtype, "Tidx": _INT32}
     name = nodes.add("BroadcastTo", [tensor.name, shape], **kinds)
-    return evolve(tensor, name=name, graph_sizes=tensor.sizes)
+    return evolve(tensor, name=name, graph_sizes=target)
+
+
+def _has_batch(value: Value) -> bool:
+    return isinstance(value, Tensor) and Rows() in value.graph_sizes
 
 
 def reshaped(nodes: Nodes, tensor: Tensor, graph_sizes: Sizes, sizes: Sizes) -> Tensor:
