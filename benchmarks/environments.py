@@ -83,8 +83,8 @@ TFRS = Environment(
 )
 SURVEY = Environment(
     "survey",
-    ("tensorflow-cpu==2.21.0",),
-    ("tf-keras==2.21.0", "tensorflow-recommenders==0.7.7", "deepctr==0.9.4", "jax==0.10.2"),
+    ("tensorflow-cpu==2.21.0", "jax==0.10.2", "flax==0.12.8", "dm-haiku==0.0.17"),
+    ("tf-keras==2.21.0", "tensorflow-recommenders==0.7.7", "deepctr==0.9.4"),
 )
 ONNX = Environment(
     "onnx",

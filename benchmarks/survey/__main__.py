@@ -28,14 +28,21 @@ TensorFlow reads and prints the module. It has a pass of its own from HLO to ops
 JAX writes for a column of a batch of any size; it doesn't bound ids, as XLA does; and it computes
 the shapes of matrix products by ops that `recommend` doesn't follow.
 
+Loops with a constant number of steps (`jax.lax.scan`, Flax' and Haiku's recurrent layers) are
+unrolled. A module for several platforms is opened as what it computes on CPUs, if they are among
+them: TensorFlow itself tells the module where it runs.
+
 What stays whole, with the reason in the plan:
 
-- ops without a translation: `sort`, `while`, `scatter`, `rng`; integers divided by unknown ones;
-- a module for a fixed number of rows, or with another open size besides it; for several platforms;
+- ops without a translation: `sort`, `convolution`, `rng`, `scatter` but for counting constants;
+  integers divided by unknown ones; loops and branches that depend on values;
+- a module for a fixed number of rows, or with another open size besides it; one for GPUs only;
 - one that does not assert that its inputs have the same number of rows; code from outside;
-- reductions along the batch, and any arithmetic with the number of rows but multiples of it;
+- reductions along the batch, positions of rows in it (`x[jnp.arange(len(x)), last]`; write
+  `jnp.take_along_axis` or `jax.vmap` instead), and arithmetic with the number of rows but
+  multiples of it;
 - numbers other than float32, float64, int32, int64 and booleans; floats converted to integers;
-- modules of more than 64 MiB or 20,000 statements, calls followed.
+- modules of more than 64 MiB or 20,000 statements, calls followed and loops unrolled.
 
 The error function (`jax.nn.gelu(x, approximate=False)`) of JAX 0.10.2 runs in no TensorFlow 2.21:
 its StableHLO is newer.

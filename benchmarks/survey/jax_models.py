@@ -117,7 +117,7 @@ def _export(function: Any, weights: Weights, names: str) -> Any:
     converted = jax2tf.convert(
         function, polymorphic_shapes=[None, *["(b, ...)"] * len(inputs)], with_gradient=False
     )
-    specs = {name: _spec(name) for name in inputs}
+    specs = {name: input_spec(name) for name in inputs}
 
     @tf.function(autograph=False)
     def serve(**rows: Any) -> Any:
@@ -127,7 +127,7 @@ def _export(function: Any, weights: Weights, names: str) -> Any:
     return module
 
 
-def _spec(name: str) -> Any:
+def input_spec(name: str) -> Any:
     shape = [None, HISTORY] if name.startswith("hist_") else [None]
     return tf.TensorSpec(shape, tf.float32 if name in _FLOATS else tf.int32, name)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.survey import tables
 
-SOURCES = ("deepctr_models", "tfrs_models", "keras_models", "jax_models")
+SOURCES = ("deepctr_models", "tfrs_models", "keras_models", "jax_models", "flax_models")
 
 
 def main(folder: Path, wanted: list[str]) -> None:
