@@ -134,8 +134,11 @@ class TestScoring:
         return bind(runnable.request(None, None, None), catalog(1).schema, options,
                     runnable.reference())  # fmt: skip
 
-    def test_of_growing_batches_gives_what_fixed_ones_give(self, plan: Plan) -> None:
+    def test_of_growing_batches_gives_what_fixed_ones_give(
+        self, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Every row once, in order, however many there are."""
+        monkeypatch.setattr(items_module, "_PATIENCE_SECONDS", 600.0)
         for rows in (0, 1, 32, 33, 3_000):
             items = catalog(rows)
             quickly, slowly = score_quickly(items, plan), score_items(items, plan, 7)

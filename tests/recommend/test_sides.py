@@ -11,7 +11,7 @@ from tf2spark.binding.request import FedInput, Request
 from tf2spark.dtypes import FLOAT32
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SideName
-from tf2spark.recommend.sides import SidedInput, assign_sides, columns_fed
+from tf2spark.recommend.sides import SidedInput, assign_sides, columns_fed, columns_read
 
 SCHEMAS: dict[SideName, pa.Schema] = {
     "user": pa.schema([("age", pa.float32()), ("x", pa.float32()), ("u.v", pa.float32())]),
@@ -125,3 +125,12 @@ def test_columns_fed_are_those_of_a_side_that_are_read() -> None:
     assert columns_fed(fed, "item", SCHEMAS["item"].names) == ["price", "x"]
     assert columns_fed(fed, "user", SCHEMAS["user"].names) == ["age"]
     assert columns_fed((), "user", SCHEMAS["user"].names) == []
+
+
+def test_columns_read_are_the_ids_and_what_is_fed() -> None:
+    """All are, where Spark could take one for another."""
+    fed = [assign(Column("price"))]
+    assert columns_read(fed, "id", ["price", "x", "id"]) == ["id", "price"]
+    assert columns_read(fed, "price", ["price", "x", "X"]) == ["price"]
+    assert columns_read(fed, "x", ["price", "x", "X"]) == ["price", "x", "X"]
+    assert columns_read(fed, "id", ["price", "Price", "id"]) == ["price", "Price", "id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -96,6 +97,21 @@ def columns_fed(inputs: Sequence[SidedInput], side: SideName, names: Sequence[st
     prefix = f"{side}:"
     paths = [path.removeprefix(prefix) for path in columns if path.startswith(prefix)]
     return [name for name in names if any(has_column([name], path) for path in paths)]
+
+
+def columns_read(inputs: Sequence[SidedInput], item_id: str, names: Sequence[str]) -> list[str]:
+    """Return those of the items' columns that a call reads, the ids first.
+
+    Where a name could be taken for another one, as Spark does whatever their case is, they are all.
+
+    Args:
+        inputs: The inputs.
+        item_id: The items' id column.
+        names: The columns of the items.
+    """
+    read = list(dict.fromkeys([item_id, *columns_fed(inputs, "item", names)]))
+    counts = Counter(name.lower() for name in names)
+    return list(names) if any(counts[name.lower()] > 1 for name in read) else read
 
 
 def _join(paths: Sequence[str], feed: Feed) -> Feed:

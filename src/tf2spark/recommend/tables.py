@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tf2spark.binding.bind import bind
 from tf2spark.binding.request import Request
@@ -14,7 +14,7 @@ from tf2spark.graph_split.forms import SideName
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.items import item_options, score_items
-from tf2spark.recommend.sides import Schemas, SidedInput
+from tf2spark.recommend.sides import Schemas, SidedInput, columns_read
 
 SAMPLED_ROWS = 64
 
@@ -89,7 +89,10 @@ class ArrowTables:
     def begin_reading(
         self, inputs: Sequence[SidedInput], arguments: RecommendArguments
     ) -> ArrowTables:
-        return self
+        names = self.item_table.column_names
+        if (read := columns_read(inputs, arguments.item_id, names)) == names:
+            return self
+        return evolve(self, item_table=self.item_table.select(read))
 
     def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
         return (self.user_table if side == "user" else self.item_table).slice(0, rows)

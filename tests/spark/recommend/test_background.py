@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
+import pyarrow as pa
 import pytest
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
@@ -57,6 +61,29 @@ def _tasks(spark: SparkSession, group: str) -> int:
     jobs = [tracker.getJobInfo(number) for number in tracker.getJobIdsForGroup(group)]
     stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
     return sum(stage.numTasks for stage in stages if stage)
+
+
+def test_a_cancelled_job_is_not_repeated(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for the first rows nor for a whole catalog."""
+    name = uuid.uuid4().hex
+    spark.sparkContext.setJobGroup(name, "", interruptOnCancel=True)
+    timer = threading.Timer(4, spark.sparkContext.cancelJobGroup, [name])
+    timer.start()
+    try:
+        with pytest.raises(Exception, match="cancelled"):
+            collect_first(spark.range(5).mapInArrow(_sleep, "id long"), 5)
+        assert len(spark.sparkContext.statusTracker().getJobIdsForGroup(name)) == 1
+    finally:
+        timer.join()
+        spark.sparkContext.setLocalProperty("spark.jobGroup.id", cast(Any, None))
+
+
+def _sleep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Take longer than the test waits."""
+    time.sleep(60)
+    yield from batches
 
 
 def test_rows_that_spark_does_not_take_back_are_read_all_the_same(

@@ -42,6 +42,16 @@ def test_tables_that_are_being_read_tell_what_others_do(
         assert sorted(ids["a.b"].to_pylist()) == np.arange(300).tolist()
 
 
+@pytest.mark.parametrize("other", ["x", "X"])
+def test_columns_that_spark_cannot_tell_apart_stay(spark: SparkSession, other: str) -> None:
+    """So that the message is the one about two columns of a name."""
+    items = spark.range(2).select("id", F.lit(1).alias("x"), F.lit(2).alias(other))
+    fed = FedInput(dense(FLOAT32, N, N, name="in"), Column("item:x"), by_name=False)
+    inputs = (SidedInput(fed, (SideFeed("item", Column("x")),)),)
+    begun = SparkTables(spark.range(3), items).begin_reading(inputs, arguments("id"))
+    assert begun.schemas["item"].names == ["id", "x", other]
+
+
 def test_users_begin_to_be_packed_before_it_is_known_what_travels(spark: SparkSession) -> None:
     """What was begun is used where it is the same, and for no other users."""
     users = spark.range(3).select(

@@ -63,6 +63,13 @@ def collect_first(table: DataFrame, rows: int) -> pa.Table:
         return arrow_schema(table.schema).empty_table()
     try:
         return collect(first_rows(table, rows))
-    except (Tf2SparkError, *JOB_ERRORS):
+    except (Tf2SparkError, *JOB_ERRORS) as error:
+        if is_cancelled(error):
+            raise
         # Spark Connect, or rows that Spark can't take back; a job's own error comes again.
         return collect(table.limit(rows))
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Say whether a job failed because somebody cancelled it, so that it isn't to be repeated."""
+    return "cancelled" in str(error)

@@ -18,7 +18,12 @@ from tf2spark.recommend.tables import SAMPLED_ROWS
 from tf2spark.spark.catalyst import limit_partitions
 from tf2spark.spark.input_size import input_bytes
 from tf2spark.spark.jvm import JOB_ERRORS
-from tf2spark.spark.recommend.background import collect, collect_first, in_background
+from tf2spark.spark.recommend.background import (
+    collect,
+    collect_first,
+    in_background,
+    is_cancelled,
+)
 
 MAX_ITEMS = 20_000
 """The most items that the driver reads for itself."""
@@ -96,5 +101,7 @@ def _unless_it_fails(read: Callable[[], pa.Table]) -> pa.Table | None:
     """Return what is read; None where that fails, which the job that needs it explains."""
     try:
         return read()
-    except (Tf2SparkError, *JOB_ERRORS, TypeError):  # a TypeError: Spark lacks a class
+    except (Tf2SparkError, *JOB_ERRORS, TypeError) as error:  # a TypeError: Spark lacks a class
+        if is_cancelled(error):
+            raise
         return None

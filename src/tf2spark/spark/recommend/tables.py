@@ -20,7 +20,7 @@ from tf2spark.plan.packed import Packing
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.items import item_options, score_quickly
-from tf2spark.recommend.sides import Schemas, SidedInput, columns_fed
+from tf2spark.recommend.sides import Schemas, SidedInput, columns_fed, columns_read
 from tf2spark.recommend.tables import SAMPLED_ROWS
 from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_table
@@ -105,8 +105,9 @@ class SparkTables:
         self, inputs: Sequence[SidedInput], arguments: RecommendArguments
     ) -> SparkTables:
         users, schemas, spark = self.user_table, self.schemas, self.user_table.sparkSession
-        fed = columns_fed(inputs, "item", schemas["item"].names)
-        items = self.item_table.select(*map(column, dict.fromkeys([arguments.item_id, *fed])))
+        items, item_names = self.item_table, schemas["item"].names
+        if (read := columns_read(inputs, arguments.item_id, item_names)) != item_names:
+            items = items.select(*map(column, read))
         traveling = _traveling_columns(inputs, arguments, schemas["user"].names)
         begun = _Begun(
             in_background(spark, partial(collect_first, users, SAMPLED_ROWS)),
