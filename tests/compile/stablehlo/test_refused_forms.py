@@ -114,6 +114,20 @@ def test_text_that_does_not_fit_together_is_refused(lines: list[str], reason: st
         translated(*lines)
 
 
+def test_code_within_functions_within_code_is_refused() -> None:
+    """Python's own stack would end before 40 functions of 15 branches each do."""
+    zero = "    %z = stablehlo.constant dense<0> : tensor<i32>"
+    functions = []
+    for level in range(40):
+        opening = ['%r = "stablehlo.case"(%z) ({'] * 15
+        called = f"%r = func.call @f{level + 1}(%x) : ({F32}) -> {F32}"
+        closing = [f"stablehlo.return %r : {F32}\n}}) : (tensor<i32>) -> {F32}"] * 15
+        body = "\n".join((zero, *opening, called, *closing, f"return %r : {F32}"))
+        functions.append(f"  func.func private @f{level}(%x: {F32}) -> {F32} {{\n{body}\n  }}\n")
+    with pytest.raises(NotOpened, match="call each other too deeply"):
+        translated(f"%r = call @f0(%x) : ({F32}) -> {F32}", after="".join(functions))
+
+
 def test_a_module_for_a_fixed_number_of_rows_stays_whole() -> None:
     text = f"module @m {{\n  func.func public @main(%x: {_FIXED}) -> {_FIXED} {{\n"
     text += f"    %r = stablehlo.abs %x : {_FIXED}\n    return %r : {_FIXED}\n  }}\n}}"

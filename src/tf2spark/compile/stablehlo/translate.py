@@ -63,8 +63,6 @@ class Module:
         function = self.functions.get(name)
         if function is None or len(function.parameters) != len(arguments):
             raise NotOpened("its module calls a function that it doesn't have")
-        if depth > _MAX_DEPTH:
-            raise NotOpened("the functions of its module call each other too deeply")
         values: _Values = {}
         for (parameter, kind), argument in zip(function.parameters, arguments, strict=True):
             values[parameter] = _checked(argument, kind, "a parameter")
@@ -75,6 +73,8 @@ class Module:
     def _run(
         self, statements: Sequence[Statement], returned: Sequence[str], values: _Values, depth: int
     ) -> list[Value]:
+        if depth > _MAX_DEPTH:
+            raise NotOpened("the functions of its module call each other too deeply")
         self._count()  # a loop without a statement would have no end
         for statement in statements:
             self._count()
@@ -103,9 +103,9 @@ class Module:
             case "optimization_barrier":
                 return inputs
             case "case":
-                return self._case(statement, inputs, values, depth)
+                return self._case(statement, inputs, values, depth + 1)
             case "while":
-                return self._loop(statement, inputs, values, depth)
+                return self._loop(statement, inputs, values, depth + 1)
         return [_translation(statement)(Call(self.nodes, statement, inputs))]
 
     def _case(
