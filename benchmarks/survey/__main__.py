@@ -38,9 +38,7 @@ What stays whole, with the reason in the plan:
   integers divided by unknown ones; loops and branches that depend on values;
 - a module for a fixed number of rows, or with another open size besides it; one for GPUs only;
 - one that does not assert that its inputs have the same number of rows; code from outside;
-- reductions along the batch, positions of rows in it (`x[jnp.arange(len(x)), last]`; write
-  `jnp.take_along_axis` or `jax.vmap` instead), and arithmetic with the number of rows but
-  multiples of it;
+- reductions along the batch, and arithmetic with the number of rows but multiples of it;
 - numbers other than float32, float64, int32, int64 and booleans; floats converted to integers;
 - modules of more than 64 MiB or 20,000 statements, calls followed and loops unrolled.
 

@@ -182,6 +182,17 @@ _WHOLE: dict[str, tuple[str, str, str]] = {
         F32,
         "its module replaces parts of the batch, or along several axes",
     ),
+    "places of rows": (
+        "%r = stablehlo.dynamic_iota %n1, dim = 0 : (tensor<1xi32>) -> tensor<?xi32>",
+        "tensor<?xi32>",
+        "its module numbers the rows of the batch",
+    ),
+    "number of rows at every place": (
+        "%r = stablehlo.dynamic_broadcast_in_dim %n, %shape, dims = [] : (tensor<i32>, "
+        f"tensor<2xi32>) -> {I32}",
+        I32,
+        "its module computes with the number of rows",
+    ),
     "numbers of rows": (
         f"%r = stablehlo.dynamic_iota %shape, dim = 0 : (tensor<2xi32>) -> {I32}",
         I32,

@@ -36,15 +36,40 @@ class _Axes:
 
 def gather_by_row(call: Call, table: Tensor, ids: Value, widths: Sizes) -> Tensor:
     """Look up one position along an axis of each row's table."""
-    axes = _axes(call, table.sizes, widths)
+    axes = _axes(call, table.sizes, widths, call.ints("operand_batching_dims"))
+    return _gathered(call, table, ids, axes, call.ints("start_indices_batching_dims"))
+
+
+def gather_by_row_number(call: Call, table: Tensor, ids: Tensor, widths: Sizes) -> Tensor | None:
+    """Look up by positions of which one is the row's own: `x[jnp.arange(len(x)), last]`.
+
+    Returns:
+        None: It isn't.
+    """
+    batch, map_ = table.sizes.index(Rows()), call.ints("start_index_map")
+    if batch not in map_ or len(map_) < 2 or Rows() not in ids.sizes:
+        return None
+    own = part(call, ids, _vector_axis(call), map_.index(batch))
+    if not isinstance(own, Tensor) or own.name not in call.nodes.row_numbers:
+        return None
+    axes = _axes(call, table.sizes, widths, (batch,))
+    return _gathered(call, table, ids, axes, (ids.sizes.index(Rows()),))
+
+
+def _vector_axis(call: Call) -> int:
     # MLIR leaves out an axis that is 0.
-    (vector_axis,) = call.ints("index_vector_dim") or (0,)
-    size = table.sizes[axes.looked_up]
+    return (*call.ints("index_vector_dim"), 0)[0]
+
+
+def _gathered(
+    call: Call, table: Tensor, ids: Value, axes: _Axes, ids_axes: Sequence[int]
+) -> Tensor:
+    size, vector_axis = table.sizes[axes.looked_up], _vector_axis(call)
     if not isinstance(size, int) or not size:
         raise NotOpened("its gather looks up rows of the batch")
     numbers = bounded(call, part(call, ids, vector_axis, axes.component), size)
     positions = in_full(call.nodes, numbers, [table])
-    ids_batch = [axis - (axis > vector_axis) for axis in call.ints("start_indices_batching_dims")]
+    ids_batch = [axis - (axis > vector_axis) for axis in ids_axes]
     pairs = _pairs(table, positions, axes.batch, ids_batch)
     rest = [axis for axis in range(len(table.sizes)) if axis not in (*axes.batch, axes.looked_up)]
     ids_order = [ids_axis for _, ids_axis in pairs]
@@ -56,13 +81,13 @@ def gather_by_row(call: Call, table: Tensor, ids: Value, widths: Sizes) -> Tenso
     return _ordered(call, found, table.sizes, axes, ids_order)
 
 
-def _axes(call: Call, table: Sizes, widths: Sizes) -> _Axes:
-    batch, removed = call.ints("operand_batching_dims"), call.ints("collapsed_slice_dims")
+def _axes(call: Call, table: Sizes, widths: Sizes, batch: tuple[int, ...]) -> _Axes:
+    removed = call.ints("collapsed_slice_dims")
     # Along an axis that is taken whole, every position is moved to its beginning.
     looked_up = [
         (component, axis)
         for component, axis in enumerate(call.ints("start_index_map"))
-        if widths[axis] != table[axis]
+        if widths[axis] != table[axis] and axis not in batch
     ]
     found = tuple(axis for axis in range(len(table)) if axis not in (*batch, *removed))
     if len(looked_up) != 1 or {*found, *batch, looked_up[0][1]} != {*range(len(table))}:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tf2spark.compile.stablehlo.call import Call, Translation
-from tf2spark.compile.stablehlo.literals import dtype_of
+from tf2spark.compile.stablehlo.literals import Array, dtype_of
 from tf2spark.compile.stablehlo.module_text import NotOpened
 from tf2spark.compile.stablehlo.values import (
     Known,
@@ -37,6 +37,7 @@ _OF_INTEGERS: Mapping[str, tuple[str, Callable[..., Any]]] = {
     "negate": ("Neg", np.negative),
     "subtract": ("Sub", np.subtract),
 }
+_NEUTRAL = {"add": 0, "multiply": 1}
 _FIRST_UNLESS = {"maximum": "Less", "minimum": "Greater"}
 _OF_BOOLEANS = {
     "and": ("LogicalAnd", np.logical_and),
@@ -122,9 +123,32 @@ def _of_numbers(name: str) -> Translation:
             return extreme(call, name, *call.inputs)
         # Sizes are added and subtracted in loops over parts of a batch.
         kinds = "ibO" if name in ("add", "subtract") else "ib"
-        return _computed(call, function, kinds) or apply(call, op, call.inputs)
+        return (
+            _computed(call, function, kinds)
+            or _unchanged(call, name)
+            or apply(call, op, call.inputs)
+        )
 
     return translate
+
+
+def _unchanged(call: Call, name: str) -> Value | None:
+    """Return an integer that is multiplied by 1 or to which 0 is added, as `jnp.arange` does."""
+    if name not in _NEUTRAL:
+        return None
+    for value, other in (call.inputs, call.inputs[::-1]):
+        number = constant_of(call, other)
+        is_neutral = number is not None and (number == _NEUTRAL[name]).all()
+        if is_neutral and isinstance(value, Tensor) and value.name in call.nodes.row_numbers:
+            return value
+    return None
+
+
+def constant_of(call: Call, value: Value) -> Array | None:
+    """Return the numbers of a constant."""
+    if isinstance(value, Known):
+        return value.array
+    return call.nodes.constants.get(value.name)
 
 
 def extreme(call: Call, name: str, left: Value, right: Value) -> Tensor:
@@ -195,12 +219,26 @@ def compare(call: Call) -> Value:
     if "TOTALORDER" in words or not words or words[0] not in _COMPARISONS:
         raise NotOpened("its module compares in an order that TensorFlow doesn't have")
     op, function = _COMPARISONS[words[0]]
-    computed = _computed(call, function, "ibf")
+    computed = _computed(call, function, "ibf") or _below_zero(call, words[0])
     return computed or apply(call, op, call.inputs, np.dtype(np.bool_))
+
+
+def _below_zero(call: Call, comparison: str) -> Tensor | None:
+    """Return that positions of rows aren't negative, which JAX asks of all positions."""
+    value, other = call.inputs
+    zero = constant_of(call, other)
+    if not isinstance(value, Tensor) or value.name not in call.nodes.row_numbers:
+        return None
+    if comparison != "LT" or zero is None or zero.dtype.kind != "i" or (zero > 0).any():
+        return None
+    return Tensor(call.nodes.constant(np.bool_(False)), np.dtype(np.bool_), value.sizes, ())
 
 
 def select(call: Call) -> Value:
     """Take one of two values for each place."""
+    chosen = constant_of(call, call.inputs[0])
+    if chosen is not None and not chosen.any() and call.inputs[2].sizes == call.inputs[0].sizes:
+        return call.inputs[2]
     return _computed(call, np.where, "ibfO") or apply(call, "SelectV2", call.inputs)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from attrs import frozen
 
-from tf2spark.compile.stablehlo.batched_gather import gather_by_row
+from tf2spark.compile.stablehlo.batched_gather import gather_by_row, gather_by_row_number
 from tf2spark.compile.stablehlo.call import Call, Translation
 from tf2spark.compile.stablehlo.elementwise import apply
 from tf2spark.compile.stablehlo.layout import sliced, strided_slice
@@ -19,6 +19,7 @@ from tf2spark.compile.stablehlo.module_text import NotOpened
 from tf2spark.compile.stablehlo.positions import bounded, gather_node, like, part, without
 from tf2spark.compile.stablehlo.values import (
     Known,
+    Rows,
     Size,
     Sizes,
     Tensor,
@@ -66,6 +67,10 @@ def _gathered(call: Call, widths: Sizes) -> Value:
     table = in_full(call.nodes, source, call.inputs)
     if call.ints("operand_batching_dims"):
         return gather_by_row(call, table, ids, widths)
+    if isinstance(ids, Tensor) and Rows() in table.sizes:
+        by_number = gather_by_row_number(call, table, ids, widths)
+        if by_number is not None:
+            return by_number
     lookup = _lookup(call, table.sizes, ids.sizes, widths)
     found_sizes = tuple(size for axis, size in enumerate(ids.sizes) if axis != lookup.vector_axis)
     _check_layout(call, lookup, len(table.sizes), len(found_sizes))

@@ -49,12 +49,23 @@ def dynamic_iota(call: Call) -> Value:
     sizes, (axis,) = call.sizes_from(0), call.ints("dim")
     length = sizes[axis]
     if isinstance(length, Rows):
-        raise NotOpened("its module numbers the rows of the batch")
+        return _row_numbers(call, length, sizes)
     call.nodes.check_size([length])
     positions = np.arange(length, dtype=dtype_of(call.kind))
     graph_sizes = tuple(length if index == axis else 1 for index in range(len(sizes)))
     name = call.nodes.constant(positions.reshape(graph_sizes))
     return Tensor(name, positions.dtype, sizes, graph_sizes)
+
+
+def _row_numbers(call: Call, length: Rows, sizes: Sizes) -> Tensor:
+    """Positions of rows: `x[jnp.arange(len(x)), last]` looks up each row in itself."""
+    dtype = dtype_of(call.kind)
+    if sizes != (Rows(),) or dtype != _INT32:
+        raise NotOpened("its module numbers the rows of the batch")
+    ends = [call.nodes.constant(np.int32(0)), call.nodes.size(length)]
+    name = call.nodes.add("Range", [*ends, call.nodes.constant(np.int32(1))], Tidx=_INT32)
+    call.nodes.row_numbers.add(name)
+    return Tensor(name, dtype, sizes, sizes)
 
 
 def dimension_size(call: Call) -> Value:
@@ -89,13 +100,22 @@ def _broadcast(call: Call, sizes: Sizes) -> Value:
         and _is_small(value, known_sizes)
     ):
         return Known(np.broadcast_to(_spread(value, axes, len(sizes)), known_sizes))
-    tensor = as_tensor(call.nodes, value)
+    tensor = _number_of_rows(call, value) or as_tensor(call.nodes, value)
     if not tensor.graph_sizes:  # one number stands for all places, however many there are
         return Tensor(tensor.name, tensor.dtype, sizes, ())
     graph_sizes: list[Size] = [1] * len(sizes)
     for axis, size in zip(axes, tensor.graph_sizes, strict=True):
         graph_sizes[axis] = size
     return reshaped(call.nodes, tensor, tuple(graph_sizes), sizes)
+
+
+def _number_of_rows(call: Call, value: Value) -> Tensor | None:
+    """Return a tensor for the number of rows, which negative positions are added to."""
+    if not isinstance(value, Known) or value.sizes or value.array.dtype != object:
+        return None
+    name = call.nodes.size(value.array.item())
+    call.nodes.row_counts.add(name)
+    return Tensor(name, value.dtype, (), ())
 
 
 def _is_small(value: Known, sizes: Sequence[int]) -> bool:
@@ -172,19 +192,11 @@ def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
         raise NotOpened("its module concatenates along the batch")
     sizes = list(tensors[0].sizes)
     sizes[axis] = sum(width for width in widths if isinstance(width, int))
-    names = [tensor.name for tensor in tensors]
-    return Tensor(
-        call.nodes.add(
-            "ConcatV2",
-            [*names, call.nodes.constant(np.int32(axis))],
-            N=len(tensors),
-            T=tensors[0].dtype,
-            Tidx=_INT32,
-        ),
-        tensors[0].dtype,
-        tuple(sizes),
-        tuple(sizes),
-    )
+    names = [*(tensor.name for tensor in tensors), call.nodes.constant(np.int32(axis))]
+    kinds = {"T": tensors[0].dtype, "Tidx": _INT32}
+    name = call.nodes.add("ConcatV2", names, N=len(tensors), **kinds)
+    call.nodes.joined[name] = axis, tensors
+    return Tensor(name, tensors[0].dtype, tuple(sizes), tuple(sizes))
 
 
 def slice_(call: Call) -> Value:

@@ -82,6 +82,7 @@ def _open(graph: GraphMessage, node: NodeMessage) -> None:
     types = [tf.as_dtype(code).as_numpy_dtype for code in node.attr["Tout"].list.type]
     if [result.dtype for result in results] != [np.dtype(kind) for kind in types]:
         raise NotOpened("its module has other outputs than the op")
+    nodes.refuse_row_numbers([result.name for result in results])
     graph.node.extend(nodes.graph.node)
     _replace(node, results)
 

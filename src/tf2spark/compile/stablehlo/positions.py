@@ -21,6 +21,9 @@ def part(call: Call, ids: Value, axis: int, index: int) -> Value:
         call.nodes.check_size(ids.array.shape)
         return Known(ids.array.take(index, axis))
     sizes = without(ids.sizes, axis)
+    joined_along, parts_of_ids = call.nodes.joined.get(ids.name, (axis, ()))
+    if parts_of_ids and joined_along == axis and len(parts_of_ids) == ids.sizes[axis]:
+        return reshaped(call.nodes, parts_of_ids[index], sizes, sizes)
     if not ids.graph_sizes:
         return Tensor(ids.name, ids.dtype, sizes, ())
     graph_sizes = without(ids.graph_sizes, axis)

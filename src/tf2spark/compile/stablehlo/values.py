@@ -115,6 +115,9 @@ class Nodes:
         constants: The values of constants, by their names.
         computed: How many numbers were computed here, or written as constants.
         written: The constants of known values, so that a large one is written once.
+        row_numbers: Tensors whose numbers are the positions of rows in the batch.
+        row_counts: Tensors that are the number of rows.
+        joined: The parts of tensors that were joined along an axis.
     """
 
     graph: GraphMessage
@@ -125,6 +128,9 @@ class Nodes:
     constants: dict[str, Array] = Factory(dict)
     computed: int = 0
     written: dict[int, tuple[Known, Tensor]] = Factory(dict)
+    row_numbers: set[str] = Factory(set)
+    row_counts: set[str] = Factory(set)
+    joined: dict[str, tuple[int, Sequence[Tensor]]] = Factory(dict)
 
     def add(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Add a node, and return its name."""
@@ -154,6 +160,22 @@ class Nodes:
         if self.computed > _MAX_TOTAL:
             raise NotOpened("its module has too many constants that follow from each other")
 
+    def refuse_row_numbers(self, results: Sequence[str]) -> None:
+        """Refuse results that depend on how many rows there are, or on where a row is among them.
+
+        JAX computes both to look up each row in itself, which is done without them.
+        """
+        inputs = {node.name: node.input for node in self.graph.node}
+        pending, needed = list(results), set(results)
+        while pending:
+            new = set(inputs.get(pending.pop(), ())) - needed
+            needed |= new
+            pending += new
+        if needed & self.row_numbers:
+            raise NotOpened("its module numbers the rows of the batch")
+        if needed & self.row_counts:
+            raise NotOpened(_COMPUTED)
+
     def _name(self, op: str) -> str:
         self.count += 1
         return f"{self.prefix}/{op}_{self.count}"
@@ -168,10 +190,11 @@ class Nodes:
         """
         if not any(isinstance(size, Rows) for size in sizes):
             return self.constant(np.array(sizes, np.int32))
-        parts = [self._size(size, like) for size in sizes]
+        parts = [self.size(size, like) for size in sizes]
         return self.add("Pack", parts, N=len(parts), T=_INT32, axis=0)
 
-    def _size(self, size: Size, like: Tensor | None) -> str:
+    def size(self, size: Size, like: Tensor | None = None) -> str:
+        """Return a tensor with one size, for the batch as it is when the graph runs."""
         if isinstance(size, int):
             return self.constant(np.int32(size))
         name, dtype = (like.name, like.dtype) if like else (self.rows_of, self.rows_dtype)
@@ -275,4 +298,6 @@ def reshaped(nodes: Nodes, tensor: Tensor, graph_sizes: Sizes, sizes: Sizes) -> 
     target = nodes.constant(reshape_target(graph_sizes))
     kinds = {"T": tensor.dtype, "Tshape": _INT32}
     name = nodes.add("Reshape", [tensor.name, target], **kinds)
+    if tensor.name in nodes.row_numbers:
+        nodes.row_numbers.add(name)
     return Tensor(name, tensor.dtype, sizes, graph_sizes)
