@@ -55,6 +55,12 @@ class TestIds:
         ids, order = sort_ids(pa.chunked_array([pa.array(["b", "a"]).dictionary_encode()]), "id")
         assert (ids.to_pylist(), order.to_pylist()) == (["a", "b"], [1, 0])
 
+    def test_are_not_looked_for_in_two_columns(self) -> None:
+        """A join may have made them."""
+        schema = pa.schema([("id", pa.int64()), ("id", pa.int64())])
+        with pytest.raises(ContractError, match='the items have 2 columns "id"; rename all but'):
+            item_id_type(schema, "id")
+
     def test_of_no_items_are_none(self) -> None:
         """With and without a chunk."""
         for empty in (pa.chunked_array([], pa.int64()), chunks(pa.array([], pa.int64()))):

@@ -51,6 +51,19 @@ class TestTables:
         with pytest.raises(ContractError, match=refusal):
             recommended(case, mixed.assign(user_id=notes), items)
 
+    @pytest.mark.parametrize("name", ["dot_ties", "softmax_over_batch"])
+    def test_pyarrow_columns_that_nothing_reads_can_hold_anything(self, name: str) -> None:
+        """Two of one name, as a join makes them, and times that Python doesn't have."""
+        case = recommenders.case(name)
+        users, items = case.users(5), case.items(9)
+        want = pairs_of(recommended(case, users, items))
+        for _ in range(2):
+            users, items = (
+                side.append_column("far", pa.array([2**62] * len(side), pa.timestamp("us")))
+                for side in (users, items)
+            )
+        assert pairs_of(recommended(case, users, items)) == want
+
     def test_keeps_the_columns_that_keep_names(self) -> None:
         """The id comes first, then what `keep` names, then the recommendations."""
         case = recommenders.case("dot")

@@ -76,15 +76,25 @@ def test_rows_with_the_smallest_and_largest_values_are_checked() -> None:
     text = ["ab"] * rows
     text[30], text[31] = "", "abcdef"
     table = pa.table({"id": range(rows), "number": number, "text": text})
-    assert _pick_rows(table, "id")["id"].to_pylist() == [0, 1, 2, 3, 20, 21, 30, 31, 49]
+    assert _pick_rows(table, ["number", "text"])["id"].to_pylist() == [
+        0,
+        1,
+        2,
+        3,
+        20,
+        21,
+        30,
+        31,
+        49,
+    ]
     lists = pa.table({"id": range(rows), "list": [[1.0, 2.0]] * 40 + [[5.0, 5.0]] + [None] * 9})
-    assert _pick_rows(lists, "id")["id"].to_pylist() == [0, 1, 2, 3, 40, 41, 49]
+    assert _pick_rows(lists, ["list"])["id"].to_pylist() == [0, 1, 2, 3, 40, 41, 49]
 
 
 def test_few_rows_are_all_checked() -> None:
     """Each once, and none of none."""
-    assert _pick_rows(pa.table({"id": [4, 2, 7]}), "id")["id"].to_pylist() == [4, 2, 7]
-    assert _pick_rows(pa.table({"id": pa.array([], pa.int64())}), "id").num_rows == 0
+    assert _pick_rows(pa.table({"id": [4, 2, 7]}), [])["id"].to_pylist() == [4, 2, 7]
+    assert _pick_rows(pa.table({"id": pa.array([], pa.int64())}), []).num_rows == 0
 
 
 def test_only_the_items_of_the_check_are_scored(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def id_column_type(schema: pa.Schema, name: str, id_argument: str, table: str) -
         table: What a message calls the table: "the users".
 
     Raises:
-        ContractError: There is no such column.
+        ContractError: There is no such column, or more than one.
     """
     if name not in schema.names:
         near = did_you_mean(name, schema.names, label="column")
@@ -48,6 +48,8 @@ def id_column_type(schema: pa.Schema, name: str, id_argument: str, table: str) -
             f'{table} have no column "{name}"',
             "name their id with " + argument(id_argument) + f"; {near}",
         )
+    if (count := schema.names.count(name)) > 1:
+        raise ContractError(f'{table} have {count} columns "{name}"', "rename all but one")
     return schema.field(name).type
 
 
@@ -55,7 +57,8 @@ def item_id_type(schema: pa.Schema, name: str) -> pa.DataType:
     """Return the type of item ids in the result.
 
     Raises:
-        ContractError: There is no such column, or it has neither integers nor strings.
+        ContractError: There is no such column, or more than one, or it has neither integers nor
+            strings.
     """
     id_type = id_column_type(schema, name, "item_id", "the items")
     if pa.types.is_dictionary(id_type):

@@ -190,6 +190,10 @@ def _check_list(argument: str, name: str, users: pa.Schema, id_type: pa.DataType
     if name not in users.names:
         near = did_you_mean(name, users.names, label="column")
         raise ContractError(f'{argument}: the users have no column "{name}"', near)
+    if (count := users.names.count(name)) > 1:
+        raise ContractError(
+            f'{argument}: the users have {count} columns "{name}"', "rename all but one"
+        )
     column_type = users.field(name).type
     if id_type is not None and not _has_lists_of(column_type, id_type):
         raise ContractError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from attrs import evolve, frozen
 
 from tf2spark.conversion.rows import Array, Ints, RowsRefused, RowsUneven
 from tf2spark.errors import RowError
-from tf2spark.graph_split.forms import NotSplit
+from tf2spark.graph_split.forms import NotSplit, SideName
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
 from tf2spark.recommend.items import item_id_type, unequal_ids, write_columns
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.side_widths import Samples
+from tf2spark.recommend.sides import columns_fed
 from tf2spark.recommend.whole_graph import bind_whole_graph
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.worker.item_lists import position_finder
@@ -74,13 +75,13 @@ def check_split(
         ContractError: The items have other ids than before.
     """
     arguments = job.arguments
-    users = _as_batch(_pick_rows(job.samples["user"], arguments.user_id))
+    users = _as_batch(_picked_rows(job, "user", arguments.user_id))
     if all_items:
         names = [arguments.item_id, *bind_whole_graph(job).item_columns]
         items = job.tables.items(list(dict.fromkeys(names)))
         users = None if users is None else users.slice(0, _USERS_OF_ALL_ITEMS)
     else:
-        items = _pick_rows(job.samples["item"], arguments.item_id)
+        items = _picked_rows(job, "item", arguments.item_id)
     if users is None or not items.num_rows:
         return None
     find_positions = position_finder(mapped_table(tree, IDS_FILE).column(0))
@@ -126,14 +127,23 @@ def _compare(got: Array, expected: Array, tolerance: float) -> SplitCheck:
     return SplitCheck(got.size, largest, tolerance)
 
 
-def _pick_rows(table: pa.Table, id_column: str) -> pa.Table:
-    """Return the first rows, the last, and those with the smallest and the largest values."""
+def _picked_rows(job: RecommendJob, side: SideName, id_column: str) -> pa.Table:
+    sample = job.samples[side]
+    fed = columns_fed(job.inputs, side, sample.column_names)
+    return _pick_rows(sample, [name for name in fed if name != id_column])
+
+
+def _pick_rows(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return the first rows, the last, and those with the smallest and the largest values.
+
+    Only columns that feed the model are looked at: others may have dates that Python doesn't have.
+    """
     rows = table.num_rows
     if not rows:
         return table
     chosen_rows = {*range(min(rows, _MAX_ROWS // 2)), rows - 1}
-    for name in table.column_names:
-        if name != id_column and len(chosen_rows) < _MAX_ROWS:
+    for name in names:
+        if len(chosen_rows) < _MAX_ROWS:
             magnitudes = [_magnitude(value) for value in table.column(name).to_pylist()]
             chosen_rows |= {int(np.argmin(magnitudes)), int(np.argmax(magnitudes))}
     return table.take(pa.array(sorted(chosen_rows), pa.int64())).combine_chunks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,27 +67,27 @@ def bind_whole_graph(job: RecommendJob) -> WholeGraph:
     """
     users, items = job.schemas["user"], job.schemas["item"]
     # Bound twice: first to learn which columns are read, then to these columns alone.
-    plan = _bind_pairs(job, users.names, items.names)
+    plan = _bind_pairs(job, users, items)
     read = {source.column for input_plan in plan.inputs for source in input_plan.sources}
     user_columns = tuple(index for index in range(len(users)) if index in read)
-    user_names = [users.names[index] for index in user_columns]
-    item_names = [name for index, name in enumerate(items.names, len(users)) if index in read]
+    read_users = [users.field(index) for index in user_columns]
+    read_items = [field for index, field in enumerate(items, len(users)) if index in read]
     return WholeGraph(
-        _bind_pairs(job, user_names, item_names),
+        _bind_pairs(job, read_users, read_items),
         user_columns,
-        tuple(f"user:{name}" for name in user_names),
-        tuple(item_names),
+        tuple(f"user:{field.name}" for field in read_users),
+        tuple(field.name for field in read_items),
         job.model.column,
     )
 
 
-def _bind_pairs(job: RecommendJob, user_names: list[str], item_names: list[str]) -> Plan:
+def _bind_pairs(job: RecommendJob, users: Iterable[pa.Field], items: Iterable[pa.Field]) -> Plan:
     """Bind a table of pairs that has these columns of users and items."""
     model = job.model
     # Checked first, so that a score that can't be a column is refused with its own message.
     plan_output(_SCORE, model.score)
     score = FetchedOutput(_SCORE, model.score, Output(model.score.name))
-    request, schema = Request(_inputs(job), (score,)), _pairs(job, user_names, item_names)
+    request, schema = Request(_inputs(job), (score,)), _pairs(users, items)
     return bind(request, schema, Options(keep=()), model.reference())
 
 
@@ -96,7 +97,7 @@ def bind_pair_inputs(job: RecommendJob) -> tuple[InputPlan, ...]:
     Raises:
         ContractError: They don't fit.
     """
-    schema = _pairs(job, job.schemas["user"].names, job.schemas["item"].names)
+    schema = _pairs(job.schemas["user"], job.schemas["item"])
     request = Request(_inputs(job), ())
     return bind_inputs(request, schema, Options(keep=()), job.model.reference()).inputs
 
@@ -105,10 +106,15 @@ def _inputs(job: RecommendJob) -> tuple[FedInput, ...]:
     return tuple(evolve(sided_input.fed, by_name=False) for sided_input in job.inputs)
 
 
-def _pairs(job: RecommendJob, user_names: list[str], item_names: list[str]) -> pa.Schema:
-    users, items = job.schemas["user"], job.schemas["item"]
-    fields = [users.field(name).with_name(f"user:{name}") for name in user_names]
-    return pa.schema(fields + [items.field(name).with_name(f"item:{name}") for name in item_names])
+def _pairs(users: Iterable[pa.Field], items: Iterable[pa.Field]) -> pa.Schema:
+    named = {"user": users, "item": items}
+    return pa.schema(
+        [
+            field.with_name(f"{side}:{field.name}")
+            for side, fields in named.items()
+            for field in fields
+        ]
+    )
 
 
 def copy_model(model: PairModel, tree: Path) -> None:

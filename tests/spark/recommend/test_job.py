@@ -130,6 +130,16 @@ class TestOnSpark:
         want = recommended(case, users, items, K, **more)
         assert by_user(got) == dict(zip(users["user_id"].to_pylist(), pairs_of(want), strict=True))
 
+    def test_columns_that_nothing_reads_may_be_of_any_type(self, spark: SparkSession) -> None:
+        """Calendar intervals don't reach Python, and its dates end before Spark's."""
+        case = recommenders.case("dot_ties")
+        users, items = case.users(20), case.items(30)
+        more = {"i": F.expr("make_interval(1, 2)"), "far": F.expr("timestamp_micros(1L << 62)")}
+        got = recommended(
+            case, frame(spark, users, 2).withColumns(more), frame(spark, items).withColumns(more), K
+        )
+        assert by_user(got) == local(case, users, items)
+
     def test_user_that_cannot_be_scored_follows_the_mode(self, spark: SparkSession) -> None:
         """A null feature: the job stops and names the user, or the user has a reason."""
         case = recommenders.case("dot_ties")

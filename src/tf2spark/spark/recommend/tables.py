@@ -110,7 +110,7 @@ class SparkTables:
             items = items.select(*map(column, read))
         traveling = _traveling_columns(inputs, arguments, schemas["user"].names)
         begun = _Begun(
-            in_background(spark, partial(collect_first, users, SAMPLED_ROWS)),
+            in_background(spark, partial(_first_users, users, traveling)),
             begin_reading(items),
             traveling,
             in_background(spark, partial(_packed, users, traveling)),
@@ -166,6 +166,20 @@ class SparkTables:
             return [self.item_table]
         part_of = F.pmod(F.xxhash64(column(item_id)), F.lit(parts))
         return [self.item_table.where(part_of == part) for part in range(parts)]
+
+
+def _first_users(users: DataFrame, columns: Sequence[int]) -> pa.Table:
+    """Return the first users. Of columns that don't travel to workers, they have nulls.
+
+    So these may be of types that Spark can't send to Python, and cost nothing.
+    """
+    first = collect_first(select_numbered(users, columns), SAMPLED_ROWS)
+    read = dict(zip(columns, first.columns, strict=True))
+    arrays = [
+        read[index] if index in read else pa.nulls(first.num_rows, field.type)
+        for index, field in enumerate(arrow_schema(users.schema))
+    ]
+    return pa.Table.from_arrays(arrays, names=users.columns)
 
 
 def _packed(users: DataFrame, columns: Sequence[int]) -> tuple[DataFrame, Packing | None]:
