@@ -247,12 +247,15 @@ def first_rows(df: DataFrame, rows: int) -> DataFrame:
     Assumes `DataFrame._jdf`, `SparkSession._jsparkSession`, and Spark's `Dataset.takeAsList`.
 
     Raises:
-        SetupError: The session has no JVM that can be reached this way.
+        SetupError: The session has no JVM that can be reached this way, or takes no such rows back.
         JavaError: The job failed.
     """
-    dataset, spark = _private_attribute(df, "_jdf"), df.sparkSession
-    session = _private_attribute(spark, "_jsparkSession")
-    return type(df)(session.createDataFrame(dataset.takeAsList(rows), dataset.schema()), spark)
+    dataset, spark = _private_attribute(df, "_jdf").toDF(), df.sparkSession
+    session, taken = _private_attribute(spark, "_jsparkSession"), dataset.takeAsList(rows)
+    try:
+        return type(df)(session.createDataFrame(taken, dataset.schema()), spark)
+    except JOB_ERRORS as error:
+        raise SetupError(f"Spark doesn't take rows back: {error}") from None
 
 
 def java_class(spark: SparkSession, name: str) -> Any:

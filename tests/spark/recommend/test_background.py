@@ -10,14 +10,22 @@ from functools import partial
 from typing import Any, cast
 
 import pyarrow as pa
+import pyspark
 import pytest
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.ml.functions import array_to_vector
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from tf2spark.errors import ContractError, SetupError
+from tf2spark.errors import ContractError, RowError, SetupError
+from tf2spark.spark.jvm import JavaError, first_rows
 from tf2spark.spark.recommend import background
-from tf2spark.spark.recommend.background import collect, collect_first, in_background
+from tf2spark.spark.recommend.background import (
+    collect,
+    collect_first,
+    in_background,
+    is_about_the_way,
+)
 from tf2spark.spark.recommend.tables import SparkTables
 
 
@@ -96,3 +104,41 @@ def test_rows_that_spark_does_not_take_back_are_read_all_the_same(
 
     monkeypatch.setattr(background, "first_rows", refuse)
     assert collect_first(spark.range(9), 2)["id"].to_pylist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (SetupError("no JVM"), True),
+        (TypeError("'JavaPackage' object is not callable"), True),
+        (AnalysisException("[INVALID]"), True),
+        (JavaError("method takeAsList does not exist"), True),
+        (PySparkException("[UNSUPPORTED_DATA_TYPE] void"), True),
+        (PySparkException("bigger than spark.driver.maxResultSize (1 GiB)"), True),
+        (PySparkException("[SPARK_JOB_CANCELLED] Job 5 cancelled"), False),
+        (PySparkException("[USER_RAISED_EXCEPTION] no"), False),
+        (RowError("row 3 can't be scored"), False),
+    ],
+)
+def test_only_errors_about_the_way_lead_to_another_one(error: Exception, expected: bool) -> None:
+    """A query's own error would come again."""
+    assert is_about_the_way(error) is expected
+
+
+def test_a_thread_that_spark_ends_is_not_waited_for_forever(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PySpark may fail in the thread before the call begins."""
+
+    class Ended(threading.Thread):
+        def __init__(self, target: object, session: object = None) -> None:
+            super().__init__()
+
+    monkeypatch.setattr(pyspark, "InheritableThread", Ended)
+    with pytest.raises(SetupError, match="was stopped while"):
+        in_background(spark, int)()
+
+
+def test_a_dataset_of_numbers_has_rows_as_well(spark: SparkSession) -> None:
+    """As `spark.range` gives, whose elements are no rows."""
+    assert first_rows(spark.range(5), 2).collect() == [Row(id=0), Row(id=1)]

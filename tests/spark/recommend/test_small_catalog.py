@@ -84,21 +84,32 @@ class TestReading:
         """As in an empty table."""
         assert facts(begin_reading(items.where("id < 0"))) == (0, 0, 0)
 
-    def test_what_cannot_be_read_fails_where_it_is_needed(self, items: DataFrame) -> None:
-        """With Spark's own error."""
-        failing = items.select(F.when(F.col("id") == 299, F.raise_error(F.lit("no"))).alias("id"))
-        begun = begin_reading(failing.orderBy("id").limit(300))
+    @pytest.mark.parametrize(("input_bytes", "most_jobs"), [(1 << 20, 1), (0, 3)])
+    def test_a_query_that_fails_is_not_run_again(
+        self,
+        spark: SparkSession,
+        items: DataFrame,
+        monkeypatch: pytest.MonkeyPatch,
+        group: str,
+        input_bytes: int,
+        most_jobs: int,
+    ) -> None:
+        """Its own error comes from whatever waits for it."""
+        monkeypatch.setattr(small_catalog, "_MAX_INPUT_BYTES", input_bytes)
+        begun = begin_reading(items.select(F.raise_error(F.lit("no")).alias("id")))
+        for wait in (begun.first, begun.all):
+            with pytest.raises(Exception, match="no"):
+                wait()
+        assert 0 < jobs(spark, group) <= most_jobs
+
+    def test_an_item_that_fails_later_fails_the_reading(
+        self, items: DataFrame, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first items are there all the same."""
+        monkeypatch.setattr(small_catalog, "_MAX_INPUT_BYTES", 0)
+        is_last = F.col("id") == 299
+        failing = items.select(F.when(is_last, F.raise_error(F.lit("no"))).otherwise(F.col("id")))
+        begun = begin_reading(failing.coalesce(1))
+        assert begun.first().num_rows == 64
         with pytest.raises(Exception, match="no"):
-            begun.first()
-
-
-def test_what_cannot_be_read_at_once_may_have_readable_parts(
-    items: DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A job that brings back too much isn't the caller's error yet."""
-    failing = items.select(F.when(F.col("id") < 299, F.col("id")).otherwise(
-        F.raise_error(F.lit("no"))).alias("id"))  # fmt: skip
-    monkeypatch.setattr(small_catalog, "_MAX_INPUT_BYTES", 0)
-    begun = begin_reading(failing.coalesce(1))
-    assert begun.first().num_rows == 64
-    assert begun.all() is None
+            begun.all()

@@ -10,10 +10,11 @@ from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 import pyspark
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
-from tf2spark.errors import Tf2SparkError, from_spark
-from tf2spark.spark.jvm import JOB_ERRORS, collect_arrow, first_rows
+from tf2spark.errors import SetupError, Tf2SparkError, from_spark
+from tf2spark.spark.jvm import JOB_ERRORS, JavaError, collect_arrow, first_rows
 from tf2spark.spark.types import arrow_schema
 
 T = TypeVar("T")
@@ -40,7 +41,14 @@ def in_background(spark: SparkSession, call: Callable[[], T]) -> Callable[[], T]
     thread = inheritable(target=run, **({"session": spark} if takes_session else {}))
     thread.daemon = True  # an interrupted call doesn't keep the process from ending
     thread.start()
-    return future.result
+
+    def wait() -> T:
+        thread.join()
+        if not future.done():  # it ended before the call began
+            raise SetupError("Spark was stopped while tables were being read")
+        return future.result()
+
+    return wait
 
 
 def collect(table: DataFrame) -> pa.Table:
@@ -62,14 +70,23 @@ def collect_first(table: DataFrame, rows: int) -> pa.Table:
     if table.isStreaming:
         return arrow_schema(table.schema).empty_table()
     try:
-        return collect(first_rows(table, rows))
-    except (Tf2SparkError, *JOB_ERRORS) as error:
-        if is_cancelled(error):
+        with from_spark():
+            return collect_arrow(first_rows(table, rows))
+    except (Tf2SparkError, *JOB_ERRORS, TypeError) as error:
+        if not is_about_the_way(error):
             raise
-        # Spark Connect, or rows that Spark can't take back; a job's own error comes again.
         return collect(table.limit(rows))
 
 
-def is_cancelled(error: BaseException) -> bool:
-    """Say whether a job failed because somebody cancelled it, so that it isn't to be repeated."""
-    return "cancelled" in str(error)
+def is_about_the_way(error: Exception) -> bool:
+    """Say whether rows that couldn't be read might be read in another way.
+
+    This Spark lacks a class, is one of Connect, or can't take rows back; or too much would come
+    back. All other errors are the query's own, which isn't to be run again; nor is it where
+    somebody cancelled it.
+    """
+    if isinstance(error, (SetupError, TypeError, AnalysisException)):
+        return True
+    if isinstance(error, JavaError) and not hasattr(error, "java_exception"):
+        return True
+    return any(reason in str(error) for reason in ("maxResultSize", "UNSUPPORTED"))

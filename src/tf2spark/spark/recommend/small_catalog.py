@@ -22,7 +22,7 @@ from tf2spark.spark.recommend.background import (
     collect,
     collect_first,
     in_background,
-    is_cancelled,
+    is_about_the_way,
 )
 
 MAX_ITEMS = 20_000
@@ -78,13 +78,13 @@ def begin_reading(items: DataFrame) -> BegunItems:
 def _read_at_once(items: DataFrame) -> pa.Table | None:
     """Return the items, or so many that they are too many for the driver.
 
-    None where the items' query may read a lot, or can't be run.
+    None where the items' query may read a lot, or Spark can't do it in this way.
     """
     size = input_bytes(items)
     if size is None or size > _MAX_INPUT_BYTES:
         return None
     # However many items a small input makes, each task stops at the limit.
-    return _unless_it_fails(lambda: collect(limit_partitions(items, MAX_ITEMS + 1)))
+    return _if_possible(lambda: collect(limit_partitions(items, MAX_ITEMS + 1)))
 
 
 def _read_if_small(items: DataFrame, rows: int, first: pa.Table) -> pa.Table | None:
@@ -94,14 +94,14 @@ def _read_if_small(items: DataFrame, rows: int, first: pa.Table) -> pa.Table | N
         return first
     if rows * first.nbytes > _MAX_BYTES * max(1, first.num_rows):
         return None
-    return _unless_it_fails(lambda: collect(items))
+    return _if_possible(lambda: collect(items))
 
 
-def _unless_it_fails(read: Callable[[], pa.Table]) -> pa.Table | None:
-    """Return what is read; None where that fails, which the job that needs it explains."""
+def _if_possible(read: Callable[[], pa.Table]) -> pa.Table | None:
+    """Return what is read; None where it can't be read in this way."""
     try:
         return read()
-    except (Tf2SparkError, *JOB_ERRORS, TypeError) as error:  # a TypeError: Spark lacks a class
-        if is_cancelled(error):
+    except (Tf2SparkError, *JOB_ERRORS, TypeError) as error:
+        if not is_about_the_way(error):
             raise
         return None
