@@ -53,7 +53,9 @@ def tables(results: list[dict[str, Any]]) -> str:
         parts.append(
             f"In a run with {int(figures['partitions']):,} partitions, a task of one user took "
             f"{figures['user_cpu_ms']:.1f} ms of CPU time more than one that passes its rows on; "
-            f"a task without users, {figures['empty_cpu_ms']:.1f} ms more."
+            f"a task without users, {figures['empty_cpu_ms']:.1f} ms more. With "
+            f"{int(figures['many_partitions']):,} partitions of one user, a task took "
+            f"{figures['many_cpu_ms']:.1f} ms of CPU time in all."
         )
     return "\n" + "\n\n".join(parts) + "\n\n"
 

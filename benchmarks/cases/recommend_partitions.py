@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
 from functools import partial
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 
 import tf2spark
@@ -59,7 +57,8 @@ def _measured(bench: Bench, partitions: int, rows: int) -> tuple[Times, Times]:
     """Return the times of `recommend` and of the floor, after one of each that isn't counted."""
     users = _users(bench, partitions, rows)
     ours = partial(_timed, _recommended(bench, users), partitions)
-    floor = partial(_timed, users.mapInArrow(_passed_on, users.schema), partitions)
+    # A function of this module would have workers import the benchmarks, and collect their garbage.
+    floor = partial(_timed, users.mapInArrow(lambda batches: batches, users.schema), partitions)
     times = [(ours(), floor()) for _ in range(bench.runs + 1)][1:]
     return [each for each, _ in times], [each for _, each in times]
 
@@ -74,10 +73,6 @@ def _recommended(bench: Bench, users: DataFrame) -> DataFrame:
     items = catalogs.vectors(bench.spark, bench.folder, "item", _ITEMS, width=FEATURES)
     model = tf2spark.SavedModel(models.path_of(bench.folder, "catalog-towers"))
     return model.recommend(users, items, _K, feed=FEED)
-
-
-def _passed_on(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield from batches
 
 
 def _timed(table: DataFrame, tasks: int) -> tuple[float, float]:

@@ -77,15 +77,22 @@ def test_a_cancelled_job_is_not_repeated(
     """Neither for the first rows nor for a whole catalog."""
     name = uuid.uuid4().hex
     spark.sparkContext.setJobGroup(name, "", interruptOnCancel=True)
-    timer = threading.Timer(4, spark.sparkContext.cancelJobGroup, [name])
-    timer.start()
+    canceller = threading.Thread(target=_cancel_once_it_runs, args=(spark, name), daemon=True)
+    canceller.start()
     try:
         with pytest.raises(Exception, match="cancelled"):
             collect_first(spark.range(5).mapInArrow(_sleep, "id long"), 5)
         assert len(spark.sparkContext.statusTracker().getJobIdsForGroup(name)) == 1
     finally:
-        timer.join()
+        canceller.join()
         spark.sparkContext.setLocalProperty("spark.jobGroup.id", cast(Any, None))
+
+
+def _cancel_once_it_runs(spark: SparkSession, group: str) -> None:
+    tracker = spark.sparkContext.statusTracker()
+    while set(tracker.getJobIdsForGroup(group)).isdisjoint(tracker.getActiveJobsIds()):
+        time.sleep(0.05)
+    spark.sparkContext.cancelJobGroup(group)
 
 
 def _sleep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
