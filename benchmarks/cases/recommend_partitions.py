@@ -44,10 +44,11 @@ def run(bench: Bench) -> Report:
         report.target(f"10 ms relative to the CPU time more a task, {name}", 1, GOAL_MS / excess[1])
         key = "user" if rows == partitions else "empty"
         report.figures[f"{key}_cpu_ms"] = excess[1]
-    report.figures |= {"partitions": partitions}
     many = _MORE * partitions
     of_many = _timed(_recommended(bench, _users(bench, many, many)), many)
-    report.figures |= {"many_partitions": many, "many_cpu_ms": of_many[1]}
+    report.figures |= {
+        "partitions": partitions, "many_partitions": many, "many_cpu_ms": of_many[1]
+    }  # fmt: skip
     lines.append([f"{many:,}, one user in each", "tf2spark", *(f"{ms:.1f}" for ms in of_many)])
     report.add(markdown_table(["partitions", "", "ms a task", "CPU ms a task"], lines))
     return report

@@ -13,7 +13,7 @@ from attrs import frozen
 from tf2spark.compile.stablehlo.call import Call
 from tf2spark.compile.stablehlo.layout import transposed
 from tf2spark.compile.stablehlo.module_text import NotOpened
-from tf2spark.compile.stablehlo.positions import bounded, gather_node, part
+from tf2spark.compile.stablehlo.positions import bounded, gather_node, part, vector_axis
 from tf2spark.compile.stablehlo.values import Rows, Sizes, Tensor, Value, in_full, reshaped
 
 
@@ -49,27 +49,22 @@ def gather_by_row_number(call: Call, table: Tensor, ids: Tensor, widths: Sizes) 
     batch, map_ = table.sizes.index(Rows()), call.ints("start_index_map")
     if batch not in map_ or len(map_) < 2 or Rows() not in ids.sizes:
         return None
-    own = part(call, ids, _vector_axis(call), map_.index(batch))
+    own = part(call, ids, vector_axis(call), map_.index(batch))
     if not isinstance(own, Tensor) or own.name not in call.nodes.row_numbers:
         return None
     axes = _axes(call, table.sizes, widths, (batch,))
     return _gathered(call, table, ids, axes, (ids.sizes.index(Rows()),))
 
 
-def _vector_axis(call: Call) -> int:
-    # MLIR leaves out an axis that is 0.
-    return (*call.ints("index_vector_dim"), 0)[0]
-
-
 def _gathered(
     call: Call, table: Tensor, ids: Value, axes: _Axes, ids_axes: Sequence[int]
 ) -> Tensor:
-    size, vector_axis = table.sizes[axes.looked_up], _vector_axis(call)
+    size, along = table.sizes[axes.looked_up], vector_axis(call)
     if not isinstance(size, int) or not size:
         raise NotOpened("its gather looks up rows of the batch")
-    numbers = bounded(call, part(call, ids, vector_axis, axes.component), size)
+    numbers = bounded(call, part(call, ids, along, axes.component), size)
     positions = in_full(call.nodes, numbers, [table])
-    ids_batch = [axis - (axis > vector_axis) for axis in ids_axes]
+    ids_batch = [axis - (axis > along) for axis in ids_axes]
     pairs = _pairs(table, positions, axes.batch, ids_batch)
     rest = [axis for axis in range(len(table.sizes)) if axis not in (*axes.batch, axes.looked_up)]
     ids_order = [ids_axis for _, ids_axis in pairs]

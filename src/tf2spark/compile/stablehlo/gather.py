@@ -16,7 +16,14 @@ from tf2spark.compile.stablehlo.call import Call, Translation
 from tf2spark.compile.stablehlo.elementwise import apply
 from tf2spark.compile.stablehlo.layout import sliced, strided_slice
 from tf2spark.compile.stablehlo.module_text import NotOpened
-from tf2spark.compile.stablehlo.positions import bounded, gather_node, like, part, without
+from tf2spark.compile.stablehlo.positions import (
+    bounded,
+    gather_node,
+    like,
+    part,
+    vector_axis,
+    without,
+)
 from tf2spark.compile.stablehlo.values import (
     Known,
     Rows,
@@ -60,7 +67,7 @@ def dynamic_gather(call: Call) -> Value:
 def _gathered(call: Call, widths: Sizes) -> Value:
     source, ids = call.inputs[:2]
     if isinstance(ids, Known):
-        if len(ids.sizes) == 1 and call.ints("index_vector_dim") in ((), (0,)):
+        if len(ids.sizes) == 1 and not vector_axis(call):
             return _part_at(call, source, ids, widths)
         if isinstance(source, Known):
             return _known_rows(call, source, ids, widths)
@@ -135,12 +142,11 @@ def _lookup(call: Call, table: Sizes, ids: Sizes, widths: Sizes) -> _Lookup:
     bounds = tuple(
         size for size in (table[axis] for axis in axes) if isinstance(size, int) and size
     )
-    # MLIR leaves out an axis that is 0.
-    (vector_axis,) = call.ints("index_vector_dim") or (0,)
-    length = ids[vector_axis] if vector_axis < len(ids) else 1
+    along = vector_axis(call)
+    length = ids[along] if along < len(ids) else 1
     if len(bounds) < len(axes) or length != len(axes):
         raise NotOpened("its gather looks up rows of the batch")
-    return _Lookup(axes[0], bounds, vector_axis)
+    return _Lookup(axes[0], bounds, along)
 
 
 def _check_layout(call: Call, lookup: _Lookup, table_rank: int, ids_rank: int) -> None:

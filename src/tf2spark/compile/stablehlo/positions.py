@@ -13,6 +13,12 @@ from tf2spark.compile.stablehlo.values import Known, Sizes, Tensor, Value, resha
 _INT32 = np.dtype(np.int32)
 
 
+def vector_axis(call: Call) -> int:
+    """Return the axis along which the numbers of a position are, for a lookup by several."""
+    # MLIR leaves out an axis that is 0.
+    return (*call.ints("index_vector_dim"), 0)[0]
+
+
 def part(call: Call, ids: Value, axis: int, index: int) -> Value:
     """Return one number of each position."""
     if axis == len(ids.sizes):

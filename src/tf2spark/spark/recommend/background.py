@@ -69,13 +69,23 @@ def collect_first(table: DataFrame, rows: int) -> pa.Table:
     """
     if table.isStreaming:
         return arrow_schema(table.schema).empty_table()
+    taken = if_possible(lambda: _taken(table, rows))
+    return collect(table.limit(rows)) if taken is None else taken
+
+
+def _taken(table: DataFrame, rows: int) -> pa.Table:
+    with from_spark():
+        return collect_arrow(first_rows(table, rows))
+
+
+def if_possible(read: Callable[[], pa.Table]) -> pa.Table | None:
+    """Return what is read; None where it can't be read in this way."""
     try:
-        with from_spark():
-            return collect_arrow(first_rows(table, rows))
+        return read()
     except (Tf2SparkError, *JOB_ERRORS, TypeError) as error:
         if not is_about_the_way(error):
             raise
-        return collect(table.limit(rows))
+        return None
 
 
 def is_about_the_way(error: Exception) -> bool:

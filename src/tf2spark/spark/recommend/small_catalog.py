@@ -13,16 +13,14 @@ import pyarrow as pa
 from attrs import frozen
 from pyspark.sql import DataFrame
 
-from tf2spark.errors import Tf2SparkError
 from tf2spark.recommend.tables import SAMPLED_ROWS
 from tf2spark.spark.catalyst import limit_partitions
 from tf2spark.spark.input_size import input_bytes
-from tf2spark.spark.jvm import JOB_ERRORS
 from tf2spark.spark.recommend.background import (
     collect,
     collect_first,
+    if_possible,
     in_background,
-    is_about_the_way,
 )
 
 MAX_ITEMS = 20_000
@@ -84,7 +82,7 @@ def _read_at_once(items: DataFrame) -> pa.Table | None:
     if size is None or size > _MAX_INPUT_BYTES:
         return None
     # However many items a small input makes, each task stops at the limit.
-    return _if_possible(lambda: collect(limit_partitions(items, MAX_ITEMS + 1)))
+    return if_possible(lambda: collect(limit_partitions(items, MAX_ITEMS + 1)))
 
 
 def _read_if_small(items: DataFrame, rows: int, first: pa.Table) -> pa.Table | None:
@@ -94,14 +92,4 @@ def _read_if_small(items: DataFrame, rows: int, first: pa.Table) -> pa.Table | N
         return first
     if rows * first.nbytes > _MAX_BYTES * max(1, first.num_rows):
         return None
-    return _if_possible(lambda: collect(items))
-
-
-def _if_possible(read: Callable[[], pa.Table]) -> pa.Table | None:
-    """Return what is read; None where it can't be read in this way."""
-    try:
-        return read()
-    except (Tf2SparkError, *JOB_ERRORS, TypeError) as error:
-        if not is_about_the_way(error):
-            raise
-        return None
+    return if_possible(lambda: collect(items))

@@ -66,6 +66,8 @@ class SparkTables:
     _begun: _Begun | None = field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        if self._begun is not None:
+            return  # these were checked before they were read
         for name, table in (("users", self.user_table), ("items", self.item_table)):
             if not is_spark(table):
                 # Spark 3.5 has no conversion of pyarrow tables of its own.
