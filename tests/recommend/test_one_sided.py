@@ -84,7 +84,7 @@ def test_copies_of_ops_are_checked_by_workers_alone() -> None:
     """The whole graph doesn't have them, so no rows are run; a stream has no sample at all."""
     no_users = pa.table({"user_id": pa.array([], pa.int64())})
     unused: Any = None
-    probe = SideProbe(unused, unused, {}, unused, {"user": no_users})
+    probe = SideProbe(unused, unused, {}, unused, {"user": no_users}.__getitem__)
     assert probe.row_dims("user", "tf2spark/Unique_3:0") is None
     assert probe.relation("user", ["tf2spark/Unique_3:0"]) == "unknown"
 

@@ -29,7 +29,7 @@ def size(
     }
     schemas = {side: rows.schema for side, rows in samples.items()}
     (sided_input,) = assign_sides(Request((FedInput(spec, feed),), ()), schemas)
-    return size_feeds(sided_input, schemas, samples)
+    return size_feeds(sided_input, schemas, samples.__getitem__)
 
 
 def table(columns: dict[str, Any]) -> pa.Table:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 from attrs import frozen
 
+from tf2spark.graph_split.forms import SideName
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.pair_model import PairModel
-from tf2spark.recommend.side_widths import Samples
 from tf2spark.recommend.sides import Schemas, SidedInput
 from tf2spark.recommend.tables import Tables
 
@@ -22,7 +23,6 @@ class RecommendJob:
         inputs: Its inputs, without those that were compiled in, and what the sides feed to them.
         arguments: The arguments of the call.
         tables: Users and items.
-        samples: The first rows of both.
         parent: The folder of the job, for its model and catalog.
     """
 
@@ -30,9 +30,12 @@ class RecommendJob:
     inputs: tuple[SidedInput, ...]
     arguments: RecommendArguments
     tables: Tables
-    samples: Samples
     parent: Path
 
     @property
     def schemas(self) -> Schemas:
         return self.tables.schemas
+
+    def sample(self, side: SideName) -> pa.Table:
+        """Return the first rows of a table, once they are read: most steps don't need them."""
+        return self.tables.sample(side)

@@ -75,7 +75,7 @@ def _sampled_vectors(
     job: RecommendJob, plan: CatalogPlan, strategy: SplitPlan, tree: Path
 ) -> Array | None:
     """Return the vectors of some users of the call; None where they can't be computed."""
-    batches = job.samples["user"].slice(0, _SAMPLED_USERS).combine_chunks().to_batches()
+    batches = job.sample("user").slice(0, _SAMPLED_USERS).combine_chunks().to_batches()
     if not batches:
         return None
     with closing(open_model(job.model.reference(), tree)) as session:

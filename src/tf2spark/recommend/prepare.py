@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from tf2spark.binding.request import Request
 from tf2spark.errors import RowError
 from tf2spark.graph_split.control_edges import remove_control_edges
-from tf2spark.graph_split.forms import SIDES, NotRowWise, NotSplit, SideName
+from tf2spark.graph_split.forms import NotRowWise, NotSplit, SideName
 from tf2spark.graph_split.graph_builder import ITEMS, USERS
 from tf2spark.graph_split.inner_product import add_coarse_scan
 from tf2spark.graph_split.splitter import SplitGraph, score_dtype
@@ -118,9 +118,8 @@ def prepare(
         calls_limited(limit_seconds, "the model"),
         other_sides_columns(inputs, tables.schemas),
     ):
-        samples = {side: tables.sample(side) for side in SIDES}
         job = with_ranks(
-            RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, samples, parent)
+            RecommendJob(model, model.resolve_inputs(inputs), arguments, tables, parent)
         )
         try:
             return _prepare_split(job)
@@ -196,11 +195,11 @@ def _split(job: RecommendJob) -> _SplitModel:
     score = model.score.tensors[0]
     remove_control_edges(meta_graph.graph_def, score, filter(None, [init_op(meta_graph)]))
     inputs = write_fed_constants(meta_graph.graph_def, job.inputs)
-    sized = [size_feeds(sided_input, job.schemas, job.samples) for sided_input in inputs]
+    sized = [size_feeds(sided_input, job.schemas, job.sample) for sided_input in inputs]
     tree = new_tree(model.folder, job.parent)
     # Written twice: constants are read from the graph before it is split.
     write_graph(tree, meta_graph)
-    graph = split_model(model, meta_graph, inputs, sized, job.schemas, job.samples, tree)
+    graph = split_model(model, meta_graph, inputs, sized, job.schemas, job.sample, tree)
     coarse = add_coarse_scan(graph)
     write_graph(tree, meta_graph)
     return _SplitModel(graph, sized, tree, coarse)
@@ -288,7 +287,7 @@ def _prepare_whole(job: RecommendJob, reason: str, *, row_wise: bool) -> Prepare
         items.num_rows,
         score_dtype(job.model.score.dtype),
     )
-    check_items(plan, job.samples, tree)
+    check_items(plan, job.sample("user"), tree)
     return Prepared(plan, None, None, reason, None, job)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 from attrs import evolve, frozen
 
@@ -16,8 +18,8 @@ from tf2spark.recommend.sides import Schemas, SidedInput, SideFeed
 from tf2spark.saved_model.contract import TensorSpec
 
 _MAX_ROWS = 32
-Samples = dict[SideName, pa.Table]
-"""Some rows of each side's table."""
+Sample = Callable[[SideName], pa.Table]
+"""From a side to some rows of its table, which takes as long as reading them."""
 
 
 @frozen
@@ -46,9 +48,7 @@ class SizedFeed:
         return (self.spec.shape or ())[1:]
 
 
-def size_feeds(
-    sided_input: SidedInput, schemas: Schemas, samples: Samples
-) -> tuple[SizedFeed, ...]:
+def size_feeds(sided_input: SidedInput, schemas: Schemas, sample: Sample) -> tuple[SizedFeed, ...]:
     """Settle the dimensions of what each side feeds to an input.
 
     Raises:
@@ -60,7 +60,7 @@ def size_feeds(
         # Its rows are as long as they are.
         return (SizedFeed(sided_input.feeds[0], spec),)
     shape = _splittable_shape(sided_input)
-    sizer = _Sizer(sided_input, shape, schemas, samples)
+    sizer = _Sizer(sided_input, shape, schemas, sample)
     if len(sided_input.feeds) == 1:
         return (sizer.size_by_rows(sided_input.feeds[0], shape[1:]),)
     if len(shape) < 2:
@@ -92,7 +92,7 @@ class _Sizer:
     sided_input: SidedInput
     shape: Dims
     schemas: Schemas
-    samples: Samples
+    sample: Sample
 
     def size_by_rows(self, feed: SideFeed, dims: Dims) -> SizedFeed:
         """Size a feed whose dimensions may be unknown: the sample's rows determine those."""
@@ -148,7 +148,7 @@ class _Sizer:
         """Return the dimensions of the sample's rows, without those that can't be fed."""
         to_tensors = feeder(plan_input(spec, feed.feed, self.schemas[feed.side]), None)
         shapes = set()
-        for batch in self.samples[feed.side].slice(0, _MAX_ROWS).to_batches():
+        for batch in self.sample(feed.side).slice(0, _MAX_ROWS).to_batches():
             for row in range(batch.num_rows):
                 try:
                     shapes.add(to_tensors(batch.slice(row, 1))[0].shape[1:])

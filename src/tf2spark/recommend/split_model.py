@@ -19,7 +19,7 @@ from tf2spark.plan.score import RowRelation
 from tf2spark.recommend.company.side_probe import SideProbe
 from tf2spark.recommend.items import value_column
 from tf2spark.recommend.pair_model import PairModel
-from tf2spark.recommend.side_widths import Samples, SizedFeed
+from tf2spark.recommend.side_widths import Sample, SizedFeed
 from tf2spark.recommend.sides import Schemas, SidedInput
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
@@ -37,7 +37,7 @@ def split_model(
     inputs: Sequence[SidedInput],
     sized_inputs: SizedInputs,
     schemas: Schemas,
-    samples: Samples,
+    sample: Sample,
     tree: Path,
 ) -> SplitGraph:
     """Split the graph of a MetaGraph, and write the result into it.
@@ -48,7 +48,7 @@ def split_model(
         inputs: The inputs that columns feed.
         sized_inputs: What the sides feed to each of these inputs.
         schemas: The columns of both sides.
-        samples: Rows of both sides.
+        sample: Returns rows of a side.
         tree: The folder that has the MetaGraph as it is now; constants are read from there.
 
     Raises:
@@ -72,7 +72,7 @@ def split_model(
             model.reference(),
             _whole_requests(split_inputs, sized_inputs),
             schemas,
-            samples,
+            sample,
         )
         split = split_graph(
             meta_graph.graph_def, split_inputs, score, model.column, load, probe.row_dims

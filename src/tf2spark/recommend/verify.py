@@ -18,7 +18,6 @@ from tf2spark.graph_split.forms import NotSplit, SideName
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
 from tf2spark.recommend.items import item_id_type, unequal_ids, write_columns
 from tf2spark.recommend.job import RecommendJob
-from tf2spark.recommend.side_widths import Samples
 from tf2spark.recommend.sides import columns_fed
 from tf2spark.recommend.whole_graph import bind_whole_graph
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
@@ -128,7 +127,7 @@ def _compare(got: Array, expected: Array, tolerance: float) -> SplitCheck:
 
 
 def _picked_rows(job: RecommendJob, side: SideName, id_column: str) -> pa.Table:
-    sample = job.samples[side]
+    sample = job.sample(side)
     fed = columns_fed(job.inputs, side, sample.column_names)
     return _pick_rows(sample, [name for name in fed if name != id_column])
 
@@ -226,8 +225,8 @@ def _whole_scorer(
         yield whole_scorer(whole_plan, strategy, session, Path(folder))
 
 
-def check_items(plan: CatalogPlan, samples: Samples, tree: Path) -> None:
-    """Score all items by the whole graph with the first user that can be scored.
+def check_items(plan: CatalogPlan, users: pa.Table, tree: Path) -> None:
+    """Score all items by the whole graph with the first of some users that can be scored.
 
     This names an item that can't be scored before the job starts.
 
@@ -236,12 +235,12 @@ def check_items(plan: CatalogPlan, samples: Samples, tree: Path) -> None:
     """
     strategy = plan.strategy
     assert isinstance(strategy, WholePlan)
-    users = _as_batch(samples["user"].slice(0, _MAX_ROWS))
-    if users is None or not plan.items:
+    first_users = _as_batch(users.slice(0, _MAX_ROWS))
+    if first_users is None or not plan.items:
         return
     with closing(open_model(plan.users.model, tree)) as session:
         ids = mapped_table(tree, IDS_FILE).column(0)
-        for user in _one_by_one(users):
+        for user in _one_by_one(first_users):
             reasons = refused_items(plan, strategy, session, user)
             if not reasons:
                 return

@@ -229,13 +229,18 @@ def collect_arrow(df: DataFrame) -> pa.Table:
     Raises:
         SetupError: This PySpark has neither.
     """
-    if hasattr(df, "toArrow"):
-        table = df.toArrow()
-    else:
-        schema = arrow_schema(df.schema)
-        batches = _private_attribute(df, "_collect_as_arrow")()
-        table = pa.Table.from_batches(batches) if batches else schema.empty_table()
+    try:
+        table = df.toArrow() if hasattr(df, "toArrow") else _collect_batches(df)
+    except pa.ArrowInvalid:
+        # `toArrow` refuses nulls among structs whose fields are never null, as MLlib's vectors are
+        # (seen on 4.3).
+        table = _collect_batches(df)
     return table.rename_columns(df.columns)
+
+
+def _collect_batches(df: DataFrame) -> pa.Table:
+    batches = _private_attribute(df, "_collect_as_arrow")()
+    return pa.Table.from_batches(batches) if batches else arrow_schema(df.schema).empty_table()
 
 
 def first_rows(df: DataFrame, rows: int) -> DataFrame:

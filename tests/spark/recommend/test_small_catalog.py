@@ -46,8 +46,15 @@ class TestReading:
         self, spark: SparkSession, items: DataFrame, group: str
     ) -> None:
         """Which is the sample, the count and the catalog."""
-        assert facts(begin_reading(items)) == (64, 300, 300)
+        assert facts(begin_reading(items.selectExpr("id + 1 as id"))) == (64, 300, 300)
         assert jobs(spark, group) == 1
+
+    def test_small_files_take_no_job(
+        self, spark: SparkSession, items: DataFrame, group: str
+    ) -> None:
+        """The driver opens them itself."""
+        assert facts(begin_reading(items)) == (64, 300, 300)
+        assert jobs(spark, group) == 0
 
     def test_an_input_of_unknown_size_is_counted_first(self, spark: SparkSession) -> None:
         """An RDD has no size before it is computed."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import re
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
@@ -25,62 +22,19 @@ from cases.parquet_tables import (
     features,
     reader_of,
     settings,
+    write_all_types,
     write_file,
 )
 from tf2spark.errors import from_text
 
 _PAIR = pa.list_(pa.int64(), 2)
-_STRUCT = t.StructType(
-    [t.StructField("i", t.IntegerType()), t.StructField("l", t.ArrayType(t.StringType()))]
-)
-_VALUES: dict[str, tuple[t.DataType, list[Any]]] = {
-    "bool": (t.BooleanType(), [True, None, False]),
-    "byte": (t.ByteType(), [-128, None, 127]),
-    "short": (t.ShortType(), [-(2**15), None, 2**15 - 1]),
-    "int": (t.IntegerType(), [-(2**31), None, 2**31 - 1]),
-    "long": (t.LongType(), [-(2**63), None, 2**63 - 1]),
-    "float": (t.FloatType(), [float("nan"), None, -0.0, float("inf"), 1e-45]),
-    "double": (t.DoubleType(), [float("nan"), None, -0.0, float("-inf"), 5e-324]),
-    "string": (t.StringType(), ["", None, "ä\0𝄞"]),
-    "binary": (t.BinaryType(), [bytearray(b""), None, bytearray(b"\xff\0")]),
-    "array": (t.ArrayType(t.DoubleType()), [[], None, [1.5, None]]),
-    "arrays": (t.ArrayType(t.ArrayType(t.LongType())), [[], None, [[1], None, []]]),
-    "struct": (_STRUCT, [(1, ["a", None]), None, (None, None), (2, [])]),
-    "structs": (t.ArrayType(_STRUCT), [[(1, ["a"]), None], None, []]),
-    "nested": (
-        t.StructType([t.StructField("s", _STRUCT), t.StructField("b", t.BooleanType())]),
-        [((1, ["x"]), True), None, (None, None)],
-    ),
-    "vector": (
-        VectorUDT(),
-        [Vectors.dense([1.0, 2.0]), None, Vectors.sparse(5, [1, 3], [1.0, -2.0])],
-    ),
-    "a.b`c": (t.StringType(), ["x", None]),
-    "date": (t.DateType(), [datetime.date(1583, 1, 1), None, datetime.date(2026, 1, 2)]),
-    "time": (t.TimestampType(), [datetime.datetime(2026, 3, 29, 2, 30), None]),
-    "ntz": (t.TimestampNTZType(), [datetime.datetime(1, 1, 1), None]),
-    "decimal": (t.DecimalType(38, 10), [Decimal("-1.5"), None, Decimal("1e20")]),
-    "map": (t.MapType(t.StringType(), t.DateType()), [{"a": datetime.date(1583, 1, 1)}, None, {}]),
-}
 
 
 @pytest.fixture(scope="module")
 def all_types(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table with columns of all types that workers read, written by Spark to several files."""
-    rows = [
-        (number, row.as_py(), *(values[number % len(values)] for _, values in _VALUES.values()))
-        for number, row in enumerate(features())
-    ]
-    schema = t.StructType(
-        [
-            t.StructField("id", t.LongType(), False, {"note": "kept"}),
-            t.StructField("features", t.ArrayType(t.FloatType(), False)),
-            *(t.StructField(name, data_type) for name, (data_type, _) in _VALUES.items()),
-        ]
-    )
     path = tmp_path_factory.mktemp("tables") / "all_types"
-    df = spark.createDataFrame(spark.sparkContext.parallelize(rows, 3), schema)
-    df.write.option("parquet.block.size", "4096").parquet(str(path))
+    write_all_types(spark, path)
     return path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,14 @@ class SideProbe:
         model: Its reference.
         requests: What each side feeds to it.
         schemas: The columns of both sides.
-        samples: Rows of both sides.
+        sample: Returns rows of a side.
     """
 
     session: CApiSession
     model: ModelRef
     requests: Mapping[SideName, Request]
     schemas: Schemas
-    samples: Mapping[SideName, pa.Table]
+    sample: Callable[[SideName], pa.Table]
     _conversions: dict[SideName, Conversion] = Factory(dict)
 
     def row_dims(self, side: SideName, tensor: str) -> Dims | None:
@@ -73,9 +73,9 @@ class SideProbe:
     def _shapes(self, side: SideName, tensor: str, rows: int) -> list[Dims]:
         """Return the shapes of a tensor in runs of this many rows."""
         shapes: list[Dims] = []
-        for first in range(min(self.samples[side].num_rows, _SHAPED_ROWS)):
+        for first in range(min(self.sample(side).num_rows, _SHAPED_ROWS)):
             # A single row may stand for several.
-            numbers = (first + np.arange(rows)) % self.samples[side].num_rows
+            numbers = (first + np.arange(rows)) % self.sample(side).num_rows
             try:
                 (value,) = self._run(side, [tensor], numbers)
             except _FAILURES:
@@ -119,7 +119,7 @@ class SideProbe:
         )
 
     def _runnable_rows(self, side: SideName, tensors: Sequence[str]) -> Ints:
-        rows = np.arange(min(self.samples[side].num_rows, PROBED_ROWS))
+        rows = np.arange(min(self.sample(side).num_rows, PROBED_ROWS))
         try:
             self._run(side, tensors, rows)
         except _FAILURES:
@@ -136,7 +136,7 @@ class SideProbe:
     def _run(
         self, side: SideName, tensors: Sequence[str], numbers: Ints
     ) -> Sequence[Tensor | Strings]:
-        (batch,) = self.samples[side].combine_chunks().to_batches()
+        (batch,) = self.sample(side).combine_chunks().to_batches()
         conversion = self._conversion(side)
         feeds = conversion.feed(take_rows(batch, numbers))
         return self.session.prepare(conversion.fed, tensors)(feeds)

@@ -47,7 +47,7 @@ class PairCost:
 def measure_cost(prepared: Prepared) -> PairCost | None:
     """Recommend to the first users of the call, which may take some seconds; None without any."""
     job, plan = prepared.job, prepared.plan
-    batches = job.samples["user"].combine_chunks().to_batches()
+    batches = job.sample("user").combine_chunks().to_batches()
     if not batches or not plan.items:
         return None
     users = evolve(plan.users, mode="permissive", error_column=ERROR_COLUMN)

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from tf2spark.errors import SetupError, Tf2SparkError, from_spark
 from tf2spark.spark.jvm import JOB_ERRORS, JavaError, collect_arrow, first_rows
+from tf2spark.spark.scan.driver_read import read_on_driver
 from tf2spark.spark.types import arrow_schema
 
 T = TypeVar("T")
@@ -64,11 +65,15 @@ def collect(table: DataFrame) -> pa.Table:
 def collect_first(table: DataFrame, rows: int) -> pa.Table:
     """Return the first rows of a DataFrame as an Arrow table; no row of a stream.
 
+    Where the driver can read them from files itself, no job runs.
+
     Raises:
         Tf2SparkError: A worker raised it.
     """
     if table.isStreaming:
         return arrow_schema(table.schema).empty_table()
+    if (read := read_on_driver(table, rows)) is not None:
+        return read
     taken = if_possible(lambda: _taken(table, rows))
     return collect(table.limit(rows)) if taken is None else taken
 

@@ -1,5 +1,7 @@
 """Catalogs that are small enough for the driver, which reads them once and computes them itself.
 
+It reads files itself where it can, and otherwise by a job.
+
 Each Spark job takes some 0.1 s to plan and to start, and seconds where its Python workers are new.
 A catalog of a few thousand items takes less than that to compute.
 """
@@ -22,6 +24,7 @@ from tf2spark.spark.recommend.background import (
     if_possible,
     in_background,
 )
+from tf2spark.spark.scan.driver_read import read_on_driver
 
 MAX_ITEMS = 20_000
 """The most items that the driver reads for itself."""
@@ -81,6 +84,8 @@ def _read_at_once(items: DataFrame) -> pa.Table | None:
     size = input_bytes(items)
     if size is None or size > _MAX_INPUT_BYTES:
         return None
+    if (read := read_on_driver(items, MAX_ITEMS + 1)) is not None:
+        return read
     # However many items a small input makes, each task stops at the limit.
     return if_possible(lambda: collect(limit_partitions(items, MAX_ITEMS + 1)))
 

@@ -111,12 +111,13 @@ class SparkTables:
         if (read := columns_read(inputs, arguments.item_id, item_names)) != item_names:
             items = items.select(*map(column, read))
         traveling = _traveling_columns(inputs, arguments, schemas["user"].names)
-        begun = _Begun(
-            in_background(spark, partial(_first_users, users, traveling)),
-            begin_reading(items),
-            traveling,
-            in_background(spark, partial(_packed, users, traveling)),
-        )
+        first_users = in_background(spark, partial(_first_users, users, traveling))
+
+        def pack() -> tuple[DataFrame, Packing | None]:
+            first_users()  # which are needed sooner, and both are work for the JVM
+            return _packed(users, traveling)
+
+        begun = _Begun(first_users, begin_reading(items), traveling, in_background(spark, pack))
         return evolve(self, item_table=items, begun=begun)
 
     def packed_users(

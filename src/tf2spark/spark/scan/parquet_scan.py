@@ -72,7 +72,12 @@ class WorkerScan:
 
 
 def plan_scan(
-    df: DataFrame, model_rows: int, *, verify: bool, names: Sequence[str] | None = None
+    df: DataFrame,
+    model_rows: int,
+    *,
+    verify: bool,
+    names: Sequence[str] | None = None,
+    zone: str | None = None,
 ) -> WorkerScan:
     """Return what workers have to know to read a table's files.
 
@@ -82,6 +87,7 @@ def plan_scan(
         model_rows: The most rows of one run of the model; a batch has a multiple of it.
         verify: Trust nothing: open every file's footer and compare its columns with the table's.
         names: The columns' names in messages; those of `df` where None.
+        zone: The time zone that timestamps have in Arrow; the session's where None.
 
     Raises:
         NotReadable: The table is more than a scan, or it isn't known whether rows would be equal.
@@ -97,7 +103,7 @@ def plan_scan(
     try:
         check_settings(spark)
         calendars = calendars_of(spark)
-        zone = str(spark.conf.get("spark.sql.session.timeZone"))
+        zone = zone or str(spark.conf.get("spark.sql.session.timeZone"))
         scan = scan_of(df, zone, _MAX_FILES if verify else None)
     except NotReadable:
         raise
@@ -106,10 +112,6 @@ def plan_scan(
     check_types(scan.columns, scan.columns.names)
     check_field_ids(spark, scan.columns)
     columns = arrow_columns(scan.columns.fields, zone)
-    if verify:
-        skips_rows = spark.conf.get(_PUSHDOWN, "true") == "true"
-        where = scan.where if skips_rows else None
-        check_files(scan.partitions, columns, calendars, where, scan.field_ids)
     rows = batch_rows_of(spark, model_rows)
     as_read = scan.where is None and scan.output == tuple(range(len(columns)))
     output = None if as_read else scan.output
@@ -117,7 +119,22 @@ def plan_scan(
         ParquetTask(ranges, columns, rows, scan.where, output, calendars, scan.field_ids)
         for ranges in scan.partitions
     ]
+    if verify:
+        check_tasks(spark, tasks)
     return WorkerScan(tasks, scan.unchanged)
+
+
+def check_tasks(spark: SparkSession, tasks: Sequence[ParquetTask]) -> None:
+    """Refuse tasks of a table, at least one, whose files aren't known to be read as by Spark.
+
+    Raises:
+        NotReadable: A file doesn't fit, or can't be read.
+    """
+    first = tasks[0]
+    skips_rows = spark.conf.get(_PUSHDOWN, "true") == "true"
+    partitions = [task.ranges for task in tasks]
+    where = first.where if skips_rows else None
+    check_files(partitions, first.columns, first.calendars, where, first.field_ids)
 
 
 def calendars_of(spark: SparkSession) -> Calendars:
