@@ -46,7 +46,7 @@ def timed_calls(job: CallJob, other: CallJob) -> dict[str, dict[str, float]]:
 
 def main(job: CallJob, other: CallJob) -> None:
     import tf2spark
-    from tf2spark.locations import compiler_module
+    from tf2spark.locations.optional_imports import compiler_module
 
     spark = start_session(2)
     models = [tf2spark.SavedModel(each.model) for each in (job, other)]

@@ -70,7 +70,7 @@ def _run(path: str, row: dict[str, Any]) -> Callable[[], Any]:
     from attrs import evolve
 
     from benchmarks.models import serving_signature
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
     from tf2spark.tensorflow_c.tensor import Tensor
     from tf2spark.worker.model_session import session_of
 

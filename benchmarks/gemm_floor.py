@@ -44,7 +44,7 @@ def pin_to_one_core() -> None:
 
 
 def main(path: str, shapes: Mapping[str, Sequence[int]]) -> None:
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
     from tf2spark.tensorflow_c.tensor import Tensor
     from tf2spark.worker.model_session import session_of
 

@@ -15,7 +15,7 @@ import tf2spark
 from benchmarks import heavy_models, recommender_models
 
 if TYPE_CHECKING:
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
     from tf2spark.saved_model.contract import Signature
 
 SPARSE_WIDTH = 100_000

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.models import serving_signature
 from benchmarks.worker_probes import memory_of_this_process
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.tensorflow_c.tensor import Tensor
 from tf2spark.worker.model_session import session_of

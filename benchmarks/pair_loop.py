@@ -54,7 +54,7 @@ def main(job: Job) -> None:
     from tf2spark.conversion.rows import Array
     from tf2spark.dtypes import FLOAT32
     from tf2spark.recommend.block_sizes import block_shape
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
     from tf2spark.tensorflow_c.tensor import Tensor
     from tf2spark.worker.model_session import session_of
     from tf2spark.worker.ranking.top_k import TopK

@@ -57,12 +57,15 @@ def time_scan(job: Job) -> Seconds:
 
 def main(job: Job) -> None:
     from tf2spark.recommend.arguments import make_arguments
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
+    from tf2spark.runnable.recommend import prepare, ranking_request
     from tf2spark.worker.model_session import open_model
 
     users, items = _vectors("user", job.users, job.width), _vectors("item", job.items, job.width)
     arguments = make_arguments(job.k, "user", "item_id", None, None, None, "failfast")
-    prepared = RunnableModel(job.model).prepare(users, items, arguments, None, None, None)
+    model = RunnableModel(job.model)
+    request = ranking_request(model, None, None, None)
+    prepared = prepare(model, users, items, request, arguments, None, None)
     plan, batches = prepared.plan, users.to_batches(max_chunksize=_BATCH_USERS)
     with closing(open_model(plan.users.model, Path(plan.users.model.path))) as session:
         print(json.dumps(asdict(_timed(plan, session, batches, job))))

@@ -16,7 +16,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
 from tf2spark.spark.shipping import ship
 from tf2spark.worker.spark_tasks import model_opener
 

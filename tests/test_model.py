@@ -18,7 +18,8 @@ from cases.tiny_models import save_function_model, save_graph_model
 from tf2spark import literal, output
 from tf2spark.binding.options import Options
 from tf2spark.errors import Audience, ContractError, ModelError, ModelNotFoundError, RowError
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
+from tf2spark.runnable.score import score
 
 
 @pytest.fixture(scope="module")
@@ -315,8 +316,9 @@ def test_workers_write_for_the_audience_of_the_plan(
     """The plan says who reads a worker's message, because Spark passes it on as text."""
     runnable = RunnableModel(str(folder / "graph"))
     request = runnable.request(None, None, ["score"])
+    table = pa.table({"x": [[1.0, 2.0], None]})
     with pytest.raises(RowError) as refused:
-        runnable.score(pa.table({"x": [[1.0, 2.0], None]}), request, Options(audience=audience))
+        score(runnable, table, request, Options(audience=audience))
     message = str(refused.value)
     assert message.startswith("row 1")
     assert message.partition("is null")[2].startswith(advice)

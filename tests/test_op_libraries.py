@@ -34,7 +34,7 @@ from cases.models.custom_ops import (
 from cases.models.running import path_of
 from tf2spark.cli.main import run as run_here
 from tf2spark.errors import ContractError, ModelError, SetupError, UnsafeModelError
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
 from tf2spark.worker.model_session import session_of
 
 ROWS = pd.DataFrame({"id": range(len(TEXTS)), "text": TEXTS})

@@ -23,7 +23,7 @@ from pyspark.sql.types import FloatType
 import tf2spark
 from cases.tiny_models import save_function_model, save_graph_model
 from tf2spark.errors import ModelError, ModelNotFoundError
-from tf2spark.locations import _open_pickled
+from tf2spark.locations.pickled import _open_pickled
 
 TABLE = pa.table({"x": [[1.0, 2.0], [3.0, 4.0]]})
 
@@ -136,7 +136,7 @@ def score_frames(model: tf2spark.SavedModel) -> Callable[[Iterator[Any]], Iterat
     """Return the function that a user writes for `mapInPandas`."""
 
     def score(frames: Iterator[Any]) -> Iterator[Any]:
-        from tf2spark.locations import _open_pickled
+        from tf2spark.locations.pickled import _open_pickled
         from tf2spark.tensorflow_c.process import _sessions
 
         for frame in frames:
@@ -214,8 +214,8 @@ def test_a_task_has_no_session_for_a_remote_model(spark: SparkSession) -> None:
 
 
 def _pickled_remote() -> bytes:
-    from tf2spark.locations import PickledModel
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.locations.pickled import PickledModel
+    from tf2spark.runnable.model import RunnableModel
 
     class Remote:
         def __reduce__(self) -> tuple[Any, ...]:

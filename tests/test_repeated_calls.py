@@ -19,7 +19,9 @@ from tf2spark import literal
 from tf2spark.binding import checked_runs, kept_results, request
 from tf2spark.errors import ContractError
 from tf2spark.local import score as local_score
-from tf2spark.recommend.compile_model import compile_pair_model
+from tf2spark.recommend.model.compile_model import compile_pair_model
+from tf2spark.runnable import model as runnable_model
+from tf2spark.runnable import recommend as runnable_recommend
 from tf2spark.saved_model import reachable_nodes
 
 
@@ -63,7 +65,7 @@ def test_later_calls_walk_no_graph(
         (reachable_nodes._Walker, "walk"),
         (checked_runs, "graph_of"),
         (request, "choose_signature"),
-        (tf2spark.runnable_model, "bind"),
+        (runnable_model, "bind"),
     ):
         monkeypatch.setattr(module, name, refuse)
     assert y_of(model, [1.0, 1.0, 1.0]) == expected
@@ -121,7 +123,7 @@ def test_what_is_kept_is_bounded(model: tf2spark.SavedModel) -> None:
         assert y_of(model, [float(number), 0.0, 0.0], table) == [[1.0 + number, 2.0, 3.0]]
     runnable = model._runnable
     assert len(runnable._requests) <= 32
-    assert len(runnable._row_findings) <= 32
+    assert len(runnable.row_findings) <= 32
     assert len(runnable._plans) <= 32
 
 
@@ -201,7 +203,7 @@ def test_pair_models_are_kept_however_large_their_constants_are(
         compiled.append(arguments)
         return compile_pair_model(*arguments)
 
-    monkeypatch.setattr(tf2spark.runnable_model, "compile_pair_model", counted)
+    monkeypatch.setattr(runnable_recommend, "compile_pair_model", counted)
 
     def best(constant: Any) -> float:
         scored = model.recommend(users, items, k=1, feed={"table": literal(constant)})

@@ -19,7 +19,7 @@ from tf2spark.binding.options import make_options
 from tf2spark.errors import ContractError, ModelError, RowError, RowsDependWarning
 from tf2spark.local.score import score_table
 from tf2spark.row_dependence import generated_rows_depend
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
 from tf2spark.worker.model_session import session_of
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from benchmarks.models import serving_signature
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
 
 _SCHEMA = "user_id long, recommendations array<struct<item_id: long, score: float>>"
 Array = npt.NDArray[Any]

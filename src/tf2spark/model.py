@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 from tf2spark.binding.argument_types import path_text
 from tf2spark.binding.calls.checks import check_column_call
 from tf2spark.binding.feeds import FeedValue, Fetch
-from tf2spark.binding.options import Options, Read, Rows
-from tf2spark.binding.request import Request
+from tf2spark.binding.options import Read, Rows
 from tf2spark.binding.table_advice import check_has_tasks, check_recommend_tables, check_table
 from tf2spark.errors import addressed_to
-from tf2spark.locations import KerasModel, need_pyspark, recommend_tables, saved_model_of
+from tf2spark.locations.keras_models import KerasModel, saved_model_of
+from tf2spark.locations.tables import recommend_tables
 from tf2spark.package.digests import digest_text
-from tf2spark.plan.score import Mode, ModelRef
+from tf2spark.plan.score import Mode
 from tf2spark.recommend.arguments import TOLERANCE
 from tf2spark.recommend.explanation.plan import RecommendPlan, explain
 from tf2spark.recommend.job_folder import remove_job_folder
 from tf2spark.recommend.table_checks import check_call
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.compile import write_package
+from tf2spark.runnable.model import RunnableModel
+from tf2spark.runnable.recommend import prepare, ranking_request, recommend
+from tf2spark.runnable.score import score
+from tf2spark.runnable.udf import column_call
 from tf2spark.saved_model.contract import Contract
 from tf2spark.table_types import LocalTable, Table, TableT, audience_of
 
@@ -171,7 +175,7 @@ class SavedModel:
                 reproducible=reproducible, model_column=model_column, read=read, rows=rows,
                 id_columns=id_columns, task_timeout=task_timeout, audience=audience,
             )  # fmt: skip
-            return self._runnable.score(table, request, options, resources=resources)
+            return score(self._runnable, table, request, options, resources=resources)
 
     def recommend(
         self,
@@ -241,13 +245,13 @@ class SavedModel:
         """
         check_recommend_tables(users, items, resources)
         with addressed_to(audience := audience_of(users)):
-            arguments = check_call(
+            request, arguments = check_call(
                 (k, user_id, item_id, exclude, candidates, keep, mode, error_column, model_column,
                  tolerance, audience, task_timeout, resources),
-                lambda: self._runnable.ranking_request(feed, score, signature),
+                lambda: ranking_request(self._runnable, feed, score, signature),
                 partial(recommend_tables, users, items),
             )  # fmt: skip
-            return self._runnable.recommend(users, items, arguments, feed, score, signature)
+            return recommend(self._runnable, users, items, request, arguments, score, signature)
 
     def plan(
         self,
@@ -270,12 +274,12 @@ class SavedModel:
         """
         check_recommend_tables(users, items)
         with addressed_to(audience_of(users)):
-            arguments = check_call(
+            request, arguments = check_call(
                 (k, user_id, item_id, exclude, candidates, None, "failfast", None, None, tolerance),
-                lambda: self._runnable.ranking_request(feed, score, signature),
+                lambda: ranking_request(self._runnable, feed, score, signature),
                 partial(recommend_tables, users, items),
             )
-            prepared = self._runnable.prepare(users, items, arguments, feed, score, signature)
+            prepared = prepare(self._runnable, users, items, request, arguments, score, signature)
             try:
                 return explain(prepared)
             finally:
@@ -319,8 +323,8 @@ class SavedModel:
         """
         target = path_text(path, example="/models/ctr.tf2spark")
         with addressed_to("python" if sample is None else audience_of(sample)):
-            digest = self._runnable.compile(
-                target, signature, feed, fetch,
+            digest = write_package(
+                self._runnable, target, signature, feed, fetch,
                 sample=sample, tolerance=tolerance, overwrite=overwrite,
             )  # fmt: skip
         return SavedModel(
@@ -358,7 +362,7 @@ class SavedModel:
             check_column_call, batch_rows=batch_rows, mode=mode, error_column=error_column,
             rows=rows, task_timeout=task_timeout,
         )  # fmt: skip
-        call = self._udf_call(check, signature, feed, fetch)
+        call = column_call(self._runnable, check, signature, feed, fetch)
         from tf2spark.spark.udf import make_udf
 
         return make_udf(*call)
@@ -382,23 +386,10 @@ class SavedModel:
             check_column_call, batch_rows=batch_rows, mode=mode, error_column=error_column,
             rows=rows, task_timeout=task_timeout, registered=(spark, name),
         )  # fmt: skip
-        call = self._udf_call(check, signature, feed, fetch)
+        call = column_call(self._runnable, check, signature, feed, fetch)
         from tf2spark.spark.udf import register
 
         register(spark, name, *call)
-
-    def _udf_call(
-        self,
-        check: Callable[[Callable[[Options], Request]], tuple[Request, Options]],
-        signature: str | None,
-        feed: Mapping[str, FeedValue] | None,
-        fetch: Fetch | None,
-    ) -> tuple[Request, Options, ModelRef]:
-        """Check the arguments of a column function; return what runs, how, and in which model."""
-        request, options = check(partial(self._runnable.column_request, signature, feed, fetch))
-        options = self._runnable.with_row_relation(request, options, on_spark=True)
-        need_pyspark()
-        return request, options, self._runnable.reference_for(request)
 
 
 def compile_model(

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from cases.models import case, path_of
 from tf2spark.report.facts import JobFacts, WrittenTable
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
 from tf2spark.worker.statistics.task import OutputStatistics, StatisticsPlan
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 1234*5678 }}"

@@ -30,7 +30,7 @@ def _scores(model: Any) -> dict[str, list[Any]]:
 
 def _open(model: Any) -> None:
     """Open a model as `tf2spark doctor` has the workers do, and run nothing else."""
-    from tf2spark.locations import fetch_to_this_machine
+    from tf2spark.locations.fetch import fetch_to_this_machine
     from tf2spark.worker.model_session import session_of
 
     session_of(fetch_to_this_machine(model._runnable.reference_to_open()))

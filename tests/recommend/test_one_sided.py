@@ -14,10 +14,10 @@ from cases import recommenders
 from cases.recommenders.calls import K, assert_best, pairs_of, recommended
 from cases.recommenders.case import Case
 from cases.recommenders.running import best_of, path_of
-from tf2spark.recommend import compile_model
 from tf2spark.recommend.company import items as items_in_company
 from tf2spark.recommend.company.side_probe import SideProbe
 from tf2spark.recommend.explanation.plan import RecommendPlan
+from tf2spark.recommend.model import compile_model
 
 
 def _plan(case: Case, path: Path | None = None) -> RecommendPlan:

@@ -22,6 +22,7 @@ from tf2spark.recommend.arguments import make_arguments
 from tf2spark.recommend.prepare import prepare
 from tf2spark.recommend.table_checks import checked_sides
 from tf2spark.recommend.tables import SAMPLED_ROWS, ArrowTables
+from tf2spark.runnable.recommend import pair_model, ranking_request
 
 
 @frozen(eq=False)
@@ -58,11 +59,11 @@ def test_items_with_other_ids_in_each_read_are_refused(
     """No item gets another one's id, or the columns of another one for the whole graph."""
     case = recommenders.case(name)
     runnable = tf2spark.SavedModel(path_of(case))._runnable
-    request = runnable.ranking_request(case.feed, case.score, None)
+    request = ranking_request(runnable, case.feed, case.score, None)
     tables = MovingIds(case.users(9), case.items(20), step)
     arguments = make_arguments(3, "user_id", "item_id", None, None, None, "failfast")
     sides = checked_sides(request, arguments, tables)
-    model = runnable._pair_model(request, case.score, None)
+    model = pair_model(runnable, request, case.score, None)
     same = prepare(model, sides, arguments, evolve(tables, step=0), tmp_path)
     assert (same.plan.fallback is not None) == (step == 1)
     with pytest.raises(ContractError, match="each time that they are read"):

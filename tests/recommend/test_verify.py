@@ -18,6 +18,7 @@ from tf2spark.recommend.prepare import prepare
 from tf2spark.recommend.table_checks import checked_sides
 from tf2spark.recommend.tables import ArrowTables
 from tf2spark.recommend.verify import _compare, _pick_rows, _split_scorer
+from tf2spark.runnable.recommend import pair_model, ranking_request
 from tf2spark.worker.model_session import open_model
 
 NAN, INF = np.nan, np.inf
@@ -101,11 +102,11 @@ def test_only_the_items_of_the_check_are_scored(tmp_path: Path) -> None:
     """They get the scores that they have among all items."""
     case = recommenders.case("wide_and_deep")
     runnable = tf2spark.SavedModel(path_of(case))._runnable
-    request = runnable.ranking_request(case.feed, case.score, None)
+    request = ranking_request(runnable, case.feed, case.score, None)
     tables = ArrowTables(case.users(3), case.items(400))
     arguments = make_arguments(3, "user_id", "item_id", None, None, None, "failfast")
     sides = checked_sides(request, arguments, tables)
-    model = runnable._pair_model(request, case.score, None)
+    model = pair_model(runnable, request, case.score, None)
     plan = prepare(model, sides, arguments, tables, tmp_path).plan
     positions = np.array([399, 0, 210, 211])
     with closing(open_model(plan.users.model, Path(plan.users.model.path))) as session:

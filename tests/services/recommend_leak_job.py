@@ -15,7 +15,8 @@ from cases import recommenders
 from cases.recommenders.running import path_of
 from services.leak_job import resident_kib
 from tf2spark.recommend.arguments import make_arguments
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
+from tf2spark.runnable.recommend import prepare, ranking_request
 from tf2spark.worker.model_session import session_of
 from tf2spark.worker.recommend_loop import recommend_batches
 
@@ -31,7 +32,8 @@ def main(batches: int) -> None:
     arguments = make_arguments(
         20, "user_id", "item_id", "seen", None, None, "permissive", None, None, 1e-4
     )
-    plan = model.prepare(users, items, arguments, case.feed, case.score, None).plan
+    request = ranking_request(model, case.feed, case.score, None)
+    plan = prepare(model, users, items, request, arguments, case.score, None).plan
     batch = users.combine_chunks().to_batches()[0]
     count, early_kib = 0, 0
     session = session_of(plan.users.model)

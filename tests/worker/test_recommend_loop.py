@@ -25,7 +25,7 @@ from tf2spark.plan.recommend import (
     WholePlan,
 )
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
-from tf2spark.recommend.files import write_item_tensor, write_table
+from tf2spark.recommend.catalog.files import write_item_tensor, write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.ranking.forecast import Forecast
 from tf2spark.worker.recommend_loop import _replaced, recommend_batches

@@ -16,7 +16,7 @@ from tf2spark.dtypes import FLOAT32, FLOAT64
 from tf2spark.errors import RunError
 from tf2spark.plan.recommend import ITEMS_FILE, CatalogPlan, WholePlan
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
-from tf2spark.recommend.files import write_table
+from tf2spark.recommend.catalog.files import write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.split_scores import PairsRefused
 from tf2spark.worker.whole_scores import refused_items, whole_blocks, whole_scorer

@@ -101,12 +101,13 @@ def pair_request(job: Job, params: Mapping[str, Any], call: PairCall) -> Request
             tables as well.
     """
     from tf2spark.recommend.table_checks import check_call
+    from tf2spark.runnable.recommend import ranking_request
     from tf2spark.spark.recommend.tables import SparkTables
 
     score, signature = params["score"], params["signature"]
-    make_request = partial(job.model.ranking_request, call.feed, score, signature)
-    check_call(_given(params), make_request, lambda *_: SparkTables(*job.tables))
-    return make_request()
+    make_request = partial(ranking_request, job.model, call.feed, score, signature)
+    request, _ = check_call(_given(params), make_request, lambda *_: SparkTables(*job.tables))
+    return request
 
 
 def _given(params: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -130,13 +131,13 @@ def _given(params: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def prepare(job: Job, params: Mapping[str, Any], call: PairCall) -> Prepared:
+def prepare(job: Job, params: Mapping[str, Any], call: PairCall, request: Request) -> Prepared:
     """Compile the model and compute the catalog, while the log shows how far that is."""
     from tf2spark.compile.quiet import silence
+    from tf2spark.runnable.recommend import prepare as prepare_call
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     users, items = job.tables
+    score, signature = params["score"], params["signature"]
     with log_of(params).progress(job.spark, "preparing", "items"), silence():
-        return job.model.prepare(
-            users, items, call.arguments, call.feed, params["score"], params["signature"]
-        )
+        return prepare_call(job.model, users, items, request, call.arguments, score, signature)

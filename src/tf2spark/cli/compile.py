@@ -70,8 +70,11 @@ def compile_(**params: Any) -> None:
     """
     from tf2spark.cli.feed_text import parse_feed, parse_fetch
     from tf2spark.compile.quiet import silence
-    from tf2spark.locations import local_package, read_model, saved_model_of
+    from tf2spark.locations.keras_models import saved_model_of
+    from tf2spark.locations.paths import local_package
+    from tf2spark.locations.read import read_model
     from tf2spark.package.folder import check_free
+    from tf2spark.runnable.compile import write_package
     from tf2spark.saved_model.contract_text import as_text
 
     sample = _rows(params["sample"])
@@ -88,7 +91,8 @@ def compile_(**params: Any) -> None:
         model = open_model({**params, "model": folder})
         if exported_from is not None:
             model.name_source(exported_from)
-        digest = model.compile(
+        digest = write_package(
+            model,
             params["package"],
             params["signature"],
             feed,

@@ -174,7 +174,7 @@ def _memory(spark: SparkSession, model: ModelRef | None) -> Iterator[Finding]:
 
 def _open_here(model: str, options: Mapping[str, Sequence[str]]) -> Finding:
     """Open a model in this process, if the ops that this runs are allowed."""
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
     from tf2spark.worker.model_session import session_of
 
     start = time.monotonic()
@@ -192,7 +192,7 @@ def _open(
     model: str, options: Mapping[str, Sequence[str]], spark: SparkSession
 ) -> Iterator[Finding]:
     """Open a model on every executor, if the ops that this runs are allowed."""
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
     from tf2spark.spark.worker_checks import open_on_workers
 
     try:
@@ -214,7 +214,7 @@ def _open(
 
 def judge_library(name: str) -> Finding:
     """Report whether an op library can be loaded on this machine."""
-    from tf2spark.locations import library_on_this_machine
+    from tf2spark.locations.fetch import library_on_this_machine
     from tf2spark.package.op_libraries import find_libraries
     from tf2spark.worker.op_libraries import loaded_library
 

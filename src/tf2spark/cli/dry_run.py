@@ -74,7 +74,7 @@ def print_recommend(
 
     request = pair_request(job, params, call)
     result = check_recommendations(job, call, request, target)
-    plan = explain(prepare(job, params, call))
+    plan = explain(prepare(job, params, call, request))
     (ranking,) = request.outputs
     best = f"{ranking.output.name}, each user's best {params['k']:,}"
     lines = [("rank by", best), ("columns", _columns(result))]

@@ -93,8 +93,11 @@ def _contract_and_plan(
     sources = [source_of(params, "users"), source_of(params, "items")]
     with open_job(params, sources, None, debug=debug) as job:
         from tf2spark.recommend.explanation.plan import explain
+        from tf2spark.runnable.recommend import ranking_request
 
-        return job.model.contract, job.model.digest, explain(prepare(job, params, call))
+        model, score, signature = job.model, params["score"], params["signature"]
+        request = ranking_request(model, call.feed, score, signature)
+        return model.contract, model.digest, explain(prepare(job, params, call, request))
 
 
 def _check_signature(contract: Contract, signature: str | None) -> None:

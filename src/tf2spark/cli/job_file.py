@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from tf2spark.cli.job_keys import ANY_NAME, Key, arguments, flat, keys_of
 from tf2spark.errors import ContractError, Mistakes
-from tf2spark.locations import is_uri
+from tf2spark.locations.paths import is_uri
 
 Place = tuple[str, str]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from tf2spark.cli.job_log import JobLog
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
     from tf2spark.spark.facts.tasks import TaskFacts
     from tf2spark.spark.output.target import Target
 
@@ -65,7 +65,7 @@ def checked_options(
     Raises:
         ContractError: There are mistakes, all of which it lists.
     """
-    from tf2spark.locations import needs_spark
+    from tf2spark.locations.paths import needs_spark
 
     mistakes, values = Mistakes(), list[Any]()
     for each in parse:
@@ -105,7 +105,7 @@ def open_job(
         defaults: The command's own Spark settings; ``--conf`` overrides them.
     """
     settings = {**(defaults or {}), **key_values("--conf", params["conf"])}
-    from tf2spark.locations import needs_spark
+    from tf2spark.locations.paths import needs_spark
 
     model = None if needs_spark(params["model"]) else open_model(params)
     from tf2spark.spark.session import current_session, need_pyspark, running
@@ -170,7 +170,7 @@ def _read_all(spark: SparkSession, sources: Sequence[Source]) -> list[DataFrame]
 
 
 def _uri_of(path: str) -> str:
-    from tf2spark.locations import is_uri
+    from tf2spark.locations.paths import is_uri
 
     # Not as_uri(): Hadoop takes %20 literally, not as a space.
     return path if is_uri(path) or path.startswith("file:") else f"file:{os.path.abspath(path)}"

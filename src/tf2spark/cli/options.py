@@ -13,7 +13,7 @@ from tf2spark.errors import ContractError
 from tf2spark.shown_text import hide_secrets
 
 if TYPE_CHECKING:
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -141,7 +141,7 @@ def spark_options(command: Command) -> Command:
 
 def open_model(params: Mapping[str, Any]) -> RunnableModel:
     """Open the model of a command with the options of `model_options`."""
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
 
     return RunnableModel(
         params["model"],
@@ -158,7 +158,8 @@ def session_if_needed(
     params: Mapping[str, Any], *paths: str, debug: bool = False
 ) -> Iterator[None]:
     """Run a Spark session if one of these paths is on a file system that needs one."""
-    from tf2spark.locations import need_pyspark, needs_spark
+    from tf2spark.locations.optional_imports import need_pyspark
+    from tf2spark.locations.paths import needs_spark
 
     if not any(map(needs_spark, paths)):
         yield

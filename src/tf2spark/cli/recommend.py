@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tf2spark.cli.jobs import Counts
     from tf2spark.recommend.explanation.plan import RecommendPlan
     from tf2spark.recommend.prepare import Prepared
-    from tf2spark.runnable_model import RunnableModel
+    from tf2spark.runnable.model import RunnableModel
     from tf2spark.spark.output.target import Target
 
 _BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
@@ -113,7 +113,7 @@ def recommend(context: click.Context, /, **params: Any) -> None:
         # Before the catalog is computed, which may take minutes.
         check_recommendations(job, call, request, target)
         started = time.monotonic()
-        prepared = prepare(job, params, call)
+        prepared = prepare(job, params, call, request)
         prepared_seconds = time.monotonic() - started
         plan = explain(prepared, measured=False)
         recommend_users = report.watch(job, lambda rows: recommend_dataframe(rows, prepared))
@@ -145,6 +145,7 @@ def _checked(params: Mapping[str, Any]) -> list[Any]:
         ContractError: There are mistakes, all of which it lists.
     """
     from tf2spark.cli.feed_text import parse_feed
+    from tf2spark.runnable.recommend import ranking_request
 
     score, signature = params["score"], params["signature"]
     return checked_options(
@@ -156,7 +157,7 @@ def _checked(params: Mapping[str, Any]) -> list[Any]:
             lambda: existing_source(params, "items"),
             lambda: target_of(params),
         ],
-        lambda model, feed: model.ranking_request(feed, score, signature),
+        lambda model, feed: ranking_request(model, feed, score, signature),
     )
 
 

@@ -192,8 +192,10 @@ def _bound(
     with warnings_on_stderr():
         request, options = job.model.call(job.tables[0], params["signature"], feed, fetch, **given)
 
+    from tf2spark.runnable.score import score as score_table
+
     def score_rows(rows: DataFrame) -> DataFrame:
         with warnings_on_stderr():
-            return job.model.score(rows, request, options)
+            return score_table(job.model, rows, request, options)
 
     return request, score_rows

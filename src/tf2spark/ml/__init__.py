@@ -1,6 +1,6 @@
 """Stages of Spark ML: a SavedModel as a transformer in a Pipeline."""
 
-from tf2spark.locations import need_pyspark
+from tf2spark.locations.optional_imports import need_pyspark
 
 need_pyspark()  # in one sentence, where the import below would fail with a traceback
 

@@ -17,10 +17,12 @@ from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, 
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import OutputError
-from tf2spark.locations import fetch_to_this_machine, is_uri, write_files
+from tf2spark.locations.fetch import fetch_to_this_machine
+from tf2spark.locations.paths import is_uri
+from tf2spark.locations.write import write_files
 from tf2spark.package.digests import digest_text
 from tf2spark.package.staging import staging_folder
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
 from tf2spark.spark import hadoop
 from tf2spark.spark.output.table_writer import local_path
 from tf2spark.spark.recognize import is_connect

@@ -19,7 +19,8 @@ from tf2spark.errors import ContractError, addressed_to
 from tf2spark.ml.params import SavedModelParams
 from tf2spark.ml.persistence import StageReader, StageWriter
 from tf2spark.model import SavedModel
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
+from tf2spark.runnable.score import score
 from tf2spark.spark.score import scored_schema
 from tf2spark.spark.types import arrow_schema
 
@@ -194,7 +195,7 @@ class SavedModelTransformer(
     def _transform(self, dataset: DataFrame) -> DataFrame:
         with addressed_to("python"):
             model, request, options = self._call(dataset.schema)
-            return model.score(dataset, request, options)
+            return score(model, dataset, request, options)
 
     def copy(self, extra: ParamMap | None = None) -> SavedModelTransformer:
         """Return a copy with other Params; it shares the model that was read."""

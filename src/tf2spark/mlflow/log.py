@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
 
     from tf2spark.binding.feeds import FeedValue, Fetch
-    from tf2spark.locations import KerasModel
+    from tf2spark.locations.keras_models import KerasModel
 
 DIGEST_TAG = "tf2spark.digest"
 """The tag of logged models and registered versions that has the digest."""

@@ -15,13 +15,13 @@ from tf2spark.binding.feeds import Constant, Feed, Output, normalize
 from tf2spark.binding.request import Request
 from tf2spark.binding.stored.call_json import feeds_to_json, fetches_to_json
 from tf2spark.errors import ContractError, shortened
-from tf2spark.locations import saved_model_of
+from tf2spark.locations.keras_models import saved_model_of
 from tf2spark.model import SavedModel
 from tf2spark.package.staging import staging_folder
 
 if TYPE_CHECKING:
     from tf2spark.binding.feeds import FeedValue, Fetch
-    from tf2spark.locations import KerasModel
+    from tf2spark.locations.keras_models import KerasModel
 
 
 @frozen

@@ -12,9 +12,10 @@ from tf2spark.binding.options import make_options
 from tf2spark.binding.stored.call_json import feeds_from_json, fetches_from_json
 from tf2spark.errors import ContractError, addressed_to
 from tf2spark.local.score import score_table
-from tf2spark.locations import fetch_to_this_machine
+from tf2spark.locations.fetch import fetch_to_this_machine
 from tf2spark.registry.fetch import FLAVOR
-from tf2spark.runnable_model import RunnableModel
+from tf2spark.runnable.model import RunnableModel
+from tf2spark.runnable.score import score, with_row_relation
 from tf2spark.worker.task_start import task_cores
 
 _log = logging.getLogger("tf2spark.mlflow")
@@ -95,8 +96,8 @@ class PythonFunction:
     def _score(self, frame: Any) -> Any:
         model, request = self._model, self._request
         if self._threads is None:
-            return model.score(frame, request, self._options)
-        options = model.with_row_relation(request, self._options, on_spark=False)
+            return score(model, frame, request, self._options)
+        options = with_row_relation(model, request, self._options, on_spark=False)
         reference = fetch_to_this_machine(model.reference_for(request, threads=self._threads))
         return score_table(frame, request, options, reference, model.bind)
 

@@ -15,13 +15,14 @@ from tf2spark.binding.options import make_options
 from tf2spark.binding.table_advice import check_table
 from tf2spark.errors import ContractError, addressed_to
 from tf2spark.local.pandas_columns import table_to_arrow
-from tf2spark.locations import write_files
+from tf2spark.locations.write import write_files
 from tf2spark.mlflow.environment import CODE, LOADER
 from tf2spark.mlflow.logged_call import LoggedCall
 from tf2spark.mlflow.schemas import example_fields, input_fields, schema_of
 from tf2spark.model import SavedModel
 from tf2spark.plan.score import read_columns
 from tf2spark.registry.fetch import FLAVOR
+from tf2spark.runnable.score import score
 from tf2spark.table_types import LocalTable, audience_of, is_pandas
 
 _PACKAGE, _SAVED_MODEL = "model.tf2spark", "saved_model"
@@ -99,7 +100,7 @@ def _describe_columns(
             table = table_to_arrow(frame, request.paths)
             schema = table.schema
             options = make_options(keep=(), batch_rows=call.batch_rows, audience="pandas")
-            runnable.score(frame, request, options)
+            score(runnable, frame, request, options)
     options = make_options(keep=(), batch_rows=call.batch_rows, audience="pandas")
     plan = runnable.bind(request, schema, options, runnable.reference_for(request))
     if example is not None:

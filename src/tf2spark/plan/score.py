@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -274,21 +274,25 @@ def read_columns(plan: Plan) -> list[int]:
 
 
 def traveling_columns(plan: Plan) -> list[int]:
-    """Return the indices of the columns that a worker needs.
-
-    Those that a run reads come first, so that the worker finds them together at the front of a
-    batch; those that are only kept, or only name rows, follow.
-    """
-    read = read_columns(plan)
-    others = {*plan.keep, *(shown.column for shown in plan.shown)}
+    """Return the indices of the columns that a worker needs, those that a run reads first."""
+    others = [*plan.keep, *(shown.column for shown in plan.shown)]
     # A batch without columns would have no rows, so there is always one.
-    return [*read, *sorted(others.difference(read))] or [0]
+    return read_first(read_columns(plan), others) or [0]
 
 
 def columns_read_first(plan: Plan, count: int) -> list[int]:
     """Return the indices of all of a table's `count` columns, those that a run reads first."""
-    read = read_columns(plan)
-    return [*read, *sorted(set(range(count)).difference(read))]
+    return read_first(read_columns(plan), range(count))
+
+
+def read_first(read: Iterable[int], others: Iterable[int]) -> list[int]:
+    """Return the indices of columns in the order in which they travel to workers.
+
+    Those that a run reads come first, so that the worker finds them together at the front of a
+    batch; those that are only kept, or only name rows, follow.
+    """
+    first = set(read)
+    return [*sorted(first), *sorted(set(others) - first)]
 
 
 def renumber(plan: Plan, columns: Sequence[int]) -> Plan:

@@ -20,7 +20,7 @@ from tf2spark.plan.recommend import (
 )
 from tf2spark.plan.score import ModelRef, OutputPlan, Plan
 from tf2spark.recommend.arguments import RecommendArguments
-from tf2spark.recommend.items import item_id_type
+from tf2spark.recommend.catalog.items import item_id_type
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.sides import Schemas
 

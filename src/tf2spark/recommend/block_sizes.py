@@ -12,6 +12,7 @@ from math import isqrt, prod
 from attrs import frozen
 
 from tf2spark.graph_split.splitter import SplitGraph
+from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.recommend.node_costs import (
     FREE,
     PRODUCTS,
@@ -21,7 +22,6 @@ from tf2spark.recommend.node_costs import (
     row_bytes,
     whole_graph,
 )
-from tf2spark.recommend.pair_model import PairModel
 
 # The largest tensor of a block: it is read right after it is written, so it should still be in the
 # processor's cache (2 to 3 MiB measured best; smaller blocks mean more runs, larger ones miss it).

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from tf2spark.graph_split.forms import SideName
 from tf2spark.recommend.arguments import RecommendArguments
-from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.recommend.sides import Schemas, SidedInput
 from tf2spark.recommend.tables import Tables
 

@@ -29,10 +29,8 @@ from tf2spark.plan.recommend import (
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.bind_users import bind_users
 from tf2spark.recommend.block_sizes import BlockSizes, choose_block_sizes
-from tf2spark.recommend.company.items import score_in_company
-from tf2spark.recommend.fed_constants import write_fed_constants
-from tf2spark.recommend.files import new_tree, refer_to, write_graph
-from tf2spark.recommend.items import (
+from tf2spark.recommend.catalog.files import new_tree, refer_to, write_graph
+from tf2spark.recommend.catalog.items import (
     item_error,
     item_id_type,
     sort_by_id,
@@ -42,22 +40,24 @@ from tf2spark.recommend.items import (
     write_ids,
     write_values,
 )
+from tf2spark.recommend.catalog.norm_order import order_by_norm
+from tf2spark.recommend.company.items import score_in_company
 from tf2spark.recommend.job import RecommendJob
-from tf2spark.recommend.norm_order import order_by_norm
-from tf2spark.recommend.pair_model import PairModel
-from tf2spark.recommend.ranks import with_ranks
-from tf2spark.recommend.side_widths import size_feeds
-from tf2spark.recommend.sides import SidedInput
-from tf2spark.recommend.split_model import (
+from tf2spark.recommend.model.fed_constants import write_fed_constants
+from tf2spark.recommend.model.pair_model import PairModel
+from tf2spark.recommend.model.split_model import (
     SizedInputs,
     item_value_outputs,
     side_request,
     split_model,
 )
+from tf2spark.recommend.model.whole_graph import WholeGraph, bind_whole_graph, copy_model
+from tf2spark.recommend.ranks import with_ranks
+from tf2spark.recommend.side_widths import size_feeds
+from tf2spark.recommend.sides import SidedInput
 from tf2spark.recommend.table_checks import other_sides_columns
 from tf2spark.recommend.tables import Tables
 from tf2spark.recommend.verify import SplitCheck, check_items, check_split
-from tf2spark.recommend.whole_graph import WholeGraph, bind_whole_graph, copy_model
 from tf2spark.saved_model.reachable_nodes import init_op
 from tf2spark.tensorflow_c.run_limit import calls_limited
 from tf2spark.worker.ranking.coarse_scan import is_worth_scanning

@@ -11,8 +11,8 @@ from tf2spark.errors import ContractError, ModelError, SetupError, argument
 from tf2spark.plan.score import InputPlan
 from tf2spark.recommend.arguments import RankingOutput, check_ranking
 from tf2spark.recommend.job import RecommendJob
+from tf2spark.recommend.model.whole_graph import bind_pair_inputs
 from tf2spark.recommend.sides import SidedInput
-from tf2spark.recommend.whole_graph import bind_pair_inputs
 from tf2spark.saved_model.contract import TensorSpec
 
 

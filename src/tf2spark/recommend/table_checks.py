@@ -18,7 +18,7 @@ from tf2spark.binding.request import Request
 from tf2spark.errors import Advice, ContractError, Mistakes, Tf2SparkError
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import RecommendArguments, make_arguments
-from tf2spark.recommend.items import id_column_type, item_id_type
+from tf2spark.recommend.catalog.items import id_column_type, item_id_type
 from tf2spark.recommend.sides import Schemas, SidedInput, assign_sides
 from tf2spark.recommend.tables import Tables
 
@@ -27,8 +27,8 @@ def check_call(
     given: tuple[Any, ...],
     make_request: Callable[[], Request],
     tables_of: Callable[[Request, RecommendArguments], Tables],
-) -> RecommendArguments:
-    """Check the arguments of a call, and its tables as well if some are wrong.
+) -> tuple[Request, RecommendArguments]:
+    """Return the request and the arguments of a call; if some are wrong, check its tables as well.
 
     So all mistakes are reported together; `checked_sides` checks the tables of a call without
     mistakes.
@@ -48,7 +48,7 @@ def check_call(
     with mistakes.collected():
         requests.append(make_request())
     if arguments and requests:
-        return arguments[0]
+        return requests[0], arguments[0]
     if not arguments:
         with suppress(ContractError):  # it was collected before
             _, user_id, item_id, exclude, candidates, keep, *_ = given

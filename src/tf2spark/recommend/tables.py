@@ -13,7 +13,7 @@ from tf2spark.binding.request import Request
 from tf2spark.graph_split.forms import SideName
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import RecommendArguments
-from tf2spark.recommend.items import item_options, score_items
+from tf2spark.recommend.catalog.items import item_options, score_items
 from tf2spark.recommend.sides import Schemas, SidedInput, columns_read
 
 SAMPLED_ROWS = 64
@@ -34,12 +34,15 @@ class Tables(Protocol):
     def cores(self) -> int | None:
         """How many cores score users at the same time; None where that isn't known."""
 
-    def begin_reading(self, inputs: Sequence[SidedInput], arguments: RecommendArguments) -> Tables:
+    def begin_reading(
+        self, inputs: Sequence[SidedInput], arguments: RecommendArguments, *, pack_users: bool
+    ) -> Tables:
         """Begin to read the first users and the items, where that takes jobs.
 
         Args:
             inputs: The model's inputs, and what the sides feed to them.
             arguments: The arguments of the call.
+            pack_users: Also begin to make the table in which users travel to workers.
 
         Returns:
             The tables, perhaps without the items' columns that the call doesn't read.
@@ -87,7 +90,7 @@ class ArrowTables:
         return 1
 
     def begin_reading(
-        self, inputs: Sequence[SidedInput], arguments: RecommendArguments
+        self, inputs: Sequence[SidedInput], arguments: RecommendArguments, *, pack_users: bool
     ) -> ArrowTables:
         names = self.item_table.column_names
         if (read := columns_read(inputs, arguments.item_id, names)) == names:

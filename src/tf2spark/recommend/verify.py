@@ -16,10 +16,10 @@ from tf2spark.conversion.rows import Array, Ints, RowsRefused, RowsUneven
 from tf2spark.errors import RowError
 from tf2spark.graph_split.forms import NotSplit, SideName
 from tf2spark.plan.recommend import IDS_FILE, CatalogPlan, SplitPlan, WholePlan
-from tf2spark.recommend.items import item_id_type, unequal_ids, write_columns
+from tf2spark.recommend.catalog.items import item_id_type, unequal_ids, write_columns
 from tf2spark.recommend.job import RecommendJob
+from tf2spark.recommend.model.whole_graph import bind_whole_graph
 from tf2spark.recommend.sides import columns_fed
-from tf2spark.recommend.whole_graph import bind_whole_graph
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.worker.item_lists import position_finder
 from tf2spark.worker.mapped_tables import FolderSession, mapped_table

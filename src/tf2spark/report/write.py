@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tf2spark.errors import OutputError
-from tf2spark.locations import is_uri
+from tf2spark.locations.paths import is_uri
 from tf2spark.package.run_id import new_run_id
 
 

@@ -19,7 +19,7 @@ class FolderSession(Session, Protocol):
 
 
 def mapped_table(folder: Path, path: str) -> pa.RecordBatch:
-    """Map a table that `recommend.files.write_table` wrote, without copying any of it."""
+    """Map a table that `recommend.catalog.files.write_table` wrote, without copying any of it."""
     reader = pa.ipc.open_file(pa.memory_map(str(folder / path)))
     if not reader.num_record_batches:
         empty = [pa.nulls(0, field.type) for field in reader.schema]

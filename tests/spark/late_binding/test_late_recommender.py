@@ -15,8 +15,9 @@ from cases.recommenders import case, path_of
 from tf2spark.binding.kept_results import KeptResults
 from tf2spark.errors import ContractError, RowError
 from tf2spark.recommend.arguments import make_arguments
-from tf2spark.recommend.files import refer_to
+from tf2spark.recommend.catalog.files import refer_to
 from tf2spark.recommend.prepare import prepare
+from tf2spark.runnable.recommend import pair_model, ranking_request
 from tf2spark.spark.late_binding import late_recommender as late
 
 CASE = case("wide_and_deep")
@@ -34,8 +35,8 @@ def call_of(model: tf2spark.SavedModel, **given: Any) -> late.LateCall:
     named = {"keep": None, "mode": "failfast", "exclude": None, "candidates": None, **given}
     arguments = make_arguments(3, "user_id", "item_id", **named)
     runnable = model._runnable
-    request = runnable.ranking_request(None, None, None)
-    compiled = runnable._pair_model(request, None, None)
+    request = ranking_request(runnable, None, None, None)
+    compiled = pair_model(runnable, request, None, None)
     reference = refer_to(compiled.folder, compiled.reference())
     return late.LateCall(evolve(compiled, meta_graph=None), reference, request, arguments)
 

@@ -11,6 +11,7 @@ from cases.frames import frame
 from cases.recommenders import case, path_of
 from tf2spark.errors import ContractError, from_spark
 from tf2spark.recommend.arguments import make_arguments
+from tf2spark.runnable.recommend import pair_model, ranking_request
 from tf2spark.spark.late_binding.recommendations import recommend_unresolved
 
 
@@ -19,8 +20,8 @@ def test_items_with_other_ids_in_each_read_are_refused(spark: SparkSession) -> N
     """No item gets another one's id. Spark's own uuid() would have one seed for both reads."""
     ranker = case("wide_and_deep")
     runnable = tf2spark.SavedModel(path_of(ranker))._runnable
-    request = runnable.ranking_request(None, None, None)
-    model = runnable._pair_model(request, None, None)
+    request = ranking_request(runnable, None, None, None)
+    model = pair_model(runnable, request, None, None)
     arguments = make_arguments(3, "user_id", "item_id", None, None, ["user_id"], "failfast")
     random_id = F.reflect(F.lit("java.util.UUID"), F.lit("randomUUID"))
     items = frame(spark, ranker.items(9), 1).withColumn("item_id", random_id)

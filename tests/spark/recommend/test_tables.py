@@ -31,7 +31,7 @@ def test_tables_that_are_being_read_tell_what_others_do(
     monkeypatch.setattr(small_catalog, "MAX_ITEMS", max_items)
     items = spark.range(300).select(F.col("id").alias("a.b"), F.lit(1).alias("c"))
     tables = SparkTables(spark.range(100), items)
-    begun = tables.begin_reading((), arguments())
+    begun = tables.begin_reading((), arguments(), pack_users=False)
     assert [begun.sample(side).num_rows for side in SIDES] == [64, 64]
     assert [begun.sample(side).num_rows for side in SIDES] == [64, 64]
     assert [begun.sample(side, 80).num_rows for side in SIDES] == [80, 80]
@@ -48,7 +48,8 @@ def test_columns_that_spark_cannot_tell_apart_stay(spark: SparkSession, other: s
     items = spark.range(2).select("id", F.lit(1).alias("x"), F.lit(2).alias(other))
     fed = FedInput(dense(FLOAT32, N, N, name="in"), Column("item:x"), by_name=False)
     inputs = (SidedInput(fed, (SideFeed("item", Column("x")),)),)
-    begun = SparkTables(spark.range(3), items).begin_reading(inputs, arguments("id"))
+    tables = SparkTables(spark.range(3), items)
+    begun = tables.begin_reading(inputs, arguments("id"), pack_users=False)
     assert begun.schemas["item"].names == ["id", "x", other]
 
 
@@ -61,7 +62,7 @@ def test_users_begin_to_be_packed_before_it_is_known_what_travels(spark: SparkSe
     fed = FedInput(dense(FLOAT32, N, N, name="in"), Column("user:x"), by_name=False)
     inputs = (SidedInput(fed, (SideFeed("user", Column("x")),)),)
     items = spark.range(2)
-    begun = SparkTables(users, items).begin_reading(inputs, arguments("id"))
+    begun = SparkTables(users, items).begin_reading(inputs, arguments("id"), pack_users=True)
     assert begun._begun is not None
     assert begun._begun.traveling == [2, 4, 1, 3]
     expected = begun._begun.packed()

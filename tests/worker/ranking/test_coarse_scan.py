@@ -30,8 +30,8 @@ from tf2spark.plan.recommend import (
     SplitPlan,
 )
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
-from tf2spark.recommend import norm_order
-from tf2spark.recommend.files import write_item_tensor, write_table
+from tf2spark.recommend.catalog import norm_order
+from tf2spark.recommend.catalog.files import write_item_tensor, write_table
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.ranking import coarse_scan
 from tf2spark.worker.ranking.coarse_scan import CoarseRanker, _needed, _rounded

@@ -23,7 +23,7 @@ from tf2spark.plan.recommend import (
     SplitPlan,
 )
 from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
-from tf2spark.recommend.files import write_item_tensor, write_table
+from tf2spark.recommend.catalog.files import write_item_tensor, write_table
 from tf2spark.recommend.verify import _split_scorer
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker import split_scores

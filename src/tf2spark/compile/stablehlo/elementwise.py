@@ -207,9 +207,11 @@ def _of_floats(name: str) -> Translation:
 
 def _check_divisor(call: Call) -> None:
     """Refuse a division by zero, or by -1: XLA and TensorFlow have results of their own."""
-    divisor = as_tensor(call.nodes, call.inputs[1])
-    value = call.nodes.constants.get(divisor.name)
-    if value is None or not (value > 0).all():
+    divisor = call.inputs[1]
+    if isinstance(divisor, Known):
+        divisor.check_numbers()
+    numbers = constant_of(call, divisor)
+    if numbers is None or not (numbers > 0).all():
         raise NotOpened(f"its {call.statement.op} is by an integer that may be zero or less")
 
 

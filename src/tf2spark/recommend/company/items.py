@@ -12,7 +12,7 @@ from attrs import evolve
 from tf2spark.binding.bind import bind
 from tf2spark.binding.request import Request
 from tf2spark.plan.score import ModelRef, read_columns
-from tf2spark.recommend.items import flat_values, item_options, score_items
+from tf2spark.recommend.catalog.items import flat_values, item_options, score_items
 from tf2spark.recommend.tables import Tables
 from tf2spark.worker.row_probe import same_values
 

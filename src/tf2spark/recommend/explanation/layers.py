@@ -11,6 +11,7 @@ from attrs import frozen
 from tf2spark.graph_split.node_places import Place
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.recommend.explanation.layer_names import layer_names
+from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.recommend.node_costs import (
     FREE,
     PRODUCTS,
@@ -19,7 +20,6 @@ from tf2spark.recommend.node_costs import (
     known_sizes,
     whole_graph,
 )
-from tf2spark.recommend.pair_model import PairModel
 
 Computed = Literal["user", "item", "user_and_item", "added", "multiplied", "partly", "pair"]
 """How often a layer is computed."""

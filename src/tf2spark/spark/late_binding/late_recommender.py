@@ -25,7 +25,7 @@ from tf2spark.plan.recommend import CatalogPlan
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import RecommendArguments
 from tf2spark.recommend.job_folder import new_job_folder, remove_job_folder
-from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.recommend.prepare import prepare
 from tf2spark.recommend.table_checks import checked_sides
 from tf2spark.recommend.tables import ArrowTables

@@ -27,9 +27,9 @@ from tf2spark.errors import Tf2SparkError
 from tf2spark.graph_split.splitter import score_dtype
 from tf2spark.plan.recommend import RECOMMENDATIONS
 from tf2spark.recommend.arguments import RecommendArguments
-from tf2spark.recommend.files import refer_to
-from tf2spark.recommend.items import unequal_ids
-from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.catalog.files import refer_to
+from tf2spark.recommend.catalog.items import unequal_ids
+from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.recommend.prepare import Prepared
 from tf2spark.spark.arrow_udfs import arrow_udf_of
 from tf2spark.spark.late_binding.late_recommender import (

@@ -17,9 +17,9 @@ from tf2spark.binding.request import Request
 from tf2spark.errors import ContractError
 from tf2spark.graph_split.forms import SideName
 from tf2spark.plan.packed import Packing
-from tf2spark.plan.score import ModelRef
+from tf2spark.plan.score import ModelRef, read_first
 from tf2spark.recommend.arguments import RecommendArguments
-from tf2spark.recommend.items import item_options, score_quickly
+from tf2spark.recommend.catalog.items import item_options, score_quickly
 from tf2spark.recommend.sides import Schemas, SidedInput, columns_fed, columns_read
 from tf2spark.recommend.tables import SAMPLED_ROWS
 from tf2spark.spark.memory_limit import check_worker_memory
@@ -104,7 +104,7 @@ class SparkTables:
         return None if is_connect(spark) else int(spark.sparkContext.defaultParallelism)
 
     def begin_reading(
-        self, inputs: Sequence[SidedInput], arguments: RecommendArguments
+        self, inputs: Sequence[SidedInput], arguments: RecommendArguments, *, pack_users: bool
     ) -> SparkTables:
         users, schemas, spark = self.user_table, self.schemas, self.user_table.sparkSession
         items, item_names = self.item_table, schemas["item"].names
@@ -117,7 +117,8 @@ class SparkTables:
             first_users()  # which are needed sooner, and both are work for the JVM
             return _packed(users, traveling)
 
-        begun = _Begun(first_users, begin_reading(items), traveling, in_background(spark, pack))
+        packed = in_background(spark, pack) if pack_users else pack
+        begun = _Begun(first_users, begin_reading(items), traveling, packed)
         return evolve(self, item_table=items, begun=begun)
 
     def packed_users(
@@ -193,10 +194,9 @@ def _traveling_columns(
     inputs: Sequence[SidedInput], arguments: RecommendArguments, names: Sequence[str]
 ) -> list[int]:
     """Return what `traveling_columns` gives if the plan drops no input, which isn't known yet."""
-    lists = {arguments.exclude, arguments.candidates}
-    read = {*columns_fed(inputs, "user", names), *(lists & set(names))}
-    kept = {arguments.user_id, *(arguments.options.keep or ())} - read
-    return [
-        *(index for index, name in enumerate(names) if name in read),
-        *(index for index, name in enumerate(names) if name in kept),
-    ]
+    read = {*columns_fed(inputs, "user", names), arguments.exclude, arguments.candidates}
+    kept = {arguments.user_id, *(arguments.options.keep or ())}
+    return read_first(
+        [index for index, name in enumerate(names) if name in read],
+        [index for index, name in enumerate(names) if name in kept],
+    )

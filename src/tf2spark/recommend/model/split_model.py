@@ -16,9 +16,9 @@ from tf2spark.graph_split.constant_folding import to_array
 from tf2spark.graph_split.forms import SIDES, NotSplit, Side, SideName
 from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split_graph
 from tf2spark.plan.score import RowRelation
+from tf2spark.recommend.catalog.items import value_column
 from tf2spark.recommend.company.side_probe import SideProbe
-from tf2spark.recommend.items import value_column
-from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.recommend.side_widths import Sample, SizedFeed
 from tf2spark.recommend.sides import Schemas, SidedInput
 from tf2spark.saved_model.contract import TensorSpec

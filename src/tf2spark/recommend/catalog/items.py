@@ -20,7 +20,7 @@ from tf2spark.errors import Advice, ContractError, RowError, argument
 from tf2spark.graph_split.forms import Side
 from tf2spark.plan.recommend import IDS_FILE, ITEMS_FILE, ItemTensor
 from tf2spark.plan.score import Plan
-from tf2spark.recommend.files import write_item_tensor, write_table
+from tf2spark.recommend.catalog.files import write_item_tensor, write_table
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.score_loop import score_batches
 

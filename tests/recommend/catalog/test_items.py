@@ -17,9 +17,9 @@ from tf2spark.errors import ContractError, RowError
 from tf2spark.graph_split.forms import Side
 from tf2spark.plan.recommend import IDS_FILE, ITEMS_FILE
 from tf2spark.plan.score import Plan
-from tf2spark.recommend import files
-from tf2spark.recommend import items as items_module
-from tf2spark.recommend.items import (
+from tf2spark.recommend.catalog import files
+from tf2spark.recommend.catalog import items as items_module
+from tf2spark.recommend.catalog.items import (
     item_error,
     item_id_type,
     item_options,

@@ -6,7 +6,7 @@ import pytest
 
 from tf2spark.dtypes import FLOAT32
 from tf2spark.plan.score import ModelRef, OutputPlan, Plan
-from tf2spark.recommend.whole_graph import WholeGraph
+from tf2spark.recommend.model.whole_graph import WholeGraph
 
 OUTPUT = OutputPlan("score", "y", ("y:0",), FLOAT32, (), FLOAT32.arrow)
 GRAPH = WholeGraph(

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tf2spark
 from cases.models.saving import save_function
 from tf2spark.conversion.rows import Array
-from tf2spark.recommend import norm_order
+from tf2spark.recommend.catalog import norm_order
 
 WIDTH, ITEMS, USERS = 8, 1200, 150
 

@@ -7,7 +7,8 @@ import pytest
 import tf2spark
 from cases import recommenders
 from cases.recommenders.running import path_of
-from tf2spark.recommend import compile_model
+from tf2spark.recommend.model import compile_model
+from tf2spark.runnable.recommend import pair_model, ranking_request
 
 
 def test_tables_that_rows_are_gathered_from_are_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,5 +21,5 @@ def test_tables_that_rows_are_gathered_from_are_files(monkeypatch: pytest.Monkey
     model = tf2spark.SavedModel(path_of(case))
     got = model.recommend(users, items, 5, feed=case.feed, score=case.score)
     assert got.equals(expected)
-    request = model._runnable.ranking_request(case.feed, case.score, None)
-    assert model._runnable._pair_model(request, case.score, None).weights
+    request = ranking_request(model._runnable, case.feed, case.score, None)
+    assert pair_model(model._runnable, request, case.score, None).weights

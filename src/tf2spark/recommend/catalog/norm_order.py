@@ -19,7 +19,7 @@ from tf2spark.dtypes import FLOAT32, from_code
 from tf2spark.graph_split.inner_product import is_inner_product
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.plan.recommend import NORMS_FILE, POSITIONS_FILE, CatalogPlan, SplitPlan
-from tf2spark.recommend.files import write_item_tensor
+from tf2spark.recommend.catalog.files import write_item_tensor
 from tf2spark.recommend.job import RecommendJob
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.mapped_files import mapped_file

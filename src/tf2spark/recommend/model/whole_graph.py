@@ -17,7 +17,7 @@ from tf2spark.binding.request import FedInput, FetchedOutput, Request
 from tf2spark.plan.recommend import WholePlan
 from tf2spark.plan.score import InputPlan, Plan
 from tf2spark.recommend.job import RecommendJob
-from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.model.pair_model import PairModel
 
 _SCORE = "score"
 _MAX_ROWS = 1 << 14

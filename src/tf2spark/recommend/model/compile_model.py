@@ -20,7 +20,7 @@ from tf2spark.package.host_cache import HeldModel
 from tf2spark.package.op_libraries import OpLibrary
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import TOLERANCE
-from tf2spark.recommend.pair_model import PairModel
+from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import TensorSpec
 from tf2spark.saved_model.function_library import CALLS, JAX_MODULE
