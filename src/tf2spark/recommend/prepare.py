@@ -179,7 +179,7 @@ def _prepare_split(job: RecommendJob) -> Prepared:
     )
     plan, scored_share = order_by_norm(job, plan, split.graph, split.tree)
     # Only now are all files of the folder written.
-    reference = refer_to(split.tree, job.model.reference())
+    reference = refer_to(split.tree, job.model)
     plan = evolve(plan, users=evolve(plan.users, model=reference))
     check = check_split(job, plan, split.tree, all_items=catalog.in_one_run)
     return Prepared(plan, split.graph, sizes, None, check, job, scored_share)
@@ -221,7 +221,7 @@ def _compute_catalog(job: RecommendJob, split: _SplitModel) -> _Catalog:
 def _score_items(job: RecommendJob, split: _SplitModel) -> tuple[pa.Table, bool]:
     outputs = item_value_outputs(split.graph.items)
     request = side_request(split.graph, split.inputs, "item", outputs)
-    reference = refer_to(split.tree, job.model.reference())
+    reference = refer_to(split.tree, job.model)
     item_id = job.arguments.item_id
     try:
         if split.graph.relation("item") != "independent":
@@ -282,7 +282,7 @@ def _prepare_whole(job: RecommendJob, reason: str, *, row_wise: bool) -> Prepare
     plan = bind_users(
         job,
         Request((), ()),
-        refer_to(tree, job.model.reference()),
+        refer_to(tree, job.model),
         whole.strategy(items.num_rows, row_wise=row_wise),
         items.num_rows,
         score_dtype(job.model.score.dtype),

@@ -26,17 +26,19 @@ from tf2spark.worker.mapped_tables import FolderSession, mapped_table
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.ranking.norm_order import positions_by_norm
 from tf2spark.worker.row_names import id_text
-from tf2spark.worker.split_scores import PairScorer, block_ends
+from tf2spark.worker.split_scores import LEAST_ROWS, PairScorer, round_up
 from tf2spark.worker.user_values import user_values
 from tf2spark.worker.whole_scores import refused_items, whole_scorer
 
 _MAX_ROWS = 8
 _USERS_OF_ALL_ITEMS = 2
+# Each block of items is a slice of their tensors, made before the first is scored.
+_MAX_BLOCKS = 256
 # Scores that are all smaller are compared as if the largest were this.
 _LEAST_SCALE = 1e-3
 _CANT_SCORE = (RowsRefused, RowsUneven, TensorFlowFailure)
 UserScorer = Callable[[pa.RecordBatch], Array]
-"""From one user to the scores of items: [items]."""
+"""From users to the scores of items: [users, items]."""
 
 
 @frozen
@@ -93,15 +95,15 @@ def check_split(
             raise unequal_ids(arguments.item_id)
         items, positions = items.filter(pa.array(is_known)), positions[is_known]
     with (
-        closing(open_model(plan.users.model, tree)) as session,
+        closing(open_model(plan.users.model, tree, optimizes=False)) as session,
         _whole_scorer(job, plan, items, row_wise=not all_items) as score_whole,
     ):
         score_split = _split_scorer(plan, session, positions)
+        split_scores = _scores_of(score_split, users)
         pairs = [
-            (split_scores, whole_scores)
-            for user in _one_by_one(users)
-            if (split_scores := _try_scoring(score_split, user)) is not None
-            and (whole_scores := _try_scoring(score_whole, user)) is not None
+            (of_user, whole_scores[0])
+            for of_user, user in zip(split_scores, _one_by_one(users), strict=True)
+            if of_user is not None and (whole_scores := _try_scoring(score_whole, user)) is not None
         ]
     if not pairs:
         return None
@@ -172,18 +174,26 @@ def _one_by_one(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     return (batch.slice(row, 1) for row in range(batch.num_rows))
 
 
-def _try_scoring(score: UserScorer, user: pa.RecordBatch) -> Array | None:
-    """Return a user's scores; None where the user can't be scored."""
+def _scores_of(score: UserScorer, users: pa.RecordBatch) -> list[Array | None]:
+    """Return the scores of each user, in one run if possible; None for one who can't be scored."""
+    if (together := _try_scoring(score, users)) is not None:
+        return list(together)
+    alone = (_try_scoring(score, user) for user in _one_by_one(users))
+    return [None if scores is None else scores[0] for scores in alone]
+
+
+def _try_scoring(score: UserScorer, users: pa.RecordBatch) -> Array | None:
+    """Return users' scores; None where one of them can't be scored."""
     try:
-        return score(user)
+        return score(users)
     except _CANT_SCORE:
         return None
 
 
 def _split_scorer(plan: CatalogPlan, session: FolderSession, positions: Ints) -> UserScorer:
-    """Return the function from a user to the scores of the items at these positions.
+    """Return the function from users to the scores of the items at these positions.
 
-    Only their blocks are computed: all others would take longer than the rest of the check.
+    Only small blocks around them are computed: all would take longer than the rest of the check.
     """
     strategy = plan.strategy
     assert isinstance(strategy, SplitPlan)
@@ -193,15 +203,16 @@ def _split_scorer(plan: CatalogPlan, session: FolderSession, positions: Ints) ->
         places = np.empty_like(order)
         places[order] = np.arange(plan.items)
         positions = places[positions]
-    pairs = PairScorer.of(strategy, session, block_ends(strategy))
+    size = round_up(max(LEAST_ROWS, plan.items // _MAX_BLOCKS))
+    pairs = PairScorer.of(strategy, session, range(size, plan.items + size, size))
     starts = np.array([start for start, _ in pairs.blocks])
     numbers = np.searchsorted(starts, positions, side="right") - 1
 
-    def score(user: pa.RecordBatch) -> Array:
-        users = compute_users(user)
-        blocks = {number: pairs.score(users, 1, number)[0] for number in set(numbers.tolist())}
+    def score(users: pa.RecordBatch) -> Array:
+        values, rows = compute_users(users), users.num_rows
+        blocks = {number: pairs.score(values, rows, number) for number in set(numbers.tolist())}
         places = zip(numbers.tolist(), (positions - starts[numbers]).tolist(), strict=True)
-        return np.array([blocks[number][place] for number, place in places])
+        return np.stack([blocks[number][:, place] for number, place in places], axis=1)
 
     return score
 
@@ -210,7 +221,7 @@ def _split_scorer(plan: CatalogPlan, session: FolderSession, positions: Ints) ->
 def _whole_scorer(
     job: RecommendJob, plan: CatalogPlan, items: pa.Table, *, row_wise: bool
 ) -> Iterator[UserScorer]:
-    """Yield the function from a user to the scores of these items by the whole graph."""
+    """Yield the function from one user to the scores of these items by the whole graph."""
     whole = bind_whole_graph(job)
     strategy = whole.strategy(items.num_rows, row_wise=row_wise)
     reference = job.model.reference()
@@ -222,7 +233,8 @@ def _whole_scorer(
         closing(open_model(reference, job.model.folder, optimizes=False)) as session,
     ):
         write_columns(Path(folder), items, whole.item_columns)
-        yield whole_scorer(whole_plan, strategy, session, Path(folder))
+        score_one = whole_scorer(whole_plan, strategy, session, Path(folder))
+        yield lambda user: score_one(user)[None]
 
 
 def check_items(plan: CatalogPlan, users: pa.Table, tree: Path) -> None:

@@ -37,7 +37,7 @@ def call_of(model: tf2spark.SavedModel, **given: Any) -> late.LateCall:
     runnable = model._runnable
     request = ranking_request(runnable, None, None, None)
     compiled = pair_model(runnable, request, None, None)
-    reference = refer_to(compiled.folder, compiled.reference())
+    reference = refer_to(compiled.folder, compiled)
     return late.LateCall(evolve(compiled, meta_graph=None), reference, request, arguments)
 
 

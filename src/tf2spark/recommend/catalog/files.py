@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,22 @@ from attrs import evolve
 
 from tf2spark.conversion.rows import Array
 from tf2spark.dtypes import DType
-from tf2spark.package.folder import entries_of
-from tf2spark.package.manifest import Manifest
+from tf2spark.package.folder import entry_of
+from tf2spark.package.manifest import FileEntry, Manifest
+from tf2spark.package.safe_files import list_files
 from tf2spark.plan.recommend import ItemTensor
 from tf2spark.plan.score import ModelRef
+from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.saved_model.protos import SavedModel
 
 _GRAPH = "saved_model.pb"
 _ROWS_PER_WRITE = 1 << 16
 _LINKED_FOLDERS = ("assets", "weights")
+
+
+def linked_files(files: Iterable[FileEntry]) -> tuple[FileEntry, ...]:
+    """Return those of a model's files that a new tree has as they are."""
+    return tuple(file for file in files if file.path.partition("/")[0] in _LINKED_FOLDERS)
 
 
 def new_tree(source: Path, parent: Path) -> Path:
@@ -79,9 +87,11 @@ def write_table(tree: Path, path: str, table: pa.Table) -> None:
         writer.write_table(table, max_chunksize=max(1, table.num_rows))
 
 
-def refer_to(tree: Path, model: ModelRef) -> ModelRef:
-    """Return the reference to a model in this folder, with the digest of the folder's content."""
-    manifest = Manifest(entries_of(tree), model.tags, model.weights)
+def refer_to(tree: Path, model: PairModel) -> ModelRef:
+    """Return the reference to a tree of a model, with the digest of the tree's content."""
+    linked = {file.path: file for file in model.linked_files}
+    entries = (linked.get(file.path) or entry_of(tree, file.path) for file in list_files(tree))
+    manifest, reference = Manifest(tuple(entries), model.tags, model.weights), model.reference()
     return evolve(
-        model, path=str(tree), digest=manifest.digest, files=manifest.files, storage="own"
+        reference, path=str(tree), digest=manifest.digest, files=manifest.files, storage="own"
     )

@@ -20,6 +20,7 @@ from tf2spark.package.host_cache import HeldModel
 from tf2spark.package.op_libraries import OpLibrary
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.arguments import TOLERANCE
+from tf2spark.recommend.catalog.files import linked_files
 from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import TensorSpec
@@ -177,6 +178,7 @@ def _compiled_model(tree: Path, loaded: reader.LoadedModel, pair_request: PairRe
         pair_request.copy_strings,
         pair_request.op_libraries,
         pair_request.custom_ops,
+        linked_files=linked_files(loaded.entries),
     )
 
 
@@ -205,6 +207,7 @@ def _uncompiled_model(
         pair_request.copy_strings,
         pair_request.op_libraries,
         pair_request.custom_ops,
+        linked_files=linked_files(loaded.entries),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from tf2spark.package.manifest import Weight
+from tf2spark.package.manifest import FileEntry, Weight
 from tf2spark.package.op_libraries import OpLibrary
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.sides import SidedInput
@@ -32,6 +32,7 @@ class PairModel:
         op_libraries: The libraries of its custom ops.
         custom_ops: The ops that these provide.
         limit_seconds: See `ModelRef`.
+        linked_files: Those of its files that are part of each call's model.
     """
 
     meta_graph: Any
@@ -46,6 +47,7 @@ class PairModel:
     op_libraries: tuple[OpLibrary, ...] = ()
     custom_ops: tuple[str, ...] = ()
     limit_seconds: float | None = None
+    linked_files: tuple[FileEntry, ...] = ()
 
     def reference(self) -> ModelRef:
         """Return what a session is opened with; the folder stands for the digest."""

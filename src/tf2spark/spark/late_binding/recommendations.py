@@ -96,7 +96,7 @@ def recommend_unresolved(
     check_worker_memory(spark)
     options = arguments.options
     reference = evolve(
-        refer_to(model.folder, model.reference()),
+        refer_to(model.folder, model),
         threads=task_cpus(spark),
         limit_seconds=options.task_timeout,
     )

@@ -28,6 +28,7 @@ from tf2spark.spark.jvm import catalyst_column, catalyst_expression, java_class
 
 _CATALYST = "org.apache.spark.sql.catalyst.expressions"
 _UNSAFE_ROW = f"{_CATALYST}.UnsafeRow"
+_FAILS = "cast(raise_error('a struct is no UnsafeRow') as binary)"
 
 
 class NotPackable(Exception):
@@ -46,9 +47,9 @@ class Packer:
 
     spark: SparkSession
 
-    def block(self, struct: Column) -> Column:
-        """Return the blocks of a column of structs, which another operator made."""
-        value = catalyst_expression(self.spark, struct)
+    def block(self, name: str) -> Column:
+        """Return the blocks of a column of structs, given its name; another operator made them."""
+        value = catalyst_expression(self.spark, F.col(name))
         copied = invoke(self.spark, value, "copy", object_type(self.spark, _UNSAFE_ROW))
         binary = type_object(self.spark, "BinaryType")
         block = self._column(invoke(self.spark, copied, "getBytes", binary))
@@ -56,8 +57,8 @@ class Packer:
         # true.
         return (
             F.when(self._is_unsafe(value), block)
-            .when(_without_generated_code(struct), F.lit(b""))
-            .otherwise(F.raise_error(F.lit("a struct isn't an UnsafeRow")).cast("binary"))
+            .when(_without_generated_code(name), F.lit(b""))
+            .otherwise(F.expr(_FAILS))
         )
 
     def _is_unsafe(self, struct: Any) -> Column:
@@ -83,9 +84,7 @@ def packer_of(spark: SparkSession) -> Packer:
     return Packer(spark)
 
 
-def _without_generated_code(column: Column) -> Column:
+def _without_generated_code(name: str) -> Column:
     """Return a condition that Spark interprets, and whose value it doesn't know beforehand."""
-    both = F.zip_with(
-        F.array(column.isNull()), F.array(F.lit(True)), lambda null, true: null & true
-    )
-    return both[0]
+    # As text, because each function of PySpark asks the JVM several times.
+    return F.expr(f"zip_with(array(`{name}` is null), array(true), (no, yes) -> no and yes)[0]")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -48,13 +49,16 @@ def packed_table(df: DataFrame) -> tuple[DataFrame, Packing | None]:
 
     Also returns how its columns travel. Where nothing is packed, the table is `df` itself.
     """
-    columns = [F.col(name) for name in df.columns]
-    table, parts, packing = packed_parts(df, columns, df.schema)
-    if packing is None:
+    columns, schema = [F.col(name) for name in df.columns], df.schema
+    if not any(is_packable(field.dataType) for field in schema):
+        return df, None  # thousands of columns are left alone
+    try:
+        table, parts, packing = _packed_parts(df, columns, schema)
+        names = column_names(len(parts))
+        named = [part.alias(name) for part, name in zip(parts, names, strict=True)]
+        return _selected(table, named), packing
+    except NotPackable:
         return df, None
-    names = column_names(len(parts))
-    named = [part.alias(name) for part, name in zip(parts, names, strict=True)]
-    return table.select(*named), packing
 
 
 def packed_parts(
@@ -72,17 +76,20 @@ def packed_parts(
         `df`, `columns` and None.
     """
     if not any(is_packable(field.dataType) for field in schema):
-        return df, list(columns), None  # thousands of columns are left alone
+        return df, list(columns), None
     try:
-        return _packed_parts(df, columns, schema)
+        table, parts, packing = _packed_parts(df, columns, schema)
+        _selected(table, parts)
     except NotPackable:
         return df, list(columns), None
+    return table, parts, packing
 
 
 def why_not_packed(df: DataFrame) -> str | None:
     """Say why no column of a table travels packed, as a clause; None where one does."""
     try:
-        _packed_parts(df, [df[name] for name in df.columns], df.schema)
+        table, parts, _ = _packed_parts(df, [df[name] for name in df.columns], df.schema)
+        _selected(table, parts)
     except NotPackable as reason:
         return str(reason)
     return None
@@ -100,7 +107,7 @@ def _packed_parts(
     packed = [index for index, field in enumerate(schema) if _has_block(field.dataType)]
     if len(packed) > _MAX_COLUMNS:
         packed = packable
-    try:
+    with _catalyst():
         _check_leaves(df)
         packing = _packing(df.sparkSession, schema, packed)
         struct = struct_of(
@@ -109,13 +116,24 @@ def _packed_parts(
         table = df.withColumn(_STRUCT, struct)
         parts = [columns[index] for index in packing.others]
         parts += _block_parts(df.sparkSession, packing)
-        # Spark resolves the expressions here, and would refuse what doesn't fit together.
-        table.select(*parts)
+    return table, parts, packing
+
+
+def _selected(table: DataFrame, parts: Sequence[Column]) -> DataFrame:
+    """Select parts: Spark resolves them here, and would refuse what doesn't fit together."""
+    with _catalyst():
+        return table.select(*parts)
+
+
+@contextmanager
+def _catalyst() -> Iterator[None]:
+    """Turn all errors into `NotPackable`: Catalyst is no interface, and each release may differ."""
+    try:
+        yield
     except NotPackable:
         raise
-    except Exception as error:  # Catalyst is no interface: each release may differ
+    except Exception as error:
         raise NotPackable(f"this Spark can't do it ({first_line(error)})") from None
-    return table, parts, packing
 
 
 def _packing(spark: SparkSession, schema: t.StructType, packed: Sequence[int]) -> Packing:
@@ -131,13 +149,12 @@ def _packing(spark: SparkSession, schema: t.StructType, packed: Sequence[int]) -
 
 
 def _block_parts(spark: SparkSession, packing: Packing) -> list[Column]:
-    struct = F.col(_STRUCT)
-    block = packer_of(spark).block(struct)
+    block = packer_of(spark).block(_STRUCT)
     if not packing.has_rest:
         return [block]
     fits = F.octet_length(block) <= _max_block_bytes(spark)
     # An empty list costs less than a null: see docs/performance.md.
-    return [F.when(fits, block), F.array_repeat(struct, F.when(fits, 0).otherwise(1))]
+    return [F.when(fits, block), F.array_repeat(_STRUCT, F.when(fits, 0).otherwise(1))]
 
 
 def _plain(column: Column, data_type: t.DataType) -> Column:

@@ -51,29 +51,23 @@ class BegunItems:
 
 def begin_reading(items: DataFrame) -> BegunItems:
     """Begin to read the items, with as few jobs as their size allows."""
+    begun = in_background(items.sparkSession, partial(_begin, items))
+    return BegunItems(lambda: begun().first(), lambda: begun().count(), lambda: begun().all())
+
+
+def _begin(items: DataFrame) -> BegunItems:
+    """Read a small input at once; of another, begin to read the parts."""
     begin = partial(in_background, items.sparkSession)
-    at_once = begin(partial(_read_at_once, items))
-
-    def first() -> pa.Table:
-        table = at_once()
-        if table is None:
-            return collect_first(items, SAMPLED_ROWS)
-        return table.slice(0, SAMPLED_ROWS)
-
-    def count() -> int:
-        table = at_once()
-        if table is None or table.num_rows > MAX_ITEMS:
-            return items.count()
-        return int(table.num_rows)
-
-    def all_items() -> pa.Table | None:
-        table = at_once()
-        if table is not None:
-            return table if table.num_rows <= MAX_ITEMS else None
-        return _read_if_small(items, counted(), sampled())
-
-    sampled, counted = begin(first), begin(count)
-    return BegunItems(sampled, counted, begin(all_items))
+    table = _read_at_once(items)
+    if table is None:
+        first, count = begin(partial(collect_first, items, SAMPLED_ROWS)), begin(items.count)
+        return BegunItems(first, count, begin(lambda: _read_if_small(items, count(), first())))
+    is_all = table.num_rows <= MAX_ITEMS
+    return BegunItems(
+        lambda: table.slice(0, SAMPLED_ROWS),
+        (lambda: int(table.num_rows)) if is_all else begin(items.count),
+        lambda: table if is_all else None,
+    )
 
 
 def _read_at_once(items: DataFrame) -> pa.Table | None:

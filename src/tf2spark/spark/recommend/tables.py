@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -111,11 +111,12 @@ class SparkTables:
         if (read := columns_read(inputs, arguments.item_id, item_names)) != item_names:
             items = items.select(*map(column, read))
         traveling = _traveling_columns(inputs, arguments, schemas["user"].names)
-        first_users = in_background(spark, partial(_first_users, users, traveling))
+        numbered = cache(partial(select_numbered, users, traveling))
+        first_users = in_background(spark, lambda: _first_users(users, traveling, numbered()))
 
         def pack() -> tuple[DataFrame, Packing | None]:
             first_users()  # which are needed sooner, and both are work for the JVM
-            return _packed(users, traveling)
+            return packed_table(numbered())
 
         packed = in_background(spark, pack) if pack_users else pack
         begun = _Begun(first_users, begin_reading(items), traveling, packed)
@@ -127,7 +128,7 @@ class SparkTables:
         """Return these columns of users as they travel to workers; see `packed_table`."""
         if users is self.user_table and self._begun and self._begun.traveling == columns:
             return self._begun.packed()
-        return _packed(users, columns)
+        return packed_table(select_numbered(users, columns))
 
     def sample(self, side: SideName, rows: int = SAMPLED_ROWS) -> pa.Table:
         if self._begun is not None and rows == SAMPLED_ROWS:
@@ -172,22 +173,19 @@ class SparkTables:
         return [self.item_table.where(part_of == part) for part in range(parts)]
 
 
-def _first_users(users: DataFrame, columns: Sequence[int]) -> pa.Table:
-    """Return the first users. Of columns that don't travel to workers, they have nulls.
+def _first_users(users: DataFrame, columns: Sequence[int], numbered: DataFrame) -> pa.Table:
+    """Return the first users, of whom `numbered` has the columns that travel to workers.
 
-    So these may be of types that Spark can't send to Python, and cost nothing.
+    Of the others they have nulls. So these may be of types that Spark can't send to Python, and
+    cost nothing.
     """
-    first = collect_first(select_numbered(users, columns), SAMPLED_ROWS)
+    first = collect_first(numbered, SAMPLED_ROWS)
     read = dict(zip(columns, first.columns, strict=True))
     arrays = [
         read[index] if index in read else pa.nulls(first.num_rows, field.type)
         for index, field in enumerate(arrow_schema(users.schema))
     ]
     return pa.Table.from_arrays(arrays, names=users.columns)
-
-
-def _packed(users: DataFrame, columns: Sequence[int]) -> tuple[DataFrame, Packing | None]:
-    return packed_table(select_numbered(users, columns))
 
 
 def _traveling_columns(
