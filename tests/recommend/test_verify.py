@@ -12,12 +12,13 @@ import pytest
 import tf2spark
 from cases import recommenders
 from cases.recommenders.running import path_of
+from tf2spark.conversion.rows import Array, RowsUneven
 from tf2spark.graph_split.forms import NotSplit
 from tf2spark.recommend.arguments import make_arguments
 from tf2spark.recommend.prepare import prepare
 from tf2spark.recommend.table_checks import checked_sides
 from tf2spark.recommend.tables import ArrowTables
-from tf2spark.recommend.verify import _compare, _pick_rows, _split_scorer
+from tf2spark.recommend.verify import _compare, _pick_rows, _scores_of, _split_scorer
 from tf2spark.runnable.recommend import pair_model, ranking_request
 from tf2spark.worker.model_session import open_model
 
@@ -112,5 +113,25 @@ def test_only_the_items_of_the_check_are_scored(tmp_path: Path) -> None:
     with closing(open_model(plan.users.model, Path(plan.users.model.path))) as session:
         score_some = _split_scorer(plan, session, positions)
         score_all = _split_scorer(plan, session, np.arange(400))
-        for batch in tables.user_table.to_batches(max_chunksize=1):
-            assert score_some(batch).tolist() == score_all(batch)[positions].tolist()
+        for batch in tables.user_table.to_batches():
+            scores = score_some(batch)
+            assert scores.shape == (3, 4)
+            assert scores.tolist() == score_all(batch)[:, positions].tolist()
+
+
+def test_users_are_scored_alone_where_one_of_them_cannot_be() -> None:
+    """The others have their scores all the same."""
+    users = pa.RecordBatch.from_pydict({"id": [1, 2, 3]})
+
+    def score(batch: pa.RecordBatch) -> Array:
+        if 2 in batch["id"].to_pylist():
+            raise RowsUneven(np.array([1, 2, 1]))
+        scores: Array = batch["id"].to_numpy()[:, None] * np.ones(2)
+        return scores
+
+    assert [each if each is None else each.tolist() for each in _scores_of(score, users)] == [
+        [1.0, 1.0], None, [3.0, 3.0],
+    ]  # fmt: skip
+    (first, _) = _scores_of(score, users.take(pa.array([0, 2])))
+    assert first is not None
+    assert first.tolist() == [1.0, 1.0]
