@@ -222,3 +222,18 @@ def test_names_on_storage_are_enough() -> None:
         "hdfs://h/models/ctr": None,
     }
     assert {name: kind_by_name(name) for name in names} == names
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("prise", "price"), ("Price", "price"), ("ctr", None)]
+)
+def test_a_misspelled_folder_is_asked_about(
+    tmp_path: Path, written: str, meant: str | None
+) -> None:
+    """A folder beside it with a name like it may be meant; any other isn't mentioned."""
+    (tmp_path / "price").mkdir()
+    with pytest.raises(ModelNotFoundError) as refused:
+        tf2spark.SavedModel(tmp_path / written)
+    problem = f'there is no SavedModel at "{tmp_path / written}": no such folder'
+    question = f'; did you mean "{tmp_path / meant}"?' if meant else ""
+    assert str(refused.value) == problem + question

@@ -94,7 +94,7 @@ INT64 = DType("int64", 9, "i8", "int64")
 BOOL = DType("bool", 10, "?", "bool")
 BFLOAT16 = DType("bfloat16", 14, "u2", "float32")
 UINT16 = DType("uint16", 17, "u2", "int32")
-HALF = DType("half", 19, "f2", "float32")
+HALF = DType("float16", 19, "f2", "float32")
 UINT32 = DType("uint32", 22, "u4", "int64")
 UINT64 = DType("uint64", 23, "u8", "decimal")
 

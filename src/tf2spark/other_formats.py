@@ -7,6 +7,7 @@ signature, ``table_format.txt`` of LevelDB (checkpoint indexes), ``saved_model.p
 
 from __future__ import annotations
 
+import difflib
 import re
 import zipfile
 from collections.abc import Callable
@@ -206,7 +207,17 @@ def missing(folder: Path, path: str) -> ModelError:
     if _KAGGLE.match(path):
         return error_of("handle", path)
     kind = "file" if kind_by_name(path) else "folder"
-    return ModelNotFoundError(f'there is no SavedModel at "{path}": no such {kind}')
+    return ModelNotFoundError(f'there is no SavedModel at "{path}": no such {kind}', _near(folder))
+
+
+def _near(folder: Path) -> Advice | str:
+    """Ask whether a folder beside it with a name like it is meant."""
+    try:
+        beside = [entry.name for entry in islice(folder.parent.iterdir(), _FOLDERS)]
+    except OSError:  # its parent is missing as well, or can't be read
+        return ""
+    nearest = difflib.get_close_matches(folder.name, beside, n=1, cutoff=0.7)
+    return f'did you mean "{folder.parent / nearest[0]}"?' if nearest else ""
 
 
 def part_of_model(path: Path) -> ModelError | None:

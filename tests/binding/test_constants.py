@@ -71,7 +71,7 @@ INTEGERS = "it takes integers from"
         (dense(FLOAT32), "a", "can't take 'a': it takes numbers that float32 can hold"),
         (dense(FLOAT32), 1e39, "can't take 1e+39: it takes numbers that float32 can hold"),
         (dense(BFLOAT16), 1e39, "can't take 1e+39: it takes numbers that bfloat16 can hold"),
-        (dense(HALF), 70000, "can't take 70000: it takes numbers that half can hold"),
+        (dense(HALF), 70000, "can't take 70000: it takes numbers that float16 can hold"),
         (dense(FLOAT32), None, "can't take None: it takes numbers that float32 can hold"),
         (dense(FLOAT32), {"a": 1}, "can't take {'a': 1}: it takes numbers that float32 can hold"),
         (dense(INT32), 1.0, f"can't take 1.0: {INTEGERS} -2147483648 to 2147483647"),

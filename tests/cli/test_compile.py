@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,6 +36,18 @@ def test_writes_a_package_and_describes_it(
     assert "9 rows, generated from the contract: " in printed.out
 
 
+def test_damaged_variables_are_named(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `score` names them: TensorFlow says only that it read too little."""
+    damaged = shutil.copytree(model, tmp_path / "damaged")
+    (values,) = damaged.glob("variables/variables.data-*")
+    os.truncate(values, 100)
+    assert run(["compile", str(damaged), str(tmp_path / "p")]) == 2
+    files = f"The files under {damaged}/variables are damaged or incomplete\n"
+    assert capsys.readouterr().err.endswith(files)
+
+
 def test_json_holds_the_manifest(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,8 +77,12 @@ def test_a_sample_comes_from_parquet(model: str, tmp_path: Path) -> None:
 def test_a_sample_that_cant_be_read_is_named(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A sample that is no Parquet ends with 2."""
-    assert run(["compile", model, str(tmp_path / "p"), "--sample", str(tmp_path / "no")]) == 2
+    """A sample that isn't there, or is no Parquet, ends with 2."""
+    command = ["compile", model, str(tmp_path / "p"), "--sample", str(tmp_path / "no")]
+    assert run(command) == 2
+    assert f"--sample {tmp_path / 'no'}: there is no such file or folder" in capsys.readouterr().err
+    (tmp_path / "no").write_text("no Parquet")
+    assert run(command) == 2
     assert f"--sample {tmp_path / 'no'} can't be read as Parquet" in capsys.readouterr().err
 
 

@@ -20,6 +20,7 @@ A, B = Column("a"), Column("b")
         (" x = a ", "x", A),
         ("x=a,b", "x", Joined((A, B))),
         ("x=a, b", "x", Joined((A, B))),
+        ("x=sum(a)", "x", Column("sum(a)")),
         ("x:0=a.indices", "x:0", Column("a.indices")),
         ("scope/x:0=a", "scope/x:0", A),
         ("keep_prob:=1.0", "keep_prob", Constant(1.0)),
@@ -61,6 +62,15 @@ FORMS = "can't be parsed; write INPUT=COLUMN, INPUT=COLUMN,COLUMN or INPUT:=JSON
             ["x:=one"],
             "--feed x:=one has no JSON after := (Expecting value: line 1 column 1 (char 0)); "
             'write 1.0, true or "text", for example',
+        ),
+        *(
+            (
+                [option],
+                f"--feed {option}: a feed has no function log(); the functions are "
+                "padded(COLUMN, VALUE), assembled(COLUMN, COLUMN) and example(COLUMN); compute "
+                "anything else in SQL, in a column of the table",
+            )
+            for option in ("x=log(a, 2)", "x=b, log(a, 2)", "x=padded(log(a, 2), 0)")
         ),
         *(
             (

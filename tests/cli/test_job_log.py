@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from cases import recommenders
 from cases.models import case, path_of
 from tf2spark.cli.job_log import JobLog, ProgressSchedule
+from tf2spark.cli.jobs import per_second
 from tf2spark.cli.main import run
 
 Capture = pytest.CaptureFixture[str]
@@ -161,7 +162,7 @@ class TestJobs:
             tasks,
         )
         assert re.fullmatch(
-            r"done: 20 rows in, 20 out, 1 refused, [\d.]+ s, \d+ rows/s: .*/out", done
+            r"done: 20 rows in, 20 out, 1 refused, [\d.]+ s, [\d.]+ rows/s: .*/out", done
         )
         assert printed.out.startswith("20 rows, 1 of them could not be scored, ")
 
@@ -255,3 +256,12 @@ class TestJobs:
         assert events[0]["event"] == "progress"
         assert events[0]["activity"] == "preparing"
         assert events[0]["tasks"] == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "text"),
+    [(2, 15.5, "0.13"), (12, 8.0, "1.5"), (3_000_000, 2.0, "1,500,000"), (0, 1.0, "0")],
+)
+def test_a_rate_of_some_rows_is_not_zero(count: int, seconds: float, text: str) -> None:
+    """A small job took longer than a second per row, most of it to start."""
+    assert per_second(count, seconds) == text

@@ -75,7 +75,7 @@ class TestRecommend:
         assert same_but_for_rounding(rows, here(model, k=4))
         printed = capsys.readouterr()
         assert re.fullmatch(
-            rf"12 users, 360 pairs, [\d.]+ s, [\d,]+ pairs/s: {tmp_path}/out\n"
+            rf"12 users, 360 pairs, [\d.]+ s, [\d.,]+ pairs/s: {tmp_path}/out\n"
             rf"model {model}, digest sha256:\w{{64}}\n"
             rf"with its catalog of 30 items, digest sha256:{digest}\n",
             printed.out,

@@ -51,7 +51,7 @@ class TestScore:
         here = tf2spark.SavedModel(lookups).score(pq.read_table(table))
         assert same_but_for_rounding(rows_of(out), here.to_pylist())
         printed = capsys.readouterr()
-        pattern = rf"20 rows, [\d.]+ s, \d+ rows/s: {out}\nmodel .*, digest sha256:\w{{64}}\n"
+        pattern = rf"20 rows, [\d.]+ s, [\d.]+ rows/s: {out}\nmodel .*, digest sha256:\w{{64}}\n"
         assert re.fullmatch(pattern, printed.out)
 
     def test_options_are_those_of_python(self, lookups: str, table: str, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_signatures_are_those_that_tensorflow_reads(models: Path, name: str) -> 
     contract = reader.read_contract(models / name)
     ours = {
         (definition.name, side, spec.tensors[0]): (
-            {"half": "float16"}.get(spec.dtype.name, spec.dtype.name),
+            spec.dtype.name,
             tf.TensorShape(spec.shape),
         )
         for definition in contract.signatures

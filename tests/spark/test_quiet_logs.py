@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from tf2spark.spark.quiet_logs import (
     CHATTER,
     log_options,
     own_logging,
+    quiet_exceptions,
     stderr_filter,
 )
 
@@ -68,3 +70,20 @@ def test_own_logging_leaves_the_users_settings(monkeypatch: pytest.MonkeyPatch) 
     assert log_options() is None
     with own_logging():
         assert os.environ["SPARK_SUBMIT_OPTS"] == "-Dlog4j2.configurationFile=mine"
+
+
+@pytest.mark.parametrize("name", ["SQLQueryContextLogger", "DataFrameQueryContextLogger"])
+def test_pyspark_logs_no_exception_that_a_command_reports(name: str) -> None:
+    """What PySpark 4 logs of a query is kept back in the block, and only there."""
+    logger_class = pytest.importorskip("pyspark.logger").PySparkLogger
+    records: list[logging.LogRecord] = []
+    logger = logger_class.getLogger(name)
+    logger.addFilter(lambda record: records.append(record))
+    try:
+        with quiet_exceptions():
+            logger.error("a column cannot be resolved")
+        assert not records
+        logger.error("a column cannot be resolved")
+        assert len(records) == 1
+    finally:
+        logger.filters.clear()

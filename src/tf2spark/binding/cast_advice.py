@@ -241,7 +241,7 @@ def _numpy_name(dtype: DType) -> str:
     """Return the NumPy name of the type to feed a dtype with: ``float32`` for bfloat16."""
     if dtype.name == "string":
         return "str"
-    return "float32" if dtype.name in ("bfloat16", "half") else dtype.name
+    return "float32" if dtype.name in ("bfloat16", "float16") else dtype.name
 
 
 def _nullable_name(dtype: DType) -> str:

@@ -302,7 +302,7 @@ def _ragged(spec: TensorSpec, feed: Feed, fed: FedColumn) -> InputPlan:
 
 def _lists_of(dtype: DType, depth: int) -> pa.DataType:
     """Return the type of a column that feeds rows of so many dimensions to a dtype."""
-    kind = pa.float32() if dtype.name in ("bfloat16", "half") else pa.type_for_alias(dtype.name)
+    kind = pa.float32() if dtype.name in ("bfloat16", "float16") else pa.type_for_alias(dtype.name)
     for _ in range(depth):
         kind = pa.list_(kind)
     return kind

@@ -113,5 +113,7 @@ def _rows(path: str | None) -> Any:
 
     try:
         return pq.read_table(path)
+    except FileNotFoundError:
+        raise ContractError(f"--sample {path}: there is no such file or folder") from None
     except (OSError, pa.ArrowException) as error:
         raise ContractError(f"--sample {path} can't be read as Parquet: {error}") from None

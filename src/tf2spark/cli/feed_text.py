@@ -136,6 +136,13 @@ def _parse_expression(text: str, option: str) -> Feed:
                 "those",
             )
         return evolve(assembled(*paths), part=cast("VectorField | None", match[2]))
+    # Without a comma it may be the name that Spark gives a column: "sum(clicks)".
+    if call := re.search(r"(\w+)\([^()]*,[^()]*\)", text):
+        raise ContractError(
+            f"{option}: a feed has no function {call[1]}()",
+            "the functions are padded(COLUMN, VALUE), assembled(COLUMN, COLUMN) and "
+            "example(COLUMN); compute anything else in SQL, in a column of the table",
+        )
     if not (paths := _names(text)):
         raise _not_a_feed(option)
     return as_feed(paths)

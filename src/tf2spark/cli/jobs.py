@@ -347,5 +347,6 @@ def _logged_tasks(log: JobLog, job: Job) -> TaskFacts | None:
 
 
 def per_second(count: int, seconds: float) -> str:
-    """Return a rate per second as text."""
-    return f"{count / seconds if seconds > 0 else 0.0:,.0f}"
+    """Return a rate per second as text; of a small job, not as 0."""
+    rate = count / seconds if seconds > 0 else 0.0
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"

@@ -107,7 +107,7 @@ def _load(session: Any, folder: Path, tags: tuple[str, ...], name: str) -> MetaG
         with session.graph.as_default(), _no_deprecation_warning():
             return tf1.saved_model.loader.load(session, list(tags), str(folder))
     except Exception as error:  # the loader trusts the model: a damaged one ends in any error
-        raise ModelError(f'TensorFlow can\'t load "{name}": {reason(error)}') from error
+        raise _not_loaded(name, error) from error
 
 
 def _initialize(original: Original, folder: Path, name: str) -> None:
@@ -120,7 +120,14 @@ def _initialize(original: Original, folder: Path, name: str) -> None:
     try:
         original.session.run([graph.get_operation_by_name(name) for name in needed.ops], paths)
     except (tf.errors.OpError, KeyError, ValueError) as error:
-        raise ModelError(f'TensorFlow can\'t load "{name}": {reason(error)}') from error
+        raise _not_loaded(name, error) from error
+
+
+def _not_loaded(name: str, error: Exception) -> ModelError:
+    why = f'TensorFlow can\'t load "{name}": {reason(error)}'
+    if "RestoreV2" in why:
+        return ModelError(f"{why}. The files under {name}/variables are damaged or incomplete")
+    return ModelError(why)
 
 
 @contextmanager

@@ -232,7 +232,7 @@ def _one_score_per_pair(b: GraphBuilder, value: Value, column: int | None) -> Va
 
 def score_dtype(dtype: DType) -> DType:
     """Return the dtype of scores: float32 where the model computes in that or less."""
-    return FLOAT32 if dtype.name in ("float32", "half", "bfloat16") else FLOAT64
+    return FLOAT32 if dtype.name in ("float32", "float16", "bfloat16") else FLOAT64
 
 
 def _score_grid(b: GraphBuilder, value: Value) -> tuple[str, DType]:

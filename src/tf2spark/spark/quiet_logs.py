@@ -1,6 +1,7 @@
 """Keeps what nobody can act on off stderr: notices of the JVM and TensorFlow, and Spark's log.
 
-Spark raises the error that ends a job, so its log says the same again, in hundreds of lines.
+Spark raises the error that ends a job, so its log says the same again, in hundreds of lines, and
+PySpark's log in one line of JSON that is as long.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tf2spark.shown_text import shown
 
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 _OPTIONS = "SPARK_SUBMIT_OPTS"
+_EXCEPTION_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 # Notices that the JVM and TensorFlow's library print at every start.
 CHATTER = re.compile(
@@ -49,6 +51,25 @@ def own_logging() -> Iterator[None]:
             os.environ.pop(_OPTIONS, None)
         else:
             os.environ[_OPTIONS] = before
+
+
+@contextmanager
+def quiet_exceptions() -> Iterator[None]:
+    """Keep PySpark 4 from writing exceptions and the JVM's stack to stderr before raising them."""
+    try:
+        from pyspark.logger import PySparkLogger
+    except ImportError:  # PySpark 3.5
+        yield
+        return
+    loggers = [PySparkLogger.getLogger(name) for name in _EXCEPTION_LOGGERS]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, was_disabled in zip(loggers, before, strict=True):
+            logger.disabled = was_disabled
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tf2spark.errors import ContractError, SetupError, first_line
 from tf2spark.spark.java import MINIMUM, ensure_java
-from tf2spark.spark.quiet_logs import own_logging, stderr_filter
+from tf2spark.spark.quiet_logs import own_logging, quiet_exceptions, stderr_filter
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -95,7 +95,8 @@ def running(
     was_active = current_session() is not None
     session = get_or_create(master, conf, quiet=quiet, fallback=fallback)
     try:
-        yield session
+        with quiet_exceptions() if quiet else nullcontext():
+            yield session
     finally:
         if not was_active:
             session.stop()

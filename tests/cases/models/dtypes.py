@@ -28,7 +28,7 @@ _COLUMNS: dict[str, tuple[pa.DataType, Callable[[int], Array]]] = {
     "uint16": (pa.int32(), lambda rows: ints(rows, high=2**16 - 1)),
     "uint32": (pa.int64(), lambda rows: ints(rows, high=2**32 - 1)),
     "uint64": (pa.int64(), lambda rows: ints(rows, high=2**63 - 1)),
-    "half": (pa.float32(), floats),
+    "float16": (pa.float32(), floats),
     "bfloat16": (pa.float32(), floats),
     "float32": (pa.float32(), floats),
     "float64": (pa.float64(), floats),
@@ -75,12 +75,12 @@ def _case(name: str) -> Case:
 # An input, its dtype, the type of the column that feeds it, and values that fit both.
 _CONVERSIONS: list[tuple[str, str, pa.DataType, Callable[[int], Array]]] = [
     ("double_to_float", "float32", pa.float64(), floats),
-    ("double_to_half", "half", pa.float64(), floats),
+    ("double_to_half", "float16", pa.float64(), floats),
     ("float_to_double", "float64", pa.float32(), floats),
     ("float_to_bfloat16", "bfloat16", pa.float32(), functools.partial(floats, seed=5)),
     ("long_to_float", "float32", pa.int64(), lambda rows: ints(rows, low=-(2**40), high=2**40)),
     ("int_to_double", "float64", pa.int32(), lambda rows: ints(rows, low=-99, high=99)),
-    ("byte_to_half", "half", pa.int8(), lambda rows: ints(rows, low=-99, high=99)),
+    ("byte_to_half", "float16", pa.int8(), lambda rows: ints(rows, low=-99, high=99)),
     ("int_to_long", "int64", pa.int32(), lambda rows: ints(rows, low=-(2**31), high=2**31 - 1)),
     ("long_to_int", "int32", pa.int64(), lambda rows: ints(rows, low=-(2**31), high=2**31 - 1)),
     ("long_to_byte", "int8", pa.int64(), lambda rows: ints(rows, low=-128, high=127)),

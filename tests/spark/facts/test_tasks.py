@@ -18,7 +18,7 @@ _FACTS = TaskFacts(
 def test_text() -> None:
     """One sentence for the log."""
     assert str(_FACTS) == (
-        "96 done, 3 attempts failed (2 with a Python worker that ended), 1 executors lost; "
+        "96 done, 3 attempts failed (2 with a Python worker that ended), 1 executor lost; "
         "the middle one took 2.0 s for 3,000 rows, the slowest 8.0 s for 12,000 rows (partition 7),"
         " 4.0 times as long; models opened 4 times, the slowest in 0.8 s"
     )

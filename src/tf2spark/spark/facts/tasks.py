@@ -78,8 +78,8 @@ class TaskFacts:
 
     def _attempts(self) -> str:
         ended = f" ({self.workers_lost:,} with a Python worker that ended)"
-        failed = f"{self.failed:,} attempts failed{ended if self.workers_lost else ''}"
-        lost = f", {self.executors_lost:,} executors lost" if self.executors_lost else ""
+        failed = f"{_count(self.failed, 'attempt')} failed{ended if self.workers_lost else ''}"
+        lost = f", {_count(self.executors_lost, 'executor')} lost" if self.executors_lost else ""
         return f"{self.tasks:,} done, {failed}{lost}"
 
     def _durations(self) -> str:
@@ -105,7 +105,11 @@ class TaskFacts:
 
 
 def _rows(count: int) -> str:
-    return f" for {count:,} rows" if count else ""
+    return f" for {_count(count, 'row')}" if count else ""
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def next_stage(spark: SparkSession) -> int:
