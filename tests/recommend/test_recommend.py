@@ -175,6 +175,18 @@ class TestUnusualInputs:
         got = tf2spark.SavedModel(vectors).recommend(one_user(), items, 10)
         assert pairs_of(got) == [[(2, 2.0), (1, 1.0)]]
 
+    def test_items_of_one_number_may_be_many(self, tmp_path: Path) -> None:
+        """Their values have no width, by which larger catalogs of vectors are scanned."""
+        score = lambda user, item: {"score": tf.tanh(user) * item}  # noqa: E731
+        sides = [tf.TensorSpec([None], tf.float32, name) for name in ("user", "item")]
+        save_function(tmp_path / "model", score, *sides)
+        items = pa.table({"item_id": range(1_200), "item": np.arange(1_200, dtype=np.float32)})
+        users = pa.table({"user_id": [1], "user": pa.array([1.0], pa.float32())})
+        got = tf2spark.SavedModel(tmp_path / "model").recommend(users, items, 1)
+        ((best,),) = got["recommendations"].to_pylist()
+        assert best["item_id"] == 1_199
+        assert best["score"] == pytest.approx(math.tanh(1) * 1_199)
+
     def test_empty_catalog_gives_empty_lists(self, vectors: Path) -> None:
         """Without items, every user is there with an empty list."""
         items = table(item_id=pa.array([], pa.int64()), b=pa.array([], pa.list_(pa.float32())))

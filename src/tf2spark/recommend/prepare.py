@@ -256,7 +256,10 @@ def _write_fallback(job: RecommendJob, split: _SplitModel, ids: pa.Array) -> Who
 
 
 def _split_plan(split: _SplitModel, catalog: _Catalog, sizes: BlockSizes, k: int) -> SplitPlan:
-    graph = split.graph
+    graph, coarse = split.graph, split.coarse
+    # Only values that are multiplied have a width: others may be one number an item.
+    if coarse is not None and not is_worth_scanning(catalog.values, catalog.items, k):
+        coarse = None
     return SplitPlan(
         tuple(value.tensor for value, _ in graph.users),
         tuple(placeholder for _, placeholder in graph.users),
@@ -268,7 +271,7 @@ def _split_plan(split: _SplitModel, catalog: _Catalog, sizes: BlockSizes, k: int
         sizes.block_users,
         sizes.block_items,
         user_rows=graph.relation("user"),
-        coarse=split.coarse if is_worth_scanning(catalog.values, catalog.items, k) else None,
+        coarse=coarse,
     )
 
 
