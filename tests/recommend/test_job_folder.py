@@ -129,6 +129,21 @@ def test_a_job_whose_folder_is_gone_says_so(tmp_path: Path) -> None:
         open_session(gone)
 
 
+def test_equal_spark_jobs_find_their_files(
+    path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the worker opened the model in the folder of a job that is gone by now.
+
+    A loop over micro-batches is such a series of calls.
+    """
+    monkeypatch.setattr(job_folder, "_kept", deque())
+    monkeypatch.setattr(job_folder, "KEPT_JOBS", 1)
+    model, feed = tf2spark.SavedModel(path), {"weights": tf2spark.literal(WEIGHTS)}
+    users, table = (spark.createDataFrame(part.to_pandas()) for part in (USERS, items(4)))
+    for _ in range(2):
+        assert model.recommend(users.coalesce(1), table, 2, feed=feed).count() == 2
+
+
 def test_a_spark_job_may_run_long_after_its_call(path: Path, spark: SparkSession) -> None:
     """Other calls in between don't take its files away."""
     model, feed = tf2spark.SavedModel(path), {"weights": tf2spark.literal(WEIGHTS)}

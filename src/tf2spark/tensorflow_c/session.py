@@ -101,8 +101,12 @@ class CApiSession:
 
     @property
     def path(self) -> str:
-        """The folder that the model was loaded from."""
+        """The folder that the model was loaded from, or that has the same files."""
         return self._path
+
+    def move(self, path: str) -> None:
+        """Have `path` be another folder with the same files, as the first may be removed."""
+        self._path = path
 
     def feed_always(self, name: str, tensor: Tensor) -> None:
         """Feed a tensor in every run that is prepared from now on.

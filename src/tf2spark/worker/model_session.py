@@ -39,7 +39,11 @@ def session_of(model: ModelRef, locate: Locate | None = None) -> CApiSession:
     libraries = ",".join(library.key for library in model.op_libraries)
     threads = f"{model.threads}{' divides' if model.divides_ops else ''}"
     key = f"{model.digest} {','.join(model.tags)} {threads} {libraries}"
-    return cached_session(key, lambda: _open_counted(model, locate))
+    session = cached_session(key, lambda: _open_counted(model, locate))
+    if model.storage == "own":
+        # Equal calls of `recommend` have a folder each, of which the older ones are removed.
+        session.move(model.path)
+    return session
 
 
 def _open_counted(model: ModelRef, locate: Locate | None) -> CApiSession:
