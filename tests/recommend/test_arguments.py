@@ -109,3 +109,10 @@ class TestArguments:
             make_arguments(**GIVEN | wrong)
         for argument in wrong:
             assert f"- {argument} " in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["score", "Score"])
+def test_the_item_id_is_not_called_like_the_score_beside_it(name: str) -> None:
+    """Spark takes no struct with two fields of one name."""
+    with pytest.raises(ContractError, match=f'can\'t be "{name}" then; rename it'):
+        make_arguments(1, "user_id", name, None, None, None, "failfast")

@@ -128,9 +128,10 @@ def test_columns_fed_are_those_of_a_side_that_are_read() -> None:
 
 
 def test_columns_read_are_the_ids_and_what_is_fed() -> None:
-    """All are, where Spark could take one for another."""
+    """All are, where two of one name are among them."""
     fed = [assign(Column("price"))]
     assert columns_read(fed, "id", ["price", "x", "id"]) == ["id", "price"]
     assert columns_read(fed, "price", ["price", "x", "X"]) == ["price"]
-    assert columns_read(fed, "x", ["price", "x", "X"]) == ["price", "x", "X"]
-    assert columns_read(fed, "id", ["price", "Price", "id"]) == ["price", "Price", "id"]
+    assert columns_read(fed, "x", ["price", "x", "X"]) == ["x", "price"]
+    assert columns_read(fed, "id", ["price", "x", "x", "id"]) == ["id", "price"]
+    assert columns_read(fed, "id", ["price", "id", "price"]) == ["price", "id", "price"]

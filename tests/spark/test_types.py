@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import types as T
 
 from tf2spark.binding.feeds import Column
@@ -14,7 +15,13 @@ from tf2spark.binding.messages import is_variant, type_text
 from tf2spark.dtypes import FLOAT32
 from tf2spark.errors import ContractError
 from tf2spark.saved_model.contract import TensorSpec
-from tf2spark.spark.types import arrow_schema, can_reach_python
+from tf2spark.spark.types import (
+    arrow_schema,
+    can_be_read,
+    can_reach_python,
+    has_required_fields,
+    nullable_type,
+)
 
 X = TensorSpec("x", FLOAT32, (None,), ("x:0",))
 VARIANT = getattr(T, "VariantType", None)
@@ -46,6 +53,26 @@ def test_timestamps_reach_python() -> None:
     columns = T.StructType([T.StructField("at", T.TimestampType())])
     assert can_reach_python(columns)
     assert not can_reach_python(columns.add("span", T.YearMonthIntervalType()))
+
+
+def test_an_empty_array_can_be_read_only() -> None:
+    """Spark says of ``array()`` that its elements are void and never null."""
+    kind = T.ArrayType(T.NullType(), containsNull=False)
+    assert schema_of(kind).field("c").type == pa.list_(pa.field("element", pa.null()))
+    assert can_be_read(kind)
+    assert not can_reach_python(T.StructType([T.StructField("c", kind)]))
+    assert not can_be_read(T.ArrayType(T.YearMonthIntervalType()))
+
+
+def test_fields_that_are_never_null_are_found_at_any_depth() -> None:
+    """In arrays, maps, structs and in users' own types; nothing is left of them in another type."""
+    never = T.StructType([T.StructField("x", T.LongType(), nullable=False)])
+    may = T.StructType([T.StructField("x", T.LongType())])
+    assert nullable_type(T.ArrayType(never, containsNull=False)) == T.ArrayType(may)
+    for kind in (never, T.ArrayType(never), T.MapType(T.StringType(), never), VectorUDT()):
+        assert has_required_fields(kind)
+        assert not has_required_fields(nullable_type(kind))
+    assert not has_required_fields(T.ArrayType(T.LongType(), containsNull=False))
 
 
 def test_an_interval_of_months_has_no_cast() -> None:

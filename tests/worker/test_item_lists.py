@@ -124,6 +124,14 @@ class TestLists:
         assert lists.rows.tolist() == lists.positions.tolist() == []
         assert lists.has_list.tolist() == [False, False]
 
+    @pytest.mark.parametrize("ids", [pa.array([4]), pa.array(["a"])], ids=["integers", "strings"])
+    def test_that_are_empty_need_no_type(self, ids: pa.Array) -> None:
+        """As ``array()`` makes them; what is in one is null."""
+        batch = pa.RecordBatch.from_arrays([pa.array([[], None, [None]])], names=["c0"])
+        lists = list_reader(Restriction("seen", 0), ids)(batch)
+        assert lists.positions.tolist() == []
+        assert lists.has_list.tolist() == [True, False, True]
+
 
 def test_entries_of_a_block_are_counted_from_its_start() -> None:
     """Of its users and positions, without those just before and just after it."""

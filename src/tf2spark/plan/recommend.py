@@ -10,6 +10,8 @@ from tf2spark.plan.score import InputPlan, OutputPlan, Plan, RowRelation, renumb
 
 RECOMMENDATIONS = "recommendations"
 """The column of the result."""
+SCORE_FIELD = "score"
+"""What is beside an item's id in it."""
 IDS_FILE = "catalog/ids.arrow"
 """The item ids in ascending order, in the model's folder. An item's position is its index here."""
 ITEMS_FILE = "catalog/items.arrow"

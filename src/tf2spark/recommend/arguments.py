@@ -15,6 +15,7 @@ from tf2spark.binding.options import Options, make_options
 from tf2spark.binding.request import choose_signature
 from tf2spark.dtypes import Shape
 from tf2spark.errors import Advice, Audience, ContractError, Mistakes, argument, shortened
+from tf2spark.plan.recommend import SCORE_FIELD
 from tf2spark.plan.score import Mode
 from tf2spark.saved_model.contract import Contract, TensorSpec
 
@@ -82,6 +83,8 @@ def make_arguments(
         with mistakes.collected():
             _check_column_name(keyword, name)
     with mistakes.collected():
+        _check_not_score(item_id)
+    with mistakes.collected():
         check_tolerance(tolerance)
     kept: tuple[str, ...] = ()
     with mistakes.collected():
@@ -108,6 +111,21 @@ def _check_column_name(keyword: str, name: Any) -> None:
     """Refuse an argument whose value isn't the name of a column."""
     if not isinstance(name, str) or not name:
         raise ContractError(f"{keyword} must be the name of a column, not {shortened(name)}")
+
+
+def _check_not_score(item_id: Any) -> None:
+    """Refuse an id of items that can't be beside the score; Spark ignores the case of fields."""
+    if str(item_id).lower() == SCORE_FIELD:
+        raise ContractError(
+            f'recommendations have a field "{SCORE_FIELD}" beside the item id, which can\'t be '
+            f'"{item_id}" then',
+            Advice(
+                f'rename it, items.withColumnRenamed("{item_id}", "item_id")',
+                f"rename it, SELECT {item_id} AS item_id in --items-sql",
+                pandas=f'rename it, items.rename(columns={{"{item_id}": "item_id"}})',
+                arrow=f'rename it, items.rename_columns({{"{item_id}": "item_id"}})',
+            ),
+        )
 
 
 @frozen

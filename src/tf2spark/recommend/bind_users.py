@@ -13,6 +13,7 @@ from tf2spark.dtypes import DType
 from tf2spark.errors import ContractError, argument
 from tf2spark.plan.recommend import (
     RECOMMENDATIONS,
+    SCORE_FIELD,
     CatalogPlan,
     Restriction,
     Strategy,
@@ -26,7 +27,6 @@ from tf2spark.recommend.sides import Schemas
 
 _USER_ROWS = 1024
 """Users per run of the users' part of the graph."""
-_SCORE_FIELD = "score"
 _NO_INPUTS, _NO_MODEL = Request((), ()), ModelRef("", (), "")
 
 
@@ -103,6 +103,6 @@ def _output(arguments: RecommendArguments, schemas: Schemas, score: DType) -> Ou
     """Return the column of recommendations: lists of structs of item id and score."""
     item_id = arguments.item_id
     id_type = item_id_type(schemas["item"], item_id)
-    fields = [pa.field(item_id, id_type), pa.field(_SCORE_FIELD, score.arrow)]
+    fields = [pa.field(item_id, id_type), pa.field(SCORE_FIELD, score.arrow)]
     column_type = pa.list_(pa.struct(fields))
     return OutputPlan(RECOMMENDATIONS, RECOMMENDATIONS, (), score, (), column_type)

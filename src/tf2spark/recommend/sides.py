@@ -102,7 +102,7 @@ def columns_fed(inputs: Sequence[SidedInput], side: SideName, names: Sequence[st
 def columns_read(inputs: Sequence[SidedInput], item_id: str, names: Sequence[str]) -> list[str]:
     """Return those of the items' columns that a call reads, the ids first.
 
-    Where a name could be taken for another one, as Spark does whatever their case is, they are all.
+    Where one of their names occurs twice, they are all, and whoever reads them says so.
 
     Args:
         inputs: The inputs.
@@ -110,8 +110,8 @@ def columns_read(inputs: Sequence[SidedInput], item_id: str, names: Sequence[str
         names: The columns of the items.
     """
     read = list(dict.fromkeys([item_id, *columns_fed(inputs, "item", names)]))
-    counts = Counter(name.lower() for name in names)
-    return list(names) if any(counts[name.lower()] > 1 for name in read) else read
+    counts = Counter(names)
+    return list(names) if any(counts[name] > 1 for name in read) else read
 
 
 def _join(paths: Sequence[str], feed: Feed) -> Feed:

@@ -229,12 +229,7 @@ def collect_arrow(df: DataFrame) -> pa.Table:
     Raises:
         SetupError: This PySpark has neither.
     """
-    try:
-        table = df.toArrow() if hasattr(df, "toArrow") else _collect_batches(df)
-    except pa.ArrowInvalid:
-        # `toArrow` refuses nulls among structs whose fields are never null, as MLlib's vectors are
-        # (seen on 4.3).
-        table = _collect_batches(df)
+    table = df.toArrow() if hasattr(df, "toArrow") else _collect_batches(df)
     return table.rename_columns(df.columns)
 
 

@@ -40,6 +40,7 @@ from tf2spark.spark.resources import check_kept, check_resources, task_cpus
 from tf2spark.spark.scan.late_columns import late_parts
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_scan
+from tf2spark.spark.session import check_running
 from tf2spark.spark.shipping import ship
 from tf2spark.spark.types import arrow_schema, can_reach_python, spark_type
 from tf2spark.worker.reading.row_reader import LateColumns
@@ -87,8 +88,10 @@ def score_dataframe(
     Raises:
         ContractError: Table and model don't fit, the workers can't read the files as asked, or
             this Spark has no such resources.
-        SetupError: The session's memory limit is too low for TensorFlow or the model.
+        SetupError: The session was stopped, or its memory limit is too low for TensorFlow or the
+            model.
     """
+    check_running(df.sparkSession)
     if resources is not None:
         resources = check_resources(df, resources)
     check_worker_memory(df.sparkSession, model, resources)

@@ -83,6 +83,22 @@ def current_session() -> SparkSession | None:
     return None if not is_connect(session) and is_stopped(session) else session
 
 
+def check_running(session: SparkSession) -> None:
+    """Check that the session of a table wasn't stopped.
+
+    Raises:
+        SetupError: It was.
+    """
+    from tf2spark.spark.jvm import is_stopped
+    from tf2spark.spark.recognize import is_connect
+
+    if not is_connect(session) and is_stopped(session):
+        raise SetupError(
+            "the Spark session of the table was stopped",
+            "start another one, SparkSession.builder.getOrCreate(), and read the table with it",
+        )
+
+
 @contextmanager
 def running(
     master: str | None = None,

@@ -91,7 +91,10 @@ def list_reader(restriction: Restriction, ids: pa.Array) -> Callable[[pa.RecordB
     def read_lists(batch: pa.RecordBatch) -> ItemLists:
         column = batch.column(restriction.column)
         rows = np.repeat(np.arange(batch.num_rows), _list_lengths(column))
-        positions = find_positions(column.flatten())
+        listed = column.flatten()
+        if pa.types.is_null(listed.type):  # all lists are empty, or have nulls alone
+            listed = listed.cast(ids.type)
+        positions = find_positions(listed)
         is_known = positions >= 0
         return ItemLists(rows[is_known], positions[is_known], _is_valid(column))
 

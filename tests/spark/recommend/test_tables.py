@@ -12,9 +12,11 @@ from cases.contracts import N, dense
 from tf2spark.binding.feeds import Column
 from tf2spark.binding.request import FedInput
 from tf2spark.dtypes import FLOAT32
+from tf2spark.errors import SetupError
 from tf2spark.graph_split.forms import SIDES
 from tf2spark.recommend.arguments import RecommendArguments, make_arguments
 from tf2spark.recommend.sides import SidedInput, SideFeed
+from tf2spark.spark import jvm
 from tf2spark.spark.recommend import small_catalog
 from tf2spark.spark.recommend.tables import SparkTables
 
@@ -42,15 +44,33 @@ def test_tables_that_are_being_read_tell_what_others_do(
         assert sorted(ids["a.b"].to_pylist()) == np.arange(300).tolist()
 
 
-@pytest.mark.parametrize("other", ["x", "X"])
-def test_columns_that_spark_cannot_tell_apart_stay(spark: SparkSession, other: str) -> None:
-    """So that the message is the one about two columns of a name."""
+@pytest.mark.parametrize(("other", "read"), [("x", ["id", "x", "x"]), ("X", ["id", "x"])])
+def test_two_columns_of_a_name_stay(spark: SparkSession, other: str, read: list[str]) -> None:
+    """So that the message is the one about them; others are told apart by their case."""
     items = spark.range(2).select("id", F.lit(1).alias("x"), F.lit(2).alias(other))
     fed = FedInput(dense(FLOAT32, N, N, name="in"), Column("item:x"), by_name=False)
     inputs = (SidedInput(fed, (SideFeed("item", Column("x")),)),)
     tables = SparkTables(spark.range(3), items)
     begun = tables.begin_reading(inputs, arguments("id"), pack_users=False)
-    assert begun.schemas["item"].names == ["id", "x", other]
+    assert begun.schemas["item"].names == read
+    assert begun.items(["id"])["id"].to_pylist() == [0, 1]
+
+
+def test_columns_that_are_only_kept_are_not_read(spark: SparkSession) -> None:
+    """They may cost a lot, and fail for some rows."""
+    users = spark.range(3).withColumn("kept", F.raise_error(F.lit("no")))
+    tables = SparkTables(users, spark.range(2))
+    begun = tables.begin_reading((), arguments("id"), pack_users=False)
+    assert begun.sample("user").to_pydict() == {"id": [0, 1, 2], "kept": [None] * 3}
+
+
+def test_tables_of_a_stopped_session_are_refused(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever Spark says of them is no help."""
+    monkeypatch.setattr(jvm, "is_stopped", lambda _: True)
+    with pytest.raises(SetupError, match="was stopped; start another one"):
+        SparkTables(spark.range(3), spark.range(2))
 
 
 def test_users_begin_to_be_packed_before_it_is_known_what_travels(spark: SparkSession) -> None:

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from tf2spark.errors import SetupError, Tf2SparkError, from_spark
 from tf2spark.spark.jvm import JOB_ERRORS, JavaError, collect_arrow, first_rows
+from tf2spark.spark.recommend.columns import with_nullable_fields
 from tf2spark.spark.scan.driver_read import read_on_driver
 from tf2spark.spark.types import arrow_schema
 
@@ -59,7 +60,7 @@ def collect(table: DataFrame) -> pa.Table:
         Tf2SparkError: A worker raised it; Spark's exception about it is only its text.
     """
     with from_spark():
-        return collect_arrow(table)
+        return _collected(table)
 
 
 def collect_first(table: DataFrame, rows: int) -> pa.Table:
@@ -80,7 +81,11 @@ def collect_first(table: DataFrame, rows: int) -> pa.Table:
 
 def _taken(table: DataFrame, rows: int) -> pa.Table:
     with from_spark():
-        return collect_arrow(first_rows(table, rows))
+        return _collected(first_rows(table, rows))
+
+
+def _collected(table: DataFrame) -> pa.Table:
+    return collect_arrow(with_nullable_fields(table)).rename_columns(table.columns)
 
 
 def if_possible(read: Callable[[], pa.Table]) -> pa.Table | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache, partial
 from math import prod
 from typing import TYPE_CHECKING
@@ -26,11 +26,14 @@ from tf2spark.spark.memory_limit import check_worker_memory
 from tf2spark.spark.packed.transport import packed_table
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.recommend.background import collect, collect_first, in_background
+from tf2spark.spark.recommend.columns import check_columns, select_columns
 from tf2spark.spark.recommend.small_catalog import BegunItems, begin_reading
 from tf2spark.spark.resources import check_resources
-from tf2spark.spark.score import column, score_dataframe, select_numbered
+from tf2spark.spark.score import score_dataframe, select_numbered
+from tf2spark.spark.session import check_running
 from tf2spark.spark.types import arrow_schema
 from tf2spark.table_types import is_arrow, is_spark, type_name
+from tf2spark.worker.spark_tasks import column_names
 
 if TYPE_CHECKING:
     from pyspark.resource import ResourceProfile
@@ -77,6 +80,7 @@ class SparkTables:
                     f"{name} are {type_name(table)}",
                     f"write spark.createDataFrame({frame})",
                 )
+            check_running(table.sparkSession)
         if self.resources is not None:
             check_resources(self.user_table, self.resources)
         check_worker_memory(self.user_table.sparkSession, resources=self.resources)
@@ -107,12 +111,17 @@ class SparkTables:
         self, inputs: Sequence[SidedInput], arguments: RecommendArguments, *, pack_users: bool
     ) -> SparkTables:
         users, schemas, spark = self.user_table, self.schemas, self.user_table.sparkSession
+        check_columns({"user": users.schema, "item": self.item_table.schema}, inputs, arguments)
         items, item_names = self.item_table, schemas["item"].names
         if (read := columns_read(inputs, arguments.item_id, item_names)) != item_names:
-            items = items.select(*map(column, read))
-        traveling = _traveling_columns(inputs, arguments, schemas["user"].names)
+            items = select_columns(items, read)
+        fed_or_listed = _columns_read(inputs, arguments, schemas["user"].names)
+        traveling = _traveling_columns(fed_or_listed, arguments, schemas["user"].names)
         numbered = cache(partial(select_numbered, users, traveling))
-        first_users = in_background(spark, lambda: _first_users(users, traveling, numbered()))
+        needed = {*fed_or_listed, users.columns.index(arguments.user_id)}
+        first_users = in_background(
+            spark, lambda: _first_users(users, needed, traveling, numbered())
+        )
 
         def pack() -> tuple[DataFrame, Packing | None]:
             first_users()  # which are needed sooner, and both are work for the JVM
@@ -140,7 +149,7 @@ class SparkTables:
     def items(self, columns: Sequence[str]) -> pa.Table:
         if (catalog := self._catalog()) is not None:
             return catalog.select(list(columns))
-        return collect(self.item_table.select(*map(column, columns)))
+        return collect(select_columns(self.item_table, columns))
 
     def _catalog(self) -> pa.Table | None:
         """Return the items where the driver has read them all."""
@@ -169,32 +178,45 @@ class SparkTables:
         parts = -(-count * item_bytes // _DRIVER_BYTES)
         if parts <= 1:
             return [self.item_table]
-        part_of = F.pmod(F.xxhash64(column(item_id)), F.lit(parts))
-        return [self.item_table.where(part_of == part) for part in range(parts)]
+        names = self.item_table.columns
+        items = self.item_table.toDF(*(numbers := column_names(len(names))))
+        part_of = F.pmod(F.xxhash64(F.col(numbers[names.index(item_id)])), F.lit(parts))
+        return [items.where(part_of == part).toDF(*names) for part in range(parts)]
 
 
-def _first_users(users: DataFrame, columns: Sequence[int], numbered: DataFrame) -> pa.Table:
+def _first_users(
+    users: DataFrame, needed: Collection[int], columns: Sequence[int], numbered: DataFrame
+) -> pa.Table:
     """Return the first users, of whom `numbered` has the columns that travel to workers.
 
-    Of the others they have nulls. So these may be of types that Spark can't send to Python, and
-    cost nothing.
+    Of columns that aren't needed they have nulls. So these may be of types that the driver can't
+    read, and cost nothing.
     """
-    first = collect_first(numbered, SAMPLED_ROWS)
-    read = dict(zip(columns, first.columns, strict=True))
-    arrays = [
-        read[index] if index in read else pa.nulls(first.num_rows, field.type)
-        for index, field in enumerate(arrow_schema(users.schema))
-    ]
-    return pa.Table.from_arrays(arrays, names=users.columns)
+    read = [index for index in columns if index in needed]
+    if len(read) < len(columns):
+        numbered = numbered.select(*(numbered.columns[columns.index(index)] for index in read))
+    arrays = dict(zip(read, collect_first(numbered, SAMPLED_ROWS).columns, strict=True))
+    rows = len(arrays[read[0]])
+    return pa.Table.from_arrays(
+        [
+            arrays[index] if index in arrays else pa.nulls(rows, field.type)
+            for index, field in enumerate(arrow_schema(users.schema))
+        ],
+        names=users.columns,
+    )
+
+
+def _columns_read(
+    inputs: Sequence[SidedInput], arguments: RecommendArguments, names: Sequence[str]
+) -> list[int]:
+    """Return the users' columns that feed the model, or have lists of items."""
+    read = {*columns_fed(inputs, "user", names), arguments.exclude, arguments.candidates}
+    return [index for index, name in enumerate(names) if name in read]
 
 
 def _traveling_columns(
-    inputs: Sequence[SidedInput], arguments: RecommendArguments, names: Sequence[str]
+    read: Sequence[int], arguments: RecommendArguments, names: Sequence[str]
 ) -> list[int]:
     """Return what `traveling_columns` gives if the plan drops no input, which isn't known yet."""
-    read = {*columns_fed(inputs, "user", names), arguments.exclude, arguments.candidates}
     kept = {arguments.user_id, *(arguments.options.keep or ())}
-    return read_first(
-        [index for index, name in enumerate(names) if name in read],
-        [index for index, name in enumerate(names) if name in kept],
-    )
+    return read_first(read, [index for index, name in enumerate(names) if name in kept])
