@@ -39,9 +39,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> SavedModel:
         for name, shape in ((dtype.name, [None]), (f"{dtype.name}_lists", [None, None])):
             function = tf.function(lambda x: {"y": tf.identity(x)})
             signatures[name] = function.get_concrete_function(tf.TensorSpec(shape, dtype, "x"))
-    signatures["float32_pairs"] = tf.function(
-        lambda x: {"y": tf.identity(x)}
-    ).get_concrete_function(tf.TensorSpec([None, 2], tf.float32, "x"))
+    for name, spec in (
+        ("float32_pairs", tf.TensorSpec([None, 2], tf.float32, "x")),
+        ("uint8_images", tf.TensorSpec([None, 4, 5, 3], tf.uint8, "x")),
+    ):
+        function = tf.function(lambda x: {"y": tf.identity(x)})
+        signatures[name] = function.get_concrete_function(spec)
     tf.saved_model.save(module, str(path), signatures)
     return SavedModel(path)
 
@@ -55,7 +58,7 @@ def corrected(model: SavedModel, table: Any, signature: str, column: str = "x") 
     assert audience_is_spark or not OF_SPARK.search(message), message
     code, _, feed = message.rpartition(" first: ")[2].partition("; then ")
     names: dict[str, Any] = {"df": table, "table": table, "pd": pd, "np": np, "pa": pa, "pc": pc}
-    names |= {"F": F, "vector_to_array": vector_to_array}
+    names |= {"F": F, "tf": tf, "vector_to_array": vector_to_array}
     exec(code, names)
     call = eval(f"dict({feed})") if feed else {"feed": {"x": column}}
     table = names["table"] if isinstance(table, pa.Table | pa.RecordBatch) else names["df"]
@@ -150,6 +153,18 @@ def test_pyarrow(
     """A user of pyarrow reads pyarrow, with the column's own position."""
     table = make({"id": [1, 2], "x": values})
     assert corrected(model, table, signature) == expected
+
+
+def test_image_files(model: SavedModel) -> None:
+    """The bytes of a file are no pixels; other tables learn who decodes it."""
+    pixels = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    files = [tf.io.encode_png(pixels).numpy(), None]
+    frame = pd.DataFrame({"x": files}, INDEX)
+    assert corrected(model, frame, "uint8_images") == [pixels.tolist(), None]
+    with pytest.raises(ContractError) as refused:
+        model.score(pa.table({"x": files}), signature="uint8_images")
+    assert "export a model that takes their bytes and decodes them" in str(refused.value)
+    assert not OF_SPARK.search(str(refused.value))
 
 
 def test_not_a_number_is_not_cast(model: SavedModel) -> None:

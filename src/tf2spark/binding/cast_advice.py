@@ -10,7 +10,7 @@ from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Column, Feed
 from tf2spark.binding.row_shapes import FedColumn, new_name, set_column
 from tf2spark.binding.type_rules import is_text, is_text_bytes, spark_name
-from tf2spark.dtypes import DType
+from tf2spark.dtypes import Dims, DType
 from tf2spark.errors import Advice
 
 
@@ -62,6 +62,29 @@ def split_advice(fed: FedColumn, input_name: str, dtype: DType) -> Advice | None
         otherwise=purpose,
     )
     return advice if len(fed.path) == 1 else advice + _then_feed(fed, input_name)
+
+
+def image_advice(fed: FedColumn, dims: Dims) -> Advice | None:
+    """Say how bytes become the pixels of an image; None for other columns and inputs.
+
+    The bytes are taken to be image files, as tables of them have.
+    """
+    if not is_text_bytes(fed.source.leaf) or len(dims) != 3:
+        return None
+    column, channels = pandas_column(fed.path), dims[-1] or 0
+    file = f"tf.io.decode_image(file, channels={channels}).numpy()"
+    pandas = f'{column}.map(lambda file: {file}, na_action="ignore")'
+    purpose = "decode image files first"
+    advice = set_column(fed, purpose, None, None, pandas, None, otherwise=purpose)
+    in_model = ", or export a model that takes their bytes and decodes them (tf.io.decode_image)"
+    spark = 'spark.read.format("image") reads a folder of them, BGR'
+    return evolve(
+        advice,
+        python=f"{purpose}: {spark}{in_model}",
+        command_line=f"{purpose}: --input-format image reads a folder of them, BGR{in_model}",
+        arrow=f"{purpose}{in_model}",
+        sql=f"{purpose}: {spark}{in_model}",
+    )
 
 
 def _then_feed(fed: FedColumn, input_name: str, feed: Feed | None = None) -> Advice:

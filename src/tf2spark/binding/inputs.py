@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from attrs import evolve
 
-from tf2spark.binding.cast_advice import cast_advice, split_advice
+from tf2spark.binding.cast_advice import cast_advice, image_advice, split_advice
 from tf2spark.binding.columns import resolve
 from tf2spark.binding.constants import check_pad, example, plan_constant
 from tf2spark.binding.expressions import (
@@ -155,6 +155,8 @@ def _type_mismatch(
 
 def _values_advice(spec: TensorSpec, fed: FedColumn, dims: Dims) -> str | Advice | None:
     """Say what to feed instead of a column of single values, where a row has several."""
+    if image := image_advice(fed, dims):
+        return image
     columns, split = reshape_advice(fed, dims), split_advice(fed, spec.name, spec.dtype)
     return columns + "; " + split if columns and split else columns or split
 
