@@ -382,7 +382,7 @@ class TestArguments:
             ({"item_id": "nothing"}, 'the items have no column "nothing"'),
             ({"exclude": "no"}, 'exclude: the users have no column "no"'),
             ({"feed": {"a": "c"}}, 'neither users nor items have a column "c"'),
-            ({"feed": {"a": "x"}}, 'write feed={"a": "user:x"} or "item:x"'),
+            ({"feed": {"a": "x"}}, 'write feed={"a": "user:x"} or feed={"a": "item:x"}'),
             ({"feed": {"a": "user:b"}}, '"b"'),
             ({"tolerance": -1}, "tolerance must be a number of at least 0, not -1"),
             ({"mode": "loose"}, "mode can't be 'loose'"),

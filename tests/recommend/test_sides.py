@@ -105,8 +105,8 @@ class TestRefused:
         """The message has both ways to write it, for Python and for the command line."""
         with pytest.raises(ContractError, match="which users and items both have") as caught:
             assign(Column("x"))
-        assert 'feed={"in": "user:x"} or "item:x"' in caught.value.text_for("python")
-        assert '--feed in=user:x or "item:x"' in caught.value.text_for("command_line")
+        assert 'feed={"in": "user:x"} or feed={"in": "item:x"}' in caught.value.text_for("python")
+        assert "--feed in=user:x or --feed in=item:x" in caught.value.text_for("command_line")
 
     def test_column_of_neither_table(self) -> None:
         """The message suggests a column, or lists those that are there."""

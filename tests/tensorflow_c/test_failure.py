@@ -145,3 +145,10 @@ def test_a_constant_that_can_t_be_made_is_no_row_s_fault() -> None:
 def test_readable_keeps_the_reason_and_the_node(message: str, expected: str) -> None:
     """An error message keeps its reason and the failing node, and loses the rest."""
     assert readable(message) == expected
+
+
+@pytest.mark.parametrize("message", ["One of JPEG, PNG required.", "One of JPEG, PNG required"])
+def test_what_a_row_is_refused_for_goes_on(message: str) -> None:
+    """Without the node, and without the period before the semicolon of our message."""
+    failure = TensorFlowFailure(3, f"{message} (node DecodeJpeg)")
+    assert failure.without_node == "One of JPEG, PNG required"

@@ -156,16 +156,21 @@ def side_of(column: Column, schemas: Schemas, fed: FedInput) -> tuple[SideName, 
 
 
 def _ambiguous_column(column: Column, fed: FedInput) -> ContractError:
-    of_users: Feed = Column(f"user:{column.path}")
-    if isinstance(fed.feed, Example):
-        columns = [
-            (key, f"user:{path}" if path == column.path else path) for key, path in fed.feed.columns
-        ]
-        of_users = Example(tuple(columns))
+    of_users, of_items = (
+        feed_advice({fed.spec.name: _of_side(f"{side}:", column, fed.feed)}) for side in SIDES
+    )
     return ContractError(
         f'{input_text(fed.spec)} takes column "{column.path}", which users and items both have',
-        "write " + feed_advice({fed.spec.name: of_users}) + f' or "item:{column.path}"',
+        "write " + of_users + " or " + of_items,
     )
+
+
+def _of_side(prefix: str, column: Column, feed: Feed) -> Feed:
+    """Return the feed for a column that says which side it is of."""
+    if not isinstance(feed, Example):
+        return Column(prefix + column.path)
+    pairs = [(key, prefix + path if path == column.path else path) for key, path in feed.columns]
+    return Example(tuple(pairs))
 
 
 def _unknown_column(column: Column, schemas: Schemas, fed: FedInput) -> ContractError:

@@ -55,8 +55,11 @@ class TensorFlowFailure(RunError):
 
     @property
     def without_node(self) -> str:
-        """The message for people who know the model's inputs, but not its nodes."""
-        return _NODE_AT_END.sub("", self.message)
+        """The message for people who know the model's inputs, but not its nodes.
+
+        Some of TensorFlow's messages end as a sentence does, but ours go on.
+        """
+        return _NODE_AT_END.sub("", self.message).removesuffix(".")
 
     @property
     def cause(self) -> Cause:
