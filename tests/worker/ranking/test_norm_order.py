@@ -206,7 +206,7 @@ def test_scores_for_checks_are_by_position(tmp_path: Path) -> None:
     positions = np.array([ITEMS - 1, 0, 17])
     score = _split_scorer(plan, catalog.session("norm"), positions)
     got = score(catalog.batch().slice(1, 1))
-    assert got.tolist() == (users[1] * catalog.items[positions]).sum(axis=1).tolist()
+    assert got.tolist() == [(users[1] * catalog.items[positions]).sum(axis=1).tolist()]
 
 
 @pytest.mark.parametrize("exponent", [-40, -20, -10, 0, 10, 18, 30])
