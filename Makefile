@@ -78,7 +78,7 @@ types: setup
 	@echo "types: mypy --strict"
 	@$(BIN)/mypy
 
-unit: test-extras  ## All tests; one file: make unit TESTS=tests/cli/test_score.py
+unit: test-extras  ## All tests; one file: make unit TESTS=tests/cli/test_tables.py
 	@echo "tests: pytest"
 	@$(BIN)/python -m pytest $(call parallel,3) $(TESTS)
 

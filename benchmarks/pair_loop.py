@@ -58,7 +58,7 @@ def main(job: Job) -> None:
     from tf2spark.tensorflow_c.tensor import Tensor
     from tf2spark.worker.model_session import session_of
     from tf2spark.worker.ranking.top_k import TopK
-    from tf2spark.worker.split_scores import even_size, round_up, slice_rows
+    from tf2spark.worker.recommend.split_scores import even_size, round_up, slice_rows
 
     most_users, most_items = block_shape(4)
     block_users = even_size(_BATCH_USERS, most_users)

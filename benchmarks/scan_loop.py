@@ -77,8 +77,8 @@ def _timed(plan: Any, session: Any, batches: list[pa.RecordBatch], job: Job) -> 
     from tf2spark.tensorflow_c.tensor import Tensor
     from tf2spark.worker.ranking import coarse_scan
     from tf2spark.worker.ranking.trial import Trial
-    from tf2spark.worker.recommend_loop import recommend_batches
-    from tf2spark.worker.split_scores import split_blocks
+    from tf2spark.worker.recommend.recommend_loop import recommend_batches
+    from tf2spark.worker.recommend.split_scores import split_blocks
 
     blocks = split_blocks(plan, plan.strategy, session)
     ranker = coarse_scan.coarse_ranker(plan, session)

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 import tf2spark
-from tf2spark.binding.feeds import normalize_feeds, normalize_fetches
+from tf2spark.binding.normalize import normalize_feeds, normalize_fetches
 from tf2spark.binding.options import make_options
+from tf2spark.cli.commands.run import JOBS
 from tf2spark.cli.feed_text import parse_feed, parse_fetch
 from tf2spark.cli.job_file import command_line, read_job
 from tf2spark.cli.main import commands
-from tf2spark.cli.run import JOBS
 from tf2spark.recommend.arguments import make_arguments
 
 _DOCS = Path(__file__).parent.parent / "docs"

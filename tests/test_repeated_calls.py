@@ -16,13 +16,14 @@ import tensorflow as tf
 import tf2spark
 from cases.models.saving import save_function
 from tf2spark import literal
-from tf2spark.binding import checked_runs, kept_results, request
+from tf2spark.binding import kept_results, make_request
+from tf2spark.binding.graph import checked_runs
 from tf2spark.errors import ContractError
 from tf2spark.local import score as local_score
 from tf2spark.recommend.model.compile_model import compile_pair_model
 from tf2spark.runnable import model as runnable_model
 from tf2spark.runnable import recommend as runnable_recommend
-from tf2spark.saved_model import reachable_nodes
+from tf2spark.saved_model.graph import reachable_nodes
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_later_calls_walk_no_graph(
     for module, name in (
         (reachable_nodes._Walker, "walk"),
         (checked_runs, "graph_of"),
-        (request, "choose_signature"),
+        (make_request, "choose_signature"),
         (runnable_model, "bind"),
     ):
         monkeypatch.setattr(module, name, refuse)

@@ -32,7 +32,7 @@ import hashlib, json, sys
 import numpy as np
 import pyarrow as pa
 import tf2spark
-from tf2spark.tensorflow_c.session import open_session
+from tf2spark.tensorflow_c.open_session import open_session
 
 def scores(model, table):
     scored = model.score(table, reproducible=True, keep=[])

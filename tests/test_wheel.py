@@ -100,7 +100,7 @@ def test_wheel_has_every_file_of_the_package(wheel: Path) -> None:
     files = (path for path in (_SOURCE / "tf2spark").rglob("*") if path.is_file())
     expected = {str(path.relative_to(_SOURCE)) for path in files if path.suffix != ".pyc"}
     assert names == expected
-    assert {"tf2spark/py.typed", "tf2spark/saved_model/safe_ops.txt"} <= names
+    assert {"tf2spark/py.typed", "tf2spark/saved_model/safety/safe_ops.txt"} <= names
 
 
 def test_wheel_of_the_sdist_is_that_of_the_checkout(wheel: Path, tmp_path: Path) -> None:

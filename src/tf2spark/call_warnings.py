@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 
-from tf2spark.binding.feed_advice import fetch_advice
+from tf2spark.binding.advice.feeds import fetch_advice
 from tf2spark.binding.feeds import Output
 from tf2spark.binding.options import BATCH_ROWS, Options
 from tf2spark.binding.request import Request

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tf2spark.binding.advice.tables import check_has_tasks, check_recommend_tables, check_table
 from tf2spark.binding.argument_types import path_text
 from tf2spark.binding.calls.checks import check_column_call
 from tf2spark.binding.feeds import FeedValue, Fetch
 from tf2spark.binding.options import Read, Rows
-from tf2spark.binding.table_advice import check_has_tasks, check_recommend_tables, check_table
 from tf2spark.errors import addressed_to
 from tf2spark.locations.keras_models import KerasModel, saved_model_of
 from tf2spark.locations.tables import recommend_tables

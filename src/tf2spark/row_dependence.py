@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.binding.checked_runs import RunFacts
 from tf2spark.binding.constants import plan_constant
 from tf2spark.binding.feeds import Constant
 from tf2spark.binding.generated_feeds import attempts, spec_feeds
+from tf2spark.binding.graph.checked_runs import RunFacts
 from tf2spark.binding.outputs import plan_output
 from tf2spark.binding.request import FedInput, Request, first_dims
 from tf2spark.conversion.constants import constant_tensor

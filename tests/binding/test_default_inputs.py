@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from tf2spark.binding.graph_lookup import graph_of
+from tf2spark.binding.graph.graph_lookup import graph_of
 from tf2spark.binding.request import Graph
 from tf2spark.saved_model.contract import Contract
 from tf2spark.saved_model.protos import SavedModel

@@ -20,17 +20,15 @@ from tf2spark.binding.feeds import (
     Output,
     Padded,
     as_feed,
-    as_output,
     assembled,
     binary,
     columns_of,
     example,
     literal,
-    normalize_feeds,
-    normalize_fetches,
     output,
     padded,
 )
+from tf2spark.binding.normalize import as_output, normalize_feeds, normalize_fetches
 from tf2spark.errors import ContractError
 
 A, B = Column("a"), Column("b")

@@ -11,15 +11,8 @@ from attrs import evolve
 
 from cases.contracts import N, dense, sparse
 from tf2spark.binding.feeds import Column, Constant, Joined, literal, output
-from tf2spark.binding.request import (
-    FedInput,
-    Graph,
-    Request,
-    Unfed,
-    check_columns,
-    choose_signature,
-    make_request,
-)
+from tf2spark.binding.make_request import choose_signature, make_request
+from tf2spark.binding.request import FedInput, Graph, Request, Unfed, check_columns
 from tf2spark.dtypes import BOOL, FLOAT32, INT64, STRING
 from tf2spark.errors import ContractError
 from tf2spark.saved_model.contract import Contract, Signature, TensorSpec

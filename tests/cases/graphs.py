@@ -24,9 +24,10 @@ from tf2spark.graph_split.control_edges import remove_control_edges
 from tf2spark.graph_split.forms import SideName
 from tf2spark.graph_split.one_side import RowDims, nothing_is_run
 from tf2spark.graph_split.splitter import SidePart, SplitGraph, SplitInput, split_graph
+from tf2spark.saved_model.graph.upstream import node_name, upstream
 from tf2spark.saved_model.protos import NodeMessage, SavedModel
-from tf2spark.saved_model.upstream import node_name, upstream
-from tf2spark.tensorflow_c.session import CApiSession, open_session
+from tf2spark.tensorflow_c.open_session import open_session
+from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.strings import views
 from tf2spark.tensorflow_c.tensor import Tensor
 

@@ -11,8 +11,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tf2spark.errors import UnsafeModelError
-from tf2spark.saved_model import op_check, reader
+from tf2spark.saved_model import reader
 from tf2spark.saved_model.protos import SavedModel
+from tf2spark.saved_model.safety import op_check
 
 tf1 = tf.compat.v1
 STRINGS = tf.TensorSpec([None], tf.string, "s")

@@ -30,7 +30,7 @@ from services.hdfs import DisturbedHdfs
 from services.shipping_job import start_session
 from tf2spark.binding.options import Read
 from tf2spark.spark import hadoop
-from tf2spark.spark.jvm import hadoop_configuration, jvm
+from tf2spark.spark.jvm.access import hadoop_configuration, jvm
 from tf2spark.spark.output import table_writer
 
 _ROWS = 6_000

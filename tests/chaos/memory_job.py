@@ -18,7 +18,7 @@ import tf2spark
 from chaos.processes import executor_jvms, loaded_workers, peak_bytes
 from chaos.sessions import start_session
 from tf2spark.errors import Tf2SparkError, from_spark
-from tf2spark.spark.jvm import JOB_ERRORS
+from tf2spark.spark.jvm.access import JOB_ERRORS
 
 
 def score(

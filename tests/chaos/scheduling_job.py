@@ -26,7 +26,7 @@ from chaos.compared_rows import difference
 from chaos.sessions import start_session
 from tf2spark.spark.facts.status_store import lost_executors
 from tf2spark.spark.facts.tasks import task_facts
-from tf2spark.spark.jvm import executor_count
+from tf2spark.spark.jvm.status import executor_count
 
 _ROWS, _PARTITIONS, _IDLE_SECONDS, _LAG_SECONDS = 4_000, 4, 2, 15
 Report = dict[str, Any]

@@ -28,7 +28,7 @@ from services.daemons import free_ports
 from services.shipping_job import parse_settings, start_session
 from services.tcp_proxy import proxy
 from tf2spark.spark.broadcast import files, seeding
-from tf2spark.spark.jvm import executor_count
+from tf2spark.spark.jvm.status import executor_count
 
 _START_SECONDS = 120
 _FEATURES = "transform(sequence(0, 127), i -> float((id + i) / 128)) AS features"

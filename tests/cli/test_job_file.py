@@ -6,9 +6,9 @@ from typing import Any
 import click
 import pytest
 
+from tf2spark.cli.commands.run import JOBS
 from tf2spark.cli.job_file import command_line, read_job
 from tf2spark.cli.job_keys import ANY_NAME, in_keys, keys_of
-from tf2spark.cli.run import JOBS
 from tf2spark.errors import ContractError
 
 HEAD = 'command = "score"\nmodel = "m"\n[input]\npath = "in"\n[output]\npath = "out"\n'

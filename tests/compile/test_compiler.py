@@ -267,7 +267,7 @@ def test_variables_that_the_restore_op_leaves_are_filled(tmp_path: Path) -> None
 
 def test_warmup_requests_are_used_to_verify(tmp_path: Path) -> None:
     """Both models are run on the warmup requests of the original."""
-    from tf2spark.compile.inputs import WARMUP_FILE, _message_classes
+    from tf2spark.compile.verification.inputs import WARMUP_FILE, _message_classes
 
     def call(x: Any) -> Any:
         return {"y": x * 2.0}
@@ -288,7 +288,7 @@ def test_warmup_requests_are_used_to_verify(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["no file of records", "records of nonsense", "truncated"])
 def test_damaged_warmup_requests_are_passed_over(tmp_path: Path, damage: str) -> None:
     """Requests that can be read are used; if there are none, inputs are generated."""
-    from tf2spark.compile.inputs import WARMUP_FILE, _message_classes
+    from tf2spark.compile.verification.inputs import WARMUP_FILE, _message_classes
 
     def call(x: Any) -> Any:
         return {"y": x * 2.0}

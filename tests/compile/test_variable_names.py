@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tf2spark.compile.variable_names import nodes_of_variables, write_variables
+from tf2spark.saved_model.graph.upstream import variable_of
 from tf2spark.saved_model.protos import SavedModel
-from tf2spark.saved_model.upstream import variable_of
 
 
 def test_what_passes_a_variable_on_has_its_value() -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from cases.graphs import item, scored, user
 from tf2spark.graph_split.control_edges import refuse_assertions, remove_control_edges
 from tf2spark.graph_split.forms import NotRowWise, NotSplit
-from tf2spark.saved_model.upstream import control_inputs, upstream
+from tf2spark.saved_model.graph.upstream import control_inputs, upstream
 
 tf1 = tf.compat.v1
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tf2spark.errors import ModelError, UnsafeModelError
-from tf2spark.saved_model import op_check
+from tf2spark.saved_model.graph.reachable_nodes import user_run, walk
 from tf2spark.saved_model.op_notes import careful_ops, divides_ops
 from tf2spark.saved_model.protos import SavedModel, VariableDef
-from tf2spark.saved_model.reachable_nodes import user_run, walk
+from tf2spark.saved_model.safety import op_check
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tf2spark.package.file_source import ModelFolder
 from tf2spark.package.folder import entries_of, write
 from tf2spark.package.manifest import Manifest
 from tf2spark.saved_model import reader
+from tf2spark.saved_model.graph.reachable_nodes import Run
 from tf2spark.saved_model.protos import SavedModel
-from tf2spark.saved_model.reachable_nodes import Run
 
 
 def test_our_messages_equal_those_of_tensorflow(models: Path) -> None:

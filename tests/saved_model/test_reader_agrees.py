@@ -17,9 +17,10 @@ from cases import compare_readers
 from cases.tensorflow_loader import load_meta_graph
 from cases.wire_format import field, mutate, parse, write
 from tf2spark.errors import ModelError, Tf2SparkError
-from tf2spark.saved_model import op_check, reader
+from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract_text import as_html, as_json, as_text
 from tf2spark.saved_model.protos import SavedModel
+from tf2spark.saved_model.safety import op_check
 
 
 def test_damaged_models_are_read_as_tensorflow_reads_them(tmp_path: Path) -> None:

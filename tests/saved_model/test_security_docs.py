@@ -5,14 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tf2spark.saved_model import (
-    call_limits,
-    files,
-    hidden_graphs,
-    message_scan,
-    reachable_nodes,
-    well_formed,
-)
+from tf2spark.saved_model import files
+from tf2spark.saved_model.graph import reachable_nodes
+from tf2spark.saved_model.safety import call_limits, hidden_graphs, message_scan, well_formed
 
 _ROOT = Path(__file__).parents[2]
 _PAGE = (_ROOT / "docs" / "security.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 import tf2spark
 from services.shipping_job import parse_settings, start_session
-from tf2spark.spark.jvm import executor_count
+from tf2spark.spark.jvm.status import executor_count
 
 
 def main(master: str, package: str, *settings: str) -> None:

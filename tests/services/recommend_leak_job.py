@@ -18,7 +18,7 @@ from tf2spark.recommend.arguments import make_arguments
 from tf2spark.runnable.model import RunnableModel
 from tf2spark.runnable.recommend import prepare, ranking_request
 from tf2spark.worker.model_session import session_of
-from tf2spark.worker.recommend_loop import recommend_batches
+from tf2spark.worker.recommend.recommend_loop import recommend_batches
 
 _USERS, _ITEMS = 128, 1024
 

@@ -132,7 +132,7 @@ def test_a_session_whose_context_was_stopped_is_none(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A context that was stopped without its session leaves nothing to use."""
-    monkeypatch.setattr("tf2spark.spark.jvm.is_stopped", lambda session: session is spark)
+    monkeypatch.setattr("tf2spark.spark.jvm.status.is_stopped", lambda session: session is spark)
     assert current_session() is None
 
 

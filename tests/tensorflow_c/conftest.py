@@ -11,7 +11,8 @@ import pytest
 from cases.session_contract import REFUSED
 from cases.tensors import NUMERIC
 from tf2spark.dtypes import STRING
-from tf2spark.tensorflow_c.session import CApiSession, open_session
+from tf2spark.tensorflow_c.open_session import open_session
+from tf2spark.tensorflow_c.session import CApiSession
 
 
 @pytest.fixture(scope="package")

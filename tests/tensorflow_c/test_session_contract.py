@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cases.session_contract import SessionContract
-from tf2spark.tensorflow_c.session import CApiSession, open_session
+from tf2spark.tensorflow_c.open_session import open_session
+from tf2spark.tensorflow_c.session import CApiSession
 
 
 class TestCApiSession(SessionContract):

@@ -10,7 +10,8 @@ from cases.tensors import array_of, random_tensor, string_tensor
 from tf2spark.dtypes import INT32
 from tf2spark.errors import ModelError, RunError
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
-from tf2spark.tensorflow_c.session import CApiSession, open_session
+from tf2spark.tensorflow_c.open_session import open_session
+from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.tensor import Tensor
 
 

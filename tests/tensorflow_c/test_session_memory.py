@@ -9,7 +9,8 @@ from cases.tensors import START, array_of, random_tensor, run_in_new_python, str
 from tf2spark.dtypes import FLOAT32
 from tf2spark.tensorflow_c import tensor_memory
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
-from tf2spark.tensorflow_c.session import CApiSession, open_session
+from tf2spark.tensorflow_c.open_session import open_session
+from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.tensor import Tensor
 
 

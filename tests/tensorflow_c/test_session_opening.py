@@ -13,7 +13,7 @@ from cases.tensors import array_of
 from tf2spark.dtypes import FLOAT32
 from tf2spark.errors import ModelError, ModelNotFoundError, SetupError
 from tf2spark.tensorflow_c import strings
-from tf2spark.tensorflow_c.session import open_session
+from tf2spark.tensorflow_c.open_session import open_session
 from tf2spark.tensorflow_c.tensor import Tensor
 
 

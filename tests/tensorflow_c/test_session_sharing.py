@@ -8,7 +8,8 @@ import pytest
 
 from cases.tensors import array_of, random_tensor, shape_and_bytes, string_tensor
 from tf2spark.dtypes import FLOAT32, INT32, INT64
-from tf2spark.tensorflow_c.session import CApiSession, open_session
+from tf2spark.tensorflow_c.open_session import open_session
+from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.tensorflow_c.tensor import Tensor
 
 

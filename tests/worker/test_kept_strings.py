@@ -13,7 +13,7 @@ from cases.arrow_columns import batch_of, plan, source
 from tf2spark import SavedModel
 from tf2spark.dtypes import STRING
 from tf2spark.plan.score import ModelRef, OutputPlan, Plan
-from tf2spark.tensorflow_c.session import open_session
+from tf2spark.tensorflow_c.open_session import open_session
 from tf2spark.worker.score_loop import score_batches
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from attrs import evolve
 
+from tf2spark.binding.advice.feeds import fetch_advice
 from tf2spark.binding.constants import plan_constant
-from tf2spark.binding.feed_advice import fetch_advice
 from tf2spark.binding.feeds import Constant, Output
 from tf2spark.binding.inputs import plan_input
 from tf2spark.binding.messages import did_you_mean, type_text

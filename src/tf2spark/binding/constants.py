@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf2spark.binding.feed_advice import feed_advice
+from tf2spark.binding.advice.feeds import feed_advice
 from tf2spark.binding.feeds import Column, Constant, Example, Feed
 from tf2spark.binding.messages import input_text, near_names
 from tf2spark.dtypes import DType, Shape, shape_text

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pyarrow as pa
 from attrs import evolve
 
-from tf2spark.binding.cast_advice import cast_advice, image_advice, split_advice
-from tf2spark.binding.columns import resolve
-from tf2spark.binding.constants import check_pad, example, plan_constant
-from tf2spark.binding.expressions import (
+from tf2spark.binding.advice.casts import cast_advice, image_advice, split_advice
+from tf2spark.binding.advice.expressions import (
     arrow_column,
     pandas_column,
     pyspark_column,
     quoted,
     sql_column,
 )
-from tf2spark.binding.feed_advice import feed_advice
+from tf2spark.binding.advice.feeds import feed_advice
+from tf2spark.binding.columns import resolve
+from tf2spark.binding.constants import check_pad, example, plan_constant
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import input_text, is_variant, row_text, type_text
 from tf2spark.binding.row_shapes import (

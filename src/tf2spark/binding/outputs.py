@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.binding.feed_advice import LEAVE_OUT, fetch_advice
+from tf2spark.binding.advice.feeds import LEAVE_OUT, fetch_advice
 from tf2spark.binding.feeds import Output
 from tf2spark.binding.messages import output_text
 from tf2spark.dtypes import DType

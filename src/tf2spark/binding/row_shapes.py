@@ -7,8 +7,7 @@ import math
 import pyarrow as pa
 from attrs import frozen
 
-from tf2spark.binding.columns import has_size, is_list, type_of
-from tf2spark.binding.expressions import (
+from tf2spark.binding.advice.expressions import (
     arrow_column,
     pandas_column,
     pyspark_column,
@@ -16,6 +15,7 @@ from tf2spark.binding.expressions import (
     sql_column,
     sql_name,
 )
+from tf2spark.binding.columns import has_size, is_list, type_of
 from tf2spark.binding.feeds import Assembled, Feed
 from tf2spark.binding.messages import row_text, type_text
 from tf2spark.dtypes import Dims

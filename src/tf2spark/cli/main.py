@@ -8,20 +8,20 @@ from typing import Any
 import click
 
 import tf2spark
-from tf2spark.cli.compile import compile_
-from tf2spark.cli.demo import demo
-from tf2spark.cli.doctor import doctor
+from tf2spark.cli.commands.compile import compile_
+from tf2spark.cli.commands.demo import demo
+from tf2spark.cli.commands.doctor import doctor
+from tf2spark.cli.commands.inspect import inspect
+from tf2spark.cli.commands.recommend import recommend
+from tf2spark.cli.commands.run import run as run_command
+from tf2spark.cli.commands.score import score
 from tf2spark.cli.failures import (
     report_failure,
     report_interruption,
     report_usage,
     termination_as_interruption,
 )
-from tf2spark.cli.inspect import inspect
 from tf2spark.cli.job_log import log_for_failure
-from tf2spark.cli.recommend import recommend
-from tf2spark.cli.run import run as run_command
-from tf2spark.cli.score import score
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,8 +9,8 @@ from tensorflow.core.framework import node_def_pb2
 
 from tf2spark.compile.original import NotCompilable
 from tf2spark.compile.weights import constant
+from tf2spark.saved_model.graph.upstream import node_name
 from tf2spark.saved_model.protos import GraphMessage
-from tf2spark.saved_model.upstream import node_name
 
 
 def hide_paths(graph: GraphMessage, assets: Mapping[str, str]) -> None:

@@ -15,22 +15,22 @@ from attrs import Factory, evolve, frozen
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tf2spark.compile.assets import bypass_variables, hide_paths, restore_paths
-from tf2spark.compile.channel_scales import fold_scales
-from tf2spark.compile.dense_layers import flatten_dense_layers
 from tf2spark.compile.freeze import VARIABLE_OPS, freeze
 from tf2spark.compile.inline import FOLD, INLINE, optimize
 from tf2spark.compile.loops import add_assignments, add_missing, loops_over_variables, prune
 from tf2spark.compile.model_state import table_filling_ops
 from tf2spark.compile.original import NotCompilable, Original
+from tf2spark.compile.rewrites.channel_scales import fold_scales
+from tf2spark.compile.rewrites.dense_layers import flatten_dense_layers
 from tf2spark.compile.signature import signature_def
 from tf2spark.compile.stablehlo.open_modules import open_modules as open_jax_modules
 from tf2spark.compile.variable_names import nodes_of_variables, write_variables
 from tf2spark.compile.weights import WeightFiles, constant, move_large_constants
 from tf2spark.package.manifest import Weight
 from tf2spark.saved_model.contract import Signature, TensorSpec
+from tf2spark.saved_model.graph.loader_runs import INIT_SIGNATURE, asset_files, init_ops
+from tf2spark.saved_model.graph.upstream import is_control, node_name, tensor_name, upstream
 from tf2spark.saved_model.protos import GraphMessage, MetaGraph
-from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, asset_files, init_ops
-from tf2spark.saved_model.upstream import is_control, node_name, tensor_name, upstream
 
 _ASSET_FOLDERS = ("assets", "assets.extra")
 _FED_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})

@@ -17,13 +17,14 @@ import tensorflow as tf
 from attrs import evolve, frozen
 
 from tf2spark.binding.feeds import Column, Constant
-from tf2spark.binding.request import FedInput, FetchedOutput, Request, choose_signature
+from tf2spark.binding.make_request import choose_signature
+from tf2spark.binding.request import FedInput, FetchedOutput, Request
 from tf2spark.compile.build import Built, Compilation, build
-from tf2spark.compile.inputs import Feeds
 from tf2spark.compile.model_state import refuse_other_state
 from tf2spark.compile.original import NotCompilable, Original, load_original
-from tf2spark.compile.sample import sample_feeds
-from tf2spark.compile.verify import TOLERANCE, NoInputs, find_inputs, verify
+from tf2spark.compile.verification.inputs import Feeds
+from tf2spark.compile.verification.sample import sample_feeds
+from tf2spark.compile.verification.verify import TOLERANCE, NoInputs, find_inputs, verify
 from tf2spark.compile.weights import THRESHOLD_BYTES
 from tf2spark.errors import ContractError, ModelError
 from tf2spark.package.file_source import FileSource, ModelFolder

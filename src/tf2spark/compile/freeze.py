@@ -20,8 +20,8 @@ from tensorflow.python.framework import op_def_registry
 
 from tf2spark.compile.original import NotCompilable, Original, variable_values
 from tf2spark.compile.weights import WeightFiles, constant
+from tf2spark.saved_model.graph.upstream import is_control, node_name
 from tf2spark.saved_model.protos import FunctionMessage, GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import is_control, node_name
 
 VARIABLE_OPS = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 # Ops that call functions: the attributes that name the functions, the attribute with the types of

@@ -24,9 +24,9 @@ import numpy.typing as npt
 from tensorflow.core.framework import graph_pb2
 
 from tf2spark.compile.weights import constant
-from tf2spark.saved_model.function_library import Call, calls, function_names
+from tf2spark.saved_model.graph.function_library import Call, calls, function_names
+from tf2spark.saved_model.graph.upstream import node_name, upstream
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import node_name, upstream
 
 _LOOP_OPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter"})
 # By the op that makes a variable: the op that assigns to it, and the latter's dtype attribute.

@@ -13,10 +13,11 @@ from collections.abc import Collection, Iterable
 from tensorflow.python.framework import op_def_registry
 
 from tf2spark.compile.original import NotCompilable
-from tf2spark.saved_model.function_library import called_functions
+from tf2spark.saved_model.graph.function_library import called_functions
+from tf2spark.saved_model.graph.loader_runs import loader_runs
+from tf2spark.saved_model.graph.reachable_nodes import user_run, walk
+from tf2spark.saved_model.graph.upstream import upstream
 from tf2spark.saved_model.protos import GraphMessage, MetaGraph, NodeMessage
-from tf2spark.saved_model.reachable_nodes import loader_runs, user_run, walk
-from tf2spark.saved_model.upstream import upstream
 
 _TABLE_FILLING_OPS = ("InitializeTable", "LookupTableImport", "LookupTableInsert")
 _MUTABLE_TABLES = re.compile("(Anonymous)?Mutable(Dense)?HashTable.*")

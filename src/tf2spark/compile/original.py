@@ -13,10 +13,10 @@ import tensorflow as tf
 from attrs import frozen
 
 from tf2spark.errors import ModelError, first_line
-from tf2spark.saved_model.op_check import check_object_loader
+from tf2spark.saved_model.graph.loader_runs import initialization
+from tf2spark.saved_model.graph.upstream import is_control
 from tf2spark.saved_model.protos import MetaGraph, NodeMessage
-from tf2spark.saved_model.reachable_nodes import initialization
-from tf2spark.saved_model.upstream import is_control
+from tf2spark.saved_model.safety.op_check import check_object_loader
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault, readable
 
 tf1 = tf.compat.v1

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tf2spark.saved_model.graph.upstream import VARIABLE_ATTRIBUTE, data_inputs, node_name
 from tf2spark.saved_model.protos import GraphMessage
-from tf2spark.saved_model.upstream import VARIABLE_ATTRIBUTE, data_inputs, node_name
 
 
 def nodes_of_variables(graph: GraphMessage, variables: Collection[str]) -> dict[str, str]:

@@ -14,8 +14,8 @@ from tensorflow.core.framework import node_def_pb2
 
 from tf2spark.dtypes import from_code
 from tf2spark.package.manifest import Weight
+from tf2spark.saved_model.graph.upstream import node_name
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import node_name
 
 THRESHOLD_BYTES = 16 << 20
 _GATHERS = frozenset({"Gather", "GatherV2"})

@@ -15,7 +15,7 @@ from tf2spark.graph_split.forms import Const
 from tf2spark.graph_split.graph_builder import GraphBuilder
 from tf2spark.package.staging import staging_folder
 from tf2spark.saved_model.protos import NodeMessage, SavedModel
-from tf2spark.tensorflow_c.session import open_session
+from tf2spark.tensorflow_c.open_session import open_session
 from tf2spark.tensorflow_c.tensor import Tensor
 
 _TAG = "fold"

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tf2spark.graph_split.dependence import Sides, lowered_nodes
 from tf2spark.graph_split.forms import NotSplit
+from tf2spark.saved_model.graph.upstream import control_inputs, data_inputs, is_control, upstream
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import control_inputs, data_inputs, is_control, upstream
 
 
 def remove_control_edges(graph: GraphMessage, score: str, init_ops: Iterable[str]) -> None:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 
 from tf2spark.graph_split.forms import SIDES, SideName
+from tf2spark.saved_model.graph.upstream import node_name
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import node_name
 
 Sides = frozenset[SideName]
 

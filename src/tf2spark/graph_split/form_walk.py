@@ -45,9 +45,9 @@ from tf2spark.graph_split.rules.table import (
     TAKES_STACKED_ROWS,
 )
 from tf2spark.graph_split.rules.transposed_rows import apply_to_transposed_rows
-from tf2spark.saved_model.function_library import NOT_OPENED
+from tf2spark.saved_model.graph.function_library import NOT_OPENED
+from tf2spark.saved_model.graph.upstream import control_inputs, data_inputs, node_name
 from tf2spark.saved_model.protos import NodeMessage
-from tf2spark.saved_model.upstream import control_inputs, data_inputs, node_name
 
 _WITH_RULES = frozenset({*RULES, *SHAPE_OPS, *RANDOM_OPS})
 _READS_SHAPE = frozenset({"Rank", "Shape", "Size"})

@@ -32,9 +32,9 @@ from tf2spark.graph_split.forms import (
     common_side,
     require_known,
 )
-from tf2spark.graph_split.node_attributes import set_attribute, write_constant, write_shape
+from tf2spark.saved_model.graph.node_attributes import set_attribute, write_constant, write_shape
+from tf2spark.saved_model.graph.upstream import tensor_name
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import tensor_name
 
 PREFIX = "tf2spark/"
 USERS, ITEMS = f"{PREFIX}users", f"{PREFIX}items"

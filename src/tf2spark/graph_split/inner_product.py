@@ -17,11 +17,11 @@ from tf2spark.graph_split.graph_builder import (
     add_node,
     add_placeholder,
 )
-from tf2spark.graph_split.node_attributes import write_constant
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.plan.recommend import CoarseScan
+from tf2spark.saved_model.graph.node_attributes import write_constant
+from tf2spark.saved_model.graph.upstream import data_inputs, node_name
 from tf2spark.saved_model.protos import GraphMessage
-from tf2spark.saved_model.upstream import data_inputs, node_name
 
 
 def is_inner_product(split: SplitGraph) -> bool:

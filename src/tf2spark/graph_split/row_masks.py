@@ -29,8 +29,8 @@ from tf2spark.graph_split.forms import (
 )
 from tf2spark.graph_split.op_call import OpCall
 from tf2spark.graph_split.rules.slices import gather_columns
+from tf2spark.saved_model.graph.upstream import data_inputs, node_name
 from tf2spark.saved_model.protos import NodeMessage
-from tf2spark.saved_model.upstream import data_inputs, node_name
 
 _BINARY: Mapping[str, Callable[..., Array]] = {
     "Add": np.add,

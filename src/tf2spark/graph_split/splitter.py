@@ -33,13 +33,13 @@ from tf2spark.graph_split.forms import (
 )
 from tf2spark.graph_split.graph_builder import ITEMS, USERS, GraphBuilder
 from tf2spark.graph_split.materialize import materialize_pairs
-from tf2spark.graph_split.node_attributes import write_shape
 from tf2spark.graph_split.node_places import Place, places_of_nodes
 from tf2spark.graph_split.one_side import OneSidedRows, RowDims, nothing_is_run
 from tf2spark.graph_split.op_call import TensorInfo
 from tf2spark.plan.score import RowRelation
+from tf2spark.saved_model.graph.node_attributes import write_shape
+from tf2spark.saved_model.graph.upstream import data_inputs, node_name, tensor_name
 from tf2spark.saved_model.protos import GraphMessage
-from tf2spark.saved_model.upstream import data_inputs, node_name, tensor_name
 from tf2spark.tensorflow_c.graph import graph_tensor_info
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tf2spark.binding.expressions import pandas_column
+from tf2spark.binding.advice.expressions import pandas_column
 from tf2spark.errors import ContractError, shortened
 
 _TEXT = (str, bytes, bytearray)

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 from attrs import evolve
 
+from tf2spark.binding.advice.tables import check_table
 from tf2spark.binding.request import Request
-from tf2spark.binding.table_advice import check_table
 from tf2spark.graph_split.forms import SideName
 from tf2spark.local.pandas_columns import (
     frame_of_result,
@@ -27,7 +27,7 @@ from tf2spark.recommend.prepare import Prepared
 from tf2spark.recommend.tables import ArrowTables
 from tf2spark.table_types import is_pandas
 from tf2spark.worker.model_session import open_model
-from tf2spark.worker.recommend_loop import recommend_batches
+from tf2spark.worker.recommend.recommend_loop import recommend_batches
 
 _BATCH_ROWS = 10_000
 

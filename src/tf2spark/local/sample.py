@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from tf2spark.binding.advice.tables import check_table
 from tf2spark.binding.request import Request
-from tf2spark.binding.table_advice import check_table
 from tf2spark.local.pandas_columns import table_to_arrow
 from tf2spark.table_types import LocalTable
 

@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 from attrs import evolve, frozen
 
+from tf2spark.binding.advice.tables import check_table
 from tf2spark.binding.bind import Bind, bind
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.kept_results import KeptByObject
 from tf2spark.binding.options import Options
 from tf2spark.binding.request import Request
-from tf2spark.binding.table_advice import check_table
 from tf2spark.local.pandas_columns import frame_of_result, frame_with_row_numbers
 from tf2spark.local.pandas_refusals import check_index
 from tf2spark.local.row_names import frame_row_namer

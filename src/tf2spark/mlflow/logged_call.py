@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from tf2spark.binding.feeds import Constant, Feed, Output, normalize
+from tf2spark.binding.feeds import Constant, Feed, Output
+from tf2spark.binding.normalize import normalize
 from tf2spark.binding.request import Request
 from tf2spark.binding.stored.call_json import feeds_to_json, fetches_to_json
 from tf2spark.errors import ContractError, shortened

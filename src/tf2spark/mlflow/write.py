@@ -11,8 +11,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.utils import _save_example
 
 import tf2spark
+from tf2spark.binding.advice.tables import check_table
 from tf2spark.binding.options import make_options
-from tf2spark.binding.table_advice import check_table
 from tf2spark.errors import ContractError, addressed_to
 from tf2spark.local.pandas_columns import table_to_arrow
 from tf2spark.locations.write import write_files

@@ -94,7 +94,7 @@ def _set_variable(loaded: ExitStack, name: str, value: str) -> None:
 
 
 def _show_short_errors(loaded: ExitStack, shell: Any) -> None:
-    from tf2spark.spark.jvm import JOB_ERRORS
+    from tf2spark.spark.jvm.access import JOB_ERRORS
 
     shell.set_custom_exc(JOB_ERRORS, _show_exception)
     loaded.callback(shell.set_custom_exc, (), None)

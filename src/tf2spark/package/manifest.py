@@ -66,7 +66,7 @@ class Verified:
         inputs: "warmup requests", "sample" or "generated from the contract".
         rows: How many rows both models were run on.
         differences: The largest absolute difference of each output.
-        tolerance: The tolerance; see `tf2spark.compile.verify`.
+        tolerance: The tolerance; see `tf2spark.compile.verification.verify`.
     """
 
     inputs: str

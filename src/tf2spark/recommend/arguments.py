@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from tf2spark.binding.argument_types import check_tolerance, names, whole_number
+from tf2spark.binding.make_request import choose_signature
 from tf2spark.binding.messages import listed
 from tf2spark.binding.options import Options, make_options
-from tf2spark.binding.request import choose_signature
 from tf2spark.dtypes import Shape
 from tf2spark.errors import Advice, Audience, ContractError, Mistakes, argument, shortened
 from tf2spark.plan.recommend import SCORE_FIELD

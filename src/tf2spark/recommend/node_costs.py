@@ -11,7 +11,7 @@ from attrs import frozen
 from tf2spark.dtypes import Dims, Shape, from_code
 from tf2spark.graph_split.splitter import SplitGraph
 from tf2spark.recommend.model.pair_model import PairModel
-from tf2spark.saved_model.upstream import data_inputs, node_name, tensor_name, upstream
+from tf2spark.saved_model.graph.upstream import data_inputs, node_name, tensor_name, upstream
 from tf2spark.tensorflow_c.graph import graph_tensor_info
 
 FREE = frozenset(

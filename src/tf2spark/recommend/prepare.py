@@ -58,7 +58,7 @@ from tf2spark.recommend.sides import SidedInput
 from tf2spark.recommend.table_checks import other_sides_columns
 from tf2spark.recommend.tables import Tables
 from tf2spark.recommend.verify import SplitCheck, check_items, check_split
-from tf2spark.saved_model.reachable_nodes import init_op
+from tf2spark.saved_model.graph.loader_runs import init_op
 from tf2spark.tensorflow_c.run_limit import calls_limited
 from tf2spark.worker.ranking.coarse_scan import is_worth_scanning
 

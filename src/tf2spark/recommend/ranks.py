@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from tf2spark.binding.bind import fed_shapes
-from tf2spark.binding.graph_lookup import inferred_shapes
+from tf2spark.binding.graph.graph_lookup import inferred_shapes
 from tf2spark.binding.messages import output_text
 from tf2spark.errors import ContractError, ModelError, SetupError, argument
 from tf2spark.plan.score import InputPlan

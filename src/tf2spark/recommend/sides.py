@@ -9,8 +9,8 @@ from itertools import groupby
 import pyarrow as pa
 from attrs import evolve, frozen
 
+from tf2spark.binding.advice.feeds import feed_advice
 from tf2spark.binding.columns import has_column
-from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Assembled, Column, Constant, Feed, Joined, Padded, columns_of
 from tf2spark.binding.messages import did_you_mean, input_text, listed
 from tf2spark.binding.request import FedInput, Request

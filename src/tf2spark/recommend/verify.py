@@ -21,14 +21,14 @@ from tf2spark.recommend.job import RecommendJob
 from tf2spark.recommend.model.whole_graph import bind_whole_graph
 from tf2spark.recommend.sides import columns_fed
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
-from tf2spark.worker.item_lists import position_finder
-from tf2spark.worker.mapped_tables import FolderSession, mapped_table
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.ranking.norm_order import positions_by_norm
+from tf2spark.worker.recommend.item_lists import position_finder
+from tf2spark.worker.recommend.mapped_tables import FolderSession, mapped_table
+from tf2spark.worker.recommend.split_scores import LEAST_ROWS, PairScorer, round_up
+from tf2spark.worker.recommend.user_values import user_values
+from tf2spark.worker.recommend.whole_scores import refused_items, whole_scorer
 from tf2spark.worker.row_names import id_text
-from tf2spark.worker.split_scores import LEAST_ROWS, PairScorer, round_up
-from tf2spark.worker.user_values import user_values
-from tf2spark.worker.whole_scores import refused_items, whole_scorer
 
 _MAX_ROWS = 8
 _USERS_OF_ALL_ITEMS = 2

@@ -13,11 +13,13 @@ from attrs import evolve
 from tf2spark.binding.bind import bind
 from tf2spark.binding.calls.checks import check_call
 from tf2spark.binding.calls.opening import check_opening
-from tf2spark.binding.checked_runs import CheckedRuns
-from tf2spark.binding.feeds import FeedValue, Fetch, normalize
+from tf2spark.binding.feeds import FeedValue, Fetch
+from tf2spark.binding.graph.checked_runs import CheckedRuns
 from tf2spark.binding.kept_results import KeptByContent, KeptByObject, KeptResults
+from tf2spark.binding.make_request import make_request
+from tf2spark.binding.normalize import normalize
 from tf2spark.binding.options import Options
-from tf2spark.binding.request import Request, make_request
+from tf2spark.binding.request import Request
 from tf2spark.call_warnings import CallWarnings
 from tf2spark.errors import ModelError, SetupError
 from tf2spark.locations.fetch import library_on_this_machine
@@ -28,9 +30,9 @@ from tf2spark.package.op_libraries import find_libraries
 from tf2spark.plan.score import Initialization, ModelRef, Plan
 from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.row_dependence import RowFinding
-from tf2spark.saved_model import op_check
 from tf2spark.saved_model.contract import Contract
-from tf2spark.saved_model.reachable_nodes import initialization
+from tf2spark.saved_model.graph.loader_runs import initialization
+from tf2spark.saved_model.safety import op_check
 from tf2spark.table_types import Table
 from tf2spark.worker.op_libraries import load_op_libraries
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tf2spark.saved_model.graph_rows import ops_over_the_first_axis
-from tf2spark.saved_model.op_allow_list import package_of
-from tf2spark.saved_model.op_check import refused_ops
+from tf2spark.saved_model.graph.graph_rows import ops_over_the_first_axis
+from tf2spark.saved_model.graph.reachable_nodes import WalkedNode, user_run, walk
+from tf2spark.saved_model.graph.upstream import node_name
 from tf2spark.saved_model.protos import MetaGraph
-from tf2spark.saved_model.reachable_nodes import WalkedNode, user_run, walk
-from tf2spark.saved_model.upstream import node_name
+from tf2spark.saved_model.safety.op_allow_list import package_of
+from tf2spark.saved_model.safety.op_check import refused_ops
 
 _WRITES_VARIABLES = (
     "Assign.*|Resource(Scatter|Apply|SparseApply|StridedSliceAssign|CountUpTo).*"

@@ -19,15 +19,16 @@ from tf2spark.package.folder import is_package, read_file, read_manifest
 from tf2spark.package.manifest import FileEntry, Manifest
 from tf2spark.saved_model import files as model_files
 from tf2spark.saved_model.contract import Contract
-from tf2spark.saved_model.map_entries import check_map_entries
-from tf2spark.saved_model.message_scan import check_message_count
+from tf2spark.saved_model.graph.loader_runs import asset_files, loader_runs, read_assets
+from tf2spark.saved_model.graph.reachable_nodes import Run
 from tf2spark.saved_model.op_notes import careful_ops
-from tf2spark.saved_model.package_weights import check_weights
 from tf2spark.saved_model.protos import MetaGraph, SavedModel
-from tf2spark.saved_model.reachable_nodes import Run, asset_files, loader_runs, read_assets
+from tf2spark.saved_model.safety.map_entries import check_map_entries
+from tf2spark.saved_model.safety.message_scan import check_message_count
+from tf2spark.saved_model.safety.package_weights import check_weights
+from tf2spark.saved_model.safety.well_formed import check_graph
 from tf2spark.saved_model.signatures import shape, signatures
 from tf2spark.saved_model.tf_example.trace import with_examples
-from tf2spark.saved_model.well_formed import check_graph
 
 __all__ = [
     "LoadedModel",

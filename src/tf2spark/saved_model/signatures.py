@@ -21,7 +21,10 @@ from tf2spark import dtypes
 from tf2spark.dtypes import Shape
 from tf2spark.errors import ModelError
 from tf2spark.saved_model.contract import Signature, TensorSpec
-from tf2spark.saved_model.function_library import CALLS
+from tf2spark.saved_model.graph.function_library import CALLS
+from tf2spark.saved_model.graph.loader_runs import INIT_SIGNATURE
+from tf2spark.saved_model.graph.reachable_nodes import TRAIN_SIGNATURE
+from tf2spark.saved_model.graph.upstream import is_control, node_name
 from tf2spark.saved_model.protos import (
     FunctionMessage,
     MetaGraph,
@@ -29,8 +32,6 @@ from tf2spark.saved_model.protos import (
     SignatureMessage,
     TensorInfoMessage,
 )
-from tf2spark.saved_model.reachable_nodes import INIT_SIGNATURE, TRAIN_SIGNATURE
-from tf2spark.saved_model.upstream import is_control, node_name
 
 # TypeSpecProto.TypeSpecClass in tensorflow/core/protobuf/struct.proto.
 _SPARSE, _RAGGED = 1, 3

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from tf2spark.errors import ModelError, ModelNotFoundError, SetupError, StorageError
 from tf2spark.shown_text import Lines
-from tf2spark.spark.jvm import JavaError, hadoop_configuration, hadoop_path, java_array, jvm
+from tf2spark.spark.jvm.access import JavaError, hadoop_configuration, hadoop_path, java_array, jvm
 
 # Which artifact has the file system of a scheme, in the version of the cluster's Hadoop.
 _ARTIFACTS = {

@@ -7,7 +7,8 @@ from pyspark.sql import DataFrame
 
 from tf2spark.errors import SetupError
 from tf2spark.saved_model.contract_text import size_text
-from tf2spark.spark.jvm import JavaError, input_file_count, query_execution, scala_items
+from tf2spark.spark.jvm.access import JavaError, scala_items
+from tf2spark.spark.jvm.queries import input_file_count, query_execution
 
 # What Spark assumes of a relation whose size it doesn't know, and above.
 _UNKNOWN_BYTES = 1 << 62

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 from pyspark.sql import SparkSession
 
-from tf2spark.spark.jvm import scala_items, status_store
+from tf2spark.spark.jvm.access import scala_items
+from tf2spark.spark.jvm.status import status_store
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

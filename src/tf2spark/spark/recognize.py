@@ -13,7 +13,7 @@ from typing import Any
 def is_connect(owner: Any) -> bool:
     """Say whether a session or a DataFrame is one of Spark Connect, which has no JVM here.
 
-    Where a release moves the classes, `tf2spark.spark.jvm` finds no JVM and says so.
+    Where a release moves the classes, `tf2spark.spark.jvm.access` finds no JVM and says so.
     """
     return type(owner).__module__.startswith("pyspark.sql.connect")
 

@@ -72,7 +72,7 @@ def current_session() -> SparkSession | None:
     spark_session = need_pyspark()
     from pyspark.errors import PySparkException
 
-    from tf2spark.spark.jvm import is_stopped
+    from tf2spark.spark.jvm.status import is_stopped
     from tf2spark.spark.recognize import is_connect
 
     try:
@@ -296,7 +296,7 @@ def _start_context(
     """Start a context whose JVM's log passes through us, if the JVM can be launched that way."""
     from pyspark import SparkConf, SparkContext
 
-    from tf2spark.spark.jvm import launch_driver
+    from tf2spark.spark.jvm.launch import launch_driver
 
     def configure(conf: SparkConf) -> SparkConf:
         return conf.setMaster(master).setAppName(app_name).setAll(list(settings.items()))

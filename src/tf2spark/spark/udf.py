@@ -11,8 +11,8 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
+from tf2spark.binding.advice.expressions import sql_name
 from tf2spark.binding.bind import declared_outputs
-from tf2spark.binding.expressions import sql_name
 from tf2spark.binding.feeds import Column as ColumnFeed
 from tf2spark.binding.feeds import columns_of
 from tf2spark.binding.options import Options

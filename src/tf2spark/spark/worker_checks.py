@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from pyspark.sql import SparkSession
 
 from tf2spark.plan.score import ModelRef
-from tf2spark.spark.jvm import executor_count
+from tf2spark.spark.jvm.status import executor_count
 from tf2spark.spark.session import runs_here
 from tf2spark.spark.shipping import CACHE_SETTING, ship
 from tf2spark.worker.spark_tasks import model_opener

@@ -1,4 +1,4 @@
-"""A TensorFlow session over the C API: a SavedModel is loaded, tensors are fed and fetched.
+"""A TensorFlow session over the C API: tensors are fed and fetched; `open_session` makes one.
 
 All other modules see only the `Session` protocol.
 """
@@ -6,27 +6,25 @@ All other modules see only the `Session` protocol.
 from __future__ import annotations
 
 import os
-import re
 import weakref
 from collections.abc import Callable, Sequence
-from ctypes import Array, c_char_p, c_void_p
+from ctypes import Array, c_void_p
 from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import frozen
 
 from tf2spark.dtypes import STRING, DType, Shape
-from tf2spark.errors import ModelError, ModelNotFoundError, RunError, unrestored
+from tf2spark.errors import RunError
 from tf2spark.plan.score import Initialization
 from tf2spark.tensorflow_c import graph
 from tf2spark.tensorflow_c.failure import TensorFlowFailure, model_fault
-from tf2spark.tensorflow_c.library import TFOutput, check, status, tensorflow, version
-from tf2spark.tensorflow_c.process import has_forked, mark_started, refuse_fork
-from tf2spark.tensorflow_c.quiet_stderr import quiet
+from tf2spark.tensorflow_c.library import TFOutput, check, status, tensorflow
+from tf2spark.tensorflow_c.model_errors import not_loaded, uninitialized
+from tf2spark.tensorflow_c.process import has_forked, refuse_fork
 from tf2spark.tensorflow_c.run_limit import NoProgress, limited, not_opened
-from tf2spark.tensorflow_c.session_config import session_options
 from tf2spark.tensorflow_c.string_reader import read_strings
-from tf2spark.tensorflow_c.strings import check_layout, string_scalar
+from tf2spark.tensorflow_c.strings import string_scalar
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.tensorflow_c.tensor_memory import (
     adopted_numbers,
@@ -146,7 +144,7 @@ class CApiSession:
         except NoProgress as stuck:
             raise not_opened(self._name, stuck) from None
         except TensorFlowFailure as failure:
-            raise _not_loaded(self._name, failure) from None
+            raise not_loaded(self._name, failure) from None
         finally:
             for value in values:
                 lib.TF_DeleteTensor(value)
@@ -301,7 +299,7 @@ class CApiSession:
         try:
             check(tensorflow(), state)
         except TensorFlowFailure as failure:
-            unrestored_variable = _unrestored(self._path, self._name, failure)
+            unrestored_variable = uninitialized(self._path, self._name, failure)
             raise (unrestored_variable or model_fault(failure) or failure) from None
 
 
@@ -327,95 +325,3 @@ def _wrong_feeds(
     )
     got = ", ".join(str(tensor.dtype) for tensor in tensors)
     return RunError(f"a run must be fed {expected or 'nothing'}; got {got or 'nothing'}")
-
-
-def open_session(
-    path: str,
-    tags: Sequence[str],
-    *,
-    threads: int,
-    divides_ops: bool = False,
-    optimizes: bool = True,
-    name: str | None = None,
-) -> CApiSession:
-    """Load a SavedModel from a local folder into a session of its own.
-
-    Its threads, within ops and between them, are its own (see `library._load`), unless
-    TensorFlow's Python package has run something before: then all sessions share one pool within
-    ops, of the size that the first one asked for.
-
-    Args:
-        path: The folder that holds ``saved_model.pb``.
-        tags: The tags of the MetaGraph to load, such as ["serve"].
-        threads: CPUs that the session may use.
-        divides_ops: Each op uses several of them, so that fewer ops run at once.
-        optimizes: TensorFlow optimizes the graph for each pair of feeds and fetches.
-        name: How messages name the model, if not by the folder: by the path that its user gave.
-
-    Raises:
-        ModelNotFoundError: There is no SavedModel in that folder.
-        ModelError: TensorFlow can't load it.
-        SetupError: TensorFlow is missing, too old or incompatible, or was started before this
-            process was forked.
-    """
-    refuse_fork()
-    if not any((Path(path) / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
-        raise ModelNotFoundError(f"there is no saved_model.pb in {path}")
-    lib = tensorflow()
-    mark_started()
-    check_layout()
-    graph_pointer: int = lib.TF_NewGraph()
-    try:
-        session = limited(lambda: _load(path, tags, graph_pointer, threads, divides_ops, optimizes))
-    except NoProgress as stuck:
-        raise not_opened(name or path, stuck) from None
-    except TensorFlowFailure as failure:
-        lib.TF_DeleteGraph(graph_pointer)
-        raise _not_loaded(name or path, failure) from None
-    return CApiSession(path, graph_pointer, session, name or path)
-
-
-def _load(path: str, tags: Sequence[str], graph_pointer: int, *options_of: Any) -> int:
-    names = (c_char_p * len(tags))(*(tag.encode() for tag in tags))
-    with session_options(*options_of) as options, status() as state, quiet():
-        session: int = tensorflow().TF_LoadSessionFromSavedModel(
-            *(options, None, os.fsencode(path), names, len(tags), graph_pointer, None, state)
-        )
-    return session
-
-
-def _not_loaded(name: str, failure: TensorFlowFailure) -> ModelError:
-    why = f"TensorFlow {version()} can't load {name}: {failure.message}"
-    if failure.message.startswith("Op type not registered"):
-        return ModelError(f"{why}. It is a custom op, or one of a newer TensorFlow")
-    if fault := model_fault(failure):
-        return fault
-    if "RestoreV2" in failure.message:
-        return ModelError(f"{why}. The files under {name}/variables are damaged or incomplete")
-    if "InitializeTableFromTextFile" in failure.message:
-        return ModelError(f"{why}. It fills a lookup table from a file under {name}/assets")
-    return ModelError(why)
-
-
-_UNRESTORED = re.compile(
-    r"Could not find variable (?P<a>.+?)\. This could mean"
-    r"|Error while reading resource variable (?P<b>\S+) from Container"
-    r"|Attempting to use uninitialized value (?P<c>\S+)"
-    # Of a function that XLA compiles (jit_compile=True).
-    r"|Read variable failure (?P<d>\S+)\. It could mean the variable is uninitialized"
-)
-
-
-def _unrestored(path: str, model_name: str, failure: TensorFlowFailure) -> ModelError | None:
-    """Return the error of a model whose restore op leaves a variable without a value."""
-    # At the start: further on, a message can quote a value.
-    match = _UNRESTORED.match(failure.message)
-    if match is None:
-        return None
-    name = next(filter(None, match.groups()))
-    if not (Path(path) / "variables" / "variables.index").is_file():
-        return ModelError(
-            f"variable {name!r} of {model_name} has no value: the model comes without "
-            f"{model_name}/variables/variables.index"
-        )
-    return unrestored(model_name, [name])

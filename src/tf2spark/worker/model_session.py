@@ -14,8 +14,9 @@ from tf2spark.package.host_cache import LIMIT_BYTES, HeldModel, hold_model
 from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.score import ModelRef
 from tf2spark.tensorflow_c.mapped_files import mapped_tensor
+from tf2spark.tensorflow_c.open_session import open_session
 from tf2spark.tensorflow_c.process import cached_session
-from tf2spark.tensorflow_c.session import CApiSession, open_session
+from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.op_libraries import load_op_libraries
 from tf2spark.worker.openings import count_opening
 

@@ -177,7 +177,7 @@ def partition_recommender(
 
     def recommend_partition(batches: Batches) -> Batches:
         # Imported here: workers that only score don't load it.
-        from tf2spark.worker.recommend_loop import recommend_batches
+        from tf2spark.worker.recommend.recommend_loop import recommend_batches
 
         begin_task()
         names = column_names(len(plan.users.keep) + len(plan.users.output_fields()))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tf2spark import assembled, binary, example, literal, output, padded
-from tf2spark.binding.feeds import normalize_feeds, normalize_fetches
+from tf2spark.binding.normalize import normalize_feeds, normalize_fetches
 from tf2spark.binding.stored.call_json import (
     feeds_from_json,
     feeds_to_json,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from cases.jax_modules import BOOL, F32, I32, VEC, element, graph_of, module_of, rows
 from tf2spark.compile.stablehlo.open_modules import open_modules
 from tf2spark.compile.stablehlo.translate import MAX_STATEMENTS
-from tf2spark.saved_model.function_library import NOT_OPENED
+from tf2spark.saved_model.graph.function_library import NOT_OPENED
 
 _K = "%k = stablehlo.constant dense<1> : tensor<i32>\n"
 _TWO_INTS = "(tensor<i32>, tensor<i32>) -> tensor<i1>"

@@ -32,7 +32,7 @@ from tf2spark.recommend.catalog.items import (
     write_values,
 )
 from tf2spark.tensorflow_c.mapped_files import mapped_file
-from tf2spark.worker.mapped_tables import mapped_table
+from tf2spark.worker.recommend.mapped_tables import mapped_table
 
 
 def chunks(*parts: Any) -> pa.ChunkedArray:

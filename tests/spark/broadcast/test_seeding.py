@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tf2spark.spark.broadcast import seeding
-from tf2spark.spark.jvm import block_manager, broadcast_id, driver_without_blocks, jvm
+from tf2spark.spark.jvm.access import jvm
+from tf2spark.spark.jvm.blocks import block_manager, broadcast_id, driver_without_blocks
 
 pytestmark = pytest.mark.spark
 

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from cases.packed_rows import check_same_rows
-from tf2spark.spark.jvm import session_state
+from tf2spark.spark.jvm.access import session_state
 from tf2spark.spark.packed import transport as packing
 from tf2spark.spark.packed.transport import SETTING, is_packable, packed_parts, why_not_packed
 

@@ -18,7 +18,8 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from tf2spark.errors import ContractError, RowError, SetupError
-from tf2spark.spark.jvm import JavaError, first_rows
+from tf2spark.spark.jvm.access import JavaError
+from tf2spark.spark.jvm.queries import first_rows
 from tf2spark.spark.recommend import background
 from tf2spark.spark.recommend.background import (
     collect,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pyspark.sql import Column, SparkSession
 
-from tf2spark.spark.catalyst import invoke, object_literal, text_bytes, type_object
-from tf2spark.spark.jvm import catalyst_column, jvm
+from tf2spark.spark.jvm.access import jvm
+from tf2spark.spark.jvm.catalyst import invoke, object_literal, text_bytes, type_object
+from tf2spark.spark.jvm.expressions import catalyst_column
 from tf2spark.spark.scan.answers import is_answer
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from tf2spark.spark.jvm import hadoop_configuration
+from tf2spark.spark.jvm.access import hadoop_configuration
 from tf2spark.spark.scan.file_systems import describe
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.worker.reading.file_systems import HdfsFiles, S3Files, S3Keys

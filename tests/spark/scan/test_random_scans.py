@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cases.parquet_tables import settings as spark_settings
-from tf2spark.spark.jvm import collect_arrow
+from tf2spark.spark.jvm.queries import collect_arrow
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import plan_scan
 from tf2spark.worker.reading.parquet_reader import read_batches

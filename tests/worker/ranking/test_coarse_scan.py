@@ -36,7 +36,7 @@ from tf2spark.tensorflow_c.tensor import Strings, Tensor
 from tf2spark.worker.ranking import coarse_scan
 from tf2spark.worker.ranking.coarse_scan import CoarseRanker, _needed, _rounded
 from tf2spark.worker.ranking.trial import Trial
-from tf2spark.worker.recommend_loop import recommend_batches
+from tf2spark.worker.recommend.recommend_loop import recommend_batches
 
 WIDTH, USERS, ITEMS, K = 24, 200, 1500, 10
 SCAN = CoarseScan("coarse_users:0", "coarse_items:0", "coarse:0", "candidates:0", "rescored:0")

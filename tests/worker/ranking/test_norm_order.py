@@ -26,10 +26,10 @@ from tf2spark.plan.score import InputPlan, ModelRef, OutputPlan, Plan, Source
 from tf2spark.recommend.catalog.files import write_item_tensor, write_table
 from tf2spark.recommend.verify import _split_scorer
 from tf2spark.tensorflow_c.tensor import Strings, Tensor
-from tf2spark.worker import split_scores
 from tf2spark.worker.ranking import norm_order
 from tf2spark.worker.ranking.norm_order import may_reach, norms_of
-from tf2spark.worker.recommend_loop import recommend_batches
+from tf2spark.worker.recommend import split_scores
+from tf2spark.worker.recommend.recommend_loop import recommend_batches
 
 USERS, ITEMS, WIDTH = 70, 500, 5
 INF, NAN = np.inf, np.nan

@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from tf2spark.binding.bind import bind_inputs, declared_outputs
-from tf2spark.binding.feeds import Column, FeedValue, Fetch, columns_of, normalize_feeds
-from tf2spark.binding.graph_lookup import is_wrong_signature
+from tf2spark.binding.feeds import Column, FeedValue, Fetch, columns_of
+from tf2spark.binding.graph.graph_lookup import is_wrong_signature
+from tf2spark.binding.make_request import choose_signature
 from tf2spark.binding.messages import near_names
+from tf2spark.binding.normalize import normalize_feeds
 from tf2spark.binding.options import Options, make_options, options_for_table
-from tf2spark.binding.request import FedInput, Request, choose_signature
+from tf2spark.binding.request import FedInput, Request
 from tf2spark.binding.tf_example.plan import with_keys
 from tf2spark.errors import ContractError, Mistakes, shortened
 from tf2spark.plan.score import ModelRef

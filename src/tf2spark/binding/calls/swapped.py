@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from tf2spark.binding.feed_advice import feed_advice, fetch_advice
+from tf2spark.binding.advice.feeds import feed_advice, fetch_advice
 from tf2spark.binding.feeds import Column, Feed, Output
 from tf2spark.binding.messages import listed, near_names
 from tf2spark.errors import Advice, ContractError

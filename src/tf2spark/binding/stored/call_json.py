@@ -16,9 +16,8 @@ from tf2spark.binding.feeds import (
     Output,
     Padded,
     as_feed,
-    normalize_feeds,
-    normalize_fetches,
 )
+from tf2spark.binding.normalize import normalize_feeds, normalize_fetches
 
 Json = Any
 # A feed or output that isn't a plain name is an object with exactly one of these keys.

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from tf2spark.binding.cast_advice import cast_advice
+from tf2spark.binding.advice.casts import cast_advice
+from tf2spark.binding.advice.feeds import feed_advice
 from tf2spark.binding.columns import has_column, resolve
-from tf2spark.binding.feed_advice import feed_advice
 from tf2spark.binding.feeds import Column, Feed
 from tf2spark.binding.messages import did_you_mean, input_text, listed, row_text, type_text
 from tf2spark.binding.row_shapes import FedColumn, fed_column, new_name

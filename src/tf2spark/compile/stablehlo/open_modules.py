@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tf2spark.compile.rewriting import Refusal, Rewriting
+from tf2spark.compile.rewrites.rewriting import Refusal, Rewriting
 from tf2spark.compile.stablehlo.literals import DTYPES
 from tf2spark.compile.stablehlo.module_text import NotOpened, TensorType, parse, same_rows
 from tf2spark.compile.stablehlo.translate import Module
@@ -23,9 +23,9 @@ from tf2spark.compile.stablehlo.values import (
     Value,
     in_full,
 )
-from tf2spark.saved_model.function_library import JAX_MODULE, NOT_OPENED
+from tf2spark.saved_model.graph.function_library import JAX_MODULE, NOT_OPENED
+from tf2spark.saved_model.graph.upstream import is_control, tensor_name
 from tf2spark.saved_model.protos import GraphMessage, NodeMessage
-from tf2spark.saved_model.upstream import is_control, tensor_name
 
 _MAX_BYTES = 1 << 26
 _MAX_TEXT = 1 << 28

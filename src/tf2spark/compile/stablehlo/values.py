@@ -19,6 +19,8 @@ from tensorflow.core.framework import node_def_pb2
 from tf2spark.compile.stablehlo.literals import Array
 from tf2spark.compile.stablehlo.module_text import NotOpened
 from tf2spark.compile.weights import constant
+from tf2spark.dtypes import from_code
+from tf2spark.saved_model.graph.node_attributes import set_attribute
 from tf2spark.saved_model.protos import GraphMessage
 
 MAX_KNOWN = 1 << 20
@@ -136,7 +138,9 @@ class Nodes:
         """Add a node, and return its name."""
         node = node_def_pb2.NodeDef(name=self._name(op), op=op, input=inputs)
         for key, value in attributes.items():
-            _set(node.attr[key], value)
+            if isinstance(value, np.dtype):
+                value = from_code(tf.as_dtype(value).as_datatype_enum)
+            set_attribute(node.attr[key], value)
         self.graph.node.append(node)
         return str(node.name)
 
@@ -207,18 +211,6 @@ class Nodes:
             return rows
         times = self.constant(np.int32(size.times))
         return self.add("Mul", [rows, times], T=_INT32)
-
-
-def _set(attribute: Any, value: Any) -> None:
-    match value:
-        case bool():
-            attribute.b = value
-        case int():
-            attribute.i = value
-        case str():
-            attribute.s = value.encode()
-        case np.dtype():
-            attribute.type = tf.as_dtype(value).as_datatype_enum
 
 
 def reshape_target(sizes: Sizes) -> Array:

@@ -24,10 +24,10 @@ from tf2spark.graph_split.forms import (
     require_known,
 )
 from tf2spark.graph_split.graph_builder import GraphBuilder
-from tf2spark.graph_split.node_attributes import set_attribute
 from tf2spark.graph_split.op_call import OpCall, Rule, elementwise
 from tf2spark.graph_split.rules.arithmetic import add, mul, squared_difference, sub
 from tf2spark.graph_split.rules.reductions import mean
+from tf2spark.saved_model.graph.node_attributes import set_attribute
 
 _RULES: Mapping[str, Rule] = {
     "AddV2": add,

@@ -25,7 +25,7 @@ from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.worker.model_session import open_model
 from tf2spark.worker.ranking.norm_order import may_reach, norms_of, users_by_norm
-from tf2spark.worker.user_values import user_values
+from tf2spark.worker.recommend.user_values import user_values
 
 # Smaller catalogs are scored in one block.
 _LEAST_ITEMS = 1000

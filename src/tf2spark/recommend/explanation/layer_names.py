@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from tf2spark.saved_model.upstream import data_inputs, node_name, variable_of
+from tf2spark.saved_model.graph.upstream import data_inputs, node_name, variable_of
 
 # What TensorFlow calls variables without a name; and functions, control flow, parts of layers.
 _NO_NAME = re.compile(r"Variable(_\d+)?")

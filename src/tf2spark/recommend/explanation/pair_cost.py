@@ -15,9 +15,9 @@ from tf2spark.conversion.arrow_buffers import take_rows
 from tf2spark.errors import Tf2SparkError
 from tf2spark.plan.recommend import CatalogPlan
 from tf2spark.recommend.prepare import Prepared
-from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.model_session import open_model
-from tf2spark.worker.recommend_loop import recommend_batches
+from tf2spark.worker.recommend.mapped_tables import FolderSession
+from tf2spark.worker.recommend.recommend_loop import recommend_batches
 
 # Few users alone are slower than many: each round has more, until it takes long enough.
 _ROUNDS = (1, 2, 8, 64, 512)

@@ -24,7 +24,7 @@ from tf2spark.recommend.catalog.files import linked_files
 from tf2spark.recommend.model.pair_model import PairModel
 from tf2spark.saved_model import reader
 from tf2spark.saved_model.contract import TensorSpec
-from tf2spark.saved_model.function_library import CALLS, JAX_MODULE
+from tf2spark.saved_model.graph.function_library import CALLS, JAX_MODULE
 from tf2spark.worker.model_session import hold_files
 
 # A call writes, opens and optimizes the graph several times, each time with all of its constants.

@@ -10,10 +10,10 @@ import numpy as np
 from tf2spark.binding.constants import plan_constant
 from tf2spark.binding.feeds import Constant
 from tf2spark.graph_split.forms import NotSplit
-from tf2spark.graph_split.node_attributes import write_constant
 from tf2spark.recommend.sides import SidedInput
 from tf2spark.saved_model.contract import TensorSpec
-from tf2spark.saved_model.upstream import node_name
+from tf2spark.saved_model.graph.node_attributes import write_constant
+from tf2spark.saved_model.graph.upstream import node_name
 
 
 def write_fed_constants(graph: Any, inputs: Iterable[SidedInput]) -> list[SidedInput]:

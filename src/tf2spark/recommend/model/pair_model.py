@@ -12,7 +12,7 @@ from tf2spark.package.op_libraries import OpLibrary
 from tf2spark.plan.score import ModelRef
 from tf2spark.recommend.sides import SidedInput
 from tf2spark.saved_model.contract import TensorSpec
-from tf2spark.saved_model.reachable_nodes import initialization
+from tf2spark.saved_model.graph.loader_runs import initialization
 
 
 @frozen(eq=False)

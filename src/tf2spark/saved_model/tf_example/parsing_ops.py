@@ -12,10 +12,10 @@ from itertools import repeat
 from typing import Any
 
 from tf2spark.dtypes import DType, from_code
+from tf2spark.saved_model.graph.upstream import is_control
 from tf2spark.saved_model.protos import NodeMessage
 from tf2spark.saved_model.signatures import shape
 from tf2spark.saved_model.tf_example.features import FeatureKind, ParsedFeature
-from tf2spark.saved_model.upstream import is_control
 
 FindConstant = Callable[[str], Any]
 """Returns the TensorProto of an input, or None where it isn't a constant."""

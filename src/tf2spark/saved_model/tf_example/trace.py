@@ -16,17 +16,17 @@ from attrs import evolve
 from tf2spark.dtypes import STRING
 from tf2spark.errors import ModelError
 from tf2spark.saved_model.contract import Signature, TensorSpec
-from tf2spark.saved_model.function_library import FunctionLibrary, called_functions
-from tf2spark.saved_model.protos import FunctionMessage, MetaGraph, NodeMessage
-from tf2spark.saved_model.reachable_nodes import StepLimit
-from tf2spark.saved_model.tf_example.features import ParsedExample, ParsedFeature
-from tf2spark.saved_model.tf_example.parsing_ops import PARSING_OPS, UnknownKeys, features_of
-from tf2spark.saved_model.upstream import (
+from tf2spark.saved_model.graph.function_library import FunctionLibrary, called_functions
+from tf2spark.saved_model.graph.reachable_nodes import StepLimit
+from tf2spark.saved_model.graph.upstream import (
     behind_identities,
     data_inputs,
     is_control,
     node_name,
 )
+from tf2spark.saved_model.protos import FunctionMessage, MetaGraph, NodeMessage
+from tf2spark.saved_model.tf_example.features import ParsedExample, ParsedFeature
+from tf2spark.saved_model.tf_example.parsing_ops import PARSING_OPS, UnknownKeys, features_of
 
 _MAX_DEPTH = 50
 # Each output has strings of the input as they are: whole, some of them, or in another shape.

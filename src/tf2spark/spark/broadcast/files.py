@@ -28,7 +28,7 @@ from tf2spark.package.file_source import FileSource
 from tf2spark.package.manifest import FileEntry
 from tf2spark.plan.score import BroadcastFile, ModelRef
 from tf2spark.spark.broadcast import seeding
-from tf2spark.spark.jvm import executor_count
+from tf2spark.spark.jvm.status import executor_count
 
 CHUNK_BYTES = 32 << 20
 LEAST_BYTES = 8 << 20

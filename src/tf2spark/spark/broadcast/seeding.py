@@ -22,7 +22,9 @@ from pyspark.sql import SparkSession
 
 from tf2spark.errors import SetupError
 from tf2spark.shown_text import shown
-from tf2spark.spark.jvm import JOB_ERRORS, broadcast_id, driver_without_blocks, executor_count
+from tf2spark.spark.jvm.access import JOB_ERRORS
+from tf2spark.spark.jvm.blocks import broadcast_id, driver_without_blocks
+from tf2spark.spark.jvm.status import executor_count
 
 FEWEST_EXECUTORS = 4
 """With fewer, the driver sends at most three copies in any case."""

@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from tf2spark.errors import SetupError
 from tf2spark.shown_text import safe_setting
 from tf2spark.spark.facts.status_store import executor_heap_peaks
-from tf2spark.spark.jvm import JavaError, jvm, query_execution
+from tf2spark.spark.jvm.access import JavaError, jvm
+from tf2spark.spark.jvm.queries import query_execution
 
 # What Spark sets by itself at every start; it says nothing of a job.
 _LEFT_OUT = (

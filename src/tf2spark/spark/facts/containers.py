@@ -14,7 +14,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 from pyspark.sql import SparkSession
 
-from tf2spark.spark.jvm import hadoop_configuration
+from tf2spark.spark.jvm.access import hadoop_configuration
 from tf2spark.spark.recognize import is_connect
 
 HEAP = "spark.executor.memory"

@@ -12,7 +12,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from tf2spark.spark.jvm import application_store, java_doubles, jvm, scala_items
+from tf2spark.spark.jvm.access import java_doubles, jvm, scala_items
+from tf2spark.spark.jvm.status import application_store
 
 _MOST_FAILURES = 1_000
 

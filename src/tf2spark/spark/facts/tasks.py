@@ -10,7 +10,8 @@ from pyspark.sql import SparkSession
 from tf2spark.errors import SetupError
 from tf2spark.spark.facts import status_store
 from tf2spark.spark.facts.openings import openings_so_far
-from tf2spark.spark.jvm import JavaError, wait_for_listeners
+from tf2spark.spark.jvm.access import JavaError
+from tf2spark.spark.jvm.status import wait_for_listeners
 from tf2spark.spark.recognize import is_connect
 
 # How Spark says that a Python worker ended, however it did.

@@ -32,7 +32,7 @@ from tf2spark.recommend.tables import ArrowTables
 from tf2spark.saved_model.protos import SavedModel
 from tf2spark.tensorflow_c.session import CApiSession
 from tf2spark.worker.model_session import hold_files, open_model
-from tf2spark.worker.recommend_loop import recommend_batches
+from tf2spark.worker.recommend.recommend_loop import recommend_batches
 from tf2spark.worker.spark_tasks import Columns, keep_limits, shipped_file, task_location
 from tf2spark.worker.task_start import begin_task
 

@@ -14,7 +14,8 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType, UserDefi
 
 from tf2spark.errors import ContractError, OutputError, SetupError
 from tf2spark.spark.hadoop import explain_java_errors, resolve
-from tf2spark.spark.jvm import JavaError, query_execution, scala_items
+from tf2spark.spark.jvm.access import JavaError, scala_items
+from tf2spark.spark.jvm.queries import query_execution
 from tf2spark.spark.output.table_writer import check_local_path, is_files, prepare_output
 from tf2spark.spark.output.target import Target
 from tf2spark.spark.tables import catalog

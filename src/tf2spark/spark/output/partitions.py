@@ -9,7 +9,7 @@ from attrs import field, frozen
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import OutputError
-from tf2spark.spark.jvm import hadoop_path, jvm, scala_items, session_state
+from tf2spark.spark.jvm.access import hadoop_path, jvm, scala_items, session_state
 from tf2spark.spark.tables.catalog import FileTable, identifier
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"

@@ -23,7 +23,7 @@ from tf2spark.spark.hadoop import (
     resolve,
     scheme_of,
 )
-from tf2spark.spark.jvm import hadoop_path
+from tf2spark.spark.jvm.access import hadoop_path
 from tf2spark.spark.output.siblings import siblings
 from tf2spark.spark.output.target import SaveMode
 

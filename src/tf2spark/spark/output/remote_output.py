@@ -40,7 +40,7 @@ from tf2spark.spark.hadoop import (
     resolve,
     scheme_of,
 )
-from tf2spark.spark.jvm import hadoop_path, jvm
+from tf2spark.spark.jvm.access import hadoop_path, jvm
 from tf2spark.spark.output.siblings import siblings
 
 _TRIES = 100

@@ -11,7 +11,8 @@ from pyspark.sql.types import DataType, StructType
 
 from tf2spark.errors import OutputError, SetupError
 from tf2spark.spark.hadoop import explain_java_errors, resolve
-from tf2spark.spark.jvm import JavaError, query_execution, scala_items
+from tf2spark.spark.jvm.access import JavaError, scala_items
+from tf2spark.spark.jvm.queries import query_execution
 from tf2spark.spark.output.target import Target
 
 # How the names of files end that Spark writes, with their compression.

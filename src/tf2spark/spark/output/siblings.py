@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from tf2spark.package.publish import Sibling, parse_sibling
 from tf2spark.spark.hadoop import resolve
-from tf2spark.spark.jvm import jvm
+from tf2spark.spark.jvm.access import jvm
 
 
 def siblings(spark: SparkSession, path: str) -> Iterator[tuple[Sibling, Any]]:

@@ -23,8 +23,9 @@ from attrs import frozen
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from tf2spark.spark.catalyst import invoke, object_literal, object_type, type_object
-from tf2spark.spark.jvm import catalyst_column, catalyst_expression, java_class
+from tf2spark.spark.jvm.access import java_class
+from tf2spark.spark.jvm.catalyst import invoke, object_literal, object_type, type_object
+from tf2spark.spark.jvm.expressions import catalyst_column, catalyst_expression
 
 _CATALYST = "org.apache.spark.sql.catalyst.expressions"
 _UNSAFE_ROW = f"{_CATALYST}.UnsafeRow"

@@ -14,13 +14,8 @@ from pyspark.sql import types as t
 from tf2spark.errors import first_line
 from tf2spark.plan.packed import Packing
 from tf2spark.spark.comet import has_comet
-from tf2spark.spark.jvm import (
-    JavaError,
-    java_class,
-    query_execution,
-    scala_items,
-    session_state,
-)
+from tf2spark.spark.jvm.access import JavaError, java_class, scala_items, session_state
+from tf2spark.spark.jvm.queries import query_execution
 from tf2spark.spark.packed.expressions import NotPackable, packer_of, struct_of
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.types import arrow_schema

@@ -14,7 +14,8 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from tf2spark.errors import SetupError, Tf2SparkError, from_spark
-from tf2spark.spark.jvm import JOB_ERRORS, JavaError, collect_arrow, first_rows
+from tf2spark.spark.jvm.access import JOB_ERRORS, JavaError
+from tf2spark.spark.jvm.queries import collect_arrow, first_rows
 from tf2spark.spark.recommend.columns import with_nullable_fields
 from tf2spark.spark.scan.driver_read import read_on_driver
 from tf2spark.spark.types import arrow_schema

@@ -16,8 +16,8 @@ from attrs import frozen
 from pyspark.sql import DataFrame
 
 from tf2spark.recommend.tables import SAMPLED_ROWS
-from tf2spark.spark.catalyst import limit_partitions
 from tf2spark.spark.input_size import input_bytes
+from tf2spark.spark.jvm.catalyst import limit_partitions
 from tf2spark.spark.recommend.background import (
     collect,
     collect_first,

@@ -15,8 +15,9 @@ from typing import Any
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from tf2spark.spark.catalyst import expressions, invoke, object_literal, type_object
-from tf2spark.spark.jvm import catalyst_column, catalyst_expression, jvm, scala_seq
+from tf2spark.spark.jvm.access import jvm, scala_seq
+from tf2spark.spark.jvm.catalyst import expressions, invoke, object_literal, type_object
+from tf2spark.spark.jvm.expressions import catalyst_column, catalyst_expression
 from tf2spark.spark.scan.not_readable import NotReadable
 
 # The optimizer's rules that evaluate the condition, and leave out what it excludes.

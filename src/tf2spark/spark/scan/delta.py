@@ -12,8 +12,9 @@ from typing import Any
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from tf2spark.spark.catalyst import invoke, object_literal, text_bytes, type_object
-from tf2spark.spark.jvm import catalyst_column, jvm, scala_items
+from tf2spark.spark.jvm.access import jvm, scala_items
+from tf2spark.spark.jvm.catalyst import invoke, object_literal, text_bytes, type_object
+from tf2spark.spark.jvm.expressions import catalyst_column
 from tf2spark.spark.scan.not_readable import NotReadable
 
 FORMAT = "org.apache.spark.sql.delta.DeltaParquetFileFormat"

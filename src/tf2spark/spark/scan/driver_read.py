@@ -14,7 +14,8 @@ from pyspark.sql import DataFrame
 
 from tf2spark.errors import ContractError, SetupError, StorageError
 from tf2spark.spark.input_size import input_bytes
-from tf2spark.spark.jvm import JOB_ERRORS, input_file_count
+from tf2spark.spark.jvm.access import JOB_ERRORS
+from tf2spark.spark.jvm.queries import input_file_count
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.parquet_scan import check_tasks, plan_scan
 from tf2spark.worker.reading.parquet_reader import ParquetTask, read_batches

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult
 from attrs import evolve
 from pyspark.sql import SparkSession
 
-from tf2spark.spark.jvm import hadoop_configuration, hadoop_path, hadoop_user
+from tf2spark.spark.jvm.access import hadoop_configuration, hadoop_path, hadoop_user
 from tf2spark.spark.scan.hdfs_native import check_hdfs_native
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.worker.reading.file_systems import (

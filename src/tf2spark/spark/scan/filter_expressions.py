@@ -14,7 +14,7 @@ from attrs import frozen
 from pyspark.sql import types as t
 
 from tf2spark.errors import shortened
-from tf2spark.spark.jvm import scala_items
+from tf2spark.spark.jvm.access import scala_items
 from tf2spark.spark.scan.catalyst_values import array_of, is_supported
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.worker.reading.filters import (

@@ -17,15 +17,15 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
-from tf2spark.spark.catalyst import invoke, object_literal, text_bytes, type_object
-from tf2spark.spark.jvm import (
-    catalyst_column,
+from tf2spark.spark.jvm.access import (
     hadoop_configuration,
     hadoop_path,
     jvm,
     scala_items,
     session_state,
 )
+from tf2spark.spark.jvm.catalyst import invoke, object_literal, text_bytes, type_object
+from tf2spark.spark.jvm.expressions import catalyst_column
 from tf2spark.spark.scan.answers import check_rules, is_answer
 from tf2spark.spark.scan.file_systems import FileSystems
 from tf2spark.spark.scan.not_readable import NotReadable

@@ -24,13 +24,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
 from tf2spark.errors import first_line
-from tf2spark.spark.jvm import (
-    catalyst_column,
-    dataframe_of,
-    query_execution,
-    scala_items,
-    scala_seq,
-)
+from tf2spark.spark.jvm.access import scala_items, scala_seq
+from tf2spark.spark.jvm.expressions import catalyst_column
+from tf2spark.spark.jvm.queries import dataframe_of, query_execution
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.scan.file_systems import FileSystems
 from tf2spark.spark.scan.listing import unchanged

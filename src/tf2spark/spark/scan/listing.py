@@ -18,8 +18,9 @@ from typing import Any
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from tf2spark.spark.catalyst import invoke, object_literal, text_bytes, type_object
-from tf2spark.spark.jvm import catalyst_column, is_instance, scala_items, scala_seq
+from tf2spark.spark.jvm.access import is_instance, scala_items, scala_seq
+from tf2spark.spark.jvm.catalyst import invoke, object_literal, text_bytes, type_object
+from tf2spark.spark.jvm.expressions import catalyst_column
 from tf2spark.spark.scan import delta
 from tf2spark.spark.scan.answers import check_rules, is_answer
 from tf2spark.spark.scan.not_readable import NotReadable

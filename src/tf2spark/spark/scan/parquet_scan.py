@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import types as t
 
 from tf2spark.errors import StorageError, first_line
-from tf2spark.spark.jvm import hadoop_configuration
+from tf2spark.spark.jvm.access import hadoop_configuration
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.scan.not_readable import NotReadable
 from tf2spark.spark.scan.scan_plan import arrow_columns, scan_of

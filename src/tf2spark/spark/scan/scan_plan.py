@@ -17,7 +17,8 @@ from attrs import frozen
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import types as t
 
-from tf2spark.spark.jvm import depends_on_time, is_instance, query_execution, scala_items
+from tf2spark.spark.jvm.access import is_instance, scala_items
+from tf2spark.spark.jvm.queries import depends_on_time, query_execution
 from tf2spark.spark.scan import delta, iceberg
 from tf2spark.spark.scan.catalyst_values import array_of, is_supported
 from tf2spark.spark.scan.file_systems import FileSystems

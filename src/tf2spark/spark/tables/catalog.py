@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from tf2spark.errors import ContractError
-from tf2spark.spark.jvm import JavaError, hadoop_path, jvm, scala_items, session_state
+from tf2spark.spark.jvm.access import JavaError, hadoop_path, jvm, scala_items, session_state
 
 SESSION_CATALOG = "spark_catalog"
 _SERDES = {"ParquetHiveSerDe": "parquet", "OrcSerde": "orc"}

@@ -8,7 +8,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import SetupError
-from tf2spark.spark.jvm import JavaError, jvm, session_state
+from tf2spark.spark.jvm.access import JavaError, jvm, session_state
 from tf2spark.spark.tfrecord.register import has_python_sources, no_tfrecord, register_format
 from tf2spark.tfrecord import FORMAT
 

@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from tf2spark.errors import ContractError, Mistakes, SetupError
-from tf2spark.spark.jvm import JavaError, jvm, scala_items
+from tf2spark.spark.jvm.access import JavaError, jvm, scala_items
 
 # Spark's own lists of the options of a format.
 _CLASSES = {

@@ -12,7 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from tf2spark.errors import ContractError, SetupError, first_line
-from tf2spark.spark.jvm import JavaError, is_instance, scala_items, session_state
+from tf2spark.spark.jvm.access import JavaError, is_instance, scala_items, session_state
 from tf2spark.spark.tables.missing_jars import missing_jar
 from tf2spark.spark.tfrecord.register import register_format
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from tf2spark.spark.jvm import JavaError, hadoop_configuration, hadoop_user, jvm
+from tf2spark.spark.jvm.access import JavaError, hadoop_configuration, hadoop_user, jvm
 from tf2spark.spark.recognize import is_connect
 from tf2spark.spark.tfrecord.storage import Storage
 

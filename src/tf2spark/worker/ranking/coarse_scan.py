@@ -32,13 +32,13 @@ from tf2spark.plan.recommend import CatalogPlan, CoarseScan, ItemTensor, SplitPl
 from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.tensorflow_c.session import Run
 from tf2spark.tensorflow_c.tensor import Tensor
-from tf2spark.worker.item_lists import ItemLists
-from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.ranking.keys import FILLER, best_of, pack
 from tf2spark.worker.ranking.norm_order import norms_of
 from tf2spark.worker.ranking.top_k import Best, Ranked, TopK
-from tf2spark.worker.split_scores import even_size, slice_rows
-from tf2spark.worker.user_values import UserValues, user_values
+from tf2spark.worker.recommend.item_lists import ItemLists
+from tf2spark.worker.recommend.mapped_tables import FolderSession
+from tf2spark.worker.recommend.split_scores import even_size, slice_rows
+from tf2spark.worker.recommend.user_values import UserValues, user_values
 
 # Smaller catalogs are scored in one short run. Larger ones would cost each worker too much memory,
 # because it holds the rounded vectors itself.

@@ -19,12 +19,12 @@ from tf2spark.dtypes import FLOAT32, FLOAT64, INT64, from_code
 from tf2spark.plan.recommend import NORMS_FILE, POSITIONS_FILE, CatalogPlan, SplitPlan
 from tf2spark.tensorflow_c.mapped_files import mapped_file
 from tf2spark.tensorflow_c.tensor import Tensor
-from tf2spark.worker.item_lists import ItemLists
-from tf2spark.worker.mapped_tables import FolderSession
 from tf2spark.worker.ranking.keys import FILLER, best_of
 from tf2spark.worker.ranking.top_k import Best, TopK
-from tf2spark.worker.split_scores import LEAST_ROWS, PairScorer, round_up, with_company
-from tf2spark.worker.user_values import UserValues, user_values
+from tf2spark.worker.recommend.item_lists import ItemLists
+from tf2spark.worker.recommend.mapped_tables import FolderSession
+from tf2spark.worker.recommend.split_scores import LEAST_ROWS, PairScorer, round_up, with_company
+from tf2spark.worker.recommend.user_values import UserValues, user_values
 
 # How much larger a computed product may be than the product of the norms. Factors may be rounded
 # to 8 bits before they are multiplied (bfloat16), which makes 0.8%; sums in float32 add 2**-24 for

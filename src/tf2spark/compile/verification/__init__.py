@@ -1,0 +1,1 @@
+"""The compiled model against the original: inputs to run both on, and the comparison."""
