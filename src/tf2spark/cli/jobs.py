@@ -113,22 +113,9 @@ def open_job(
     need_pyspark()
     from tf2spark.package.staging import remove_abandoned
     from tf2spark.spark.facts.tasks import next_stage
-    from tf2spark.spark.output.checks import (
-        check_apart_from_model,
-        check_before_spark,
-        check_separate,
-        prepare,
-    )
     from tf2spark.spark.tables.catalog import metastore_settings
-    from tf2spark.spark.tables.option_names import check_options
 
-    if target is not None:
-        check_before_spark(target)
-    mistakes = Mistakes()
-    for source in sources:
-        with mistakes.collected():
-            check_exists(source)
-    mistakes.raise_all()
+    _check_before_spark(sources, target)
     log = log_of(params)
     if params.get("dry_run"):
         log.record = None  # nothing runs
@@ -143,30 +130,67 @@ def open_job(
         model = model or open_model(params)
         digest = digest_text(model.digest)
         log.event("model", f"{model.contract.path}, digest {digest}", digest=digest)
-        for source in sources:
-            if source.path is not None:
-                check_options(spark, f"--{source.name}-option", source.format, source.options)
-        if target is not None:
-            if not is_mlflow_uri(model.contract.path):
-                check_apart_from_model(spark, target, _uri_of(model.contract.path))
-            prepare(spark, target, ends=ends)
-        tables = tuple(_read_all(spark, sources))
-        if target is not None:
-            for source, table in zip(sources, tables, strict=True):
-                check_separate(spark, target, table, source.text, source.path)
+        tables = _open_tables(spark, model.contract.path, sources, target, ends=ends)
         if log.format != "none":  # which may list many files
             _log_sizes(log, sources, tables)
         with _described(spark, f"{params['model']}, {digest}"):
             yield Job(spark, model, tables, 0 if ends else next_stage(spark))
 
 
-def _read_all(spark: SparkSession, sources: Sequence[Source]) -> list[DataFrame]:
-    mistakes, tables = Mistakes(), []
+def _check_before_spark(sources: Sequence[Source], target: Target | None) -> None:
+    """Check what needs no session: that the tables exist, and that the output may be written."""
+    from tf2spark.spark.output.checks import check_before_spark
+
+    if target is not None:
+        check_before_spark(target)
+    mistakes = Mistakes()
+    for source in sources:
+        with mistakes.collected():
+            check_exists(source)
+    mistakes.raise_all()
+
+
+def _open_tables(
+    spark: SparkSession,
+    model: str,
+    sources: Sequence[Source],
+    target: Target | None,
+    *,
+    ends: bool,
+) -> tuple[DataFrame, ...]:
+    """Return the tables to read, once the output is known to overlap neither them nor the model.
+
+    Args:
+        spark: The session.
+        model: Where the model is.
+        sources: The tables to read.
+        target: The table to write, or None.
+        ends: The session ends with the command.
+    """
+    from tf2spark.spark.output.checks import check_apart_from_model, check_separate, prepare
+    from tf2spark.spark.tables.option_names import check_options
+
+    for source in sources:
+        if source.path is not None:
+            check_options(spark, f"--{source.name}-option", source.format, source.options)
+    if target is not None:
+        if not is_mlflow_uri(model):
+            check_apart_from_model(spark, target, _uri_of(model))
+        prepare(spark, target, ends=ends)
+    tables = _read_all(spark, sources)
+    if target is not None:
+        for source, table in zip(sources, tables, strict=True):
+            check_separate(spark, target, table, source.text, source.path)
+    return tables
+
+
+def _read_all(spark: SparkSession, sources: Sequence[Source]) -> tuple[DataFrame, ...]:
+    mistakes, tables = Mistakes(), list[DataFrame]()
     for source in sources:
         with mistakes.collected():
             tables.append(read(spark, source))
     mistakes.raise_all()
-    return tables
+    return tuple(tables)
 
 
 def _uri_of(path: str) -> str:

@@ -69,93 +69,103 @@ def convert(expression: Any, column_of: Callable[[Any], FilterColumn]) -> Filter
     Raises:
         NotReadable: It isn't known to mean the same in a worker.
     """
+    return _Converter(expression, column_of).converted(expression)
 
-    def converted(node: Any) -> Filter:
+
+@frozen
+class _Converter:
+    """Converts the nodes of one condition."""
+
+    expression: Any
+    column_of: Callable[[Any], FilterColumn]
+
+    def converted(self, node: Any) -> Filter:
         kind = node.getClass().getSimpleName()
         children = list(scala_items(node.children()))
         match kind:
             case "And" | "Or":
-                parts = tuple(map(converted, children))
+                parts = tuple(map(self.converted, children))
                 return AllOf(parts) if kind == "And" else AnyOf(parts)
             case "Not":
-                return Not(converted(children[0]))
+                return Not(self.converted(children[0]))
             case "IsNull":
-                return IsNull(column(children[0]).index)
+                return IsNull(self._column(children[0]).index)
             case "IsNotNull":
-                return Not(IsNull(column(children[0]).index))
-            case "AttributeReference" if isinstance(column(node).spark_type, t.BooleanType):
-                return Flag(column(node).index)
+                return Not(IsNull(self._column(children[0]).index))
+            case "AttributeReference" if isinstance(self._column(node).spark_type, t.BooleanType):
+                return Flag(self._column(node).index)
             case "Literal" if node.value() is None or isinstance(node.value(), bool):
                 return Always(node.value())
             case "In":
-                return one_of(column(children[0]), [literal(child) for child in children[1:]])
+                values = [self._literal(child) for child in children[1:]]
+                return self._one_of(self._column(children[0]), values)
             case "InSet" if node.hset().size() <= _MAX_VALUES:
-                return one_of(column(children[0]), list(scala_items(node.hset().toSeq())))
+                values = list(scala_items(node.hset().toSeq()))
+                return self._one_of(self._column(children[0]), values)
             case "EqualNullSafe":
-                return null_safe(*children)
+                return self._null_safe(*children)
             case _ if kind in _OPERATORS:
-                return compare(_OPERATORS[kind], *children)
+                return self._compare(_OPERATORS[kind], *children)
             case _ if kind in _TEXT:
-                return text(_TEXT[kind], *children)
-        raise unknown()
+                return self._text(_TEXT[kind], *children)
+        raise self._unknown()
 
-    def unknown() -> NotReadable:
-        return NotReadable(f"workers don't apply its filter ({shortened(expression.sql(), 200)})")
+    def _unknown(self) -> NotReadable:
+        condition = shortened(self.expression.sql(), 200)
+        return NotReadable(f"workers don't apply its filter ({condition})")
 
-    def column(node: Any) -> FilterColumn:
+    def _column(self, node: Any) -> FilterColumn:
         if node.getClass().getSimpleName() != "AttributeReference":
-            raise unknown()
-        return column_of(node)
+            raise self._unknown()
+        return self.column_of(node)
 
-    def compared_column(node: Any) -> FilterColumn:
-        found = column(node)
+    def _compared_column(self, node: Any) -> FilterColumn:
+        found = self._column(node)
         if not is_supported(found.spark_type) or _has_collation(found.spark_type):
-            raise unknown()
+            raise self._unknown()
         return found
 
-    def literal(node: Any) -> Any:
+    def _literal(self, node: Any) -> Any:
         if node.getClass().getSimpleName() != "Literal":
-            raise unknown()
+            raise self._unknown()
         return node.value()
 
-    def compare(operator: Operator, left: Any, right: Any) -> Filter:
+    def _compare(self, operator: Operator, left: Any, right: Any) -> Filter:
         if left.getClass().getSimpleName() == "Literal":
             left, right, operator = right, left, _SWAPPED[operator]
-        found, value = compared_column(left), literal(right)
+        found, value = self._compared_column(left), self._literal(right)
         if right.dataType().json() != found.spark_type.json():
-            raise unknown()
+            raise self._unknown()
         if value is None:
             return Always(None)
         return Comparison(
             operator, found.index, array_of([value], found.spark_type, found.arrow_type)
         )
 
-    def null_safe(left: Any, right: Any) -> Filter:
-        equal = compare("=", left, right)
+    def _null_safe(self, left: Any, right: Any) -> Filter:
+        equal = self._compare("=", left, right)
         if isinstance(equal, Always):
             node = right if left.getClass().getSimpleName() == "Literal" else left
-            return IsNull(column(node).index)
+            return IsNull(self._column(node).index)
         assert isinstance(equal, Comparison)
         # Never unknown: false where the column is null.
         return AllOf((Not(IsNull(equal.column)), equal))
 
-    def one_of(found: FilterColumn, values: Sequence[Any]) -> Filter:
+    def _one_of(self, found: FilterColumn, values: Sequence[Any]) -> Filter:
         # Sets of floats hold -0.0 and NaN in ways of their own.
         if not is_supported(found.spark_type) or _has_collation(found.spark_type):
-            raise unknown()
+            raise self._unknown()
         if isinstance(found.spark_type, (t.FloatType, t.DoubleType)):
-            raise unknown()
+            raise self._unknown()
         present = [value for value in values if value is not None]
         array = array_of(present, found.spark_type, found.arrow_type)
         return OneOf(found.index, array, len(present) < len(values))
 
-    def text(kind: Any, left: Any, right: Any) -> Filter:
-        found, value = compared_column(left), literal(right)
+    def _text(self, kind: Any, left: Any, right: Any) -> Filter:
+        found, value = self._compared_column(left), self._literal(right)
         if not isinstance(found.spark_type, t.StringType) or value is None:
-            raise unknown()
+            raise self._unknown()
         return Text(kind, found.index, value.toString())
-
-    return converted(expression)
 
 
 def _has_collation(data_type: t.DataType) -> bool:

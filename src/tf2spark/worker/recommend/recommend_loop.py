@@ -105,17 +105,7 @@ def _strategy_runner(plan: CatalogPlan, session: FolderSession, catalog: Path) -
 def _best_finder(plan: CatalogPlan, session: FolderSession, catalog: Path) -> FindBest:
     """Return the function that finds the best items of all users of a batch."""
     if isinstance(plan.strategy, SplitPlan) and plan.strategy.by_norm:
-        rank_by_norm = ranker_by_norm(plan, plan.strategy, session)
-
-        def find_by_norm(
-            batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
-        ) -> Best:
-            best, nan_positions = rank_by_norm(batch, excluded, candidates)
-            _refuse_nans(nan_positions)
-            return best
-
-        return find_by_norm
-
+        return _finder_by_norm(plan, plan.strategy, session)
     blocks = _blocks(plan, session, catalog)
     dtype = from_code(plan.score_code).numpy
     assert dtype is not None
@@ -150,6 +140,20 @@ def _best_finder(plan: CatalogPlan, session: FolderSession, catalog: Path) -> Fi
             lambda: scan(batch, excluded, candidates),
             batch.num_rows,
         )
+
+    return find
+
+
+def _finder_by_norm(plan: CatalogPlan, strategy: SplitPlan, session: FolderSession) -> FindBest:
+    """Return the function that finds the best items where a catalog is kept by its norms."""
+    rank = ranker_by_norm(plan, strategy, session)
+
+    def find(
+        batch: pa.RecordBatch, excluded: ItemLists | None, candidates: ItemLists | None
+    ) -> Best:
+        best, nan_positions = rank(batch, excluded, candidates)
+        _refuse_nans(nan_positions)
+        return best
 
     return find
 
