@@ -62,7 +62,7 @@ import os, sys
 import numpy as np
 from tf2spark.dtypes import FLOAT32, STRING
 from tf2spark.tensorflow_c import process, strings
-from tf2spark.tensorflow_c import session as sessions
+from tf2spark.tensorflow_c.open_session import open_session
 from tf2spark.tensorflow_c.failure import TensorFlowFailure
 from tf2spark.tensorflow_c.tensor import Tensor
 """

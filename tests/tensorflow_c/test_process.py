@@ -77,7 +77,7 @@ FORK = (
     START
     + """
 def opened():
-    return sessions.open_session(sys.argv[1], ["serve"], threads=2)
+    return open_session(sys.argv[1], ["serve"], threads=2)
 session = process.cached_session("key", opened)
 run = session.prepare(["serving_default_x"], ["StatefulPartitionedCall"])
 fed = [Tensor(FLOAT32, (1, 2), np.ones((1, 2), np.float32))]
@@ -115,7 +115,7 @@ THREADS = (
 def count():
     return len(os.listdir("/proc/self/task"))
 before = count()
-session = sessions.open_session(sys.argv[1], ["serve"], threads=int(sys.argv[2]))
+session = open_session(sys.argv[1], ["serve"], threads=int(sys.argv[2]))
 run = session.prepare(["serving_default_x"], ["StatefulPartitionedCall"])
 run([Tensor(FLOAT32, (1, 2), np.ones((1, 2), np.float32))])
 print(count() - before)
@@ -137,7 +137,7 @@ ORDERS = (
     START
     + """
 def mine():
-    session = sessions.open_session(sys.argv[1], ["serve"], threads=1)
+    session = open_session(sys.argv[1], ["serve"], threads=1)
     run = session.prepare(["serving_default_x"], ["StatefulPartitionedCall"])
     return run([Tensor(FLOAT32, (1, 2), np.ones((1, 2), np.float32))])[0].data.tolist()
 print(mine())

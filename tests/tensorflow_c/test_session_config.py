@@ -69,7 +69,7 @@ configs = []
 write = session_config.config
 session_config.config = lambda *args, **options: configs.append(args) or write(*args, **options)
 process.assign_gpus(["1"])
-sessions.open_session(sys.argv[1], ["serve", "old"], threads=2).close()
+open_session(sys.argv[1], ["serve", "old"], threads=2).close()
 print(configs)
 """
     assert run_in_new_python(START + code, models / "dtypes") == "[(2, '1')]"

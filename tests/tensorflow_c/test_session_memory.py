@@ -93,7 +93,7 @@ LEAK = (
 def resident_bytes():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-session = sessions.open_session(sys.argv[1], ["serve", "old"], threads=1)
+session = open_session(sys.argv[1], ["serve", "old"], threads=1)
 run = session.prepare(["in_float32", "in_string"], ["twice_float32", "twice_string", "in_string"])
 wrong = session.prepare(["in_float32", "keep"], ["kept", "twice_float32"])
 values = [b"", b"short", b"long" * 50] * 20

@@ -185,7 +185,8 @@ def _open_tables(
 
 
 def _read_all(spark: SparkSession, sources: Sequence[Source]) -> tuple[DataFrame, ...]:
-    mistakes, tables = Mistakes(), list[DataFrame]()
+    mistakes = Mistakes()
+    tables: list[DataFrame] = []
     for source in sources:
         with mistakes.collected():
             tables.append(read(spark, source))

@@ -31,7 +31,7 @@ def open_session(
 ) -> CApiSession:
     """Load a SavedModel from a local folder into a session of its own.
 
-    Its threads, within ops and between them, are its own (see `session_config`), unless
+    Its threads, within ops and between them, are its own (see `library._load`), unless
     TensorFlow's Python package has run something before: then all sessions share one pool within
     ops, of the size that the first one asked for.
 

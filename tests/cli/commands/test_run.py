@@ -12,7 +12,7 @@ from cases.models import case, path_of
 from tf2spark.cli.main import run
 
 Capture = pytest.CaptureFixture[str]
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
