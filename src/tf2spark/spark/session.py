@@ -89,7 +89,7 @@ def check_running(session: SparkSession) -> None:
     Raises:
         SetupError: It was.
     """
-    from tf2spark.spark.jvm import is_stopped
+    from tf2spark.spark.jvm.status import is_stopped
     from tf2spark.spark.recognize import is_connect
 
     if not is_connect(session) and is_stopped(session):
