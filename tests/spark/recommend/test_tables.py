@@ -16,7 +16,7 @@ from tf2spark.errors import SetupError
 from tf2spark.graph_split.forms import SIDES
 from tf2spark.recommend.arguments import RecommendArguments, make_arguments
 from tf2spark.recommend.sides import SidedInput, SideFeed
-from tf2spark.spark import jvm
+from tf2spark.spark.jvm import status
 from tf2spark.spark.recommend import small_catalog
 from tf2spark.spark.recommend.tables import SparkTables
 
@@ -68,7 +68,7 @@ def test_tables_of_a_stopped_session_are_refused(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever Spark says of them is no help."""
-    monkeypatch.setattr(jvm, "is_stopped", lambda _: True)
+    monkeypatch.setattr(status, "is_stopped", lambda _: True)
     with pytest.raises(SetupError, match="was stopped; start another one"):
         SparkTables(spark.range(3), spark.range(2))
 
