@@ -164,10 +164,12 @@ class SparkTables:
             plan = bind(request, catalog.schema, options, model)
             if (scored := score_quickly(catalog, plan)) is not None:
                 return scored
-        return pa.concat_tables(
+        parts = [
             collect(score_dataframe(items, request, options, model, resources=self.resources))
             for items in self._split_items(request, item_id)
-        )
+        ]
+        # An empty one may say otherwise of what is never null (seen on 3.5).
+        return pa.concat_tables([part for part in parts if part.num_rows] or parts[:1])
 
     def _split_items(self, request: Request, item_id: str) -> list[DataFrame]:
         """Split a large catalog by a hash of the ids, so that each job brings back a part of it."""
