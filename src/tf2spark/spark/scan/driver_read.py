@@ -25,7 +25,7 @@ from tf2spark.worker.reading.parquet_reader import ParquetTask, read_batches
 _MOST_FILES, _MOST_BYTES = 16, 256 << 20
 # As few rows are decoded at once as there are in a run of a model.
 _RUN_ROWS = 64
-# As in PySpark's `toArrow`.
+# As in PySpark's `toArrow`. Of PySpark 3.5, which lacks it, timestamps have the session's zone.
 _ZONE = "UTC"
 
 
@@ -59,7 +59,8 @@ def _is_small(df: DataFrame) -> bool:
 
 def _first_batches(df: DataFrame, rows: int) -> Iterator[pa.RecordBatch]:
     # Only the files that are read are opened.
-    for task in plan_scan(df, _RUN_ROWS, verify=False, zone=_ZONE).tasks:
+    zone = _ZONE if hasattr(df, "toArrow") else None
+    for task in plan_scan(df, _RUN_ROWS, verify=False, zone=zone).tasks:
         for batch in _checked_batches(df, task):
             yield batch
             rows -= batch.num_rows
