@@ -110,6 +110,18 @@ def test_tables_of_many_files_or_bytes_are_left_to_spark(
     assert read_on_driver(df, 1) is None
 
 
+def test_rows_that_take_much_memory_are_left_to_spark(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As equal ones do, which take next to nothing in a file."""
+    path = write_file(tmp_path / "t", {"text": pa.array(["x" * 10_000] * ROWS)})
+    df = spark.read.parquet(path).select("text")
+    monkeypatch.setattr(driver_read, "_MOST_ROW_BYTES", 1_000_000)
+    assert read_on_driver(df, ROWS) is None
+    monkeypatch.undo()
+    assert read_on_driver(df, ROWS) == collect(df)
+
+
 def test_only_files_with_the_first_rows_are_opened(spark: SparkSession, tmp_path: Path) -> None:
     """Another may be no Parquet file; where it is needed, the error is Spark's."""
     for number in range(2):
