@@ -38,7 +38,7 @@ _MAX_BLOCKS = 256
 _LEAST_SCALE = 1e-3
 _CANT_SCORE = (RowsRefused, RowsUneven, TensorFlowFailure)
 UserScorer = Callable[[pa.RecordBatch], Array]
-"""From users to the scores of items: [users, items]."""
+"""From users to the scores of items: [users, items]; by the whole graph, from one user: [items]."""
 
 
 @frozen
@@ -101,7 +101,7 @@ def check_split(
         score_split = _split_scorer(plan, session, positions)
         split_scores = _scores_of(score_split, users)
         pairs = [
-            (of_user, whole_scores[0])
+            (of_user, whole_scores)
             for of_user, user in zip(split_scores, _one_by_one(users), strict=True)
             if of_user is not None and (whole_scores := _try_scoring(score_whole, user)) is not None
         ]
@@ -233,8 +233,7 @@ def _whole_scorer(
         closing(open_model(reference, job.model.folder, optimizes=False)) as session,
     ):
         write_columns(Path(folder), items, whole.item_columns)
-        score_one = whole_scorer(whole_plan, strategy, session, Path(folder))
-        yield lambda user: score_one(user)[None]
+        yield whole_scorer(whole_plan, strategy, session, Path(folder))
 
 
 def check_items(plan: CatalogPlan, users: pa.Table, tree: Path) -> None:

@@ -72,15 +72,12 @@ def current_session() -> SparkSession | None:
     spark_session = need_pyspark()
     from pyspark.errors import PySparkException
 
-    from tf2spark.spark.jvm.status import is_stopped
-    from tf2spark.spark.recognize import is_connect
-
     try:
         session: SparkSession = spark_session.active()
     except PySparkException:
         return None
     # A context that was stopped without its session leaves the session behind.
-    return None if not is_connect(session) and is_stopped(session) else session
+    return None if _was_stopped(session) else session
 
 
 def check_running(session: SparkSession) -> None:
@@ -89,14 +86,19 @@ def check_running(session: SparkSession) -> None:
     Raises:
         SetupError: It was.
     """
-    from tf2spark.spark.jvm.status import is_stopped
-    from tf2spark.spark.recognize import is_connect
-
-    if not is_connect(session) and is_stopped(session):
+    if _was_stopped(session):
         raise SetupError(
             "the Spark session of the table was stopped",
             "start another one, SparkSession.builder.getOrCreate(), and read the table with it",
         )
+
+
+def _was_stopped(session: SparkSession) -> bool:
+    """Say whether a session was stopped; of Spark Connect's nothing tells."""
+    from tf2spark.spark.jvm.status import is_stopped
+    from tf2spark.spark.recognize import is_connect
+
+    return not is_connect(session) and is_stopped(session)
 
 
 @contextmanager

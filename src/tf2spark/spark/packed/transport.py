@@ -73,21 +73,27 @@ def packed_parts(
     if not any(is_packable(field.dataType) for field in schema):
         return df, list(columns), None
     try:
-        table, parts, packing = _packed_parts(df, columns, schema)
-        _selected(table, parts)
+        return _checked_parts(df, columns, schema)
     except NotPackable:
         return df, list(columns), None
-    return table, parts, packing
 
 
 def why_not_packed(df: DataFrame) -> str | None:
     """Say why no column of a table travels packed, as a clause; None where one does."""
     try:
-        table, parts, _ = _packed_parts(df, [df[name] for name in df.columns], df.schema)
-        _selected(table, parts)
+        _checked_parts(df, [df[name] for name in df.columns], df.schema)
     except NotPackable as reason:
         return str(reason)
     return None
+
+
+def _checked_parts(
+    df: DataFrame, columns: Sequence[Column], schema: t.StructType
+) -> tuple[DataFrame, list[Column], Packing]:
+    """Return what `packed_parts` does, once Spark has resolved it."""
+    table, parts, packing = _packed_parts(df, columns, schema)
+    _selected(table, parts)
+    return table, parts, packing
 
 
 def _packed_parts(
