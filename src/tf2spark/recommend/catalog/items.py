@@ -113,8 +113,8 @@ def _refuse_duplicates(ids: pa.Array, name: str) -> None:
     if is_repeated.any():
         first, rows = ids[int(np.argmax(is_repeated))].as_py(), int(is_repeated.sum())
         raise ContractError(
-            f'item ids must be unique, but "{name}" {first!r} occurs more than once (rows too '
-            f"many: {rows:,})",
+            f'item ids must be unique, but "{name}" {first!r} occurs more than once '
+            f"(repeated rows: {rows:,})",
             Advice(
                 f'keep one row of each, items.dropDuplicates(["{name}"])',
                 "keep one row of each",
